@@ -1,0 +1,26 @@
+/**
+ * Owns the table of the command line's first words and where each one's code is.
+ * A command is one file exporting `register(program: Command): void`; it is loaded only when it is
+ * called, so that `branchbox lab exec` does not pay for MQTT, fastify or pkijs.
+ */
+import type { Command } from 'commander';
+
+export interface CommandModule {
+  readonly register: (program: Command) => void;
+}
+
+export interface CommandEntry {
+  readonly name: string;
+  /** Shown by `branchbox --help` without loading the command. */
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** Ordered as `--help` shows them. Adding a command is adding a file and a line here. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'lab',
+    summary: 'an internet, a controller, a hub, branches and hosts on this machine',
+    load: () => import('./lab.ts'),
+  },
+];

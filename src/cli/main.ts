@@ -1,0 +1,48 @@
+/**
+ * Owns the entry of the command line: which command is loaded, and what an error prints and exits with.
+ * Does not own any command: those are the files that commands.ts names.
+ * Exit codes: 0 done, 1 failed, 2 the words were off; `lab exec` passes on its command's own.
+ */
+import { Command, CommanderError } from 'commander';
+import { asBranchboxError, BranchboxError, renderError } from '../model/errors.ts';
+import { COMMANDS } from './commands.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command('branchbox')
+    .description('Open SD-WAN branch gateway: bootstraps itself, multi-WAN tunnels, tenant segments, apps')
+    .enablePositionalOptions()
+    .showHelpAfterError('(add --help for the words of this command)')
+    .exitOverride();
+  const named = argv.find((word) => !word.startsWith('-'));
+  for (const entry of COMMANDS) {
+    if (entry.name === named) (await entry.load()).register(program);
+    else program.command(entry.name).description(entry.summary);
+  }
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return typeof process.exitCode === 'number' ? process.exitCode : 0;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
+      // Help and version end with 0 and have printed already; anything else is a usage error.
+      if (thrown.exitCode !== 0 && argv.includes('--json')) {
+        printJsonError(new BranchboxError('cli/usage', { message: thrown.message }));
+      }
+      return thrown.exitCode === 0 || thrown.code === 'commander.help' ? 0 : EXIT_USAGE;
+    }
+    const error = asBranchboxError(thrown);
+    process.stderr.write(`branchbox: ${renderError(error)}\n`);
+    if (error.code === 'internal' && thrown instanceof Error) process.stderr.write(`${thrown.stack ?? ''}\n`);
+    if (argv.includes('--json')) printJsonError(error);
+    return error.code === 'cli/usage' ? EXIT_USAGE : EXIT_FAILED;
+  }
+}
+
+function printJsonError(error: BranchboxError): void {
+  const { code, message, mend, problems, fields } = error;
+  process.stdout.write(`${JSON.stringify({ error: { code, message, mend, problems, fields } })}\n`);
+}
+
+process.exitCode = await main(process.argv.slice(2));
