@@ -1,0 +1,116 @@
+/**
+ * Owns the words of bootstrap that box, controller and screen share: states, the journal, the owner record.
+ * Does not own the protocol (bootstrap/*) nor the signed artefacts (pki/*).
+ */
+import { z } from 'zod';
+import { DnsName, Port } from './addresses.ts';
+import { GatewayId } from './ids.ts';
+
+/** In the order of a clean run; each is journalled before it is acted on. */
+export const BOOTSTRAP_STATES = [
+  'FACTORY',
+  'LINK',
+  'ADDR',
+  'CLOCK_FLOOR',
+  'DISCOVER',
+  'PROVISIONAL',
+  'OWNED',
+  'ENROLLING',
+  'LDEVID',
+  'STRICT',
+  'CONFIG_STAGED',
+  'TRIAL',
+  'OPERATIONAL',
+  'RENEW',
+  'RECOVER',
+  'MIGRATE',
+  'QUARANTINED',
+  'WIPE',
+] as const;
+export type BootstrapState = (typeof BOOTSTRAP_STATES)[number];
+
+/** For a person: what the state waits for, and what to do when it lasts. */
+export const BOOTSTRAP_SENTENCES: Readonly<
+  Record<BootstrapState, { readonly waitsFor: string; readonly mend: string }>
+> = {
+  FACTORY: { waitsFor: 'the start of bootstrap', mend: 'nothing to do' },
+  LINK: { waitsFor: 'a cable on a WAN port', mend: 'plug in a WAN cable; its LED must light' },
+  ADDR: { waitsFor: 'an address on a WAN port', mend: 'check that the provider gives addresses by DHCP' },
+  CLOCK_FLOOR: { waitsFor: 'a lower bound of the time', mend: 'nothing to do' },
+  DISCOVER: {
+    waitsFor: 'the name of a bootstrap server',
+    mend: 'check DHCP option 143 or the built-in list',
+  },
+  PROVISIONAL: {
+    waitsFor: 'a bootstrap server to answer with signed data',
+    mend: "check that the box is in the controller's inventory",
+  },
+  OWNED: { waitsFor: 'the enrolment server of its owner', mend: 'check that the controller is reachable' },
+  ENROLLING: { waitsFor: 'its certificate', mend: 'an operator may have to approve this box' },
+  LDEVID: {
+    waitsFor: 'a connection under its own certificate',
+    mend: 'check that the controller is reachable',
+  },
+  STRICT: { waitsFor: 'its first desired state', mend: 'describe this gateway in the fleet' },
+  CONFIG_STAGED: { waitsFor: 'the trial to begin', mend: 'nothing to do' },
+  TRIAL: {
+    waitsFor: 'proof that the controller is still reachable',
+    mend: 'nothing to do: the box goes back by itself',
+  },
+  OPERATIONAL: { waitsFor: 'nothing', mend: 'nothing to do' },
+  RENEW: { waitsFor: 'a new certificate', mend: 'nothing to do' },
+  RECOVER: {
+    waitsFor: 'a new certificate in place of an expired one',
+    mend: 'check that the controller is reachable',
+  },
+  MIGRATE: { waitsFor: 'the new controller', mend: 'nothing to do: the box goes back by itself' },
+  QUARANTINED: { waitsFor: 'an operator', mend: 'an operator must release or replace this box' },
+  WIPE: { waitsFor: 'the end of the reset', mend: 'nothing to do' },
+};
+
+const Pem = z
+  .string()
+  .max(64 * 1024)
+  .startsWith('-----BEGIN ');
+
+/** Where things of the owner are; inside the signed onboarding information, and kept as owner.json. */
+export const Owner = z.strictObject({
+  schema: z.literal(1),
+  gatewayId: GatewayId,
+  est: z.strictObject({ host: DnsName, port: Port, label: z.string().max(64).optional() }),
+  mqtt: z.strictObject({ host: DnsName, port: Port }),
+  /** HTTPS of the controller for boxes, mutual TLS by LDevID: bundles, trial proof. */
+  device: z.strictObject({ host: DnsName, port: Port }),
+  /** The domain CA that the voucher pinned: anchor of TLS, desired states and renewal. */
+  domainAnchorPem: Pem,
+});
+export type Owner = z.output<typeof Owner>;
+
+/** One line of the journal: the state entered and what was known then. */
+export const JournalEntry = z.strictObject({
+  state: z.enum(BOOTSTRAP_STATES),
+  enteredAtMs: z.number(),
+  /** Progress that a restart goes on from; never a secret. */
+  note: z.record(z.string(), z.string()).default({}),
+});
+export type JournalEntry = z.output<typeof JournalEntry>;
+
+export const Journal = z.strictObject({
+  schema: z.literal(1),
+  entries: z.array(JournalEntry).min(1).max(200),
+});
+export type Journal = z.output<typeof Journal>;
+
+/** Read-out of `branchbox bootstrap status --json`. */
+export const BootstrapStatus = z.strictObject({
+  state: z.enum(BOOTSTRAP_STATES),
+  sinceMs: z.number(),
+  waitsFor: z.string(),
+  mend: z.string(),
+  /** The last thing that went wrong in this state. */
+  lastProblem: z.string().optional(),
+  serial: z.string(),
+  gatewayId: GatewayId.optional(),
+  history: z.array(JournalEntry),
+});
+export type BootstrapStatus = z.output<typeof BootstrapStatus>;

@@ -1,0 +1,64 @@
+/**
+ * Owns the one way an unknown value becomes a typed one: all problems at once, each named by its path.
+ * Does not own any schema.
+ */
+import type { z } from 'zod';
+import { BranchboxError, type ErrorCode, type Problem } from './errors.ts';
+
+const MAX_PROBLEMS = 100;
+
+/** `$.uplinks[1].slot`, as a person would look it up. */
+export function renderPath(path: readonly PropertyKey[]): string {
+  let text = '$';
+  for (const part of path) text += typeof part === 'number' ? `[${part}]` : `.${String(part)}`;
+  return text;
+}
+
+export type Decoded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Decodes without throwing. Unrecognised keys are problems too where the schema is strict. */
+export function tryDecode<S extends z.ZodType>(schema: S, input: unknown): Decoded<z.output<S>> {
+  const result = schema.safeParse(input);
+  if (result.success) return { ok: true, value: result.data };
+  const problems = result.error.issues.slice(0, MAX_PROBLEMS).map((issue) => ({
+    path: renderPath(issue.path),
+    message: issue.message,
+  }));
+  return { ok: false, problems };
+}
+
+/** Decodes or throws `code` (default `model/invalid`) with every problem. `what` names the input for a person. */
+export function decode<S extends z.ZodType>(
+  schema: S,
+  input: unknown,
+  what: string,
+  code: ErrorCode = 'model/invalid',
+): z.output<S> {
+  const decoded = tryDecode(schema, input);
+  if (decoded.ok) return decoded.value;
+  throw new BranchboxError(code, {
+    message: `${what} has ${decoded.problems.length} problem${decoded.problems.length === 1 ? '' : 's'}`,
+    problems: decoded.problems,
+  });
+}
+
+/** As decode, from JSON text of at most `maxBytes` UTF-16 units. */
+export function decodeJson<S extends z.ZodType>(
+  schema: S,
+  text: string,
+  what: string,
+  maxBytes = 4 * 1024 * 1024,
+): z.output<S> {
+  if (text.length > maxBytes) {
+    throw new BranchboxError('model/invalid', { message: `${what} is larger than ${maxBytes} bytes` });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new BranchboxError('model/invalid', { message: `${what} is not JSON`, cause });
+  }
+  return decode(schema, value, what);
+}

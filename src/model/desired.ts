@@ -1,0 +1,282 @@
+/**
+ * Owns the desired state of one gateway: what the controller signs and the box holds to.
+ * Does not own how it is signed (pki/jws), tried (reconcile/trial) or rendered into items (wan, evpn, containers).
+ */
+import { z } from 'zod';
+import {
+  DnsName,
+  Ipv4,
+  Ipv4Interface,
+  Ipv4Network,
+  IpAddress,
+  MacAddress,
+  Port,
+  WireGuardPublicKey,
+  contains,
+  overlaps,
+} from './addresses.ts';
+import {
+  AppName,
+  GatewayId,
+  PathId,
+  PortLabel,
+  SegmentId,
+  SiteName,
+  TenantName,
+  TunnelId,
+  UplinkName,
+} from './ids.ts';
+
+export const DESIRED_SCHEMA = 1;
+/** Cap on the signed message: 1,000 segments with their apps stay well below it. */
+export const DESIRED_MAX_BYTES = 4 * 1024 * 1024;
+
+/** Conservative: tenant frames fit a 1280-byte underlay: 1280 - 80 (WireGuard over IPv6) - 50 (VXLAN). */
+export const DEFAULT_TENANT_MTU = 1150;
+/** VXLAN over IPv4: 14 inner Ethernet + 8 VXLAN + 8 UDP + 20 IPv4 (RFC 7348). */
+export const VXLAN_OVERHEAD_BYTES = 50;
+
+export const Uplink = z.strictObject({
+  name: UplinkName,
+  /** Number the kernel's marks and tables derive from; unique on the box, stable for the uplink's life. */
+  slot: z.int().min(1).max(15),
+  port: PortLabel,
+  /** A label for policy, never a key. */
+  colour: z.string().min(1).max(32),
+  addressing: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('dhcp') }),
+    z.strictObject({
+      kind: z.literal('static'),
+      address: Ipv4Interface,
+      gateway: Ipv4,
+      dns: z.array(IpAddress).max(4).default([]),
+    }),
+  ]),
+  metered: z.boolean().default(false),
+});
+export type Uplink = z.output<typeof Uplink>;
+
+/** BFD (RFC 5880) timers of a path. */
+export const Liveness = z.strictObject({
+  intervalMs: z.int().min(10).max(60_000),
+  multiplier: z.int().min(2).max(50),
+});
+
+export const TunnelPeer = z.strictObject({
+  path: PathId,
+  gatewayId: GatewayId,
+  publicKey: WireGuardPublicKey,
+  /** Where to send first; absent at the end that only answers. */
+  endpoint: z.strictObject({ address: IpAddress, port: Port }).optional(),
+  tunnelAddress: Ipv4,
+  vtep: Ipv4,
+  /** What the peer may send and be sent, beside its tunnel address and VTEP: a spoke names the fleet's VTEP range here. */
+  allowed: z.array(Ipv4Network).max(16),
+  keepaliveS: z.int().min(0).max(600),
+  /** Lower is better; becomes FRR's route distance. Unique among the paths to one VTEP. */
+  preference: z.int().min(1).max(250),
+  liveness: Liveness,
+});
+export type TunnelPeer = z.output<typeof TunnelPeer>;
+
+/** One WireGuard interface, pinned to one uplink. */
+export const Tunnel = z.strictObject({
+  id: TunnelId,
+  uplink: UplinkName,
+  listenPort: Port.optional(),
+  /** Own address in the tunnel's network. */
+  address: Ipv4Interface,
+  peers: z.array(TunnelPeer).max(4096),
+});
+export type Tunnel = z.output<typeof Tunnel>;
+
+export const Segment = z.strictObject({
+  id: SegmentId,
+  tenant: TenantName,
+  /** L2 VNI (RFC 7348), unique in the fleet. */
+  vni: z.int().min(1).max(16_777_215),
+  subnet: Ipv4Network.optional(),
+});
+export type Segment = z.output<typeof Segment>;
+
+export const PortAttachment = z.strictObject({
+  port: PortLabel,
+  segment: SegmentId,
+});
+export type PortAttachment = z.output<typeof PortAttachment>;
+
+/** OCI image reference; kept narrow since it reaches an engine's API. */
+export const ImageReference = z
+  .string()
+  .max(255)
+  .regex(/^[a-z0-9]([a-zA-Z0-9._/:@-]*[a-zA-Z0-9])$/, 'an image reference such as tenant/app:1');
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex');
+
+export const App = z.strictObject({
+  name: AppName,
+  tenant: TenantName,
+  image: z.strictObject({
+    reference: ImageReference,
+    /** An archive (`docker save` format) the controller serves; absent where the image comes from a registry. */
+    bundle: z
+      .strictObject({
+        sha256: Sha256,
+        sizeBytes: z
+          .int()
+          .min(1)
+          .max(8 * 1024 ** 3),
+      })
+      .optional(),
+  }),
+  command: z.array(z.string().max(4096)).max(64).optional(),
+  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(32_768)).default({}),
+  attachment: z.strictObject({
+    segment: SegmentId,
+    address: Ipv4Interface,
+    /** Absent: derived from gateway and app name. */
+    macAddress: MacAddress.optional(),
+    gateway: Ipv4.optional(),
+  }),
+  limits: z.strictObject({
+    memoryBytes: z.int().min(6 * 1024 * 1024),
+    /** Cores, in hundredths at the finest. */
+    cpus: z.number().min(0.01).max(256),
+    pids: z.int().min(1).max(100_000).default(256),
+  }),
+});
+export type App = z.output<typeof App>;
+
+export const DesiredSpec = z
+  .strictObject({
+    role: z.enum(['hub', 'branch']),
+    site: SiteName,
+    fleet: z.strictObject({
+      asn: z.int().min(1).max(4_294_967_294),
+      tenantMtu: z.int().min(576).max(9000).default(DEFAULT_TENANT_MTU),
+      vtepRange: Ipv4Network,
+      tunnelRange: Ipv4Network,
+    }),
+    vtep: Ipv4,
+    controller: z.strictObject({
+      /** Host names the box resolves over each uplink. */
+      mqtt: z.strictObject({ host: DnsName, port: Port }),
+      device: z.strictObject({ host: DnsName, port: Port }),
+    }),
+    uplinks: z.array(Uplink).min(1).max(15),
+    tunnels: z.array(Tunnel).max(240),
+    overlay: z.strictObject({
+      /** Whom this box peers with; on a hub the other hubs. */
+      reflectors: z.array(z.strictObject({ gatewayId: GatewayId, vtep: Ipv4 })).max(8),
+      /** On a hub: each branch, and the only VNIs it may speak of. */
+      clients: z
+        .array(
+          z.strictObject({ gatewayId: GatewayId, vtep: Ipv4, vnis: z.array(Segment.shape.vni).max(4096) }),
+        )
+        .max(4096),
+    }),
+    segments: z.array(Segment).max(4096),
+    ports: z.array(PortAttachment).max(64),
+    apps: z.array(App).max(256),
+  })
+  .superRefine((spec, context) => {
+    const report = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message });
+    const unique = (path: string, keys: readonly (string | number)[], what: string) => {
+      const first = new Map<string | number, number>();
+      keys.forEach((key, index) => {
+        const earlier = first.get(key);
+        if (earlier === undefined) first.set(key, index);
+        else report([path, index], `${what} ${key} is already used by ${path}[${earlier}]`);
+      });
+    };
+    unique(
+      'uplinks',
+      spec.uplinks.map((u) => u.name),
+      'name',
+    );
+    unique(
+      'uplinks',
+      spec.uplinks.map((u) => u.slot),
+      'slot',
+    );
+    unique(
+      'uplinks',
+      spec.uplinks.map((u) => u.port),
+      'port',
+    );
+    unique(
+      'tunnels',
+      spec.tunnels.map((t) => t.id),
+      'id',
+    );
+    unique(
+      'segments',
+      spec.segments.map((s) => s.id),
+      'id',
+    );
+    unique(
+      'segments',
+      spec.segments.map((s) => s.vni),
+      'VNI',
+    );
+    unique(
+      'ports',
+      spec.ports.map((p) => p.port),
+      'port',
+    );
+    unique(
+      'apps',
+      spec.apps.map((a) => a.name),
+      'name',
+    );
+    const uplinks = new Set(spec.uplinks.map((u) => u.name));
+    const uplinkPorts = new Set(spec.uplinks.map((u) => u.port));
+    const segments = new Map(spec.segments.map((s) => [s.id, s]));
+    spec.tunnels.forEach((tunnel, i) => {
+      if (!uplinks.has(tunnel.uplink))
+        report(['tunnels', i, 'uplink'], `no uplink is named ${tunnel.uplink}`);
+    });
+    spec.ports.forEach((port, i) => {
+      if (!segments.has(port.segment)) report(['ports', i, 'segment'], `no segment is named ${port.segment}`);
+      if (uplinkPorts.has(port.port)) report(['ports', i, 'port'], `port ${port.port} is an uplink`);
+    });
+    spec.apps.forEach((app, i) => {
+      const segment = segments.get(app.attachment.segment);
+      if (segment === undefined) {
+        report(['apps', i, 'attachment', 'segment'], `no segment is named ${app.attachment.segment}`);
+      } else if (segment.tenant !== app.tenant) {
+        report(
+          ['apps', i, 'attachment', 'segment'],
+          `segment ${segment.id} belongs to tenant ${segment.tenant}, not ${app.tenant}`,
+        );
+      }
+    });
+    if (!contains(spec.fleet.vtepRange, spec.vtep))
+      report(['vtep'], `is outside the fleet's VTEP range ${spec.fleet.vtepRange}`);
+    if (overlaps(spec.fleet.vtepRange, spec.fleet.tunnelRange))
+      report(['fleet', 'tunnelRange'], 'overlaps the VTEP range');
+  });
+export type DesiredSpec = z.output<typeof DesiredSpec>;
+
+/** The payload of the signed message (JWS, exact bytes). Order is (epoch, generation). */
+export const DesiredState = z.strictObject({
+  schema: z.literal(DESIRED_SCHEMA),
+  gatewayId: GatewayId,
+  epoch: z.int().min(1),
+  generation: z.int().min(1),
+  /** Milliseconds since 1970; not applied before. */
+  notBefore: z.int().min(0),
+  spec: DesiredSpec,
+});
+export type DesiredState = z.output<typeof DesiredState>;
+
+/** A version of the desired state, without its content. */
+export interface Version {
+  readonly epoch: number;
+  readonly generation: number;
+}
+
+/** Negative where a is older than b, 0 where equal. */
+export function compareVersions(a: Version, b: Version): number {
+  return a.epoch - b.epoch || a.generation - b.generation;
+}

@@ -1,0 +1,70 @@
+/**
+ * Owns what a box is and has: hardware, kernel, leases. Facts are observed, never wished for.
+ * Does not own how they are gathered (agent/facts).
+ */
+import { z } from 'zod';
+import { IpAddress, Ipv4, Ipv4Interface, MacAddress, WireGuardPublicKey } from './addresses.ts';
+import { InterfaceName, PortLabel } from './ids.ts';
+
+/** What a kernel can do, as far as an item or a choice in a renderer depends on it. */
+export const KERNEL_FEATURES = [
+  'wireguard',
+  'tun',
+  'vxlan',
+  'vxlan-vnifilter',
+  'bridge',
+  'bridge-vlan-filtering',
+  'vlan',
+  'vrf',
+  'dummy',
+  'nft-inet',
+  'nft-bridge',
+  'nft-netdev',
+  'nft-bridge-conntrack',
+  'flowtable',
+  'netem',
+  'fq-codel',
+  'cake',
+  'hsr',
+  'ppp',
+] as const;
+export type KernelFeature = (typeof KERNEL_FEATURES)[number];
+
+export const PortFact = z.strictObject({
+  label: PortLabel,
+  role: z.enum(['wan', 'lan']),
+  /** The name the kernel gave it today; undefined where the port is not there. */
+  ifname: InterfaceName.optional(),
+  macAddress: MacAddress.optional(),
+  carrier: z.boolean(),
+});
+export type PortFact = z.output<typeof PortFact>;
+
+/** What DHCP gave on one interface. Hostile input: from whoever answers on the wire. */
+export const Lease = z.strictObject({
+  ifname: InterfaceName,
+  address: Ipv4Interface,
+  gateway: Ipv4.optional(),
+  dns: z.array(IpAddress).max(8),
+  /** Option 143 (RFC 8572 section 8.1). */
+  bootstrapServers: z.array(z.string().max(2048)).max(16),
+});
+export type Lease = z.output<typeof Lease>;
+
+export const Facts = z.strictObject({
+  serial: z.string().min(1).max(64),
+  model: z.string().min(1).max(64),
+  version: z.string(),
+  bootId: z.string(),
+  kernel: z.strictObject({
+    release: z.string(),
+    features: z.record(z.enum(KERNEL_FEATURES), z.boolean()),
+  }),
+  ports: z.array(PortFact),
+  leases: z.array(Lease),
+  /** Made on the box; its private half never leaves it. */
+  wireguardPublicKey: WireGuardPublicKey,
+  /** undefined where no container engine answers. */
+  engine: z.strictObject({ name: z.enum(['docker', 'podman']), version: z.string() }).optional(),
+});
+export type Facts = z.output<typeof Facts>;

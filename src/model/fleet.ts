@@ -1,0 +1,174 @@
+/**
+ * Owns the fleet as people describe it: one TOML file or the REST API, over this one model.
+ * Does not own what it becomes for one gateway (controller/designer).
+ */
+import { z } from 'zod';
+import {
+  Ipv4,
+  Ipv4Interface,
+  Ipv4Network,
+  IpAddress,
+  MacAddress,
+  Port,
+  contains,
+  overlaps,
+} from './addresses.ts';
+import { DEFAULT_TENANT_MTU, ImageReference, Liveness, Segment, Sha256 } from './desired.ts';
+import { AppName, GatewayId, PortLabel, SegmentId, SiteName, TenantName, UplinkName } from './ids.ts';
+
+export const FleetSettings = z.strictObject({
+  name: GatewayId,
+  asn: z.int().min(1).max(4_294_967_294).default(64_512),
+  tenantMtu: z.int().min(576).max(9000).default(DEFAULT_TENANT_MTU),
+  vtepRange: Ipv4Network.default('10.255.0.0/16'),
+  tunnelRange: Ipv4Network.default('10.254.0.0/16'),
+  /** 50 ms × 3 unless cores are reserved (dataplane.md: 10 × 3 flaps under load). */
+  liveness: Liveness.default({ intervalMs: 50, multiplier: 3 }),
+});
+
+export const Tenant = z.strictObject({ name: TenantName });
+
+export const FleetSegment = z.strictObject({
+  id: SegmentId,
+  tenant: TenantName,
+  vni: Segment.shape.vni,
+  subnet: Ipv4Network.optional(),
+});
+
+export const FleetUplink = z.strictObject({
+  name: UplinkName,
+  port: PortLabel,
+  colour: z.string().min(1).max(32).optional(),
+  /** Absent: DHCP. */
+  static: z
+    .strictObject({ address: Ipv4Interface, gateway: Ipv4, dns: z.array(IpAddress).max(4).default([]) })
+    .optional(),
+  metered: z.boolean().default(false),
+  /** On a hub: the address others reach this uplink at. */
+  publicAddress: IpAddress.optional(),
+  /** On a hub: first listening port; slot i of the spokes listens at this + i. */
+  listenPort: Port.default(51_820),
+});
+
+export const FleetApp = z.strictObject({
+  name: AppName,
+  tenant: TenantName,
+  segment: SegmentId,
+  address: Ipv4,
+  macAddress: MacAddress.optional(),
+  image: ImageReference,
+  /** SHA-256 of an uploaded bundle (`POST /api/v1/bundles`); absent: pulled from the image's registry. */
+  bundle: Sha256.optional(),
+  command: z.array(z.string().max(4096)).max(64).optional(),
+  environment: z.record(z.string(), z.string()).default({}),
+  memoryMiB: z.int().min(6).max(1_048_576),
+  cpus: z.number().min(0.01).max(256),
+});
+
+export const FleetGateway = z.strictObject({
+  id: GatewayId,
+  /** Of the box's IDevID; absent while no box is assigned. */
+  serial: z.string().min(1).max(64).optional(),
+  role: z.enum(['hub', 'branch']),
+  site: SiteName,
+  vtep: Ipv4,
+  uplinks: z.array(FleetUplink).min(1).max(15),
+  ports: z.array(z.strictObject({ port: PortLabel, segment: SegmentId })).default([]),
+  apps: z.array(FleetApp).default([]),
+});
+export type FleetGateway = z.output<typeof FleetGateway>;
+
+export const Fleet = z
+  .strictObject({
+    fleet: FleetSettings,
+    tenants: z.array(Tenant).default([]),
+    segments: z.array(FleetSegment).default([]),
+    gateways: z.array(FleetGateway).default([]),
+  })
+  .superRefine((fleet, context) => {
+    const report = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message });
+    const unique = (base: string, keys: readonly (string | number | undefined)[], what: string) => {
+      const first = new Map<string | number, number>();
+      keys.forEach((key, index) => {
+        if (key === undefined) return;
+        const earlier = first.get(key);
+        if (earlier === undefined) first.set(key, index);
+        else report([base, index], `${what} ${key} is already used by ${base}[${earlier}]`);
+      });
+    };
+    unique(
+      'tenants',
+      fleet.tenants.map((t) => t.name),
+      'name',
+    );
+    unique(
+      'segments',
+      fleet.segments.map((s) => s.id),
+      'id',
+    );
+    unique(
+      'segments',
+      fleet.segments.map((s) => s.vni),
+      'VNI',
+    );
+    unique(
+      'gateways',
+      fleet.gateways.map((g) => g.id),
+      'id',
+    );
+    unique(
+      'gateways',
+      fleet.gateways.map((g) => g.vtep),
+      'VTEP',
+    );
+    unique(
+      'gateways',
+      fleet.gateways.map((g) => g.serial),
+      'serial',
+    );
+    const tenants = new Set(fleet.tenants.map((t) => t.name));
+    const segments = new Map(fleet.segments.map((s) => [s.id, s]));
+    fleet.segments.forEach((segment, i) => {
+      if (!tenants.has(segment.tenant))
+        report(['segments', i, 'tenant'], `no tenant is named ${segment.tenant}`);
+    });
+    fleet.gateways.forEach((gateway, i) => {
+      if (!contains(fleet.fleet.vtepRange, gateway.vtep)) {
+        report(['gateways', i, 'vtep'], `is outside the fleet's VTEP range ${fleet.fleet.vtepRange}`);
+      }
+      if (gateway.role === 'hub') {
+        gateway.uplinks.forEach((uplink, j) => {
+          if (uplink.publicAddress === undefined) {
+            report(
+              ['gateways', i, 'uplinks', j, 'publicAddress'],
+              'a hub needs it: branches must know where to send',
+            );
+          }
+        });
+      }
+      const uplinkPorts = new Set(gateway.uplinks.map((u) => u.port));
+      gateway.ports.forEach((port, j) => {
+        if (!segments.has(port.segment))
+          report(['gateways', i, 'ports', j, 'segment'], `no segment is named ${port.segment}`);
+        if (uplinkPorts.has(port.port))
+          report(['gateways', i, 'ports', j, 'port'], `port ${port.port} is an uplink`);
+      });
+      gateway.apps.forEach((app, j) => {
+        const segment = segments.get(app.segment);
+        const path = ['gateways', i, 'apps', j];
+        if (segment === undefined) report([...path, 'segment'], `no segment is named ${app.segment}`);
+        else {
+          if (segment.tenant !== app.tenant)
+            report([...path, 'tenant'], `segment ${segment.id} belongs to tenant ${segment.tenant}`);
+          if (segment.subnet === undefined)
+            report([...path, 'segment'], `segment ${segment.id} has no subnet to place an app in`);
+          else if (!contains(segment.subnet, app.address))
+            report([...path, 'address'], `is outside ${segment.subnet}`);
+        }
+      });
+    });
+    if (overlaps(fleet.fleet.vtepRange, fleet.fleet.tunnelRange))
+      report(['fleet', 'tunnelRange'], 'overlaps the VTEP range');
+  });
+export type Fleet = z.output<typeof Fleet>;

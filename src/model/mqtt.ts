@@ -1,0 +1,66 @@
+/**
+ * Owns topics and messages between a box and its controller's broker.
+ * Does not own the connection (agent/controllerLink, controller/broker).
+ */
+import { z } from 'zod';
+import { GatewayId } from './ids.ts';
+
+const ROOT = 'branchbox/v1/gw';
+
+/** The topics of one box. It may read desired and cmd, and write status, events and reply; nothing else. */
+export function topicsOf(gatewayId: string): {
+  readonly desired: string;
+  readonly status: string;
+  readonly events: string;
+  readonly cmd: string;
+  readonly reply: string;
+} {
+  const base = `${ROOT}/${gatewayId}`;
+  return {
+    desired: `${base}/desired`,
+    status: `${base}/status`,
+    events: `${base}/events`,
+    cmd: `${base}/cmd`,
+    reply: `${base}/reply`,
+  };
+}
+
+export const ALL_STATUS = `${ROOT}/+/status`;
+export const ALL_EVENTS = `${ROOT}/+/events`;
+export const ALL_REPLIES = `${ROOT}/+/reply`;
+
+/** The gateway of a topic of ours, or undefined. */
+export function gatewayOfTopic(topic: string): string | undefined {
+  const match = /^branchbox\/v1\/gw\/([^/]+)\/(desired|status|events|cmd|reply)$/.exec(topic);
+  return match?.[1];
+}
+
+/** `/cmd`: controller to box. The answer to `proof` and `events` arrives here, since the box may read only this. */
+export const Command = z.discriminatedUnion('kind', [
+  /** The controller's answer to a proof request: it is there, and reads this box. */
+  z.strictObject({ kind: z.literal('proof'), nonce: z.string().max(64) }),
+  /** Events up to and including this id are stored; the outbox may drop them. */
+  z.strictObject({ kind: z.literal('events-stored'), ids: z.array(z.string().max(80)).max(500) }),
+  z.strictObject({ kind: z.literal('resync'), id: z.string().max(64) }),
+]);
+export type Command = z.output<typeof Command>;
+
+/** `/reply`: box to controller. */
+export const Reply = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('proof-request'), gatewayId: GatewayId, nonce: z.string().max(64) }),
+  z.strictObject({
+    kind: z.literal('done'),
+    id: z.string().max(64),
+    ok: z.boolean(),
+    message: z.string().max(2000),
+  }),
+]);
+export type Reply = z.output<typeof Reply>;
+
+/** Caps on messages, bytes; docs/mqtt.md. */
+export const MESSAGE_MAX_BYTES = {
+  status: 2 * 1024 * 1024,
+  events: 256 * 1024,
+  cmd: 64 * 1024,
+  reply: 64 * 1024,
+} as const;
