@@ -1,5 +1,5 @@
 /**
- * Owns the shape of items, plans and drivers: the one pipeline of the box.
+ * Owns the shape of items and plans. Drivers, which act on them, stand in driver.ts.
  * Does not know any kind of item; the union of all kinds is composed in agent/items.ts.
  */
 import type { BranchboxError } from '../model/errors.ts';
@@ -38,23 +38,3 @@ export interface Plan<I extends AnyItem> {
 export type Outcome =
   | { readonly id: ItemId; readonly ok: true }
   | { readonly id: ItemId; readonly ok: false; readonly error: BranchboxError };
-
-/** Acts on one kind of item. Every call takes many, and makes as few kernel or daemon calls as it can. */
-export interface Driver<I extends AnyItem> {
-  /** What of this kind is on the box and ours (by its mark), or external and of interest. Never from memory. */
-  observe(signal: AbortSignal): Promise<readonly I[]>;
-  /** One outcome for each item; one item's failure does not keep others from being tried. */
-  create(items: readonly I[], signal: AbortSignal): Promise<readonly Outcome[]>;
-  modify(
-    changes: readonly { readonly from: I; readonly to: I }[],
-    signal: AbortSignal,
-  ): Promise<readonly Outcome[]>;
-  delete(items: readonly I[], signal: AbortSignal): Promise<readonly Outcome[]>;
-  /** Whether this change cannot be made in place. Pure. */
-  needsRecreate(from: I, to: I): boolean;
-}
-
-/** The compiler demands a driver for every kind of a union of items. */
-export type Drivers<I extends AnyItem> = {
-  readonly [K in I['kind']]: Driver<Extract<I, { readonly kind: K }>>;
-};
