@@ -1,0 +1,13 @@
+/** `npm test`: the fast gates, then everything that needs root, namespaces and real daemons. */
+import { FAST_GATES, report, runGate, type Gate, type GateResult } from './gates.ts';
+
+const LAB_GATES: readonly Gate[] = [
+  // Makes the root tree and installs what the machine lacks, before any test needs it.
+  { name: 'lab-set-up', command: './branchbox', args: ['lab', 'prepare'] },
+  { name: 'lab-tests', command: 'vitest', args: ['run', '--project', 'lab'], vitest: true },
+  { name: 'main-job', command: 'vitest', args: ['run', '--project', 'main-job'], vitest: true },
+];
+
+const results: GateResult[] = [];
+for (const gate of [...FAST_GATES, ...LAB_GATES]) results.push(await runGate(gate));
+process.exitCode = report(results);
