@@ -1,0 +1,113 @@
+/**
+ * Owns the messages of RFC 8572 as JSON, as box and controller exchange them: the two RPCs, their errors, and
+ * what conveyed information says. Does not own signatures (pki/conveyed) nor what an owner is (bootstrap.ts).
+ *
+ * How an owner travels: `configuration` of the onboarding information is base64 of the JSON text of `Owner`.
+ */
+import { z } from 'zod';
+import { DnsName, IpAddress, Port } from './addresses.ts';
+
+export const SZTP_MEDIA_TYPE = 'application/yang-data+json';
+export const SZTP_GET_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:get-bootstrapping-data';
+export const SZTP_REPORT_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:report-progress';
+
+/** RFC 8366 5.3: the nonce of a voucher has 8 to 32 bytes; we send and take 16 to 32. */
+export const NONCE_BYTES = { min: 16, max: 32 } as const;
+
+/** One signed artefact; the biggest is a voucher with its chain, some 6 KB. */
+const MAX_ARTEFACT_BASE64 = 256 * 1024;
+const Artefact = z.base64().min(4).max(MAX_ARTEFACT_BASE64);
+/** RFC 7951 6.9: a YANG `empty` leaf is `[null]`. */
+const Empty = z.tuple([z.null()]);
+const Text = z.string().max(1024);
+
+/** RFC 8572 7.3, input of get-bootstrapping-data. */
+export const GetBootstrappingDataRequest = z.object({
+  'ietf-sztp-bootstrap-server:input': z.object({
+    'signed-data-preferred': Empty.optional(),
+    'hw-model': Text.optional(),
+    'os-name': Text.optional(),
+    'os-version': Text.optional(),
+    nonce: z.base64().max(64).optional(),
+  }),
+});
+export type GetBootstrappingDataRequest = z.output<typeof GetBootstrappingDataRequest>;
+
+/** RFC 8572 7.3, output: each artefact is CMS, DER, base64. Members that we do not know are passed over. */
+export const GetBootstrappingDataResponse = z.object({
+  'ietf-sztp-bootstrap-server:output': z.object({
+    'reporting-level': z.enum(['minimal', 'verbose']).optional(),
+    'conveyed-information': Artefact,
+    'owner-certificate': Artefact.optional(),
+    'ownership-voucher': Artefact.optional(),
+  }),
+});
+export type GetBootstrappingDataResponse = z.output<typeof GetBootstrappingDataResponse>;
+
+/** RFC 8572 2.1: where else to ask. At most as many servers as a box would ever try. */
+export const MAX_REDIRECT_SERVERS = 16;
+export const RedirectInformation = z.object({
+  'ietf-sztp-conveyed-info:redirect-information': z.object({
+    'bootstrap-server': z
+      .array(
+        z.object({
+          address: z.union([IpAddress, DnsName]),
+          port: Port.default(443),
+          /** certs-only CMS; counts only where the whole is signed. */
+          'trust-anchor': Artefact.optional(),
+        }),
+      )
+      .min(1)
+      .max(MAX_REDIRECT_SERVERS),
+  }),
+});
+export type RedirectInformation = z.output<typeof RedirectInformation>;
+
+/** RFC 8572 2.2. Scripts and boot images are not taken: what a box runs is its signed image's alone. */
+export const OnboardingInformation = z.object({
+  'ietf-sztp-conveyed-info:onboarding-information': z.object({
+    'configuration-handling': z.enum(['merge', 'replace']).optional(),
+    configuration: Artefact,
+  }),
+});
+export type OnboardingInformation = z.output<typeof OnboardingInformation>;
+
+/** The progress types of RFC 8572 7.3 that a box of ours reports. */
+export const ProgressType = z.enum([
+  'bootstrap-initiated',
+  'parsing-initiated',
+  'parsing-complete',
+  'config-initiated',
+  'config-complete',
+  'config-error',
+  'informational',
+  'bootstrap-warning',
+  'bootstrap-error',
+  'bootstrap-complete',
+]);
+export type ProgressType = z.output<typeof ProgressType>;
+
+export const ReportProgressRequest = z.object({
+  'ietf-sztp-bootstrap-server:input': z.object({
+    'progress-type': ProgressType,
+    message: Text.optional(),
+  }),
+});
+export type ReportProgressRequest = z.output<typeof ReportProgressRequest>;
+
+/** RFC 8040 7.1: what a RESTCONF server answers instead. */
+export const RestconfErrors = z.object({
+  'ietf-restconf:errors': z.object({
+    error: z
+      .array(
+        z.object({
+          'error-type': z.enum(['transport', 'rpc', 'protocol', 'application']),
+          'error-tag': z.string().max(64),
+          'error-message': z.string().max(1024).optional(),
+        }),
+      )
+      .min(1)
+      .max(16),
+  }),
+});
+export type RestconfErrors = z.output<typeof RestconfErrors>;
