@@ -14,6 +14,17 @@ export function renderPath(path: readonly PropertyKey[]): string {
   return text;
 }
 
+/** An unknown key is a problem at that key, not at the object that holds it. */
+function problemsOf(issue: z.core.$ZodIssue): readonly Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: renderPath([...issue.path, key]),
+      message: 'no such field is known',
+    }));
+  }
+  return [{ path: renderPath(issue.path), message: issue.message }];
+}
+
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly Problem[] };
@@ -22,10 +33,7 @@ export type Decoded<T> =
 export function tryDecode<S extends z.ZodType>(schema: S, input: unknown): Decoded<z.output<S>> {
   const result = schema.safeParse(input);
   if (result.success) return { ok: true, value: result.data };
-  const problems = result.error.issues.slice(0, MAX_PROBLEMS).map((issue) => ({
-    path: renderPath(issue.path),
-    message: issue.message,
-  }));
+  const problems = result.error.issues.flatMap(problemsOf).slice(0, MAX_PROBLEMS);
   return { ok: false, problems };
 }
 

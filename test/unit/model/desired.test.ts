@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { contains, networkOf, overlaps } from '../../../src/model/addresses.ts';
+import { tryDecode } from '../../../src/model/decode.ts';
+import { compareVersions, DesiredState } from '../../../src/model/desired.ts';
+import { appLinkOf, macOf, wireguardOf } from '../../../src/model/ids.ts';
+
+const spec = {
+  role: 'branch',
+  site: 'north',
+  fleet: { asn: 64512, tenantMtu: 1390, vtepRange: '10.255.0.0/16', tunnelRange: '10.254.0.0/16' },
+  vtep: '10.255.0.11',
+  controller: { mqtt: { host: 'c.example', port: 8883 }, device: { host: 'c.example', port: 8446 } },
+  uplinks: [{ name: 'internet', slot: 1, port: 'wan1', colour: 'internet', addressing: { kind: 'dhcp' } }],
+  tunnels: [],
+  overlay: { reflectors: [], clients: [] },
+  segments: [{ id: 'red', tenant: 'red', vni: 10010 }],
+  ports: [{ port: 'lan1', segment: 'red' }],
+  apps: [],
+};
+const state = { schema: 1, gatewayId: 'branch1', epoch: 1, generation: 1, notBefore: 0, spec };
+
+function pathsOf(input: unknown): string[] {
+  const decoded = tryDecode(DesiredState, input);
+  return decoded.ok ? [] : decoded.problems.map((problem) => problem.path);
+}
+
+describe('decoding a desired state', () => {
+  it('takes a sound one', () => {
+    expect(pathsOf(state)).toEqual([]);
+  });
+
+  it('names every problem by path, not only the first', () => {
+    const broken = {
+      ...state,
+      epoch: 0,
+      extra: 1,
+      spec: { ...spec, vtep: '010.255.0.11', segments: [{ id: 'Red!', tenant: 'red', vni: 0 }] },
+    };
+    expect(pathsOf(broken).sort()).toEqual([
+      '$.epoch',
+      '$.extra',
+      // The port names a segment whose own name is off: both are said.
+      '$.spec.ports[0].segment',
+      '$.spec.segments[0].id',
+      '$.spec.segments[0].vni',
+      '$.spec.vtep',
+    ]);
+  });
+
+  it('holds references against each other', () => {
+    const broken = {
+      ...state,
+      spec: {
+        ...spec,
+        vtep: '192.0.2.1',
+        uplinks: [...spec.uplinks, { ...spec.uplinks[0], name: 'lte' }],
+        ports: [{ port: 'wan1', segment: 'green' }],
+      },
+    };
+    expect(pathsOf(broken).sort()).toEqual([
+      '$.spec.ports[0].port',
+      '$.spec.ports[0].segment',
+      '$.spec.uplinks[1]',
+      '$.spec.uplinks[1]',
+      '$.spec.vtep',
+    ]);
+  });
+});
+
+describe('versions', () => {
+  it('order by epoch first, then generation', () => {
+    expect(compareVersions({ epoch: 2, generation: 1 }, { epoch: 1, generation: 99 })).toBeGreaterThan(0);
+    expect(compareVersions({ epoch: 1, generation: 1 }, { epoch: 1, generation: 2 })).toBeLessThan(0);
+  });
+});
+
+describe('names for the kernel', () => {
+  it('fit in 15 bytes and differ', () => {
+    const long = wireguardOf('internet-hub-of-the-north-lte');
+    expect(long.length).toBeLessThanOrEqual(15);
+    expect(long).not.toBe(wireguardOf('internet-hub-of-the-south-lte'));
+    expect(appLinkOf({ name: 'red-app' })).toBe('app-red-app');
+  });
+
+  it('give a locally administered unicast MAC that is stable', () => {
+    expect(macOf('branch1/red-app')).toMatch(/^02(:[0-9a-f]{2}){5}$/);
+    expect(macOf('branch1/red-app')).toBe(macOf('branch1/red-app'));
+    expect(macOf('branch1/red-app')).not.toBe(macOf('branch2/red-app'));
+  });
+});
+
+describe('prefixes', () => {
+  it('know their network, members and overlaps', () => {
+    expect(networkOf('10.10.0.77/24')).toBe('10.10.0.0/24');
+    expect(contains('10.255.0.0/16', '10.255.3.4')).toBe(true);
+    expect(contains('10.255.0.0/16', '10.254.3.4')).toBe(false);
+    expect(overlaps('10.0.0.0/8', '10.255.0.0/16')).toBe(true);
+    expect(overlaps('10.254.0.0/16', '10.255.0.0/16')).toBe(false);
+  });
+});
