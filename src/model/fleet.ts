@@ -46,8 +46,8 @@ export const FleetUplink = z.strictObject({
   metered: z.boolean().default(false),
   /** On a hub: the address others reach this uplink at. */
   publicAddress: IpAddress.optional(),
-  /** On a hub: first listening port; slot i of the spokes listens at this + i. */
-  listenPort: Port.default(51_820),
+  /** On a hub: slot i of the spokes is listened for at this + i. Absent: 51 820 + 16 × (own slot - 1), so that no two uplinks share a port. */
+  listenPort: Port.max(65_520).optional(),
 });
 
 export const FleetApp = z.strictObject({

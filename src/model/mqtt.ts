@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { GatewayId } from './ids.ts';
+import { GatewayEvent } from './status.ts';
 
 const ROOT = 'branchbox/v1/gw';
 
@@ -56,6 +57,13 @@ export const Reply = z.discriminatedUnion('kind', [
   }),
 ]);
 export type Reply = z.output<typeof Reply>;
+
+/** `/events`: what happened, oldest first; kept by the box until `events-stored` names each id. */
+export const EventBatch = z.strictObject({
+  gatewayId: GatewayId,
+  events: z.array(GatewayEvent).min(1).max(500),
+});
+export type EventBatch = z.output<typeof EventBatch>;
 
 /** Caps on messages, bytes; docs/mqtt.md. */
 export const MESSAGE_MAX_BYTES = {
