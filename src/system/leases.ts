@@ -1,0 +1,86 @@
+/**
+ * Owns reading what the DHCP client's hook left: one file `KEY=VALUE` an interface. Hostile input, since whoever
+ * answers on the wire chose the values: a field that does not fit is dropped, a lease without an address too.
+ * Does not own the hook (firmware/dhcpcd-hook) nor what is done with a lease.
+ */
+import { ipv4ToNumber, IpAddress, Ipv4 } from '../model/addresses.ts';
+import { tryDecode } from '../model/decode.ts';
+import { Lease } from '../model/facts.ts';
+import { InterfaceName } from '../model/ids.ts';
+import type { Files } from './ports.ts';
+
+export const LEASES_DIRECTORY = '/run/branchbox/leases';
+const SUFFIX = '.env';
+/** A DHCP packet's options are well below this. */
+const LEASE_MAX_BYTES = 64 * 1024;
+const MAX_DNS = 8;
+const MAX_BOOTSTRAP_SERVERS = 16;
+
+/** All leases held now, by interface name. */
+export async function readLeases(
+  files: Pick<Files, 'list' | 'readText'>,
+  directory = LEASES_DIRECTORY,
+): Promise<readonly Lease[]> {
+  const leases: Lease[] = [];
+  for (const name of await files.list(directory)) {
+    if (!name.endsWith(SUFFIX)) continue;
+    // Removed between list and read, or too large: no lease.
+    const text = await files.readText(`${directory}/${name}`, LEASE_MAX_BYTES).catch(() => undefined);
+    const lease = text === undefined ? undefined : parseLease(name.slice(0, -SUFFIX.length), text);
+    if (lease !== undefined) leases.push(lease);
+  }
+  return leases;
+}
+
+/** Calls back after any change of a lease until the signal aborts. */
+export function watchLeases(
+  files: Pick<Files, 'watch'>,
+  onChange: () => void,
+  signal: AbortSignal,
+  directory = LEASES_DIRECTORY,
+): void {
+  files.watch(directory, onChange, signal);
+}
+
+/** One file of the hook, or undefined where it is no lease. Pure. */
+export function parseLease(ifname: string, text: string): Lease | undefined {
+  if (!InterfaceName.safeParse(ifname).success) return undefined;
+  const values = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const match = /^([a-z0-9_]+)=(.*)$/.exec(line);
+    if (match?.[1] !== undefined && match[2] !== undefined) values.set(match[1], unquote(match[2]));
+  }
+  const named = values.get('interface');
+  if (named !== undefined && named !== ifname) return undefined;
+  const gateway = words(values.get('new_routers')).find((word) => Ipv4.safeParse(word).success);
+  const decoded = tryDecode(Lease, {
+    ifname,
+    address: `${values.get('new_ip_address') ?? ''}/${prefixLengthOf(values)}`,
+    ...(gateway === undefined ? {} : { gateway }),
+    dns: words(values.get('new_domain_name_servers'))
+      .filter((word) => IpAddress.safeParse(word).success)
+      .slice(0, MAX_DNS),
+    bootstrapServers: words(values.get('new_sztp_redirect'))
+      .filter((word) => word.length <= 2048)
+      .slice(0, MAX_BOOTSTRAP_SERVERS),
+  });
+  return decoded.ok ? decoded.value : undefined;
+}
+
+/** dhcpcd gives both; the mask is the option on the wire (RFC 2132 3.3), the CIDR its own reading of it. */
+function prefixLengthOf(values: ReadonlyMap<string, string>): string {
+  const cidr = values.get('new_subnet_cidr');
+  if (cidr !== undefined && /^\d{1,2}$/.test(cidr)) return cidr;
+  const mask = values.get('new_subnet_mask');
+  if (mask === undefined || !Ipv4.safeParse(mask).success) return '32';
+  const inverse = 0xffff_ffff - ipv4ToNumber(mask);
+  // A mask with holes has an inverse that is no power of two less one.
+  return Number.isInteger(Math.log2(inverse + 1)) ? String(32 - Math.log2(inverse + 1)) : '32';
+}
+
+const words = (text: string | undefined): readonly string[] => (text ?? '').split(/[\s,]+/).filter(Boolean);
+
+function unquote(value: string): string {
+  const match = /^'(.*)'$/.exec(value) ?? /^"(.*)"$/.exec(value);
+  return match?.[1] ?? value;
+}

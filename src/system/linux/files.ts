@@ -1,0 +1,171 @@
+/**
+ * Owns files on the box: size caps on reading, durable writing, watching a directory.
+ * Does not own any path.
+ */
+import { randomBytes } from 'node:crypto';
+import { watch as watchDirectory } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { BranchboxError } from '../../model/errors.ts';
+import type { Files } from '../ports.ts';
+
+const DEFAULT_MAX_BYTES = 1024 * 1024;
+const READ_CHUNK_BYTES = 64 * 1024;
+/** Long enough that a rename's pair of events, or a burst of writes, is one call. */
+const COALESCE_MS = 20;
+/** How long to wait before watching again where a watched directory went away. */
+const REWATCH_MS = 1000;
+
+export function createFiles(): Files {
+  const readBytes: Files['readBytes'] = async (path, maxBytes = DEFAULT_MAX_BYTES) => {
+    let handle: FileHandle;
+    try {
+      handle = await open(path, 'r');
+    } catch (cause) {
+      if (isMissing(cause)) return undefined;
+      throw fileError(`${path} cannot be opened`, cause);
+    }
+    try {
+      return await readCapped(handle, path, maxBytes);
+    } finally {
+      await handle.close();
+    }
+  };
+  return {
+    readBytes,
+    async readText(path, maxBytes) {
+      const bytes = await readBytes(path, maxBytes);
+      return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8');
+    },
+    async writeDurable(path, content, mode = 0o600) {
+      const directory = dirname(path);
+      // Hidden and random: a reader that lists the directory, or a second writer, never meets it.
+      const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+      try {
+        await mkdir(directory, { recursive: true });
+        const handle = await open(temporary, 'wx', mode);
+        try {
+          // The umask took its share at open.
+          await handle.chmod(mode);
+          await handle.writeFile(content);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+        await rename(temporary, path);
+        await syncDirectory(directory);
+      } catch (cause) {
+        await rm(temporary, { force: true });
+        throw fileError(`${path} cannot be written`, cause);
+      }
+    },
+    async writeKernel(path, content) {
+      try {
+        // No O_CREAT and no O_TRUNC: what is not there is a missing feature, never a new file.
+        const handle = await open(path, 'r+');
+        try {
+          await handle.write(content);
+        } finally {
+          await handle.close();
+        }
+      } catch (cause) {
+        throw fileError(`${path} cannot be set to ${content.slice(0, 80)}`, cause);
+      }
+    },
+    async remove(path) {
+      try {
+        await rm(path);
+        await syncDirectory(dirname(path));
+      } catch (cause) {
+        if (isMissing(cause)) return;
+        throw fileError(`${path} cannot be removed`, cause);
+      }
+    },
+    async list(path) {
+      try {
+        return (await readdir(path)).toSorted();
+      } catch (cause) {
+        if (isMissing(cause)) return [];
+        throw fileError(`${path} cannot be listed`, cause);
+      }
+    },
+    watch(directory, onChange, signal) {
+      void watchFor(directory, onChange, signal);
+    },
+  };
+}
+
+/** By chunks, since /proc and /sys files name no true size. */
+async function readCapped(handle: FileHandle, path: string, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  try {
+    for (;;) {
+      const { bytesRead, buffer } = await handle.read(
+        Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, maxBytes + 1)),
+      );
+      if (bytesRead === 0) return Buffer.concat(chunks);
+      chunks.push(buffer.subarray(0, bytesRead));
+      sizeBytes += bytesRead;
+      if (sizeBytes > maxBytes) break;
+    }
+  } catch (cause) {
+    throw fileError(`${path} cannot be read`, cause);
+  }
+  throw fileError(`${path} is larger than ${maxBytes} bytes`, undefined);
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function watchFor(directory: string, onChange: () => void, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const changed = (): void => {
+    if (timer !== undefined || signal.aborted) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (!signal.aborted) onChange();
+    }, COALESCE_MS);
+  };
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  for (let first = true; !signal.aborted; first = false) {
+    const watched = await watchOnce(directory, changed, signal);
+    if (signal.aborted) return;
+    if (watched && !first) changed();
+    await new Promise((resolve) => setTimeout(resolve, REWATCH_MS).unref());
+  }
+}
+
+/** Until the directory goes away, the watcher fails or the signal aborts. */
+async function watchOnce(directory: string, changed: () => void, signal: AbortSignal): Promise<boolean> {
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch {
+    return false;
+  }
+  return new Promise((resolve) => {
+    const watcher = watchDirectory(directory, { signal, persistent: false });
+    watcher.on('change', (event, name) => {
+      changed();
+      // The directory itself was renamed or removed: the watch is dead, though no error is told.
+      if (event === 'rename' && name === basename(directory)) watcher.close();
+    });
+    watcher.on('error', () => watcher.close());
+    watcher.on('close', () => resolve(true));
+  });
+}
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
+}
+
+function fileError(what: string, cause: unknown): BranchboxError {
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new BranchboxError('system/file', { message: what + why, cause });
+}

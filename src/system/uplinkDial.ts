@@ -1,0 +1,213 @@
+/**
+ * Owns management connections that leave by one named uplink: names are asked of that uplink's own DNS servers,
+ * and sockets are bound to its address, so that the rule `from <address>` sends them out there and nowhere else.
+ * Does not own which uplinks there are (leases), nor what is spoken over the connection.
+ */
+import { Resolver } from 'node:dns/promises';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as startTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { asBranchboxError, BranchboxError, type Problem } from '../model/errors.ts';
+import type { Logger } from './ports.ts';
+
+export interface UplinkAddress {
+  readonly ifname: string;
+  /** Without prefix length. */
+  readonly address: string;
+  readonly dns: readonly string[];
+}
+
+export interface UplinkTlsOptions {
+  readonly host: string;
+  readonly port: number;
+  /** In order of preference; default: all that have an address. */
+  readonly uplinks?: readonly UplinkAddress[];
+  /** Trust and credentials. The server's name is checked against `host` unless these say otherwise. */
+  readonly tls: Omit<ConnectionOptions, 'host' | 'port' | 'socket' | 'path' | 'localAddress' | 'lookup'>;
+  /** For look-up, TCP and TLS handshake of one uplink together. Default 3000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface UplinkConnection {
+  readonly socket: TLSSocket;
+  readonly uplink: UplinkAddress;
+}
+
+export interface UplinkDialer {
+  /** Addresses of a name as one uplink's DNS servers tell it; an address is its own answer. */
+  resolve(host: string, uplink: UplinkAddress): Promise<readonly string[]>;
+  /** The first uplink that gets through wins; each next one is tried when its forerunner fails or dawdles. */
+  connectTls(options: UplinkTlsOptions): Promise<UplinkConnection>;
+}
+
+const DEFAULT_TIMEOUT_MS = 3000;
+/** As RFC 8305 section 5 has it for two address families, wider since an LTE round trip alone can take 250 ms. */
+const STAGGER_MS = 500;
+const DNS_TIMEOUT_MS = 1000;
+const DNS_TRIES = 2;
+/** Of one name; each is tried in turn within the uplink's time. */
+const MAX_ADDRESSES = 4;
+
+export function createUplinkDialer(options: {
+  readonly leases: () => readonly UplinkAddress[];
+  readonly log: Logger;
+}): UplinkDialer {
+  const resolve: UplinkDialer['resolve'] = async (host, uplink) => {
+    if (isIP(host) !== 0) return [host];
+    if (uplink.dns.length === 0) {
+      throw unreachable(`${uplink.ifname} has no DNS server to ask for ${host}`, undefined);
+    }
+    const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
+    try {
+      resolver.setServers(uplink.dns);
+      resolver.setLocalAddress(uplink.address);
+      return (await resolver.resolve4(host)).slice(0, MAX_ADDRESSES);
+    } catch (cause) {
+      throw unreachable(`${host} cannot be resolved over ${uplink.ifname}`, cause);
+    }
+  };
+
+  const connectBy = async (
+    uplink: UplinkAddress,
+    dial: UplinkTlsOptions,
+    signal: AbortSignal,
+  ): Promise<UplinkConnection> => {
+    const addresses = await raceAbort(resolve(dial.host, uplink), signal);
+    let last: unknown;
+    for (const address of addresses) {
+      try {
+        return { socket: await connectOnce(address, uplink, dial, signal), uplink };
+      } catch (thrown) {
+        last = thrown;
+        if (signal.aborted) break;
+      }
+    }
+    throw asBranchboxError(last);
+  };
+
+  return {
+    resolve,
+    async connectTls(dial) {
+      const uplinks = dial.uplinks ?? options.leases();
+      if (uplinks.length === 0) {
+        throw unreachable(`${dial.host} cannot be reached: no uplink has an address`, undefined);
+      }
+      const won = new AbortController();
+      const attempts = uplinks.map(async (uplink, index) => {
+        const timeout = AbortSignal.timeout((dial.timeoutMs ?? DEFAULT_TIMEOUT_MS) + index * STAGGER_MS);
+        const signal = AbortSignal.any(
+          dial.signal === undefined ? [won.signal, timeout] : [won.signal, timeout, dial.signal],
+        );
+        await raceAbort(delayBefore(index, attempts), signal);
+        const connection = await connectBy(uplink, dial, signal);
+        // Two may get through in one turn of the loop: the second is not wanted.
+        if (won.signal.aborted) {
+          connection.socket.destroy();
+          throw unreachable('another uplink was faster', undefined);
+        }
+        won.abort();
+        return connection;
+      });
+      try {
+        return await Promise.any(attempts);
+      } catch (thrown) {
+        const errors = thrown instanceof AggregateError ? thrown.errors : [thrown];
+        const problems: Problem[] = errors.map((error: unknown, index) => ({
+          path: uplinks[index]?.ifname ?? '$',
+          message: asBranchboxError(error).message,
+        }));
+        options.log.debug('no uplink gets through', { host: dial.host, port: dial.port, problems });
+        throw new BranchboxError('controller/unreachable', {
+          message: `${dial.host}:${dial.port} cannot be reached over any uplink`,
+          problems,
+          cause: thrown,
+        });
+      }
+    },
+  };
+}
+
+/** Until the forerunner failed, or its head start is over. */
+async function delayBefore(index: number, attempts: readonly Promise<unknown>[]): Promise<void> {
+  if (index === 0) return;
+  // The list of attempts is complete only after this turn.
+  await Promise.resolve();
+  const forerunner = attempts[index - 1] ?? Promise.resolve();
+  const timer = Promise.withResolvers<void>();
+  const handle = setTimeout(timer.resolve, index * STAGGER_MS);
+  await Promise.race([
+    timer.promise,
+    forerunner.then(
+      () => timer.promise,
+      () => undefined,
+    ),
+  ]);
+  clearTimeout(handle);
+}
+
+/** One TCP connection and one handshake. Every way out but success destroys the socket. */
+function connectOnce(
+  address: string,
+  uplink: UplinkAddress,
+  dial: UplinkTlsOptions,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connectTcp({ host: address, port: dial.port, localAddress: uplink.address });
+    socket.setNoDelay(true);
+    let secure: TLSSocket | undefined;
+    const where = `${dial.host} (${address}:${dial.port}) over ${uplink.ifname}`;
+    const fail = (what: string, cause: unknown): void => {
+      signal.removeEventListener('abort', onAbort);
+      secure?.destroy();
+      socket.destroy();
+      reject(unreachable(`${where} ${what}`, cause));
+    };
+    const onAbort = (): void => fail('did not answer in time', signal.reason);
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', (cause) => fail('cannot be reached', cause));
+    socket.once('connect', () => {
+      secure = startTls({
+        minVersion: 'TLSv1.2',
+        ...(isIP(dial.host) === 0 ? { servername: dial.host } : {}),
+        // What Node compares the certificate with where there is no server name.
+        host: dial.host,
+        ...dial.tls,
+        socket,
+      });
+      // Stays until success is known: an alert in the handshake comes as an error of this socket.
+      secure.once('error', (cause) => fail('refused the handshake', cause));
+      secure.once('secureConnect', () => {
+        signal.removeEventListener('abort', onAbort);
+        if (secure === undefined) return;
+        secure.removeAllListeners('error');
+        // Until the new owner listens, an error must not end the process; `close` tells it all the same.
+        secure.on('error', () => {});
+        resolve(secure);
+      });
+    });
+  });
+}
+
+function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(unreachable('no answer in time', signal.reason));
+    if (signal.aborted) {
+      onAbort();
+      // Whoever lost the race fails alone.
+      work.catch(() => undefined);
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+function unreachable(message: string, cause: unknown): BranchboxError {
+  const why = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
+  return new BranchboxError('controller/unreachable', { message: message + why, cause });
+}
