@@ -1,0 +1,95 @@
+/**
+ * Owns how an item's id follows from its spec. Renderers, which wish, and drivers, which observe, both build
+ * items here, so that the same kernel object has the same id on either side.
+ * The id holds what the kernel (or FRR) tells two objects apart by; everything else in a spec may change under it.
+ */
+import type { ItemBase } from '../reconcile/item.ts';
+import { type ItemId, itemId } from '../model/ids.ts';
+import type { KernelFeature } from '../model/facts.ts';
+import type {
+  AddressItem,
+  AddressSpec,
+  ExternalItem,
+  FdbItem,
+  FdbSpec,
+  LinkItem,
+  LinkSpec,
+  NftChainItem,
+  NftChainSpec,
+  NftElementItem,
+  NftElementSpec,
+  NftSetItem,
+  NftSetSpec,
+  RouteItem,
+  RouteSpec,
+  RuleItem,
+  RuleSpec,
+  ServiceItem,
+  ServiceSpec,
+  SysctlItem,
+  SysctlSpec,
+  WireGuardItem,
+  WireGuardSpec,
+} from './items.ts';
+
+type Needs = readonly ItemId[];
+
+function ours<K extends string, S>(kind: K, id: ItemId, spec: S, needs: Needs): ItemBase<K, S> {
+  return { kind, id, spec, needs, owner: 'us' };
+}
+
+export const link = (spec: LinkSpec, needs: Needs = []): LinkItem =>
+  ours('link', itemId('link', spec.name), spec, needs);
+
+export const address = (spec: AddressSpec, needs: Needs = []): AddressItem =>
+  ours('address', itemId('address', spec.link, spec.address), spec, needs);
+
+/** The kernel tells IPv4 routes apart by table, destination and metric (TOS is always 0 here). */
+export const route = (spec: RouteSpec, needs: Needs = []): RouteItem =>
+  ours('route', itemId('route', spec.table, spec.destination, spec.metric), spec, needs);
+
+/** `rule:1101/mark-0x101`; a rule for everything is `rule:32800/all`. */
+export const rule = (spec: RuleSpec, needs: Needs = []): RuleItem => {
+  const selectors = [
+    ...(spec.from === undefined ? [] : [`from-${spec.from}`]),
+    ...(spec.to === undefined ? [] : [`to-${spec.to}`]),
+    ...(spec.mark === undefined ? [] : [`mark-0x${spec.mark.toString(16)}`]),
+  ];
+  const selector = selectors.length === 0 ? 'all' : selectors.join('+');
+  return ours('rule', itemId('rule', spec.preference, selector), spec, needs);
+};
+
+export const sysctl = (spec: SysctlSpec, needs: Needs = []): SysctlItem =>
+  ours('sysctl', itemId('sysctl', spec.key), spec, needs);
+
+export const nftChain = (spec: NftChainSpec, needs: Needs = []): NftChainItem =>
+  ours('nft-chain', itemId('nft-chain', spec.family, spec.name), spec, needs);
+
+export const nftSet = (spec: NftSetSpec, needs: Needs = []): NftSetItem =>
+  ours('nft-set', itemId('nft-set', spec.family, spec.name), spec, needs);
+
+export const nftElement = (spec: NftElementSpec, needs: Needs = []): NftElementItem =>
+  ours('nft-element', itemId('nft-element', spec.family, spec.set, spec.key), spec, needs);
+
+export const wireguard = (spec: WireGuardSpec, needs: Needs = []): WireGuardItem =>
+  ours('wireguard', itemId('wireguard', spec.link), spec, needs);
+
+export const fdb = (spec: FdbSpec, needs: Needs = []): FdbItem =>
+  ours('fdb', itemId('fdb', spec.link, spec.macAddress), spec, needs);
+
+export const service = (spec: ServiceSpec, needs: Needs = []): ServiceItem =>
+  ours('service', itemId('service', spec.unit), spec, needs);
+
+/** Gates: what must be there before an item of ours can be. agent/facts reports those that are there. */
+export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease', ifname);
+export const portGate = (label: string): ItemId => itemId('external', 'port', label);
+export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);
+
+/** One sentence for `explain`, in whose words the gate is missing or there. */
+export const external = (id: ItemId, description: string): ExternalItem => ({
+  kind: 'external',
+  id,
+  spec: { description },
+  needs: [],
+  owner: 'external',
+});
