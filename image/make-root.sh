@@ -1,0 +1,31 @@
+#!/bin/sh
+# Makes the root tree of Debian 13 that lab nodes run from: make-root.sh TARGET PACKAGES [SOURCES]
+# Owns: the recipe (its bytes are part of the tree's name), the lock, and that TARGET is whole or absent.
+# Does not own: which packages (packages.txt), where trees are kept, what is laid over one.
+# SOURCES is a file of apt lines; without it mmdebstrap's own default mirror serves.
+set -eu
+target=$1
+packages=$2
+sources=${3:-}
+
+mkdir -p "$(dirname "$target")"
+exec 9>"$target.lock"
+flock 9
+# Somebody else made it while this waited.
+[ -d "$target" ] && exit 0
+
+part="$target.part"
+rm -rf --one-file-system "$part"
+trap 'rm -rf --one-file-system "$part"' EXIT
+include=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' "$packages" | grep -v '^$' | paste -s -d , -)
+set -- --variant=minbase --include="$include" \
+  --dpkgopt='path-exclude=/usr/share/doc/*' \
+  --dpkgopt='path-exclude=/usr/share/man/*' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' \
+  trixie "$part"
+[ -z "$sources" ] || set -- "$@" "$sources"
+mmdebstrap "$@"
+# A tree with nobody's identity: each node makes or is given its own.
+rm -f "$part/etc/machine-id" "$part/etc/hostname" "$part/etc/resolv.conf"
+mv -T "$part" "$target"
+trap - EXIT
