@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { inNode, jsonIn, tryIn, until } from './lab.ts';
+
+const APP = 'http://10.10.0.100/';
+const curl = (...more: string[]) => [
+  'curl',
+  '-s',
+  '-S',
+  '--connect-timeout',
+  '3',
+  '--max-time',
+  '5',
+  ...more,
+];
+
+describe('the app of tenant red', () => {
+  it.each(['branch1-red', 'branch2-red'])('says its name to %s', async (host) => {
+    const page = await until('the app answers', async () => {
+      const ended = await tryIn(host, curl(APP));
+      return ended.exitCode === 0 ? ended.stdout : undefined;
+    });
+    expect(page).toContain('red-app');
+  });
+
+  it.each(['branch1-blue', 'branch2-blue'])('is not there for %s', async (host) => {
+    expect((await tryIn(host, curl(APP))).exitCode).not.toBe(0);
+  });
+
+  it('is not on the internet: neither by its own address nor on an uplink of its gateway', async () => {
+    expect((await tryIn('internet-host', curl(APP))).exitCode).not.toBe(0);
+    const addresses = await jsonIn<{ addr_info: { family: string; local: string }[] }[]>(
+      'branch1',
+      'ip',
+      '-j',
+      'addr',
+      'show',
+      'dev',
+      'wan1',
+    );
+    const address = addresses.flatMap((link) => link.addr_info).find((info) => info.family === 'inet')?.local;
+    expect(address).toMatch(/^198\.51\.100\./);
+    expect((await tryIn('internet-host', curl(`http://${address}/`))).exitCode).not.toBe(0);
+  });
+
+  it('is held to its memory and CPU, and had its address before its first process', async () => {
+    const [container] = await jsonIn<
+      {
+        HostConfig: {
+          Memory: number;
+          NanoCpus: number;
+          CpuQuota: number;
+          CpuPeriod: number;
+          NetworkMode: string;
+        };
+      }[]
+    >(
+      'branch1',
+      'sh',
+      '-c',
+      'docker inspect $(docker ps -q --filter label=io.branchbox.app=red-app --filter name=red-app | head -n 1)',
+    );
+    expect(container?.HostConfig.NetworkMode).toMatch(/^container:/);
+    expect(container?.HostConfig.Memory).toBeGreaterThan(0);
+    expect((container?.HostConfig.NanoCpus ?? 0) + (container?.HostConfig.CpuQuota ?? 0)).toBeGreaterThan(0);
+  });
+
+  it('left no rule of the engine behind, and no bridge', async () => {
+    const ruleset = await inNode('branch1', 'nft', 'list', 'ruleset');
+    expect(ruleset).not.toMatch(/DOCKER|docker/);
+    expect((await tryIn('branch1', ['ip', 'link', 'show', 'docker0'])).exitCode).not.toBe(0);
+  });
+});
