@@ -2,13 +2,43 @@
  * Owns what a certificate is to the rest of Branchbox, and reading one from DER or PEM.
  * Does not own issuing (issue.ts) nor trust: a parsed certificate is believed only after chain.ts.
  */
-import type { KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
+import { decode, type DerNode, malformed } from './der.ts';
+import {
+  childrenOf,
+  contextPrimitive,
+  contextTag,
+  expectTag,
+  readBitString,
+  readBoolean,
+  readInteger,
+  readNamedBits,
+  readOctets,
+  readOid,
+  readSmallInteger,
+  readTime,
+  TAG,
+} from './der-read.ts';
+import { importPublicKey } from './keys.ts';
+import { type AlternativeNames, type CertificateName, readAlternativeNames, readName } from './name.ts';
+import { OID } from './oids.ts';
+import { fromPem, toPemBlock } from './pem.ts';
 
-export interface CertificateName {
-  readonly commonName: string | undefined;
-  /** Attribute 2.5.4.5, not the certificate's own number. */
-  readonly serialNumber: string | undefined;
-}
+export type { CertificateName } from './name.ts';
+
+/** In the order of the bits of RFC 5280 4.2.1.3. */
+export const KEY_USAGES = [
+  'digitalSignature',
+  'nonRepudiation',
+  'keyEncipherment',
+  'dataEncipherment',
+  'keyAgreement',
+  'keyCertSign',
+  'cRLSign',
+  'encipherOnly',
+  'decipherOnly',
+] as const;
+export type KeyUsage = (typeof KEY_USAGES)[number];
 
 export interface Certificate {
   readonly der: Uint8Array;
@@ -25,9 +55,12 @@ export interface Certificate {
   /** SHA-256 as lower-case hexadecimal. */
   readonly spkiSha256: string;
   readonly fingerprintSha256: string;
+  readonly signatureAlgorithm: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly isCa: boolean;
+  /** How many CAs may stand below this one; undefined: any number. */
+  readonly pathLength: number | undefined;
   /** undefined where the certificate has no such extension. */
   readonly keyUsage: readonly KeyUsage[] | undefined;
   readonly extendedKeyUsage: readonly string[] | undefined;
@@ -35,24 +68,151 @@ export interface Certificate {
   readonly ipAddresses: readonly string[];
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
+  /** Object identifiers of the extensions that must be understood. */
+  readonly criticalExtensions: readonly string[];
 }
 
-/** In the order of the bits of RFC 5280 4.2.1.3. */
-export const KEY_USAGES = [
-  'digitalSignature',
-  'nonRepudiation',
-  'keyEncipherment',
-  'dataEncipherment',
-  'keyAgreement',
-  'keyCertSign',
-  'cRLSign',
-  'encipherOnly',
-  'decipherOnly',
-] as const;
-export type KeyUsage = (typeof KEY_USAGES)[number];
-
 /** One certificate from DER, or from PEM that holds exactly one. Throws pki/malformed. */
-export declare function parseCertificate(input: Uint8Array | string): Certificate;
+export function parseCertificate(input: Uint8Array | string): Certificate {
+  if (typeof input !== 'string') return read(input);
+  const [first, ...others] = parseCertificates(input);
+  if (first === undefined) throw malformed('There is no certificate in the PEM text');
+  if (others.length > 0) throw malformed('There is more than one certificate in the PEM text');
+  return first;
+}
+
 /** All certificates of a PEM file, in its order. Throws pki/malformed; an empty file is an empty list. */
-export declare function parseCertificates(pem: string): readonly Certificate[];
-export declare function toPem(certificates: readonly Certificate[]): string;
+export function parseCertificates(pem: string): readonly Certificate[] {
+  return fromPem(pem, 'CERTIFICATE').map(read);
+}
+
+export function toPem(certificates: readonly Certificate[]): string {
+  return certificates.map((certificate) => certificate.pem).join('');
+}
+
+export function sameCertificate(left: Certificate, right: Certificate): boolean {
+  return Buffer.from(left.der).equals(right.der);
+}
+
+function read(der: Uint8Array): Certificate {
+  const [tbs, algorithm, signature] = childrenOf(decode(der), TAG.sequence, 'Certificate');
+  readBitString(signature, 'Certificate signature');
+  const fields = [...childrenOf(tbs, TAG.sequence, 'Certificate body')];
+  // Version 3 alone: without extensions there is no telling a CA from a box.
+  const [version] = childrenOf(fields.shift(), contextTag(0), 'Certificate version');
+  if (readSmallInteger(version, 'Certificate version') !== 2)
+    throw malformed('A certificate is not version 3');
+  const [number, innerAlgorithm, issuer, validity, subject, spki, ...optional] = fields;
+  if (!sameBytes(innerAlgorithm, algorithm)) {
+    throw malformed('A certificate names two different signature algorithms (RFC 5280 4.1.1.2)');
+  }
+  const [notBefore, notAfter] = childrenOf(validity, TAG.sequence, 'Certificate validity');
+  const spkiDer = expectTag(spki, TAG.sequence, 'Certificate public key').bytes;
+  return {
+    der,
+    pem: toPemBlock('CERTIFICATE', der),
+    subject: readName(subject, 'Subject'),
+    issuer: readName(issuer, 'Issuer'),
+    subjectDer: expectTag(subject, TAG.sequence, 'Subject').bytes,
+    issuerDer: expectTag(issuer, TAG.sequence, 'Issuer').bytes,
+    number: Buffer.from(readInteger(number, 'Certificate number'))
+      .toString('hex')
+      .replace(/^00(?=.)/, ''),
+    publicKey: importPublicKey(spkiDer),
+    spki: spkiDer,
+    spkiSha256: sha256Hex(spkiDer),
+    fingerprintSha256: sha256Hex(der),
+    signatureAlgorithm: readOid(
+      childrenOf(algorithm, TAG.sequence, 'Signature algorithm')[0],
+      'Signature algorithm',
+    ),
+    notBeforeMs: readTime(notBefore, 'notBefore'),
+    notAfterMs: readTime(notAfter, 'notAfter'),
+    ...readExtensions(optional.find((node) => node.tag === contextTag(3))),
+  };
+}
+
+type FromExtensions = Pick<
+  Certificate,
+  | 'isCa'
+  | 'pathLength'
+  | 'keyUsage'
+  | 'extendedKeyUsage'
+  | 'subjectKeyId'
+  | 'authorityKeyId'
+  | 'criticalExtensions'
+> &
+  AlternativeNames;
+
+function readExtensions(node: DerNode | undefined): FromExtensions {
+  const values = new Map<string, DerNode>();
+  const critical: string[] = [];
+  const list = node === undefined ? [] : childrenOf(node.children[0], TAG.sequence, 'Extensions');
+  for (const extension of list) {
+    const parts = [...childrenOf(extension, TAG.sequence, 'Extension')];
+    const id = readOid(parts.shift(), 'Extension');
+    if (parts[0]?.tag === TAG.boolean && readBoolean(parts.shift(), 'Extension')) critical.push(id);
+    if (values.has(id)) throw malformed(`Extension ${id} stands twice in a certificate (RFC 5280 4.2)`);
+    const content = readOctets(parts[0], `Extension ${id}`);
+    values.set(
+      id,
+      KNOWN.has(id) ? decode(content) : { tag: TAG.octets, children: [], content, bytes: content },
+    );
+  }
+  const get = <T>(id: string, readValue: (value: DerNode) => T): T | undefined => {
+    const value = values.get(id);
+    return value === undefined ? undefined : readValue(value);
+  };
+  const constraints = get(OID.basicConstraints, readBasicConstraints);
+  const names = get(OID.subjectAltName, readAlternativeNames);
+  return {
+    isCa: constraints?.isCa ?? false,
+    pathLength: constraints?.pathLength,
+    keyUsage: get(OID.keyUsage, readKeyUsage),
+    extendedKeyUsage: get(OID.extendedKeyUsage, (value) =>
+      childrenOf(value, TAG.sequence, 'Extended key usage').map((usage) =>
+        readOid(usage, 'Extended key usage'),
+      ),
+    ),
+    dnsNames: names?.dnsNames ?? [],
+    ipAddresses: names?.ipAddresses ?? [],
+    subjectKeyId: get(OID.subjectKeyIdentifier, (value) => readOctets(value, 'Subject key identifier')),
+    authorityKeyId: get(
+      OID.authorityKeyIdentifier,
+      (value) =>
+        childrenOf(value, TAG.sequence, 'Authority key identifier').find(
+          (part) => part.tag === contextPrimitive(0),
+        )?.content,
+    ),
+    criticalExtensions: critical,
+  };
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  OID.basicConstraints,
+  OID.subjectAltName,
+  OID.keyUsage,
+  OID.extendedKeyUsage,
+  OID.subjectKeyIdentifier,
+  OID.authorityKeyIdentifier,
+]);
+
+function readBasicConstraints(value: DerNode): { isCa: boolean; pathLength: number | undefined } {
+  const parts = [...childrenOf(value, TAG.sequence, 'Basic constraints')];
+  const isCa = parts[0]?.tag === TAG.boolean ? readBoolean(parts.shift(), 'Basic constraints') : false;
+  const pathLength = parts[0] === undefined ? undefined : readSmallInteger(parts[0], 'Path length');
+  return { isCa, pathLength };
+}
+
+function readKeyUsage(value: DerNode): readonly KeyUsage[] {
+  const bits = readNamedBits(value, 'Key usage');
+  return KEY_USAGES.filter((_, bit) => bits.includes(bit));
+}
+
+function sameBytes(left: DerNode | undefined, right: DerNode | undefined): boolean {
+  return left !== undefined && right !== undefined && Buffer.from(left.bytes).equals(right.bytes);
+}
+
+export function sha256Hex(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,8 +1,15 @@
 /**
  * Owns the decision whether a certificate chains to an anchor (RFC 5280 6), at a time that the caller names.
  * Does not own revocation, nor reading certificates.
+ *
+ * Two opinions must agree. Here: bounded path building, signatures, CA bits, path length, usages, dates.
+ * pkijs: the same again over the one path found, plus name constraints and policies. Its own path building is
+ * not used: two CAs that certify each other send it round in circles, and it never looks at path lengths.
  */
-import type { Certificate } from './certificate.ts';
+import { X509Certificate } from 'node:crypto';
+import { BranchboxError } from '../model/errors.ts';
+import { type Certificate, sameCertificate } from './certificate.ts';
+import { OID } from './oids.ts';
 
 export interface ChainOptions {
   readonly leaf: Certificate;
@@ -12,9 +19,198 @@ export interface ChainOptions {
   readonly anchors: readonly Certificate[];
   /** The clock is never read here: before the clock floor is known it would lie. */
   readonly atMs: number;
-  /** The leaf must name this usage itself; `anyExtendedKeyUsage` and a missing extension are refused. */
+  /**
+   * A usage that the leaf itself must name (`anyExtendedKeyUsage` or none at all will not do), or `unrestricted`:
+   * the leaf must name none, so that a certificate issued for TLS alone signs nothing else.
+   */
   readonly extendedKeyUsage?: string;
 }
 
+export const UNRESTRICTED = 'unrestricted';
+
+/** Leaf and anchor included. The field's hierarchies have three levels; each more costs signature checks. */
+const MAX_PATH = 6;
+const MAX_CERTIFICATES = 16;
+
+const UNDERSTOOD: ReadonlySet<string> = new Set([
+  OID.basicConstraints,
+  OID.keyUsage,
+  OID.extendedKeyUsage,
+  OID.subjectAltName,
+  OID.subjectKeyIdentifier,
+  OID.authorityKeyIdentifier,
+  OID.nameConstraints,
+  OID.certificatePolicies,
+  OID.policyMappings,
+  OID.policyConstraints,
+  OID.inhibitAnyPolicy,
+]);
+
+/** SHA-1 and below are not accepted from anybody; RSASSA-PSS has no user among the peers known so far. */
+const ALGORITHMS: ReadonlySet<string> = new Set([
+  OID.ecdsaWithSha256,
+  OID.ecdsaWithSha384,
+  OID.ecdsaWithSha512,
+  OID.sha256WithRsa,
+  OID.sha384WithRsa,
+  OID.sha512WithRsa,
+]);
+
 /** Leaf first, anchor last. Throws pki/untrusted, or pki/expired when the time alone is wrong. */
-export declare function validateChain(options: ChainOptions): Promise<readonly Certificate[]>;
+export async function validateChain(options: ChainOptions): Promise<readonly Certificate[]> {
+  const { leaf, atMs } = options;
+  const problems: string[] = [];
+  let expired: string | undefined;
+  for (const path of pathsOf(options)) {
+    const problem = problemOf(path, options.extendedKeyUsage);
+    const dates = datesOf(path, atMs);
+    // Dates are judged last and apart, so that "expired" is only said of what is trusted otherwise.
+    const checkedAtMs = dates === undefined ? atMs : Math.max(...path.map((one) => one.notBeforeMs));
+    const second = problem ?? (await secondOpinion(path, checkedAtMs));
+    if (second !== undefined) problems.push(second);
+    else if (dates !== undefined) expired = dates;
+    else return path;
+  }
+  const who = describe(leaf);
+  if (expired !== undefined) {
+    throw new BranchboxError('pki/expired', {
+      message: `The chain of ${who} is not valid at that time: ${expired}`,
+    });
+  }
+  const reason = problems[0] ?? 'no path leads from it to an anchor that must be used';
+  throw new BranchboxError('pki/untrusted', {
+    message: `The certificate of ${who} is not trusted: ${reason}`,
+  });
+}
+
+export function describe(certificate: Certificate): string {
+  const { commonName, serialNumber } = certificate.subject;
+  return `"${commonName ?? serialNumber ?? certificate.number}"`;
+}
+
+/** All ways from the leaf to an anchor, anchors tried first; each certificate once a path. */
+function* pathsOf({ leaf, intermediates, anchors }: ChainOptions): Generator<readonly Certificate[]> {
+  if (anchors.some((anchor) => sameCertificate(anchor, leaf))) {
+    yield [leaf];
+    return;
+  }
+  if (intermediates.length > MAX_CERTIFICATES) {
+    throw new BranchboxError('pki/untrusted', {
+      message: `${intermediates.length} certificates came along, more than ${MAX_CERTIFICATES} are not looked at`,
+    });
+  }
+  yield* extend([leaf]);
+
+  function* extend(path: readonly Certificate[]): Generator<readonly Certificate[]> {
+    const last = path.at(-1);
+    if (last === undefined || path.length >= MAX_PATH) return;
+    for (const anchor of anchors) if (issued(anchor, last)) yield [...path, anchor];
+    for (const candidate of intermediates) {
+      if (path.some((one) => Buffer.from(one.spki).equals(candidate.spki))) continue;
+      if (candidate.isCa && issued(candidate, last)) yield* extend([...path, candidate]);
+    }
+  }
+}
+
+function issued(issuer: Certificate, subject: Certificate): boolean {
+  if (!Buffer.from(issuer.subjectDer).equals(subject.issuerDer)) return false;
+  const { authorityKeyId } = subject;
+  const { subjectKeyId } = issuer;
+  if (authorityKeyId !== undefined && subjectKeyId !== undefined) {
+    if (!Buffer.from(authorityKeyId).equals(subjectKeyId)) return false;
+  }
+  try {
+    return new X509Certificate(subject.der).verify(issuer.publicKey);
+  } catch {
+    return false;
+  }
+}
+
+function problemOf(path: readonly Certificate[], usage: string | undefined): string | undefined {
+  const [leaf] = path;
+  if (leaf === undefined) return 'the path is empty';
+  if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes('digitalSignature')) {
+    return 'its key usage does not allow signatures';
+  }
+  for (const [depth, certificate] of path.entries()) {
+    const problem = linkProblem(certificate, depth, depth === path.length - 1, usage);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function linkProblem(
+  certificate: Certificate,
+  depth: number,
+  isAnchor: boolean,
+  usage: string | undefined,
+): string | undefined {
+  const who = describe(certificate);
+  const unknown = certificate.criticalExtensions.find((id) => !UNDERSTOOD.has(id));
+  if (unknown !== undefined) return `${who} has the critical extension ${unknown}, which is not understood`;
+  // An anchor is trusted as it is: who signed it, and how, is not asked (RFC 5280 6.1.1 d).
+  if (!isAnchor && !ALGORITHMS.has(certificate.signatureAlgorithm)) {
+    return `${who} is signed with ${certificate.signatureAlgorithm}, which is not accepted`;
+  }
+  const usages = certificate.extendedKeyUsage;
+  if (depth === 0) return leafUsageProblem(usages, usage);
+  if (!certificate.isCa) return `${who} is no CA, yet it issued a certificate`;
+  if (certificate.keyUsage !== undefined && !certificate.keyUsage.includes('keyCertSign')) {
+    return `${who} may not sign certificates by its key usage`;
+  }
+  // Certificates between this CA and the leaf; none of ours are self-issued, so none is left out of the count.
+  const below = depth - 1;
+  if (certificate.pathLength !== undefined && below > certificate.pathLength) {
+    return `${who} allows ${certificate.pathLength} CAs below it, there are ${below}`;
+  }
+  if (usages !== undefined && usage !== undefined && !usages.includes(usage)) {
+    return `${who} is a CA for other usages only`;
+  }
+  return undefined;
+}
+
+function leafUsageProblem(
+  usages: readonly string[] | undefined,
+  wanted: string | undefined,
+): string | undefined {
+  if (wanted === undefined) return undefined;
+  if (wanted === UNRESTRICTED) {
+    return usages === undefined ? undefined : 'it is issued for other usages only (extended key usage)';
+  }
+  return usages?.includes(wanted) === true ? undefined : `it does not carry the extended key usage ${wanted}`;
+}
+
+function datesOf(path: readonly Certificate[], atMs: number): string | undefined {
+  for (const certificate of path) {
+    if (atMs < certificate.notBeforeMs) {
+      return `${describe(certificate)} begins ${new Date(certificate.notBeforeMs).toISOString()}`;
+    }
+    if (atMs > certificate.notAfterMs) {
+      return `${describe(certificate)} ended ${new Date(certificate.notAfterMs).toISOString()}`;
+    }
+  }
+  return undefined;
+}
+
+async function secondOpinion(path: readonly Certificate[], atMs: number): Promise<string | undefined> {
+  if (path.length === 1) return undefined;
+  // Imported where used: it costs 70 ms and 19 MB that most commands need not pay.
+  const pkijs = await import('pkijs');
+  try {
+    const line = path.map((certificate) => pkijs.Certificate.fromBER(Uint8Array.from(certificate.der)));
+    const anchor = line.slice(-1);
+    const engine = new pkijs.CertificateChainValidationEngine({
+      trustedCerts: anchor,
+      certs: line.slice(0, -1).reverse(),
+      checkDate: new Date(atMs),
+      findIssuer: async (certificate) => {
+        const issuer = line[line.indexOf(certificate) + 1];
+        return issuer !== undefined && (await certificate.verify(issuer)) ? [issuer] : [];
+      },
+    });
+    const result = await engine.verify();
+    return result.result ? undefined : result.resultMessage;
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : 'the path cannot be read';
+  }
+}

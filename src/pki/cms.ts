@@ -2,8 +2,27 @@
  * Owns CMS (RFC 5652): signed data with its content inside, and certs-only messages.
  * Does not own what a content means.
  */
-import type { Certificate } from './certificate.ts';
+import { createHash, sign } from 'node:crypto';
+import { BranchboxError } from '../model/errors.ts';
+import { type Certificate, parseCertificate, sameCertificate } from './certificate.ts';
+import { validateChain } from './chain.ts';
+import { readCms } from './cms-read.ts';
+import {
+  type Der,
+  encode,
+  integer,
+  malformed,
+  octets,
+  oid,
+  raw,
+  sequence,
+  setOf,
+  tagged,
+  taggedSetOf,
+  time,
+} from './der.ts';
 import type { Credential } from './issue.ts';
+import { OID } from './oids.ts';
 
 export interface SignedContent {
   readonly contentType: string;
@@ -13,26 +32,188 @@ export interface SignedContent {
   readonly path: readonly Certificate[];
 }
 
-/** DER. Holds the signer's certificate and its chain. */
-export declare function signData(options: {
+/** Onboarding information with a configuration of a large site stays below this. */
+export const MAX_CMS_BYTES = 1024 * 1024;
+
+/** DER. Holds the signer's certificate and its chain. Signed by P-256 with SHA-256. */
+export function signData(options: {
   readonly contentType: string;
   readonly content: Uint8Array;
   readonly signer: Credential;
   readonly signingTimeMs?: number;
-}): Uint8Array;
-/** Signature, content type and chain, or a BranchboxError. Accepts BER as others write it. */
-export declare function verifySignedData(
-  der: Uint8Array,
-  options: {
-    readonly contentTypes: readonly string[];
-    readonly anchors: readonly Certificate[];
-    readonly atMs: number | ((content: Uint8Array) => number);
-    readonly extendedKeyUsage?: string;
-    /** Certificates that came beside the message (the owner certificate of RFC 8572). */
-    readonly certificates?: readonly Certificate[];
-    readonly maxBytes?: number;
-  },
-): Promise<SignedContent>;
+}): Uint8Array {
+  const { contentType, content, signer, signingTimeMs } = options;
+  const digest = createHash('sha256').update(content).digest();
+  const attributes = [
+    sequence(oid(OID.contentType), setOf(oid(contentType))),
+    sequence(oid(OID.messageDigest), setOf(octets(digest))),
+    ...(signingTimeMs === undefined ? [] : [sequence(oid(OID.signingTime), setOf(time(signingTimeMs)))]),
+  ];
+  // RFC 5652 5.4: the signature is over the attributes as an explicit SET OF, they are sent as [0] IMPLICIT.
+  const signature = sign('sha256', encode(setOf(...attributes)), signer.key);
+  const signerInfo = sequence(
+    integer(1),
+    sequence(raw(signer.certificate.issuerDer), integer(Buffer.from(signer.certificate.number, 'hex'))),
+    sequence(oid(OID.sha256)),
+    taggedSetOf(0, ...attributes),
+    sequence(oid(OID.ecdsaWithSha256)),
+    octets(signature),
+  );
+  return encode(
+    signedData({
+      // RFC 5652 5.1: 1 for plain data, 3 for any other content type.
+      version: contentType === OID.data ? 1 : 3,
+      digests: [sequence(oid(OID.sha256))],
+      content: sequence(oid(contentType), tagged(0, octets(content))),
+      certificates: [signer.certificate, ...signer.chain],
+      signers: [signerInfo],
+    }),
+  );
+}
+
 /** For EST's cacerts and simpleenroll (RFC 7030 4.1.3) and RFC 8572's owner certificate. DER. */
-export declare function certsOnly(certificates: readonly Certificate[]): Uint8Array;
-export declare function parseCertsOnly(der: Uint8Array): readonly Certificate[];
+export function certsOnly(certificates: readonly Certificate[]): Uint8Array {
+  const content = sequence(oid(OID.data));
+  return encode(signedData({ version: 1, digests: [], content, certificates, signers: [] }));
+}
+
+function signedData(parts: {
+  readonly version: number;
+  readonly digests: readonly Der[];
+  readonly content: Der;
+  readonly certificates: readonly Certificate[];
+  readonly signers: readonly Der[];
+}): Der {
+  const body = sequence(
+    integer(parts.version),
+    setOf(...parts.digests),
+    parts.content,
+    taggedSetOf(0, ...parts.certificates.map((certificate) => raw(certificate.der))),
+    setOf(...parts.signers),
+  );
+  return sequence(oid(OID.signedData), tagged(0, body));
+}
+
+/** In the order of the message, which says nothing: CMS keeps certificates as a set. */
+export function parseCertsOnly(der: Uint8Array): readonly Certificate[] {
+  const cms = readCms(der, MAX_CMS_BYTES);
+  if (cms.contentType !== OID.signedData) throw malformed('A certs-only message is no signed data');
+  if (cms.signerCount !== 0) throw malformed('A certs-only message has signers');
+  return cms.certificates.map(parseCertificate);
+}
+
+export interface VerifyOptions {
+  readonly contentTypes: readonly string[];
+  readonly anchors: readonly Certificate[];
+  /** A function is called with the content once its signature fits (but before its signer is trusted). */
+  readonly atMs: number | ((content: Uint8Array) => number);
+  readonly extendedKeyUsage?: string;
+  /** Certificates that came beside the message (the owner certificate of RFC 8572). */
+  readonly certificates?: readonly Certificate[];
+  readonly maxBytes?: number;
+}
+
+/** Content type, signature and chain, or a BranchboxError. Accepts BER as others write it. */
+export async function verifySignedData(der: Uint8Array, options: VerifyOptions): Promise<SignedContent> {
+  const cms = readCms(der, options.maxBytes ?? MAX_CMS_BYTES);
+  if (cms.contentType !== OID.signedData)
+    throw malformed(`CMS content ${cms.contentType} is not signed data`);
+  const contentType = cms.innerType ?? 'none';
+  if (!options.contentTypes.includes(contentType)) {
+    throw new BranchboxError('pki/mismatch', {
+      message: `Signed content has type ${contentType}, wanted is ${options.contentTypes.join(' or ')}`,
+    });
+  }
+  if (cms.content === undefined) throw malformed('Signed data has no content inside');
+  if (cms.signerCount !== 1) throw malformed(`Signed data has ${cms.signerCount} signers, wanted is one`);
+  const own = cms.certificates.map(parseCertificate);
+  const beside = (options.certificates ?? []).filter(
+    (one) => !own.some((other) => sameCertificate(one, other)),
+  );
+  const certificates = [...own, ...beside];
+  const signer = await signerOf(der, contentType, certificates);
+  const atMs = typeof options.atMs === 'number' ? options.atMs : options.atMs(cms.content);
+  const path = await validateChain({
+    leaf: signer,
+    intermediates: certificates.filter((certificate) => !sameCertificate(certificate, signer)),
+    anchors: options.anchors,
+    atMs,
+    ...(options.extendedKeyUsage === undefined ? {} : { extendedKeyUsage: options.extendedKeyUsage }),
+  });
+  return { contentType, content: cms.content, signer, path };
+}
+
+const DIGESTS: readonly string[] = [OID.sha256, OID.sha384, OID.sha512];
+const SIGNATURES: readonly string[] = [
+  OID.ecdsaWithSha256,
+  OID.ecdsaWithSha384,
+  OID.ecdsaWithSha512,
+  OID.rsaEncryption,
+  OID.sha256WithRsa,
+  OID.sha384WithRsa,
+  OID.sha512WithRsa,
+];
+
+/** Whose signature it is; pkijs verifies it, what pkijs leaves out is checked around it. */
+async function signerOf(
+  der: Uint8Array,
+  contentType: string,
+  certificates: readonly Certificate[],
+): Promise<Certificate> {
+  // Imported where used: it costs 70 ms and 19 MB that most commands need not pay.
+  const pkijs = await import('pkijs');
+  try {
+    const outer = pkijs.ContentInfo.fromBER(Uint8Array.from(der));
+    const signed = new pkijs.SignedData({ schema: outer.content });
+    signed.certificates = certificates.map((one) => pkijs.Certificate.fromBER(Uint8Array.from(one.der)));
+    const [info] = signed.signerInfos;
+    if (info === undefined) throw malformed('Signed data has no signer');
+    if (!DIGESTS.includes(info.digestAlgorithm.algorithmId)) throw untrusted('its digest is not accepted');
+    if (!SIGNATURES.includes(info.signatureAlgorithm.algorithmId)) {
+      throw untrusted(`its algorithm ${info.signatureAlgorithm.algorithmId} is not accepted`);
+    }
+    // Without attributes a signature over content that looks like attributes could be taken for one with them.
+    const attributes = info.signedAttrs?.attributes ?? [];
+    const typed = attributes.filter((attribute) => attribute.type === OID.contentType);
+    const digests = attributes.filter((attribute) => attribute.type === OID.messageDigest);
+    const value: unknown = typed[0]?.values[0];
+    if (
+      typed.length !== 1 ||
+      digests.length !== 1 ||
+      typed[0]?.values.length !== 1 ||
+      digests[0]?.values.length !== 1
+    ) {
+      throw untrusted('it is not over exactly one content type and one digest (RFC 5652 11)');
+    }
+    if (!isObjectIdentifier(value) || value.getValue() !== contentType) {
+      throw untrusted('it is over another content type');
+    }
+    const result = await signed.verify({ signer: 0, checkChain: false, extendedMode: true });
+    const index = signed.certificates.findIndex((one) => one === result.signerCertificate);
+    const signer = certificates[index];
+    if (result.signatureVerified !== true || signer === undefined)
+      throw untrusted('it does not fit the content');
+    return signer;
+  } catch (cause) {
+    if (cause instanceof BranchboxError) throw cause;
+    throw untrusted(messageOf(cause));
+  }
+}
+
+function isObjectIdentifier(value: unknown): value is { getValue(): string } {
+  return (
+    typeof value === 'object' && value !== null && 'getValue' in value && typeof value.getValue === 'function'
+  );
+}
+
+function messageOf(cause: unknown): string {
+  // pkijs throws its own results, which are no Errors everywhere.
+  if (typeof cause === 'object' && cause !== null && 'message' in cause) return String(cause.message);
+  return 'it cannot be read';
+}
+
+function untrusted(reason: string): BranchboxError {
+  return new BranchboxError('pki/untrusted', {
+    message: `The signature of signed data is refused: ${reason}`,
+  });
+}

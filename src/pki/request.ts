@@ -1,25 +1,134 @@
 /**
- * Owns PKCS#10 certificate requests: making one, and reading one with its self-signature verified.
+ * Owns PKCS#10 certificate requests (RFC 2986): making one, and reading one with its self-signature verified.
  * Does not own what becomes of the names asked for: the CA assigns names and takes none from a request.
  */
-import type { KeyObject } from 'node:crypto';
-import type { CertificateName } from './certificate.ts';
+import { type KeyObject, sign, verify } from 'node:crypto';
+import { BranchboxError } from '../model/errors.ts';
+import {
+  bitString,
+  type DerNode,
+  decode,
+  encode,
+  integer,
+  malformed,
+  octets,
+  oid,
+  raw,
+  sequence,
+  setOf,
+  tagged,
+} from './der.ts';
+import {
+  childrenOf,
+  contextTag,
+  expectTag,
+  readBitString,
+  readOctets,
+  readOid,
+  readSmallInteger,
+  readText,
+  TAG,
+} from './der-read.ts';
+import { exportPublicKey, importPublicKey, publicKeyOf } from './keys.ts';
+import {
+  type AlternativeNames,
+  type CertificateName,
+  encodeAlternativeNames,
+  encodeName,
+  readAlternativeNames,
+  readName,
+} from './name.ts';
+import { OID } from './oids.ts';
+import { fromPem } from './pem.ts';
 
-export interface CertificateRequest {
+export interface CertificateRequest extends AlternativeNames {
   readonly subject: CertificateName;
   readonly publicKey: KeyObject;
   readonly spki: Uint8Array;
-  readonly dnsNames: readonly string[];
-  readonly ipAddresses: readonly string[];
   readonly challengePassword: string | undefined;
 }
 
-export declare function createRequest(options: {
+/** A request of ours has 300 bytes; RSA 8192 with many names stays below this. */
+const MAX_REQUEST_BYTES = 16 * 1024;
+
+/** DER. */
+export function createRequest(options: {
   readonly key: KeyObject;
   readonly commonName?: string;
   readonly serialNumber?: string;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
-}): Uint8Array;
+}): Uint8Array {
+  const { key, dnsNames = [], ipAddresses = [] } = options;
+  const names = encodeAlternativeNames({ dnsNames, ipAddresses });
+  const altName = sequence(sequence(oid(OID.subjectAltName), octets(encode(names))));
+  const attributes =
+    dnsNames.length + ipAddresses.length === 0 ? [] : [sequence(oid(OID.extensionRequest), setOf(altName))];
+  const info = sequence(
+    integer(0),
+    encodeName({ commonName: options.commonName, serialNumber: options.serialNumber }),
+    raw(exportPublicKey(publicKeyOf(key))),
+    tagged(0, ...attributes),
+  );
+  const signature = sign('sha256', encode(info), key);
+  return encode(sequence(info, sequence(oid(OID.ecdsaWithSha256)), bitString(signature)));
+}
+
+/** What of node:crypto verifies a signature algorithm; SHA-1 and below are not accepted from anybody. */
+const HASH_OF: Readonly<Record<string, string>> = {
+  [OID.ecdsaWithSha256]: 'sha256',
+  [OID.ecdsaWithSha384]: 'sha384',
+  [OID.ecdsaWithSha512]: 'sha512',
+  [OID.sha256WithRsa]: 'sha256',
+  [OID.sha384WithRsa]: 'sha384',
+  [OID.sha512WithRsa]: 'sha512',
+};
+
 /** DER, or PEM. Throws pki/malformed; pki/untrusted where the signature does not fit the key in it. */
-export declare function parseRequest(input: Uint8Array | string): CertificateRequest;
+export function parseRequest(input: Uint8Array | string): CertificateRequest {
+  const der = typeof input === 'string' ? derOf(input) : input;
+  const [info, algorithm, signature] = childrenOf(decode(der, MAX_REQUEST_BYTES), TAG.sequence, 'Request');
+  const [version, subject, spki, attributes] = childrenOf(info, TAG.sequence, 'Request body');
+  if (readSmallInteger(version, 'Request version') !== 0) throw malformed('A request is not version 1');
+  const spkiDer = expectTag(spki, TAG.sequence, 'Request public key').bytes;
+  const publicKey = importPublicKey(spkiDer);
+  const algorithmId = readOid(childrenOf(algorithm, TAG.sequence, 'Request')[0], 'Request algorithm');
+  const hash = HASH_OF[algorithmId];
+  if (hash === undefined) throw malformed(`A request is signed with ${algorithmId}, which is not accepted`);
+  const signed = expectTag(info, TAG.sequence, 'Request body').bytes;
+  if (!verify(hash, signed, publicKey, readBitString(signature, 'Request signature'))) {
+    throw new BranchboxError('pki/untrusted', {
+      message: 'A certificate request is not signed by the key it asks a certificate for',
+    });
+  }
+  const given = attributes === undefined ? [] : childrenOf(attributes, contextTag(0), 'Request attributes');
+  return { subject: readName(subject, 'Subject'), publicKey, spki: spkiDer, ...readAttributes(given) };
+}
+
+function derOf(pem: string): Uint8Array {
+  // Some clients still write the older label.
+  const [first] = [...fromPem(pem, 'CERTIFICATE REQUEST'), ...fromPem(pem, 'NEW CERTIFICATE REQUEST')];
+  if (first === undefined) throw malformed('There is no certificate request in the PEM text');
+  return first;
+}
+
+function readAttributes(
+  attributes: readonly DerNode[],
+): AlternativeNames & { challengePassword: string | undefined } {
+  let names: AlternativeNames = { dnsNames: [], ipAddresses: [] };
+  let challengePassword: string | undefined;
+  for (const attribute of attributes) {
+    const [type, values] = childrenOf(attribute, TAG.sequence, 'Request attribute');
+    const id = readOid(type, 'Request attribute');
+    const [value] = childrenOf(values, TAG.set, 'Request attribute');
+    if (id === OID.challengePassword) challengePassword = readText(value, 'Challenge password');
+    if (id === OID.extensionRequest) {
+      for (const extension of childrenOf(value, TAG.sequence, 'Requested extensions')) {
+        const parts = childrenOf(extension, TAG.sequence, 'Requested extension');
+        if (readOid(parts[0], 'Requested extension') !== OID.subjectAltName) continue;
+        names = readAlternativeNames(decode(readOctets(parts.at(-1), 'Requested names'), MAX_REQUEST_BYTES));
+      }
+    }
+  }
+  return { ...names, challengePassword };
+}

@@ -2,10 +2,20 @@
  * Owns the ownership voucher (RFC 8366) as CMS-signed JSON: making one, and all checks a box does on one.
  * Does not own who gets one (the manufacturer decides) nor the clock floor (bootstrap/clock).
  */
-import type { Certificate } from './certificate.ts';
+import { z } from 'zod';
+import { decode as decodeSchema } from '../model/decode.ts';
+import { BranchboxError, type Problem } from '../model/errors.ts';
+import { type Certificate, parseCertificate } from './certificate.ts';
+import { UNRESTRICTED } from './chain.ts';
+import { signData, verifySignedData } from './cms.ts';
+import { malformed } from './der.ts';
 import type { Credential } from './issue.ts';
+import { OID } from './oids.ts';
 
-export type Assertion = 'verified' | 'logged' | 'proximity';
+/** RFC 8366 8.3. */
+export const VOUCHER_MEDIA_TYPE = 'application/voucher-cms+json';
+export const ASSERTIONS = ['verified', 'logged', 'proximity'] as const;
+export type Assertion = (typeof ASSERTIONS)[number];
 
 export interface Voucher {
   readonly serialNumber: string;
@@ -26,13 +36,68 @@ export interface VoucherExpectation {
   readonly nonce: Uint8Array | undefined;
 }
 
+/** RFC 8366 5.3: nonce of 8 to 32 octets. */
+export const NONCE_BYTES = { min: 8, max: 32 };
+const MAX_VOUCHER_BYTES = 64 * 1024;
+
+const Base64 = z.base64().max(16 * 1024);
+const DateAndTime = z.iso.datetime({ offset: true });
+
+/** Other leaves are passed over: RFC 8995 and others augment the model. */
+const VoucherDocument = z.object({
+  'ietf-voucher:voucher': z.object({
+    'created-on': DateAndTime,
+    'expires-on': DateAndTime.optional(),
+    assertion: z.enum(ASSERTIONS),
+    'serial-number': z.string().min(1).max(256),
+    'idevid-issuer': Base64.optional(),
+    'pinned-domain-cert': Base64,
+    'domain-cert-revocation-checks': z.boolean().optional(),
+    nonce: Base64.optional(),
+    'last-renewal-date': DateAndTime.optional(),
+  }),
+});
+
 /** A voucher with a nonce has no expiry and the other way round (RFC 8366 5.3). CMS, DER. */
-export declare function createVoucher(options: {
-  readonly voucher: Omit<Voucher, 'pinnedDomainCert'> & { readonly pinnedDomainCert: Certificate };
+export function createVoucher(options: {
+  readonly voucher: Voucher;
   readonly signer: Credential;
-}): Uint8Array;
-/** All problems at once. Throws pki/malformed, pki/untrusted, pki/mismatch or pki/expired. */
-export declare function verifyVoucher(
+}): Uint8Array {
+  const { voucher, signer } = options;
+  if ((voucher.nonce === undefined) === (voucher.expiresOnMs === undefined)) {
+    throw new BranchboxError('pki/mismatch', {
+      message: 'A voucher has either a nonce or an expiry, and one of them (RFC 8366 5.3)',
+    });
+  }
+  if (voucher.nonce !== undefined && !isNonce(voucher.nonce)) {
+    throw malformed(`A nonce has ${NONCE_BYTES.min} to ${NONCE_BYTES.max} bytes (RFC 8366 5.3)`);
+  }
+  const document: z.input<typeof VoucherDocument> = {
+    'ietf-voucher:voucher': {
+      'created-on': dateAndTime(voucher.createdOnMs),
+      ...(voucher.expiresOnMs === undefined ? {} : { 'expires-on': dateAndTime(voucher.expiresOnMs) }),
+      assertion: voucher.assertion,
+      'serial-number': voucher.serialNumber,
+      ...(voucher.idevidIssuer === undefined ? {} : { 'idevid-issuer': toBase64(voucher.idevidIssuer) }),
+      'pinned-domain-cert': toBase64(voucher.pinnedDomainCert.der),
+      'domain-cert-revocation-checks': false,
+      ...(voucher.nonce === undefined ? {} : { nonce: toBase64(voucher.nonce) }),
+    },
+  };
+  return signData({
+    contentType: OID.voucherJson,
+    content: Buffer.from(JSON.stringify(document)),
+    signer,
+    signingTimeMs: voucher.createdOnMs,
+  });
+}
+
+/**
+ * All problems at once. Throws pki/malformed, pki/untrusted, pki/mismatch or pki/expired.
+ * The signer's chain is judged at created-on, or at the floor where that is later: a box whose clock says 1970
+ * can judge it, and a key that expired before the floor cannot date itself back.
+ */
+export async function verifyVoucher(
   der: Uint8Array,
   options: {
     readonly anchors: readonly Certificate[];
@@ -40,4 +105,99 @@ export declare function verifyVoucher(
     readonly floorMs: number;
     readonly expect: VoucherExpectation;
   },
-): Promise<Voucher>;
+): Promise<Voucher> {
+  const { anchors, floorMs, expect } = options;
+  const { content } = await verifySignedData(der, {
+    contentTypes: [OID.voucherJson],
+    anchors,
+    atMs: (signed) => Math.max(floorMs, readVoucher(signed).createdOnMs),
+    extendedKeyUsage: UNRESTRICTED,
+    maxBytes: MAX_VOUCHER_BYTES,
+  });
+  const voucher = readVoucher(content);
+  const mismatches = mismatchesOf(voucher, expect);
+  const expiries = expiriesOf(voucher, floorMs);
+  if (mismatches.length + expiries.length > 0) {
+    throw new BranchboxError(mismatches.length > 0 ? 'pki/mismatch' : 'pki/expired', {
+      message: `The voucher for ${voucher.serialNumber} is not for this box now`,
+      problems: [...mismatches, ...expiries],
+    });
+  }
+  return voucher;
+}
+
+/** What a voucher says, its signature not looked at: for showing one, never for acting on it. */
+export function readVoucher(content: Uint8Array): Voucher {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
+  } catch (cause) {
+    throw malformed('A voucher is not JSON', cause);
+  }
+  const fields = decodeSchema(VoucherDocument, json, 'A voucher', 'pki/malformed')['ietf-voucher:voucher'];
+  const nonce = fields.nonce === undefined ? undefined : fromBase64(fields.nonce);
+  return {
+    serialNumber: fields['serial-number'],
+    assertion: fields.assertion,
+    createdOnMs: Date.parse(fields['created-on']),
+    expiresOnMs: fields['expires-on'] === undefined ? undefined : Date.parse(fields['expires-on']),
+    nonce,
+    idevidIssuer: fields['idevid-issuer'] === undefined ? undefined : fromBase64(fields['idevid-issuer']),
+    pinnedDomainCert: parseCertificate(fromBase64(fields['pinned-domain-cert'])),
+  };
+}
+
+function mismatchesOf(voucher: Voucher, expect: VoucherExpectation): readonly Problem[] {
+  const problems: Problem[] = [];
+  const add = (leaf: string, message: string) => problems.push({ path: `$.${leaf}`, message });
+  if (voucher.serialNumber !== expect.serialNumber) {
+    add('serial-number', `is ${voucher.serialNumber}, this box is ${expect.serialNumber}`);
+  }
+  if (voucher.idevidIssuer !== undefined && !namesIssuer(voucher.idevidIssuer, expect.idevidIssuer)) {
+    add('idevid-issuer', "is not the issuer of this box's IDevID");
+  }
+  if (voucher.nonce !== undefined && voucher.expiresOnMs !== undefined) {
+    add('expires-on', 'stands beside a nonce (RFC 8366 5.3)');
+  }
+  if (expect.nonce === undefined) {
+    if (voucher.nonce !== undefined) add('nonce', 'answers a request that was not made here');
+    if (voucher.expiresOnMs === undefined) add('expires-on', 'is missing from a voucher without a nonce');
+  } else if (voucher.nonce === undefined) {
+    add('nonce', 'is missing: the voucher may be an old one');
+  } else if (!isNonce(voucher.nonce) || !sameBytes(voucher.nonce, expect.nonce)) {
+    add('nonce', 'is not the one that was sent');
+  }
+  if (voucher.expiresOnMs !== undefined && voucher.expiresOnMs <= voucher.createdOnMs) {
+    add('expires-on', 'is not after created-on');
+  }
+  return problems;
+}
+
+function expiriesOf(voucher: Voucher, floorMs: number): readonly Problem[] {
+  if (voucher.expiresOnMs === undefined || voucher.expiresOnMs > floorMs) return [];
+  const ended = dateAndTime(voucher.expiresOnMs);
+  return [{ path: '$.expires-on', message: `was ${ended}, and it is ${dateAndTime(floorMs)} at least` }];
+}
+
+/**
+ * RFC 8366 calls this "the Authority Key Identifier OCTET STRING", which is read in three ways in the field:
+ * the key identifier alone (what we write), that as an OCTET STRING, or the whole AuthorityKeyIdentifier.
+ */
+function namesIssuer(named: Uint8Array, issuer: Uint8Array | undefined): boolean {
+  if (issuer === undefined) return false;
+  const length = issuer.length;
+  const forms = [
+    Buffer.from(issuer),
+    Buffer.concat([Buffer.of(0x04, length), issuer]),
+    Buffer.concat([Buffer.of(0x30, length + 2, 0x80, length), issuer]),
+  ];
+  return forms.some((form) => form.equals(named));
+}
+
+const isNonce = (nonce: Uint8Array): boolean =>
+  nonce.length >= NONCE_BYTES.min && nonce.length <= NONCE_BYTES.max;
+const sameBytes = (left: Uint8Array, right: Uint8Array): boolean => Buffer.from(left).equals(right);
+const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));
+/** Seconds: yang:date-and-time allows fractions, not every reader does. */
+const dateAndTime = (atMs: number): string => new Date(atMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
