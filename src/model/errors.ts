@@ -40,6 +40,7 @@ export const ERROR_CODES = {
   'net/kernel': { retry: 'backoff', title: 'The kernel refused a network change' },
   'net/unsupported': { retry: 'on-change', title: 'This kernel lacks what an item needs' },
   'frr/rejected': { retry: 'backoff', title: 'FRR refused a configuration line' },
+  'frr/unreachable': { retry: 'backoff', title: 'A daemon of FRR does not answer' },
   'engine/unreachable': { retry: 'backoff', title: 'The container engine does not answer' },
   'engine/refused': { retry: 'backoff', title: 'The container engine refused a request' },
   'engine/image': { retry: 'backoff', title: 'An app image cannot be had or is not what was named' },
