@@ -1,0 +1,78 @@
+/**
+ * Owns the footprint bench: what Branchbox's own processes cost a gateway at rest, beside what FRR and the container
+ * engine cost the same gateway in the same minute.
+ */
+import { elapse, inNode, jsonIn, lab, until } from '../lab/mainjob/lab.ts';
+import { rowOf, type Row } from './result.ts';
+
+const NODE = 'branch1';
+const REST_MS = 60_000;
+
+interface Sample {
+  readonly rssKiB: number;
+  readonly cpuTicks: number;
+}
+
+/** Resident memory and CPU ticks of every process of the node, by a subject of ours. */
+async function sample(): Promise<ReadonlyMap<string, Sample>> {
+  const text = await inNode(
+    NODE,
+    'sh',
+    '-c',
+    'for p in /proc/[0-9]*; do printf "%s\\t" "$(tr "\\0" " " <$p/cmdline 2>/dev/null)"; cat $p/stat 2>/dev/null || echo; done',
+  );
+  const sums = new Map<string, { rssKiB: number; cpuTicks: number }>();
+  for (const line of text.split('\n')) {
+    const [command = '', stat = ''] = line.split('\t');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const subject = subjectOf(command);
+    if (subject === undefined || fields.length < 22) continue;
+    const sum = sums.get(subject) ?? { rssKiB: 0, cpuTicks: 0 };
+    sums.set(subject, {
+      rssKiB: sum.rssKiB + Number(fields[21]) * 4,
+      cpuTicks: sum.cpuTicks + Number(fields[11]) + Number(fields[12]),
+    });
+  }
+  return sums;
+}
+
+function subjectOf(command: string): string | undefined {
+  if (/branchbox\.mjs agent/.test(command)) return 'branchbox-agent';
+  if (/branchbox\.mjs identity/.test(command)) return 'branchbox-identity';
+  if (/(zebra|bgpd|bfdd|staticd|mgmtd)/.test(command)) return 'frr';
+  if (/(dockerd|containerd)/.test(command)) return 'docker';
+  if (/wireguard-go/.test(command)) return 'wireguard-go';
+  return undefined;
+}
+
+export async function measureFootprint(): Promise<readonly Row[]> {
+  const before = await sample();
+  await elapse(REST_MS);
+  const after = await sample();
+  const rows: Row[] = [];
+  for (const [subject, { rssKiB, cpuTicks }] of after) {
+    rows.push(rowOf(subject, 'at-rest', 'resident-memory', 'MiB', [rssKiB / 1024]));
+    // USER_HZ is 100 on every Linux we run on: a tick is 10 ms.
+    const cpuMs = (cpuTicks - (before.get(subject)?.cpuTicks ?? 0)) * 10;
+    rows.push(rowOf(subject, 'at-rest', 'cpu', 'percent-of-a-core', [(cpuMs / REST_MS) * 100]));
+  }
+  const startedAtMs = performance.now();
+  await inNode(NODE, 'systemctl', 'restart', 'branchbox-agent.service');
+  await until(
+    'the agent answers',
+    async () =>
+      (await jsonIn<{ health: unknown }>(NODE, 'branchbox', 'status', '--json')).health !== undefined,
+  );
+  rows.push(rowOf('branchbox-agent', 'restart', 'start-to-answer', 'ms', [performance.now() - startedAtMs]));
+  const nodeStartedAtMs = performance.now();
+  await lab('restart', NODE);
+  await until('red reaches red', async () =>
+    (await inNode('branch1-red', 'ping', '-c', '1', '-W', '1', '10.10.0.12')).includes(' 0% packet loss'),
+  );
+  rows.push(
+    rowOf('branchbox', 'restart-of-the-gateway', 'start-to-tenant-traffic', 'ms', [
+      performance.now() - nodeStartedAtMs,
+    ]),
+  );
+  return rows;
+}
