@@ -80,14 +80,20 @@ export const uplinkTable = (slot: number): number => 100 + slot;
 export const RULE_PREFERENCE = {
   vtepLookup: 1000,
   vtepUnreachable: 1001,
+  /** Tunnel addresses likewise: a tunnel that is gone must not be replaced by a provider's network. */
+  tunnelLookup: 1010,
+  tunnelUnreachable: 1011,
   /** + slot: packets of a tunnel, marked by WireGuard, leave by their uplink … */
   uplinkMark: 1100,
   /** + slot: … or not at all. */
   uplinkMarkUnreachable: 1200,
   /** + slot: sockets bound to an uplink's address. */
   uplinkSource: 1300,
-  /** The box's own unbound sockets (image pulls): the best living uplink. */
-  managementDefault: 32_000,
+  /**
+   * The box's own unbound sockets (image pulls): the best living uplink. After the kernel's own main (32766) and
+   * default (32767), so that what is connected to the box is never sent to a provider.
+   */
+  managementDefault: 32_800,
 } as const;
 /** Table of the box's own default route. The main table never holds one: a lost overlay route must not leak. */
 export const MANAGEMENT_TABLE = 99;
@@ -103,3 +109,17 @@ export function macOf(seed: string): string {
   }
   return octets.map((o) => o.toString(16).padStart(2, '0')).join(':');
 }
+
+/** MAC address of an app whose desired state names none: the same after every restart, different at every gateway. */
+export const appMacOf = (
+  gatewayId: string,
+  app: { readonly name: string; readonly attachment: { readonly macAddress?: string | undefined } },
+): string => app.attachment.macAddress ?? macOf(`${gatewayId}/${app.name}`);
+
+/**
+ * nft set (family bridge) of the sources an app's link may speak as: link, MAC address, IPv4 address.
+ * Policy fills it, and an attachment is not wired before its element is there.
+ */
+export const APP_SOURCES_SET = 'app_sources';
+export const appSourceKey = (link: string, macAddress: string, address: string): string =>
+  `${link} . ${macAddress} . ${address}`;

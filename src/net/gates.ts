@@ -1,0 +1,43 @@
+/**
+ * Owns which gates (things of others that our items wait for) are there by the facts, and a sentence for each that
+ * is not. Does not gather facts.
+ */
+import type { Facts } from '../model/facts.ts';
+import { type ItemId, itemId } from '../model/ids.ts';
+import { external, leaseGate, portGate } from './identity.ts';
+import type { ExternalItem } from './items.ts';
+
+/** Observed externals: a lease that can route, a port that is plugged into the machine, a feature of its kernel. */
+export function presentGates(facts: Facts): ExternalItem[] {
+  const gates: ExternalItem[] = [];
+  for (const port of facts.ports) {
+    if (port.ifname !== undefined) {
+      gates.push(external(portGate(port.label), `port ${port.label} is there, as ${port.ifname}`));
+    }
+  }
+  for (const lease of facts.leases) {
+    if (lease.gateway !== undefined) {
+      gates.push(external(leaseGate(lease.ifname), `${lease.ifname} has ${lease.address} by DHCP`));
+    }
+  }
+  for (const [feature, present] of Object.entries(facts.kernel.features)) {
+    if (present) gates.push(external(itemId('external', 'kernel', feature), `this kernel has ${feature}`));
+  }
+  return gates;
+}
+
+/** Why an item waits, for `explain` and the condition item-blocked; undefined where the id is no gate. */
+export function missingGateSentence(id: ItemId): string | undefined {
+  const [, kind, name] = /^external:([a-z]+)\/(.+)$/.exec(id) ?? [];
+  if (name === undefined) return undefined;
+  switch (kind) {
+    case 'port':
+      return `No interface of this box is port ${name}: the hardware model names none, or the card is missing.`;
+    case 'lease':
+      return `${name} has no DHCP lease with a gateway: check its cable and the provider's DHCP.`;
+    case 'kernel':
+      return `This kernel lacks ${name}; \`branchbox check\` lists what needs it.`;
+    default:
+      return undefined;
+  }
+}
