@@ -1,0 +1,130 @@
+/**
+ * Owns a certificate from key to checked answer, on disk at each step so that a power cut never enrols twice
+ * where the certificate is already there. Does not own when to enrol (states.ts, renew.ts).
+ */
+import type { KeyObject } from 'node:crypto';
+import type { Owner } from '../model/bootstrap.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import { Secret } from '../model/secret.ts';
+import { type Certificate, parseCertificate, parseCertificates, toPem } from '../pki/certificate.ts';
+import { validateChain } from '../pki/chain.ts';
+import { exportPrivateKey, generateKeyPair, importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
+import { createRequest } from '../pki/request.ts';
+import type { Files, Logger } from '../system/ports.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import type { TlsIdentity } from './https.ts';
+import type { CredentialPaths } from './paths.ts';
+
+const MAX_FILE_BYTES = 64 * 1024;
+
+/** A local identity: key and certificate on disk that fit each other and the owner. */
+export interface LocalIdentity {
+  readonly certificate: Certificate;
+  readonly tls: TlsIdentity;
+}
+
+export interface Enrolment {
+  /** What is on disk, or undefined where there is no certificate or it does not fit. */
+  read(owner: Owner, paths: CredentialPaths): Promise<LocalIdentity | undefined>;
+  /** The request for the key at `paths.key`, which is made and stored first where there is none that can be read. */
+  request(owner: Owner, paths: CredentialPaths, serial: string): Promise<Uint8Array>;
+  /** Checks what the CA issued and stores it. Throws pki/* where it is not ours, and stores nothing. */
+  accept(
+    owner: Owner,
+    paths: CredentialPaths,
+    issued: readonly Certificate[],
+    others: readonly Certificate[],
+  ): Promise<LocalIdentity>;
+}
+
+export function createEnrolment(options: {
+  readonly files: Files;
+  readonly clock: TrustedClock;
+  readonly log: Logger;
+}): Enrolment {
+  const { files, clock, log } = options;
+
+  async function readKey(path: string): Promise<{ pem: Secret; key: KeyObject } | undefined> {
+    const text = await files.readText(path, MAX_FILE_BYTES);
+    if (text === undefined) return undefined;
+    const pem = new Secret(text);
+    try {
+      return { pem, key: importPrivateKey(pem) };
+    } catch {
+      log.warn('local key cannot be read, a new one is made', { path });
+      return undefined;
+    }
+  }
+
+  /** The one that carries our key, checked, or why it cannot be used. */
+  async function check(
+    owner: Owner,
+    key: KeyObject,
+    issued: readonly Certificate[],
+    others: readonly Certificate[],
+    atMs: (leaf: Certificate) => number,
+  ): Promise<{ leaf: Certificate; chain: readonly Certificate[] }> {
+    const leaf = issued.find((certificate) => sameKey(certificate.publicKey, publicKeyOf(key)));
+    if (leaf === undefined) {
+      throw new BranchboxError('pki/mismatch', {
+        message: 'The issued certificate is not for the key of this box',
+      });
+    }
+    if (leaf.isCa || leaf.subject.commonName !== owner.gatewayId) {
+      throw new BranchboxError('pki/mismatch', {
+        message: `The issued certificate is for ${leaf.isCa ? 'a CA' : (leaf.subject.commonName ?? 'nobody')}, not for ${owner.gatewayId}`,
+      });
+    }
+    const anchor = parseCertificate(owner.domainAnchorPem);
+    const intermediates = [...issued, ...others].filter((certificate) => certificate !== leaf);
+    const path = await validateChain({ leaf, intermediates, anchors: [anchor], atMs: atMs(leaf) });
+    // The anchor is left out: peers have it or do not believe it.
+    return { leaf, chain: path.slice(1, -1) };
+  }
+
+  return {
+    async read(owner, paths) {
+      const stored = await readKey(paths.key);
+      const text = await files.readText(paths.certificate, MAX_FILE_BYTES);
+      if (stored === undefined || text === undefined) return undefined;
+      try {
+        const certificates = parseCertificates(text);
+        // Dates are for whoever uses it: an expired one still says who we are, and begins a recovery.
+        const { leaf } = await check(owner, stored.key, certificates, [], (found) => found.notBeforeMs);
+        return { certificate: leaf, tls: { key: stored.pem, certificatePem: toPem(certificates) } };
+      } catch (thrown) {
+        log.warn('local certificate on disk does not fit, it is not used', {
+          path: paths.certificate,
+          code: asBranchboxError(thrown).code,
+        });
+        return undefined;
+      }
+    },
+
+    async request(owner, paths, serial) {
+      let key = (await readKey(paths.key))?.key;
+      if (key === undefined) {
+        key = generateKeyPair().privateKey;
+        // Before it is used: a certificate for a key that a power cut took would be lost.
+        await files.writeDurable(paths.key, exportPrivateKey(key).reveal(), 0o600);
+      }
+      return createRequest({ key, commonName: owner.gatewayId, serialNumber: serial });
+    },
+
+    async accept(owner, paths, issued, others) {
+      const stored = await readKey(paths.key);
+      if (stored === undefined) {
+        throw new BranchboxError('system/file', { message: `${paths.key} went away while enrolling` });
+      }
+      // It came over a session that the owner proved, just now: its beginning is a lower bound of the time, which
+      // a clock in 1970 that lost its voucher's witness by a restart needs.
+      const { leaf, chain } = await check(owner, stored.key, issued, others, (found) =>
+        Math.max(clock.nowMs(), found.notBeforeMs),
+      );
+      const pem = toPem([leaf, ...chain]);
+      await files.writeDurable(paths.certificate, pem, 0o644);
+      await clock.raise(leaf.notBeforeMs);
+      return { certificate: leaf, tls: { key: stored.pem, certificatePem: pem } };
+    },
+  };
+}

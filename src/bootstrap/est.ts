@@ -1,0 +1,96 @@
+/**
+ * Owns the client of EST (RFC 7030, errata and clarifications RFC 8951): CA certificates, enrolment, renewal.
+ * Does not own keys nor files (enrol.ts). Keys never leave the box, so there is no serverkeygen.
+ */
+import type { Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { parseCertsOnly } from '../pki/cms.ts';
+import type { Server } from './discover.ts';
+import {
+  type Answer,
+  describeStatus,
+  type Exchange,
+  type Https,
+  type PeerJudge,
+  refused,
+  type TlsIdentity,
+} from './https.ts';
+import type { Uplink } from './uplink.ts';
+
+/** A few certificates in base64. */
+const MAX_ANSWER_BYTES = 128 * 1024;
+/** RFC 7030 4.2.3: Retry-After is asked of a 202; where it is missing, a minute. */
+const DEFAULT_RETRY_MS = 60_000;
+
+export interface EstClient {
+  cacerts(uplink: Uplink, identity: TlsIdentity, signal: AbortSignal): Promise<readonly Certificate[]>;
+  /** Throws bootstrap/pending with `retryAfterMs` where somebody must approve first. */
+  enrol(options: {
+    readonly operation: 'simpleenroll' | 'simplereenroll';
+    readonly request: Uint8Array;
+    readonly uplink: Uplink;
+    readonly identity: TlsIdentity;
+    readonly signal: AbortSignal;
+  }): Promise<readonly Certificate[]>;
+}
+
+export function createEstClient(options: {
+  readonly https: Https;
+  readonly est: Owner['est'];
+  readonly peer: PeerJudge;
+}): EstClient {
+  const { https, est, peer } = options;
+  const server: Server = { host: est.host, port: est.port };
+  const base = `/.well-known/est${est.label === undefined ? '' : `/${encodeURIComponent(est.label)}`}`;
+
+  return {
+    async cacerts(uplink, identity, signal) {
+      const exchange: Exchange = {
+        server,
+        uplink,
+        identity,
+        peer,
+        method: 'GET',
+        path: `${base}/cacerts`,
+        accept: 'application/pkcs7-mime',
+        maxBytes: MAX_ANSWER_BYTES,
+      };
+      return certificatesOf(exchange, await https(exchange, signal));
+    },
+    async enrol({ operation, request, uplink, identity, signal }) {
+      const exchange: Exchange = {
+        server,
+        uplink,
+        identity,
+        peer,
+        method: 'POST',
+        path: `${base}/${operation}`,
+        accept: 'application/pkcs7-mime',
+        // libest's server answers 400 to base64 that does not end in a newline.
+        body: { contentType: 'application/pkcs10', text: `${Buffer.from(request).toString('base64')}\n` },
+        maxBytes: MAX_ANSWER_BYTES,
+      };
+      const answer = await https(exchange, signal);
+      if (answer.status === 202) {
+        throw new BranchboxError('bootstrap/pending', {
+          message: 'The enrolment server waits for an approval of this box',
+          mend: 'an operator approves the box at the controller',
+          fields: { retryAfterMs: answer.retryAfterMs ?? DEFAULT_RETRY_MS },
+        });
+      }
+      return certificatesOf(exchange, answer);
+    },
+  };
+}
+
+function certificatesOf(exchange: Exchange, answer: Answer): readonly Certificate[] {
+  if (answer.status !== 200) throw refused(exchange, describeStatus(answer.status), answer);
+  if (answer.contentType !== 'application/pkcs7-mime') {
+    throw refused(exchange, `answered with ${answer.contentType || 'no content type'}, not certificates`);
+  }
+  // RFC 8951 3.1: base64 whatever Content-Transfer-Encoding says, with any white space.
+  const text = Buffer.from(answer.body).toString('latin1').replaceAll(/\s+/g, '');
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw refused(exchange, 'answered with what is not base64');
+  return parseCertsOnly(Buffer.from(text, 'base64'));
+}

@@ -1,0 +1,90 @@
+/**
+ * Owns what the factory put on the box: its IDevID, whom it believes vouchers from, its model and the
+ * built-in list of bootstrap servers. Does not own how it came there (manufacturer, image).
+ */
+import { BranchboxError, type Problem } from '../model/errors.ts';
+import { Secret } from '../model/secret.ts';
+import { type Certificate, parseCertificate, parseCertificates, toPem } from '../pki/certificate.ts';
+import { importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
+import type { Files } from '../system/ports.ts';
+import type { TlsIdentity } from './https.ts';
+
+/** A PEM chain of some certificates; far above what any factory writes. */
+const MAX_FILE_BYTES = 64 * 1024;
+/** Serial numbers go into certificates' names and vouchers: RFC 5280 ub-serial-number. */
+const MAX_SERIAL_LENGTH = 64;
+
+export interface FactoryIdentity {
+  readonly serial: string;
+  readonly model: string;
+  readonly idevid: Certificate;
+  readonly tls: TlsIdentity;
+  /** Signers of vouchers that this box believes; nothing else hangs on them. */
+  readonly voucherAnchors: readonly Certificate[];
+  /** As written, one URL a line; judged where they are used (discover.ts). */
+  readonly builtInServers: readonly string[];
+}
+
+/** Throws model/invalid with every problem, each at its file. */
+export async function readFactory(files: Files, directory: string): Promise<FactoryIdentity> {
+  const problems: Problem[] = [];
+  const note = (path: string, message: string): undefined => {
+    problems.push({ path: `${directory}/${path}`, message });
+    return undefined;
+  };
+  async function read(name: string): Promise<string | undefined> {
+    const text = await files.readText(`${directory}/${name}`, MAX_FILE_BYTES);
+    return text === undefined || text.trim() === '' ? note(name, 'is missing or empty') : text;
+  }
+  function attempt<T>(name: string, parse: () => T): T | undefined {
+    try {
+      return parse();
+    } catch (thrown) {
+      return note(name, thrown instanceof Error ? thrown.message : String(thrown));
+    }
+  }
+
+  const keyText = await read('idevid.key');
+  const certificateText = await read('idevid.crt');
+  const chainText = await files.readText(`${directory}/chain.pem`, MAX_FILE_BYTES);
+  const anchorText = await read('voucher-anchor.pem');
+  const serial = (await read('serial'))?.trim();
+  const model = (await read('model'))?.trim();
+  const servers = (await files.readText(`${directory}/bootstrap-servers`, MAX_FILE_BYTES)) ?? '';
+
+  const keyPem = keyText === undefined ? undefined : new Secret(keyText);
+  const key = keyPem && attempt('idevid.key', () => importPrivateKey(keyPem));
+  const idevid = certificateText && attempt('idevid.crt', () => parseCertificate(certificateText));
+  const chain = attempt('chain.pem', () => parseCertificates(chainText ?? ''));
+  const voucherAnchors = anchorText && attempt('voucher-anchor.pem', () => parseCertificates(anchorText));
+
+  if (serial !== undefined && (serial.length > MAX_SERIAL_LENGTH || /[^\x21-\x7e]/.test(serial))) {
+    note('serial', `must be at most ${MAX_SERIAL_LENGTH} printable characters without spaces`);
+  }
+  if (idevid && serial !== undefined && idevid.subject.serialNumber !== serial) {
+    note('idevid.crt', `is for serial ${idevid.subject.serialNumber ?? '(none)'}, the box says ${serial}`);
+  }
+  if (key && idevid && !sameKey(publicKeyOf(key), idevid.publicKey)) {
+    note('idevid.key', 'is not the key of idevid.crt');
+  }
+  if (voucherAnchors && voucherAnchors.length === 0) note('voucher-anchor.pem', 'holds no certificate');
+
+  if (problems.length > 0 || !keyPem || !idevid || !chain || !voucherAnchors || !serial || !model) {
+    throw new BranchboxError('model/invalid', {
+      message: `The factory identity in ${directory} has ${problems.length} problems`,
+      mend: 'the box must go back to the factory, or its factory partition be written anew',
+      problems,
+    });
+  }
+  return {
+    serial,
+    model,
+    idevid,
+    tls: { key: keyPem, certificatePem: toPem([idevid, ...chain]) },
+    voucherAnchors,
+    builtInServers: servers
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '' && !line.startsWith('#')),
+  };
+}

@@ -1,0 +1,166 @@
+/**
+ * Owns one HTTPS exchange: connect over an uplink, judge the peer where a judge is given, send, read with caps.
+ * Does not own whom to trust (peer.ts), nor how names and sockets are tied to an uplink (system/uplinkDial).
+ */
+import { request as httpRequest } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { BranchboxError } from '../model/errors.ts';
+import type { Secret } from '../model/secret.ts';
+import { type Server, serverName } from './discover.ts';
+import { parseRetryAfter } from './retry.ts';
+import type { Uplink } from './uplink.ts';
+
+/** What we show as client: PEM key, and PEM certificate followed by its chain. */
+export interface TlsIdentity {
+  readonly key: Secret;
+  readonly certificatePem: string;
+}
+
+export interface ConnectOptions {
+  readonly server: Server;
+  readonly uplink: Uplink;
+  readonly identity: TlsIdentity;
+  /** What the TLS library may chain to, PEM; the judge decides. */
+  readonly anchorsPem: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** A handshake that ended, however the peer's certificate looked: that is for the judge. */
+export type Connect = (options: ConnectOptions) => Promise<TLSSocket>;
+
+/** Decides whether a peer is who it must be; throws where not. Nothing is sent before. */
+export interface PeerJudge {
+  readonly anchorsPem: string;
+  judge(socket: TLSSocket, server: Server): Promise<void>;
+}
+
+export interface Exchange {
+  readonly server: Server;
+  readonly uplink: Uplink;
+  readonly identity: TlsIdentity;
+  /** undefined: the session counts as unauthenticated altogether, and only signed content of it is believed. */
+  readonly peer: PeerJudge | undefined;
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly accept: string;
+  readonly body?: { readonly contentType: string; readonly text: string };
+  readonly maxBytes: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Lower case, without parameters. */
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  readonly retryAfterMs: number | undefined;
+}
+
+export type Https = (exchange: Exchange, signal: AbortSignal) => Promise<Answer>;
+
+/** Handshake, question and answer together; an LTE uplink needs some seconds. */
+const EXCHANGE_TIMEOUT_MS = 30_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+
+export function createHttps(options: {
+  readonly connect: Connect;
+  readonly nowMs: () => number;
+  readonly timeoutMs?: number;
+}): Https {
+  return async (exchange, outer) => {
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(options.timeoutMs ?? EXCHANGE_TIMEOUT_MS)]);
+    let socket: TLSSocket | undefined;
+    try {
+      socket = await options.connect({
+        server: exchange.server,
+        uplink: exchange.uplink,
+        identity: exchange.identity,
+        anchorsPem: exchange.peer?.anchorsPem,
+        signal,
+      });
+      await exchange.peer?.judge(socket, exchange.server);
+      return await ask(socket, exchange, signal, options.nowMs());
+    } catch (thrown) {
+      outer.throwIfAborted();
+      if (thrown instanceof BranchboxError) throw thrown;
+      throw new BranchboxError('bootstrap/unreachable', {
+        message: `${serverName(exchange.server)} over ${exchange.uplink.ifname}: ${signal.aborted ? 'no answer in time' : reasonOf(thrown)}`,
+        cause: thrown,
+      });
+    } finally {
+      socket?.destroy();
+    }
+  };
+}
+
+function ask(socket: TLSSocket, exchange: Exchange, signal: AbortSignal, nowMs: number): Promise<Answer> {
+  const { server, body, maxBytes } = exchange;
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      createConnection: () => socket,
+      method: exchange.method,
+      path: exchange.path,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headers: {
+        host: server.host.includes(':') ? `[${server.host}]:${server.port}` : serverName(server),
+        accept: exchange.accept,
+        connection: 'close',
+        ...(body && { 'content-type': body.contentType, 'content-length': Buffer.byteLength(body.text) }),
+      },
+      signal,
+    });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let sizeBytes = 0;
+      response.on('error', reject);
+      response.on('data', (chunk: Buffer) => {
+        sizeBytes += chunk.length;
+        chunks.push(chunk);
+        if (sizeBytes > maxBytes) {
+          reject(refused(exchange, `answered with more than ${maxBytes} bytes`));
+          request.destroy();
+        }
+      });
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          contentType: (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
+          body: Buffer.concat(chunks),
+          retryAfterMs: parseRetryAfter(response.headers['retry-after'], nowMs),
+        }),
+      );
+    });
+    request.end(body?.text);
+  });
+}
+
+/** The server answered, and not with what was asked for. `retryAfterMs` goes along for whoever waits. */
+export function refused(
+  exchange: Pick<Exchange, 'server' | 'uplink' | 'path'>,
+  what: string,
+  answer?: Pick<Answer, 'status' | 'retryAfterMs'>,
+): BranchboxError {
+  return new BranchboxError('bootstrap/refused', {
+    message: `${serverName(exchange.server)} over ${exchange.uplink.ifname} ${what}`,
+    fields: {
+      path: exchange.path,
+      ...(answer && { status: answer.status }),
+      ...(answer?.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
+    },
+  });
+}
+
+/** For a person: what a status other than success most likely means. */
+export function describeStatus(status: number): string {
+  if (status >= 300 && status < 400) return `answered ${status}, an HTTP redirect: a captive portal?`;
+  if (status === 429 || status === 503) return `answered ${status}: busy`;
+  if (status === 401 || status === 403) return `answered ${status}: it does not know or accept this box`;
+  return `answered ${status}`;
+}
+
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  return 'code' in thrown && typeof thrown.code === 'string'
+    ? `${thrown.code} ${thrown.message}`
+    : thrown.message;
+}

@@ -1,0 +1,83 @@
+/**
+ * Owns the journal of bootstrap: which state the box is in, durable before the state is acted on.
+ * Does not own what a state does (machine.ts) nor the files that states leave.
+ */
+import { decodeJson } from '../model/decode.ts';
+import {
+  type BootstrapState,
+  Journal as JournalSchema,
+  type Journal as JournalRecord,
+  type JournalEntry,
+} from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { Clock, Files, Logger } from '../system/ports.ts';
+
+/** The schema's cap; the oldest lines go first. */
+const MAX_ENTRIES = 200;
+const MAX_BYTES = 512 * 1024;
+
+export interface Journal {
+  current(): JournalEntry;
+  history(): readonly JournalEntry[];
+  /** Resolves when the state would survive a power cut. */
+  enter(state: BootstrapState, note?: Readonly<Record<string, string>>): Promise<void>;
+}
+
+/** undefined where there is none yet; throws bootstrap/journal where it cannot be read. */
+export async function readJournal(files: Files, path: string): Promise<JournalRecord | undefined> {
+  const text = await files.readText(path, MAX_BYTES);
+  if (text === undefined) return undefined;
+  try {
+    return decodeJson(JournalSchema, text, 'The bootstrap journal');
+  } catch (cause) {
+    throw new BranchboxError('bootstrap/journal', {
+      message: `The bootstrap journal ${path} cannot be read`,
+      mend: 'nothing to do: the identity process puts it aside and goes on from the files beside it',
+      ...(cause instanceof BranchboxError && { problems: cause.problems }),
+      cause,
+    });
+  }
+}
+
+/**
+ * A journal that cannot be read is put aside as `journal.damaged` and begins anew at `fallback()`, which looks
+ * at the files that earlier states left: a box never stops because of its diary.
+ */
+export async function openJournal(options: {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly path: string;
+  readonly fallback: () => Promise<BootstrapState>;
+}): Promise<Journal> {
+  const { files, clock, log, path } = options;
+  let entries: readonly JournalEntry[] = [];
+  try {
+    entries = (await readJournal(files, path))?.entries ?? [];
+  } catch (thrown) {
+    // An unreadable disk sector as well as a text that is no journal.
+    if (!(thrown instanceof BranchboxError)) throw thrown;
+    log.error('bootstrap journal damaged, going on from the files beside it', { path });
+    const damaged = await files.readBytes(path, MAX_BYTES * 4).catch(() => undefined);
+    if (damaged !== undefined) await files.writeDurable(`${path}.damaged`, damaged);
+  }
+
+  async function enter(state: BootstrapState, note: Readonly<Record<string, string>> = {}): Promise<void> {
+    const next = [...entries, { state, enteredAtMs: clock.nowMs(), note: { ...note } }].slice(-MAX_ENTRIES);
+    const record: JournalRecord = { schema: 1, entries: next };
+    await files.writeDurable(path, `${JSON.stringify(record, null, 1)}\n`);
+    entries = next;
+    log.info('bootstrap state entered', { state, ...note });
+  }
+
+  if (entries.length === 0) await enter(await options.fallback());
+  return {
+    current() {
+      const last = entries.at(-1);
+      if (last === undefined) throw new BranchboxError('internal', { message: 'The journal is empty' });
+      return last;
+    },
+    history: () => entries,
+    enter,
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * Owns the loop of bootstrap: act in a state, journal the next, wait before trying again.
+ * Does not own what is done in a state (states.ts). A BranchboxError is a reason to try again; anything else is a
+ * defect and ends the process, whose supervisor starts it anew at the journalled state.
+ */
+import { type BootstrapState, type BootstrapStatus, BOOTSTRAP_SENTENCES } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { Clock, Logger } from '../system/ports.ts';
+import type { Journal } from './journal.ts';
+import { backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
+import type { Waker } from './wake.ts';
+
+export interface Next {
+  readonly state: BootstrapState;
+  readonly note?: Readonly<Record<string, string>>;
+}
+/** Resolves with the state that follows; throws what is worth another try. */
+export type Action = (signal: AbortSignal) => Promise<Next>;
+export type Actions = Readonly<Record<BootstrapState, Action>>;
+
+/**
+ * Tries in a state before the box asks afresh who owns it: what it was told may have been overtaken.
+ * Waiting for an approval is no failure and never counts.
+ */
+const TRIES_BEFORE_AFRESH = 12;
+const AFRESH: ReadonlySet<BootstrapState> = new Set(['OWNED', 'ENROLLING', 'LDEVID']);
+const SLOW: ReadonlySet<BootstrapState> = new Set(['RENEW', 'RECOVER']);
+
+export interface Machine {
+  /** Until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  lastProblem(): string | undefined;
+}
+
+export function createMachine(options: {
+  readonly journal: Journal;
+  readonly actions: Actions;
+  readonly waker: Waker;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** In [0, 1). */
+  readonly random: () => number;
+}): Machine {
+  const { journal, actions, waker, log } = options;
+  let problem: string | undefined;
+
+  async function waitAfter(
+    error: BranchboxError,
+    state: BootstrapState,
+    attempt: number,
+    signal: AbortSignal,
+  ) {
+    const asked = error.fields['retryAfterMs'];
+    const own = backoffMs(attempt, SLOW.has(state) ? RENEWAL_BACKOFF : BOOTSTRAP_BACKOFF, options.random());
+    // Spread over a tenth more: a server that is busy told a thousand boxes the same number.
+    const delayMs = typeof asked === 'number' ? Math.max(own, asked * (1 + options.random() / 10)) : own;
+    problem = `${error.code}: ${error.message}`;
+    log.warn('bootstrap step failed, trying again', {
+      state,
+      attempt,
+      code: error.code,
+      problem: error.message,
+      ...(error.problems.length > 0 && { problems: error.problems }),
+      delayMs: Math.round(delayMs),
+    });
+    if (typeof asked !== 'number') {
+      await waker.wait(delayMs, signal);
+      return;
+    }
+    // A new lease is no answer to "come back later".
+    await options.clock.sleep(delayMs, signal);
+  }
+
+  return {
+    lastProblem: () => problem,
+    async run(signal) {
+      let attempt = 0;
+      while (!signal.aborted) {
+        const { state } = journal.current();
+        try {
+          const next = await actions[state](signal);
+          await journal.enter(next.state, next.note);
+          problem = undefined;
+          attempt = 0;
+        } catch (thrown) {
+          if (signal.aborted) return;
+          if (!(thrown instanceof BranchboxError) || thrown.code === 'internal') throw thrown;
+          if (thrown.code !== 'bootstrap/pending') attempt += 1;
+          try {
+            await waitAfter(thrown, state, Math.max(1, attempt), signal);
+          } catch (woken) {
+            if (signal.aborted) return;
+            throw woken;
+          }
+          if (attempt < TRIES_BEFORE_AFRESH || !AFRESH.has(state)) continue;
+          await journal.enter('DISCOVER', { because: `${state} failed ${attempt} times` });
+          attempt = 0;
+        }
+      }
+    },
+  };
+}
+
+/** What a person reads: pure, so that the command can tell it from the journal alone. */
+export function renderStatus(options: {
+  readonly history: BootstrapStatus['history'];
+  readonly serial: string;
+  readonly gatewayId: string | undefined;
+  readonly lastProblem: string | undefined;
+}): BootstrapStatus {
+  const { history, serial, gatewayId, lastProblem } = options;
+  const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
+  return {
+    state: last.state,
+    sinceMs: last.enteredAtMs,
+    ...BOOTSTRAP_SENTENCES[last.state],
+    serial,
+    ...(gatewayId !== undefined && { gatewayId }),
+    ...(lastProblem !== undefined && { lastProblem }),
+    history: [...history],
+  };
+}

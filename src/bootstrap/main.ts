@@ -1,0 +1,133 @@
+/**
+ * Owns putting the identity process together: always running, bootstrap is its first phase, then it renews.
+ * Does not own a step of it. Shares no code path with containers or the data plane.
+ */
+import { randomBytes as nodeRandomBytes } from 'node:crypto';
+import type { BootstrapState, BootstrapStatus } from '../model/bootstrap.ts';
+import { watchLeases } from '../system/leases.ts';
+import type { System } from '../system/ports.ts';
+import { createUplinkDialer } from '../system/uplinkDial.ts';
+import { openTrustedClock } from './clockFloor.ts';
+import { connectByUplink } from './connect.ts';
+import { createEnrolment } from './enrol.ts';
+import { readFactory } from './factory.ts';
+import { type Connect, createHttps } from './https.ts';
+import { openJournal } from './journal.ts';
+import { serveLocalApi } from './localApi.ts';
+import { createMachine, renderStatus } from './machine.ts';
+import { createOwnerStore } from './ownerStore.ts';
+import {
+  BOOTSTRAP_PATHS,
+  type BootstrapPaths,
+  clockFloorPath,
+  journalPath,
+  ldevidPaths,
+  nextLdevidPaths,
+} from './paths.ts';
+import { createServiceActions, type ServiceContext } from './service.ts';
+import { createEarlyActions } from './states.ts';
+import { createSztpClient } from './sztp.ts';
+import { createUplinks, type Uplinks } from './uplink.ts';
+import { createWaker } from './wake.ts';
+
+export interface IdentityOptions {
+  readonly system: Pick<System, 'files' | 'clock' | 'log'>;
+  readonly version: string;
+  /** When this software was built: no moment before it can be now. */
+  readonly builtAtMs: number;
+  readonly signal: AbortSignal;
+  readonly paths?: BootstrapPaths;
+  readonly leaseDirectory?: string;
+  /** For tests: another way out of the box, other chance. */
+  readonly connect?: Connect;
+  readonly uplinks?: Uplinks;
+  readonly randomBytes?: (count: number) => Uint8Array;
+  readonly random?: () => number;
+}
+
+/** Until the signal aborts; rejects on what only a restart or a person can mend. */
+export async function runIdentity(options: IdentityOptions): Promise<void> {
+  const { system, signal, paths = BOOTSTRAP_PATHS } = options;
+  const { files, log } = system;
+  const random = options.random ?? Math.random;
+  const factory = await readFactory(files, paths.factory);
+  const clock = await openTrustedClock({
+    files,
+    clock: system.clock,
+    path: clockFloorPath(paths),
+    builtAtMs: options.builtAtMs,
+  });
+  const owners = createOwnerStore(files, paths);
+  const enrolment = createEnrolment({ files, clock, log });
+  const ldevid = ldevidPaths(paths);
+
+  /** Where the files say the box is, for a journal that is new or lost. */
+  async function stateByFiles(): Promise<BootstrapState> {
+    const owner = await owners.read();
+    if (owner === undefined) return 'FACTORY';
+    if (await owners.isFinal()) return 'STRICT';
+    return (await enrolment.read(owner, ldevid)) === undefined ? 'OWNED' : 'LDEVID';
+  }
+  const journal = await openJournal({
+    files,
+    clock: system.clock,
+    log,
+    path: journalPath(paths),
+    fallback: stateByFiles,
+  });
+
+  const dialer = createUplinkDialer({ leases: () => [], log });
+  const https = createHttps({ connect: options.connect ?? connectByUplink(dialer), nowMs: clock.nowMs });
+  const waker = createWaker(system.clock);
+  const context: ServiceContext = {
+    factory,
+    uplinks: options.uplinks ?? createUplinks(files, options.leaseDirectory),
+    owners,
+    enrolment,
+    ldevid,
+    next: nextLdevidPaths(paths),
+    sztp: createSztpClient({
+      https,
+      factory,
+      clock,
+      randomBytes: options.randomBytes ?? nodeRandomBytes,
+      os: { name: 'branchbox', version: options.version },
+    }),
+    https,
+    clock,
+    monotonicMs: system.clock.monotonicMs,
+    waker,
+    log,
+    files,
+    paths,
+    random,
+    bootstrapServer: () => journal.history().findLast((entry) => entry.state === 'OWNED')?.note['server'],
+  };
+  const machine = createMachine({
+    journal,
+    actions: { ...createEarlyActions(context), ...createServiceActions(context) },
+    waker,
+    clock: system.clock,
+    log,
+    random,
+  });
+
+  async function status(): Promise<BootstrapStatus> {
+    return renderStatus({
+      history: journal.history(),
+      serial: factory.serial,
+      gatewayId: (await owners.read())?.gatewayId,
+      lastProblem: machine.lastProblem(),
+    });
+  }
+  // Its end ends the watch and the socket too, also when the machine fails.
+  const ended = new AbortController();
+  const running = AbortSignal.any([signal, ended.signal]);
+  watchLeases(files, () => waker.wake(), running, options.leaseDirectory);
+  await serveLocalApi({ files, socketPath: paths.socket, status, signal: running });
+  try {
+    await machine.run(signal);
+  } finally {
+    ended.abort();
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Owns judging what a bootstrap server handed over: voucher, owner certificate, conveyed information, as one whole.
+ * Does not own signatures (pki/voucher, pki/conveyed) nor how it came. Whoever sent it is nobody: only what is
+ * signed counts, and of unsigned information only a bare redirect (RFC 8572 5.4).
+ */
+import { decode, decodeJson } from '../model/decode.ts';
+import { Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import {
+  type GetBootstrappingDataResponse,
+  OnboardingInformation,
+  RedirectInformation,
+} from '../model/sztp.ts';
+import { type Certificate, parseCertificate } from '../pki/certificate.ts';
+import { parseCertsOnly } from '../pki/cms.ts';
+import { readUntrustedConveyed, verifyConveyed } from '../pki/conveyed.ts';
+import { type Voucher, verifyVoucher } from '../pki/voucher.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import type { Server } from './discover.ts';
+import type { FactoryIdentity } from './factory.ts';
+
+/** Conveyed information is an owner record with one certificate: some 2 KB. */
+const MAX_CONTENT_BYTES = 128 * 1024;
+
+export interface RedirectTarget {
+  readonly server: Server;
+  /** Only where the redirect was signed: then the server must prove itself by them. */
+  readonly anchors: readonly Certificate[] | undefined;
+}
+
+export type Verdict =
+  | { readonly kind: 'redirect'; readonly targets: readonly RedirectTarget[] }
+  | { readonly kind: 'owner'; readonly owner: Owner; readonly voucher: Voucher };
+
+type Artefacts = GetBootstrappingDataResponse['ietf-sztp-bootstrap-server:output'];
+
+export async function judge(
+  artefacts: Artefacts,
+  context: {
+    readonly factory: Pick<FactoryIdentity, 'serial' | 'idevid' | 'voucherAnchors'>;
+    readonly nonce: Uint8Array;
+    readonly clock: TrustedClock;
+  },
+): Promise<Verdict> {
+  const { factory, nonce, clock } = context;
+  const conveyed = Buffer.from(artefacts['conveyed-information'], 'base64');
+  const voucherDer = artefacts['ownership-voucher'];
+  const ownerCertificate = artefacts['owner-certificate'];
+
+  if (voucherDer === undefined && ownerCertificate === undefined) {
+    const { content, format } = await readUntrustedConveyed(conveyed);
+    const information = readInformation(content, format);
+    if (!('ietf-sztp-conveyed-info:redirect-information' in information)) {
+      throw new BranchboxError('pki/untrusted', {
+        message: 'The server sent onboarding information that nobody signed',
+      });
+    }
+    return { kind: 'redirect', targets: targetsOf(information, false) };
+  }
+  if (voucherDer === undefined || ownerCertificate === undefined) {
+    throw new BranchboxError('pki/malformed', {
+      message: 'The server sent signed data without its voucher or without its owner certificate',
+    });
+  }
+
+  const voucher = await verifyVoucher(Buffer.from(voucherDer, 'base64'), {
+    anchors: factory.voucherAnchors,
+    floorMs: clock.floorMs(),
+    expect: { serialNumber: factory.serial, idevidIssuer: factory.idevid.authorityKeyId, nonce },
+  });
+  // Made after our nonce was, by whom the factory trusts: now we know what time it is.
+  await clock.witness(voucher.createdOnMs);
+  const { content, format } = await verifyConveyed(conveyed, {
+    ownerCertificate: Buffer.from(ownerCertificate, 'base64'),
+    pinnedDomainCert: voucher.pinnedDomainCert,
+    atMs: clock.nowMs(),
+  });
+  const information = readInformation(content, format);
+  if ('ietf-sztp-conveyed-info:redirect-information' in information) {
+    return { kind: 'redirect', targets: targetsOf(information, true) };
+  }
+  return { kind: 'owner', owner: ownerOf(information, voucher), voucher };
+}
+
+function readInformation(
+  content: Uint8Array,
+  format: 'json' | 'xml',
+): RedirectInformation | OnboardingInformation {
+  if (format !== 'json') {
+    throw new BranchboxError('pki/malformed', { message: 'The conveyed information is XML, not JSON' });
+  }
+  if (content.length > MAX_CONTENT_BYTES) {
+    throw new BranchboxError('model/invalid', {
+      message: `The conveyed information is larger than ${MAX_CONTENT_BYTES} bytes`,
+    });
+  }
+  const text = Buffer.from(content).toString('utf8');
+  // Not a union of the two: its problems would name both where one of them was meant.
+  return text.includes('ietf-sztp-conveyed-info:redirect-information')
+    ? decodeJson(RedirectInformation, text, 'The redirect information')
+    : decodeJson(OnboardingInformation, text, 'The onboarding information');
+}
+
+function targetsOf(information: RedirectInformation, signed: boolean): readonly RedirectTarget[] {
+  const servers = information['ietf-sztp-conveyed-info:redirect-information']['bootstrap-server'];
+  return servers.map((entry) => {
+    const anchor = entry['trust-anchor'];
+    return {
+      server: { host: entry.address, port: entry.port },
+      anchors: signed && anchor !== undefined ? parseCertsOnly(Buffer.from(anchor, 'base64')) : undefined,
+    };
+  });
+}
+
+function ownerOf(information: OnboardingInformation, voucher: Voucher): Owner {
+  const configuration = information['ietf-sztp-conveyed-info:onboarding-information'].configuration;
+  let unknown: unknown;
+  try {
+    unknown = JSON.parse(Buffer.from(configuration, 'base64').toString('utf8'));
+  } catch (cause) {
+    throw new BranchboxError('model/invalid', { message: 'The onboarding configuration is not JSON', cause });
+  }
+  const owner = decode(Owner, unknown, 'The onboarding configuration');
+  const anchor = parseCertificate(owner.domainAnchorPem);
+  if (anchor.fingerprintSha256 !== voucher.pinnedDomainCert.fingerprintSha256) {
+    throw new BranchboxError('pki/mismatch', {
+      message: 'The onboarding configuration names another domain CA than the voucher pinned',
+    });
+  }
+  return owner;
+}

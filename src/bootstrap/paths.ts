@@ -1,0 +1,45 @@
+/**
+ * Owns where the identity process keeps and finds things. Other processes know some of these paths too
+ * (docs/bootstrap.md lists which). Does not own what is in them.
+ */
+
+export interface BootstrapPaths {
+  /** Written at the factory, read-only here. */
+  readonly factory: string;
+  /** Owned by this process; the agent reads. */
+  readonly state: string;
+  /** The agent's; this process only looks whether a state is on trial or committed. */
+  readonly agent: string;
+  readonly socket: string;
+}
+
+export const BOOTSTRAP_PATHS: BootstrapPaths = {
+  factory: '/etc/branchbox/factory',
+  state: '/var/lib/branchbox/identity',
+  agent: '/var/lib/branchbox/agent',
+  socket: '/run/branchbox/identity.sock',
+};
+
+export const journalPath = (paths: BootstrapPaths): string => `${paths.state}/journal.json`;
+/** A lower bound of the time, milliseconds since 1970 as text. */
+export const clockFloorPath = (paths: BootstrapPaths): string => `${paths.state}/clock-floor`;
+/** What the voucher and the onboarding information said, until a strict connection proved it. */
+export const pendingOwnerPath = (paths: BootstrapPaths): string => `${paths.state}/pending-owner.json`;
+/** The agent's signal to start: written last. */
+export const ownerPath = (paths: BootstrapPaths): string => `${paths.state}/owner.json`;
+export const domainAnchorPath = (paths: BootstrapPaths): string => `${paths.state}/domain-anchor.pem`;
+
+/** A key and its certificate, in two files; the certificate's file holds its chain too. */
+export interface CredentialPaths {
+  readonly key: string;
+  readonly certificate: string;
+}
+export const ldevidPaths = (paths: BootstrapPaths): CredentialPaths => ({
+  key: `${paths.state}/ldevid.key`,
+  certificate: `${paths.state}/ldevid.crt`,
+});
+/** A renewal in the making: moved over the LDevID only when it has proved itself. */
+export const nextLdevidPaths = (paths: BootstrapPaths): CredentialPaths => ({
+  key: `${paths.state}/ldevid-next.key`,
+  certificate: `${paths.state}/ldevid-next.crt`,
+});

@@ -1,0 +1,34 @@
+/**
+ * Owns how long to wait before trying again: exponential with full jitter, and what a server asked for.
+ * Pure. Does not own waiting.
+ */
+
+export interface Backoff {
+  readonly firstMs: number;
+  readonly maxMs: number;
+}
+
+/** A thousand boxes that lose their controller together must not come back together: full jitter. */
+export const BOOTSTRAP_BACKOFF: Backoff = { firstMs: 1_000, maxMs: 60_000 };
+/** Renewal begins at 60 % of a life of weeks: no hurry. */
+export const RENEWAL_BACKOFF: Backoff = { firstMs: 60_000, maxMs: 3_600_000 };
+
+/** `attempt` counts from 1; `random` is in [0, 1). Half of the step is certain, so that nobody spins. */
+export function backoffMs(attempt: number, backoff: Backoff, random: number): number {
+  const step = Math.min(backoff.maxMs, backoff.firstMs * 2 ** Math.min(attempt - 1, 30));
+  return Math.round(step / 2 + (step / 2) * random);
+}
+
+/** A server may ask for hours (202 until somebody approves); more than one is not believed at once. */
+export const RETRY_AFTER_MS = { min: 1_000, max: 3_600_000 } as const;
+
+/** RFC 9110 10.2.3: seconds or an HTTP date. undefined where the header is missing or makes no sense. */
+export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
+  const text = header?.trim() ?? '';
+  const clamp = (ms: number): number => Math.min(RETRY_AFTER_MS.max, Math.max(RETRY_AFTER_MS.min, ms));
+  if (/^\d{1,20}$/.test(text)) return clamp(Number(text) * 1_000);
+  // An HTTP date names its day and GMT; Date.parse alone would read `12` or `-5` as a year.
+  if (!/^[A-Z][a-z]{2}, .*GMT$/.test(text)) return undefined;
+  const moment = Date.parse(text);
+  return Number.isNaN(moment) ? undefined : clamp(moment - nowMs);
+}

@@ -1,0 +1,243 @@
+/**
+ * Owns what is done in each state of bootstrap up to the owner's record on disk.
+ * Does not own the loop and its waiting (machine.ts), nor the states of a box that is in service (service.ts).
+ */
+import { type Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { parseCertificate } from '../pki/certificate.ts';
+import type { Logger } from '../system/ports.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import { candidateName, discover, rotate, serverName } from './discover.ts';
+import type { Enrolment, LocalIdentity } from './enrol.ts';
+import { createEstClient, type EstClient } from './est.ts';
+import type { FactoryIdentity } from './factory.ts';
+import { describeStatus, type Https, type PeerJudge, refused, type TlsIdentity } from './https.ts';
+import type { Action, Next } from './machine.ts';
+import type { OwnerStore } from './ownerStore.ts';
+import type { CredentialPaths } from './paths.ts';
+import { strictPeer } from './peer.ts';
+import { moreTelling, type SztpClient } from './sztp.ts';
+import type { Uplink, Uplinks } from './uplink.ts';
+import type { Waker } from './wake.ts';
+
+export interface StateContext {
+  readonly factory: FactoryIdentity;
+  readonly uplinks: Uplinks;
+  readonly owners: OwnerStore;
+  readonly enrolment: Enrolment;
+  readonly ldevid: CredentialPaths;
+  readonly sztp: SztpClient;
+  readonly https: Https;
+  readonly clock: TrustedClock;
+  readonly monotonicMs: () => number;
+  readonly waker: Waker;
+  readonly log: Logger;
+}
+
+/** Leases and files are watched; this is for what no watch tells (a carrier), and for a watch that was lost. */
+const LOOK_AGAIN_MS = 2_000;
+
+type EarlyState =
+  | 'FACTORY'
+  | 'LINK'
+  | 'ADDR'
+  | 'CLOCK_FLOOR'
+  | 'DISCOVER'
+  | 'PROVISIONAL'
+  | 'OWNED'
+  | 'ENROLLING'
+  | 'LDEVID';
+
+export function createEarlyActions(context: StateContext): Readonly<Record<EarlyState, Action>> {
+  const { factory, uplinks, owners, enrolment, ldevid, sztp, clock, waker, log } = context;
+  /** Moments before which a candidate asked not to be asked again. */
+  const holds = new Map<string, number>();
+  let round = 0;
+
+  async function until(condition: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+    while (!(await condition())) await waker.wait(LOOK_AGAIN_MS, signal);
+  }
+
+  async function provisional(signal: AbortSignal): Promise<Next> {
+    const { candidates } = discover(await uplinks.all(), factory.builtInServers);
+    const nowMs = context.monotonicMs();
+    const free = candidates.filter((candidate) => (holds.get(candidateName(candidate)) ?? 0) <= nowMs);
+    let telling: BranchboxError | undefined;
+    for (const candidate of rotate(free, round)) {
+      try {
+        const { owner, voucher, server } = await sztp.onboard(candidate.server, candidate.uplink, signal);
+        await owners.writePending(owner);
+        return {
+          state: 'OWNED',
+          note: {
+            gatewayId: owner.gatewayId,
+            server: serverName(server),
+            uplink: candidate.uplink.ifname,
+            voucherMadeAt: new Date(voucher.createdOnMs).toISOString(),
+          },
+        };
+      } catch (thrown) {
+        if (!(thrown instanceof BranchboxError)) throw thrown;
+        const asked = thrown.fields['retryAfterMs'];
+        if (typeof asked === 'number') holds.set(candidateName(candidate), context.monotonicMs() + asked);
+        log.info('bootstrap server gave nothing', {
+          candidate: candidateName(candidate),
+          code: thrown.code,
+          problem: thrown.message,
+        });
+        telling = moreTelling(telling, thrown);
+      }
+    }
+    round += 1;
+    throw afterRound(telling, candidates.length, free.length);
+  }
+
+  async function ownerOrAfresh(): Promise<Owner | undefined> {
+    const owner = await owners.read();
+    if (owner === undefined) log.error('owner record missing, asking for it again');
+    return owner;
+  }
+  const afresh: Next = { state: 'DISCOVER', note: { because: 'the owner record was missing' } };
+
+  return {
+    FACTORY: async () => ({ state: 'LINK' }),
+    async LINK(signal) {
+      await until(async () => (await uplinks.hasCarrier()) || (await uplinks.all()).length > 0, signal);
+      return { state: 'ADDR' };
+    },
+    async ADDR(signal) {
+      await until(async () => (await uplinks.all()).length > 0, signal);
+      return { state: 'CLOCK_FLOOR' };
+    },
+    CLOCK_FLOOR: async () => ({
+      state: 'DISCOVER',
+      note: { floor: new Date(clock.floorMs()).toISOString() },
+    }),
+    async DISCOVER() {
+      const { candidates, problems } = discover(await uplinks.all(), factory.builtInServers);
+      if (candidates.length === 0) {
+        throw new BranchboxError('bootstrap/unreachable', {
+          message: 'Neither DHCP nor the built-in list names a bootstrap server that can be used',
+          problems,
+        });
+      }
+      return {
+        state: 'PROVISIONAL',
+        note: { candidates: candidates.map(candidateName).join(', ').slice(0, 500) },
+      };
+    },
+    PROVISIONAL: provisional,
+    async OWNED(signal) {
+      const owner = await ownerOrAfresh();
+      if (owner === undefined) return afresh;
+      // Proves the enrolment server before a key is made for it.
+      const est = estOf(context, owner);
+      await overUplinks(await uplinks.all(), (uplink) => est.cacerts(uplink, factory.tls, signal));
+      return { state: 'ENROLLING' };
+    },
+    async ENROLLING(signal) {
+      const owner = await ownerOrAfresh();
+      if (owner === undefined) return afresh;
+      // Killed between certificate and journal: it is there, and no second one is asked for.
+      let identity = await enrolment.read(owner, ldevid);
+      if (identity === undefined || identity.certificate.notAfterMs <= clock.nowMs()) {
+        identity = await enrol(context, owner, ldevid, 'simpleenroll', factory.tls, signal);
+      }
+      return { state: 'LDEVID', note: { certificate: identity.certificate.fingerprintSha256 } };
+    },
+    async LDEVID(signal) {
+      const owner = await ownerOrAfresh();
+      if (owner === undefined) return afresh;
+      const identity = await enrolment.read(owner, ldevid);
+      if (identity === undefined) return { state: 'ENROLLING', note: { because: 'no certificate on disk' } };
+      await proveStrictly(context, owner, identity.tls, signal);
+      return { state: 'STRICT' };
+    },
+  };
+}
+
+function afterRound(telling: BranchboxError | undefined, known: number, asked: number): BranchboxError {
+  // A hold of one server must not hold up the others: its time is kept here, not in the loop.
+  if (telling !== undefined) {
+    return new BranchboxError(telling.code, { message: telling.message, problems: telling.problems });
+  }
+  const message =
+    known === 0
+      ? 'No uplink has a bootstrap server to ask'
+      : `All ${known - asked} bootstrap servers are busy`;
+  return new BranchboxError('bootstrap/unreachable', { message });
+}
+
+/** Judged by the domain CA that the voucher pinned, and by nothing else. */
+export function ownerPeer(owner: Owner, clock: TrustedClock): PeerJudge {
+  return strictPeer([parseCertificate(owner.domainAnchorPem)], () => clock.nowMs());
+}
+
+function estOf(context: StateContext, owner: Owner): EstClient {
+  return createEstClient({ https: context.https, est: owner.est, peer: ownerPeer(owner, context.clock) });
+}
+
+/** The first uplink over which it works; a refusal by the owner is final, another uplink would hear the same. */
+export async function overUplinks<T>(
+  uplinks: readonly Uplink[],
+  work: (uplink: Uplink) => Promise<T>,
+): Promise<T> {
+  let telling: BranchboxError | undefined;
+  for (const uplink of uplinks) {
+    try {
+      return await work(uplink);
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      if (thrown.code === 'bootstrap/pending' || thrown.code === 'bootstrap/refused') throw thrown;
+      telling = moreTelling(telling, thrown);
+    }
+  }
+  throw (
+    telling ??
+    new BranchboxError('bootstrap/unreachable', { message: 'No uplink has an address to send from' })
+  );
+}
+
+/** Key, request, answer, check, on disk. */
+export async function enrol(
+  context: StateContext,
+  owner: Owner,
+  paths: CredentialPaths,
+  operation: 'simpleenroll' | 'simplereenroll',
+  identity: TlsIdentity,
+  signal: AbortSignal,
+): Promise<LocalIdentity> {
+  const { enrolment, factory, uplinks } = context;
+  const est = estOf(context, owner);
+  const request = await enrolment.request(owner, paths, factory.serial);
+  const { issued, others } = await overUplinks(await uplinks.all(), async (uplink) => ({
+    others: await est.cacerts(uplink, identity, signal),
+    issued: await est.enrol({ operation, request, uplink, identity, signal }),
+  }));
+  return enrolment.accept(owner, paths, issued, others);
+}
+
+/** Dates, names and the owner's acceptance of our certificate, over a new connection. */
+export async function proveStrictly(
+  context: StateContext,
+  owner: Owner,
+  identity: TlsIdentity,
+  signal: AbortSignal,
+): Promise<void> {
+  await overUplinks(await context.uplinks.all(), async (uplink) => {
+    const exchange = {
+      server: owner.device,
+      uplink,
+      identity,
+      peer: ownerPeer(owner, context.clock),
+      method: 'GET',
+      path: '/v1/ping',
+      accept: 'application/json',
+      maxBytes: 16 * 1024,
+    } as const;
+    const answer = await context.https(exchange, signal);
+    if (answer.status !== 200 && answer.status !== 204) {
+      throw refused(exchange, describeStatus(answer.status), answer);
+    }
+  });
+}

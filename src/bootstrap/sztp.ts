@@ -1,0 +1,168 @@
+/**
+ * Owns the client of RFC 8572: asking a bootstrap server, following its redirects, reporting progress.
+ * Does not own which server is asked (discover.ts) nor judging what it says (onboarding.ts).
+ */
+import { decodeJson, tryDecode } from '../model/decode.ts';
+import type { Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import {
+  type GetBootstrappingDataRequest,
+  GetBootstrappingDataResponse,
+  type ProgressType,
+  type ReportProgressRequest,
+  RestconfErrors,
+  SZTP_GET_PATH,
+  SZTP_MEDIA_TYPE,
+  SZTP_REPORT_PATH,
+} from '../model/sztp.ts';
+import type { Voucher } from '../pki/voucher.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import { type Server, serverName } from './discover.ts';
+import type { FactoryIdentity } from './factory.ts';
+import { type Answer, describeStatus, type Exchange, type Https, type PeerJudge, refused } from './https.ts';
+import { judge, type RedirectTarget } from './onboarding.ts';
+import { strictPeer } from './peer.ts';
+import type { Uplink } from './uplink.ts';
+
+/** RFC 8572 5.6 lets a client stop after 10: a loop or a maze. */
+const MAX_REDIRECTS = 10;
+/** Three artefacts in base64, some 20 KB together in practice. */
+const MAX_ANSWER_BYTES = 512 * 1024;
+/** The largest nonce of RFC 8366; the voucher brings it back. */
+const NONCE_BYTES = 32;
+
+export interface Onboarded {
+  readonly owner: Owner;
+  readonly voucher: Voucher;
+  /** Who served it, after redirects. */
+  readonly server: Server;
+}
+
+export interface SztpClient {
+  /** Asks one server, follows its redirects over the same uplink; throws the most telling refusal. */
+  onboard(server: Server, uplink: Uplink, signal: AbortSignal): Promise<Onboarded>;
+  /** To a server that `peer` proves to be the owner's; never to an untrusted one. */
+  report(options: {
+    readonly server: Server;
+    readonly uplink: Uplink;
+    readonly peer: PeerJudge;
+    readonly progress: ProgressType;
+    readonly message: string;
+    readonly signal: AbortSignal;
+  }): Promise<void>;
+}
+
+export function createSztpClient(options: {
+  readonly https: Https;
+  readonly factory: FactoryIdentity;
+  readonly clock: TrustedClock;
+  readonly randomBytes: (count: number) => Uint8Array;
+  readonly os: { readonly name: string; readonly version: string };
+}): SztpClient {
+  const { https, factory, clock, os } = options;
+
+  async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal) {
+    const nonce = options.randomBytes(NONCE_BYTES);
+    const body: GetBootstrappingDataRequest = {
+      'ietf-sztp-bootstrap-server:input': {
+        'signed-data-preferred': [null],
+        'hw-model': factory.model,
+        'os-name': os.name,
+        'os-version': os.version,
+        nonce: Buffer.from(nonce).toString('base64'),
+      },
+    };
+    const exchange: Exchange = {
+      server: target.server,
+      uplink,
+      identity: factory.tls,
+      // A server that a signed redirect vouched for must prove itself; any other session is nobody's.
+      peer: target.anchors && strictPeer(target.anchors, () => clock.nowMs()),
+      ...rpc(SZTP_GET_PATH, body),
+    };
+    const answer = await https(exchange, signal);
+    if (answer.status !== 200) throw refused(exchange, refusalOf(answer), answer);
+    if (answer.contentType !== SZTP_MEDIA_TYPE && answer.contentType !== 'application/json') {
+      throw refused(exchange, `answered with ${answer.contentType || 'no content type'}: a captive portal?`);
+    }
+    const text = Buffer.from(answer.body).toString('utf8');
+    const response = decodeJson(
+      GetBootstrappingDataResponse,
+      text,
+      `The answer of ${serverName(target.server)}`,
+    );
+    return judge(response['ietf-sztp-bootstrap-server:output'], { factory, nonce, clock });
+  }
+
+  return {
+    async onboard(first, uplink, signal) {
+      const queue: RedirectTarget[] = [{ server: first, anchors: undefined }];
+      let redirects = 0;
+      let telling: BranchboxError | undefined;
+      for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
+        try {
+          const verdict = await ask(target, uplink, signal);
+          if (verdict.kind === 'owner') return { ...verdict, server: target.server };
+          redirects += 1;
+          if (redirects > MAX_REDIRECTS) {
+            throw new BranchboxError('bootstrap/refused', {
+              message: `${serverName(first)} led to more than ${MAX_REDIRECTS} redirects`,
+            });
+          }
+          // Its servers next, in its order, and no others: a redirect means "not me".
+          queue.splice(0, queue.length, ...verdict.targets);
+        } catch (thrown) {
+          if (!(thrown instanceof BranchboxError)) throw thrown;
+          telling = moreTelling(telling, thrown);
+        }
+      }
+      throw telling ?? new BranchboxError('internal', { message: 'No server was asked' });
+    },
+
+    async report({ server, uplink, peer, progress, message, signal }) {
+      const body: ReportProgressRequest = {
+        'ietf-sztp-bootstrap-server:input': { 'progress-type': progress, message },
+      };
+      const exchange: Exchange = {
+        server,
+        uplink,
+        identity: factory.tls,
+        peer,
+        ...rpc(SZTP_REPORT_PATH, body),
+      };
+      const answer = await https(exchange, signal);
+      if (answer.status < 200 || answer.status > 299) throw refused(exchange, refusalOf(answer), answer);
+    },
+  };
+}
+
+function rpc(path: string, body: GetBootstrappingDataRequest | ReportProgressRequest) {
+  return {
+    method: 'POST',
+    path,
+    accept: SZTP_MEDIA_TYPE,
+    body: { contentType: SZTP_MEDIA_TYPE, text: JSON.stringify(body) },
+    maxBytes: MAX_ANSWER_BYTES,
+  } as const;
+}
+
+/** With the server's own words where it has some; they are anybody's words, so printable and short. */
+function refusalOf(answer: Answer): string {
+  const text = describeStatus(answer.status);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(answer.body).toString('utf8'));
+  } catch {
+    return text;
+  }
+  const errors = tryDecode(RestconfErrors, parsed);
+  const said = errors.ok ? errors.value['ietf-restconf:errors'].error[0]?.['error-message'] : undefined;
+  return said === undefined ? text : `${text} (${said.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200)})`;
+}
+
+/** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then silence. */
+export function moreTelling(left: BranchboxError | undefined, right: BranchboxError): BranchboxError {
+  const rank = ({ code }: BranchboxError): number =>
+    code.startsWith('pki/') || code === 'model/invalid' ? 2 : code === 'bootstrap/refused' ? 1 : 0;
+  return left !== undefined && rank(left) > rank(right) ? left : right;
+}

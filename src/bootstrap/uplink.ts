@@ -1,0 +1,50 @@
+/**
+ * Owns what bootstrap needs of an uplink, and waking when one comes or goes.
+ * Does not own bringing uplinks up (wan, dhcpcd) nor reading leases (system/leases).
+ */
+import type { Lease } from '../model/facts.ts';
+import { splitCidr } from '../model/addresses.ts';
+import { readLeases } from '../system/leases.ts';
+import type { Files } from '../system/ports.ts';
+
+export interface Uplink {
+  readonly ifname: string;
+  /** Ours; sockets are bound to it. */
+  readonly address: string;
+  readonly dns: readonly string[];
+  /** From DHCP option 143; untrusted. */
+  readonly bootstrapServers: readonly string[];
+}
+
+export function uplinkOf(lease: Lease): Uplink {
+  return {
+    ifname: lease.ifname,
+    address: splitCidr(lease.address).address,
+    dns: lease.dns,
+    bootstrapServers: lease.bootstrapServers,
+  };
+}
+
+/** What the box can reach the world by, read anew at each call. */
+export interface Uplinks {
+  all(): Promise<readonly Uplink[]>;
+  /** Whether a cable is in any port: told to a person, decides nothing. */
+  hasCarrier(): Promise<boolean>;
+}
+
+export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
+  return {
+    async all() {
+      return (await readLeases(files, leaseDirectory)).map(uplinkOf);
+    },
+    async hasCarrier() {
+      for (const ifname of await files.list('/sys/class/net')) {
+        if (ifname === 'lo') continue;
+        // Reading carrier of a link that is down is EINVAL.
+        const carrier = await files.readText(`/sys/class/net/${ifname}/carrier`, 16).catch(() => undefined);
+        if (carrier?.trim() === '1') return true;
+      }
+      return false;
+    },
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * Owns the words of `branchbox bootstrap`: where this box is on its way into service, told by the identity
+ * process, or by its journal while the process is away.
+ */
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { BOOTSTRAP_PATHS, journalPath } from '../bootstrap/paths.ts';
+import { readJournal } from '../bootstrap/journal.ts';
+import { renderStatus } from '../bootstrap/machine.ts';
+import { createOwnerStore } from '../bootstrap/ownerStore.ts';
+import { BootstrapStatus } from '../model/bootstrap.ts';
+import { decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { createFiles } from '../system/linux/files.ts';
+
+const ANSWER_TIMEOUT_MS = 2_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+const FOLLOW_INTERVAL_MS = 1_000;
+
+interface StatusFlags {
+  readonly json?: boolean;
+  readonly follow?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('bootstrap')
+    .description('how far this box is on its way into service')
+    .command('status')
+    .description('the state, what it waits for, and what to do when it lasts')
+    .option('--json', 'for programs: one JSON object (a line each with --follow)')
+    .option('--follow', 'goes on telling until the box is in service')
+    .action(async (flags: StatusFlags) => {
+      for (let told = ''; ; ) {
+        const status = (await askProcess(BOOTSTRAP_PATHS.socket)) ?? (await readFiles());
+        const text = flags.json === true ? JSON.stringify(status) : describe(status, flags.follow === true);
+        if (text !== told) process.stdout.write(`${text}\n`);
+        told = text;
+        if (flags.follow !== true || status.state === 'OPERATIONAL') return;
+        await sleep(FOLLOW_INTERVAL_MS);
+      }
+    });
+}
+
+/** undefined where nobody listens. */
+function askProcess(socketPath: string): Promise<BootstrapStatus | undefined> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path: '/bootstrap', timeout: ANSWER_TIMEOUT_MS }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > MAX_ANSWER_BYTES) asked.destroy();
+      });
+      response.on('error', () => resolve(undefined));
+      response.on('end', () => {
+        try {
+          resolve(decodeJson(BootstrapStatus, text, 'The answer of the identity process'));
+        } catch (thrown) {
+          reject(thrown);
+        }
+      });
+    });
+    asked.on('timeout', () => asked.destroy());
+    asked.on('error', () => resolve(undefined));
+    asked.end();
+  });
+}
+
+/** What the identity process left, while it is away. */
+async function readFiles(): Promise<BootstrapStatus> {
+  const files = createFiles();
+  const serial = (await files.readText(`${BOOTSTRAP_PATHS.factory}/serial`, 1024))?.trim();
+  if (serial === undefined) {
+    throw new BranchboxError('system/file', {
+      message: 'This machine has no factory identity',
+      mend: 'run this on a gateway; in the lab: branchbox lab exec branch1 -- branchbox bootstrap status',
+    });
+  }
+  const journal = await readJournal(files, journalPath(BOOTSTRAP_PATHS));
+  return renderStatus({
+    history: journal?.entries ?? [],
+    serial,
+    gatewayId: (await createOwnerStore(files, BOOTSTRAP_PATHS).read())?.gatewayId,
+    lastProblem: 'the identity process does not run; this is told by its journal',
+  });
+}
+
+function describe(status: BootstrapStatus, short: boolean): string {
+  const since = new Date(status.sinceMs).toISOString();
+  const head = `${status.state} since ${since}, waits for ${status.waitsFor}`;
+  const problem = status.lastProblem === undefined ? [] : [`  last problem: ${status.lastProblem}`];
+  if (short) return [head, ...problem].join('\n');
+  return [
+    `serial ${status.serial}${status.gatewayId === undefined ? '' : `, gateway ${status.gatewayId}`}`,
+    head,
+    ...problem,
+    `  mend: ${status.mend}`,
+    ...status.history.map(
+      (entry) =>
+        `  ${new Date(entry.enteredAtMs).toISOString()} ${entry.state}${Object.entries(entry.note)
+          .map(([key, value]) => ` ${key}=${value}`)
+          .join('')}`,
+    ),
+  ].join('\n');
+}
