@@ -3,7 +3,12 @@
  * Does not own what is done in a state (states.ts). A BranchboxError is a reason to try again; anything else is a
  * defect and ends the process, whose supervisor starts it anew at the journalled state.
  */
-import { type BootstrapState, type BootstrapStatus, BOOTSTRAP_SENTENCES } from '../model/bootstrap.ts';
+import {
+  type BootstrapState,
+  type BootstrapStatus,
+  BOOTSTRAP_SENTENCES,
+  type JournalEntry,
+} from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { Journal } from './journal.ts';
@@ -103,7 +108,7 @@ export function createMachine(options: {
 
 /** What a person reads: pure, so that the command can tell it from the journal alone. */
 export function renderStatus(options: {
-  readonly history: BootstrapStatus['history'];
+  readonly history: readonly JournalEntry[];
   readonly serial: string;
   readonly gatewayId: string | undefined;
   readonly lastProblem: string | undefined;

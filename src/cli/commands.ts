@@ -23,4 +23,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'an internet, a controller, a hub, branches and hosts on this machine',
     load: () => import('./lab.ts'),
   },
+  {
+    name: 'bootstrap',
+    summary: 'how far this box is on its way into service',
+    load: () => import('./bootstrap.ts'),
+  },
+  {
+    name: 'identity',
+    summary: 'the identity process of this box (started by its unit)',
+    load: () => import('./identity.ts'),
+  },
 ];
