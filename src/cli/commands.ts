@@ -24,6 +24,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./lab.ts'),
   },
   {
+    name: 'manufacturer',
+    summary: 'factory identities and voucher signing, in a process of its own',
+    load: () => import('./manufacturer.ts'),
+  },
+  {
+    name: 'signer',
+    summary: 'domain CA and configuration signing, in a process of its own',
+    load: () => import('./signer.ts'),
+  },
+  {
     name: 'bootstrap',
     summary: 'how far this box is on its way into service',
     load: () => import('./bootstrap.ts'),

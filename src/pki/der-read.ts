@@ -107,8 +107,7 @@ export function readOctets(node: DerNode | undefined, what: string): Uint8Array 
 export function readText(node: DerNode | undefined, what: string): string {
   if (node === undefined) throw malformed(`${what} is missing`);
   const text = decodeText(node, what);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\u0000-\u001f\u007f-\u009f\ufffd]/.test(text)) {
+  if (/[\p{Cc}\ufffd]/u.test(text)) {
     throw malformed(`${what} holds control characters or is wrongly encoded`);
   }
   return text;

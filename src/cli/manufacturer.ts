@@ -1,0 +1,65 @@
+/**
+ * Owns the words of `branchbox manufacturer`. Does not own what the manufacturer does (controller/manufacturer).
+ */
+import { isIP } from 'node:net';
+import type { Command } from 'commander';
+import { BranchboxError } from '../model/errors.ts';
+
+export function register(program: Command): void {
+  const manufacturer = program
+    .command('manufacturer')
+    .description('factory identities and voucher signing, in a process of its own');
+  const main = () => import('../controller/manufacturer/main.ts');
+
+  manufacturer
+    .command('init')
+    .description('makes what is missing: CAs, voucher signer, TLS certificate, client.key and client.crt')
+    .requiredOption('--state <directory>', 'where its keys are')
+    .requiredOption('--name <dnsname>', 'DNS name that customers call it by')
+    .action(async (options: { readonly state: string; readonly name: string }) => {
+      await (await main()).runInit({ directory: options.state, dnsName: options.name });
+    });
+  manufacturer
+    .command('serve')
+    .description('answers voucher requests of its customers under mutual TLS')
+    .requiredOption('--state <directory>', 'where its keys are')
+    .requiredOption('--listen <address:port>', 'for instance 0.0.0.0:9443')
+    .action(async (options: { readonly state: string; readonly listen: string }) => {
+      await (await main()).runServe({ directory: options.state, ...parseListen(options.listen) });
+    });
+  manufacturer
+    .command('identity')
+    .description('makes one factory identity and remembers its serial')
+    .requiredOption('--state <directory>', 'where its keys are')
+    .requiredOption('--serial <serial>', 'serial of the box; given once')
+    .requiredOption('--model <model>', 'hardware model, as in firmware/models')
+    .requiredOption('--out <directory>', 'where the files for /etc/branchbox/factory go')
+    .option('--json', 'print what was made as JSON')
+    .action(async (options: IdentityOptions) => {
+      const { state: directory, serial, model, out } = options;
+      const made = await (await main()).runIdentity({ directory, serial, model, out });
+      if (options.json === true) process.stdout.write(`${JSON.stringify(made)}\n`);
+      else process.stdout.write(`${made.serial} is in ${out} (key ${made.spkiSha256})\n`);
+    });
+}
+
+interface IdentityOptions {
+  readonly state: string;
+  readonly serial: string;
+  readonly model: string;
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+/** `192.0.2.1:9443` or `[2001:db8::1]:9443`. */
+function parseListen(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  if (isIP(host) === 0 || !(port >= 0 && port <= 65_535)) {
+    throw new BranchboxError('cli/usage', {
+      message: `"${text}" is no address and port such as 0.0.0.0:9443`,
+    });
+  }
+  return { host, port };
+}

@@ -1,0 +1,129 @@
+/**
+ * Owns calling a key-holding process over HTTP: JSON out, an answer under a size and time cap, its error as ours.
+ * Does not own which socket or TLS is used: the caller hands those in as request options.
+ */
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { z } from 'zod';
+import { BranchboxError, ERROR_CODES, type ErrorCode } from '../../model/errors.ts';
+
+export interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+export interface CallOptions {
+  readonly tls: boolean;
+  /** Where: socketPath, or host, port and TLS material. */
+  readonly target: RequestOptions & { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** For messages: `signer`. */
+  readonly peer: string;
+  readonly timeoutMs?: number;
+  readonly maxAnswerBytes?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+const ErrorDocument = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string().max(4096),
+    mend: z.string().max(4096).optional(),
+    problems: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .max(100)
+      .default([]),
+  }),
+});
+
+/** The answer's bytes, or a BranchboxError: the peer's own, or `controller/unreachable`. */
+export async function call(options: CallOptions, what: Call): Promise<Buffer> {
+  const { status, body } = await exchange(options, what);
+  if (status === 200) return body;
+  throw errorOf(options.peer, status, body);
+}
+
+export async function callJson<S extends z.ZodType>(
+  options: CallOptions,
+  what: Call,
+  schema: S,
+): Promise<z.output<S>> {
+  const body = await call(options, what);
+  const result = schema.safeParse(parseJson(body));
+  if (result.success) return result.data;
+  throw new BranchboxError('model/invalid', {
+    message: `The answer of the ${options.peer} is not understood`,
+  });
+}
+
+function exchange(options: CallOptions, what: Call): Promise<{ status: number; body: Buffer }> {
+  const { tls, target, peer, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { maxAnswerBytes = DEFAULT_MAX_ANSWER_BYTES } = options;
+  const payload = what.body === undefined ? undefined : Buffer.from(JSON.stringify(what.body));
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown): void => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      reject(
+        new BranchboxError('controller/unreachable', {
+          message: `The ${peer} does not answer: ${why}`,
+          cause,
+        }),
+      );
+    };
+    const headers =
+      payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': payload.length };
+    const start = tls ? httpsRequest : httpRequest;
+    const request = start(
+      // Without an agent: a call each connection, so that nothing outlives the peer's restart.
+      {
+        ...target,
+        agent: false,
+        method: what.method,
+        path: what.path,
+        headers,
+        signal: AbortSignal.timeout(timeoutMs),
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let sizeBytes = 0;
+        response.on('data', (chunk: Buffer) => {
+          sizeBytes += chunk.length;
+          if (sizeBytes > maxAnswerBytes)
+            request.destroy(new Error(`its answer is larger than ${maxAnswerBytes}`));
+          else chunks.push(chunk);
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+        response.on('error', fail);
+      },
+    );
+    request.on('error', fail);
+    request.end(payload);
+  });
+}
+
+function errorOf(peer: string, status: number, body: Buffer): BranchboxError {
+  const document = ErrorDocument.safeParse(parseJson(body));
+  if (!document.success) {
+    return new BranchboxError('controller/unreachable', {
+      message: `The ${peer} answered with status ${status}`,
+    });
+  }
+  const { code, message, mend, problems } = document.data.error;
+  const details = { message: `The ${peer} refused: ${message}`, problems };
+  return new BranchboxError(isErrorCode(code) ? code : 'controller/refused', {
+    ...details,
+    ...(mend === undefined ? {} : { mend }),
+  });
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Owns the controller's view of the signer: typed calls over its unix socket.
+ * Does not own any key.
+ */
+import type { DesiredState } from '../../model/desired.ts';
+import { type Certificate, parseCertificate } from '../../pki/certificate.ts';
+import { callJson, type CallOptions } from '../keyholder/call.ts';
+import { AnchorsAnswer, CertificateAnswer, ConveyedAnswer, DesiredAnswer } from './messages.ts';
+
+export interface IssuedCertificate {
+  readonly certificate: Certificate;
+  /** Nearest first, the domain CA last. */
+  readonly chain: readonly Certificate[];
+}
+
+export interface SignedConveyed {
+  /** CMS, DER: the SZTP answer's conveyed-information. */
+  readonly conveyed: Uint8Array;
+  /** CMS, DER: the SZTP answer's owner-certificate. */
+  readonly ownerCertificate: Uint8Array;
+}
+
+export interface SignerAnchors {
+  readonly domain: Certificate;
+  readonly configurationSigning: Certificate;
+  readonly owner: Certificate;
+}
+
+export interface SignerClient {
+  /** The subject is the gatewayId; names in the request are not looked at. `validityDays` defaults to 90. */
+  ldevid(request: {
+    readonly csr: Uint8Array;
+    readonly gatewayId: string;
+    readonly validityDays?: number;
+  }): Promise<IssuedCertificate>;
+  serverCertificate(request: {
+    readonly csr: Uint8Array;
+    readonly dnsNames: readonly string[];
+    readonly ipAddresses?: readonly string[];
+  }): Promise<IssuedCertificate>;
+  /** Subject `<service>.service`. */
+  clientCertificate(request: {
+    readonly csr: Uint8Array;
+    readonly service: string;
+  }): Promise<IssuedCertificate>;
+  /** JWS over the JSON text of the state. */
+  desired(state: DesiredState): Promise<string>;
+  /** JSON of RFC 8572's redirect or onboarding information (model/sztp.ts). */
+  conveyed(information: unknown): Promise<SignedConveyed>;
+  anchors(): Promise<SignerAnchors>;
+}
+
+export function createSignerClient(options: {
+  readonly socketPath: string;
+  readonly timeoutMs?: number;
+}): SignerClient {
+  const { socketPath, timeoutMs } = options;
+  const target: CallOptions = {
+    tls: false,
+    target: { socketPath },
+    peer: 'signer',
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+  const certificate = async (path: string, body: Record<string, unknown>): Promise<IssuedCertificate> => {
+    const answer = await callJson(target, { method: 'POST', path, body }, CertificateAnswer);
+    return {
+      certificate: parseCertificate(answer.certificate),
+      chain: answer.chain.map((pem) => parseCertificate(pem)),
+    };
+  };
+  return {
+    ldevid: ({ csr, ...rest }) => certificate('/ldevid', { csr: toBase64(csr), ...rest }),
+    serverCertificate: ({ csr, ...rest }) =>
+      certificate('/server-certificate', { csr: toBase64(csr), ...rest }),
+    clientCertificate: ({ csr, ...rest }) =>
+      certificate('/client-certificate', { csr: toBase64(csr), ...rest }),
+    async desired(state) {
+      const payload = toBase64(Buffer.from(JSON.stringify(state)));
+      return (await callJson(target, { method: 'POST', path: '/desired', body: { payload } }, DesiredAnswer))
+        .jws;
+    },
+    async conveyed(information) {
+      const content = toBase64(Buffer.from(JSON.stringify(information)));
+      const answer = await callJson(
+        target,
+        { method: 'POST', path: '/conveyed', body: { content } },
+        ConveyedAnswer,
+      );
+      return { conveyed: fromBase64(answer.conveyed), ownerCertificate: fromBase64(answer.ownerCertificate) };
+    },
+    async anchors() {
+      const answer = await callJson(target, { method: 'GET', path: '/anchors' }, AnchorsAnswer);
+      return {
+        domain: parseCertificate(answer.domain),
+        configurationSigning: parseCertificate(answer.configurationSigning),
+        owner: parseCertificate(answer.owner),
+      };
+    },
+  };
+}
+
+const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));

@@ -1,0 +1,80 @@
+/**
+ * Owns the signer's keys: the domain CA and the two that sign in its name, made on the first start, renewed in time.
+ * Does not own what is signed with them (signer.ts).
+ */
+import { join } from 'node:path';
+import type { Certificate } from '../../pki/certificate.ts';
+import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../pki/issue.ts';
+import type { Clock, Files } from '../../system/ports.ts';
+import { createKeyFiles } from '../keyholder/keyFiles.ts';
+
+export interface SignerKeys {
+  readonly domainCa: Credential;
+  configurationSigning(): Promise<Credential>;
+  owner(): Promise<Credential>;
+}
+
+const DAY_MS = 86_400_000;
+/** Boxes whose clock is a little behind must not find a fresh certificate in their future. */
+export const BACKDATE_MS = 3_600_000;
+/** Pinned by vouchers: it lives as long as the hardware. Rolled over with overlap, not by expiry. */
+const CA_LIFE_MS = 30 * 365 * DAY_MS;
+/**
+ * What is signed today must still verify when a box that was switched off reads it: renewed at 2 years left, so
+ * every signature is good for 2 years at least. The keys stand beside the CA's own; a shorter life saves nothing.
+ */
+const SIGNING_LIFE_MS = 4 * 365 * DAY_MS;
+const SIGNING_LEFT_MS = 2 * 365 * DAY_MS;
+
+export async function openSignerKeys(options: {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly directory: string;
+}): Promise<SignerKeys> {
+  const { files, clock, directory } = options;
+  const keyFiles = createKeyFiles({ files, directory });
+  const validity = (lifeMs: number) => {
+    const nowMs = clock.nowMs();
+    return { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + lifeMs };
+  };
+  const domainCa =
+    (await keyFiles.load('domain-ca')) ??
+    (await keyFiles.make('domain-ca', ({ privateKey }) =>
+      selfSignedCa({ commonName: 'Branchbox domain CA', key: privateKey, validity: validity(CA_LIFE_MS) }),
+    ));
+  await files.writeDurable(join(directory, 'domain-ca.crt'), domainCa.certificate.pem, 0o644);
+
+  const renewed = (name: string, profile: Profile): (() => Promise<Credential>) => {
+    let current: Promise<Credential> | undefined;
+    const good = (certificate: Certificate): boolean =>
+      certificate.notAfterMs - clock.nowMs() >= SIGNING_LEFT_MS &&
+      Buffer.from(certificate.issuerDer).equals(domainCa.certificate.subjectDer);
+    const open = async (): Promise<Credential> => {
+      const kept = await keyFiles.load(name);
+      if (kept !== undefined && good(kept.certificate)) return kept;
+      return keyFiles.make(name, ({ publicKey }) =>
+        issueCertificate({ profile, publicKey, issuer: domainCa, validity: validity(SIGNING_LIFE_MS) }),
+      );
+    };
+    return async () => {
+      current ??= open();
+      try {
+        const credential = await current;
+        if (good(credential.certificate)) return credential;
+      } catch (cause) {
+        current = undefined;
+        throw cause;
+      }
+      current = open();
+      return current;
+    };
+  };
+  return {
+    domainCa,
+    configurationSigning: renewed('configuration-signing', {
+      kind: 'configuration-signing',
+      commonName: 'Branchbox configuration signing',
+    }),
+    owner: renewed('owner', { kind: 'owner', commonName: 'Branchbox owner' }),
+  };
+}

@@ -1,0 +1,15 @@
+/**
+ * Owns putting the signer's process together on the real machine. Does not own what it does.
+ */
+import { createLinuxSystem } from '../../system/linux/system.ts';
+import { serveSigner } from './server.ts';
+
+export async function runSigner(options: {
+  readonly directory: string;
+  readonly socketPath: string;
+}): Promise<void> {
+  const { files, clock, log } = createLinuxSystem({ name: 'signer' });
+  const ending = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
+  await serveSigner({ files, clock, log, signal: ending.signal, ...options });
+}

@@ -1,0 +1,59 @@
+/**
+ * Owns the messages between the controller and its signer. Does not own the socket they pass through.
+ * Certificates travel as PEM, everything else that is bytes as base64.
+ */
+import { z } from 'zod';
+import { DnsName, IpAddress } from '../../model/addresses.ts';
+import { GatewayId } from '../../model/ids.ts';
+
+const RequestBase64 = z
+  .base64()
+  .min(4)
+  .max(24 * 1024);
+const Pem = z.string().max(64 * 1024);
+
+/** IEEE 802.1AR leaves it open; 90 days is the design's, and CA/Browser Forum's 398 a bound nobody needs above. */
+export const LDEVID_DAYS = { usual: 90, max: 398 };
+
+export const LdevidRequest = z.strictObject({
+  csr: RequestBase64,
+  /** Becomes the subject; the request's own names are not looked at. */
+  gatewayId: GatewayId,
+  /** Days, or a fraction of one, so that renewal can be tried. */
+  validityDays: z
+    .number()
+    .min(1 / 1440)
+    .max(LDEVID_DAYS.max)
+    .default(LDEVID_DAYS.usual),
+});
+
+export const ServerCertificateRequest = z.strictObject({
+  csr: RequestBase64,
+  dnsNames: z.array(DnsName).min(1).max(32),
+  ipAddresses: z.array(IpAddress).max(32).default([]),
+});
+
+/** A service of the controller itself: MQTT client, API. */
+export const ClientCertificateRequest = z.strictObject({
+  csr: RequestBase64,
+  service: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/, 'a service name such as controller'),
+});
+
+/** A dot, which no gatewayId has: no service can be taken for a box, nor a box for a service. */
+export const serviceCommonName = (service: string): string => `${service}.service`;
+
+export const CertificateAnswer = z.object({ certificate: Pem, chain: z.array(Pem).max(6) });
+
+export const DesiredRequest = z.strictObject({ payload: z.base64() });
+export const DesiredAnswer = z.object({ jws: z.string() });
+
+/** JSON of RFC 8572's redirect or onboarding information, exactly the bytes to be signed. */
+export const ConveyedRequest = z.strictObject({ content: z.base64().max(512 * 1024) });
+export const ConveyedAnswer = z.object({ conveyed: z.base64(), ownerCertificate: z.base64() });
+
+export const AnchorsAnswer = z.object({
+  /** What vouchers pin and boxes hold as their anchor. */
+  domain: Pem,
+  configurationSigning: Pem,
+  owner: Pem,
+});

@@ -1,0 +1,141 @@
+/**
+ * Owns what the signer signs and what it refuses: certificates, desired states, conveyed information.
+ * Does not own its keys' life (keys.ts) nor how it is reached (server.ts).
+ */
+import { z } from 'zod';
+import { decode, decodeJson } from '../../model/decode.ts';
+import { DESIRED_MAX_BYTES, DesiredState } from '../../model/desired.ts';
+import { BranchboxError } from '../../model/errors.ts';
+import { OnboardingInformation, RedirectInformation } from '../../model/sztp.ts';
+import { ownerCertificate, signConveyed } from '../../pki/conveyed.ts';
+import { issueCertificate, type Profile } from '../../pki/issue.ts';
+import { signJws } from '../../pki/jws.ts';
+import { sameKey } from '../../pki/keys.ts';
+import { parseRequest } from '../../pki/request.ts';
+import type { Clock, Logger } from '../../system/ports.ts';
+import { json, type Reply, type Route } from '../keyholder/routes.ts';
+import { BACKDATE_MS, type SignerKeys } from './keys.ts';
+import {
+  type AnchorsAnswer,
+  type CertificateAnswer,
+  ClientCertificateRequest,
+  type ConveyedAnswer,
+  ConveyedRequest,
+  type DesiredAnswer,
+  DesiredRequest,
+  LdevidRequest,
+  ServerCertificateRequest,
+  serviceCommonName,
+} from './messages.ts';
+
+const DAY_MS = 86_400_000;
+/** The controller renews its own certificates by itself; RFC 5280 sets no bound, CA/Browser Forum's is 398 days. */
+const SERVICE_LIFE_MS = 397 * DAY_MS;
+const SMALL_BODY_BYTES = 64 * 1024;
+/** A desired state in base64, and the JSON around it. */
+const DESIRED_BODY_BYTES = Math.ceil((DESIRED_MAX_BYTES * 4) / 3) + 1024;
+const CONVEYED_BODY_BYTES = 768 * 1024;
+
+const ConveyedInformation = z.union([RedirectInformation, OnboardingInformation]);
+
+export function signerRoutes(options: {
+  readonly keys: SignerKeys;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): readonly Route[] {
+  const { keys, clock, log } = options;
+
+  const certify = (csr: string, profile: Profile, lifeMs: number): Reply => {
+    const { publicKey } = parseRequest(bytesOf(csr));
+    const { domainCa } = keys;
+    if (sameKey(publicKey, domainCa.certificate.publicKey)) {
+      throw new BranchboxError('controller/refused', { message: "The domain CA's own key is not certified" });
+    }
+    const nowMs = clock.nowMs();
+    const notAfterMs = Math.min(nowMs + lifeMs, domainCa.certificate.notAfterMs);
+    const validity = { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs };
+    const certificate = issueCertificate({ profile, publicKey, issuer: domainCa, validity });
+    log.info('certificate issued', {
+      profile: profile.kind,
+      subject: certificate.subject.commonName,
+      number: certificate.number,
+      notAfter: new Date(notAfterMs).toISOString(),
+    });
+    const answer: z.input<typeof CertificateAnswer> = {
+      certificate: certificate.pem,
+      chain: [domainCa.certificate.pem],
+    };
+    return json(answer);
+  };
+
+  return [
+    post('/ldevid', SMALL_BODY_BYTES, LdevidRequest, async ({ csr, gatewayId, validityDays }) =>
+      certify(csr, { kind: 'ldevid', gatewayId }, validityDays * DAY_MS),
+    ),
+    post('/server-certificate', SMALL_BODY_BYTES, ServerCertificateRequest, async (request) => {
+      const { csr, dnsNames, ipAddresses } = request;
+      // RFC 5280's 64 characters of a common name; clients look at the alternative names alone (RFC 9525).
+      const commonName = dnsNames.find((name) => name.length <= 64) ?? 'server';
+      return certify(csr, { kind: 'server', commonName, dnsNames, ipAddresses }, SERVICE_LIFE_MS);
+    }),
+    post('/client-certificate', SMALL_BODY_BYTES, ClientCertificateRequest, async ({ csr, service }) =>
+      certify(csr, { kind: 'client', commonName: serviceCommonName(service) }, SERVICE_LIFE_MS),
+    ),
+    post('/desired', DESIRED_BODY_BYTES, DesiredRequest, async (request) => {
+      const payload = bytesOf(request.payload);
+      // Nothing leaves here signed that a box would refuse: one decoder on both sides.
+      const desired = decodeJson(DesiredState, textOf(payload), 'The desired state', DESIRED_MAX_BYTES);
+      const jws = signJws(payload, await keys.configurationSigning());
+      const { gatewayId, epoch, generation } = desired;
+      log.info('desired state signed', { gatewayId, epoch, generation, sizeBytes: payload.length });
+      const answer: z.input<typeof DesiredAnswer> = { jws };
+      return json(answer);
+    }),
+    post('/conveyed', CONVEYED_BODY_BYTES, ConveyedRequest, async (request) => {
+      const content = bytesOf(request.content);
+      decodeJson(ConveyedInformation, textOf(content), 'The conveyed information');
+      const owner = await keys.owner();
+      const answer: z.input<typeof ConveyedAnswer> = {
+        conveyed: base64Of(signConveyed({ content, format: 'json', owner })),
+        ownerCertificate: base64Of(ownerCertificate({ ...owner, chain: [keys.domainCa.certificate] })),
+      };
+      return json(answer);
+    }),
+    {
+      name: 'GET /anchors',
+      maxBodyBytes: 0,
+      answer: async () => {
+        const answer: z.input<typeof AnchorsAnswer> = {
+          domain: keys.domainCa.certificate.pem,
+          configurationSigning: (await keys.configurationSigning()).certificate.pem,
+          owner: (await keys.owner()).certificate.pem,
+        };
+        return json(answer);
+      },
+    },
+  ];
+}
+
+function post<S extends z.ZodType>(
+  path: string,
+  maxBodyBytes: number,
+  schema: S,
+  answer: (request: z.output<S>) => Promise<Reply>,
+): Route {
+  return {
+    name: `POST ${path}`,
+    maxBodyBytes,
+    answer: async (body) => answer(decode(schema, body, 'The request')),
+  };
+}
+
+const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, 'base64'));
+const base64Of = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new BranchboxError('model/invalid', { message: 'The content to be signed is not UTF-8', cause });
+  }
+}
