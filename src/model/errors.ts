@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   'system/file': { retry: 'backoff', title: 'A file cannot be read or written' },
   'system/missing-tool': { retry: 'on-change', title: 'A program this needs is not installed' },
   'reconcile/cycle': { retry: 'never', title: 'Items need each other in a circle' },
+  'reconcile/conflict': { retry: 'never', title: 'Two parts of a desired state want one item differently' },
   'reconcile/blocked': { retry: 'on-change', title: 'An item waits for something that is not there' },
   'reconcile/not-converged': { retry: 'backoff', title: 'After applying, the box is not as planned' },
   'net/kernel': { retry: 'backoff', title: 'The kernel refused a network change' },

@@ -18,9 +18,11 @@ export interface ItemBase<K extends string, S> {
 export type AnyItem = ItemBase<string, unknown>;
 
 export type Step<I extends AnyItem> =
-  | { readonly op: 'create'; readonly item: I }
+  /** because: what it stands on is recreated, so it is too. */
+  | { readonly op: 'create'; readonly item: I; readonly because?: ItemId }
   | { readonly op: 'modify'; readonly from: I; readonly to: I }
-  | { readonly op: 'delete'; readonly item: I };
+  /** because: what it stands on is deleted or recreated. */
+  | { readonly op: 'delete'; readonly item: I; readonly because?: ItemId };
 
 export interface Blocked {
   readonly id: ItemId;

@@ -1,0 +1,151 @@
+/**
+ * Owns one run towards a desired list: observe, plan, apply, and verify by observing again.
+ * Does not own when to run, nor back-off between runs (loop.ts).
+ */
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import type { ItemId } from '../model/ids.ts';
+import type { Clock, Logger } from '../system/ports.ts';
+import { applyPlan } from './apply.ts';
+import type { Driver, Drivers } from './driver.ts';
+import type { AnyItem, Outcome, Plan } from './item.ts';
+import { itemOf, planItems } from './plan.ts';
+import { renderPlan } from './planText.ts';
+
+export interface Observation<I extends AnyItem> {
+  readonly items: readonly I[];
+  /** Kinds that could not be observed (FRR is not running): nothing of them is planned. */
+  readonly unobserved: ReadonlyMap<string, BranchboxError>;
+}
+
+export interface Report<I extends AnyItem> {
+  /** Nothing left to do, and every wanted kind was observed. Blocked items may remain. */
+  readonly converged: boolean;
+  /** What is left to do, and what is blocked. */
+  readonly plan: Plan<I>;
+  readonly observation: Observation<I>;
+  /** The last error of each item that could not be brought about. */
+  readonly failures: ReadonlyMap<ItemId, BranchboxError>;
+  /** Steps that were carried out. */
+  readonly applied: number;
+  readonly durationMs: number;
+}
+
+export interface ConvergeOptions {
+  /** Not tried in this run. */
+  readonly held?: ReadonlySet<ItemId>;
+}
+
+export interface Reconciler<I extends AnyItem> {
+  observe(signal: AbortSignal): Promise<Observation<I>>;
+  plan(desired: readonly I[], signal: AbortSignal): Promise<Plan<I>>;
+  apply(plan: Plan<I>, signal: AbortSignal): Promise<readonly Outcome[]>;
+  converge(desired: readonly I[], signal: AbortSignal, options?: ConvergeOptions): Promise<Report<I>>;
+}
+
+/**
+ * The kernel drops things of itself (addresses with their link), and some only show after a moment; what one round
+ * leaves, the next brings. More rounds than this mean that two things undo each other.
+ */
+const MAX_ROUNDS = 4;
+/** For what appears a moment after the call that made it (a link made by a service). */
+const SETTLE_MS = 150;
+
+export function createReconciler<I extends AnyItem>(parts: {
+  readonly drivers: Drivers<I>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Reconciler<I> {
+  const { clock, log } = parts;
+  const drivers: ReadonlyMap<string, Driver<I>> = new Map(Object.entries(parts.drivers));
+  const driverOf = (kind: string): Driver<I> | undefined => drivers.get(kind);
+  const recreate = (from: I, to: I): boolean => driverOf(to.kind)?.needsRecreate(from, to) ?? false;
+
+  const observe: Reconciler<I>['observe'] = async (signal) => {
+    const unobserved = new Map<string, BranchboxError>();
+    const found = await Promise.all(
+      [...drivers].map(async ([kind, driver]) => {
+        try {
+          return await driver.observe(signal);
+        } catch (thrown) {
+          signal.throwIfAborted();
+          unobserved.set(kind, asBranchboxError(thrown));
+          return [];
+        }
+      }),
+    );
+    return { items: found.flat(), unobserved };
+  };
+
+  const planFor = (desired: readonly I[], observation: Observation<I>): Plan<I> => {
+    const seen = desired.filter((item) => !observation.unobserved.has(item.kind));
+    return planItems(seen, observation.items, recreate);
+  };
+
+  return {
+    observe,
+    plan: async (desired, signal) => planFor(desired, await observe(signal)),
+    apply: (plan, signal) => applyPlan(plan, { driverOf, signal }),
+    async converge(desired, signal, options = {}) {
+      const startMs = clock.monotonicMs();
+      const failures = new Map<ItemId, BranchboxError>();
+      let observation = await observe(signal);
+      let plan = planFor(desired, observation);
+      let applied = 0;
+      for (let round = 1; plan.steps.length > 0 && round <= MAX_ROUNDS; round += 1) {
+        const outcomes = await applyPlan(plan, { driverOf, signal, held: options.held ?? new Set() });
+        const done = outcomes.filter((outcome) => outcome.ok).length;
+        applied += done;
+        if (done > 0) log.debug('plan applied', { round, done, of: plan.steps.length });
+        failures.clear();
+        for (const outcome of outcomes) if (!outcome.ok) failures.set(outcome.id, outcome.error);
+        if (round > 1 && done > 0) await clock.sleep(SETTLE_MS, signal);
+        if (done > 0) {
+          observation = await observe(signal);
+          plan = planFor(desired, observation);
+        } else break;
+      }
+      addLeftovers(plan, failures, options.held);
+      addUnobserved(desired, observation, failures);
+      const durationMs = clock.monotonicMs() - startMs;
+      return {
+        converged: plan.steps.length === 0 && failures.size === 0,
+        plan,
+        observation,
+        failures,
+        applied,
+        durationMs,
+      };
+    },
+  };
+}
+
+/** Steps that say they were done and still are to do. */
+function addLeftovers<I extends AnyItem>(
+  plan: Plan<I>,
+  failures: Map<ItemId, BranchboxError>,
+  held: ReadonlySet<ItemId> | undefined,
+): void {
+  const left = new Set(plan.steps.map((step) => itemOf(step).id));
+  for (const id of failures.keys()) if (!left.has(id)) failures.delete(id);
+  for (const step of plan.steps) {
+    const { id } = itemOf(step);
+    if (failures.has(id) || held?.has(id) === true) continue;
+    failures.set(
+      id,
+      new BranchboxError('reconcile/not-converged', {
+        message: `after applying, this is still to do: ${renderPlan({ steps: [step], blocked: [] })}`,
+      }),
+    );
+  }
+}
+
+function addUnobserved<I extends AnyItem>(
+  desired: readonly I[],
+  observation: Observation<I>,
+  failures: Map<ItemId, BranchboxError>,
+): void {
+  for (const item of desired) {
+    const error = observation.unobserved.get(item.kind);
+    if (error !== undefined && item.owner === 'us') failures.set(item.id, error);
+  }
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { createReconciler } from '../../../src/reconcile/reconciler.ts';
+import { createModelBox, modelItem, type ModelBox } from '../../fakes/modelBox.ts';
+
+const clock = { nowMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() };
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const { signal } = new AbortController();
+const reconcilerOf = (box: ModelBox) => createReconciler({ drivers: box.drivers, clock, log });
+
+const bridge = modelItem('alpha', 'bridge', 1);
+const port = modelItem('alpha', 'port', 1, [bridge.id]);
+const app = modelItem('gamma', 'app', 1, [port.id]);
+const beside = modelItem('alpha', 'beside', 1);
+
+describe('converge', () => {
+  it('makes the box as wanted and says so', async () => {
+    const box = createModelBox();
+    const report = await reconcilerOf(box).converge([app, port, bridge, beside], signal);
+    expect(box.render()).toEqual(['alpha:beside=1', 'alpha:bridge=1', 'alpha:port=1', 'gamma:app=1']);
+    expect(box.calls).toEqual(['create alpha 2', 'create alpha 1', 'create gamma 1']);
+    expect(report).toMatchObject({ converged: true, applied: 4, plan: { steps: [], blocked: [] } });
+  });
+
+  it('goes on with all that does not depend on a failure', async () => {
+    const box = createModelBox();
+    box.broken.add(port.id);
+    const report = await reconcilerOf(box).converge([app, port, bridge, beside], signal);
+    expect(box.render()).toEqual(['alpha:beside=1', 'alpha:bridge=1']);
+    expect(report.converged).toBe(false);
+    expect([...report.failures].map(([id, error]) => [id, error.code])).toEqual([
+      ['alpha:port', 'net/kernel'],
+      ['gamma:app', 'reconcile/blocked'],
+    ]);
+  });
+
+  it('leaves held items and their dependents for later', async () => {
+    const box = createModelBox();
+    const held = new Set([port.id]);
+    const report = await reconcilerOf(box).converge([app, port, bridge], signal, { held });
+    expect(box.render()).toEqual(['alpha:bridge=1']);
+    expect([...report.failures.keys()]).toEqual(['gamma:app']);
+    expect(report.converged).toBe(false);
+  });
+
+  it('plans nothing of a kind that cannot be observed, and tears nothing down', async () => {
+    const box = createModelBox([bridge, port]);
+    box.deaf.add('alpha');
+    const report = await reconcilerOf(box).converge([bridge, port, modelItem('beta', 'new', 1)], signal);
+    expect(box.render()).toEqual(['alpha:bridge=1', 'alpha:port=1', 'beta:new=1']);
+    expect(report.converged).toBe(false);
+    expect([...report.failures].map(([id, error]) => [id, error.code])).toEqual([
+      ['alpha:bridge', 'frr/rejected'],
+      ['alpha:port', 'frr/rejected'],
+    ]);
+  });
+
+  it('names what is still to do where a driver only says that it was done', async () => {
+    const box = createModelBox();
+    const { drivers } = box;
+    const lying = {
+      ...drivers.beta,
+      create: async () => [{ id: modelItem('beta', 'x', 1).id, ok: true } as const],
+    };
+    const reconciler = createReconciler({ drivers: { ...drivers, beta: lying }, clock, log });
+    const report = await reconciler.converge([modelItem('beta', 'x', 1)], signal);
+    expect([...report.failures.values()][0]).toMatchObject({
+      code: 'reconcile/not-converged',
+      message: expect.stringContaining('+ beta:x value=1'),
+    });
+  });
+
+  it('keeps what a failed delete still stands on', async () => {
+    const box = createModelBox([bridge, port]);
+    const { drivers } = box;
+    const stuck = { ...drivers.alpha };
+    stuck.delete = async (items, abort) => {
+      if (items.some(({ id }) => id === port.id)) throw new Error('device busy');
+      return drivers.alpha.delete(items, abort);
+    };
+    const reconciler = createReconciler({ drivers: { ...drivers, alpha: stuck }, clock, log });
+    const report = await reconciler.converge([], signal);
+    expect(box.render()).toEqual(['alpha:bridge=1', 'alpha:port=1']);
+    expect([...report.failures].map(([id, error]) => [id, error.code])).toEqual([
+      ['alpha:port', 'internal'],
+      ['alpha:bridge', 'reconcile/blocked'],
+    ]);
+  });
+
+  it('stops where it is told to', async () => {
+    const controller = new AbortController();
+    const box = createModelBox();
+    const { drivers } = box;
+    const beta = { ...drivers.beta };
+    beta.create = async (items, abort) => {
+      controller.abort(new Error('superseded'));
+      return drivers.beta.create(items, abort);
+    };
+    const reconciler = createReconciler({ drivers: { ...drivers, beta }, clock, log });
+    const first = modelItem('beta', 'first', 1);
+    const then = modelItem('gamma', 'then', 1, [first.id]);
+    await expect(reconciler.converge([first, then], controller.signal)).rejects.toThrow('superseded');
+    expect(box.render()).toEqual(['beta:first=1']);
+  });
+});
