@@ -12,6 +12,8 @@ declare module 'node-forge' {
       bytes: string,
       options: { strict: boolean; parseAllBytes: boolean; decodeBitStrings: boolean; maxDepth: number },
     ): Asn1;
+    // Context tags are numbers beyond the enumeration of universal types.
+    function create(tagClass: Class, type: number, constructed: boolean, value: string | Asn1[]): Asn1;
   }
 }
 
