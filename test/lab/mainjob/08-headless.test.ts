@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inNode, jsonIn, lab, pidOf, pings, streamWhile, tryIn, until } from './lab.ts';
+
+const CONTROLLER_UNITS = [
+  'branchbox-controller.service',
+  'branchbox-signer.service',
+  'branchbox-manufacturer.service',
+];
+
+interface Status {
+  readonly paths: readonly { readonly state: string; readonly active: boolean; readonly uplink: string }[];
+  readonly apps: readonly { readonly name: string; readonly state: string }[];
+  readonly health: { readonly state: string; readonly conditions: readonly { readonly code: string }[] };
+}
+const statusOf = (node: string) => jsonIn<Status>(node, 'branchbox', 'status', '--json');
+
+const appAnswers = (from: string) =>
+  until('the app answers', async () =>
+    (await tryIn(from, ['curl', '-sf', '--max-time', '2', 'http://10.10.0.100/'])).stdout.includes('red-app'),
+  );
+const redReaches = () => until('red reaches red', () => pings('branch1-red', '10.10.0.12', 1));
+
+describe('the controller away', () => {
+  beforeAll(async () => {
+    await inNode('controller', 'systemctl', 'stop', ...CONTROLLER_UNITS);
+    await until('no controller answers', async () => {
+      const listening = await inNode('controller', 'ss', '-Hltn');
+      return !/:(8443|8444|8445|8446|8883) /.test(listening);
+    });
+  });
+
+  afterAll(async () => {
+    await inNode('controller', 'systemctl', 'start', ...CONTROLLER_UNITS.toReversed());
+    await until('branch1 has its controller again', async () => {
+      const { conditions } = (await statusOf('branch1')).health;
+      return !conditions.some((condition) => condition.code === 'controller-unreachable');
+    });
+  });
+
+  it('leaves segments and app as they are', async () => {
+    expect(await pings('branch1-red', '10.10.0.12')).toBe(true);
+    await appAnswers('branch2-red');
+  });
+
+  it('still fails over', async () => {
+    await lab('cut', 'branch1', 'internet');
+    await until('traffic goes on by lte', () => pings('branch1-red', '10.10.0.12', 1));
+    await lab('heal', 'branch1', 'internet');
+  });
+
+  it('lets an agent restart without touching traffic', async () => {
+    const report = await streamWhile('branch1-red', 'branch2-red', '10.10.0.12', 5, async () => {
+      await inNode('branch1', 'systemctl', 'restart', 'branchbox-agent.service');
+      await until('the agent answers', async () => (await statusOf('branch1')).paths.length === 4);
+    });
+    expect(report.received).toBeGreaterThan(50);
+    expect(report.lost).toBe(0);
+    await appAnswers('branch1-red');
+  });
+
+  it('lets a whole gateway come up again from what it committed', async () => {
+    await lab('restart', 'branch1');
+    await redReaches();
+    await appAnswers('branch2-red');
+    const status = await until('its status knows that the controller is away', async () => {
+      const now = await statusOf('branch1');
+      return now.health.conditions.some((condition) => condition.code === 'controller-unreachable')
+        ? now
+        : undefined;
+    });
+    expect(status.apps).toMatchObject([{ name: 'red-app', state: 'running' }]);
+  });
+});
+
+describe('a process killed on a gateway', () => {
+  const killed = async (unit: string): Promise<void> => {
+    const before = await pidOf('branch1', unit);
+    expect(before, `${unit} runs`).toBeGreaterThan(0);
+    await inNode('branch1', 'kill', '-9', String(before));
+    await until(`${unit} is back`, async () => {
+      const now = await pidOf('branch1', unit);
+      return now > 0 && now !== before;
+    });
+  };
+
+  // docs/wan.md, "When a process dies", states the gap of each: these have none.
+  it.each([
+    'branchbox-agent.service',
+    'branchbox-identity.service',
+    'docker.service',
+    'dhcpcd@wan1.service',
+    'frr-staticd.service',
+    'frr-zebra.service',
+  ])('%s: comes back, and not one tenant packet is lost', async (unit) => {
+    await redReaches();
+    const report = await streamWhile('branch1-red', 'branch2-red', '10.10.0.12', 5, () => killed(unit));
+    expect(report.received).toBeGreaterThan(20);
+    expect(report.lost).toBe(0);
+    await redReaches();
+  });
+
+  // These carry traffic or routes themselves: there is a gap, and it ends by itself.
+  it.each(['frr-bfdd.service', 'frr-bgpd.service'])('%s: comes back, and traffic with it', async (unit) => {
+    await redReaches();
+    await killed(unit);
+    await redReaches();
+    await until('every path is up', async () =>
+      (await statusOf('branch1')).paths.every((path) => path.state === 'up'),
+    );
+  });
+
+  it('wireguard-go of the active path: traffic goes on by another, and the path comes back', async () => {
+    await redReaches();
+    const [route] = await jsonIn<{ dev: string }[]>(
+      'branch1',
+      'ip',
+      '-j',
+      'route',
+      'get',
+      '10.255.0.1',
+      'from',
+      '10.255.0.11',
+    );
+    const unit = `wireguard-go@${route?.dev}.service`;
+    await killed(unit);
+    await redReaches();
+    await until('every path is up', async () =>
+      (await statusOf('branch1')).paths.every((path) => path.state === 'up'),
+    );
+  });
+
+  it('the app itself: its engine starts it again with the address it had', async () => {
+    const id =
+      (
+        await inNode(
+          'branch1',
+          'sh',
+          '-c',
+          'docker ps -q --filter label=io.branchbox.app=red-app --filter name=red-app',
+        )
+      )
+        .trim()
+        .split('\n')[0] ?? '';
+    const pid = (await inNode('branch1', 'docker', 'inspect', '-f', '{{.State.Pid}}', id)).trim();
+    await inNode('branch1', 'kill', '-9', pid);
+    await appAnswers('branch2-red');
+  });
+});
