@@ -1,0 +1,254 @@
+/**
+ * Owns Docker Engine as an `Engine`: its API's calls (v1.41 to v1.45), and what its answers mean.
+ * Does not own the wire (engineHttp) nor when something is asked.
+ */
+import { z } from 'zod';
+import { decodeJson } from './engineJson.ts';
+import type { ContainerRequest, Engine, EngineContainer } from './engine.ts';
+import { createEngineHttp, type EngineHttp } from './engineHttp.ts';
+import { BranchboxError } from '../model/errors.ts';
+
+/** The newest version these calls were written against. */
+const NEWEST_API = { major: 1, minor: 45 };
+/** A kill takes the kernel long where the disk is slow. */
+const REMOVE_TIMEOUT_MS = 60_000;
+/** Between two lines of progress: a layer is unpacked silently. */
+const PROGRESS_TIMEOUT_MS = 180_000;
+
+const Version = z.object({ Version: z.string().max(100), ApiVersion: z.string().regex(/^\d+\.\d+$/) });
+const Listed = z.array(
+  z.object({
+    Id: z.string(),
+    Labels: z.record(z.string(), z.string()).nullable(),
+    State: z.enum(['created', 'running', 'paused', 'restarting', 'exited', 'removing', 'dead']),
+    HostConfig: z.object({ NetworkMode: z.string() }),
+  }),
+);
+const Inspected = z.object({
+  Id: z.string(),
+  RestartCount: z.number(),
+  State: z.object({
+    Running: z.boolean(),
+    ExitCode: z.number(),
+    OOMKilled: z.boolean(),
+    Error: z.string(),
+  }),
+  NetworkSettings: z.object({ SandboxKey: z.string() }),
+});
+const Images = z.array(
+  z.object({
+    Id: z.string(),
+    RepoTags: z.array(z.string()).nullable(),
+    RepoDigests: z.array(z.string()).nullable(),
+    Size: z.number(),
+  }),
+);
+const Created = z.object({ Id: z.string() });
+const Progress = z.object({ error: z.string().optional(), stream: z.string().optional() });
+const Event = z.object({
+  Action: z.string().optional(),
+  Actor: z.object({ Attributes: z.record(z.string(), z.string()).optional() }).optional(),
+});
+
+export function createDockerEngine(options: { readonly socketPath: string }): Engine {
+  return dockerEngineOver(createEngineHttp(options));
+}
+
+/** Apart from the socket, so that answers can be played in tests. */
+export function dockerEngineOver(http: EngineHttp): Engine {
+  /** Asked once, and again after a refusal: the engine may have been upgraded under us. */
+  let negotiated: Promise<string> | undefined;
+  const prefix = async (signal: AbortSignal): Promise<string> => {
+    negotiated ??= http
+      .call({ method: 'GET', path: '/version', signal })
+      .then((answer) => apiPrefix(decodeJson(Version, answer.text).ApiVersion));
+    try {
+      return await negotiated;
+    } catch (thrown) {
+      negotiated = undefined;
+      throw thrown;
+    }
+  };
+  const call = async (
+    rest: Omit<Parameters<EngineHttp['call']>[0], 'path'> & { readonly path: string },
+  ): Promise<string> => {
+    const path = (await prefix(rest.signal)) + rest.path;
+    try {
+      return (await http.call({ ...rest, path })).text;
+    } catch (thrown) {
+      if (thrown instanceof BranchboxError && thrown.code === 'engine/refused') negotiated = undefined;
+      throw thrown;
+    }
+  };
+  /** A progress stream says 200 first and its error later. */
+  const progress = async (
+    rest: Parameters<EngineHttp['lines']>[0],
+    onText: (text: string) => void,
+  ): Promise<void> => {
+    let error: string | undefined;
+    const path = (await prefix(rest.signal)) + rest.path;
+    await http.lines({ ...rest, path, idleTimeoutMs: PROGRESS_TIMEOUT_MS }, (line) => {
+      if (line.trim() === '') return;
+      const step = decodeJson(Progress, line);
+      error ??= step.error;
+      if (step.stream !== undefined) onText(step.stream);
+    });
+    if (error !== undefined) {
+      throw new BranchboxError('engine/image', { message: `the engine says: ${error.slice(0, 600)}` });
+    }
+  };
+
+  return {
+    async version(signal) {
+      const answer = await http.call({ method: 'GET', path: '/version', signal });
+      return { name: 'docker', version: decodeJson(Version, answer.text).Version };
+    },
+    async listContainers(label, signal) {
+      const query = encode({ all: '1', filters: JSON.stringify({ label: [label] }) });
+      const text = await call({ method: 'GET', path: `/containers/json?${query}`, signal });
+      return decodeJson(Listed, text).map(
+        (found): EngineContainer => ({
+          id: found.Id,
+          labels: found.Labels ?? {},
+          state: found.State,
+          networkMode: found.HostConfig.NetworkMode,
+        }),
+      );
+    },
+    async inspectContainer(idOrName, signal) {
+      const path = `/containers/${encodeURIComponent(idOrName)}/json`;
+      const answer = await http.call({
+        method: 'GET',
+        path: (await prefix(signal)) + path,
+        signal,
+        accept: [404],
+      });
+      if (answer.status === 404) return undefined;
+      const found = decodeJson(Inspected, answer.text);
+      const sandbox = found.NetworkSettings.SandboxKey;
+      return {
+        id: found.Id,
+        running: found.State.Running,
+        namespacePath: found.State.Running && sandbox !== '' ? sandbox : undefined,
+        restarts: found.RestartCount,
+        exitCode: found.State.ExitCode,
+        outOfMemory: found.State.OOMKilled,
+        error: found.State.Error,
+      };
+    },
+    async createContainer(request, signal) {
+      const path = `/containers/create?${encode({ name: request.name })}`;
+      const body = { kind: 'json', value: containerBody(request) } as const;
+      return decodeJson(Created, await call({ method: 'POST', path, body, signal })).Id;
+    },
+    async startContainer(idOrName, signal) {
+      const path = `/containers/${encodeURIComponent(idOrName)}/start`;
+      await call({ method: 'POST', path, signal, idleTimeoutMs: REMOVE_TIMEOUT_MS });
+    },
+    async removeContainer(idOrName, signal) {
+      const path = `/containers/${encodeURIComponent(idOrName)}?force=1&v=1`;
+      await call({
+        method: 'DELETE',
+        path,
+        signal,
+        idleTimeoutMs: REMOVE_TIMEOUT_MS,
+        accept: [404],
+      });
+    },
+    async listImages(signal) {
+      const text = await call({ method: 'GET', path: '/images/json', signal });
+      return decodeJson(Images, text).map((found) => ({
+        id: found.Id,
+        names: [...(found.RepoTags ?? []), ...(found.RepoDigests ?? [])].filter((n) => !n.includes('<none>')),
+        sizeBytes: found.Size,
+      }));
+    },
+    async pullImage(reference, signal) {
+      const query = encode({ fromImage: reference });
+      await progress({ method: 'POST', path: `/images/create?${query}`, signal }, () => {});
+    },
+    async loadImage(archivePath, signal) {
+      const names: string[] = [];
+      const body = { kind: 'tar-file', path: archivePath } as const;
+      await progress({ method: 'POST', path: '/images/load?quiet=1', body, signal }, (text) => {
+        const name = /^Loaded image(?: ID)?: (\S+)/.exec(text)?.[1];
+        if (name !== undefined) names.push(name);
+      });
+      return names;
+    },
+    async importImage(tar, name, entrypoint, signal) {
+      const query = encode({
+        fromSrc: '-',
+        repo: name.slice(0, name.lastIndexOf(':')),
+        tag: name.slice(name.lastIndexOf(':') + 1),
+        changes: `ENTRYPOINT ${JSON.stringify([entrypoint])}`,
+      });
+      const body = { kind: 'tar', bytes: tar } as const;
+      await progress({ method: 'POST', path: `/images/create?${query}`, body, signal }, () => {});
+    },
+    async tagImage(idOrName, name, signal) {
+      const query = encode({
+        repo: name.slice(0, name.lastIndexOf(':')),
+        tag: name.slice(name.lastIndexOf(':') + 1),
+      });
+      await call({ method: 'POST', path: `/images/${idOrName}/tag?${query}`, signal });
+    },
+    async removeImage(name, signal) {
+      // 409: a container holds it; it goes with a later sweep.
+      await call({
+        method: 'DELETE',
+        path: `/images/${name}`,
+        signal,
+        idleTimeoutMs: REMOVE_TIMEOUT_MS,
+        accept: [404, 409],
+      });
+    },
+    async follow(label, onEvent, signal) {
+      const query = encode({ filters: JSON.stringify({ type: ['container'], label: [label] }) });
+      const path = `${await prefix(signal)}/events?${query}`;
+      await http.lines({ method: 'GET', path, signal, idleTimeoutMs: 0 }, (line) => {
+        const event = decodeJson(Event, line);
+        onEvent({ app: event.Actor?.Attributes?.[label] ?? '', action: event.Action ?? '' });
+      });
+    },
+  };
+}
+
+function apiPrefix(theirs: string): string {
+  const [major = 1, minor = 41] = theirs.split('.').map(Number);
+  const older = major < NEWEST_API.major || (major === NEWEST_API.major && minor < NEWEST_API.minor);
+  return older ? `/v${major}.${minor}` : `/v${NEWEST_API.major}.${NEWEST_API.minor}`;
+}
+
+const encode = (query: Readonly<Record<string, string>>): string => new URLSearchParams(query).toString();
+
+/** What of a container's network it could change or forge; an app's own address is ours to give. */
+const NETWORK_CAPABILITIES = ['NET_ADMIN', 'NET_RAW'];
+
+/** Docker's create body. Pure. */
+export function containerBody(request: ContainerRequest): unknown {
+  const joined = request.network.kind === 'joined';
+  return {
+    Image: request.image,
+    Labels: request.labels,
+    Env: Object.entries(request.environment).map(([name, value]) => `${name}=${value}`),
+    ...(request.command === undefined ? {} : { Cmd: request.command }),
+    // A container in another's namespace has its host name and resolver from there; naming them is an error.
+    ...(request.hostname === undefined || joined ? {} : { Hostname: request.hostname }),
+    HostConfig: {
+      NetworkMode: request.network.kind === 'joined' ? `container:${request.network.container}` : 'none',
+      // Without one, Docker hands the box's own resolvers to a tenant.
+      ...(joined ? {} : { Dns: ['127.0.0.1'] }),
+      RestartPolicy: { Name: request.restart === 'always' ? 'always' : 'no' },
+      Memory: request.memoryBytes,
+      // Equal to Memory: no swap on top of the limit.
+      MemorySwap: request.memoryBytes,
+      NanoCpus: Math.round(request.cpus * 1e9),
+      PidsLimit: request.pids,
+      CapDrop: request.drop === 'all' ? ['ALL'] : NETWORK_CAPABILITIES,
+      SecurityOpt: ['no-new-privileges'],
+      ReadonlyRootfs: request.readOnly,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '2' } },
+    },
+  };
+}
