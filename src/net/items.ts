@@ -4,8 +4,14 @@
  */
 import type { ItemBase } from '../reconcile/item.ts';
 
+/** Only ever observed, never wished for: what of an object is otherwise than its spec says (`down`, `stp on`). */
+interface Drift {
+  readonly drift?: readonly string[];
+}
+
 /** Links made by us carry the alias `branchbox:<item id>` (so do ports while we hold them). */
-export type LinkSpec =
+export type LinkSpec = Drift & LinkKindSpec;
+type LinkKindSpec =
   | { readonly type: 'bridge'; readonly name: string; readonly mtu: number; readonly macAddress?: string }
   | {
       readonly type: 'vxlan';
@@ -68,7 +74,7 @@ export type SysctlItem = ItemBase<'sysctl', SysctlSpec>;
 
 export type NftFamily = 'inet' | 'bridge' | 'netdev';
 /** A whole chain of table `branchbox`; rules are nft text, in order. Sets and maps hold what there are many of. */
-export interface NftChainSpec {
+export interface NftChainSpec extends Drift {
   readonly family: NftFamily;
   readonly name: string;
   readonly hook?: {

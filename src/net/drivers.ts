@@ -1,0 +1,52 @@
+/**
+ * Owns the map of all network drivers, and the dumps that several of them share.
+ */
+import type { Drivers } from '../reconcile/driver.ts';
+import type { System } from '../system/ports.ts';
+import { createAddressDriver } from './address.ts';
+import { shareRead } from './dump.ts';
+import { createExternalDriver } from './externalGate.ts';
+import { createFdbDriver } from './fdb.ts';
+import { createFrrDriver } from './frr.ts';
+import type { ExternalItem, NetItem } from './items.ts';
+import { createLinkDriver } from './link.ts';
+import { readLinks } from './linkRead.ts';
+import { createNftChainDriver } from './nftChain.ts';
+import { readNft } from './nftDump.ts';
+import { createNftElementDriver } from './nftElement.ts';
+import { createNftSetDriver } from './nftSet.ts';
+import { createRouteDriver } from './route.ts';
+import { createRuleDriver } from './rule.ts';
+import { createServiceDriver } from './service.ts';
+import { createSysctlDriver } from './sysctl.ts';
+import { createWireGuardDriver } from './wireguard.ts';
+
+export interface NetDriverOptions {
+  /** Gates beyond those the drivers see for themselves: `() => presentGates(facts)`. */
+  readonly gates?: () => readonly ExternalItem[];
+}
+
+export function createNetDrivers(system: System, options: NetDriverOptions = {}): Drivers<NetItem> {
+  const { runner, files, clock, services } = system;
+  const links = shareRead((signal) => readLinks(runner, signal));
+  const nft = shareRead((signal) => readNft(runner, signal));
+  return {
+    link: createLinkDriver({ runner, files, clock, services, links }),
+    address: createAddressDriver({ runner }),
+    route: createRouteDriver({ runner }),
+    rule: createRuleDriver({ runner }),
+    sysctl: createSysctlDriver({ files }),
+    'nft-chain': createNftChainDriver({ runner, files, nft }),
+    'nft-set': createNftSetDriver({ runner, nft }),
+    'nft-element': createNftElementDriver({ runner, nft }),
+    wireguard: createWireGuardDriver({ runner, files, links }),
+    fdb: createFdbDriver({ runner, links }),
+    frr: createFrrDriver(system),
+    service: createServiceDriver({ services }),
+    external: createExternalDriver({
+      files,
+      links,
+      ...(options.gates === undefined ? {} : { others: options.gates }),
+    }),
+  };
+}

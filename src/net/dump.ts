@@ -1,0 +1,54 @@
+/**
+ * Owns reading JSON dumps of `ip`, `bridge` and `nft`: checked against a schema, and one process for callers at
+ * the same time. Nothing is kept: a dump is forgotten as soon as it was handed out.
+ */
+import type { z } from 'zod';
+import { tryDecode } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { Runner } from '../system/ports.ts';
+
+/** `ip -j -d link` prints about 2 kB a link; 64 MiB holds more links than a box can have. */
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+const TIMEOUT_MS = 30_000;
+
+export async function readDump<S extends z.ZodType>(
+  runner: Pick<Runner, 'runChecked'>,
+  command: string,
+  args: readonly string[],
+  schema: S,
+  signal: AbortSignal,
+): Promise<z.output<S>> {
+  const text = await runner.runChecked(command, args, {
+    signal,
+    timeoutMs: TIMEOUT_MS,
+    maxOutputBytes: MAX_OUTPUT_BYTES,
+  });
+  return parseDump(text, schema, [command, ...args].join(' '));
+}
+
+/** Some dumps print nothing at all where there is nothing. Pure. */
+export function parseDump<S extends z.ZodType>(text: string, schema: S, what: string): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text.trim() === '' ? '[]' : text);
+  } catch (cause) {
+    throw new BranchboxError('net/kernel', { message: `${what} printed no JSON`, cause });
+  }
+  const decoded = tryDecode(schema, value);
+  if (decoded.ok) return decoded.value;
+  throw new BranchboxError('net/kernel', {
+    message: `${what} printed what is not understood`,
+    problems: decoded.problems,
+  });
+}
+
+/** Callers while a read is under way get that read. */
+export function shareRead<T>(read: (signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
+  let underWay: Promise<T> | undefined;
+  return (signal) => {
+    underWay ??= read(signal).finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
+}

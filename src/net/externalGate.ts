@@ -1,0 +1,56 @@
+/**
+ * Owns observing gates that the box itself shows: leases that can route, and links that are not ours to make.
+ * Those that come from facts (a kernel's features, ports by label) are gates.ts's; ids agree, so either may report one.
+ */
+import { BranchboxError } from '../model/errors.ts';
+import type { Driver } from '../reconcile/driver.ts';
+import type { AnyItem, Outcome } from '../reconcile/item.ts';
+import { readLeases } from '../system/leases.ts';
+import type { System } from '../system/ports.ts';
+import { external, leaseGate, portGate } from './identity.ts';
+import type { ExternalItem } from './items.ts';
+import type { KernelLink } from './linkRead.ts';
+import { failed } from './outcome.ts';
+
+/** Kinds that only software makes: no port of a box. veth is one in a lab. */
+const NEVER_A_PORT: ReadonlySet<string> = new Set(['bridge', 'vxlan', 'wireguard', 'tun', 'vrf', 'dummy']);
+
+export interface ExternalDriverNeeds extends Pick<System, 'files'> {
+  readonly links: (signal: AbortSignal) => Promise<readonly KernelLink[]>;
+  /** Gates known otherwise (presentGates of the agent's facts). */
+  readonly others?: () => readonly ExternalItem[];
+}
+
+export function createExternalDriver({ files, links, others }: ExternalDriverNeeds): Driver<ExternalItem> {
+  const never = (items: readonly AnyItem[]): Promise<readonly Outcome[]> =>
+    Promise.resolve(
+      items.map(({ id }) =>
+        failed(
+          id,
+          new BranchboxError('internal', { message: `${id} is somebody else's: it is not changed` }),
+        ),
+      ),
+    );
+  return {
+    async observe(signal) {
+      const [found, leases] = await Promise.all([links(signal), readLeases(files)]);
+      const gates = new Map((others?.() ?? []).map((gate) => [gate.id, gate]));
+      const add = (gate: ExternalItem): void => {
+        if (!gates.has(gate.id)) gates.set(gate.id, gate);
+      };
+      for (const { ifname, linkinfo } of found) {
+        if (ifname === 'lo' || NEVER_A_PORT.has(linkinfo?.info_kind ?? '')) continue;
+        add(external(portGate(ifname), `port ${ifname} is there, as ${ifname}`));
+      }
+      for (const lease of leases) {
+        if (lease.gateway === undefined) continue;
+        add(external(leaseGate(lease.ifname), `${lease.ifname} has ${lease.address} by DHCP`));
+      }
+      return [...gates.values()];
+    },
+    create: never,
+    modify: (changes) => never(changes.map((change) => change.to)),
+    delete: never,
+    needsRecreate: () => false,
+  };
+}

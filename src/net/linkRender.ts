@@ -1,0 +1,102 @@
+/**
+ * Owns the `ip -batch` lines that make, change and remove links. Pure.
+ */
+import type { LinkSpec } from './items.ts';
+import { aliasOf, LINK_GROUP, VXLAN_PORT } from './linkRead.ts';
+import { addressWord, ifnameWord, macWord, numberWord } from './word.ts';
+
+const MAX_MTU = 65_535;
+const MAX_VNI = 16_777_215;
+/** What a port goes back to when we let go of it: Ethernet's own. */
+const ETHERNET_MTU = 1500;
+/** No STP or snooping in a segment: it is loop-free by VXLAN's split horizon, and carries its tenants' multicast unseen. */
+const BRIDGE = 'type bridge stp_state 0 forward_delay 0 mcast_snooping 0';
+/** EVPN fills the forwarding table and answers for neighbours; data-plane learning would fight it. */
+const VXLAN_PORT_FLAGS = 'type bridge_slave learning off neigh_suppress on';
+/** The box says nothing of its own into a tenant's segment or a tunnel, not even IPv6 router solicitations. */
+const SILENT = 'addrgenmode none';
+
+const mtu = (value: number): string => `mtu ${numberWord(value, MAX_MTU)}`;
+
+/** The line that makes the link; undefined where it is there already (a port) or a service makes it. */
+export function renderAdd(spec: LinkSpec): string | undefined {
+  const start = `link add name ${ifnameWord(spec.name)} group ${LINK_GROUP}`;
+  switch (spec.type) {
+    case 'bridge': {
+      const mac = spec.macAddress === undefined ? '' : ` address ${macWord(spec.macAddress)}`;
+      return `${start} ${mtu(spec.mtu)}${mac} ${BRIDGE}`;
+    }
+    case 'vxlan':
+      return (
+        `${start} ${mtu(spec.mtu)} master ${ifnameWord(spec.bridge)} type vxlan id ${numberWord(spec.vni, MAX_VNI)} ` +
+        `local ${addressWord(spec.localAddress)} dstport ${VXLAN_PORT} nolearning`
+      );
+    case 'wireguard':
+      return spec.implementation === 'kernel' ? `${start} ${mtu(spec.mtu)} type wireguard` : undefined;
+    case 'port':
+    case 'loopback':
+      return undefined;
+  }
+}
+
+/** What is left to do after renderAdd; marks the link as ours. */
+export function renderFinish(spec: LinkSpec): readonly string[] {
+  const start = `link set dev ${ifnameWord(spec.name)} alias ${aliasOf(spec.name)}`;
+  switch (spec.type) {
+    case 'bridge':
+      return [`${start} ${SILENT} up`];
+    case 'vxlan':
+      return [`${start} ${SILENT} up ${VXLAN_PORT_FLAGS}`];
+    case 'wireguard':
+      return spec.implementation === 'kernel'
+        ? [`${start} ${SILENT} up`]
+        : [`${start} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT} up`];
+    case 'port':
+      return [`${start} ${mtu(spec.mtu)} ${masterWords(spec.bridge)} up`];
+    case 'loopback':
+      return [`${start} up`];
+  }
+}
+
+/** Everything that can be set again, whether it differs or not. */
+export function renderModify(spec: LinkSpec): readonly string[] {
+  const name = ifnameWord(spec.name);
+  switch (spec.type) {
+    case 'bridge': {
+      const mac = spec.macAddress === undefined ? '' : ` address ${macWord(spec.macAddress)}`;
+      return [`link set dev ${name} alias ${aliasOf(name)} ${mtu(spec.mtu)}${mac} ${SILENT} up ${BRIDGE}`];
+    }
+    case 'vxlan':
+      // Apart: the kernel takes port flags before a master of the same line.
+      return [
+        `link set dev ${name} alias ${aliasOf(name)} ${mtu(spec.mtu)} master ${ifnameWord(spec.bridge)} ${SILENT} up`,
+        `link set dev ${name} ${VXLAN_PORT_FLAGS}`,
+      ];
+    case 'wireguard':
+      return [
+        `link set dev ${name} alias ${aliasOf(name)} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT} up`,
+      ];
+    case 'port':
+    case 'loopback':
+      return renderFinish(spec);
+  }
+}
+
+/** A port is only let go of; it stays up or down as it is. */
+export function renderDelete(spec: LinkSpec): readonly string[] {
+  const name = ifnameWord(spec.name);
+  switch (spec.type) {
+    case 'port':
+      return [`link set dev ${name} nomaster mtu ${ETHERNET_MTU} alias ""`];
+    case 'loopback':
+      return [`link set dev ${name} alias ""`];
+    case 'wireguard':
+      return spec.implementation === 'kernel' ? [`link delete dev ${name}`] : [];
+    case 'bridge':
+    case 'vxlan':
+      return [`link delete dev ${name}`];
+  }
+}
+
+const masterWords = (bridge: string | undefined): string =>
+  bridge === undefined ? 'nomaster' : `master ${ifnameWord(bridge)}`;

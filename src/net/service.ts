@@ -1,0 +1,28 @@
+/**
+ * Owns instances of template units that items ask for. wireguard-go's are not among them: they are part of a link.
+ * The init system's state is the mark: an instance of one of these templates runs for us, or not at all.
+ */
+import type { Driver } from '../reconcile/driver.ts';
+import type { System } from '../system/ports.ts';
+import { service } from './identity.ts';
+import type { ServiceItem } from './items.ts';
+import { eachInTurn } from './outcome.ts';
+
+/** One list call each at every observation: a template stands here when something renders it. */
+const TEMPLATES = ['dhcpcd@*'] as const;
+
+export function createServiceDriver({ services }: Pick<System, 'services'>): Driver<ServiceItem> {
+  const start = (items: readonly ServiceItem[]) =>
+    eachInTurn(items, ({ spec }) => services.start([spec.unit]));
+  return {
+    async observe() {
+      const lists = await Promise.all(TEMPLATES.map((pattern) => services.list(pattern)));
+      // One that failed counts as missing: starting it again is what mends it.
+      return lists.flat().flatMap(({ unit, active }) => (active ? [service({ unit })] : []));
+    },
+    create: start,
+    modify: (changes) => start(changes.map((change) => change.to)),
+    delete: (items) => eachInTurn(items, ({ spec }) => services.stop([spec.unit])),
+    needsRecreate: () => true,
+  };
+}
