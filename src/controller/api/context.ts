@@ -1,0 +1,29 @@
+/**
+ * Owns what the API's routes are handed.
+ */
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server } from 'node:https';
+import type { Clock } from '../../system/ports.ts';
+import type { Bundles } from '../bundles.ts';
+import type { FleetService } from '../fleetService.ts';
+import type { Store } from '../store/store.ts';
+
+export interface ApiContext {
+  readonly store: Store;
+  readonly fleet: FleetService;
+  readonly bundles: Bundles;
+  readonly clock: Clock;
+}
+
+export type Api = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+/** There is one admin so far; roles come with accounts. */
+export const ADMIN = 'admin';

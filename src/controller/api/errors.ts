@@ -1,0 +1,69 @@
+/**
+ * Owns how an error leaves the API: one body, and the HTTP status of each code.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { BranchboxError, ERROR_CODES, type ErrorCode } from '../../model/errors.ts';
+import type { Logger } from '../../system/ports.ts';
+
+export const ApiError = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  mend: z.string().optional(),
+  problems: z.array(z.strictObject({ path: z.string(), message: z.string() })),
+});
+export type ApiError = z.output<typeof ApiError>;
+
+/** What any route may answer besides its own. */
+export const ERROR_RESPONSES = { '4xx': ApiError, '5xx': ApiError } as const;
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  'model/invalid': 400,
+  'controller/refused': 403,
+  'controller/not-found': 404,
+  'controller/conflict': 409,
+  'controller/unreachable': 503,
+};
+
+export function statusOf(error: BranchboxError): number {
+  if (error.fields['precondition'] === true) return 412;
+  if (error.fields['unauthorized'] === true) return 401;
+  return STATUS[error.code] ?? 500;
+}
+
+export function createErrorHandler(log: Logger) {
+  return async (thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { status, body } = describe(thrown);
+    if (status >= 500) {
+      const what = { method: request.method, route: request.routeOptions.url ?? 'none' };
+      log.error('a request failed', { ...what, error: thrown });
+    }
+    return reply.code(status).type('application/json').send(body);
+  };
+}
+
+/** Internal errors keep their details for the log. */
+function describe(thrown: unknown): { status: number; body: ApiError } {
+  const error = thrown instanceof BranchboxError ? thrown : fromFramework(thrown);
+  if (error === undefined || statusOf(error) === 500) {
+    return { status: 500, body: { code: 'internal', message: ERROR_CODES.internal.title, problems: [] } };
+  }
+  const { code, message, mend, problems } = error;
+  const status = thrown instanceof BranchboxError ? statusOf(error) : frameworkStatus(thrown);
+  return {
+    status,
+    body: { code, message, ...(mend === undefined ? {} : { mend }), problems: [...problems] },
+  };
+}
+
+/** A body too large, an unknown media type, JSON that does not parse: the framework's own 4xx. */
+function fromFramework(thrown: unknown): BranchboxError | undefined {
+  const status = frameworkStatus(thrown);
+  if (!(thrown instanceof Error) || status < 400 || status >= 500) return undefined;
+  return new BranchboxError('model/invalid', { message: thrown.message });
+}
+
+function frameworkStatus(thrown: unknown): number {
+  const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : undefined;
+  return typeof status === 'number' ? status : 500;
+}

@@ -1,0 +1,118 @@
+/**
+ * Owns the routes that tell what gateways should be and are: overview, status, events, desired state, audit log.
+ */
+import { z } from 'zod';
+import { decodeJson } from '../../model/decode.ts';
+import { DESIRED_MAX_BYTES, DesiredState } from '../../model/desired.ts';
+import { BranchboxError } from '../../model/errors.ts';
+import { GatewayId } from '../../model/ids.ts';
+import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
+import { FleetOverview, overviewOf } from '../overview.ts';
+import type { Api, ApiContext } from './context.ts';
+import { ERROR_RESPONSES } from './errors.ts';
+
+const Params = z.object({ id: GatewayId });
+const Limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
+const Events = z.array(GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() }));
+const StatusAnswer = z.strictObject({ receivedAtMs: z.number(), status: GatewayStatus });
+const DesiredAnswer = z.strictObject({ digest: z.string(), state: DesiredState, jws: z.string() });
+const AuditAnswer = z.array(
+  z.strictObject({
+    atMs: z.number(),
+    actor: z.string(),
+    action: z.string(),
+    subject: z.string(),
+    detail: z.string(),
+  }),
+);
+
+export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): void {
+  api.get(
+    '/status',
+    { schema: { summary: 'The fleet at a glance', response: { 200: FleetOverview, ...ERROR_RESPONSES } } },
+    async () => {
+      const stored = await fleet.read();
+      const epoch = await store.gateways.epoch();
+      if (stored === undefined) return { revision: 0, epoch, gateways: [] };
+      const gateways = overviewOf({
+        fleet: stored.fleet,
+        desired: await store.gateways.allDesired(),
+        status: await store.gateways.allStatus(),
+        inventory: await store.inventory.list(),
+      });
+      return { revision: stored.revision, epoch, gateways };
+    },
+  );
+  api.get(
+    '/gateways/:id/status',
+    {
+      schema: {
+        summary: 'What a gateway last said of itself',
+        params: Params,
+        response: { 200: StatusAnswer, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => {
+      const record = await store.gateways.status(request.params.id);
+      if (record === undefined) throw notFound(`gateway ${request.params.id} has not reported yet`);
+      return { receivedAtMs: record.receivedAtMs, status: record.status };
+    },
+  );
+  api.get(
+    '/gateways/:id/desired',
+    {
+      schema: {
+        summary: 'The desired state published to a gateway, as signed',
+        params: Params,
+        response: { 200: DesiredAnswer, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => {
+      const record = await store.gateways.desired(request.params.id);
+      if (record === undefined || record.jws === '') {
+        throw notFound(`nothing was published to ${request.params.id} yet`);
+      }
+      const payload = Buffer.from(record.jws.split('.')[1] ?? '', 'base64url').toString('utf8');
+      const state = decodeJson(DesiredState, payload, 'a published desired state', DESIRED_MAX_BYTES);
+      return { digest: record.digest, state, jws: record.jws };
+    },
+  );
+  api.get(
+    '/gateways/:id/events',
+    {
+      schema: {
+        summary: 'The last events of one gateway, oldest first',
+        params: Params,
+        querystring: Limit,
+        response: { 200: Events, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => [...(await store.gateways.events(request.params.id, request.query.limit))],
+  );
+  api.get(
+    '/events',
+    {
+      schema: {
+        summary: 'The last events of all gateways, oldest first',
+        querystring: Limit,
+        response: { 200: Events, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => [...(await store.gateways.events(undefined, request.query.limit))],
+  );
+  api.get(
+    '/audit',
+    {
+      schema: {
+        summary: 'Who changed what, oldest first',
+        querystring: Limit,
+        response: { 200: AuditAnswer, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => [...(await store.records.auditTail(request.query.limit))],
+  );
+}
+
+function notFound(message: string): BranchboxError {
+  return new BranchboxError('controller/not-found', { message });
+}

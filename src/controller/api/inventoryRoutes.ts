@@ -1,0 +1,98 @@
+/**
+ * Owns the routes of the inventory: which factory identities may become boxes of this fleet.
+ */
+import { z } from 'zod';
+import { BranchboxError } from '../../model/errors.ts';
+import { InventoryEntry } from '../store/store.ts';
+import { ADMIN, type Api, type ApiContext } from './context.ts';
+import { ERROR_RESPONSES } from './errors.ts';
+
+const Serial = InventoryEntry.shape.serial;
+const Params = z.object({ serial: Serial });
+const NewEntry = z.strictObject({
+  serial: Serial,
+  model: z.string().min(1).max(64).optional(),
+  /** false: the box gets its certificate only after an operator approved it. */
+  approved: z.boolean().default(true),
+});
+const Change = z.strictObject({ approved: z.boolean().optional(), revoked: z.boolean().optional() });
+
+export function registerInventoryRoutes(api: Api, { store, clock }: ApiContext): void {
+  const find = async (serial: string): Promise<InventoryEntry> => {
+    const entry = await store.inventory.get(serial);
+    if (entry !== undefined) return entry;
+    throw new BranchboxError('controller/not-found', { message: `the inventory does not hold ${serial}` });
+  };
+  const audit = (action: string, serial: string, detail = '') =>
+    store.records.audit({ atMs: clock.nowMs(), actor: ADMIN, action, subject: serial, detail });
+
+  api.get(
+    '/inventory',
+    {
+      schema: { summary: 'All known boxes', response: { 200: z.array(InventoryEntry), ...ERROR_RESPONSES } },
+    },
+    async () => [...(await store.inventory.list())],
+  );
+  api.post(
+    '/inventory',
+    {
+      schema: {
+        summary: 'Makes a serial known',
+        body: NewEntry,
+        response: { 201: InventoryEntry, ...ERROR_RESPONSES },
+      },
+    },
+    async (request, reply) => {
+      const { serial, model, approved } = request.body;
+      if (!(await store.inventory.add(serial, model, approved, clock.nowMs()))) {
+        throw new BranchboxError('controller/conflict', { message: `${serial} is known already` });
+      }
+      await audit('inventory-added', serial);
+      return reply.code(201).send(await find(serial));
+    },
+  );
+  api.get(
+    '/inventory/:serial',
+    { schema: { summary: 'One box', params: Params, response: { 200: InventoryEntry, ...ERROR_RESPONSES } } },
+    async (request) => find(request.params.serial),
+  );
+  api.patch(
+    '/inventory/:serial',
+    {
+      schema: {
+        summary: 'Approves a box, or revokes it',
+        params: Params,
+        body: Change,
+        response: { 200: InventoryEntry, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => {
+      const { serial } = request.params;
+      const { approved, revoked } = request.body;
+      const entry = await find(serial);
+      const state = revoked === true ? 'revoked' : entry.identity === undefined ? 'expected' : 'enrolled';
+      await store.inventory.update(serial, {
+        ...(approved === undefined ? {} : { approved }),
+        ...(revoked === undefined ? {} : { state }),
+      });
+      await audit('inventory-changed', serial, JSON.stringify(request.body));
+      return find(serial);
+    },
+  );
+  api.delete(
+    '/inventory/:serial',
+    {
+      schema: {
+        summary: 'Forgets a box and the identity bound to its serial',
+        params: Params,
+        response: { 204: z.undefined(), ...ERROR_RESPONSES },
+      },
+    },
+    async (request, reply) => {
+      await find(request.params.serial);
+      await store.inventory.remove(request.params.serial);
+      await audit('inventory-removed', request.params.serial);
+      return reply.code(204).send();
+    },
+  );
+}

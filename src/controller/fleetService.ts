@@ -1,0 +1,79 @@
+/**
+ * Owns changes to the fleet: decoding, numbers, a design of every gateway as proof that it can be told, and the
+ * revision under which it is stored. Does not own routes (api/) nor publishing (publisher.ts).
+ */
+import { decode } from '../model/decode.ts';
+import type { DesiredSpec } from '../model/desired.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { Fleet } from '../model/fleet.ts';
+import type { Clock } from '../system/ports.ts';
+import { allocate, NO_ALLOCATIONS } from './allocations.ts';
+import { designFleet } from './designer.ts';
+import type { FleetRevision, Store } from './store/store.ts';
+
+export interface FleetChange {
+  readonly actor: string;
+  /** For the audit log: `segments/red`. */
+  readonly subject: string;
+  /** What the caller saw; a fleet that moved on since is a conflict. */
+  readonly ifRevision?: number;
+  /** The whole next document from the present one; not yet decoded. */
+  readonly edit: (present: Fleet | undefined) => unknown;
+}
+
+export interface FleetService {
+  read(): Promise<FleetRevision | undefined>;
+  change(change: FleetChange): Promise<FleetRevision>;
+}
+
+export function createFleetService(options: {
+  readonly store: Store;
+  readonly controller: DesiredSpec['controller'];
+  readonly clock: Clock;
+  readonly onChange: () => void;
+}): FleetService {
+  const { store, clock } = options;
+
+  async function change(change: FleetChange): Promise<FleetRevision> {
+    const present = await store.fleet.read();
+    const revision = present?.revision ?? 0;
+    if (change.ifRevision !== undefined && change.ifRevision !== revision) {
+      throw new BranchboxError('controller/conflict', {
+        message: `the fleet is at revision ${revision}, not ${change.ifRevision}`,
+        mend: 'read the fleet again and repeat the change',
+        fields: { precondition: true },
+      });
+    }
+    const fleet = decode(Fleet, change.edit(present?.fleet), 'the fleet');
+    const allocations = allocate(fleet, present?.allocations ?? NO_ALLOCATIONS);
+    designFleet({
+      fleet,
+      allocations,
+      controller: options.controller,
+      publicKeys: await store.gateways.publicKeys(),
+      bundleSizes: await store.records.bundles(),
+    });
+    const atMs = clock.nowMs();
+    const next = await store.fleet.replace({ fleet, allocations }, revision, atMs);
+    await store.records.audit({
+      atMs,
+      actor: change.actor,
+      action: 'fleet-changed',
+      subject: change.subject,
+      detail: `revision ${next}`,
+    });
+    options.onChange();
+    return { revision: next, fleet, allocations };
+  }
+
+  // One change at a time, so that two callers without If-Match do not both start from one revision and one fail.
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    read: () => store.fleet.read(),
+    change(wanted) {
+      const result = last.then(() => change(wanted));
+      last = result.catch(() => undefined);
+      return result;
+    },
+  };
+}

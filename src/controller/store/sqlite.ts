@@ -1,0 +1,23 @@
+/**
+ * Owns the store made of its SQLite parts.
+ */
+import { openDatabase } from './database.ts';
+import { createFleetStore } from './sqliteFleet.ts';
+import { createGatewayStore } from './sqliteGateways.ts';
+import { createInventoryStore } from './sqliteInventory.ts';
+import { createRecordStore } from './sqliteRecords.ts';
+import type { Store } from './store.ts';
+
+/** `:memory:` or a file. */
+export function openSqliteStore(path: string): Store {
+  const database = openDatabase(path);
+  return {
+    fleet: createFleetStore(database),
+    inventory: createInventoryStore(database),
+    gateways: createGatewayStore(database),
+    records: createRecordStore(database),
+    async close() {
+      database.close();
+    },
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * Owns what is kept of each gateway in SQLite: the desired state sent to it, its last status, its events.
+ */
+import { z } from 'zod';
+import { decodeJson } from '../../model/decode.ts';
+import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
+import type { Database } from './database.ts';
+import type { Store } from './store.ts';
+
+/** Oldest go first above this; a box that floods fills only its own share. */
+const EVENTS_PER_GATEWAY = 10_000;
+const DESIRED = `SELECT gateway_id AS gatewayId, epoch, generation, digest, spec_digest AS specDigest, jws FROM desired`;
+const DesiredRow = z.object({
+  gatewayId: z.string(),
+  epoch: z.int(),
+  generation: z.int(),
+  digest: z.string(),
+  specDigest: z.string(),
+  jws: z.string(),
+});
+const STATUS = 'SELECT gateway_id AS gatewayId, received_at_ms AS receivedAtMs, document FROM status';
+const StatusRow = z.object({ gatewayId: z.string(), receivedAtMs: z.number(), document: z.string() });
+const KeyRow = z.object({ gatewayId: z.string(), publicKey: z.string() });
+const EpochRow = z.object({ epoch: z.int().nullable() });
+const EVENTS = `SELECT gateway_id AS gatewayId, id, at_ms AS atMs, kind, subject, sentence,
+  received_at_ms AS receivedAtMs FROM events`;
+const EventRow = GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() });
+
+export function createGatewayStore(database: Database): Store['gateways'] {
+  const toStatus = (row: z.output<typeof StatusRow>) => ({
+    gatewayId: row.gatewayId,
+    receivedAtMs: row.receivedAtMs,
+    status: decodeJson(GatewayStatus, row.document, 'a stored status', Number.MAX_SAFE_INTEGER),
+  });
+  return {
+    async desired(gatewayId) {
+      return database.get(DesiredRow, `${DESIRED} WHERE gateway_id = ?`, gatewayId);
+    },
+    async allDesired() {
+      return database.all(DesiredRow, `${DESIRED} ORDER BY gateway_id`);
+    },
+    async putDesired(record, atMs) {
+      database.run(
+        `INSERT OR REPLACE INTO desired (gateway_id, epoch, generation, digest, spec_digest, jws, at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        record.gatewayId,
+        record.epoch,
+        record.generation,
+        record.digest,
+        record.specDigest,
+        record.jws,
+        atMs,
+      );
+    },
+    async removeDesired(gatewayId) {
+      // The number is kept: a gateway of that name that comes back must not be sent an old generation.
+      database.run("UPDATE desired SET spec_digest = '', jws = '' WHERE gateway_id = ?", gatewayId);
+    },
+    async epoch() {
+      const kept = database.get(
+        EpochRow,
+        "SELECT CAST(value AS INTEGER) AS epoch FROM meta WHERE key = 'epoch'",
+      );
+      const used = database.get(EpochRow, 'SELECT max(epoch) AS epoch FROM desired');
+      return Math.max(kept?.epoch ?? 0, used?.epoch ?? 0);
+    },
+    async setEpoch(epoch) {
+      database.run("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch', ?)", String(epoch));
+    },
+    async status(gatewayId) {
+      const row = database.get(StatusRow, `${STATUS} WHERE gateway_id = ?`, gatewayId);
+      return row === undefined ? undefined : toStatus(row);
+    },
+    async allStatus() {
+      return database.all(StatusRow, `${STATUS} ORDER BY gateway_id`).map(toStatus);
+    },
+    async putStatus(status, atMs) {
+      database.run(
+        'INSERT OR REPLACE INTO status (gateway_id, received_at_ms, public_key, document) VALUES (?, ?, ?, ?)',
+        status.gatewayId,
+        atMs,
+        status.facts.wireguardPublicKey,
+        JSON.stringify(status),
+      );
+    },
+    async removeStatus(gatewayId) {
+      database.run('DELETE FROM status WHERE gateway_id = ?', gatewayId);
+    },
+    async publicKeys() {
+      const rows = database.all(
+        KeyRow,
+        'SELECT gateway_id AS gatewayId, public_key AS publicKey FROM status',
+      );
+      return new Map(rows.map((row) => [row.gatewayId, row.publicKey]));
+    },
+    async addEvents(gatewayId, events, atMs) {
+      database.transaction(() => {
+        for (const event of events) {
+          database.run(
+            `INSERT INTO events (gateway_id, id, at_ms, kind, subject, sentence, received_at_ms)
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+            gatewayId,
+            event.id,
+            event.atMs,
+            event.kind,
+            event.subject,
+            event.sentence,
+            atMs,
+          );
+        }
+        database.run(
+          `DELETE FROM events WHERE gateway_id = ?1 AND rowid NOT IN
+           (SELECT rowid FROM events WHERE gateway_id = ?1 ORDER BY rowid DESC LIMIT ${EVENTS_PER_GATEWAY})`,
+          gatewayId,
+        );
+      });
+    },
+    async events(gatewayId, limit) {
+      const rows =
+        gatewayId === undefined
+          ? database.all(EventRow, `${EVENTS} ORDER BY rowid DESC LIMIT ?`, limit)
+          : database.all(
+              EventRow,
+              `${EVENTS} WHERE gateway_id = ? ORDER BY rowid DESC LIMIT ?`,
+              gatewayId,
+              limit,
+            );
+      return rows.reverse();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * Owns records in SQLite that are only ever added: certificates issued, bundles, the audit log; and single values.
+ */
+import { z } from 'zod';
+import type { Database } from './database.ts';
+import type { Store } from './store.ts';
+
+const Value = z.object({ value: z.string() });
+const BundleRow = z.object({ sha256: z.string(), sizeBytes: z.number() });
+const AuditRow = z.object({
+  atMs: z.number(),
+  actor: z.string(),
+  action: z.string(),
+  subject: z.string(),
+  detail: z.string(),
+});
+
+export function createRecordStore(database: Database): Store['records'] {
+  return {
+    async addCertificate(certificate, atMs) {
+      database.run(
+        `INSERT OR REPLACE INTO certificates
+         (fingerprint_sha256, number, kind, subject, serial, not_after_ms, pem, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        certificate.fingerprintSha256,
+        certificate.number,
+        certificate.kind,
+        certificate.subject,
+        certificate.serial ?? null,
+        certificate.notAfterMs,
+        certificate.pem,
+        atMs,
+      );
+    },
+    async hasCertificate(fingerprintSha256) {
+      const found = database.get(
+        Value,
+        'SELECT number AS value FROM certificates WHERE fingerprint_sha256 = ?',
+        fingerprintSha256,
+      );
+      return found !== undefined;
+    },
+    async addBundle(sha256, sizeBytes, atMs) {
+      database.run(
+        'INSERT OR REPLACE INTO bundles (sha256, size_bytes, at_ms) VALUES (?, ?, ?)',
+        sha256,
+        sizeBytes,
+        atMs,
+      );
+    },
+    async bundles() {
+      const rows = database.all(BundleRow, 'SELECT sha256, size_bytes AS sizeBytes FROM bundles');
+      return new Map(rows.map((row) => [row.sha256, row.sizeBytes]));
+    },
+    async audit(entry) {
+      database.run(
+        'INSERT INTO audit (at_ms, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)',
+        entry.atMs,
+        entry.actor,
+        entry.action,
+        entry.subject,
+        entry.detail,
+      );
+    },
+    async auditTail(limit) {
+      return database
+        .all(
+          AuditRow,
+          'SELECT at_ms AS atMs, actor, action, subject, detail FROM audit ORDER BY number DESC LIMIT ?',
+          limit,
+        )
+        .reverse();
+    },
+    async meta(key) {
+      return database.get(Value, 'SELECT value FROM meta WHERE key = ?', key)?.value;
+    },
+    async setMeta(key, value) {
+      database.run('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)', key, value);
+    },
+  };
+}

@@ -1,0 +1,136 @@
+/**
+ * Owns what the controller remembers, as an interface: asynchronous, so that a database server can stand behind it.
+ * Does not own how it is kept (sqlite*.ts) nor what any of it means.
+ */
+import { z } from 'zod';
+import { Fleet } from '../../model/fleet.ts';
+import type { GatewayEvent, GatewayStatus } from '../../model/status.ts';
+import { Allocations } from '../allocations.ts';
+
+export const FleetRevision = z.strictObject({
+  revision: z.int(),
+  fleet: Fleet,
+  allocations: Allocations,
+});
+export type FleetRevision = z.output<typeof FleetRevision>;
+
+export const InventoryEntry = z.strictObject({
+  serial: z.string().min(1).max(64),
+  model: z.string().max(64).optional(),
+  /** false: EST answers 202 until an operator approves. */
+  approved: z.boolean(),
+  /** The IDevID bound at first enrolment; another key under this serial is quarantined. */
+  identity: z
+    .strictObject({
+      issuerKeyId: z.string(),
+      spkiSha256: z.string(),
+      boundAtMs: z.number(),
+    })
+    .optional(),
+  state: z.enum(['expected', 'enrolled', 'revoked']),
+  /** Keys that claimed this serial and are not the one bound. */
+  quarantined: z.array(
+    z.strictObject({ spkiSha256: z.string(), firstSeenMs: z.number(), reason: z.string() }),
+  ),
+  /** The last progress this box reported (RFC 8572 7.3). */
+  progress: z.strictObject({ type: z.string(), message: z.string().optional(), atMs: z.number() }).optional(),
+  createdAtMs: z.number(),
+});
+export type InventoryEntry = z.output<typeof InventoryEntry>;
+
+export interface DesiredRecord {
+  readonly gatewayId: string;
+  readonly epoch: number;
+  readonly generation: number;
+  /** SHA-256 of the signed payload: what a box names as committed. */
+  readonly digest: string;
+  /** SHA-256 of the spec alone: equal means nothing to publish. */
+  readonly specDigest: string;
+  readonly jws: string;
+}
+
+export interface StatusRecord {
+  readonly gatewayId: string;
+  readonly receivedAtMs: number;
+  readonly status: GatewayStatus;
+}
+
+export interface StoredEvent extends GatewayEvent {
+  readonly gatewayId: string;
+  readonly receivedAtMs: number;
+}
+
+export interface IssuedCertificate {
+  readonly fingerprintSha256: string;
+  readonly number: string;
+  readonly kind: 'ldevid' | 'server' | 'client';
+  readonly subject: string;
+  readonly serial: string | undefined;
+  readonly notAfterMs: number;
+  readonly pem: string;
+}
+
+export interface AuditEntry {
+  readonly atMs: number;
+  /** `admin`, `gateway:<id>`, `serial:<serial>`, `controller`. */
+  readonly actor: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: string;
+}
+
+export interface Store {
+  readonly fleet: {
+    read(): Promise<FleetRevision | undefined>;
+    /** Refuses with controller/conflict unless the stored revision is `expectedRevision` (0: none stored). */
+    replace(next: Omit<FleetRevision, 'revision'>, expectedRevision: number, atMs: number): Promise<number>;
+  };
+  readonly inventory: {
+    list(): Promise<readonly InventoryEntry[]>;
+    get(serial: string): Promise<InventoryEntry | undefined>;
+    /** false where the serial is known already. */
+    add(serial: string, model: string | undefined, approved: boolean, atMs: number): Promise<boolean>;
+    update(
+      serial: string,
+      change: { readonly approved?: boolean; readonly state?: InventoryEntry['state'] },
+    ): Promise<void>;
+    remove(serial: string): Promise<void>;
+    /** Binds at first, and says whether this is the bound identity. One step, so that two cannot both be first. */
+    bind(
+      serial: string,
+      identity: { issuerKeyId: string; spkiSha256: string },
+      atMs: number,
+    ): Promise<boolean>;
+    quarantine(serial: string, spkiSha256: string, reason: string, atMs: number): Promise<void>;
+    recordProgress(serial: string, type: string, message: string | undefined, atMs: number): Promise<void>;
+  };
+  readonly gateways: {
+    desired(gatewayId: string): Promise<DesiredRecord | undefined>;
+    allDesired(): Promise<readonly DesiredRecord[]>;
+    putDesired(record: DesiredRecord, atMs: number): Promise<void>;
+    removeDesired(gatewayId: string): Promise<void>;
+    /** The highest epoch ever used. */
+    epoch(): Promise<number>;
+    setEpoch(epoch: number): Promise<void>;
+    status(gatewayId: string): Promise<StatusRecord | undefined>;
+    allStatus(): Promise<readonly StatusRecord[]>;
+    putStatus(status: GatewayStatus, atMs: number): Promise<void>;
+    removeStatus(gatewayId: string): Promise<void>;
+    /** gatewayId → WireGuard public key. */
+    publicKeys(): Promise<ReadonlyMap<string, string>>;
+    /** Repeats (same gateway and id) are dropped. */
+    addEvents(gatewayId: string, events: readonly GatewayEvent[], atMs: number): Promise<void>;
+    events(gatewayId: string | undefined, limit: number): Promise<readonly StoredEvent[]>;
+  };
+  readonly records: {
+    addCertificate(certificate: IssuedCertificate, atMs: number): Promise<void>;
+    hasCertificate(fingerprintSha256: string): Promise<boolean>;
+    addBundle(sha256: string, sizeBytes: number, atMs: number): Promise<void>;
+    bundles(): Promise<ReadonlyMap<string, number>>;
+    audit(entry: AuditEntry): Promise<void>;
+    auditTail(limit: number): Promise<readonly AuditEntry[]>;
+    meta(key: string): Promise<string | undefined>;
+    setMeta(key: string, value: string): Promise<void>;
+  };
+  close(): Promise<void>;
+}
