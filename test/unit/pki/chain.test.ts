@@ -1,0 +1,79 @@
+import { expect, it } from 'vitest';
+import { UNRESTRICTED, validateChain } from '../../../src/pki/chain.ts';
+import { issueCertificate } from '../../../src/pki/issue.ts';
+import { OID } from '../../../src/pki/oids.ts';
+import { DAY_MS, issue, makeCa, NOW_MS, refusal, VALIDITY } from './domain.ts';
+
+const root = makeCa('Root');
+const sub = issue(root, { kind: 'ca', commonName: 'Sub' });
+const leaf = issue(sub, { kind: 'ldevid', gatewayId: 'branch1' });
+const base = {
+  leaf: leaf.certificate,
+  intermediates: [sub.certificate],
+  anchors: [root.certificate],
+  atMs: NOW_MS,
+};
+
+it('walks from leaf to anchor, in whatever order the rest came', async () => {
+  const noise = [makeCa('Noise').certificate, leaf.certificate, root.certificate];
+  const path = await validateChain({ ...base, intermediates: [...noise, sub.certificate] });
+  expect(path.map((one) => one.subject.commonName)).toEqual(['branch1', 'Sub', 'Root']);
+});
+
+it('takes an anchor that is not self-signed, and a leaf that is the anchor', async () => {
+  expect(await validateChain({ ...base, intermediates: [], anchors: [sub.certificate] })).toHaveLength(2);
+  expect(await validateChain({ ...base, anchors: [leaf.certificate] })).toHaveLength(1);
+});
+
+it.each([
+  ['another anchor of the same name', { anchors: [makeCa('Root').certificate] }, 'pki/untrusted'],
+  ['no anchor', { anchors: [] }, 'pki/untrusted'],
+  ['a missing intermediate', { intermediates: [] }, 'pki/untrusted'],
+  ['another usage', { extendedKeyUsage: OID.configurationSigning }, 'pki/untrusted'],
+  ['a usage where none may be', { extendedKeyUsage: UNRESTRICTED }, 'pki/untrusted'],
+  ['a time after its end', { atMs: VALIDITY.notAfterMs + DAY_MS }, 'pki/expired'],
+  ['1970', { atMs: 0 }, 'pki/expired'],
+  ['1970 and another anchor', { atMs: 0, anchors: [makeCa('Root').certificate] }, 'pki/untrusted'],
+  ['the right usage', { extendedKeyUsage: OID.clientAuth }, 'accepted'],
+])('%s', async (_, change, code) => {
+  expect(await refusal(validateChain({ ...base, ...change }))).toBe(code);
+});
+
+it('refuses an issuer that is no CA', async () => {
+  const box = issue(leaf, { kind: 'configuration-signing', commonName: 'forged' });
+  const intermediates = [leaf.certificate, sub.certificate];
+  expect(await refusal(validateChain({ ...base, leaf: box.certificate, intermediates }))).toBe(
+    'pki/untrusted',
+  );
+});
+
+it('refuses a CA below one that allows none', async () => {
+  const narrow = issue(root, { kind: 'ca', commonName: 'Narrow', pathLength: 0 });
+  const below = issue(narrow, { kind: 'ca', commonName: 'Below' });
+  const box = issue(below, { kind: 'ldevid', gatewayId: 'b' });
+  const intermediates = [below.certificate, narrow.certificate];
+  expect(await refusal(validateChain({ ...base, leaf: box.certificate, intermediates }))).toBe(
+    'pki/untrusted',
+  );
+  const direct = issue(narrow, { kind: 'ldevid', gatewayId: 'b' });
+  expect(await refusal(validateChain({ ...base, leaf: direct.certificate, intermediates }))).toBe('accepted');
+});
+
+it('ends on two CAs that certify each other', async () => {
+  const [one, two] = [makeCa('One'), makeCa('Two')];
+  const crossed = [
+    { of: one, by: two, commonName: 'One' },
+    { of: two, by: one, commonName: 'Two' },
+  ].map(({ of, by, commonName }) =>
+    issueCertificate({
+      profile: { kind: 'ca', commonName },
+      publicKey: of.certificate.publicKey,
+      issuer: by,
+      validity: VALIDITY,
+    }),
+  );
+  const box = issue(one, { kind: 'ldevid', gatewayId: 'b' });
+  expect(await refusal(validateChain({ ...base, leaf: box.certificate, intermediates: crossed }))).toBe(
+    'pki/untrusted',
+  );
+});

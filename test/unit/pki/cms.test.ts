@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { certsOnly, parseCertsOnly, signData, verifySignedData } from '../../../src/pki/cms.ts';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { OID } from '../../../src/pki/oids.ts';
+import { AT_NOW, DAY_MS, hasOpenssl, issue, makeCa, NOW_MS, openssl, refusal, VALIDITY } from './domain.ts';
+
+const ca = makeCa();
+const signer = issue(ca, { kind: 'voucher-signing', commonName: 'signer' });
+const content = Buffer.from(
+  'some content, long enough to be cut into pieces by a streaming writer '.repeat(200),
+);
+const options = { contentTypes: [OID.voucherJson], anchors: [ca.certificate], atMs: NOW_MS };
+const message = signData({ contentType: OID.voucherJson, content, signer, signingTimeMs: NOW_MS });
+
+it('verifies its own', async () => {
+  const signed = await verifySignedData(message, options);
+  expect(Buffer.from(signed.content)).toEqual(content);
+  expect(signed.signer.subject.commonName).toBe('signer');
+});
+
+it('refuses another content type, anchor, time; a cut or longer message; no signature', async () => {
+  const code = (bytes: Uint8Array, change: object = {}) =>
+    refusal(verifySignedData(bytes, { ...options, ...change }));
+  expect(await code(message, { contentTypes: [OID.conveyedJson] })).toBe('pki/mismatch');
+  expect(await code(message, { anchors: [makeCa().certificate] })).toBe('pki/untrusted');
+  expect(await code(message, { atMs: VALIDITY.notAfterMs + DAY_MS })).toBe('pki/expired');
+  expect(await code(message.subarray(0, -1))).toBe('pki/malformed');
+  expect(await code(Buffer.concat([message, Buffer.of(0)]))).toBe('pki/malformed');
+  expect(await code(certsOnly([ca.certificate]), { contentTypes: [OID.data] })).toBe('pki/malformed');
+  expect(await code(message, { maxBytes: 100 })).toBe('pki/malformed');
+});
+
+it('refuses a content type that the signature is not over', async () => {
+  // The type in the envelope is changed, the one in the signed attributes stays: .40 for .43.
+  const changed = Buffer.from(message);
+  const type = Buffer.from('060b2a864886f70d0109100128', 'hex');
+  changed[changed.indexOf(type) + type.length - 1] = 43;
+  const wanted = { ...options, contentTypes: [OID.conveyedJson] };
+  expect(await refusal(verifySignedData(changed, wanted))).toBe('pki/untrusted');
+});
+
+it('carries certificates alone', () => {
+  const names = parseCertsOnly(certsOnly([signer.certificate, ca.certificate])).map(
+    (one) => one.subject.commonName,
+  );
+  expect(names.sort()).toEqual(['Test CA', 'signer']);
+});
+
+describe.skipIf(!hasOpenssl)('with openssl', () => {
+  it('verifies ours', () => {
+    using tool = openssl();
+    tool.write('ca.pem', ca.certificate.pem);
+    tool.write('m.der', message);
+    tool.run(
+      'cms',
+      '-verify',
+      '-inform',
+      'DER',
+      '-in',
+      'm.der',
+      '-CAfile',
+      'ca.pem',
+      '-binary',
+      '-out',
+      'o',
+      ...AT_NOW,
+    );
+    expect(tool.read('o')).toEqual(content);
+    tool.write('c.der', certsOnly([signer.certificate, ca.certificate]));
+    expect(tool.run('pkcs7', '-inform', 'DER', '-in', 'c.der', '-print_certs')).toContain('CN = signer');
+  });
+
+  it.each([
+    ['DER', []],
+    ['BER with the content in pieces', ['-stream']],
+    ['SHA-384 and a key identifier', ['-md', 'sha384', '-keyid']],
+    ['no signed attributes', ['-noattr']],
+  ])('reads its %s', async (name, extra) => {
+    using tool = openssl();
+    tool.write('s.pem', signer.certificate.pem);
+    tool.write('s.key', exportPrivateKey(signer.key).reveal());
+    tool.write('in', content);
+    const type = ['-econtent_type', OID.voucherJson];
+    const keys = ['-signer', 's.pem', '-inkey', 's.key'];
+    tool.run(
+      'cms',
+      '-sign',
+      '-binary',
+      '-nodetach',
+      '-in',
+      'in',
+      '-outform',
+      'DER',
+      '-out',
+      'm',
+      ...keys,
+      ...type,
+      ...extra,
+    );
+    const result = verifySignedData(tool.read('m'), options);
+    if (name === 'no signed attributes') expect(await refusal(result)).toBe('pki/untrusted');
+    else expect(Buffer.from((await result).content)).toEqual(content);
+  });
+
+  it('reads its certs-only message', () => {
+    using tool = openssl();
+    tool.write('a.pem', ca.certificate.pem + signer.certificate.pem);
+    tool.run('crl2pkcs7', '-nocrl', '-certfile', 'a.pem', '-outform', 'DER', '-out', 'p7');
+    expect(parseCertsOnly(tool.read('p7'))).toHaveLength(2);
+  });
+});

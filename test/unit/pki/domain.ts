@@ -1,0 +1,56 @@
+/** Owns the small PKI that tests of src/pki stand on, and the openssl that checks it. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BranchboxError } from '../../../src/model/errors.ts';
+import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../../src/pki/issue.ts';
+import { generateKeyPair } from '../../../src/pki/keys.ts';
+
+export const NOW_MS = Date.UTC(2026, 5, 1);
+export const DAY_MS = 86_400_000;
+export const VALIDITY = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 90 * DAY_MS };
+
+export function makeCa(commonName = 'Test CA', validity = VALIDITY): Credential {
+  const { privateKey } = generateKeyPair();
+  return { key: privateKey, certificate: selfSignedCa({ commonName, key: privateKey, validity }), chain: [] };
+}
+
+export function issue(issuer: Credential, profile: Profile, validity = VALIDITY): Credential {
+  const { privateKey, publicKey } = generateKeyPair();
+  const certificate = issueCertificate({ profile, publicKey, issuer, validity });
+  return { key: privateKey, certificate, chain: [] };
+}
+
+/** The code a promise was refused with; `accepted` where it was not. */
+export async function refusal(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'accepted';
+  } catch (thrown) {
+    return thrown instanceof BranchboxError ? thrown.code : `foreign: ${String(thrown)}`;
+  }
+}
+
+export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+
+/** A directory and openssl in it, gone at the end of the block. */
+export function openssl(): {
+  readonly write: (name: string, content: string | Uint8Array) => string;
+  readonly read: (name: string) => Buffer;
+  readonly run: (...args: readonly string[]) => string;
+  readonly [Symbol.dispose]: () => void;
+} {
+  const directory = mkdtempSync(join(tmpdir(), 'bbt-pki-'));
+  return {
+    write: (name, content) => {
+      writeFileSync(join(directory, name), content);
+      return name;
+    },
+    read: (name) => readFileSync(join(directory, name)),
+    run: (...args) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' }).toString(),
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  };
+}
+/** openssl judges at the real now unless told otherwise. */
+export const AT_NOW = ['-attime', String(NOW_MS / 1000)];

@@ -1,0 +1,102 @@
+import { expect, it } from 'vitest';
+import {
+  signConveyed,
+  ownerCertificate,
+  readUntrustedConveyed,
+  verifyConveyed,
+  wrapConveyed,
+} from '../../../src/pki/conveyed.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
+import { createVoucher, verifyVoucher, type Voucher } from '../../../src/pki/voucher.ts';
+import { DAY_MS, issue, makeCa, NOW_MS, refusal } from './domain.ts';
+
+const voucherCa = makeCa('Voucher CA');
+const manufacturer = makeCa('Manufacturer CA');
+const signer = issue(voucherCa, { kind: 'voucher-signing', commonName: 'voucher signer' });
+const domain = makeCa('Domain CA');
+const nonce = Buffer.alloc(16, 7);
+const idevidIssuer = manufacturer.certificate.subjectKeyId;
+
+const nonced: Voucher = {
+  serialNumber: 'BB-1',
+  assertion: 'logged',
+  createdOnMs: NOW_MS,
+  expiresOnMs: undefined,
+  nonce,
+  idevidIssuer,
+  pinnedDomainCert: domain.certificate,
+};
+const nonceless: Voucher = { ...nonced, nonce: undefined, expiresOnMs: NOW_MS + DAY_MS };
+const expect_ = { serialNumber: 'BB-1', idevidIssuer, nonce };
+const verify = (voucher: Voucher, expected: object = {}, floorMs = NOW_MS, by = signer) =>
+  verifyVoucher(createVoucher({ voucher, signer: by }), {
+    anchors: [voucherCa.certificate],
+    floorMs,
+    expect: { ...expect_, ...expected },
+  });
+
+it('pins the domain, whatever year the box believes it is', async () => {
+  const voucher = await verify(nonced, {}, 0);
+  expect(voucher.pinnedDomainCert.fingerprintSha256).toBe(domain.certificate.fingerprintSha256);
+  expect(voucher.createdOnMs).toBe(NOW_MS);
+});
+
+it.each([
+  ['another serial', nonced, { serialNumber: 'BB-2' }, 'pki/mismatch'],
+  ['another issuer', nonced, { idevidIssuer: Buffer.alloc(20) }, 'pki/mismatch'],
+  ['another nonce', nonced, { nonce: Buffer.alloc(16, 8) }, 'pki/mismatch'],
+  ['a nonce where none was sent', nonced, { nonce: undefined }, 'pki/mismatch'],
+  ['no nonce where one was sent', nonceless, {}, 'pki/mismatch'],
+  ['nonceless where wanted', nonceless, { nonce: undefined }, 'accepted'],
+  ['no issuer named', { ...nonced, idevidIssuer: undefined }, {}, 'accepted'],
+])('%s', async (_, voucher, expected, code) => {
+  expect(await refusal(verify(voucher, expected))).toBe(code);
+});
+
+it('judges the end of a nonceless voucher by the floor', async () => {
+  expect(await refusal(verify(nonceless, { nonce: undefined }, NOW_MS + 2 * DAY_MS))).toBe('pki/expired');
+});
+
+it('tells every problem', async () => {
+  const problems = await verify(nonced, { serialNumber: 'BB-2', nonce: Buffer.alloc(16) }).catch(
+    (thrown: unknown) =>
+      thrown instanceof BranchboxError ? thrown.problems.map((problem) => problem.path) : [],
+  );
+  expect(problems).toEqual(['$.serial-number', '$.nonce']);
+});
+
+it('is signed under the voucher anchor, by no IDevID and no TLS certificate', async () => {
+  const idevid = issue(manufacturer, { kind: 'idevid', serialNumber: 'BB-9', commonName: 'x' });
+  const tls = issue(voucherCa, { kind: 'client', commonName: 'x' });
+  expect(await refusal(verify(nonced, {}, NOW_MS, idevid))).toBe('pki/untrusted');
+  expect(await refusal(verify(nonced, {}, NOW_MS, tls))).toBe('pki/untrusted');
+});
+
+const owner = issue(domain, { kind: 'owner', commonName: 'owner' });
+const content = Buffer.from('{"ietf-sztp-conveyed-info:onboarding-information":{}}');
+const conveyed = {
+  ownerCertificate: ownerCertificate(owner),
+  pinnedDomainCert: domain.certificate,
+  atMs: NOW_MS,
+};
+
+it('conveys what the owner signed', async () => {
+  const result = await verifyConveyed(signConveyed({ content, format: 'json', owner }), conveyed);
+  expect(result.format).toBe('json');
+  expect(Buffer.from(result.content)).toEqual(content);
+});
+
+it('refuses an LDevID as owner, another owner, another domain, and no signature', async () => {
+  const signed = signConveyed({ content, format: 'xml', owner });
+  const box = issue(domain, { kind: 'ldevid', gatewayId: 'b' });
+  const byBox = signConveyed({ content, format: 'json', owner: box });
+  const code = (der: Uint8Array, change: object = {}) =>
+    refusal(verifyConveyed(der, { ...conveyed, ...change }));
+  expect(await code(byBox, { ownerCertificate: ownerCertificate(box) })).toBe('pki/untrusted');
+  const second = issue(domain, { kind: 'owner', commonName: 'second' });
+  expect(await code(signed, { ownerCertificate: ownerCertificate(second) })).toBe('pki/mismatch');
+  expect(await code(signed, { pinnedDomainCert: makeCa('Domain CA').certificate })).toBe('pki/untrusted');
+  const bare = wrapConveyed(content, 'json');
+  expect(await code(bare)).toBe('pki/malformed');
+  expect(readUntrustedConveyed(bare)).toMatchObject({ format: 'json', owner: undefined });
+});
