@@ -15,16 +15,19 @@ import { depthsOf, dependentsFirst } from './order.ts';
  *
  * An item that is on the box but whose needs are not there (a lease went) is blocked and left as it is: nothing is
  * torn down because something could not be seen.
+ *
+ * `gates` are things that are there and that somebody else brings about: other lanes of the same box.
  */
 export function planItems<I extends AnyItem>(
   desired: readonly I[],
   observed: readonly I[],
   recreate: (from: I, to: I) => boolean,
+  gates: ReadonlySet<ItemId> = new Set(),
 ): Plan<I> {
   const wanted = indexWanted(desired);
   const { ours, theirs } = indexObserved(observed);
   const depths = depthsOf(wanted);
-  const missing = missingNeeds(wanted, depths, theirs);
+  const missing = missingNeeds(wanted, depths, (need) => theirs.has(need) || gates.has(need));
 
   const removed = new Map<ItemId, ItemId | undefined>();
   const changed: { readonly from: I; readonly to: I }[] = [];
@@ -110,12 +113,12 @@ function indexObserved<I extends AnyItem>(
 function missingNeeds<I extends AnyItem>(
   wanted: ReadonlyMap<ItemId, I>,
   depths: ReadonlyMap<ItemId, number>,
-  theirs: ReadonlySet<ItemId>,
+  isThere: (need: ItemId) => boolean,
 ): ReadonlyMap<ItemId, readonly ItemId[]> {
   const missing = new Map<ItemId, readonly ItemId[]>();
   for (const id of depths.keys()) {
     const needs = wanted.get(id)?.needs ?? [];
-    const absent = needs.filter((need) => (wanted.has(need) ? missing.has(need) : !theirs.has(need)));
+    const absent = needs.filter((need) => (wanted.has(need) ? missing.has(need) : !isThere(need)));
     if (absent.length > 0) missing.set(id, [...new Set(absent)]);
   }
   return missing;

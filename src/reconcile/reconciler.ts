@@ -13,6 +13,8 @@ import { renderPlan } from './planText.ts';
 
 export interface Observation<I extends AnyItem> {
   readonly items: readonly I[];
+  /** What others brought about of that which the wanted items need. */
+  readonly gates: ReadonlySet<ItemId>;
   /** Kinds that could not be observed (FRR is not running): nothing of them is planned. */
   readonly unobserved: ReadonlyMap<string, BranchboxError>;
 }
@@ -30,13 +32,16 @@ export interface Report<I extends AnyItem> {
   readonly durationMs: number;
 }
 
+export type Observer = (signal: AbortSignal) => Promise<readonly AnyItem[]>;
+
 export interface ConvergeOptions {
   /** Not tried in this run. */
   readonly held?: ReadonlySet<ItemId>;
 }
 
 export interface Reconciler<I extends AnyItem> {
-  observe(signal: AbortSignal): Promise<Observation<I>>;
+  /** Of `desired` only the needs matter: which kinds of others are looked at. */
+  observe(desired: readonly I[], signal: AbortSignal): Promise<Observation<I>>;
   plan(desired: readonly I[], signal: AbortSignal): Promise<Plan<I>>;
   apply(plan: Plan<I>, signal: AbortSignal): Promise<readonly Outcome[]>;
   converge(desired: readonly I[], signal: AbortSignal, options?: ConvergeOptions): Promise<Report<I>>;
@@ -52,6 +57,8 @@ const SETTLE_MS = 150;
 
 export function createReconciler<I extends AnyItem>(parts: {
   readonly drivers: Drivers<I>;
+  /** Kinds that others reconcile: observed where a wanted item needs one of them, never changed. */
+  readonly others?: ReadonlyMap<string, Observer>;
   readonly clock: Clock;
   readonly log: Logger;
 }): Reconciler<I> {
@@ -60,7 +67,22 @@ export function createReconciler<I extends AnyItem>(parts: {
   const driverOf = (kind: string): Driver<I> | undefined => drivers.get(kind);
   const recreate = (from: I, to: I): boolean => driverOf(to.kind)?.needsRecreate(from, to) ?? false;
 
-  const observe: Reconciler<I>['observe'] = async (signal) => {
+  const observeGates = async (desired: readonly I[], signal: AbortSignal): Promise<Set<ItemId>> => {
+    // An id begins with its kind (itemId).
+    const kinds = new Set(
+      desired.flatMap((item) => item.needs.map((need) => need.slice(0, need.indexOf(':')))),
+    );
+    const observers = [...(parts.others ?? [])].filter(([kind]) => kinds.has(kind));
+    const found = await Promise.all(
+      // What cannot be seen gates nothing open; what stands on it is left as it is.
+      observers.map(([, look]) => look(signal).catch((): readonly AnyItem[] => [])),
+    );
+    signal.throwIfAborted();
+    return new Set(found.flat().map((item) => item.id));
+  };
+
+  const observe: Reconciler<I>['observe'] = async (desired, signal) => {
+    const gates = observeGates(desired, signal);
     const unobserved = new Map<string, BranchboxError>();
     const found = await Promise.all(
       [...drivers].map(async ([kind, driver]) => {
@@ -73,22 +95,22 @@ export function createReconciler<I extends AnyItem>(parts: {
         }
       }),
     );
-    return { items: found.flat(), unobserved };
+    return { items: found.flat(), gates: await gates, unobserved };
   };
 
   const planFor = (desired: readonly I[], observation: Observation<I>): Plan<I> => {
     const seen = desired.filter((item) => !observation.unobserved.has(item.kind));
-    return planItems(seen, observation.items, recreate);
+    return planItems(seen, observation.items, recreate, observation.gates);
   };
 
   return {
     observe,
-    plan: async (desired, signal) => planFor(desired, await observe(signal)),
+    plan: async (desired, signal) => planFor(desired, await observe(desired, signal)),
     apply: (plan, signal) => applyPlan(plan, { driverOf, signal }),
     async converge(desired, signal, options = {}) {
       const startMs = clock.monotonicMs();
       const failures = new Map<ItemId, BranchboxError>();
-      let observation = await observe(signal);
+      let observation = await observe(desired, signal);
       let plan = planFor(desired, observation);
       let applied = 0;
       for (let round = 1; plan.steps.length > 0 && round <= MAX_ROUNDS; round += 1) {
@@ -100,7 +122,7 @@ export function createReconciler<I extends AnyItem>(parts: {
         for (const outcome of outcomes) if (!outcome.ok) failures.set(outcome.id, outcome.error);
         if (round > 1 && done > 0) await clock.sleep(SETTLE_MS, signal);
         if (done > 0) {
-          observation = await observe(signal);
+          observation = await observe(desired, signal);
           plan = planFor(desired, observation);
         } else break;
       }

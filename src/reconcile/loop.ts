@@ -1,0 +1,178 @@
+/**
+ * Owns when a lane of the box is reconciled: woken by events and by time, one run at a time, with a pause between
+ * runs and a back-off for each item that fails. Events only wake; every run observes anew.
+ * Does not own what a run does (reconciler.ts), nor where events come from.
+ */
+import { asBranchboxError, type BranchboxError } from '../model/errors.ts';
+import type { ItemId } from '../model/ids.ts';
+import type { Clock, Logger } from '../system/ports.ts';
+import type { AnyItem } from './item.ts';
+import type { Report } from './reconciler.ts';
+
+/** A burst of kernel events (a link with its addresses and routes) is one run. */
+const DEBOUNCE_MS = 100;
+/** At most this often while events keep coming: FRR may move a thousand routes. */
+const MIN_INTERVAL_MS = 1000;
+const BACKOFF_FIRST_MS = 1000;
+const BACKOFF_MAX_MS = 60_000;
+
+export interface LoopRun<I extends AnyItem> {
+  /** How often the loop was restarted before this run began: tells whose report it is. */
+  readonly era: number;
+  readonly report: Report<I>;
+}
+
+export interface Loop {
+  /** Something may have changed. */
+  wake(): void;
+  /** Something else is wanted: the run under way is stopped, back-offs are forgotten. The new era. */
+  restart(): number;
+  /** Until the signal aborts; resolves then. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface LoopParts<I extends AnyItem> {
+  readonly name: string;
+  readonly converge: (held: ReadonlySet<ItemId>, signal: AbortSignal) => Promise<Report<I>>;
+  /** After each run that was not stopped. */
+  readonly onRun: (run: LoopRun<I>) => void;
+  /** A run that could not even be planned (items in a circle, nothing observed). */
+  readonly onDefect: (error: BranchboxError, era: number) => void;
+  /** Everything is looked at this often, though no event came. */
+  readonly resyncMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
+  const { clock, log } = parts;
+  const backoff = createBackoff(clock);
+  let era = 0;
+  let woken = false;
+  let urgent = true;
+  let alarm: (() => void) | undefined;
+  let current: AbortController | undefined;
+
+  /** Until woken, or the time is over. */
+  const wait = (durationMs: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        alarm = undefined;
+        resolve();
+      };
+      const timer = setTimeout(end, durationMs);
+      signal.addEventListener('abort', end, { once: true });
+      alarm = end;
+    });
+  /** As wait, but only a restart cuts it short. */
+  const pause = async (durationMs: number, signal: AbortSignal): Promise<void> => {
+    const endMs = clock.monotonicMs() + durationMs;
+    while (!urgent && !signal.aborted && clock.monotonicMs() < endMs) {
+      await wait(Math.max(1, endMs - clock.monotonicMs()), signal);
+    }
+  };
+
+  const runOnce = async (signal: AbortSignal): Promise<void> => {
+    const controller = new AbortController();
+    current = controller;
+    const ofEra = era;
+    try {
+      const held = backoff.held();
+      const report = await parts.converge(held, AbortSignal.any([signal, controller.signal]));
+      if (era !== ofEra) return;
+      backoff.note(report.failures, held);
+      if (report.applied > 0 || report.failures.size > 0) {
+        log.info('reconciled', {
+          lane: parts.name,
+          applied: report.applied,
+          failed: report.failures.size,
+          blocked: report.plan.blocked.length,
+          durationMs: Math.round(report.durationMs),
+        });
+      }
+      parts.onRun({ era: ofEra, report });
+    } catch (thrown) {
+      if (signal.aborted || controller.signal.aborted) return;
+      const error = asBranchboxError(thrown);
+      log.error('cannot reconcile', { lane: parts.name, error });
+      backoff.noteDefect();
+      parts.onDefect(error, ofEra);
+    } finally {
+      current = undefined;
+    }
+  };
+
+  return {
+    wake() {
+      woken = true;
+      alarm?.();
+    },
+    restart() {
+      era += 1;
+      urgent = true;
+      woken = true;
+      backoff.forget();
+      current?.abort(new Error('superseded'));
+      alarm?.();
+      return era;
+    },
+    async run(signal) {
+      for (;;) {
+        if (!urgent) await pause(DEBOUNCE_MS, signal);
+        if (signal.aborted) return;
+        woken = false;
+        urgent = false;
+        const startMs = clock.monotonicMs();
+        await runOnce(signal);
+        await pause(MIN_INTERVAL_MS - (clock.monotonicMs() - startMs), signal);
+        if (!woken && !signal.aborted) await wait(Math.min(parts.resyncMs, backoff.nextMs()), signal);
+      }
+    },
+  };
+}
+
+interface Backoff {
+  held(): ReadonlySet<ItemId>;
+  note(failures: ReadonlyMap<ItemId, BranchboxError>, held: ReadonlySet<ItemId>): void;
+  noteDefect(): void;
+  forget(): void;
+  /** Until the next item may be tried. */
+  nextMs(): number;
+}
+
+function createBackoff(clock: Clock): Backoff {
+  const waits = new Map<ItemId, { readonly delayMs: number; readonly untilMs: number }>();
+  let defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
+  const later = (delayMs: number) => {
+    const nextDelayMs = delayMs === 0 ? BACKOFF_FIRST_MS : Math.min(delayMs * 2, BACKOFF_MAX_MS);
+    return { delayMs: nextDelayMs, untilMs: clock.monotonicMs() + nextDelayMs };
+  };
+  return {
+    held() {
+      const nowMs = clock.monotonicMs();
+      return new Set([...waits].filter(([, { untilMs }]) => untilMs > nowMs).map(([id]) => id));
+    },
+    note(failures, held) {
+      defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
+      for (const id of waits.keys()) if (!failures.has(id) && !held.has(id)) waits.delete(id);
+      for (const [id, error] of failures) {
+        // What only waits for another's failure is tried together with that.
+        if (held.has(id) || error.code === 'reconcile/blocked') continue;
+        waits.set(id, later(waits.get(id)?.delayMs ?? 0));
+      }
+    },
+    noteDefect() {
+      defect = later(defect.delayMs);
+    },
+    forget() {
+      waits.clear();
+      defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
+    },
+    nextMs() {
+      const untilMs = Math.min(defect.untilMs, ...[...waits.values()].map((one) => one.untilMs));
+      return Math.max(1, untilMs - clock.monotonicMs());
+    },
+  };
+}
