@@ -28,6 +28,9 @@ export function presentGates(facts: Facts): ExternalItem[] {
 
 /** Why an item waits, for `explain` and the condition item-blocked; undefined where the id is no gate. */
 export function missingGateSentence(id: ItemId): string | undefined {
+  if (id === 'external:engine') {
+    return 'No container engine answers at /run/docker.sock: `systemctl status docker.service` says why.';
+  }
   const [, kind, name] = /^external:([a-z]+)\/(.+)$/.exec(id) ?? [];
   if (name === undefined) return undefined;
   switch (kind) {

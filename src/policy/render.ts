@@ -1,0 +1,137 @@
+/**
+ * Owns what may enter, leave and cross a box: which packets its uplinks and tunnels may bring to it, what a hub passes
+ * on between tunnels, that no overlay packet leaves an uplink in clear, and that an app speaks as itself alone. Pure.
+ * Chains are constant text; what there are many of (links, ports, senders, apps) are elements of sets, so that one
+ * more changes one element.
+ * Does not own the links themselves, nor isolation between segments: those are bridges of their own.
+ */
+import type { DesiredSpec } from '../model/desired.ts';
+import type { Facts } from '../model/facts.ts';
+import { wireguardOf } from '../model/ids.ts';
+import type { NetItem } from '../net/items.ts';
+import { renderAppGuard } from './appGuard.ts';
+import { CHAINS, chain, chainIds, elements, set, SETS } from './pieces.ts';
+
+/** Shift of a VNI in the 32 bits of VXLAN's header that hold it and a reserved byte (RFC 7348 section 5). */
+const VNI_STEP = 256;
+const VXLAN_PORT = 4789;
+/** BFD: single hop, echo (RFC 5881 section 4), multihop (RFC 5883 section 5). */
+const BFD_PORTS = '{ 3784, 3785, 4784 }';
+/** Before conntrack (NF_IP_PRI_CONNTRACK is -200): what is judged packet by packet needs no state. */
+const PRIORITY_RAW = -300;
+const PRIORITY_FILTER = 0;
+
+export function renderPolicy(spec: DesiredSpec, facts: Facts, gatewayId: string): readonly NetItem[] {
+  const uplinks = spec.uplinks.map(({ port }) => ifnameOf(facts, port));
+  const tunnels = spec.tunnels.map(({ id }) => wireguardOf(id));
+  const ports = spec.tunnels.flatMap(({ listenPort }) => (listenPort === undefined ? [] : [`${listenPort}`]));
+  const clients = spec.role === 'hub' ? spec.overlay.clients : [];
+  const { vtepRange, tunnelRange } = spec.fleet;
+  const senders = spec.role === 'hub' ? `jump ${CHAINS.vxlanSenders}` : 'accept';
+  return [
+    ...renderBox(uplinks),
+    ...elements(SETS.tunnels, tunnels, [chainIds.tunnelInput]),
+    ...elements(SETS.wireguardPorts, [...new Set(ports)], [chainIds.uplinkInput]),
+    chain(CHAINS.tunnelInput, undefined, [
+      `ip saddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
+      `ip saddr { ${vtepRange}, ${tunnelRange} } udp dport ${BFD_PORTS} accept`,
+      `ip saddr ${vtepRange} tcp dport 179 accept`,
+      'meta l4proto icmp accept',
+    ]),
+    chain(CHAINS.tunnelForward, undefined, [
+      ...(spec.role === 'hub'
+        ? [
+            `ip saddr ${vtepRange} ip daddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
+            `ip saddr ${vtepRange} ip daddr ${vtepRange} meta l4proto icmp accept`,
+          ]
+        : []),
+    ]),
+    chain(CHAINS.overlayLeak, undefined, [`ip daddr { ${vtepRange}, ${tunnelRange} } drop`]),
+    ...(spec.role === 'hub' ? renderSenders(spec.overlay.reflectors, clients) : []),
+    ...renderAppGuard(spec, gatewayId),
+  ];
+}
+
+/** Of a box that has no desired state yet: it may ask for an address and call out; nobody may call in. */
+export function renderFactoryPolicy(facts: Facts): readonly NetItem[] {
+  const uplinks = facts.ports
+    .filter(({ role }) => role === 'wan')
+    .map(({ ifname, label }) => ifname ?? label);
+  return [
+    ...renderBox(uplinks),
+    chain(CHAINS.tunnelInput, undefined, []),
+    chain(CHAINS.tunnelForward, undefined, []),
+    chain(CHAINS.overlayLeak, undefined, []),
+  ];
+}
+
+/** The same with and without a desired state, so that taking one on opens nothing for a moment. */
+function renderBox(uplinks: readonly string[]): NetItem[] {
+  return [
+    set(SETS.uplinks, 'ifname'),
+    set(SETS.tunnels, 'ifname'),
+    set(SETS.wireguardPorts, 'inet_service'),
+    ...elements(SETS.uplinks, uplinks, [chainIds.input, chainIds.output]),
+    chain(CHAINS.untrackedIn, { hook: 'prerouting', priority: PRIORITY_RAW, policy: 'accept' }, [
+      // Also: no flow of a permitted VNI may open the way for another VNI of the same sender.
+      `udp dport { 3784, 3785, 4784, ${VXLAN_PORT} } notrack`,
+    ]),
+    chain(CHAINS.untrackedOut, { hook: 'output', priority: PRIORITY_RAW, policy: 'accept' }, [
+      `udp dport { 3784, 3785, 4784, ${VXLAN_PORT} } notrack`,
+    ]),
+    chain(CHAINS.input, { hook: 'input', priority: PRIORITY_FILTER, policy: 'drop' }, [
+      'iifname "lo" accept',
+      'ct state established,related accept',
+      'ct state invalid drop',
+      `iifname @${SETS.uplinks} jump ${CHAINS.uplinkInput}`,
+      `iifname @${SETS.tunnels} jump ${CHAINS.tunnelInput}`,
+    ]),
+    chain(CHAINS.uplinkInput, undefined, [
+      'icmp type echo-request accept',
+      'icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept',
+      'udp sport 67 udp dport 68 accept',
+      'udp sport 547 udp dport 546 accept',
+      `udp dport @${SETS.wireguardPorts} accept`,
+    ]),
+    chain(CHAINS.forward, { hook: 'forward', priority: PRIORITY_FILTER, policy: 'drop' }, [
+      `iifname @${SETS.tunnels} oifname @${SETS.tunnels} jump ${CHAINS.tunnelForward}`,
+    ]),
+    chain(CHAINS.output, { hook: 'output', priority: PRIORITY_FILTER, policy: 'accept' }, [
+      // A lost route to a VTEP must end in silence, never in a tenant's frames on a provider's wire.
+      `oifname @${SETS.uplinks} udp dport ${VXLAN_PORT} drop`,
+      `oifname @${SETS.uplinks} jump ${CHAINS.overlayLeak}`,
+    ]),
+  ];
+}
+
+/**
+ * On a hub: which VNIs a branch may speak of, by the VTEP it sends from (WireGuard lets it send from no other).
+ * The mark carries the VNI through the look-up, since sets of raw header bits have no type that nft can name.
+ */
+function renderSenders(
+  hubs: readonly { readonly vtep: string }[],
+  clients: DesiredSpec['overlay']['clients'],
+): NetItem[] {
+  return [
+    set(SETS.hubVteps, 'ipv4_addr'),
+    set(SETS.vtepVnis, 'ipv4_addr . mark'),
+    chain(CHAINS.vxlanSenders, undefined, [
+      `ip saddr @${SETS.hubVteps} accept`,
+      `meta mark set @th,96,32 & 0xffffff00`,
+      `ip saddr . meta mark @${SETS.vtepVnis} meta mark set 0 accept`,
+      'counter drop',
+    ]),
+    ...elements(
+      SETS.hubVteps,
+      hubs.map(({ vtep }) => vtep),
+    ),
+    ...elements(
+      SETS.vtepVnis,
+      clients.flatMap(({ vtep, vnis }) => vnis.map((vni) => `${vtep} . ${vni * VNI_STEP}`)),
+    ),
+  ];
+}
+
+/** The port's name where the interface is not there (yet): no packet comes by it then. */
+const ifnameOf = (facts: Facts, label: string): string =>
+  facts.ports.find((port) => port.label === label)?.ifname ?? label;
