@@ -1,8 +1,94 @@
 /**
- * Owns the words of `branchbox lab`.
+ * Owns the words of `branchbox lab`. Does not own what they do: each loads its part of src/lab when it is called.
  */
 import type { Command } from 'commander';
+import { BranchboxError } from '../model/errors.ts';
+
+interface LabOption {
+  readonly lab: string;
+}
 
 export function register(program: Command): void {
-  program.command('lab').description('a whole branch network in namespaces of this machine');
+  const lab = program
+    .command('lab')
+    .description('an internet, a controller, a hub, branches and hosts in namespaces of this machine')
+    .enablePositionalOptions();
+  const word = (usage: string, summary: string): Command =>
+    lab
+      .command(usage)
+      .description(summary)
+      .option('--lab <name>', 'which lab, of several side by side', 'default');
+
+  word('up', 'make a lab and wait until it works')
+    .argument('[topology]', 'a folder of src/lab/topologies', 'default')
+    .option('--nodes-only', 'stop when the nodes run, before anything is configured')
+    .action(async (topology: string, options: LabOption & { nodesOnly?: boolean }) => {
+      const { labUp } = await import('./labUp.ts');
+      await labUp(options.lab, topology, { nodesOnly: options.nodesOnly === true });
+    });
+  word('down', 'end a lab and leave nothing').action(async (options: LabOption) => {
+    const { labDown } = await import('./labUp.ts');
+    await labDown(options.lab);
+  });
+  word('restart', 'a node as after a power cut: its disk stays')
+    .argument('<node>')
+    .option('--rebuild', 'bundle the checkout again first')
+    .action(async (node: string, options: LabOption & { rebuild?: boolean }) => {
+      const { labRestart } = await import('./labUp.ts');
+      await labRestart(options.lab, node, { rebuild: options.rebuild === true });
+    });
+  word('exec', 'run a command in a node; its exit code is passed on')
+    .usage('NODE -- CMD...')
+    .argument('<node>')
+    .argument('<command...>')
+    .passThroughOptions()
+    .action(async (node: string, command: string[], options: LabOption) => {
+      const { execInNode } = await import('./labExec.ts');
+      // commander hands on the `--` that ends our own words.
+      execInNode(options.lab, node, command[0] === '--' ? command.slice(1) : command);
+    });
+  word('shell', 'a shell in a node')
+    .argument('<node>')
+    .action(async (node: string, options: LabOption) => {
+      const { execInNode } = await import('./labExec.ts');
+      execInNode(options.lab, node, ['bash', '-l']);
+    });
+  word('cut', 'make an uplink dark at its provider; the carrier stays')
+    .argument('<node>')
+    .argument('<uplink>')
+    .option('--carrier', 'take the carrier away too')
+    .option('--loss <percent>', 'lose this share of the packets each way instead', percent)
+    .option('--direction <way>', 'in (towards the node) or out only', direction)
+    .action(async (node: string, uplink: string, options: LabOption & CutOptions) => {
+      const { labCut } = await import('./labFaults.ts');
+      await labCut(options.lab, node, uplink, options);
+    });
+  word('heal', 'undo every cut of an uplink')
+    .argument('<node>')
+    .argument('<uplink>')
+    .action(async (node: string, uplink: string, options: LabOption) => {
+      const { labHeal } = await import('./labFaults.ts');
+      await labHeal(options.lab, node, uplink);
+    });
+}
+
+export interface CutOptions {
+  readonly carrier?: boolean;
+  readonly loss?: number;
+  readonly direction?: 'in' | 'out';
+}
+
+function percent(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0 || value > 100) {
+    throw new BranchboxError('cli/usage', {
+      message: `--loss takes a percentage above 0 up to 100, not "${text}"`,
+    });
+  }
+  return value;
+}
+
+function direction(text: string): 'in' | 'out' {
+  if (text === 'in' || text === 'out') return text;
+  throw new BranchboxError('cli/usage', { message: `--direction takes in or out, not "${text}"` });
 }

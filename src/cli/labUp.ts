@@ -1,0 +1,60 @@
+/**
+ * Owns `lab up`, `lab down` and `lab restart`: what is said on the screen, and putting the parts together.
+ */
+import { BranchboxError } from '../model/errors.ts';
+import { createNodes } from '../lab/nodes.ts';
+import { labPaths } from '../lab/paths.ts';
+import { stagePayload } from '../lab/payload.ts';
+import { readRecord } from '../lab/record.ts';
+import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
+import { bringUp, type RunningLab, restartNode, startNodes } from '../lab/up.ts';
+import { createLinuxSystem } from '../system/linux/system.ts';
+
+export async function labUp(
+  lab: string,
+  topology: string,
+  options: { readonly nodesOnly: boolean },
+): Promise<void> {
+  const system = createLinuxSystem({ name: 'lab' });
+  const startMs = system.clock.monotonicMs();
+  const say = (line: string): void => {
+    const seconds = ((system.clock.monotonicMs() - startMs) / 1000).toFixed(1);
+    process.stdout.write(`${seconds.padStart(6)} s  ${line}\n`);
+  };
+  const running = await bringUp(system, { paths: labPaths(lab), topologyName: topology, say });
+  await startNodes(
+    running,
+    running.topology.nodes.map(({ name }) => name),
+  );
+  say(`nodes run: ${running.topology.nodes.map(({ name }) => name).join(', ')}`);
+  if (options.nodesOnly) return;
+}
+
+export async function labDown(lab: string): Promise<void> {
+  const { runner, clock } = createLinuxSystem({ name: 'lab' });
+  const paths = labPaths(lab);
+  await removeRemains({ runner, clock, paths });
+  const left = findRemains(paths);
+  if (isClean(left)) return;
+  throw new BranchboxError('lab/not-ready', {
+    message: `lab ${lab} left something: ${JSON.stringify(left)}`,
+  });
+}
+
+export async function labRestart(
+  lab: string,
+  node: string,
+  options: { readonly rebuild: boolean },
+): Promise<void> {
+  const running = await openLab(lab);
+  if (options.rebuild) await stagePayload(running.paths);
+  await restartNode(running, node);
+}
+
+/** A lab that is up, by its name. */
+export async function openLab(lab: string): Promise<RunningLab> {
+  const { runner, clock, files } = createLinuxSystem({ name: 'lab' });
+  const paths = labPaths(lab);
+  const { record, topology } = await readRecord(files, paths);
+  return { paths, topology, nodes: createNodes({ runner, clock, paths, tree: record.tree }) };
+}

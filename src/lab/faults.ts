@@ -1,0 +1,138 @@
+/**
+ * Owns faults on uplinks: dark, lossy, one way, no carrier; made at the provider's end, where the box sees nothing
+ * but missing packets. What is cut is read from the kernel, never remembered. Does not own when.
+ */
+import { z } from 'zod';
+import { decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { Nodes } from './nodes.ts';
+import { providerPortOf, type Wiring } from './wiring.ts';
+
+export interface Cut {
+  /** Share of packets lost each way, 0–100; 100 is dark. */
+  readonly lossPercent: number;
+  /** `in` is towards the node. Both where undefined. */
+  readonly direction?: 'in' | 'out' | undefined;
+  readonly carrier: boolean;
+}
+
+export interface FaultState {
+  readonly node: string;
+  readonly uplink: string;
+  /** `in 100`: way and percent. */
+  readonly losses: readonly string[];
+  readonly carrier: boolean;
+}
+
+export interface Faults {
+  /** Replaces what was cut of this uplink before. */
+  cut(node: string, uplink: string, cut: Cut): Promise<void>;
+  heal(node: string, uplink: string): Promise<void>;
+  /** Uplinks that are not whole. */
+  list(): Promise<readonly FaultState[]>;
+}
+
+const TABLE_PREFIX = 'lab_fault_';
+/** numgen counts in these: a hundredth of a percent. */
+const STEPS = 10_000;
+
+export function createFaults({ nodes, wiring }: { readonly nodes: Nodes; readonly wiring: Wiring }): Faults {
+  const portOf = (node: string, uplink: string): { readonly provider: string; readonly port: string } => {
+    const found = providerPortOf(wiring, node, uplink);
+    if (found === undefined)
+      throw new BranchboxError('cli/usage', { message: `${node} has no uplink ${uplink}` });
+    return found;
+  };
+  const checked = async (provider: string, command: readonly string[], stdin?: string): Promise<string> => {
+    const result = await nodes.exec(provider, command, stdin === undefined ? {} : { stdin });
+    if (result.exitCode === 0) return result.stdout;
+    throw new BranchboxError('system/command-failed', {
+      message: `${command.join(' ')} in ${provider}: ${result.stderr.trim().slice(-400)}`,
+    });
+  };
+  const setRules = (provider: string, port: string, cut: Cut | undefined): Promise<string> =>
+    checked(provider, ['nft', '-f', '-'], renderFault(port, cut));
+  const setCarrier = (provider: string, port: string, state: 'up' | 'down'): Promise<string> =>
+    checked(provider, ['ip', 'link', 'set', 'dev', port, state]);
+
+  return {
+    async cut(node, uplink, cut) {
+      const { provider, port } = portOf(node, uplink);
+      await setRules(provider, port, cut);
+      await setCarrier(provider, port, cut.carrier ? 'down' : 'up');
+    },
+    async heal(node, uplink) {
+      const { provider, port } = portOf(node, uplink);
+      await setRules(provider, port, undefined);
+      await setCarrier(provider, port, 'up');
+    },
+    async list() {
+      const found: FaultState[] = [];
+      for (const provider of new Set(
+        wiring.cables.filter(({ kind }) => kind === 'uplink').map(({ b }) => b.node),
+      )) {
+        const ruleset = decodeJson(
+          Ruleset,
+          await checked(provider, ['nft', '-j', 'list', 'ruleset', 'bridge']),
+          'nft',
+        );
+        const links = decodeJson(Links, await checked(provider, ['ip', '-j', 'link', 'show']), 'ip link');
+        for (const cable of wiring.cables.filter(({ kind, b }) => kind === 'uplink' && b.node === provider)) {
+          const losses = lossesOf(ruleset, cable.b.ifname);
+          const carrier =
+            links.find(({ ifname }) => ifname === cable.b.ifname)?.flags.includes('UP') === true;
+          if (losses.length === 0 && carrier) continue;
+          found.push({ node: cable.a.node, uplink: cable.uplink ?? '', losses, carrier });
+        }
+      }
+      return found;
+    },
+  };
+}
+
+/**
+ * One nft transaction that replaces a port's table. A packet towards the node leaves the bridge by its port, from
+ * the router itself (output) or from another port (forward); one from the node comes in by it. ARP too: the
+ * bridge family sees frames.
+ */
+export function renderFault(port: string, cut: Cut | undefined): string {
+  const table = `bridge ${TABLE_PREFIX}${port}`;
+  const lines = [`table ${table} {}`, `delete table ${table}`];
+  if (cut === undefined || cut.lossPercent === 0) return `${lines.join('\n')}\n`;
+  const steps = Math.round((cut.lossPercent * STEPS) / 100);
+  const chance = steps >= STEPS ? '' : `numgen random mod ${STEPS} < ${steps} `;
+  const rule = (match: string, way: string): string =>
+    cut.direction === undefined || cut.direction === way
+      ? `    ${match} "${port}" ${chance}drop comment "${way} ${cut.lossPercent}"`
+      : '';
+  const hooks = [
+    { hook: 'input', rules: [rule('iifname', 'out')] },
+    { hook: 'output', rules: [rule('oifname', 'in')] },
+    { hook: 'forward', rules: [rule('iifname', 'out'), rule('oifname', 'in')] },
+  ];
+  lines.push(`table ${table} {`);
+  for (const { hook, rules } of hooks) {
+    lines.push(
+      `  chain ${hook} {`,
+      `    type filter hook ${hook} priority 0`,
+      ...rules.filter(Boolean),
+      '  }',
+    );
+  }
+  return `${lines.join('\n')}\n}\n`;
+}
+
+/** What is lost of one port, as its rules' comments say: `in 100`. */
+function lossesOf(ruleset: z.output<typeof Ruleset>, port: string): string[] {
+  const comments = ruleset.nftables.flatMap(({ rule }) =>
+    rule?.table === `${TABLE_PREFIX}${port}` && rule.comment !== undefined ? [rule.comment] : [],
+  );
+  return [...new Set(comments)].sort();
+}
+
+const Ruleset = z.object({
+  nftables: z.array(
+    z.object({ rule: z.object({ table: z.string(), comment: z.string().optional() }).optional() }),
+  ),
+});
+const Links = z.array(z.object({ ifname: z.string(), flags: z.array(z.string()) }));

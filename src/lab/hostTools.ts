@@ -1,0 +1,79 @@
+/**
+ * Owns what the lab needs of the host: root, Linux, a few programs; installs those that are missing, after saying
+ * what and why. Does not own what runs inside nodes: that comes with the root tree.
+ */
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { BranchboxError } from '../model/errors.ts';
+import type { Runner } from '../system/ports.ts';
+
+interface Tool {
+  readonly command: string;
+  readonly packageName: string;
+  readonly why: string;
+}
+
+const TOOLS: readonly Tool[] = [
+  { command: 'ip', packageName: 'iproute2', why: 'makes network namespaces and the cables between them' },
+  { command: 'nsenter', packageName: 'util-linux', why: 'makes and enters the namespaces of a node' },
+  { command: 'mount', packageName: 'mount', why: 'mounts a node\u2019s root' },
+];
+/** Only where the root tree has to be made. */
+const TREE_TOOLS: readonly Tool[] = [
+  {
+    command: 'mmdebstrap',
+    packageName: 'mmdebstrap',
+    why: 'makes the Debian 13 tree that every node runs from, once',
+  },
+];
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const INSTALL_TIMEOUT_MS = 10 * 60_000;
+
+export async function ensureHostTools(
+  runner: Runner,
+  say: (line: string) => void,
+  options: { readonly treeToMake: boolean },
+): Promise<void> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+    throw new BranchboxError('lab/missing-capability', {
+      message: 'the lab makes network namespaces, which takes root on Linux',
+      mend: 'run it as root: sudo npm run lab',
+    });
+  }
+  const missing = [...TOOLS, ...(options.treeToMake ? TREE_TOOLS : [])].filter(
+    ({ command }) => !isInstalled(command),
+  );
+  if (missing.length === 0) return;
+  for (const { packageName, command, why } of missing) say(`installing ${packageName}: ${command} ${why}`);
+  if (!isInstalled('apt-get')) {
+    throw new BranchboxError('lab/missing-capability', {
+      message: `this machine has no apt-get to install ${missing.map(({ packageName }) => packageName).join(', ')}`,
+      mend: 'install them by hand, or use Debian 12 or 13',
+    });
+  }
+  const packages = missing.map(({ packageName }) => packageName);
+  const install = ['install', '--yes', '--no-install-recommends', ...packages];
+  const aptGet = (args: readonly string[]) =>
+    runner.run('env', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', ...args], {
+      timeoutMs: INSTALL_TIMEOUT_MS,
+    });
+  if ((await aptGet(install)).exitCode === 0) return;
+  // Fresh machines have no package lists yet, old ones stale ones.
+  await aptGet(['update']);
+  const again = await aptGet(install);
+  if (again.exitCode === 0) return;
+  throw new BranchboxError('lab/missing-capability', {
+    message: `apt-get could not install ${packages.join(', ')}: ${again.stderr.trim().slice(-400)}`,
+  });
+}
+
+function isInstalled(command: string): boolean {
+  return PATH.split(':').some((directory) => {
+    try {
+      accessSync(join(directory, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * Owns what each role of node runs and which files it has before its first start. Pure.
+ * Does not own factory identities and the controller's configuration (controllerNode.ts).
+ */
+import { splitCidr } from '../model/addresses.ts';
+import type { NodeSpec } from './nodes.ts';
+import { renderDnsmasq, renderNat } from './provider.ts';
+import { isGateway, networkOfUplink, type Topology, type TopologyNode } from './topology.ts';
+
+const SUPERVISOR = ['/usr/lib/branchbox/node', '/usr/lib/branchbox/lab/supervisor.mjs'];
+/** A host of the lab does nothing until somebody runs something in it. */
+const IDLE = ['sleep', 'infinity'];
+
+export function providerSpecs(topology: Topology): NodeSpec[] {
+  return topology.providers.map((provider) => {
+    const nat = renderNat(provider);
+    return {
+      name: provider.name,
+      role: 'provider',
+      command: ['dnsmasq', '--keep-in-foreground', '--conf-file=/etc/branchbox-lab/dnsmasq.conf'],
+      files: {
+        ...baseFiles(provider.name, []),
+        '/etc/branchbox-lab/dnsmasq.conf': renderDnsmasq(topology, provider),
+        ...(nat === '' ? {} : { '/etc/branchbox-lab/provider.nft': nat }),
+      },
+    };
+  });
+}
+
+export function nodeSpec(topology: Topology, node: TopologyNode): NodeSpec {
+  const resolvers = node.uplinks
+    .filter(({ address }) => address !== undefined)
+    .map((uplink) => splitCidr(networkOfUplink(topology, uplink).network.router).address);
+  return {
+    name: node.name,
+    role: node.role,
+    command: commandOf(node),
+    files: baseFiles(node.name, resolvers),
+  };
+}
+
+function commandOf(node: TopologyNode): readonly string[] {
+  if (isGateway(node)) return [...SUPERVISOR, 'branchbox-gateway.target'];
+  return node.role === 'controller' ? [...SUPERVISOR, 'branchbox-controller.target'] : IDLE;
+}
+
+/** A gateway has no resolver of its own: what DHCP says of one uplink is used over that uplink alone. */
+function baseFiles(name: string, resolvers: readonly string[]): Record<string, string> {
+  return {
+    '/etc/hostname': `${name}\n`,
+    '/etc/hosts': `127.0.0.1 localhost\n127.0.1.1 ${name}\n::1 localhost\n`,
+    '/etc/resolv.conf': resolvers.map((address) => `nameserver ${address}\n`).join(''),
+  };
+}
