@@ -42,13 +42,18 @@ export function parseDump<S extends z.ZodType>(text: string, schema: S, what: st
   });
 }
 
-/** Callers while a read is under way get that read. */
+/** Callers while a read is under way get that read, unless whoever began it has given up. */
 export function shareRead<T>(read: (signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
-  let underWay: Promise<T> | undefined;
+  let underWay: { readonly result: Promise<T>; readonly signal: AbortSignal } | undefined;
   return (signal) => {
-    underWay ??= read(signal).finally(() => {
-      underWay = undefined;
-    });
-    return underWay;
+    if (underWay !== undefined && !underWay.signal.aborted) return underWay.result;
+    const started = {
+      signal,
+      result: read(signal).finally(() => {
+        if (underWay === started) underWay = undefined;
+      }),
+    };
+    underWay = started;
+    return started.result;
   };
 }
