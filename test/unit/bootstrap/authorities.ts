@@ -1,0 +1,81 @@
+/**
+ * Owns the authorities that bootstrap's tests need: a manufacturer, an owner, and somebody who is neither.
+ */
+import type { Owner } from '../../../src/model/bootstrap.ts';
+import {
+  type Credential,
+  issueCertificate,
+  NO_EXPIRY_MS,
+  type Profile,
+  selfSignedCa,
+} from '../../../src/pki/issue.ts';
+import { generateKeyPair } from '../../../src/pki/keys.ts';
+
+export const HOUR_MS = 3_600_000;
+export const DAY_MS = 24 * HOUR_MS;
+/** What the tests call now; certificates are made around it. */
+export const NOW_MS = Date.UTC(2026, 5, 1, 12);
+export const SERIAL = 'BBX-0001';
+export const GATEWAY = 'branch1';
+export const HOST = 'controller.branchbox.example';
+
+export function authority(commonName: string): Credential {
+  const { privateKey } = generateKeyPair();
+  const validity = { notBeforeMs: NOW_MS - 365 * DAY_MS, notAfterMs: NOW_MS + 3650 * DAY_MS };
+  return { key: privateKey, certificate: selfSignedCa({ commonName, key: privateKey, validity }), chain: [] };
+}
+
+export function issued(
+  issuer: Credential,
+  profile: Profile,
+  validity = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 90 * DAY_MS },
+): Credential {
+  const { privateKey, publicKey } = generateKeyPair();
+  return {
+    key: privateKey,
+    certificate: issueCertificate({ profile, publicKey, issuer, validity }),
+    chain: [],
+  };
+}
+
+export interface Authorities {
+  readonly manufacturer: Credential;
+  readonly voucherSigner: Credential;
+  readonly idevid: Credential;
+  readonly domain: Credential;
+  readonly ownerSigner: Credential;
+  readonly server: Credential;
+  readonly stranger: Credential;
+}
+
+export function createAuthorities(): Authorities {
+  const manufacturer = authority('Test Manufacturer CA');
+  const domain = authority('Test Domain CA');
+  const forever = { notBeforeMs: NOW_MS - 300 * DAY_MS, notAfterMs: NO_EXPIRY_MS };
+  return {
+    manufacturer,
+    domain,
+    stranger: authority('Somebody Else'),
+    voucherSigner: issued(manufacturer, { kind: 'voucher-signing', commonName: 'vouchers' }, forever),
+    idevid: issued(manufacturer, { kind: 'idevid', serialNumber: SERIAL, commonName: 'lab box' }, forever),
+    ownerSigner: issued(domain, { kind: 'owner', commonName: 'owner' }),
+    server: issued(domain, {
+      kind: 'server',
+      commonName: HOST,
+      dnsNames: [HOST],
+      ipAddresses: [],
+    }),
+  };
+}
+
+export function ownerRecord(authorities: Authorities, port: number): Owner {
+  const here = { host: HOST, port };
+  return {
+    schema: 1,
+    gatewayId: GATEWAY,
+    est: { ...here, label: 'lab' },
+    mqtt: here,
+    device: here,
+    domainAnchorPem: authorities.domain.certificate.pem,
+  };
+}

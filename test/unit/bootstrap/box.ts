@@ -1,0 +1,163 @@
+/**
+ * Owns a box for bootstrap's tests: real files in a directory of its own, a clock that can be set and whose sleeps
+ * take no time, a log that is listened to, and storage that can die at the n-th write.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { runIdentity } from '../../../src/bootstrap/main.ts';
+import { readJournal } from '../../../src/bootstrap/journal.ts';
+import { type BootstrapPaths, journalPath } from '../../../src/bootstrap/paths.ts';
+import type { Uplink } from '../../../src/bootstrap/uplink.ts';
+import type { BootstrapState } from '../../../src/model/bootstrap.ts';
+import { toPem } from '../../../src/pki/certificate.ts';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import type { Clock, Files, LogFields, Logger } from '../../../src/system/ports.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+import { type Authorities, HOST, NOW_MS, SERIAL } from './authorities.ts';
+import type { TestController } from './servers.ts';
+
+/** What a SIGKILL looks like from inside: not an error that anybody may handle. */
+export class Killed extends Error {}
+
+export interface TestClock extends Clock {
+  setMs(ms: number): void;
+  readonly slept: number[];
+}
+
+/** Sleeping moves both clocks on and yields once. */
+export function createTestClock(startMs = NOW_MS): TestClock {
+  let wallMs = startMs;
+  let monotonicMs = 1_000;
+  const slept: number[] = [];
+  return {
+    slept,
+    nowMs: () => wallMs,
+    monotonicMs: () => monotonicMs,
+    setMs(ms) {
+      wallMs = ms;
+    },
+    async sleep(durationMs, signal) {
+      signal?.throwIfAborted();
+      slept.push(durationMs);
+      await setImmediate();
+      signal?.throwIfAborted();
+      wallMs += durationMs;
+      monotonicMs += durationMs;
+    },
+  };
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export interface Box {
+  readonly directory: string;
+  readonly paths: BootstrapPaths;
+  readonly files: Files;
+  readonly clock: TestClock;
+  readonly log: LogLine[];
+  uplinks: Uplink[];
+  /** Runs the identity process until the state is entered (or a line is logged), then stops it. */
+  run(options: {
+    readonly controller: TestController;
+    readonly until: BootstrapState | ((line: LogLine) => boolean);
+    /** Dies before (even) or after (odd) the k-th change of a file. */
+    readonly dieAt?: number;
+  }): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function createBox(authorities: Authorities, port: number): Promise<Box> {
+  const directory = await mkdtemp(join(tmpdir(), 'bbt-bootstrap-'));
+  const files = createFiles();
+  const paths: BootstrapPaths = {
+    factory: join(directory, 'factory'),
+    state: join(directory, 'identity'),
+    agent: join(directory, 'agent'),
+    socket: join(directory, 'identity.sock'),
+  };
+  const { idevid, manufacturer } = authorities;
+  const factory: Record<string, string> = {
+    'idevid.key': exportPrivateKey(idevid.key).reveal(),
+    'idevid.crt': idevid.certificate.pem,
+    'chain.pem': toPem([manufacturer.certificate]),
+    'voucher-anchor.pem': manufacturer.certificate.pem,
+    serial: `${SERIAL}\n`,
+    model: 'lab\n',
+    'bootstrap-servers': '# none\n',
+  };
+  for (const [name, text] of Object.entries(factory))
+    await files.writeDurable(`${paths.factory}/${name}`, text);
+  // The agent of these tests has long committed.
+  await files.writeDurable(`${paths.agent}/committed.jws`, 'x');
+  const clock = createTestClock();
+  const log: LogLine[] = [];
+  const journalled = async (): Promise<string | undefined> =>
+    (await readJournal(files, journalPath(paths)).catch(() => undefined))?.entries.at(-1)?.state;
+  const box: Box = {
+    directory,
+    paths,
+    files,
+    clock,
+    log,
+    uplinks: [
+      { ifname: 'wan1', address: '127.0.0.1', dns: [], bootstrapServers: [`https://${HOST}:${port}`] },
+    ],
+    async run({ controller, until, dieAt }) {
+      // Killed right after the journal said so: it is there already, and nothing more would tell it.
+      if (dieAt === undefined && (await journalled()) === until) return;
+      const ending = new AbortController();
+      const reached =
+        typeof until === 'function'
+          ? until
+          : (line: LogLine) => line.message === 'bootstrap state entered' && line.fields['state'] === until;
+      const write =
+        (level: string) =>
+        (message: string, fields: LogFields = {}): void => {
+          const line = { level, message, fields };
+          log.push(line);
+          if (reached(line)) ending.abort();
+        };
+      const logger: Logger = {
+        debug: write('debug'),
+        info: write('info'),
+        warn: write('warn'),
+        error: write('error'),
+      };
+      await runIdentity({
+        system: { files: dieAt === undefined ? files : mortal(files, dieAt), clock, log: logger },
+        version: '0.0.0-test',
+        builtAtMs: NOW_MS - 365 * 86_400_000,
+        signal: ending.signal,
+        paths,
+        leaseDirectory: join(directory, 'leases'),
+        connect: controller.connect,
+        uplinks: { all: async () => box.uplinks, hasCarrier: async () => true },
+        random: () => 0.5,
+      });
+    },
+    remove: () => rm(directory, { recursive: true, force: true }),
+  };
+  return box;
+}
+
+function mortal(files: Files, dieAt: number): Files {
+  let changes = 0;
+  const guard = async (change: () => Promise<void>): Promise<void> => {
+    const mine = changes;
+    changes += 1;
+    if (mine * 2 === dieAt) throw new Killed('killed before a write');
+    await change();
+    if (mine * 2 + 1 === dieAt) throw new Killed('killed after a write');
+  };
+  return {
+    ...files,
+    writeDurable: (path, content, mode) => guard(() => files.writeDurable(path, content, mode)),
+    remove: (path) => (path.endsWith('.sock') ? files.remove(path) : guard(() => files.remove(path))),
+  };
+}

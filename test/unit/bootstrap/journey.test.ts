@@ -1,0 +1,254 @@
+import { stat } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Journal, Owner } from '../../../src/model/bootstrap.ts';
+import { decodeJson } from '../../../src/model/decode.ts';
+import { parseCertificate } from '../../../src/pki/certificate.ts';
+import { issueCertificate } from '../../../src/pki/issue.ts';
+import { type Authorities, createAuthorities, DAY_MS, GATEWAY, NOW_MS } from './authorities.ts';
+import { type Box, createBox, Killed, type LogLine } from './box.ts';
+import { startController, type TestController } from './servers.ts';
+
+let authorities: Authorities;
+let controller: TestController;
+let box: Box;
+
+beforeEach(async () => {
+  authorities = createAuthorities();
+  controller = await startController(authorities);
+  box = await createBox(authorities, controller.port);
+});
+afterEach(async () => {
+  await controller.close();
+  await box.remove();
+});
+
+const read = (name: string): Promise<string | undefined> => box.files.readText(`${box.paths.state}/${name}`);
+async function states(): Promise<readonly string[]> {
+  const journal = decodeJson(Journal, (await read('journal.json')) ?? '', 'journal');
+  return journal.entries.map((entry) => entry.state);
+}
+const failedIn = (state: string) => (line: LogLine) =>
+  line.message === 'bootstrap step failed, trying again' && line.fields['state'] === state;
+async function expectInService(): Promise<void> {
+  const owner = decodeJson(Owner, (await read('owner.json')) ?? '', 'owner');
+  expect(owner.gatewayId).toBe(GATEWAY);
+  expect(await read('domain-anchor.pem')).toBe(authorities.domain.certificate.pem);
+  expect(parseCertificate((await read('ldevid.crt')) ?? '').subject.commonName).toBe(GATEWAY);
+}
+
+describe('a clean run', () => {
+  it('goes from the factory into service, journalling every state', async () => {
+    await box.run({ controller, until: 'OPERATIONAL' });
+    expect(await states()).toEqual([
+      'FACTORY',
+      'LINK',
+      'ADDR',
+      'CLOCK_FLOOR',
+      'DISCOVER',
+      'PROVISIONAL',
+      'OWNED',
+      'ENROLLING',
+      'LDEVID',
+      'STRICT',
+      'OPERATIONAL',
+    ]);
+    await expectInService();
+    expect(controller.enrolments).toEqual(['simpleenroll by lab box']);
+    expect(controller.reports).toHaveLength(1);
+    expect(controller.reports[0]).toContain('bootstrap-complete');
+    expect(await read('pending-owner.json')).toBeUndefined();
+  });
+
+  it('keeps the key to itself: readable by root alone, in no log line and no message', async () => {
+    await box.run({ controller, until: 'OPERATIONAL' });
+    expect((await stat(`${box.paths.state}/ldevid.key`)).mode & 0o777).toBe(0o600);
+    const told = JSON.stringify([box.log, controller.reports, await read('journal.json')]);
+    expect(told).not.toContain('PRIVATE KEY');
+    const middle = (await read('ldevid.key'))?.split('\n')[1] ?? 'no key';
+    expect(told).not.toContain(middle);
+  });
+
+  it('tells no progress to a server that does not prove to be the owner', async () => {
+    const real = controller.connect;
+    // The same answers, from behind a certificate of somebody else's, on another name.
+    box.uplinks = [
+      {
+        ifname: 'wan1',
+        address: '127.0.0.1',
+        dns: [],
+        bootstrapServers: [`https://elsewhere.example:${controller.port}`],
+      },
+    ];
+    await box.run({ controller: { ...controller, connect: real }, until: 'OPERATIONAL' });
+    expect(controller.reports).toEqual([]);
+    await expectInService();
+  });
+});
+
+describe('killed at any write', () => {
+  it('goes on and never enrols again where the certificate is there', async () => {
+    let survived = false;
+    for (let dieAt = 0; !survived; dieAt += 1) {
+      const mortalBox = await createBox(authorities, controller.port);
+      box = mortalBox;
+      controller.enrolments.length = 0;
+      try {
+        await mortalBox.run({ controller, until: 'OPERATIONAL', dieAt });
+        survived = true;
+      } catch (thrown) {
+        expect(thrown, `death ${dieAt}`).toBeInstanceOf(Killed);
+      }
+      const hadCertificate = (await read('ldevid.crt')) !== undefined;
+      const hadEnrolled = controller.enrolments.length;
+      const key = await read('ldevid.key');
+      if (!survived) await mortalBox.run({ controller, until: 'OPERATIONAL' });
+      await expectInService();
+      if (hadCertificate) expect(controller.enrolments.length, `death ${dieAt}`).toBe(hadEnrolled);
+      // A key that was there is used on: what was issued for it is not lost.
+      if (key !== undefined) expect(await read('ldevid.key')).toBe(key);
+      expect(controller.enrolments.length).toBeLessThanOrEqual(2);
+      await mortalBox.remove();
+      expect(dieAt).toBeLessThan(200);
+    }
+  }, 120_000);
+});
+
+describe('what is on disk is damaged', () => {
+  it('makes a new key where half of one was written', async () => {
+    await box.run({ controller, until: 'ENROLLING' });
+    await box.files.writeDurable(`${box.paths.state}/ldevid.key`, '-----BEGIN PRIVATE KEY-----\nMIGHAgEA');
+    await box.run({ controller, until: 'OPERATIONAL' });
+    await expectInService();
+  });
+
+  it('enrols where half of a certificate was written', async () => {
+    await box.run({ controller, until: 'LDEVID' });
+    const whole = (await read('ldevid.crt')) ?? '';
+    await box.files.writeDurable(`${box.paths.state}/ldevid.crt`, whole.slice(0, whole.length / 2));
+    await box.run({ controller, until: 'OPERATIONAL' });
+    await expectInService();
+    expect(controller.enrolments).toHaveLength(2);
+  });
+
+  it.each([
+    ['not JSON', '{"schema":1,"entries":['],
+    ['empty', ''],
+    ['of no schema', '{"schema":9}'],
+  ])('puts a journal aside that is %s, and goes on from the files', async (_what, text) => {
+    await box.run({ controller, until: 'LDEVID' });
+    await box.files.writeDurable(`${box.paths.state}/journal.json`, text);
+    await box.run({ controller, until: 'OPERATIONAL' });
+    expect((await states())[0]).toBe('LDEVID');
+    expect(controller.enrolments).toHaveLength(1);
+    expect(await read('journal.json.damaged')).toBe(text);
+  });
+
+  it('asks again who owns it where the owner record is lost', async () => {
+    await box.run({ controller, until: 'ENROLLING' });
+    await box.files.remove(`${box.paths.state}/pending-owner.json`);
+    await box.run({ controller, until: 'OPERATIONAL' });
+    await expectInService();
+  });
+});
+
+describe('the clock', () => {
+  it.each([
+    ['1970', Date.UTC(1970, 0, 1, 0, 0, 7)],
+    ['2045', Date.UTC(2045, 6, 1)],
+  ])('in %s does not keep it from service', async (_when, atMs) => {
+    box.clock.setMs(atMs);
+    await box.run({ controller, until: 'OPERATIONAL' });
+    await expectInService();
+    expect(Number(await read('clock-floor'))).toBe(NOW_MS);
+  });
+
+  it('in 1970 at every start still ends in service: the floor is on disk', async () => {
+    for (const state of ['OWNED', 'ENROLLING', 'LDEVID', 'OPERATIONAL'] as const) {
+      box.clock.setMs(0);
+      await box.run({ controller, until: state });
+    }
+    await expectInService();
+  });
+});
+
+describe('renewal', () => {
+  const LIFE_MS = 90 * DAY_MS + 60_000;
+  beforeEach(async () => {
+    await box.run({ controller, until: 'OPERATIONAL' });
+    controller.enrolments.length = 0;
+    controller.asked.length = 0;
+  });
+
+  it('begins at 60 to 70 % of the life, and until then asks nobody anything', async () => {
+    await box.run({ controller, until: 'RENEW' });
+    const elapsed = (box.clock.nowMs() - (NOW_MS - 60_000)) / LIFE_MS;
+    expect(elapsed).toBeGreaterThanOrEqual(0.6);
+    expect(elapsed).toBeLessThanOrEqual(0.7);
+    expect(controller.asked).toEqual([]);
+  });
+
+  it('uses a new key under the old certificate, and moves over what was proved', async () => {
+    const old = { key: await read('ldevid.key'), certificate: await read('ldevid.crt') };
+    await box.run({ controller, until: 'RENEW' });
+    issueAtTheBoxesTime();
+    await box.run({ controller, until: 'OPERATIONAL' });
+    expect(controller.enrolments).toEqual([`simplereenroll by ${GATEWAY}`]);
+    expect(await read('ldevid.key')).not.toBe(old.key);
+    expect(await read('ldevid.crt')).not.toBe(old.certificate);
+    expect(await read('ldevid-next.key')).toBeUndefined();
+    await expectInService();
+  });
+
+  it('keeps the old certificate where the controller does not take the new one', async () => {
+    const old = await read('ldevid.crt');
+    await box.run({ controller, until: 'RENEW' });
+    issueAtTheBoxesTime();
+    controller.behaviour.ping = () => ({ status: 403 });
+    await box.run({ controller, until: failedIn('RENEW') });
+    expect(await read('ldevid.crt')).toBe(old);
+  });
+
+  it('recovers under the factory identity where the certificate has expired', async () => {
+    box.clock.setMs(NOW_MS + 90 * DAY_MS + 1);
+    issueAtTheBoxesTime();
+    // Its own server's certificate was renewed meanwhile; here it ends with the box's, so the proof must fail.
+    await box.run({ controller, until: failedIn('RECOVER') });
+    expect(box.log.at(-1)?.fields['code']).toBe('pki/expired');
+  });
+
+  it('killed at any write, ends with one pair that fits', async () => {
+    await box.run({ controller, until: 'RENEW' });
+    issueAtTheBoxesTime();
+    const saved = new Map<string, string>();
+    for (const name of await box.files.list(box.paths.state)) saved.set(name, (await read(name)) ?? '');
+    for (let dieAt = 0, survived = false; !survived; dieAt += 1) {
+      for (const name of await box.files.list(box.paths.state)) {
+        await box.files.remove(`${box.paths.state}/${name}`);
+      }
+      for (const [name, text] of saved) await box.files.writeDurable(`${box.paths.state}/${name}`, text);
+      controller.enrolments.length = 0;
+      try {
+        await box.run({ controller, until: 'OPERATIONAL', dieAt });
+        survived = true;
+      } catch (thrown) {
+        expect(thrown, `death ${dieAt}`).toBeInstanceOf(Killed);
+      }
+      const had = (await read('ldevid-next.crt')) !== undefined ? controller.enrolments.length : undefined;
+      if (!survived) await box.run({ controller, until: 'OPERATIONAL' });
+      await expectInService();
+      expect(await read('ldevid.crt')).not.toBe(saved.get('ldevid.crt'));
+      if (had !== undefined) expect(controller.enrolments.length, `death ${dieAt}`).toBe(had);
+      expect(dieAt).toBeLessThan(100);
+    }
+  }, 60_000);
+
+  function issueAtTheBoxesTime(): void {
+    controller.behaviour.issue = (request) =>
+      issueCertificate({
+        profile: { kind: 'ldevid', gatewayId: GATEWAY },
+        publicKey: request.publicKey,
+        issuer: authorities.domain,
+        validity: { notBeforeMs: box.clock.nowMs() - 60_000, notAfterMs: box.clock.nowMs() + 90 * DAY_MS },
+      });
+  }
+});

@@ -1,0 +1,226 @@
+/**
+ * Owns an in-process controller for bootstrap's tests: SZTP, EST and the device API on one HTTPS port. Each answer
+ * can be bent, so that a test is one line of what the server does wrong.
+ */
+import type { IncomingMessage } from 'node:http';
+import { createServer } from 'node:https';
+import { connect as tlsConnect, type TLSSocket } from 'node:tls';
+import { once } from 'node:events';
+import type { Connect } from '../../../src/bootstrap/https.ts';
+import {
+  GetBootstrappingDataRequest,
+  SZTP_GET_PATH,
+  SZTP_MEDIA_TYPE,
+  SZTP_REPORT_PATH,
+} from '../../../src/model/sztp.ts';
+import { parseCertificate, toPem, type Certificate } from '../../../src/pki/certificate.ts';
+import { certsOnly } from '../../../src/pki/cms.ts';
+import { ownerCertificate, signConveyed } from '../../../src/pki/conveyed.ts';
+import { issueCertificate } from '../../../src/pki/issue.ts';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { type CertificateRequest, parseRequest } from '../../../src/pki/request.ts';
+import { createVoucher } from '../../../src/pki/voucher.ts';
+import { type Authorities, DAY_MS, GATEWAY, NOW_MS, ownerRecord, SERIAL } from './authorities.ts';
+
+export interface Reply {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface Artefacts {
+  conveyed: Uint8Array;
+  ownerCertificate: Uint8Array | undefined;
+  voucher: Uint8Array | undefined;
+}
+
+/** What a test may bend. Each is asked anew for every request. */
+export interface Behaviour {
+  artefacts: (nonce: Uint8Array) => Artefacts;
+  sztp: (nonce: Uint8Array) => Reply;
+  cacerts: () => Reply;
+  issue: (request: CertificateRequest) => Certificate;
+  enrol: (request: CertificateRequest, operation: string) => Reply;
+  ping: (peer: Certificate | undefined) => Reply;
+}
+
+export interface TestController {
+  readonly port: number;
+  readonly behaviour: Behaviour;
+  /** Lines of what was asked, in order. */
+  readonly asked: string[];
+  /** Client certificates of enrolments, by common name. */
+  readonly enrolments: string[];
+  readonly reports: string[];
+  readonly connect: Connect;
+  close(): Promise<void>;
+}
+
+export const json = (body: unknown, status = 200): Reply => ({
+  status,
+  headers: { 'content-type': SZTP_MEDIA_TYPE },
+  body: JSON.stringify(body),
+});
+export const pkcs7 = (certificates: readonly Certificate[]): Reply => ({
+  headers: { 'content-type': 'application/pkcs7-mime; smime-type=certs-only' },
+  body: Buffer.from(certsOnly(certificates)).toString('base64'),
+});
+export const sztpReply = (artefacts: Artefacts): Reply => {
+  const base64 = (der: Uint8Array): string => Buffer.from(der).toString('base64');
+  return json({
+    'ietf-sztp-bootstrap-server:output': {
+      'conveyed-information': base64(artefacts.conveyed),
+      ...(artefacts.ownerCertificate && { 'owner-certificate': base64(artefacts.ownerCertificate) }),
+      ...(artefacts.voucher && { 'ownership-voucher': base64(artefacts.voucher) }),
+    },
+  });
+};
+export const onboarding = (configuration: unknown): Uint8Array =>
+  Buffer.from(
+    JSON.stringify({
+      'ietf-sztp-conveyed-info:onboarding-information': {
+        'configuration-handling': 'replace',
+        configuration: Buffer.from(JSON.stringify(configuration)).toString('base64'),
+      },
+    }),
+  );
+export const redirect = (servers: readonly unknown[]): Uint8Array =>
+  Buffer.from(
+    JSON.stringify({ 'ietf-sztp-conveyed-info:redirect-information': { 'bootstrap-server': servers } }),
+  );
+
+export async function startController(authorities: Authorities): Promise<TestController> {
+  const { domain, server: tls } = authorities;
+  const asked: string[] = [];
+  const enrolments: string[] = [];
+  const reports: string[] = [];
+  const behaviour: Behaviour = {
+    artefacts: (nonce) => ({
+      conveyed: signConveyed({
+        content: onboarding(ownerRecord(authorities, controller.port)),
+        format: 'json',
+        owner: authorities.ownerSigner,
+      }),
+      ownerCertificate: ownerCertificate(authorities.ownerSigner),
+      voucher: createVoucher({
+        voucher: {
+          serialNumber: SERIAL,
+          assertion: 'verified',
+          createdOnMs: NOW_MS,
+          expiresOnMs: undefined,
+          nonce,
+          idevidIssuer: authorities.idevid.certificate.authorityKeyId,
+          pinnedDomainCert: domain.certificate,
+        },
+        signer: authorities.voucherSigner,
+      }),
+    }),
+    sztp: (nonce) => sztpReply(behaviour.artefacts(nonce)),
+    cacerts: () => pkcs7([domain.certificate]),
+    issue: (request) =>
+      issueCertificate({
+        profile: { kind: 'ldevid', gatewayId: GATEWAY },
+        publicKey: request.publicKey,
+        issuer: domain,
+        validity: { notBeforeMs: NOW_MS - 60_000, notAfterMs: NOW_MS + 90 * DAY_MS },
+      }),
+    enrol: (request) => pkcs7([behaviour.issue(request)]),
+    ping: (peer) => (peer?.subject.commonName === GATEWAY ? json({ ok: true }) : json({}, 401)),
+  };
+
+  function route(method: string, path: string, body: string, peer: Certificate | undefined): Reply {
+    if (path === SZTP_GET_PATH) {
+      const input = GetBootstrappingDataRequest.parse(JSON.parse(body))['ietf-sztp-bootstrap-server:input'];
+      return behaviour.sztp(Buffer.from(input.nonce ?? '', 'base64'));
+    }
+    if (path === SZTP_REPORT_PATH) {
+      reports.push(body);
+      return { status: 204 };
+    }
+    if (path === '/v1/ping') return behaviour.ping(peer);
+    if (path === '/.well-known/est/lab/cacerts' && method === 'GET') return behaviour.cacerts();
+    const operation = /^\/\.well-known\/est\/lab\/(simpleenroll|simplereenroll)$/.exec(path)?.[1];
+    if (operation === undefined || !body.endsWith('\n')) return { status: 400 };
+    enrolments.push(`${operation} by ${peer?.subject.commonName ?? 'nobody'}`);
+    return behaviour.enrol(parseRequest(Buffer.from(body, 'base64')), operation);
+  }
+
+  const server = createServer(
+    {
+      key: exportPrivateKey(tls.key).reveal(),
+      cert: toPem([tls.certificate]),
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
+    (request, response) => {
+      void readAll(request).then((body) => {
+        asked.push(`${request.method} ${request.url}`);
+        const reply = route(request.method ?? '', request.url ?? '', body, peerOf(request));
+        response.writeHead(reply.status ?? 200, reply.headers);
+        response.end(reply.body);
+      });
+    },
+  );
+  server.on('tlsClientError', () => {});
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+
+  const controller: TestController = {
+    port,
+    behaviour,
+    asked,
+    enrolments,
+    reports,
+    connect: ({ server: target, identity, anchorsPem, signal }) =>
+      dial(target.host, target.port, identity, anchorsPem, signal),
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return controller;
+}
+
+/** Every name leads to this machine. */
+function dial(
+  host: string,
+  port: number,
+  identity: Parameters<Connect>[0]['identity'],
+  anchorsPem: string | undefined,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const socket = tlsConnect({
+      host: '127.0.0.1',
+      port,
+      servername: host,
+      key: identity.key.reveal(),
+      cert: identity.certificatePem,
+      rejectUnauthorized: false,
+      ...(anchorsPem !== undefined && { ca: anchorsPem }),
+    });
+    signal.addEventListener('abort', () => socket.destroy(new Error('aborted')), { once: true });
+    socket.once('error', reject);
+    socket.once('secureConnect', () => {
+      socket.on('error', () => {});
+      resolve(socket);
+    });
+  });
+}
+
+function peerOf(request: IncomingMessage): Certificate | undefined {
+  const socket = request.socket;
+  if (!('getPeerCertificate' in socket) || typeof socket.getPeerCertificate !== 'function') return undefined;
+  const raw: unknown = socket.getPeerCertificate().raw;
+  return Buffer.isBuffer(raw) ? parseCertificate(raw) : undefined;
+}
+
+async function readAll(request: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of request) text += String(chunk);
+  return text;
+}
