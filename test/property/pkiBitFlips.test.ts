@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, asyncProperty, nat } from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
@@ -32,7 +32,7 @@ async function outcome<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-const bits = fc.nat({ max: 1 << 20 });
+const bits = nat({ max: 1 << 20 });
 
 it('no flipped bit of a JWS verifies', async () => {
   const jws = Buffer.from(signJws(Buffer.from('{"generation":1}'), signer));
@@ -40,7 +40,7 @@ it('no flipped bit of a JWS verifies', async () => {
     const text = flipped(jws, bit).toString('latin1');
     expect(await outcome(() => verifyJws(text, { anchors, atMs: NOW_MS }))).toBeUndefined();
   };
-  await fc.assert(fc.asyncProperty(bits, property), RUNS);
+  await assert(asyncProperty(bits, property), RUNS);
 });
 
 it('no flipped bit of a certificate validates', async () => {
@@ -51,7 +51,7 @@ it('no flipped bit of a certificate validates', async () => {
     });
     expect(await validated).toBeUndefined();
   };
-  await fc.assert(fc.asyncProperty(bits, property), RUNS);
+  await assert(asyncProperty(bits, property), RUNS);
 });
 
 it('no flipped bit of a request is accepted', async () => {
@@ -59,7 +59,7 @@ it('no flipped bit of a request is accepted', async () => {
   const property = async (bit: number) => {
     expect(await outcome(async () => parseRequest(flipped(request, bit)))).toBeUndefined();
   };
-  await fc.assert(fc.asyncProperty(bits, property), RUNS);
+  await assert(asyncProperty(bits, property), RUNS);
 });
 
 // Parts of CMS are signed by nobody (versions, the list of digests): a flip there may pass, but changes nothing.
@@ -73,5 +73,5 @@ it('a flipped bit of signed data never changes content or signer', async () => {
     expect(Buffer.from(result.content)).toEqual(content);
     expect(result.signer.fingerprintSha256).toBe(signer.certificate.fingerprintSha256);
   };
-  await fc.assert(fc.asyncProperty(bits, property), RUNS);
+  await assert(asyncProperty(bits, property), RUNS);
 });

@@ -57,3 +57,15 @@ it('refuses a payload of another message, and a cut one', async () => {
   expect(await refusal(verifyJws([header, other, signature].join('.'), options))).toBe('pki/untrusted');
   expect(await refusal(verifyJws(signJws(payload, signer).slice(0, -1), options))).not.toBe('accepted');
 });
+
+it('refuses another spelling of the same signature bytes', async () => {
+  // 64 bytes are 86 characters of base64url; the last carries four bits that decode to nothing.
+  const jws = signJws(payload, signer);
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const last = alphabet.indexOf(jws.at(-1) ?? '');
+  const respelled = jws.slice(0, -1) + alphabet.charAt(last ^ 1);
+  expect(Buffer.from(respelled.split('.')[2] ?? '', 'base64url')).toEqual(
+    Buffer.from(jws.split('.')[2] ?? '', 'base64url'),
+  );
+  expect(await refusal(verifyJws(respelled, options))).toBe('pki/malformed');
+});

@@ -27,12 +27,12 @@ const nonced: Voucher = {
   pinnedDomainCert: domain.certificate,
 };
 const nonceless: Voucher = { ...nonced, nonce: undefined, expiresOnMs: NOW_MS + DAY_MS };
-const expect_ = { serialNumber: 'BB-1', idevidIssuer, nonce };
+const EXPECTED = { serialNumber: 'BB-1', idevidIssuer, nonce };
 const verify = (voucher: Voucher, expected: object = {}, floorMs = NOW_MS, by = signer) =>
   verifyVoucher(createVoucher({ voucher, signer: by }), {
     anchors: [voucherCa.certificate],
     floorMs,
-    expect: { ...expect_, ...expected },
+    expect: { ...EXPECTED, ...expected },
   });
 
 it('pins the domain, whatever year the box believes it is', async () => {

@@ -1,0 +1,140 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  createManufacturerClient,
+  type ManufacturerClient,
+} from '../../../src/controller/manufacturer/client.ts';
+import { makeIdentity } from '../../../src/controller/manufacturer/identity.ts';
+import { initManufacturer, type ManufacturerKeys } from '../../../src/controller/manufacturer/keys.ts';
+import { serveManufacturer } from '../../../src/controller/manufacturer/server.ts';
+import { Secret } from '../../../src/model/secret.ts';
+import { parseCertificate } from '../../../src/pki/certificate.ts';
+import { validateChain } from '../../../src/pki/chain.ts';
+import { NO_EXPIRY_MS } from '../../../src/pki/issue.ts';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { verifyVoucher } from '../../../src/pki/voucher.ts';
+import { createClock } from '../../../src/system/linux/clock.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+import { createLogger } from '../../../src/system/linux/logger.ts';
+import { DAY_MS, issue, makeCa, refusal } from '../pki/domain.ts';
+
+const files = createFiles();
+const clock = createClock();
+const domain = makeCa('Domain CA', { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS });
+const nonce = Buffer.alloc(16, 5);
+let directory = '';
+let url = '';
+let keys: ManufacturerKeys;
+let stop: () => Promise<void> = async () => {};
+
+const factory = (serial: string) => join(directory, 'factory', serial);
+const identity = (serial: string) =>
+  makeIdentity({ files, clock, directory, serial, model: 'lab', out: factory(serial) });
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'bbt-manufacturer-'));
+  keys = await initManufacturer({ files, clock, directory, dnsName: 'localhost' });
+  const ending = new AbortController();
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const served = serveManufacturer({
+    files,
+    clock,
+    log: createLogger({ name: 'manufacturer', write: () => {} }),
+    directory,
+    host: '127.0.0.1',
+    port: 0,
+    signal: ending.signal,
+    onListening: resolve,
+  });
+  served.catch(reject);
+  url = `https://localhost:${await promise}`;
+  stop = async () => {
+    ending.abort();
+    await served;
+  };
+});
+afterAll(async () => {
+  await stop();
+  await rm(directory, { recursive: true });
+});
+
+/** A customer of that name, its certificate issued by the service CA unless told otherwise. */
+function customer(commonName: string, issuer = keys.serviceCa): ManufacturerClient {
+  const validity = { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS };
+  const { key, certificate } = issue(issuer, { kind: 'client', commonName }, validity);
+  return createManufacturerClient({
+    url,
+    clientKey: exportPrivateKey(key),
+    clientCertificate: certificate.pem,
+    anchor: keys.serviceCa.certificate.pem,
+  });
+}
+const wish = (serialNumber: string) => ({ serialNumber, nonce, pinnedDomainCert: domain.certificate });
+
+it('makes an identity whose voucher the box accepts', async () => {
+  await identity('BB-1');
+  const read = (name: string) => readFile(join(factory('BB-1'), name), 'utf8');
+  const idevid = parseCertificate(await read('idevid.crt'));
+  const anchors = [parseCertificate(await read('chain.pem'))];
+  await validateChain({ leaf: idevid, intermediates: [], anchors, atMs: Date.now() });
+  expect(idevid.subject.serialNumber).toBe('BB-1');
+  expect(idevid.notAfterMs).toBe(NO_EXPIRY_MS);
+  const voucher = await verifyVoucher(await customer('controller').requestVoucher(wish('BB-1')), {
+    anchors: [parseCertificate(await read('voucher-anchor.pem'))],
+    floorMs: 0,
+    expect: { serialNumber: 'BB-1', nonce, idevidIssuer: idevid.authorityKeyId },
+  });
+  expect(voucher.pinnedDomainCert.fingerprintSha256).toBe(domain.certificate.fingerprintSha256);
+});
+
+it('gives a box to its first owner until that lets go, and keeps an audit log', async () => {
+  await identity('BB-2');
+  const [first, second] = [customer('first'), customer('second')];
+  const both = await Promise.all([first, second].map((one) => refusal(one.requestVoucher(wish('BB-2')))));
+  expect(both.toSorted()).toEqual(['accepted', 'controller/refused']);
+  const [winner, loser] = both[0] === 'accepted' ? [first, second] : [second, first];
+  expect(await refusal(winner.requestVoucher(wish('BB-2')))).toBe('accepted');
+  expect(await refusal(loser.release('BB-2'))).toBe('controller/refused');
+  await winner.release('BB-2');
+  expect(await refusal(loser.requestVoucher(wish('BB-2')))).toBe('accepted');
+  const audit = await Promise.all(
+    (await readdir(join(directory, 'audit'))).map((name) => readFile(join(directory, 'audit', name), 'utf8')),
+  );
+  expect(audit.filter((entry) => entry.includes('"BB-2"'))).toHaveLength(3);
+});
+
+it('refuses strangers, an IDevID as a customer, unknown serials and bad wishes', async () => {
+  const good = customer('controller');
+  expect(await refusal(customer('x', makeCa('Stranger')).requestVoucher(wish('BB-1')))).toBe(
+    'controller/unreachable',
+  );
+  const idevid = createManufacturerClient({
+    url,
+    clientKey: new Secret(await readFile(join(factory('BB-1'), 'idevid.key'), 'utf8')),
+    clientCertificate: await readFile(join(factory('BB-1'), 'idevid.crt'), 'utf8'),
+    anchor: keys.serviceCa.certificate.pem,
+  });
+  expect(await refusal(idevid.requestVoucher(wish('BB-1')))).toBe('controller/unreachable');
+  expect(await refusal(good.requestVoucher(wish('BB-404')))).toBe('controller/not-found');
+  expect(await refusal(good.requestVoucher(wish('../../etc/passwd')))).toBe('model/invalid');
+  const { nonce: _, ...nonceless } = wish('BB-1');
+  expect(await refusal(good.requestVoucher(nonceless))).toBe('model/invalid');
+  expect(await refusal(good.requestVoucher({ ...nonceless, expiresOnMs: Date.now() + DAY_MS }))).toBe(
+    'accepted',
+  );
+  expect(await refusal(good.requestVoucher({ ...nonceless, expiresOnMs: Date.now() + 400 * DAY_MS }))).toBe(
+    'model/invalid',
+  );
+  expect(await refusal(good.requestVoucher({ ...wish('BB-1'), idevidIssuer: Buffer.alloc(20) }))).toBe(
+    'pki/mismatch',
+  );
+});
+
+it('gives a serial once, and init changes nothing that is there', async () => {
+  expect(await refusal(identity('BB-1'))).toBe('controller/conflict');
+  const again = await initManufacturer({ files, clock, directory, dnsName: 'localhost' });
+  expect(again.voucherCa.certificate.fingerprintSha256).toBe(keys.voucherCa.certificate.fingerprintSha256);
+  expect(again.tls.certificate.fingerprintSha256).toBe(keys.tls.certificate.fingerprintSha256);
+});

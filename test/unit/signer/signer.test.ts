@@ -1,0 +1,153 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { callJson } from '../../../src/controller/keyholder/call.ts';
+import { createSignerClient } from '../../../src/controller/signer/client.ts';
+import { DesiredAnswer } from '../../../src/controller/signer/messages.ts';
+import { serveSigner } from '../../../src/controller/signer/server.ts';
+import type { DesiredState } from '../../../src/model/desired.ts';
+import { validateChain } from '../../../src/pki/chain.ts';
+import { verifyConveyed } from '../../../src/pki/conveyed.ts';
+import { verifyJws } from '../../../src/pki/jws.ts';
+import { generateKeyPair, sameKey } from '../../../src/pki/keys.ts';
+import { OID } from '../../../src/pki/oids.ts';
+import { createRequest } from '../../../src/pki/request.ts';
+import { createClock } from '../../../src/system/linux/clock.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+import { createLogger } from '../../../src/system/linux/logger.ts';
+import { refusal } from '../pki/domain.ts';
+
+let directory = '';
+let socketPath = '';
+let stop: () => Promise<void> = async () => {};
+
+async function start(): Promise<() => Promise<void>> {
+  const ending = new AbortController();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const served = serveSigner({
+    files: createFiles(),
+    clock: createClock(),
+    log: createLogger({ name: 'signer', write: () => {} }),
+    directory: join(directory, 'state'),
+    socketPath,
+    signal: ending.signal,
+    onListening: resolve,
+  });
+  served.catch(reject);
+  await promise;
+  return async () => {
+    ending.abort();
+    await served;
+  };
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'bbt-signer-'));
+  socketPath = join(directory, 'run', 'signer.sock');
+  stop = await start();
+});
+afterAll(async () => {
+  await stop();
+  await rm(directory, { recursive: true });
+});
+
+const client = () => createSignerClient({ socketPath });
+const pair = generateKeyPair();
+const csr = createRequest({ key: pair.privateKey, commonName: 'somebody-else' });
+
+const DESIRED: DesiredState = {
+  schema: 1,
+  gatewayId: 'branch1',
+  epoch: 1,
+  generation: 2,
+  notBefore: 0,
+  spec: {
+    role: 'branch',
+    site: 'one',
+    fleet: { asn: 65_000, tenantMtu: 1390, vtepRange: '10.255.0.0/16', tunnelRange: '10.254.0.0/16' },
+    vtep: '10.255.0.11',
+    controller: {
+      mqtt: { host: 'controller.branchbox.example', port: 8883 },
+      device: { host: 'controller.branchbox.example', port: 8446 },
+    },
+    uplinks: [
+      {
+        name: 'internet',
+        slot: 1,
+        port: 'wan1',
+        colour: 'internet',
+        addressing: { kind: 'dhcp' },
+        metered: false,
+      },
+    ],
+    tunnels: [],
+    overlay: { reflectors: [], clients: [] },
+    segments: [],
+    ports: [],
+    apps: [],
+  },
+};
+
+it('keeps its socket and its keys to its own user', async () => {
+  expect((await stat(socketPath)).mode & 0o777).toBe(0o600);
+  expect((await stat(join(directory, 'state', 'domain-ca.pem'))).mode & 0o777).toBe(0o600);
+});
+
+it('assigns the name of an LDevID, whatever the request asks', async () => {
+  const { domain } = await client().anchors();
+  const { certificate, chain } = await client().ldevid({ csr, gatewayId: 'branch1', validityDays: 1 });
+  expect(certificate.subject.commonName).toBe('branch1');
+  expect(sameKey(certificate.publicKey, pair.publicKey)).toBe(true);
+  expect(certificate.notAfterMs).toBeLessThanOrEqual(Date.now() + 86_400_000);
+  const options = { leaf: certificate, intermediates: chain, anchors: [domain], atMs: Date.now() };
+  expect(await validateChain({ ...options, extendedKeyUsage: OID.clientAuth })).toHaveLength(2);
+});
+
+it('names services so that none can be taken for a box', async () => {
+  const service = await client().clientCertificate({ csr, service: 'controller' });
+  expect(service.certificate.subject.commonName).toBe('controller.service');
+  expect(await refusal(client().ldevid({ csr, gatewayId: 'controller.service' }))).toBe('model/invalid');
+  const server = await client().serverCertificate({
+    csr,
+    dnsNames: ['c.example'],
+    ipAddresses: ['192.0.2.1'],
+  });
+  expect(server.certificate.extendedKeyUsage).toEqual([OID.serverAuth]);
+});
+
+it('signs a desired state that a box accepts, and none that it would refuse', async () => {
+  const { domain } = await client().anchors();
+  const jws = await client().desired(DESIRED);
+  const { payload } = await verifyJws(jws, { anchors: [domain], atMs: Date.now() });
+  expect(JSON.parse(Buffer.from(payload).toString())).toEqual(DESIRED);
+  const target = { tls: false, target: { socketPath }, peer: 'signer' } as const;
+  const sign = (payload: string) =>
+    callJson(
+      target,
+      { method: 'POST', path: '/desired', body: { payload: Buffer.from(payload).toString('base64') } },
+      DesiredAnswer,
+    );
+  expect(await refusal(sign('{}'))).toBe('model/invalid');
+  expect(await refusal(sign('no JSON'))).toBe('model/invalid');
+});
+
+it('signs onboarding information with the owner certificate, and nothing else with it', async () => {
+  const { domain } = await client().anchors();
+  const configuration = Buffer.from('{}').toString('base64');
+  const information = { 'ietf-sztp-conveyed-info:onboarding-information': { configuration } };
+  const { conveyed, ownerCertificate } = await client().conveyed(information);
+  const options = { ownerCertificate, pinnedDomainCert: domain, atMs: Date.now() };
+  const { content } = await verifyConveyed(conveyed, options);
+  expect(JSON.parse(Buffer.from(content).toString())).toEqual(information);
+  expect(await refusal(client().conveyed({ anything: 1 }))).toBe('model/invalid');
+});
+
+it('keeps its domain over a restart, and refuses a second signer on its socket', async () => {
+  const { domain } = await client().anchors();
+  expect(await refusal(start())).toBe('controller/conflict');
+  await stop();
+  expect(await refusal(client().anchors())).toBe('controller/unreachable');
+  stop = await start();
+  expect((await client().anchors()).domain.fingerprintSha256).toBe(domain.fingerprintSha256);
+});
