@@ -174,9 +174,8 @@ export function changedInnerLines(from: AppAttachmentSpec, to: AppAttachmentSpec
     lines.push(`link set dev ${INNER} address ${macWord(to.macAddress)}`);
   }
   if (from.address !== to.address) {
-    for (const old of from.address.split(' ').filter((word) => word !== '')) {
-      lines.push(`address delete ${prefixWord(old)} dev ${INNER}`);
-    }
+    // All at once: the kernel takes secondary addresses along with their first, in an order we cannot see.
+    lines.push(`address flush dev ${INNER}`);
     lines.push(`address add ${prefixWord(to.address)} dev ${INNER}`);
   }
   if (to.gateway !== undefined) lines.push(...gatewayLines(to));

@@ -54,6 +54,8 @@ const DAEMONS: Readonly<Record<string, string>> = {
 
 export interface BareNode {
   readonly netns: string;
+  /** Of its PID 1, as the host numbers it. */
+  readonly pid: number;
   readonly runner: Runner;
   readonly files: Files;
   /** stdout of a command in the node that must succeed. */
@@ -93,6 +95,7 @@ export async function startBareNode(name: string, tree: string): Promise<BareNod
   const inside = (path: string): string => `/proc/${pid}/root${path}`;
   const node: BareNode = {
     netns,
+    pid,
     runner,
     files: {
       readText: (path, maxBytes) => real.readText(inside(path), maxBytes),
