@@ -1,6 +1,6 @@
 /**
- * Owns a box for bootstrap's tests: real files in a directory of its own, a clock that can be set and whose sleeps
- * take no time, a log that is listened to, and storage that can die at the n-th write.
+ * Owns a box for bootstrap's tests: files in memory (durability is tested where it is made), a clock that can be set
+ * and whose sleeps take no time, a log that is listened to, and storage that can die at the n-th write.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,10 +11,10 @@ import { readJournal } from '../../../src/bootstrap/journal.ts';
 import { type BootstrapPaths, journalPath } from '../../../src/bootstrap/paths.ts';
 import type { Uplink } from '../../../src/bootstrap/uplink.ts';
 import type { BootstrapState } from '../../../src/model/bootstrap.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
 import { toPem } from '../../../src/pki/certificate.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import type { Clock, Files, LogFields, Logger } from '../../../src/system/ports.ts';
-import { createFiles } from '../../../src/system/linux/files.ts';
 import { type Authorities, HOST, NOW_MS, SERIAL } from './authorities.ts';
 import type { TestController } from './servers.ts';
 
@@ -61,6 +61,7 @@ export interface Box {
   readonly files: Files;
   readonly clock: TestClock;
   readonly log: LogLine[];
+  modeOf(path: string): number | undefined;
   uplinks: Uplink[];
   /** Runs the identity process until the state is entered (or a line is logged), then stops it. */
   run(options: {
@@ -74,7 +75,8 @@ export interface Box {
 
 export async function createBox(authorities: Authorities, port: number): Promise<Box> {
   const directory = await mkdtemp(join(tmpdir(), 'bbt-bootstrap-'));
-  const files = createFiles();
+  const modes = new Map<string, number>();
+  const files = memoryFiles(modes);
   const paths: BootstrapPaths = {
     factory: join(directory, 'factory'),
     state: join(directory, 'identity'),
@@ -105,6 +107,7 @@ export async function createBox(authorities: Authorities, port: number): Promise
     files,
     clock,
     log,
+    modeOf: (path) => modes.get(path),
     uplinks: [
       { ifname: 'wan1', address: '127.0.0.1', dns: [], bootstrapServers: [`https://${HOST}:${port}`] },
     ],
@@ -144,6 +147,36 @@ export async function createBox(authorities: Authorities, port: number): Promise
     remove: () => rm(directory, { recursive: true, force: true }),
   };
   return box;
+}
+
+/** As the port says: missing is undefined, above the cap is an error. Nobody watches here: clocks wake everybody. */
+function memoryFiles(modes: Map<string, number>): Files {
+  const stored = new Map<string, Buffer>();
+  const readBytes = async (path: string, maxBytes = 1024 * 1024): Promise<Buffer | undefined> => {
+    const bytes = stored.get(path);
+    if (bytes === undefined || bytes.length <= maxBytes) return bytes;
+    throw new BranchboxError('system/file', { message: `${path} is larger than ${maxBytes} bytes` });
+  };
+  return {
+    readBytes,
+    readText: async (path, maxBytes) => (await readBytes(path, maxBytes))?.toString('utf8'),
+    async writeDurable(path, content, mode = 0o600) {
+      stored.set(path, Buffer.from(content));
+      modes.set(path, mode);
+    },
+    writeKernel: async (path) => {
+      throw new BranchboxError('system/file', { message: `${path} is not for bootstrap to write` });
+    },
+    remove: async (path) => {
+      stored.delete(path);
+    },
+    list: async (path) =>
+      [...stored.keys()]
+        .filter((name) => name.startsWith(`${path}/`))
+        .map((name) => name.slice(path.length + 1))
+        .toSorted(),
+    watch: () => {},
+  };
 }
 
 function mortal(files: Files, dieAt: number): Files {

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Journal, Owner } from '../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../src/model/decode.ts';
@@ -61,7 +60,7 @@ describe('a clean run', () => {
 
   it('keeps the key to itself: readable by root alone, in no log line and no message', async () => {
     await box.run({ controller, until: 'OPERATIONAL' });
-    expect((await stat(`${box.paths.state}/ldevid.key`)).mode & 0o777).toBe(0o600);
+    expect(box.modeOf(`${box.paths.state}/ldevid.key`)).toBe(0o600);
     const told = JSON.stringify([box.log, controller.reports, await read('journal.json')]);
     expect(told).not.toContain('PRIVATE KEY');
     const middle = (await read('ldevid.key'))?.split('\n')[1] ?? 'no key';

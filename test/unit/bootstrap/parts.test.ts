@@ -1,0 +1,190 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
+import { discover, MAX_SERVERS_PER_SOURCE, parseServer, rotate } from '../../../src/bootstrap/discover.ts';
+import { readFactory } from '../../../src/bootstrap/factory.ts';
+import { renderStatus } from '../../../src/bootstrap/machine.ts';
+import {
+  backoffMs,
+  BOOTSTRAP_BACKOFF,
+  parseRetryAfter,
+  RETRY_AFTER_MS,
+} from '../../../src/bootstrap/retry.ts';
+import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
+import type { BranchboxError } from '../../../src/model/errors.ts';
+import { createAuthorities, HOUR_MS, NOW_MS } from './authorities.ts';
+import { createBox, createTestClock } from './box.ts';
+
+describe('Retry-After', () => {
+  it.each([
+    ['30', 30_000],
+    [' 30 ', 30_000],
+    ['0', RETRY_AFTER_MS.min],
+    ['99999999999999999999', RETRY_AFTER_MS.max],
+    [new Date(NOW_MS + 60_000).toUTCString(), 60_000],
+    [new Date(NOW_MS - 60_000).toUTCString(), RETRY_AFTER_MS.min],
+    ['-5', undefined],
+    ['1.5', undefined],
+    ['soon', undefined],
+    ['Mon, 99 Foo 2026 00:00:00 GMT', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ])('%s is %s', (header, expected) => expect(parseRetryAfter(header, NOW_MS)).toBe(expected));
+
+  it('is bounded whatever is sent', () => {
+    fc.assert(
+      fc.property(fc.string(), (header) => {
+        const ms = parseRetryAfter(header, NOW_MS);
+        return ms === undefined || (ms >= RETRY_AFTER_MS.min && ms <= RETRY_AFTER_MS.max);
+      }),
+    );
+  });
+});
+
+describe('backoff', () => {
+  it('grows to its cap and never spins', () => {
+    expect(backoffMs(1, BOOTSTRAP_BACKOFF, 0)).toBe(500);
+    expect(backoffMs(1, BOOTSTRAP_BACKOFF, 0.999)).toBeLessThanOrEqual(1_000);
+    for (const attempt of [7, 50, 5_000]) {
+      expect(backoffMs(attempt, BOOTSTRAP_BACKOFF, 0)).toBe(30_000);
+      expect(backoffMs(attempt, BOOTSTRAP_BACKOFF, 0.999)).toBeLessThanOrEqual(60_000);
+    }
+  });
+});
+
+describe('discovery', () => {
+  it.each([
+    ['https://c.example', { host: 'c.example', port: 443 }],
+    ['https://c.example:8443', { host: 'c.example', port: 8443 }],
+    ['https://198.51.100.10:8443', { host: '198.51.100.10', port: 8443 }],
+    ['https://[2001:db8::1]:8443', { host: '2001:db8::1', port: 8443 }],
+    ['http://c.example', 'is not https'],
+    ['file:///etc/passwd', 'is not https'],
+    ['https://user:word@c.example', 'carries credentials'],
+    ['c.example', 'is not a URI'],
+    ['', 'is not a URI'],
+    [`https://${'a'.repeat(2000)}.example`, 'is longer than 1024 characters'],
+  ])('reads %s', (uri, expected) => expect(parseServer(uri)).toEqual(expected));
+
+  const uplink = (ifname: string, bootstrapServers: readonly string[]) => ({
+    ifname,
+    address: '192.0.2.1',
+    dns: [],
+    bootstrapServers,
+  });
+
+  it('asks whom DHCP names over the uplink that named them, then the built-in list over each', () => {
+    const found = discover(
+      [uplink('wan1', ['https://a.example', 'http://plain.example']), uplink('wan2', [])],
+      ['https://b.example', 'https://a.example'],
+    );
+    expect(
+      found.candidates.map(({ server, uplink: by, source }) => [server.host, by.ifname, source]),
+    ).toEqual([
+      ['a.example', 'wan1', 'dhcp'],
+      ['b.example', 'wan1', 'built-in'],
+      ['b.example', 'wan2', 'built-in'],
+      ['a.example', 'wan2', 'built-in'],
+    ]);
+    expect(found.problems).toEqual([{ path: 'dhcp:wan1[1]', message: 'is not https' }]);
+  });
+
+  it('takes only so many of one source', () => {
+    const many = Array.from({ length: 50 }, (_, index) => `https://s${index}.example`);
+    const found = discover([uplink('wan1', many)], []);
+    expect(found.candidates).toHaveLength(MAX_SERVERS_PER_SOURCE);
+    expect(found.problems).toHaveLength(1);
+  });
+
+  it('begins elsewhere each round and leaves none out', () => {
+    expect(rotate([1, 2, 3], 4)).toEqual([2, 3, 1]);
+    expect(rotate([], 4)).toEqual([]);
+  });
+});
+
+describe('the trusted clock', () => {
+  const build = NOW_MS - 1000 * HOUR_MS;
+  async function open(wallMs: number) {
+    const stored = new Map<string, string>();
+    const files = {
+      readText: async (path: string) => stored.get(path),
+      writeDurable: async (path: string, content: string | Uint8Array) => {
+        stored.set(path, String(content));
+      },
+    };
+    const clock = createTestClock(wallMs);
+    const box = await createBox(authorities, 1);
+    const trusted = await openTrustedClock({
+      files: { ...box.files, ...files },
+      clock,
+      path: 'floor',
+      builtAtMs: build,
+    });
+    await box.remove();
+    return { trusted, clock, stored };
+  }
+  const authorities = createAuthorities();
+
+  it('is never before the build', async () => {
+    const { trusted } = await open(0);
+    expect(trusted.nowMs()).toBe(build);
+  });
+  it('only moves forward', async () => {
+    const { trusted, stored } = await open(NOW_MS);
+    await trusted.raise(NOW_MS - HOUR_MS);
+    await trusted.raise(NOW_MS - 2 * HOUR_MS);
+    await trusted.raise(Number.NaN);
+    expect(trusted.floorMs()).toBe(NOW_MS - HOUR_MS);
+    expect(stored.get('floor')).toBe(`${NOW_MS - HOUR_MS}\n`);
+  });
+  it('believes a witness over a clock that is years ahead, and goes on from it', async () => {
+    const { trusted, clock } = await open(Date.UTC(2045, 0, 1));
+    await trusted.witness(NOW_MS);
+    await clock.sleep(5_000);
+    expect(trusted.nowMs()).toBe(NOW_MS + 5_000);
+  });
+  it('believes its own clock where that agrees with the witness', async () => {
+    const { trusted } = await open(NOW_MS + 20_000);
+    await trusted.witness(NOW_MS);
+    expect(trusted.nowMs()).toBe(NOW_MS + 20_000);
+  });
+});
+
+describe('the factory identity', () => {
+  it('is refused with every problem at its file', async () => {
+    const box = await createBox(createAuthorities(), 1);
+    const other = createAuthorities();
+    await box.files.writeDurable(`${box.paths.factory}/serial`, 'OTHER-BOX\n');
+    await box.files.writeDurable(`${box.paths.factory}/idevid.key`, 'nonsense');
+    await box.files.writeDurable(`${box.paths.factory}/voucher-anchor.pem`, '');
+    await box.files.writeDurable(`${box.paths.factory}/chain.pem`, other.domain.certificate.pem);
+    const error: BranchboxError = await readFactory(box.files, box.paths.factory).then(
+      () => {
+        throw new Error('it was taken');
+      },
+      (thrown) => thrown,
+    );
+    expect(error.code).toBe('model/invalid');
+    expect(error.problems.map(({ path }) => path.split('/').at(-1))).toEqual([
+      'voucher-anchor.pem',
+      'idevid.key',
+      'idevid.crt',
+    ]);
+    await box.remove();
+  });
+});
+
+describe('the read-out', () => {
+  it('fits its schema, with and without a journal', () => {
+    const none = renderStatus({ history: [], serial: 'S', gatewayId: undefined, lastProblem: undefined });
+    expect(BootstrapStatus.parse(none).state).toBe('FACTORY');
+    const some = renderStatus({
+      history: [{ state: 'ENROLLING', enteredAtMs: 5, note: {} }],
+      serial: 'S',
+      gatewayId: 'branch1',
+      lastProblem: 'bootstrap/pending: waits',
+    });
+    expect(BootstrapStatus.parse(some)).toEqual(some);
+    expect(some.mend).toContain('approve');
+  });
+});
