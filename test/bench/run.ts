@@ -19,18 +19,13 @@ if (
 
 const { setup, teardown } = await import('../lab/mainjob/setup.ts');
 const { publish } = await import('./result.ts');
-if (name === 'apply') {
-  const { measureApply } = await import('./apply.ts');
-  publish('apply', await measureApply(times ?? 5));
-} else {
-  setup();
-  try {
-    if (name === 'failover')
-      publish(name, await (await import('./failover.ts')).measureFailover(times ?? 10));
-    if (name === 'throughput')
-      publish(name, await (await import('./throughput.ts')).measureThroughput(times ?? 3));
-    if (name === 'footprint') publish(name, await (await import('./footprint.ts')).measureFootprint());
-  } finally {
-    teardown();
-  }
+setup();
+try {
+  if (name === 'failover') publish(name, await (await import('./failover.ts')).measureFailover(times ?? 10));
+  if (name === 'throughput')
+    publish(name, await (await import('./throughput.ts')).measureThroughput(times ?? 3));
+  if (name === 'apply') publish(name, await (await import('./apply.ts')).measureApply(times ?? 5));
+  if (name === 'footprint') publish(name, await (await import('./footprint.ts')).measureFootprint());
+} finally {
+  teardown();
 }
