@@ -51,6 +51,18 @@ export const Lease = z.strictObject({
 });
 export type Lease = z.output<typeof Lease>;
 
+/** What the machine says of itself; for people and inventories, nothing depends on it. */
+export const HardwareFact = z.strictObject({
+  manufacturer: z.string().max(128),
+  product: z.string().max(128),
+  biosVendor: z.string().max(128),
+  biosVersion: z.string().max(128),
+  board: z.string().max(128),
+  processor: z.string().max(128),
+  cores: z.int().min(0),
+});
+export type HardwareFact = z.output<typeof HardwareFact>;
+
 export const Facts = z.strictObject({
   serial: z.string().min(1).max(64),
   model: z.string().min(1).max(64),
@@ -66,5 +78,7 @@ export const Facts = z.strictObject({
   wireguardPublicKey: WireGuardPublicKey,
   /** undefined where no container engine answers. */
   engine: z.strictObject({ name: z.enum(['docker', 'podman']), version: z.string() }).optional(),
+  /** undefined until it was read, a moment after the agent's first start in a boot. */
+  hardware: HardwareFact.optional(),
 });
 export type Facts = z.output<typeof Facts>;

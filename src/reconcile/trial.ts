@@ -6,10 +6,14 @@
 import { z } from 'zod';
 import { compareVersions, type DesiredState, type Version } from '../model/desired.ts';
 import type { Problem } from '../model/errors.ts';
+import type { ItemId } from '../model/ids.ts';
 import type { GatewayStatus } from '../model/status.ts';
+import type { AnyItem } from './item.ts';
+import { itemOf } from './plan.ts';
+import type { Report } from './reconciler.ts';
 
-/** A trial ends after this, whatever it waits for. */
-export const TRIAL_MS = 60_000;
+/** A trial ends after this, whatever it waits for: the way back takes some of the minute that a box may be away. */
+export const TRIAL_MS = 50_000;
 /** How long the last committed state may be without a controller before a rolled-back one gets its one retry. */
 export const RETRY_AFTER_MS = 120_000;
 /** Where nothing is committed yet a killed trial says nothing about its state: only this many end it for good. */
@@ -120,12 +124,15 @@ export function recordRollBack(
 ): RolledBackRecord {
   const entries = record?.entries ?? [];
   const earlier = entries.find((entry) => entry.digest === trial.digest);
+  // Killed between this record and the removal of the journal: the verdict stands.
+  const judged = earlier?.cause === 'failed' && earlier.retried === trial.retry ? earlier : undefined;
   const entry: RolledBack = {
     epoch: trial.epoch,
     generation: trial.generation,
     digest: trial.digest,
-    ...end,
-    sentence: end.sentence.slice(0, 2000),
+    atMs: end.atMs,
+    cause: judged?.cause ?? end.cause,
+    sentence: (judged?.sentence ?? end.sentence).slice(0, 2000),
     interruptions: (earlier?.interruptions ?? 0) + (end.cause === 'interrupted' ? 1 : 0),
     retried: trial.retry,
   };
@@ -143,6 +150,40 @@ export function retriable(
   // Since something newer was committed, going back to this would be going back in time.
   if (committed !== undefined && compareVersions(newest, committed) <= 0) return undefined;
   return { digest: newest.digest, jws: record.jws };
+}
+
+/** What of a run's result speaks against the state on trial. */
+export function trialProblems<I extends AnyItem>(
+  report: Pick<Report<I>, 'plan' | 'failures'>,
+  before: ReadonlySet<ItemId>,
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const [id, error] of report.failures) {
+    if (!before.has(id)) problems.push({ path: id, message: error.message });
+  }
+  const blocked = new Set(report.plan.blocked.map(({ id }) => id));
+  for (const { id, missing } of report.plan.blocked) {
+    // A cable that is not plugged in, or a lease that did not come, is no fault of the state: without a way to the
+    // controller there is no proof either. What waits for another blocked item is judged by that one.
+    const ownFault = missing.filter((need) => !need.startsWith('external:') && !blocked.has(need));
+    if (ownFault.length > 0 && !before.has(id)) {
+      problems.push({ path: id, message: `waits for ${ownFault.join(', ')}` });
+    }
+  }
+  const named = new Set(problems.map(({ path }) => path));
+  for (const step of report.plan.steps) {
+    const { id } = itemOf(step);
+    if (!named.has(id) && !before.has(id)) problems.push({ path: id, message: `is still to ${step.op}` });
+  }
+  return problems;
+}
+
+/** What failed or waited before the trial, and so says nothing about it. */
+export function troubledBefore<I extends AnyItem>(
+  report: Pick<Report<I>, 'plan' | 'failures'> | undefined,
+): ReadonlySet<ItemId> {
+  if (report === undefined) return new Set();
+  return new Set([...report.failures.keys(), ...report.plan.blocked.map(({ id }) => id)]);
 }
 
 export type RestartFinding = 'nothing' | 'interrupted' | 'was-committed';

@@ -1,0 +1,248 @@
+/**
+ * Owns what the box is held to: factory, committed, or on trial; carries a trial through to commit or back.
+ * The rules are reconcile/trial's, the files trialStore's; lanes and the controller's answer come in as functions.
+ */
+import type { DesiredSpec } from '../model/desired.ts';
+import { asBranchboxError, type Problem } from '../model/errors.ts';
+import type { GatewayEvent, GatewayStatus } from '../model/status.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import {
+  judge,
+  onRestart,
+  recordRollBack,
+  retriable,
+  RETRY_AFTER_MS,
+  type RolledBack,
+  type RolledBackRecord,
+  TRIAL_MS,
+  type TrialRecord,
+} from '../reconcile/trial.ts';
+import type { Clock, Logger } from '../system/ports.ts';
+import { acceptDesired } from './acceptDesired.ts';
+import { decodeHeld, type HeldState, type TrialStore } from './trialStore.ts';
+
+/** Timers of Node end here. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const RETRY_CHECK_MS = 5000;
+
+export interface DesiredParts {
+  readonly store: TrialStore;
+  /** Read anew for each message: undefined before the box has an owner. */
+  readonly identity: () => Promise<
+    { readonly gatewayId: string; readonly anchors: readonly Certificate[] } | undefined
+  >;
+  /**
+   * Makes the box hold to this, and nothing else from now on. Resolves when the network does, rejects with what
+   * speaks against it where that is for good; goes on trying until the signal aborts.
+   */
+  readonly settle: (signal: AbortSignal) => Promise<void>;
+  /** What stands against the state that is held to now. */
+  readonly problems: () => readonly Problem[];
+  /** Called when what is held to changes: lanes start over. */
+  readonly onChange: () => void;
+  /** Resolves when the controller answered over a connection opened after this call. */
+  readonly prove: (signal: AbortSignal) => Promise<void>;
+  readonly controllerAwayMs: () => number;
+  readonly emit: (kind: GatewayEvent['kind'], subject: string, sentence: string) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface OngoingTrial {
+  readonly record: TrialRecord;
+  readonly held: HeldState;
+  readonly stop: AbortController;
+}
+
+export type DesiredSnapshot = Pick<GatewayStatus, 'committed' | 'trial' | 'refused'>;
+
+export interface DesiredKeeper {
+  /** What to render now; undefined: factory. */
+  spec(): DesiredSpec | undefined;
+  snapshot(): DesiredSnapshot;
+  /** A message that came; refused or tried. */
+  offer(jws: string): Promise<void>;
+  /** Until the signal aborts: looks whether a rolled-back state has earned its retry. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredKeeper> {
+  const { store, clock, log, emit } = parts;
+  let committed = await store.readCommitted();
+  let rolledBack = await store.readRolledBack();
+  let trial:
+    | { readonly record: TrialRecord; readonly held: HeldState; readonly stop: AbortController }
+    | undefined;
+  let refused: GatewayStatus['refused'];
+  let notYet: NodeJS.Timeout | undefined;
+
+  const rollBack = async (
+    record: TrialRecord,
+    cause: RolledBack['cause'],
+    sentence: string,
+  ): Promise<void> => {
+    rolledBack = recordRollBack(rolledBack, record, { atMs: clock.nowMs(), cause, sentence });
+    await store.writeRolledBack(rolledBack);
+    await store.removeTrial();
+    const { epoch, generation, digest } = record;
+    refused = {
+      digest,
+      epoch,
+      generation,
+      reason: 'rolled-back',
+      problems: [{ path: '$', message: sentence }],
+    };
+    log.warn('desired state rolled back', { epoch, generation, cause, sentence });
+    emit('desired-rolled-back', `${epoch}/${generation}`, sentence);
+  };
+
+  const interrupted = await store.readTrial();
+  const finding = onRestart(interrupted, committed?.id);
+  if (finding === 'was-committed') await store.removeTrial();
+  if (finding === 'interrupted' && interrupted !== undefined) {
+    await rollBack(interrupted, 'interrupted', 'the agent was stopped while this was on trial');
+  }
+
+  /** Resolves to the trial's end once it began. */
+  const tryOut = async (held: HeldState, retry: boolean): Promise<() => Promise<void>> => {
+    trial?.stop.abort(new Error('a newer desired state came'));
+    const { epoch, generation, digest } = held.id;
+    const record: TrialRecord = {
+      schema: 1,
+      epoch,
+      generation,
+      digest,
+      startedAtMs: clock.nowMs(),
+      retry,
+      jws: held.jws,
+    };
+    // Before anything changes, and before anybody is shown the new state.
+    await store.writeTrial(record);
+    const stop = new AbortController();
+    const own = { record, held, stop };
+    trial = own;
+    refused = undefined;
+    emit('desired-received', `${epoch}/${generation}`, `desired state ${epoch}/${generation} is on trial`);
+    log.info('trial begins', { epoch, generation, retry });
+    return () => seeThrough(own);
+  };
+
+  const seeThrough = async (own: OngoingTrial): Promise<void> => {
+    const { held, record, stop } = own;
+    const { epoch, generation } = held.id;
+    const failure = await carryThrough(parts, stop.signal);
+    if (trial !== own) return;
+    trial = undefined;
+    if (failure === undefined) {
+      await store.commit(held);
+      committed = held;
+      log.info('desired state committed', { epoch, generation });
+      emit('desired-committed', `${epoch}/${generation}`, `desired state ${epoch}/${generation} holds`);
+      return;
+    }
+    await rollBack(record, 'failed', failure);
+    parts.onChange();
+  };
+
+  const take = async (jws: string): Promise<void> => {
+    const identity = await parts.identity();
+    if (identity === undefined) return;
+    clearTimeout(notYet);
+    const nowMs = clock.nowMs();
+    const accepted = await acceptDesired(jws, { anchors: identity.anchors, atMs: nowMs });
+    const verdict = accepted.ok
+      ? judge(accepted.held.state, accepted.held.id.digest, {
+          gatewayId: identity.gatewayId,
+          committed: committed?.id,
+          trial: trial?.held.id,
+          rolledBack: rolledBack?.entries ?? [],
+          nowMs,
+        })
+      : ({ kind: 'refuse', ...accepted } as const);
+    if (verdict.kind === 'same') return;
+    if (verdict.kind === 'try') {
+      if (accepted.ok) void (await tryOut(accepted.held, false))().catch(reportDefect);
+      return;
+    }
+    if (accepted.ok && verdict.reason === 'not-yet') {
+      const waitMs = Math.min(accepted.held.state.notBefore - nowMs, MAX_TIMER_MS);
+      notYet = setTimeout(() => void offer(jws), waitMs);
+      notYet.unref();
+    }
+    refuse(accepted.ok ? accepted.held.id : { digest: accepted.digest }, verdict.reason, verdict.problems);
+  };
+
+  const refuse = (
+    id: { readonly digest: string; readonly epoch?: number; readonly generation?: number },
+    reason: NonNullable<GatewayStatus['refused']>['reason'],
+    problems: readonly Problem[],
+  ): void => {
+    const known = refused?.digest === id.digest && refused.reason === reason;
+    refused = { ...id, reason, problems: [...problems] };
+    // The retained message comes again with every connection; one event tells it.
+    if (known) return;
+    const sentence = problems.map(({ path, message }) => `${path} ${message}`).join('; ');
+    log.warn('desired state refused', { reason, problems });
+    emit('desired-refused', id.digest, `${reason}: ${sentence}`.slice(0, 2000));
+  };
+  /** One message at a time: the second is judged by what the first did. */
+  const offer = (jws: string): Promise<void> => {
+    last = last.then(() => take(jws)).catch(reportDefect);
+    return last;
+  };
+  let last: Promise<void> = Promise.resolve();
+  const reportDefect = (thrown: unknown): void =>
+    log.error('a desired state cannot be handled', { error: asBranchboxError(thrown) });
+
+  return {
+    spec: () => (trial?.held ?? committed)?.state.spec,
+    snapshot: () => ({
+      ...(committed === undefined ? {} : { committed: committed.id }),
+      ...(trial === undefined
+        ? {}
+        : { trial: { ...trial.held.id, endsAtMs: trial.record.startedAtMs + TRIAL_MS } }),
+      ...(refused === undefined ? {} : { refused }),
+    }),
+    offer,
+    async run(signal) {
+      signal.addEventListener('abort', () => clearTimeout(notYet), { once: true });
+      while (!signal.aborted) {
+        await clock.sleep(RETRY_CHECK_MS, signal).catch(() => undefined);
+        if (trial !== undefined || parts.controllerAwayMs() < RETRY_AFTER_MS) continue;
+        const retry = retriable(rolledBack, committed?.id);
+        if (retry === undefined || !isOldEnough(rolledBack, clock.nowMs())) continue;
+        log.warn('the controller cannot be reached either way: one more try', { digest: retry.digest });
+        const end = await tryOut(decodeHeld(retry.jws, 'rolled-back.json'), true);
+        await end().catch(reportDefect);
+      }
+    },
+  };
+}
+
+function isOldEnough(record: RolledBackRecord | undefined, nowMs: number): boolean {
+  return nowMs - (record?.entries.at(-1)?.atMs ?? nowMs) >= RETRY_AFTER_MS;
+}
+
+/** undefined where the state holds and the controller answered; else why not, for a person. */
+async function carryThrough(parts: DesiredParts, stop: AbortSignal): Promise<string | undefined> {
+  const timeUp = AbortSignal.timeout(TRIAL_MS);
+  const signal = AbortSignal.any([stop, timeUp]);
+  let proving = false;
+  try {
+    parts.onChange();
+    await parts.settle(signal);
+    proving = true;
+    await parts.prove(signal);
+    // Something may have broken while the controller was asked.
+    await parts.settle(signal);
+    return undefined;
+  } catch (thrown) {
+    const problems = parts.problems();
+    if (problems.length > 0) {
+      const named = problems.slice(0, 5).map(({ path, message }) => `${path}: ${message}`);
+      return `the box did not become as described: ${named.join('; ')}`;
+    }
+    if (proving) return `the controller did not answer within ${TRIAL_MS / 1000} s after the change`;
+    return asBranchboxError(thrown).message;
+  }
+}

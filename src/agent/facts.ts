@@ -1,0 +1,125 @@
+/**
+ * Owns gathering facts: what never changes in a boot once, the rest anew at every run, from files and one socket.
+ * Does not own their schema (model/facts) nor what follows from them.
+ */
+import { randomUUID } from 'node:crypto';
+import { release } from 'node:os';
+import { z } from 'zod';
+import type { EngineVersion } from '../containers/engine.ts';
+import { tryDecode } from '../model/decode.ts';
+import { type Facts, HardwareFact, KERNEL_FEATURES, type Lease } from '../model/facts.ts';
+import { readLeases } from '../system/leases.ts';
+import type { System } from '../system/ports.ts';
+import { type HardwareModel, matchPorts, readHardwareModel } from './hardware.ts';
+import { readInterfaces } from './interfaces.ts';
+import { readHardware } from './inventory.ts';
+import { probeKernel } from './kernelFeatures.ts';
+import { type AgentPaths, bootFindingsPath, leasesDirectory, wireguardKeyPath } from './paths.ts';
+import { ensureWireguardKey } from './wireguardKey.ts';
+
+/** What is found once a boot and kept in /run, so that an agent's restart costs nothing. */
+const BootFindings = z.strictObject({
+  bootId: z.string().min(1).max(64),
+  kernelRelease: z.string(),
+  features: z.record(z.enum(KERNEL_FEATURES), z.boolean()),
+  hardware: HardwareFact.optional(),
+});
+type BootFindings = z.output<typeof BootFindings>;
+
+/** An engine that hangs must not hold up the box. */
+const ENGINE_TIMEOUT_MS = 2000;
+
+export interface FactsGatherer {
+  /** Anew from the box. */
+  gather(signal: AbortSignal): Promise<Facts>;
+  /** The last gathered. */
+  latest(): Facts;
+  /** Reads the machine's inventory where this boot has not yet; resolves to whether facts changed. */
+  readInventory(): Promise<boolean>;
+}
+
+export async function createFactsGatherer(parts: {
+  readonly system: System;
+  readonly paths: AgentPaths;
+  readonly version: string;
+  readonly engineVersion: (signal: AbortSignal) => Promise<EngineVersion>;
+  readonly signal: AbortSignal;
+}): Promise<FactsGatherer> {
+  const { system, paths } = parts;
+  const { files, log } = system;
+  const readFactory = async (name: string): Promise<string> =>
+    (await files.readText(`${paths.factory}/${name}`, 4096))?.trim() ?? '';
+  const [serial, modelName, findings, wireguardPublicKey] = await Promise.all([
+    readFactory('serial'),
+    readFactory('model'),
+    readFindings(system, paths, parts.signal),
+    ensureWireguardKey(files, wireguardKeyPath(paths)),
+  ]);
+  const model = await readHardwareModel(files, paths.models, modelName);
+  let hardware = findings.hardware;
+
+  const gather = async (signal: AbortSignal): Promise<Facts> => {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
+    const [ports, leases, engine] = await Promise.all([
+      readPorts(system, model),
+      readLeases(files, leasesDirectory(paths)),
+      parts.engineVersion(limit).catch(() => undefined),
+    ]);
+    return {
+      serial: serial === '' ? 'unknown' : serial,
+      model: model.model,
+      version: parts.version,
+      bootId: findings.bootId,
+      kernel: { release: findings.kernelRelease, features: findings.features },
+      ports: [...ports],
+      leases: [...leases] satisfies Lease[],
+      wireguardPublicKey,
+      ...(engine === undefined ? {} : { engine: { name: engine.name, version: engine.version } }),
+      ...(hardware === undefined ? {} : { hardware }),
+    };
+  };
+  let latest = await gather(parts.signal);
+
+  return {
+    async gather(signal) {
+      latest = await gather(signal);
+      return latest;
+    },
+    latest: () => latest,
+    async readInventory() {
+      if (hardware !== undefined) return false;
+      try {
+        hardware = await readHardware();
+      } catch (thrown) {
+        log.warn('the machine does not say what it is', { error: thrown });
+        return false;
+      }
+      await writeFindings(system, paths, { ...findings, hardware });
+      return true;
+    },
+  };
+}
+
+const readPorts = async (system: System, model: HardwareModel) =>
+  matchPorts(model, await readInterfaces(system.files));
+
+async function readFindings(system: System, paths: AgentPaths, signal: AbortSignal): Promise<BootFindings> {
+  const text = await system.files.readText(bootFindingsPath(paths));
+  const known = text === undefined ? undefined : tryDecode(BootFindings, parseOrUndefined(text));
+  if (known?.ok === true && known.value.kernelRelease === release()) return known.value;
+  const features = await probeKernel(system.runner, signal);
+  const findings = { bootId: randomUUID(), kernelRelease: release(), features };
+  await writeFindings(system, paths, findings);
+  return findings;
+}
+
+const writeFindings = (system: System, paths: AgentPaths, findings: BootFindings): Promise<void> =>
+  system.files.writeDurable(bootFindingsPath(paths), JSON.stringify(findings));
+
+function parseOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Owns where the agent keeps and finds things. Does not own what is in them.
+ */
+
+export interface AgentPaths {
+  /** Written at the factory. */
+  readonly factory: string;
+  readonly models: string;
+  /** The identity process's; read only. */
+  readonly identity: string;
+  readonly state: string;
+  /** Gone at the next boot. */
+  readonly run: string;
+  readonly socket: string;
+  readonly engineSocket: string;
+}
+
+export const AGENT_PATHS: AgentPaths = {
+  factory: '/etc/branchbox/factory',
+  models: '/usr/lib/branchbox/models',
+  identity: '/var/lib/branchbox/identity',
+  state: '/var/lib/branchbox/agent',
+  run: '/run/branchbox',
+  socket: '/run/branchbox/agent.sock',
+  engineSocket: '/run/docker.sock',
+};
+
+export const wireguardKeyPath = (paths: AgentPaths): string => `${paths.state}/wireguard.key`;
+export const committedPath = (paths: AgentPaths): string => `${paths.state}/committed.jws`;
+export const trialPath = (paths: AgentPaths): string => `${paths.state}/trial.json`;
+export const rolledBackPath = (paths: AgentPaths): string => `${paths.state}/rolled-back.json`;
+export const outboxPath = (paths: AgentPaths): string => `${paths.state}/outbox.sqlite`;
+export const bundlesDirectory = (paths: AgentPaths): string => `${paths.state}/bundles`;
+/** Found once a boot: kernel features, hardware, boot id. */
+export const bootFindingsPath = (paths: AgentPaths): string => `${paths.run}/agent-boot.json`;
+export const sequencePath = (paths: AgentPaths): string => `${paths.run}/agent-sequence`;
+export const leasesDirectory = (paths: AgentPaths): string => `${paths.run}/leases`;
