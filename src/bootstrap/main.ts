@@ -4,15 +4,16 @@
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import type { BootstrapState, BootstrapStatus } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
 import { watchLeases } from '../system/leases.ts';
-import type { System } from '../system/ports.ts';
+import type { Files, System } from '../system/ports.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
 import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
 import { type Connect, createHttps } from './https.ts';
-import { openJournal } from './journal.ts';
+import { openJournal, readJournal } from './journal.ts';
 import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
 import { createOwnerStore } from './ownerStore.ts';
@@ -77,7 +78,10 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
 
   const dialer = createUplinkDialer({ leases: () => [], log });
-  const https = createHttps({ connect: options.connect ?? connectByUplink(dialer), nowMs: clock.nowMs });
+  const https = createHttps({
+    connect: options.connect ?? connectByUplink(dialer),
+    nowMs: () => clock.nowMs(),
+  });
   const waker = createWaker(system.clock);
   const context: ServiceContext = {
     factory,
@@ -95,7 +99,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     }),
     https,
     clock,
-    monotonicMs: system.clock.monotonicMs,
+    monotonicMs: () => system.clock.monotonicMs(),
     waker,
     log,
     files,
@@ -130,4 +134,24 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   } finally {
     ended.abort();
   }
+}
+
+/** For a command, while the process is away: as far as its files tell. */
+export async function readStatus(
+  files: Files,
+  paths: BootstrapPaths = BOOTSTRAP_PATHS,
+): Promise<BootstrapStatus> {
+  const serial = (await files.readText(`${paths.factory}/serial`, 1024))?.trim();
+  if (serial === undefined) {
+    throw new BranchboxError('system/file', {
+      message: 'This machine has no factory identity',
+      mend: 'run this on a gateway; in the lab: branchbox lab exec branch1 -- branchbox bootstrap status',
+    });
+  }
+  return renderStatus({
+    history: (await readJournal(files, journalPath(paths)))?.entries ?? [],
+    serial,
+    gatewayId: (await createOwnerStore(files, paths).read())?.gatewayId,
+    lastProblem: 'the identity process does not run; this is told by its journal',
+  });
 }

@@ -48,7 +48,7 @@ export async function judge(
   const ownerCertificate = artefacts['owner-certificate'];
 
   if (voucherDer === undefined && ownerCertificate === undefined) {
-    const { content, format } = await readUntrustedConveyed(conveyed);
+    const { content, format } = readUntrustedConveyed(conveyed);
     const information = readInformation(content, format);
     if (!('ietf-sztp-conveyed-info:redirect-information' in information)) {
       throw new BranchboxError('pki/untrusted', {

@@ -5,15 +5,12 @@
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { BOOTSTRAP_PATHS, journalPath } from '../bootstrap/paths.ts';
-import { readJournal } from '../bootstrap/journal.ts';
-import { renderStatus } from '../bootstrap/machine.ts';
-import { createOwnerStore } from '../bootstrap/ownerStore.ts';
+import { readStatus } from '../bootstrap/main.ts';
 import { BootstrapStatus } from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
-import { BranchboxError } from '../model/errors.ts';
 import { createFiles } from '../system/linux/files.ts';
 
+const SOCKET = '/run/branchbox/identity.sock';
 const ANSWER_TIMEOUT_MS = 2_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const FOLLOW_INTERVAL_MS = 1_000;
@@ -32,8 +29,9 @@ export function register(program: Command): void {
     .option('--json', 'for programs: one JSON object (a line each with --follow)')
     .option('--follow', 'goes on telling until the box is in service')
     .action(async (flags: StatusFlags) => {
+      const files = createFiles();
       for (let told = ''; ; ) {
-        const status = (await askProcess(BOOTSTRAP_PATHS.socket)) ?? (await readFiles());
+        const status = (await askProcess(SOCKET)) ?? (await readStatus(files));
         const text = flags.json === true ? JSON.stringify(status) : describe(status, flags.follow === true);
         if (text !== told) process.stdout.write(`${text}\n`);
         told = text;
@@ -65,25 +63,6 @@ function askProcess(socketPath: string): Promise<BootstrapStatus | undefined> {
     asked.on('timeout', () => asked.destroy());
     asked.on('error', () => resolve(undefined));
     asked.end();
-  });
-}
-
-/** What the identity process left, while it is away. */
-async function readFiles(): Promise<BootstrapStatus> {
-  const files = createFiles();
-  const serial = (await files.readText(`${BOOTSTRAP_PATHS.factory}/serial`, 1024))?.trim();
-  if (serial === undefined) {
-    throw new BranchboxError('system/file', {
-      message: 'This machine has no factory identity',
-      mend: 'run this on a gateway; in the lab: branchbox lab exec branch1 -- branchbox bootstrap status',
-    });
-  }
-  const journal = await readJournal(files, journalPath(BOOTSTRAP_PATHS));
-  return renderStatus({
-    history: journal?.entries ?? [],
-    serial,
-    gatewayId: (await createOwnerStore(files, BOOTSTRAP_PATHS).read())?.gatewayId,
-    lastProblem: 'the identity process does not run; this is told by its journal',
   });
 }
 

@@ -19,7 +19,7 @@ import { type Authorities, HOST, NOW_MS, SERIAL } from './authorities.ts';
 import type { TestController } from './servers.ts';
 
 /** What a SIGKILL looks like from inside: not an error that anybody may handle. */
-export class Killed extends Error {}
+class Killed extends Error {}
 
 export interface TestClock extends Clock {
   setMs(ms: number): void;
@@ -63,13 +63,13 @@ export interface Box {
   readonly log: LogLine[];
   modeOf(path: string): number | undefined;
   uplinks: Uplink[];
-  /** Runs the identity process until the state is entered (or a line is logged), then stops it. */
+  /** Runs the identity process until the state is entered (or a line is logged), then stops it; false where it died. */
   run(options: {
     readonly controller: TestController;
     readonly until: BootstrapState | ((line: LogLine) => boolean);
     /** Dies before (even) or after (odd) the k-th change of a file. */
     readonly dieAt?: number;
-  }): Promise<void>;
+  }): Promise<boolean>;
   remove(): Promise<void>;
 }
 
@@ -113,7 +113,7 @@ export async function createBox(authorities: Authorities, port: number): Promise
     ],
     async run({ controller, until, dieAt }) {
       // Killed right after the journal said so: it is there already, and nothing more would tell it.
-      if (dieAt === undefined && (await journalled()) === until) return;
+      if (dieAt === undefined && (await journalled()) === until) return true;
       const ending = new AbortController();
       const reached =
         typeof until === 'function'
@@ -132,7 +132,7 @@ export async function createBox(authorities: Authorities, port: number): Promise
         warn: write('warn'),
         error: write('error'),
       };
-      await runIdentity({
+      const process = runIdentity({
         system: { files: dieAt === undefined ? files : mortal(files, dieAt), clock, log: logger },
         version: '0.0.0-test',
         builtAtMs: NOW_MS - 365 * 86_400_000,
@@ -143,6 +143,13 @@ export async function createBox(authorities: Authorities, port: number): Promise
         uplinks: { all: async () => box.uplinks, hasCarrier: async () => true },
         random: () => 0.5,
       });
+      try {
+        await process;
+        return true;
+      } catch (thrown) {
+        if (thrown instanceof Killed) return false;
+        throw thrown;
+      }
     },
     remove: () => rm(directory, { recursive: true, force: true }),
   };

@@ -2,7 +2,7 @@
  * Owns an in-process controller for bootstrap's tests: SZTP, EST and the device API on one HTTPS port. Each answer
  * can be bent, so that a test is one line of what the server does wrong.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { once } from 'node:events';
@@ -145,6 +145,14 @@ export async function startController(authorities: Authorities): Promise<TestCon
     return behaviour.enrol(parseRequest(Buffer.from(body, 'base64')), operation);
   }
 
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readAll(request);
+    asked.push(`${request.method} ${request.url}`);
+    const reply = route(request.method ?? '', request.url ?? '', body, peerOf(request));
+    response.writeHead(reply.status ?? 200, reply.headers);
+    response.end(reply.body);
+  }
+
   const server = createServer(
     {
       key: exportPrivateKey(tls.key).reveal(),
@@ -152,14 +160,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
       requestCert: true,
       rejectUnauthorized: false,
     },
-    (request, response) => {
-      void readAll(request).then((body) => {
-        asked.push(`${request.method} ${request.url}`);
-        const reply = route(request.method ?? '', request.url ?? '', body, peerOf(request));
-        response.writeHead(reply.status ?? 200, reply.headers);
-        response.end(reply.body);
-      });
-    },
+    (request, response) => void handle(request, response),
   );
   server.on('tlsClientError', () => {});
   server.listen(0, '127.0.0.1');
