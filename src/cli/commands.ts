@@ -24,6 +24,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./lab.ts'),
   },
   {
+    name: 'fleet',
+    summary: 'describe the fleet to its controller, and see how it is',
+    load: () => import('./fleet.ts'),
+  },
+  {
+    name: 'controller',
+    summary: 'the process that boxes belong to: API, bootstrap and EST server, MQTT',
+    load: () => import('./controller.ts'),
+  },
+  {
     name: 'manufacturer',
     summary: 'factory identities and voucher signing, in a process of its own',
     load: () => import('./manufacturer.ts'),

@@ -34,8 +34,15 @@ export function createFleetService(options: {
 }): FleetService {
   const { store, clock } = options;
 
+  // Decoding a large fleet costs; each status message asks for it. The stored revision says whether it still holds.
+  let cached: FleetRevision | undefined;
+  async function read(): Promise<FleetRevision | undefined> {
+    if (cached?.revision !== (await store.fleet.revision())) cached = await store.fleet.read();
+    return cached;
+  }
+
   async function change(change: FleetChange): Promise<FleetRevision> {
-    const present = await store.fleet.read();
+    const present = await read();
     const revision = present?.revision ?? 0;
     if (change.ifRevision !== undefined && change.ifRevision !== revision) {
       throw new BranchboxError('controller/conflict', {
@@ -69,7 +76,7 @@ export function createFleetService(options: {
   // One change at a time, so that two callers without If-Match do not both start from one revision and one fail.
   let last: Promise<unknown> = Promise.resolve();
   return {
-    read: () => store.fleet.read(),
+    read,
     change(wanted) {
       const result = last.then(() => change(wanted));
       last = result.catch(() => undefined);

@@ -14,7 +14,12 @@ const Row = z.object({ revision: z.int(), document: z.string(), allocations: z.s
 const Latest = z.object({ revision: z.int().nullable() });
 
 export function createFleetStore(database: Database): Store['fleet'] {
+  const latestRevision = () =>
+    database.get(Latest, 'SELECT max(revision) AS revision FROM fleet')?.revision ?? 0;
   return {
+    async revision() {
+      return latestRevision();
+    },
     async read() {
       const row = database.get(
         Row,
@@ -29,7 +34,7 @@ export function createFleetStore(database: Database): Store['fleet'] {
     },
     async replace(next, expectedRevision, atMs) {
       return database.transaction(() => {
-        const latest = database.get(Latest, 'SELECT max(revision) AS revision FROM fleet')?.revision ?? 0;
+        const latest = latestRevision();
         if (latest !== expectedRevision) {
           throw new BranchboxError('controller/conflict', {
             message: `the fleet is at revision ${latest}, not ${expectedRevision}`,

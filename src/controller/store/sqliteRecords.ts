@@ -7,6 +7,15 @@ import type { Store } from './store.ts';
 
 const Value = z.object({ value: z.string() });
 const BundleRow = z.object({ sha256: z.string(), sizeBytes: z.number() });
+const CertificateRow = z.object({
+  fingerprintSha256: z.string(),
+  number: z.string(),
+  kind: z.enum(['ldevid', 'server', 'client']),
+  subject: z.string(),
+  serial: z.string().nullable(),
+  notAfterMs: z.number(),
+  pem: z.string(),
+});
 const AuditRow = z.object({
   atMs: z.number(),
   actor: z.string(),
@@ -31,13 +40,14 @@ export function createRecordStore(database: Database): Store['records'] {
         atMs,
       );
     },
-    async hasCertificate(fingerprintSha256) {
-      const found = database.get(
-        Value,
-        'SELECT number AS value FROM certificates WHERE fingerprint_sha256 = ?',
+    async certificate(fingerprintSha256) {
+      const row = database.get(
+        CertificateRow,
+        `SELECT fingerprint_sha256 AS fingerprintSha256, number, kind, subject, serial, not_after_ms AS notAfterMs, pem
+         FROM certificates WHERE fingerprint_sha256 = ?`,
         fingerprintSha256,
       );
-      return found !== undefined;
+      return row === undefined ? undefined : { ...row, serial: row.serial ?? undefined };
     },
     async addBundle(sha256, sizeBytes, atMs) {
       database.run(

@@ -81,6 +81,8 @@ export interface AuditEntry {
 
 export interface Store {
   readonly fleet: {
+    /** 0 where none is stored; cheap. */
+    revision(): Promise<number>;
     read(): Promise<FleetRevision | undefined>;
     /** Refuses with controller/conflict unless the stored revision is `expectedRevision` (0: none stored). */
     replace(next: Omit<FleetRevision, 'revision'>, expectedRevision: number, atMs: number): Promise<number>;
@@ -124,7 +126,7 @@ export interface Store {
   };
   readonly records: {
     addCertificate(certificate: IssuedCertificate, atMs: number): Promise<void>;
-    hasCertificate(fingerprintSha256: string): Promise<boolean>;
+    certificate(fingerprintSha256: string): Promise<IssuedCertificate | undefined>;
     addBundle(sha256: string, sizeBytes: number, atMs: number): Promise<void>;
     bundles(): Promise<ReadonlyMap<string, number>>;
     audit(entry: AuditEntry): Promise<void>;

@@ -1,0 +1,31 @@
+/**
+ * Owns the words of `branchbox controller`. Does not own what the controller does (controller/main).
+ */
+import type { Command } from 'commander';
+
+export function register(program: Command): void {
+  const controller = program
+    .command('controller')
+    .description('fleet, inventory, bootstrap and EST server, MQTT: the process that boxes belong to');
+  controller
+    .command('serve')
+    .description('runs the controller until it is told to end')
+    .requiredOption('--config <file>', 'its configuration (docs/controller.md)')
+    .option('--raise-epoch', 'once, after its database was restored from an old copy', false)
+    .action(async (options: { readonly config: string; readonly raiseEpoch: boolean }) => {
+      const { runController } = await import('../controller/main.ts');
+      await runController({ configPath: options.config, raiseEpoch: options.raiseEpoch });
+    });
+  controller
+    .command('anchors')
+    .description(
+      'writes manufacturer.pem, voucher.pem, domain.pem and tls.pem, and says where the admin credential is',
+    )
+    .requiredOption('--config <file>', 'its configuration')
+    .requiredOption('--out <directory>', 'where the files go')
+    .action(async (options: { readonly config: string; readonly out: string }) => {
+      const { writeAnchors } = await import('../controller/main.ts');
+      const written = await writeAnchors({ configPath: options.config, out: options.out });
+      process.stdout.write(`${JSON.stringify(written, undefined, 2)}\n`);
+    });
+}

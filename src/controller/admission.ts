@@ -1,0 +1,98 @@
+/**
+ * Owns who is let in: whether a factory identity may have its place in the fleet, and whether a gateway's certificate
+ * still counts. The same decision for SZTP, EST and the device API.
+ * Does not own how a refusal is worded on the wire (sztp/, est/, device/).
+ */
+import type { FleetGateway } from '../model/fleet.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import type { Clock, Logger } from '../system/ports.ts';
+import type { FleetService } from './fleetService.ts';
+import type { Store } from './store/store.ts';
+
+export type Admission =
+  | { readonly kind: 'admitted'; readonly gateway: FleetGateway }
+  /** Known, but not approved or without a place in the fleet: worth asking again. */
+  | { readonly kind: 'pending'; readonly why: string }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'refused'; readonly why: string };
+
+export interface Admissions {
+  /** Looks, and marks another key under a known serial; binds nothing. */
+  consider(serial: string, idevid: Certificate): Promise<Admission>;
+  /** As consider; whoever is admitted has its key bound to the serial from now on. */
+  admit(serial: string, idevid: Certificate): Promise<Admission>;
+  /** The gateway that a serial is for, whether or not it may become it yet. */
+  placeOf(serial: string): Promise<string | undefined>;
+  /** By a certificate that we issued, for the box that has the gateway's place now. */
+  recognise(gatewayId: string, ldevid: Certificate): Promise<Admission & { readonly serial?: string }>;
+}
+
+export function createAdmissions(options: {
+  readonly store: Store;
+  readonly fleet: FleetService;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Admissions {
+  const { store, fleet, clock, log } = options;
+
+  async function consider(serial: string, idevid: Certificate): Promise<Admission> {
+    const entry = await store.inventory.get(serial);
+    if (entry === undefined) return { kind: 'unknown' };
+    if (entry.state === 'revoked') return { kind: 'refused', why: 'this box was revoked' };
+    const { identity } = entry;
+    if (
+      identity !== undefined &&
+      (identity.spkiSha256 !== idevid.spkiSha256 || identity.issuerKeyId !== issuerKeyId(idevid))
+    ) {
+      return quarantine(serial, idevid);
+    }
+    if (!entry.approved) return { kind: 'pending', why: 'this box waits for an approval' };
+    const gateway = await gatewayOf(serial);
+    if (gateway === undefined) return { kind: 'pending', why: 'this box has no place in the fleet yet' };
+    return { kind: 'admitted', gateway };
+  }
+
+  async function gatewayOf(serial: string): Promise<FleetGateway | undefined> {
+    return (await fleet.read())?.fleet.gateways.find((candidate) => candidate.serial === serial);
+  }
+
+  /** The box that was first keeps its place: whoever comes with another key is kept out and written down. */
+  async function quarantine(serial: string, idevid: Certificate): Promise<Admission> {
+    const atMs = clock.nowMs();
+    const why = 'another identity holds this serial';
+    await store.inventory.quarantine(serial, idevid.spkiSha256, why, atMs);
+    log.warn('a second identity claims a serial', { serial, spkiSha256: idevid.spkiSha256 });
+    return { kind: 'refused', why };
+  }
+
+  return {
+    consider,
+    async admit(serial, idevid) {
+      const admission = await consider(serial, idevid);
+      if (admission.kind !== 'admitted') return admission;
+      const identity = { issuerKeyId: issuerKeyId(idevid), spkiSha256: idevid.spkiSha256 };
+      const ours = await store.inventory.bind(serial, identity, clock.nowMs());
+      return ours ? admission : quarantine(serial, idevid);
+    },
+    async placeOf(serial) {
+      return (await gatewayOf(serial))?.id;
+    },
+    async recognise(gatewayId, ldevid) {
+      const issued = await store.records.certificate(ldevid.fingerprintSha256);
+      if (issued?.kind !== 'ldevid' || issued.serial === undefined) return { kind: 'unknown' };
+      const { serial } = issued;
+      const gateway = (await fleet.read())?.fleet.gateways.find((candidate) => candidate.id === gatewayId);
+      // A box that was replaced still holds a certificate of this name.
+      if (gateway === undefined || gateway.serial !== serial) {
+        return { kind: 'refused', why: 'this box no longer has a place in the fleet' };
+      }
+      const entry = await store.inventory.get(serial);
+      if (entry?.state !== 'enrolled') return { kind: 'refused', why: 'this box was revoked' };
+      return { kind: 'admitted', gateway, serial };
+    },
+  };
+}
+
+function issuerKeyId(certificate: Certificate): string {
+  return Buffer.from(certificate.authorityKeyId ?? []).toString('hex');
+}

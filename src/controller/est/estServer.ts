@@ -1,0 +1,204 @@
+/**
+ * Owns the EST server (RFC 7030, clarified by RFC 8951): its operations, media types, base64 and status codes.
+ * Does not own who may enrol (admission.ts) nor certifying (the signer).
+ */
+import type { IncomingMessage } from 'node:http';
+import { BranchboxError } from '../../model/errors.ts';
+import type { Certificate } from '../../pki/certificate.ts';
+import { certsOnly } from '../../pki/cms.ts';
+import { parseRequest } from '../../pki/request.ts';
+import type { Clock, Logger } from '../../system/ports.ts';
+import type { Admission, Admissions } from '../admission.ts';
+import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
+import { type Peer, peerOf, type PeerAnchors } from '../peer.ts';
+import type { SignerClient } from '../signer/client.ts';
+import type { Store } from '../store/store.ts';
+
+/** A request with a large RSA key and attributes is 3 KB; twice that in base64. */
+const MAX_BODY_BYTES = 24 * 1024;
+const RETRY_AFTER_PENDING_S = 15;
+const RETRY_AFTER_AWAY_S = 5;
+const OPERATIONS = {
+  cacerts: 'GET',
+  csrattrs: 'GET',
+  simpleenroll: 'POST',
+  simplereenroll: 'POST',
+} as const;
+type Operation = keyof typeof OPERATIONS;
+
+/**
+ * RFC 7030 4.5.2, CsrAttrs: an EC key on P-256 (id-ecPublicKey with prime256v1) and ecdsa-with-SHA256.
+ * SEQUENCE { SEQUENCE { OID 1.2.840.10045.2.1, SET { OID 1.2.840.10045.3.1.7 } }, OID 1.2.840.10045.4.3.2 }
+ */
+const CSR_ATTRIBUTES = Buffer.from(
+  '3021301506072a8648ce3d0201310a06082a8648ce3d03010706082a8648ce3d040302',
+  'hex',
+);
+
+export interface EstServerOptions {
+  readonly store: Store;
+  readonly admissions: Admissions;
+  readonly signer: SignerClient;
+  readonly anchors: PeerAnchors;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export function createEstHandler(options: EstServerOptions): Handler {
+  return async (request, socket) => {
+    const { method, path, mediaType } = requestLine(request);
+    const operation = operationOf(path);
+    if (operation === undefined) return plain(404, 'there is no such operation here');
+    const wanted = OPERATIONS[operation];
+    if (method !== wanted) return plain(405, `${operation} is asked by ${wanted}`, { Allow: wanted });
+    // RFC 7030 4.1.1 and 4.5: these two are for everybody.
+    if (operation === 'cacerts') return pkcs7([options.anchors.domain]);
+    if (operation === 'csrattrs') {
+      return { status: 200, mediaType: 'application/csrattrs', ...base64(CSR_ATTRIBUTES) };
+    }
+    if (mediaType !== 'application/pkcs10') return plain(415, 'a request is application/pkcs10');
+    const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
+    const who = await authorise(options, operation, peer);
+    if ('status' in who) return who;
+    const csr = await readRequest(request);
+    if ('status' in csr) return csr;
+    return enrol(options, operation, peer, who, csr.der);
+  };
+}
+
+/** What went wrong below. */
+export function estFailed(thrown: unknown): Answer {
+  if (thrown instanceof BranchboxError && thrown.code === 'controller/unreachable') {
+    return plain(503, 'the certification authority is away', { 'Retry-After': String(RETRY_AFTER_AWAY_S) });
+  }
+  return plain(500, 'the request failed here');
+}
+
+interface Enrollee {
+  readonly gatewayId: string;
+  readonly serial: string;
+}
+
+async function authorise(
+  options: EstServerOptions,
+  operation: Operation,
+  peer: Peer,
+): Promise<Enrollee | Answer> {
+  if (peer.kind === 'none' || peer.kind === 'untrusted') {
+    return plain(401, 'a client certificate of a known manufacturer or of this domain is needed', {
+      // RFC 9110 15.5.2 demands a challenge; there is no scheme for certificates, and passwords are not taken.
+      'WWW-Authenticate': 'Certificate realm="branchbox"',
+    });
+  }
+  if (operation === 'simplereenroll') {
+    if (peer.kind !== 'ldevid') return plain(403, 'renewal needs the certificate that is renewed');
+    const admission = await options.admissions.recognise(peer.gatewayId, peer.certificate);
+    if (admission.kind !== 'admitted' || admission.serial === undefined) return refused(admission);
+    return { gatewayId: peer.gatewayId, serial: admission.serial };
+  }
+  if (peer.kind !== 'idevid') return plain(403, 'enrolment needs the factory identity (IDevID)');
+  const admission = await options.admissions.consider(peer.serial, peer.certificate);
+  if (admission.kind !== 'admitted') return refused(admission);
+  return { gatewayId: admission.gateway.id, serial: peer.serial };
+}
+
+async function enrol(
+  options: EstServerOptions,
+  operation: Operation,
+  peer: Peer,
+  { gatewayId, serial }: Enrollee,
+  csr: Uint8Array,
+): Promise<Answer> {
+  const { store, signer, clock, log } = options;
+  if (peer.kind === 'idevid') {
+    // Only now, with a good request in hand: a malformed one must not bind a serial.
+    const admission = await options.admissions.admit(serial, peer.certificate);
+    if (admission.kind !== 'admitted') return refused(admission);
+  }
+  const { certificate } = await signer.ldevid({ csr, gatewayId });
+  const atMs = clock.nowMs();
+  await store.records.addCertificate(
+    {
+      fingerprintSha256: certificate.fingerprintSha256,
+      number: certificate.number,
+      kind: 'ldevid',
+      subject: gatewayId,
+      serial,
+      notAfterMs: certificate.notAfterMs,
+      pem: certificate.pem,
+    },
+    atMs,
+  );
+  await store.inventory.update(serial, { state: 'enrolled' });
+  await store.records.audit({
+    atMs,
+    actor: `serial:${serial}`,
+    action: operation === 'simpleenroll' ? 'enrolled' : 'renewed',
+    subject: gatewayId,
+    detail: certificate.fingerprintSha256,
+  });
+  log.info('issued a certificate', { gatewayId, serial, operation });
+  // RFC 7030 4.2.3: the certificate alone; the anchor is had by cacerts.
+  return pkcs7([certificate]);
+}
+
+function refused(admission: Admission): Answer {
+  switch (admission.kind) {
+    case 'pending':
+      return plain(202, admission.why, { 'Retry-After': String(RETRY_AFTER_PENDING_S) });
+    case 'refused':
+      return plain(403, admission.why);
+    case 'unknown':
+    case 'admitted':
+      return plain(403, 'this box is not known here');
+  }
+}
+
+/** `/.well-known/est/<operation>` or `/.well-known/est/<label>/<operation>`; there is one CA, whatever the label. */
+function operationOf(path: string): Operation | undefined {
+  const match = /^\/\.well-known\/est(?:\/[A-Za-z0-9._~-]{1,64})?\/([a-z]+)$/.exec(path);
+  const name = match?.[1];
+  return name !== undefined && isOperation(name) ? name : undefined;
+}
+
+function isOperation(name: string): name is Operation {
+  return Object.hasOwn(OPERATIONS, name);
+}
+
+/** RFC 8951 3.1: white space anywhere in the base64 is passed over, and Content-Transfer-Encoding is ignored. */
+async function readRequest(request: IncomingMessage): Promise<{ der: Uint8Array } | Answer> {
+  const body = await readBody(request, MAX_BODY_BYTES);
+  if (body === undefined) return plain(413, `a request has at most ${MAX_BODY_BYTES} bytes`);
+  const text = body.toString('latin1').replace(/[\t\n\r ]+/g, '');
+  if (text.length === 0 || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
+    return plain(400, 'the body is not base64 of a certificate request');
+  }
+  const der = Uint8Array.from(Buffer.from(text, 'base64'));
+  try {
+    parseRequest(der);
+  } catch (thrown) {
+    return plain(400, thrown instanceof BranchboxError ? thrown.message : 'the request cannot be decoded');
+  }
+  return { der };
+}
+
+function pkcs7(certificates: readonly Certificate[]): Answer {
+  return {
+    status: 200,
+    mediaType: 'application/pkcs7-mime; smime-type=certs-only',
+    ...base64(certsOnly(certificates)),
+  };
+}
+
+/** On one line without an end of line: strongSwan's client refuses any LF. */
+function base64(der: Uint8Array): Pick<Answer, 'body' | 'headers'> {
+  return {
+    body: Buffer.from(der).toString('base64'),
+    // RFC 8951 has it ignored; clients of RFC 7030's time look for it.
+    headers: { 'Content-Transfer-Encoding': 'base64' },
+  };
+}
+
+function plain(status: number, text: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { status, mediaType: 'text/plain; charset=utf-8', body: `${text}\n`, headers };
+}

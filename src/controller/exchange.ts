@@ -1,0 +1,130 @@
+/**
+ * Owns one request and its answer on the servers that boxes and foreign clients speak to (SZTP, EST, device API):
+ * bodies under a cap, answers with Content-Length always (several EST clients refuse chunked bodies), the servers'
+ * limits. Does not own the REST API, which has its own framework.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerOptions } from 'node:https';
+import { constants } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
+import { asBranchboxError } from '../model/errors.ts';
+import type { Logger } from '../system/ports.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { toPem } from '../pki/certificate.ts';
+import type { ServiceCredential } from './serviceCredentials.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly mediaType?: string;
+  readonly body?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type Handler = (
+  request: IncomingMessage,
+  socket: TLSSocket,
+  response: ServerResponse,
+) => Promise<Answer | 'sent'>;
+
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 30_000,
+  maxHeaderSize: 16 * 1024,
+} as const;
+const HANDSHAKE_TIMEOUT_MS = 15_000;
+
+export function tlsOptions(options: {
+  readonly credential: ServiceCredential;
+  /** Named to clients as acceptable issuers; who is believed is decided per request (peer.ts). */
+  readonly clientIssuers: readonly Certificate[];
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}): ServerOptions {
+  return {
+    key: options.credential.key.reveal(),
+    cert: options.credential.certificatePem,
+    ca: toPem(options.clientIssuers),
+    minVersion: options.minVersion,
+    requestCert: true,
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    // A resumed session would bring back a client's certificate without its chain.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+export function createExchangeServer(options: {
+  readonly tls: ServerOptions;
+  readonly handle: Handler;
+  /** When the handler threw. */
+  readonly failed: (thrown: unknown) => Answer;
+  readonly log: Logger;
+}): Server {
+  const { handle, failed, log } = options;
+  const server = createServer({ ...options.tls, ...LIMITS }, (request, response) => {
+    const { socket } = request;
+    if (!(socket instanceof TLSSocket)) return void response.destroy();
+    handle(request, socket, response)
+      .catch((thrown: unknown) => {
+        const answer = failed(thrown);
+        if (answer.status >= 500) {
+          log.error('a request failed', { path: request.url ?? '', error: asBranchboxError(thrown) });
+        }
+        return answer;
+      })
+      .then((answer) => {
+        if (answer !== 'sent') send(request, response, answer);
+      })
+      .catch((thrown: unknown) => {
+        log.error('an answer could not be sent', { error: asBranchboxError(thrown) });
+        response.destroy();
+      });
+  });
+  // Scanners and boxes that hang up in a handshake are no event.
+  server.on('tlsClientError', (error) => log.debug('a TLS handshake failed', { error: error.message }));
+  server.on('clientError', (_error, socket) => socket.destroy());
+  return server;
+}
+
+function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  if (response.destroyed) return;
+  const body = Buffer.from(answer.body ?? '');
+  response.writeHead(answer.status, {
+    ...(answer.mediaType === undefined ? {} : { 'Content-Type': answer.mediaType }),
+    // RFC 9110 8.6: none on 204.
+    ...(answer.status === 204 ? {} : { 'Content-Length': String(body.length) }),
+    'Cache-Control': 'no-store',
+    // What was not read of a refused request must not be taken for the next one.
+    ...(request.complete ? {} : { Connection: 'close' }),
+    ...answer.headers,
+  });
+  response.end(body);
+}
+
+/** undefined where it is larger than the cap. */
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return undefined;
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  return new Promise((resolve, reject) => {
+    request.on('data', (chunk: Buffer) => {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) {
+        request.pause();
+        resolve(undefined);
+      } else chunks.push(chunk);
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('error', reject);
+    request.on('close', () => reject(new Error('the connection ended within a request')));
+  });
+}
+
+/** The path without its query, and the media type without its parameters. */
+export function requestLine(request: IncomingMessage): { method: string; path: string; mediaType: string } {
+  return {
+    method: request.method ?? 'GET',
+    path: (request.url ?? '/').split('?')[0] ?? '/',
+    mediaType: (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '',
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * Owns what becomes of a message from a gateway: decoded under its cap, believed only for the gateway whose topic it
+ * came by, stored, answered. Does not own the connection (broker/link.ts).
+ */
+import { decodeJson } from '../model/decode.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import {
+  type Command,
+  EventBatch,
+  gatewayOfTopic,
+  MESSAGE_MAX_BYTES,
+  Reply,
+  topicsOf,
+} from '../model/mqtt.ts';
+import { GatewayStatus } from '../model/status.ts';
+import type { Clock, Logger } from '../system/ports.ts';
+import type { FleetService } from './fleetService.ts';
+import type { Store } from './store/store.ts';
+
+export interface GatewayMessagesOptions {
+  readonly store: Store;
+  readonly fleet: FleetService;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly command: (gatewayId: string, command: Command) => Promise<void>;
+  /** A gateway said something that others' designs depend on (its public key). */
+  readonly onNewFacts: () => void;
+}
+
+export type MessageHandler = (topic: string, payload: Buffer) => Promise<void>;
+
+/** Never throws: a bad message is logged and forgotten. */
+export function createMessageHandler(options: GatewayMessagesOptions): MessageHandler {
+  const { fleet, log } = options;
+  const byKind: Readonly<Record<string, (gatewayId: string, text: string) => Promise<void>>> = {
+    status: (gatewayId, text) => takeStatus(options, gatewayId, text),
+    events: (gatewayId, text) => takeEvents(options, gatewayId, text),
+    reply: (gatewayId, text) => takeReply(options, gatewayId, text),
+  };
+  return async (topic, payload) => {
+    const gatewayId = gatewayOfTopic(topic);
+    const handle = byKind[topic.slice(topic.lastIndexOf('/') + 1)];
+    if (gatewayId === undefined || handle === undefined) return;
+    // A retained topic that was cleared.
+    if (payload.length === 0) return;
+    try {
+      const stored = await fleet.read();
+      if (stored?.fleet.gateways.some((gateway) => gateway.id === gatewayId) !== true) {
+        throw refusal(`no gateway of the fleet is named ${gatewayId}`);
+      }
+      await handle(gatewayId, payload.toString('utf8'));
+    } catch (thrown) {
+      log.warn('a message of a gateway was dropped', {
+        topic,
+        sizeBytes: payload.length,
+        error: asBranchboxError(thrown),
+      });
+    }
+  };
+}
+
+async function takeStatus(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {
+  const { store, clock } = options;
+  const status = decodeJson(GatewayStatus, text, 'a status', MESSAGE_MAX_BYTES.status);
+  confine(gatewayId, status.gatewayId);
+  const known = (await store.gateways.status(gatewayId))?.status;
+  const isRepeat = known?.facts.bootId === status.facts.bootId && status.sequence <= known.sequence;
+  if (isRepeat) return;
+  const publicKey = status.facts.wireguardPublicKey;
+  if (known?.facts.wireguardPublicKey !== publicKey) {
+    for (const [other, key] of await store.gateways.publicKeys()) {
+      // One key at two gateways would take the other's traffic away from it.
+      if (key === publicKey && other !== gatewayId) throw refusal(`its public key is that of ${other}`);
+    }
+  }
+  await store.gateways.putStatus(status, clock.nowMs());
+  if (known?.facts.wireguardPublicKey !== publicKey) options.onNewFacts();
+}
+
+async function takeEvents(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {
+  const batch = decodeJson(EventBatch, text, 'a batch of events', MESSAGE_MAX_BYTES.events);
+  confine(gatewayId, batch.gatewayId);
+  await options.store.gateways.addEvents(gatewayId, batch.events, options.clock.nowMs());
+  await options.command(gatewayId, { kind: 'events-stored', ids: batch.events.map((event) => event.id) });
+}
+
+async function takeReply(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {
+  const reply = decodeJson(Reply, text, 'a reply', MESSAGE_MAX_BYTES.reply);
+  switch (reply.kind) {
+    case 'proof-request':
+      confine(gatewayId, reply.gatewayId);
+      return options.command(gatewayId, { kind: 'proof', nonce: reply.nonce });
+    case 'done':
+      options.log.info('a gateway did as it was told', { gatewayId, id: reply.id, ok: reply.ok });
+      return undefined;
+  }
+}
+
+function confine(gatewayId: string, claimed: string): void {
+  if (gatewayId !== claimed) throw refusal(`${gatewayId} speaks in the name of ${claimed}`);
+}
+
+function refusal(message: string): BranchboxError {
+  return new BranchboxError('controller/refused', { message });
+}
+
+export function commandTopic(gatewayId: string): string {
+  return topicsOf(gatewayId).cmd;
+}

@@ -1,0 +1,299 @@
+/**
+ * Owns putting the controller's process together on the real machine: what starts in which order, and what ends it.
+ * Does not own what any part does.
+ */
+import type { Server } from 'node:https';
+import { join } from 'node:path';
+import type { Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { Secret } from '../model/secret.ts';
+import { parseCertificates } from '../pki/certificate.ts';
+import { createLinuxSystem } from '../system/linux/system.ts';
+import type { Clock, Files, Logger } from '../system/ports.ts';
+import { openAdminCredential } from './adminCredential.ts';
+import { createAdmissions } from './admission.ts';
+import { createApi } from './api/server.ts';
+import { startBroker } from './broker/broker.ts';
+import { type BrokerLink, openBrokerLink } from './broker/link.ts';
+import { openBundles } from './bundles.ts';
+import { type ControllerConfig, parseControllerConfig, publicName } from './config.ts';
+import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
+import { settleEpoch } from './epoch.ts';
+import { createEstHandler, estFailed } from './est/estServer.ts';
+import { createExchangeServer, tlsOptions } from './exchange.ts';
+import { createFleetService } from './fleetService.ts';
+import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
+import { createManufacturerClient } from './manufacturer/client.ts';
+import { createPublisher } from './publisher.ts';
+import { BOOTSTRAP_ANCHOR_NAME, ensureServiceCredentials } from './serviceCredentials.ts';
+import { createSignerClient, type SignerAnchors, type SignerClient } from './signer/client.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
+
+const SIGNER_RETRY_MS = 500;
+const RENEWAL_LOOK_MS = 12 * 3_600_000;
+
+export async function runController(options: {
+  readonly configPath: string;
+  readonly raiseEpoch: boolean;
+}): Promise<void> {
+  const { runner, files, clock, log } = createLinuxSystem({ name: 'controller' });
+  const ending = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
+  const config = await readConfig(files, options.configPath);
+  const { listen } = config;
+  const state = (...names: string[]) => join(config.stateDir, ...names);
+
+  // Others may pass through to what is theirs (the broker's directory); every file in it is its owner's alone.
+  await runner.runChecked('mkdir', ['-p', '-m', '0711', config.stateDir]);
+  const store = openSqliteStore(state('controller.sqlite'));
+  const admin = await openAdminCredential({ store, files, log, path: state('admin.credential') });
+  await settleEpoch({ store, files, log, path: state('epoch'), raise: options.raiseEpoch });
+  const bundles = await openBundles({ directory: state('bundles'), maxBytes: config.bundleMaxBytes });
+
+  const signer = createSignerClient({ socketPath: config.signer.socket });
+  const { domain } = await awaitSigner({ signer, clock, log, signal: ending.signal });
+  const credentialOptions = {
+    signer,
+    store,
+    files,
+    clock,
+    directory: state('tls'),
+    names: config.names,
+    addresses: config.addresses,
+  };
+  const credentials = await ensureServiceCredentials(credentialOptions);
+  const anchors = {
+    manufacturers: parseCertificates(await readNeeded(files, config.manufacturer.idevidAnchor)),
+    domain,
+  };
+  const manufacturer = createManufacturerClient({
+    url: config.manufacturer.url,
+    anchor: await readNeeded(files, config.manufacturer.tlsAnchor),
+    clientCertificate: await readNeeded(files, config.manufacturer.clientCertificate),
+    clientKey: new Secret(await readNeeded(files, config.manufacturer.clientKey)),
+  });
+
+  const host = publicName(config);
+  const endpoints = { mqtt: { host, port: listen.mqttPort }, device: { host, port: listen.devicePort } };
+  const fleet = createFleetService({
+    store,
+    clock,
+    controller: endpoints,
+    onChange: () => publisher.trigger(),
+  });
+  const admissions = createAdmissions({ store, fleet, clock, log });
+  let link: BrokerLink | undefined;
+  const linkNow = (): BrokerLink => {
+    if (link !== undefined) return link;
+    throw new BranchboxError('controller/unreachable', { message: 'the broker is not started yet' });
+  };
+  const publisher = createPublisher({
+    store,
+    fleet,
+    signer,
+    clock,
+    log,
+    link: linkNow,
+    controller: endpoints,
+  });
+  const onMessage = createMessageHandler({
+    store,
+    fleet,
+    clock,
+    log,
+    command: (gatewayId, command) => linkNow().publish(commandTopic(gatewayId), JSON.stringify(command)),
+    onNewFacts: () => publisher.trigger(),
+  });
+  const ownerOf = (gatewayId: string): Owner => ({
+    schema: 1,
+    gatewayId,
+    est: { host, port: listen.estPort },
+    mqtt: endpoints.mqtt,
+    device: endpoints.device,
+    domainAnchorPem: domain.pem,
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  const broker = await startBroker(
+    {
+      runner,
+      files,
+      clock,
+      log,
+      program: config.mosquitto.program,
+      domainAnchorPem: domain.pem,
+      place: {
+        directory: state('broker'),
+        listenAddress: listen.address,
+        port: listen.mqttPort,
+        user: isRoot ? config.mosquitto.user : undefined,
+        hasRevocations: false,
+      },
+    },
+    credentials.server,
+  );
+  link = openBrokerLink({
+    host: localAddress(listen.address),
+    port: listen.mqttPort,
+    serverName: host,
+    credential: credentials.client,
+    domainAnchorPem: domain.pem,
+    log,
+    onMessage: (topic, payload) => void onMessage(topic, payload),
+    onConnected: () => publisher.republish(),
+  });
+
+  const serverTls = tlsOptions({
+    credential: credentials.server,
+    clientIssuers: [domain],
+    minVersion: 'TLSv1.3',
+  });
+  const sztp = createExchangeServer({
+    tls: tlsOptions({
+      credential: credentials.bootstrapServer,
+      clientIssuers: anchors.manufacturers,
+      minVersion: 'TLSv1.2',
+    }),
+    handle: createBootstrapHandler({ store, admissions, signer, manufacturer, anchors, ownerOf, clock }),
+    failed: bootstrapFailed,
+    log,
+  });
+  const est = createExchangeServer({
+    // Several EST clients have no TLS 1.3.
+    tls: tlsOptions({
+      credential: credentials.server,
+      clientIssuers: [...anchors.manufacturers, domain],
+      minVersion: 'TLSv1.2',
+    }),
+    handle: createEstHandler({ store, admissions, signer, anchors, clock, log }),
+    failed: estFailed,
+    log,
+  });
+  const device = createExchangeServer({
+    tls: serverTls,
+    handle: createDeviceHandler({ store, admissions, bundles, anchors, clock }),
+    failed: deviceFailed,
+    log,
+  });
+  const api = await createApi({
+    context: { store, fleet, bundles, clock },
+    admin,
+    tls: { ...serverTls, requestCert: false },
+    log,
+    ailments: () => (link?.connected === true ? [] : ['the MQTT broker is away']),
+  });
+  await listenAt(sztp, listen.address, listen.sztpPort);
+  await listenAt(est, listen.address, listen.estPort);
+  await listenAt(device, listen.address, listen.devicePort);
+  await api.listen({ host: listen.address, port: listen.apiPort });
+  log.info('ready', { names: config.names, listen });
+
+  await renewUntilEnd({ clock, log, signal: ending.signal }, async () => {
+    const next = await ensureServiceCredentials(credentialOptions);
+    if (next.server.notAfterMs === credentials.server.notAfterMs) return false;
+    await broker.renew(next.server);
+    for (const server of [est, device, api.server]) {
+      server.setSecureContext({ key: next.server.key.reveal(), cert: next.server.certificatePem });
+    }
+    return true;
+  });
+
+  for (const server of [sztp, est, device]) {
+    server.close();
+    server.closeAllConnections();
+  }
+  await api.close();
+  await publisher.stop();
+  await link.close();
+  await broker.stop();
+  await store.close();
+}
+
+/** Writes what a client needs to be pointed at this controller; the answer names each file. */
+export async function writeAnchors(options: {
+  readonly configPath: string;
+  readonly out: string;
+}): Promise<Readonly<Record<string, string>>> {
+  const { files, clock, log } = createLinuxSystem({ name: 'controller' });
+  const config = await readConfig(files, options.configPath);
+  const signer = createSignerClient({ socketPath: config.signer.socket });
+  const { domain } = await awaitSigner({ signer, clock, log, signal: AbortSignal.timeout(10_000) });
+  const tls = join(config.stateDir, 'tls', `${BOOTSTRAP_ANCHOR_NAME}.crt`);
+  const pems: Readonly<Record<string, string>> = {
+    manufacturer: await readNeeded(files, config.manufacturer.idevidAnchor),
+    voucher: await readNeeded(files, config.manufacturer.voucherAnchor),
+    domain: domain.pem,
+    tls: await readNeeded(files, tls),
+  };
+  const written: Record<string, string> = {};
+  for (const [name, pem] of Object.entries(pems)) {
+    written[name] = join(options.out, `${name}.pem`);
+    await files.writeDurable(written[name], pem, 0o644);
+  }
+  return { ...written, adminCredential: join(config.stateDir, 'admin.credential') };
+}
+
+async function readConfig(files: Files, path: string): Promise<ControllerConfig> {
+  return parseControllerConfig(await readNeeded(files, path));
+}
+
+async function readNeeded(files: Files, path: string): Promise<string> {
+  const text = await files.readText(path);
+  if (text !== undefined) return text;
+  throw new BranchboxError('system/file', {
+    message: `${path} is not there`,
+    mend: 'name it in the configuration',
+  });
+}
+
+/** The three processes start together; without the signer there is no anchor to listen with. */
+async function awaitSigner(options: {
+  readonly signer: SignerClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}): Promise<SignerAnchors> {
+  let told = false;
+  for (;;) {
+    try {
+      return await options.signer.anchors();
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/unreachable') throw thrown;
+      if (!told) options.log.warn('waiting for the signer', { error: thrown });
+      told = true;
+      await options.clock.sleep(SIGNER_RETRY_MS, options.signal);
+    }
+  }
+}
+
+async function renewUntilEnd(
+  { clock, log, signal }: { readonly clock: Clock; readonly log: Logger; readonly signal: AbortSignal },
+  renew: () => Promise<boolean>,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(RENEWAL_LOOK_MS, signal).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      if (await renew()) log.info('renewed the certificates of the servers');
+    } catch (error) {
+      log.error('the certificates of the servers could not be renewed', { error });
+    }
+  }
+}
+
+function listenAt(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Where the broker of this machine is reached. */
+function localAddress(listenAddress: string): string {
+  if (listenAddress === '0.0.0.0') return '127.0.0.1';
+  return listenAddress === '::' ? '::1' : listenAddress;
+}

@@ -1,0 +1,81 @@
+/**
+ * Owns who is at the other end of a TLS connection: a factory identity, a gateway of ours, or nobody we know.
+ * Does not own what either may do.
+ */
+import type { PeerCertificate, TLSSocket } from 'node:tls';
+import { GatewayId } from '../model/ids.ts';
+import { type Certificate, parseCertificate } from '../pki/certificate.ts';
+import { validateChain } from '../pki/chain.ts';
+import { OID } from '../pki/oids.ts';
+
+export type Peer =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'untrusted' }
+  | { readonly kind: 'idevid'; readonly certificate: Certificate; readonly serial: string }
+  | { readonly kind: 'ldevid'; readonly certificate: Certificate; readonly gatewayId: string };
+
+export interface PeerAnchors {
+  /** Issuers of IDevIDs. */
+  readonly manufacturers: readonly Certificate[];
+  readonly domain: Certificate;
+}
+
+/** Chains longer than this are nobody's. */
+const MAX_CHAIN = 6;
+/** As in the inventory. */
+const MAX_SERIAL = 64;
+
+/** The TLS stack's own verdict is not used: it knows one pile of anchors, and here it matters which one. */
+export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: number): Promise<Peer> {
+  const [leaf, ...intermediates] = presented(socket);
+  if (leaf === undefined) return { kind: 'none' };
+  const common = { leaf, intermediates, atMs: nowMs };
+  if (await holds(() => validateChain({ ...common, anchors: anchors.manufacturers }))) {
+    const serial = leaf.subject.serialNumber;
+    if (serial === undefined || serial.length === 0 || serial.length > MAX_SERIAL || leaf.isCa) {
+      return { kind: 'untrusted' };
+    }
+    return { kind: 'idevid', certificate: leaf, serial };
+  }
+  const domain = { ...common, anchors: [anchors.domain], extendedKeyUsage: OID.clientAuth };
+  if (await holds(() => validateChain(domain))) {
+    const gatewayId = GatewayId.safeParse(leaf.subject.commonName);
+    if (gatewayId.success) return { kind: 'ldevid', certificate: leaf, gatewayId: gatewayId.data };
+  }
+  return { kind: 'untrusted' };
+}
+
+function presented(socket: TLSSocket): Certificate[] {
+  const chain: Certificate[] = [];
+  let next: PeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
+    try {
+      chain.push(parseCertificate(Uint8Array.from(next.raw)));
+    } catch {
+      return [];
+    }
+    const issuer: PeerCertificate | undefined = 'issuerCertificate' in next ? issuerOf(next) : undefined;
+    // Node ends the list with a certificate that is its own issuer.
+    if (issuer === next) break;
+    next = issuer;
+  }
+  return chain;
+}
+
+function issuerOf(certificate: object): PeerCertificate | undefined {
+  const issuer: unknown = Reflect.get(certificate, 'issuerCertificate');
+  return isPeerCertificate(issuer) ? issuer : undefined;
+}
+
+function isPeerCertificate(value: unknown): value is PeerCertificate {
+  return typeof value === 'object' && value !== null && 'raw' in value && Buffer.isBuffer(value.raw);
+}
+
+async function holds(check: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await check();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * Owns the SZTP bootstrap server (RFC 8572): who asks, what is answered, errors in RESTCONF's form (RFC 8040 7.1).
+ * Does not own signing (the signer) nor vouchers (the manufacturer): both are asked at that moment.
+ */
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import type { Owner } from '../../model/bootstrap.ts';
+import { decodeJson } from '../../model/decode.ts';
+import { BranchboxError, type ErrorCode } from '../../model/errors.ts';
+import {
+  GetBootstrappingDataRequest,
+  NONCE_BYTES,
+  type OnboardingInformation,
+  type RestconfErrors,
+  SZTP_GET_PATH,
+  SZTP_MEDIA_TYPE,
+  SZTP_REPORT_PATH,
+} from '../../model/sztp.ts';
+import type { Certificate } from '../../pki/certificate.ts';
+import type { Clock } from '../../system/ports.ts';
+import type { Admissions } from '../admission.ts';
+import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
+import type { ManufacturerClient } from '../manufacturer/client.ts';
+import { peerOf, type PeerAnchors } from '../peer.ts';
+import type { SignerClient } from '../signer/client.ts';
+import type { Store } from '../store/store.ts';
+
+/** Model, version and a nonce are a few hundred bytes; a progress report's message is capped at 1 KB by the model. */
+const MAX_BODY_BYTES = 16 * 1024;
+/** For a client that sends no nonce (RFC 8572 makes it optional): long enough for one bootstrap. */
+const NONCELESS_LIFE_MS = 24 * 3_600_000;
+const RETRY_AFTER_S = 5;
+
+/** All of RFC 8572 7.3's progress types begin so; a client of somebody else sends ones that ours does not. */
+const ReportRequest = z.object({
+  'ietf-sztp-bootstrap-server:input': z.object({
+    'progress-type': z
+      .string()
+      .max(64)
+      .regex(/^[a-z][a-z-]*$/),
+    message: z.string().max(1024).optional(),
+  }),
+});
+
+export interface BootstrapServerOptions {
+  readonly store: Store;
+  readonly admissions: Admissions;
+  readonly signer: SignerClient;
+  readonly manufacturer: ManufacturerClient;
+  readonly anchors: PeerAnchors;
+  readonly ownerOf: (gatewayId: string) => Owner;
+  readonly clock: Clock;
+}
+
+interface Asker {
+  readonly serial: string;
+  readonly idevid: Certificate;
+}
+
+export function createBootstrapHandler(options: BootstrapServerOptions): Handler {
+  return async (request, socket) => {
+    const { method, path, mediaType } = requestLine(request);
+    if (path !== SZTP_GET_PATH && path !== SZTP_REPORT_PATH) {
+      return refusal(404, 'invalid-value', 'there is no such resource');
+    }
+    if (method !== 'POST') {
+      const answer = refusal(405, 'operation-not-supported', 'operations are invoked by POST');
+      return { ...answer, headers: { Allow: 'POST' } };
+    }
+    const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
+    if (peer.kind !== 'idevid') {
+      const why = 'a factory identity (IDevID) of a manufacturer known here is needed as client certificate';
+      return refusal(401, 'access-denied', why);
+    }
+    const asker = { serial: peer.serial, idevid: peer.certificate };
+    const text = await bodyText(request, mediaType);
+    if (typeof text !== 'string') return text;
+    return path === SZTP_GET_PATH ? bootstrappingData(options, asker, text) : report(options, asker, text);
+  };
+}
+
+/** What went wrong below, in RESTCONF's words. */
+export function bootstrapFailed(thrown: unknown): Answer {
+  const code: ErrorCode = thrown instanceof BranchboxError ? thrown.code : 'internal';
+  const message = thrown instanceof BranchboxError ? thrown.message : '';
+  if (code === 'model/invalid') return refusal(400, 'invalid-value', message, problemsOf(thrown));
+  if (code === 'controller/unreachable') {
+    const answer = refusal(503, 'operation-failed', 'a service behind this server is away', 'application');
+    return { ...answer, headers: { 'Retry-After': String(RETRY_AFTER_S) } };
+  }
+  if (code === 'controller/refused' || code === 'controller/conflict' || code === 'controller/not-found') {
+    return refusal(403, 'access-denied', message);
+  }
+  return refusal(500, 'operation-failed', 'the request failed here', 'application');
+}
+
+async function bootstrappingData(
+  options: BootstrapServerOptions,
+  { serial, idevid }: Asker,
+  text: string,
+): Promise<Answer> {
+  const input = text.trim() === '' ? {} : inputOf(text);
+  const nonce = input.nonce === undefined ? undefined : Uint8Array.from(Buffer.from(input.nonce, 'base64'));
+  if (nonce !== undefined && (nonce.length < NONCE_BYTES.min || nonce.length > NONCE_BYTES.max)) {
+    return refusal(400, 'invalid-value', `a nonce has ${NONCE_BYTES.min} to ${NONCE_BYTES.max} bytes`);
+  }
+  const admission = await options.admissions.consider(serial, idevid);
+  if (admission.kind === 'unknown') {
+    return refusal(404, 'invalid-value', `the inventory does not hold serial ${serial}`, 'application');
+  }
+  if (admission.kind === 'refused') return refusal(403, 'access-denied', admission.why, 'application');
+  // An unapproved box may learn whose it will be: EST then tells it to wait. Without a place there is nothing to tell.
+  const gatewayId =
+    admission.kind === 'admitted' ? admission.gateway.id : await options.admissions.placeOf(serial);
+  if (gatewayId === undefined) {
+    return refusal(404, 'invalid-value', `serial ${serial} has no place in the fleet yet`, 'application');
+  }
+  const { domain } = options.anchors;
+  const information: OnboardingInformation = {
+    'ietf-sztp-conveyed-info:onboarding-information': {
+      'configuration-handling': 'replace',
+      configuration: Buffer.from(JSON.stringify(options.ownerOf(gatewayId))).toString('base64'),
+    },
+  };
+  const [signed, voucher] = await Promise.all([
+    options.signer.conveyed(information),
+    options.manufacturer.requestVoucher({
+      serialNumber: serial,
+      ...(idevid.authorityKeyId === undefined ? {} : { idevidIssuer: idevid.authorityKeyId }),
+      ...(nonce === undefined ? { expiresOnMs: options.clock.nowMs() + NONCELESS_LIFE_MS } : { nonce }),
+      pinnedDomainCert: domain,
+    }),
+  ]);
+  await options.store.records.audit({
+    atMs: options.clock.nowMs(),
+    actor: `serial:${serial}`,
+    action: 'bootstrapping-data',
+    subject: gatewayId,
+    detail: nonce === undefined ? 'nonceless voucher' : '',
+  });
+  return yang(200, {
+    'ietf-sztp-bootstrap-server:output': {
+      'reporting-level': 'minimal',
+      'conveyed-information': toBase64(signed.conveyed),
+      'owner-certificate': toBase64(signed.ownerCertificate),
+      'ownership-voucher': toBase64(voucher),
+    },
+  });
+}
+
+async function report(
+  options: BootstrapServerOptions,
+  { serial, idevid }: Asker,
+  text: string,
+): Promise<Answer> {
+  const input = decodeJson(ReportRequest, text, 'the report')['ietf-sztp-bootstrap-server:input'];
+  const admission = await options.admissions.consider(serial, idevid);
+  if (admission.kind === 'unknown' || admission.kind === 'refused') {
+    return refusal(403, 'access-denied', `serial ${serial} is not one of ours`, 'application');
+  }
+  const atMs = options.clock.nowMs();
+  await options.store.inventory.recordProgress(serial, input['progress-type'], input.message, atMs);
+  return { status: 204 };
+}
+
+function inputOf(text: string) {
+  return decodeJson(GetBootstrappingDataRequest, text, 'the request')['ietf-sztp-bootstrap-server:input'];
+}
+
+async function bodyText(request: IncomingMessage, mediaType: string): Promise<string | Answer> {
+  const body = await readBody(request, MAX_BODY_BYTES);
+  if (body === undefined) return refusal(413, 'too-big', `a request has at most ${MAX_BODY_BYTES} bytes`);
+  if (body.length > 0 && mediaType !== SZTP_MEDIA_TYPE) {
+    return refusal(415, 'operation-not-supported', `only ${SZTP_MEDIA_TYPE} is understood`);
+  }
+  return body.toString('utf8');
+}
+
+type ErrorType = RestconfErrors['ietf-restconf:errors']['error'][number]['error-type'];
+
+function refusal(
+  status: number,
+  tag: string,
+  message: string,
+  detail: ErrorType | readonly string[] = 'protocol',
+): Answer {
+  const type: ErrorType = typeof detail === 'string' ? detail : 'protocol';
+  const messages = typeof detail === 'string' || detail.length === 0 ? [message] : detail;
+  const errors: RestconfErrors = {
+    'ietf-restconf:errors': {
+      error: messages.slice(0, 16).map((text) => ({
+        'error-type': type,
+        'error-tag': tag,
+        'error-message': text.slice(0, 1024),
+      })),
+    },
+  };
+  return yang(status, errors);
+}
+
+function problemsOf(thrown: unknown): readonly string[] {
+  return thrown instanceof BranchboxError ? thrown.problems.map((p) => `${p.path}: ${p.message}`) : [];
+}
+
+function yang(status: number, body: unknown): Answer {
+  return { status, mediaType: SZTP_MEDIA_TYPE, body: JSON.stringify(body) };
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
