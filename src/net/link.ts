@@ -4,6 +4,7 @@
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
+import type { ItemId } from '../model/ids.ts';
 import type { Outcome } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
 import { ALREADY_GONE, runBatch } from './batch.ts';
@@ -58,6 +59,8 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
   ): Promise<readonly Outcome[]> =>
     runBatch({ runner, tool: IP, items, render, signal, ...(fine === undefined ? {} : { fine }) });
 
+  const presentLinks = async (): Promise<ReadonlySet<string>> => new Set(await files.list(LINK_DIRECTORY));
+
   return {
     async observe(signal) {
       const links = await needs.links(signal);
@@ -71,21 +74,34 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
     },
 
     async create(items, signal) {
-      const made = await batch(items, (item) => atMostOne(renderAdd(item.spec)), signal);
-      const outcomes = new Map(made.map((outcome) => [outcome.id, outcome]));
+      const outcomes = new Map<ItemId, Outcome>();
+      const note = (some: readonly Outcome[]): void => {
+        for (const outcome of some) outcomes.set(outcome.id, outcome);
+      };
+      const add = ({ spec }: LinkItem) => atMostOne(renderAdd(spec));
+      note(
+        await batch(
+          items.filter((item) => !hasBridge(item)),
+          add,
+          signal,
+        ),
+      );
+      // `ip` gives up a whole batch over a master that is not there, so that is looked at first.
+      const withBridge = items.filter(hasBridge);
+      const present = withBridge.length === 0 ? new Set<string>() : await presentLinks();
+      note(await batch(withBridge, (item) => add(bridgePresent(item, present)), signal));
+
       const isMade = (item: LinkItem): boolean => outcomes.get(item.id)?.ok === true;
       const userspace = items.filter((item) => isUserspace(item) && isMade(item));
-      for (const outcome of await startWireguards(needs, userspace, activeWireguards, signal)) {
-        outcomes.set(outcome.id, outcome);
-      }
-      const finished = await batch(items.filter(isMade), (item) => renderFinish(item.spec), signal);
-      for (const outcome of finished) outcomes.set(outcome.id, outcome);
+      note(await startWireguards(needs, userspace, activeWireguards, signal));
+      note(await batch(items.filter(isMade), (item) => renderFinish(item.spec), signal));
       return items.map((item) => outcomes.get(item.id) ?? done(item.id));
     },
 
     async modify(changes, signal) {
       const items = changes.map((change) => change.to);
-      return await batch(items, (item) => renderModify(item.spec), signal);
+      const present = items.some(hasBridge) ? await presentLinks() : new Set<string>();
+      return await batch(items, (item) => renderModify(bridgePresent(item, present).spec), signal);
     },
 
     async delete(items, signal) {
@@ -113,6 +129,15 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
       return false;
     },
   };
+}
+
+const bridgeOf = ({ spec }: LinkItem): string | undefined => ('bridge' in spec ? spec.bridge : undefined);
+const hasBridge = (item: LinkItem): boolean => bridgeOf(item) !== undefined;
+
+function bridgePresent(item: LinkItem, present: ReadonlySet<string>): LinkItem {
+  const bridge = bridgeOf(item);
+  if (bridge === undefined || present.has(bridge)) return item;
+  throw new BranchboxError('net/kernel', { message: `${item.id}: its bridge ${bridge} is not there` });
 }
 
 const atMostOne = (line: string | undefined): readonly string[] => (line === undefined ? [] : [line]);

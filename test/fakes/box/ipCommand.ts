@@ -1,0 +1,252 @@
+/**
+ * Owns `ip` and `bridge` of the fake box: batches, the lines in them, and dumps as JSON.
+ * Knows the commands the product uses, and those with which a test plays somebody else; no others.
+ */
+import type { CommandResult } from '../../../src/system/ports.ts';
+import { addressDump, fdbDump, linkDump, routeDump, ruleDump } from './ipDump.ts';
+import { type FakeKernel, type FakeLink, type FakeRoute, GivenUp, Refusal } from './kernel.ts';
+import { Words } from './words.ts';
+
+type Family = '-4' | '-6';
+const ok = (stdout = ''): CommandResult => ({ exitCode: 0, stdout, stderr: '' });
+
+export function runIp(kernel: FakeKernel, args: readonly string[], stdin: string): CommandResult {
+  const words = new Words(args);
+  const family: Family = words.take('-6') ? '-6' : '-4';
+  if (family === '-4') words.take('-4');
+  switch (words.rest) {
+    case '-force -batch -':
+      return batch(stdin, (line) => ipLine(kernel, new Words(line), family));
+    case '-j -d link':
+      return ok(linkDump(kernel));
+    case '-j -N address':
+      return ok(addressDump(kernel));
+    case '-j -N route show table all proto 98':
+      return ok(routeDump(kernel, 98));
+    case '-j -N route show table all':
+      return ok(routeDump(kernel));
+    case '-j -N rule':
+      return ok(ruleDump(kernel, family));
+    default:
+      // As a person types it: one line, its refusal as the exit code.
+      return batch(words.rest, (line) => ipLine(kernel, new Words(line), family));
+  }
+}
+
+export function runBridge(kernel: FakeKernel, args: readonly string[], stdin: string): CommandResult {
+  const words = new Words(args);
+  switch (words.rest) {
+    case '-force -batch -':
+      return batch(stdin, (line) => bridgeLine(kernel, new Words(line)));
+    case '-j fdb show state static':
+      return ok(fdbDump(kernel));
+    default:
+      return batch(words.rest, (line) => bridgeLine(kernel, new Words(line)));
+  }
+}
+
+function batch(text: string, run: (line: string) => void): CommandResult {
+  const complaints: string[] = [];
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    try {
+      run(line);
+    } catch (thrown) {
+      if (thrown instanceof GivenUp) {
+        return { exitCode: 255, stdout: '', stderr: [...complaints, thrown.message].join('\n') };
+      }
+      if (!(thrown instanceof Refusal)) throw thrown;
+      complaints.push(thrown.message, `Command failed -:${index + 1}`);
+    }
+  }
+  const failed = complaints.length > 0;
+  return { exitCode: failed ? 1 : 0, stdout: '', stderr: failed ? `${complaints.join('\n')}\n` : '' };
+}
+
+function ipLine(kernel: FakeKernel, words: Words, family: Family): void {
+  const [object, verb] = [words.next(), words.next()];
+  switch (`${object} ${verb}`) {
+    case 'link add':
+      return linkAdd(kernel, words);
+    case 'link set':
+      return linkSet(kernel, words);
+    case 'link delete':
+      words.expect('dev');
+      kernel.removeLink(words.next());
+      return words.end();
+    case 'address add':
+    case 'address del':
+      return addressLine(kernel, words, verb);
+    case 'route add':
+    case 'route replace':
+    case 'route del':
+      return routeLine(kernel, words, verb);
+    case 'rule add':
+    case 'rule del':
+      return ruleLine(kernel, words, verb, family);
+    default:
+      throw words.unknown(`${object} ${verb}`);
+  }
+}
+
+function linkAdd(kernel: FakeKernel, words: Words): void {
+  words.expect('name');
+  const wanted: { -readonly [K in keyof FakeLink]?: FakeLink[K] } = {};
+  const name = words.next();
+  let kind: FakeLink['kind'] | undefined;
+  let master: string | undefined;
+  const bridge = { stp_state: 0, forward_delay: 1500, mcast_snooping: 1 };
+  const vxlan = { id: 0, local: '', port: 8472, learning: true };
+  const common = {
+    group: () => void (wanted.group = words.number()),
+    mtu: () => void (wanted.mtu = words.number()),
+    master: () => void (master = words.next()),
+    address: () => {
+      wanted.mac = words.next();
+      wanted.macSet = true;
+    },
+    type: () => {
+      const word = words.next();
+      if (word === 'bridge') words.options(bridgeOptions(words, bridge));
+      else if (word === 'vxlan') {
+        wanted.vxlan = vxlan;
+        words.options({
+          id: () => void (vxlan.id = words.number()),
+          local: () => void (vxlan.local = words.next()),
+          dstport: () => void (vxlan.port = words.number()),
+          nolearning: () => void (vxlan.learning = false),
+        });
+      } else if (word === 'veth') {
+        words.expect('peer');
+        words.expect('name');
+        kernel.addLink({ name: words.next(), kind: 'veth' });
+      } else if (word !== 'wireguard') throw words.unknown(`links of type ${word}`);
+      kind = word;
+    },
+  };
+  words.options(common);
+  if (kind === undefined) throw words.unknown('no type');
+  if (master !== undefined && !kernel.links.has(master)) {
+    throw new GivenUp(`Error: argument "${master}" is wrong: Device does not exist\n`);
+  }
+  const link = kernel.addLink({ ...wanted, name, kind, bridge });
+  if (master !== undefined) kernel.enslave(link, master);
+}
+
+const bridgeOptions = (words: Words, bridge: FakeLink['bridge']): Record<string, () => void> => ({
+  stp_state: () => void (bridge.stp_state = words.number()),
+  forward_delay: () => void (bridge.forward_delay = words.number()),
+  mcast_snooping: () => void (bridge.mcast_snooping = words.number()),
+});
+
+function linkSet(kernel: FakeKernel, words: Words): void {
+  words.expect('dev');
+  const link = kernel.link(words.next());
+  words.options({
+    alias: () => void (link.alias = words.next() || undefined),
+    group: () => void (link.group = words.number()),
+    mtu: () => void (link.mtu = words.number()),
+    address: () => {
+      link.mac = words.next();
+      link.macSet = true;
+    },
+    addrgenmode: () => words.expect('none'),
+    up: () => void (link.up = true),
+    down: () => {
+      link.up = false;
+      kernel.routes = kernel.routes.filter((route) => route.dev !== link.name);
+    },
+    master: () => kernel.enslave(link, words.next()),
+    nomaster: () => kernel.enslave(link, undefined),
+    type: () => {
+      if (words.take('bridge')) return words.options(bridgeOptions(words, link.bridge));
+      words.expect('bridge_slave');
+      if (link.master === undefined) throw new Refusal('RTNETLINK answers: Operation not supported');
+      return words.options({
+        learning: () => void (link.port.learning = words.next() === 'on'),
+        neigh_suppress: () => void (link.port.neigh_suppress = words.next() === 'on'),
+      });
+    },
+  });
+}
+
+function addressLine(kernel: FakeKernel, words: Words, verb: string): void {
+  const address = words.next();
+  let link = '';
+  let protocol: number | undefined;
+  words.options({
+    dev: () => void (link = words.next()),
+    proto: () => void (protocol = words.number()),
+  });
+  if (verb === 'add') kernel.addAddress({ link, address, protocol });
+  else kernel.removeAddress(link, address);
+}
+
+function routeLine(kernel: FakeKernel, words: Words, verb: string): void {
+  const type = words.take('unreachable') ? 'unreachable' : 'unicast';
+  const route: { -readonly [K in keyof FakeRoute]: FakeRoute[K] } = {
+    type,
+    dst: words.next(),
+    table: 254,
+    metric: 0,
+    protocol: 3,
+    via: undefined,
+    dev: undefined,
+    src: undefined,
+    onlink: false,
+  };
+  words.options({
+    table: () => void (route.table = words.number()),
+    metric: () => void (route.metric = words.number()),
+    proto: () => void (route.protocol = words.number()),
+    via: () => void (route.via = words.next()),
+    dev: () => void (route.dev = words.next()),
+    src: () => void (route.src = words.next()),
+    onlink: () => void (route.onlink = true),
+  });
+  if (verb === 'del') kernel.removeRoute(route);
+  else kernel.addRoute(route, verb === 'replace');
+}
+
+function ruleLine(kernel: FakeKernel, words: Words, verb: string, family: Family): void {
+  let preference = 0;
+  let from: string | undefined;
+  let to: string | undefined;
+  let mark: number | undefined;
+  let table: number | undefined;
+  let protocol = 3;
+  words.options({
+    pref: () => void (preference = words.number()),
+    from: () => void (from = words.next().replace(/\/32$/, '')),
+    to: () => void (to = words.next().replace(/\/32$/, '')),
+    fwmark: () => void (mark = words.number()),
+    lookup: () => void (table = words.number()),
+    unreachable: () => void (table = undefined),
+    protocol: () => void (protocol = words.number()),
+  });
+  const rule = { family, preference, from, to, mark, table, protocol };
+  const at = kernel.rules.findIndex((other) => JSON.stringify(other) === JSON.stringify(rule));
+  if (verb === 'add' && at >= 0) throw new Refusal('RTNETLINK answers: File exists');
+  if (verb === 'del' && at < 0) throw new Refusal('RTNETLINK answers: No such file or directory');
+  if (verb === 'add') kernel.rules.push(rule);
+  else kernel.rules.splice(at, 1);
+}
+
+function bridgeLine(kernel: FakeKernel, words: Words): void {
+  words.expect('fdb');
+  const verb = words.next();
+  if (verb !== 'replace' && verb !== 'del') throw words.unknown(verb);
+  const mac = words.next();
+  words.expect('dev');
+  const link = kernel.link(words.next());
+  words.expect('master');
+  words.expect('static');
+  const externLearn = words.take('extern_learn');
+  words.end();
+  if (link.master === undefined) throw new Refusal('RTNETLINK answers: Operation not supported');
+  const rest = kernel.fdb.filter((entry) => entry.mac !== mac || entry.link !== link.name);
+  if (verb === 'del' && rest.length === kernel.fdb.length) {
+    throw new Refusal('RTNETLINK answers: No such file or directory');
+  }
+  kernel.fdb = verb === 'del' ? rest : [...rest, { mac, link: link.name, master: link.master, externLearn }];
+}
