@@ -50,7 +50,7 @@ export function register(program: Command): void {
   withAccess(fleet.command('apply <file>'))
     .description('makes the fleet what a TOML file says')
     .action(async (file: string, access: Access) => {
-      const body = await readFile(file, 'utf8');
+      const body = await readInput(file);
       await callApi(access, { method: 'PUT', path: '/api/v1/fleet', mediaType: 'application/toml', body });
       print('the fleet is as described');
     });
@@ -85,8 +85,8 @@ export function register(program: Command): void {
 }
 
 async function callApi(access: Access, call: Call): Promise<string> {
-  const credential = new Secret((await readFile(access.credential, 'utf8')).trim());
-  const ca = await readFile(access.ca, 'utf8');
+  const credential = new Secret((await readInput(access.credential)).trim());
+  const ca = await readInput(access.ca);
   const sizeBytes =
     call.file === undefined ? Buffer.byteLength(call.body ?? '') : (await stat(call.file)).size;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -118,6 +118,14 @@ async function callApi(access: Access, call: Call): Promise<string> {
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return text;
   throw errorOf(status, text);
+}
+
+async function readInput(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new BranchboxError('system/file', { message: `${path} cannot be read`, cause });
+  }
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

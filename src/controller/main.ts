@@ -25,7 +25,7 @@ import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
 import { createPublisher } from './publisher.ts';
-import { BOOTSTRAP_ANCHOR_NAME, ensureServiceCredentials } from './serviceCredentials.ts';
+import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCredentials.ts';
 import { createSignerClient, type SignerAnchors, type SignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
@@ -219,7 +219,7 @@ export async function writeAnchors(options: {
   const config = await readConfig(files, options.configPath);
   const signer = createSignerClient({ socketPath: config.signer.socket });
   const { domain } = await awaitSigner({ signer, clock, log, signal: AbortSignal.timeout(10_000) });
-  const tls = join(config.stateDir, 'tls', `${BOOTSTRAP_ANCHOR_NAME}.crt`);
+  const tls = join(config.stateDir, 'tls', BOOTSTRAP_ANCHOR_FILE);
   const pems: Readonly<Record<string, string>> = {
     manufacturer: await readNeeded(files, config.manufacturer.idevidAnchor),
     voucher: await readNeeded(files, config.manufacturer.voucherAnchor),

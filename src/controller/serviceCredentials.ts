@@ -27,12 +27,12 @@ export interface ServiceCredentials {
   /** The controller as an MQTT client: `controller.service`, a name that no box can have. */
   readonly client: ServiceCredential;
   readonly bootstrapServer: ServiceCredential;
-  /** Of the bootstrap server, for people who want to look at it with a strict client. */
-  readonly bootstrapAnchorPem: string;
 }
 
 export const CLIENT_NAME = 'controller.service';
-export const BOOTSTRAP_ANCHOR_NAME = 'bootstrap-ca';
+const BOOTSTRAP_CA = 'bootstrap-ca';
+/** Beside the keys: the bootstrap server's anchor, for people. */
+export const BOOTSTRAP_ANCHOR_FILE = 'bootstrap-anchor.crt';
 const CLIENT_SERVICE = 'controller';
 const DAY_MS = 86_400_000;
 const BOOTSTRAP_LIFE_MS = 397 * DAY_MS;
@@ -62,7 +62,7 @@ export async function ensureServiceCredentials(options: CredentialOptions): Prom
   const client = await ensure(options, 'client', (key) =>
     signer.clientCertificate({ csr: csrOf(key), service: CLIENT_SERVICE }),
   );
-  return { server, client, ...(await ensureBootstrap(options)) };
+  return { server, client, bootstrapServer: await ensureBootstrap(options) };
 }
 
 async function ensure(
@@ -111,16 +111,14 @@ async function load(
   return { key, certificatePem, notAfterMs: leaf.notAfterMs };
 }
 
-async function ensureBootstrap(
-  options: CredentialOptions,
-): Promise<Pick<ServiceCredentials, 'bootstrapServer' | 'bootstrapAnchorPem'>> {
+async function ensureBootstrap(options: CredentialOptions): Promise<ServiceCredential> {
   const { files, directory, clock, names, addresses } = options;
   const keyFiles = createKeyFiles({ files, directory });
   const now = clock.nowMs();
   const life = (ms: number) => ({ notBeforeMs: now - BACKDATE_MS, notAfterMs: now + ms });
   const ca =
-    (await keyFiles.load(BOOTSTRAP_ANCHOR_NAME)) ??
-    (await keyFiles.make(BOOTSTRAP_ANCHOR_NAME, ({ privateKey }) =>
+    (await keyFiles.load(BOOTSTRAP_CA)) ??
+    (await keyFiles.make(BOOTSTRAP_CA, ({ privateKey }) =>
       selfSignedCa({
         commonName: 'Branchbox bootstrap server CA',
         key: privateKey,
@@ -128,6 +126,7 @@ async function ensureBootstrap(
         pathLength: 0,
       }),
     ));
+  await files.writeDurable(join(directory, BOOTSTRAP_ANCHOR_FILE), ca.certificate.pem, 0o644);
   const known = await keyFiles.load('bootstrap');
   const good =
     known !== undefined &&
@@ -149,12 +148,9 @@ async function ensureBootstrap(
         }),
       );
   return {
-    bootstrapServer: {
-      key: exportPrivateKey(key),
-      certificatePem: certificate.pem,
-      notAfterMs: certificate.notAfterMs,
-    },
-    bootstrapAnchorPem: ca.certificate.pem,
+    key: exportPrivateKey(key),
+    certificatePem: certificate.pem,
+    notAfterMs: certificate.notAfterMs,
   };
 }
 
