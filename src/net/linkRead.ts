@@ -13,6 +13,19 @@ import type { LinkItem, LinkSpec } from './items.ts';
 export const LINK_GROUP = 98;
 export const VXLAN_PORT = 4789;
 
+/** Of what a kind or a port tells, only what is looked at: 2,000 links have 100,000 fields. */
+const KindData = z.object({
+  stp_state: z.unknown(),
+  mcast_snooping: z.unknown(),
+  forward_delay: z.unknown(),
+  id: z.unknown(),
+  local: z.unknown(),
+  local6: z.unknown(),
+  port: z.unknown(),
+  learning: z.unknown(),
+  type: z.unknown(),
+});
+const PortData = z.object({ learning: z.unknown(), neigh_suppress: z.unknown() });
 const KernelLinks = z.array(
   z.object({
     ifname: z.string(),
@@ -25,8 +38,8 @@ const KernelLinks = z.array(
     linkinfo: z
       .object({
         info_kind: z.string().optional(),
-        info_data: z.record(z.string(), z.unknown()).optional(),
-        info_slave_data: z.record(z.string(), z.unknown()).optional(),
+        info_data: KindData.partial().optional(),
+        info_slave_data: PortData.partial().optional(),
       })
       .optional(),
   }),
@@ -48,7 +61,7 @@ const kindOf = (found: KernelLink): string | undefined => found.linkinfo?.info_k
 
 /** wireguard-go's device: TUN, where an app's or a machine's would be TAP. */
 export const isTun = (found: KernelLink): boolean =>
-  kindOf(found) === 'tun' && found.linkinfo?.info_data?.['type'] === 'tun';
+  kindOf(found) === 'tun' && found.linkinfo?.info_data?.type === 'tun';
 
 /** By its alias; or by its group, where its maker was killed before the alias. */
 export function isOurs(found: KernelLink): boolean {
@@ -105,8 +118,8 @@ function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
       return {
         type: 'vxlan',
         name,
-        vni: Number(data['id']),
-        localAddress: String(data['local'] ?? data['local6'] ?? ''),
+        vni: Number(data.id),
+        localAddress: String(data.local ?? data.local6 ?? ''),
         mtu,
         bridge: master ?? '',
       };
@@ -128,15 +141,15 @@ function driftOf(found: KernelLink, spec: LinkSpec): readonly string[] {
   if (!found.flags.includes('UP')) drift.push('down');
   if (found.ifalias === undefined) drift.push('no alias');
   if (spec.type === 'bridge') {
-    if (data['stp_state'] !== 0) drift.push('stp on');
-    if (data['mcast_snooping'] !== 0) drift.push('multicast snooping on');
-    if (data['forward_delay'] !== 0) drift.push('forward delay');
+    if (data.stp_state !== 0) drift.push('stp on');
+    if (data.mcast_snooping !== 0) drift.push('multicast snooping on');
+    if (data.forward_delay !== 0) drift.push('forward delay');
   }
   if (spec.type === 'vxlan') {
-    if (data['learning'] !== false) drift.push('vxlan learning on');
-    if (data['port'] !== VXLAN_PORT) drift.push('vxlan port');
-    if (spec.bridge !== '' && port['learning'] !== false) drift.push('learning on');
-    if (spec.bridge !== '' && port['neigh_suppress'] !== true) drift.push('neighbour suppression off');
+    if (data.learning !== false) drift.push('vxlan learning on');
+    if (data.port !== VXLAN_PORT) drift.push('vxlan port');
+    if (spec.bridge !== '' && port.learning !== false) drift.push('learning on');
+    if (spec.bridge !== '' && port.neigh_suppress !== true) drift.push('neighbour suppression off');
   }
   return drift;
 }

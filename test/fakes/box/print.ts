@@ -85,13 +85,11 @@ function linkLine(link: Awaited<ReturnType<typeof readLinks>>[number]): string {
   return (
     `link ${link.ifname}${given('type', kind)} mtu ${link.mtu} ${state}` +
     given('master', link.master) +
-    (kind === 'vxlan' ? `${given('id', data['id'])}${given('local', data['local'])}` : '') +
-    (kind === 'vxlan' ? `${given('port', data['port'])}${given('learning', data['learning'])}` : '') +
-    (kind === 'bridge'
-      ? `${given('stp', data['stp_state'])}${given('snooping', data['mcast_snooping'])}`
-      : '') +
-    (link.master === undefined ? '' : given('port-learning', port['learning'])) +
-    (link.master === undefined ? '' : given('suppress', port['neigh_suppress'])) +
+    (kind === 'vxlan' ? `${given('id', data.id)}${given('local', data.local)}` : '') +
+    (kind === 'vxlan' ? `${given('port', data.port)}${given('learning', data.learning)}` : '') +
+    (kind === 'bridge' ? `${given('stp', data.stp_state)}${given('snooping', data.mcast_snooping)}` : '') +
+    (link.master === undefined ? '' : given('port-learning', port.learning)) +
+    (link.master === undefined ? '' : given('suppress', port.neigh_suppress)) +
     given('alias', link.ifalias)
   );
 }

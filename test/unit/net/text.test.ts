@@ -1,0 +1,277 @@
+/** What the tools print, and what they are told: captured from iproute2 6.15, nft 1.1.3 and wg 1.0 on kernel 6.18. */
+import { describe, expect, test } from 'vitest';
+import { itemId } from '../../../src/model/ids.ts';
+import { Secret } from '../../../src/model/secret.ts';
+import { parseAddresses } from '../../../src/net/address.ts';
+import { parseComplaints, runBatch } from '../../../src/net/batch.ts';
+import { parseFdb } from '../../../src/net/fdb.ts';
+import { address, route } from '../../../src/net/identity.ts';
+import { observedLinks, parseLinks } from '../../../src/net/linkRead.ts';
+import { renderAdd, renderDelete, renderFinish, renderModify } from '../../../src/net/linkRender.ts';
+import { referencesOf, renderChain } from '../../../src/net/nftChain.ts';
+import { parseNft } from '../../../src/net/nftDump.ts';
+import { observedElement, renderElement } from '../../../src/net/nftElement.ts';
+import { renderSet } from '../../../src/net/nftSet.ts';
+import { parseNftComplaints } from '../../../src/net/nftTransaction.ts';
+import { parseRoutes, renderRoute } from '../../../src/net/route.ts';
+import { parseRules, renderRule } from '../../../src/net/rule.ts';
+import { sysctlPath } from '../../../src/net/sysctl.ts';
+import { isAsSpecified, parseWireGuardDump, renderWireGuardConfig } from '../../../src/net/wireguardText.ts';
+
+const KEY = '0TqBLY716Cvfc5mUH2cGs/rFccrxWSuqOYDs+sxLDhg=';
+const OWN = '4G6nLim052k4m2QDin4E0FJEkJ9oXCMfU68jMcOBfgw=';
+const SIGNAL = new AbortController().signal;
+
+describe('ip', () => {
+  test('addresses of ours alone', () => {
+    const text =
+      '[{"ifname":"a1","addr_info":[{"family":"inet","local":"10.0.0.1","prefixlen":24,"protocol":"0x62"},' +
+      '{"family":"inet6","local":"fe80::1","prefixlen":64,"protocol":"0x3"},{"family":"inet","local":"10.9.0.1","prefixlen":24}]}]';
+    expect(parseAddresses(text)).toEqual([
+      address({ link: 'a1', address: '10.0.0.1/24' }, [itemId('link', 'a1')]),
+    ]);
+  });
+
+  test('routes: defaults of both families, hosts, the main table, unreachable', () => {
+    const text =
+      '[{"dst":"default","gateway":"10.0.0.2","dev":"a1","table":"101","metric":5,"flags":[]},' +
+      '{"type":"7","dst":"default","table":"101","metric":4294967295,"flags":[]},' +
+      '{"dst":"10.8.0.1","gateway":"10.77.0.1","dev":"a1","flags":["onlink","linkdown"]},' +
+      '{"type":"7","dst":"default","dev":"lo","table":"90","metric":9,"flags":[],"pref":"medium"}]';
+    expect(parseRoutes(text).map((item) => item.spec)).toEqual([
+      { table: 101, destination: '0.0.0.0/0', type: 'unicast', metric: 5, via: '10.0.0.2', dev: 'a1' },
+      { table: 101, destination: '0.0.0.0/0', type: 'unreachable', metric: 4_294_967_295 },
+      {
+        table: 254,
+        destination: '10.8.0.1/32',
+        type: 'unicast',
+        metric: 0,
+        via: '10.77.0.1',
+        dev: 'a1',
+        onlink: true,
+      },
+      { table: 90, destination: '::/0', type: 'unreachable', metric: 9 },
+    ]);
+    expect(parseRoutes('')).toEqual([]);
+  });
+
+  test('a route is taken away by what the kernel finds it by', () => {
+    const spec = { table: 101, destination: '0.0.0.0/0', type: 'unicast', metric: 5 } as const;
+    const full = { ...spec, via: '10.0.0.2', dev: 'a1', source: '10.0.0.1', onlink: true };
+    expect(renderRoute('replace', full)).toBe(
+      'route replace 0.0.0.0/0 table 101 metric 5 proto 98 via 10.0.0.2 dev a1 src 10.0.0.1 onlink',
+    );
+    expect(renderRoute('del', full)).toBe(
+      'route del 0.0.0.0/0 table 101 metric 5 proto 98 via 10.0.0.2 dev a1',
+    );
+    expect(() => renderRoute('add', { ...spec, destination: '::/0', metric: 0 })).toThrow('needs a metric');
+  });
+
+  test('rules of ours alone', () => {
+    const text =
+      '[{"priority":0,"src":"all","table":"255"},{"priority":1000,"src":"10.0.0.0","srclen":8,"dst":"10.255.0.0","dstlen":16,"table":"90","protocol":"98"},' +
+      '{"priority":1201,"src":"all","fwmark":"0x101","action":"7","protocol":"98"},{"priority":32766,"src":"all","table":"254"}]';
+    const specs = parseRules(text).map((item) => item.spec);
+    expect(specs.map((spec) => renderRule('add', spec))).toEqual([
+      'rule add pref 1000 from 10.0.0.0/8 to 10.255.0.0/16 lookup 90 protocol 98',
+      'rule add pref 1201 fwmark 0x101 unreachable protocol 98',
+    ]);
+  });
+
+  test('links: ours by alias, or by the group of one that was not finished; never by name', () => {
+    const bridgeData =
+      '"info_kind":"bridge","info_data":{"stp_state":0,"forward_delay":0,"mcast_snooping":0}';
+    const text =
+      `[{"ifname":"br-1","mtu":1390,"flags":["UP"],"ifalias":"branchbox:link:br-1","address":"02:00:00:00:00:01","linkinfo":{${bridgeData}}},` +
+      `{"ifname":"br-2","mtu":1390,"flags":[],"group":"98","linkinfo":{${bridgeData}}},` +
+      `{"ifname":"br-3","mtu":1390,"flags":[],"ifalias":"branchbox:link:br-1","linkinfo":{${bridgeData}}},` +
+      `{"ifname":"br-4","mtu":1390,"flags":[],"linkinfo":{"info_kind":"vlan","info_data":{"id":7}}}]`;
+    const links = parseLinks(text);
+    expect(observedLinks(links, new Set(['br-1'])).map((item) => item.spec)).toEqual([
+      { type: 'bridge', name: 'br-1', mtu: 1390, macAddress: '02:00:00:00:00:01' },
+      { type: 'bridge', name: 'br-2', mtu: 1390, drift: ['down', 'no alias'] },
+    ]);
+  });
+
+  test('lines of links', () => {
+    const kernel = { type: 'wireguard', name: 'wg-a', mtu: 1440, implementation: 'kernel' } as const;
+    expect([
+      renderAdd(kernel),
+      ...renderFinish(kernel),
+      ...renderModify(kernel),
+      ...renderDelete(kernel),
+    ]).toEqual([
+      'link add name wg-a group 98 mtu 1440 type wireguard',
+      'link set dev wg-a alias branchbox:link:wg-a addrgenmode none up',
+      'link set dev wg-a alias branchbox:link:wg-a group 98 mtu 1440 addrgenmode none up',
+      'link delete dev wg-a',
+    ]);
+    expect(() => renderAdd({ ...kernel, name: 'a b' })).toThrow('interface name');
+  });
+
+  test('complaints find their item, and a tool that gave up fails the whole batch', async () => {
+    const stderr =
+      'Cannot find device "nope"\nCommand failed -:2\nError: Unknown device type.\nCommand failed -:3\n';
+    expect(parseComplaints(stderr)).toEqual([
+      { line: 2, words: 'Cannot find device "nope"' },
+      { line: 3, words: 'Unknown device type.' },
+    ]);
+    const items = ['a', 'b', 'c'].map((name) => ({ id: itemId('link', name) }));
+    const outcomes = async (exitCode: number) =>
+      (
+        await runBatch({
+          runner: { run: () => Promise.resolve({ exitCode, stdout: '', stderr }) },
+          tool: { command: 'ip' },
+          items,
+          render: (item) => [`link set dev ${item.id} up`],
+          signal: SIGNAL,
+        })
+      ).map((outcome) => (outcome.ok ? 'ok' : outcome.error.code));
+    expect(await outcomes(1)).toEqual(['ok', 'net/kernel', 'net/unsupported']);
+    expect(await outcomes(255)).toEqual(['net/kernel', 'net/kernel', 'net/unsupported']);
+  });
+
+  test('static entries of our bridges, not what FRR learned', () => {
+    const text =
+      '[{"mac":"02:00:00:00:00:01","ifname":"app-1","flags":[],"master":"br-1","state":"static"},' +
+      '{"mac":"02:00:00:00:00:02","ifname":"vx-1","flags":["extern_learn"],"master":"br-1","state":"static"},' +
+      '{"mac":"02:00:00:00:00:03","ifname":"eth7","flags":[],"master":"docker0","state":"static"}]';
+    expect(parseFdb(text, new Set(['br-1'])).map((item) => item.id)).toEqual(['fdb:app-1/02:00:00:00:00:01']);
+  });
+
+  test('dumps that are not understood are named', () => {
+    expect(() => parseRoutes('[{"dst":7}]')).toThrow('ip route printed what is not understood');
+    expect(() => parseLinks('Segmentation fault')).toThrow('printed no JSON');
+    expect(route({ table: 1, destination: '10.0.0.0/8', type: 'unreachable', metric: 1 }).id).toBe(
+      'route:1/10.0.0.0/8/1',
+    );
+  });
+});
+
+describe('nft', () => {
+  test('a chain is written whole', () => {
+    const spec = {
+      family: 'netdev',
+      name: 'leak',
+      hook: { type: 'filter', hook: 'egress', priority: 0, policy: 'accept', device: 'wan1' },
+      rules: ['udp dport 4789 drop', 'ip saddr @known jump other'],
+    } as const;
+    expect(renderChain(spec)).toEqual([
+      'add table netdev branchbox',
+      'add chain netdev branchbox leak { type filter hook egress device "wan1" priority 0; policy accept; }',
+      'flush chain netdev branchbox leak',
+      'add rule netdev branchbox leak udp dport 4789 drop',
+      'add rule netdev branchbox leak ip saddr @known jump other',
+    ]);
+    expect(referencesOf(spec)).toEqual(['nft-set:netdev/known', 'nft-chain:netdev/other']);
+    expect(() => renderChain({ ...spec, rules: ['accept\nflush ruleset'] })).toThrow('nft text');
+    expect(() => renderChain({ ...spec, rules: ['accept; flush ruleset'] })).toThrow('nft text');
+  });
+
+  test('sets and elements', () => {
+    const set = { family: 'inet', name: 's', type: 'ipv4_addr . ifname', flags: ['interval'] } as const;
+    expect(renderSet(set)[1]).toBe('add set inet branchbox s { type ipv4_addr . ifname; flags interval; }');
+    expect(
+      renderElement('add', { family: 'inet', set: 's', key: '10.0.0.0/8 . app-x1', value: 'jump red' }),
+    ).toBe('add element inet branchbox s { 10.0.0.0/8 . "app-x1" : jump red }');
+  });
+
+  test('our tables alone; a digest that any edit changes', () => {
+    const dump = (port: number, table = 'branchbox'): string =>
+      `{"nftables":[{"metainfo":{"version":"1.1.3"}},{"table":{"family":"inet","name":"branchbox","handle":1}},` +
+      `{"chain":{"family":"inet","table":"${table}","name":"input","handle":3,"type":"filter","hook":"input","prio":0,"policy":"accept"}},` +
+      `{"rule":{"family":"inet","table":"${table}","chain":"input","handle":5,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":${port}}},{"drop":null}]}}]}`;
+    const [a, b] = [parseNft(dump(1)).chains[0], parseNft(dump(2)).chains[0]];
+    expect(a?.rules).toBe(1);
+    expect(a?.digest).not.toBe(b?.digest);
+    expect(parseNft(dump(1).replace('"handle":5', '"handle":9')).chains[0]?.digest).toBe(a?.digest);
+    expect(parseNft(dump(1, 'docker')).chains).toEqual([]);
+  });
+
+  test('elements as nft prints them', () => {
+    const set = { family: 'inet', table: 'branchbox', name: 's', type: 'ipv4_addr' } as const;
+    const map = { ...set, map: 'verdict' };
+    const spec = (from: typeof set, element: unknown) => {
+      const { key, value } = observedElement(from, element).spec;
+      return value === undefined ? key : `${key} : ${value}`;
+    };
+    expect(spec(set, { concat: [80, 'tcp', 257] })).toBe('80 . tcp . 257');
+    expect(spec(set, { range: ['11.0.0.1', '11.0.0.5'] })).toBe('11.0.0.1-11.0.0.5');
+    expect(
+      spec(set, { elem: { val: { prefix: { addr: '10.0.0.0', len: 8 } }, timeout: 3600, expires: 3599 } }),
+    ).toBe('10.0.0.0/8');
+    expect(spec(map, [{ concat: ['10.0.0.1', 'app-x'] }, { jump: { target: 'fw' } }])).toBe(
+      '10.0.0.1 . app-x : jump fw',
+    );
+    expect(spec(map, ['wan1', { drop: null }])).toBe('wan1 : drop');
+    expect(spec({ ...set, ...{ map: 'mark' } }, ['app-x', 257])).toBe('app-x : 257');
+  });
+
+  test('complaints name their line', () => {
+    const stderr =
+      '/dev/stdin:2:25-28: Error: Could not process rule: No such file or directory\nadd rule inet branchbox nope drop\n' +
+      '                        ^^^^\n/dev/stdin:4:35-35: Error: syntax error, unexpected newline\n';
+    expect(parseNftComplaints(stderr)).toEqual([
+      { line: 2, words: 'Could not process rule: No such file or directory' },
+      { line: 4, words: 'syntax error, unexpected newline' },
+    ]);
+  });
+});
+
+describe('wg', () => {
+  const dump =
+    `wg-x\tSECRET\t${OWN}\t51820\t0x101\n` +
+    `wg-x\t${KEY}\t(none)\t198.51.100.20:51821\t10.255.0.0/16,10.254.0.1/32\t0\t0\t0\t25\n` +
+    'wg-y\t(none)\t(none)\t53315\toff\n';
+  const peer = {
+    publicKey: KEY,
+    endpoint: { address: '198.51.100.20', port: 51_821 },
+    allowedIps: ['10.254.0.1/32', '10.255.0.0/16'],
+    keepaliveS: 25,
+  };
+  const spec = {
+    link: 'wg-x',
+    privateKeyFile: '/k',
+    publicKey: OWN,
+    listenPort: 51_820,
+    mark: 0x101,
+    peers: [peer],
+  };
+
+  test('its dump, without the private key', () => {
+    const [x, y] = parseWireGuardDump(dump);
+    expect(x).toEqual({ link: 'wg-x', publicKey: OWN, listenPort: 51_820, mark: 0x101, peers: [peer] });
+    expect(y?.mark).toBe(0);
+    expect(JSON.stringify(x)).not.toContain('SECRET');
+  });
+
+  test('a peer that roamed is as specified; one of another key, range or port is not', () => {
+    const [state] = parseWireGuardDump(dump);
+    if (state === undefined) throw new Error('no state');
+    const roamed = { ...peer, endpoint: { address: '203.0.113.7', port: 9 } };
+    expect(isAsSpecified({ ...state, peers: [roamed] }, spec)).toBe(true);
+    expect(isAsSpecified(state, { ...spec, peers: [{ ...peer, allowedIps: ['10.254.0.1/32'] }] })).toBe(
+      false,
+    );
+    expect(isAsSpecified(state, { ...spec, listenPort: 1 })).toBe(false);
+    expect(isAsSpecified(state, { ...spec, peers: [] })).toBe(false);
+    const { endpoint: _, ...lost } = peer;
+    expect(isAsSpecified({ ...state, peers: [lost] }, spec)).toBe(false);
+  });
+
+  test('its configuration is a secret', () => {
+    const config = renderWireGuardConfig(spec, new Secret(`${KEY}\n`));
+    expect(String(config)).toBe('[redacted]');
+    expect(config.reveal()).toBe(
+      `[Interface]\nPrivateKey = ${KEY}\nListenPort = 51820\nFwMark = 257\n[Peer]\nPublicKey = ${KEY}\n` +
+        'AllowedIPs = 10.254.0.1/32, 10.255.0.0/16\nEndpoint = 198.51.100.20:51821\nPersistentKeepalive = 25\n',
+    );
+    expect(() => renderWireGuardConfig(spec, new Secret('x\nPostUp = y'))).toThrow('the private key is not');
+  });
+});
+
+test('sysctl names', () => {
+  expect(sysctlPath('net.ipv4.ip_forward')).toBe('/proc/sys/net/ipv4/ip_forward');
+  expect(sysctlPath('net.ipv4.conf.eth0/100.rp_filter')).toBe('/proc/sys/net/ipv4/conf/eth0.100/rp_filter');
+  expect(() => sysctlPath('net..//../etc/passwd')).toThrow('no sysctl');
+});
