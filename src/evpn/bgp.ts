@@ -20,8 +20,11 @@ const SEVERAL_TARGETS = 'several-targets';
  * without any path for a while keeps what it knows.
  */
 const TIMERS = 'timers 3 30';
-/** A box that comes up must not wait FRR's 120 s between attempts. */
-const CONNECT_TIMER = 'timers connect 1';
+/**
+ * A branch calls its hub every second, not every 120 s as FRR would. A hub calls its branches too, since after a
+ * crash of its bgpd that joins them at once (0.3 s, against 1.1 waiting for them), but 4,096 absent ones only seldom.
+ */
+const CALL_INTERVAL_S = { reflectors: 1, branches: 10 } as const;
 
 /** FRR derives a VNI's route target from the two low bytes of the AS number. */
 const routeTarget = (asn: number, vni: number): string => `${asn % 65_536}:${vni}`;
@@ -34,13 +37,12 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
   const evpn = [...context, 'address-family l2vpn evpn'];
   const isHub = spec.role === 'hub';
 
-  const group = (name: string, passive: boolean): FrrLineItem[] => [
+  const group = (name: keyof typeof CALL_INTERVAL_S): FrrLineItem[] => [
     frrLine(context, `neighbor ${name} peer-group`),
     frrLine(context, `neighbor ${name} remote-as ${asn}`),
     frrLine(context, `neighbor ${name} update-source ${spec.vtep}`),
     frrLine(context, `neighbor ${name} ${TIMERS}`),
-    frrLine(context, `neighbor ${name} ${CONNECT_TIMER}`),
-    ...(passive ? [frrLine(context, `neighbor ${name} passive`)] : []),
+    frrLine(context, `neighbor ${name} timers connect ${CALL_INTERVAL_S[name]}`),
     frrLine(evpn, `neighbor ${name} activate`),
   ];
   const member = (
@@ -55,14 +57,14 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
     frrLine([], context[0] ?? ''),
     frrLine(context, `bgp router-id ${spec.vtep}`),
     frrLine(context, 'no bgp default ipv4-unicast'),
-    frrLine(context, 'bgp graceful-restart'),
+    // FRR holds updates back for up to 1 s to gather more; joining again after a crash took 2.3 s instead of 1.3.
+    frrLine(context, 'coalesce-time 0'),
     ...(spec.segments.length > 0 ? [frrLine(evpn, 'advertise-all-vni')] : []),
-    ...(reflectors.length > 0 ? group(REFLECTORS, false) : []),
+    ...(reflectors.length > 0 ? group(REFLECTORS) : []),
     ...reflectors.flatMap((reflector) => member(REFLECTORS, reflector)),
-    // A hub waits for its branches: 4,096 of them, of which some are in a box somewhere, are not to be called.
     ...(clients.length > 0
       ? [
-          ...group(CLIENTS, true),
+          ...group(CLIENTS),
           ...(isHub ? [frrLine(evpn, `neighbor ${CLIENTS} route-reflector-client`)] : []),
           frrLine([], `bgp extcommunity-list expanded ${SEVERAL_TARGETS} seq 5 permit RT:.*RT:`),
         ]

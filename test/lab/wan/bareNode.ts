@@ -46,10 +46,10 @@ while :; do $2; $3 >>/var/log/$1.log 2>&1 & echo $! >/run/loops/$1; $4; wait $!;
 /** As the units start them. */
 const DAEMONS: Readonly<Record<string, string>> = {
   mgmtd: '',
-  zebra: '-K 60',
+  zebra: '-K 15',
   staticd: '',
   bfdd: '',
-  bgpd: '',
+  bgpd: '-f /run/frr/bgpd.conf',
 };
 
 export interface BareNode {
