@@ -63,7 +63,10 @@ export function createExchangeServer(options: {
   const { handle, failed, log } = options;
   const server = createServer({ ...options.tls, ...LIMITS }, (request, response) => {
     const { socket } = request;
-    if (!(socket instanceof TLSSocket)) return void response.destroy();
+    if (!(socket instanceof TLSSocket)) {
+      response.destroy();
+      return;
+    }
     handle(request, socket, response)
       .catch((thrown: unknown) => {
         const answer = failed(thrown);

@@ -37,7 +37,18 @@ export function createMessageHandler(options: GatewayMessagesOptions): MessageHa
     events: (gatewayId, text) => takeEvents(options, gatewayId, text),
     reply: (gatewayId, text) => takeReply(options, gatewayId, text),
   };
-  return async (topic, payload) => {
+  /** What a gateway sends is handled in its order, so that an older status never overwrites a newer one. */
+  const queues = new Map<string, Promise<void>>();
+  return (topic, payload) => {
+    const gatewayId = gatewayOfTopic(topic) ?? '';
+    const next = (queues.get(gatewayId) ?? Promise.resolve()).then(() => take(topic, payload));
+    queues.set(gatewayId, next);
+    return next.finally(() => {
+      if (queues.get(gatewayId) === next) queues.delete(gatewayId);
+    });
+  };
+
+  async function take(topic: string, payload: Buffer): Promise<void> {
     const gatewayId = gatewayOfTopic(topic);
     const handle = byKind[topic.slice(topic.lastIndexOf('/') + 1)];
     if (gatewayId === undefined || handle === undefined) return;
@@ -56,7 +67,7 @@ export function createMessageHandler(options: GatewayMessagesOptions): MessageHa
         error: asBranchboxError(thrown),
       });
     }
-  };
+  }
 }
 
 async function takeStatus(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {

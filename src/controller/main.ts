@@ -14,7 +14,7 @@ import { openAdminCredential } from './adminCredential.ts';
 import { createAdmissions } from './admission.ts';
 import { createApi } from './api/server.ts';
 import { startBroker } from './broker/broker.ts';
-import { type BrokerLink, openBrokerLink } from './broker/link.ts';
+import { openBrokerLink } from './broker/link.ts';
 import { openBundles } from './bundles.ts';
 import { type ControllerConfig, parseControllerConfig, publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
@@ -83,18 +83,13 @@ export async function runController(options: {
     onChange: () => publisher.trigger(),
   });
   const admissions = createAdmissions({ store, fleet, clock, log });
-  let link: BrokerLink | undefined;
-  const linkNow = (): BrokerLink => {
-    if (link !== undefined) return link;
-    throw new BranchboxError('controller/unreachable', { message: 'the broker is not started yet' });
-  };
   const publisher = createPublisher({
     store,
     fleet,
     signer,
     clock,
     log,
-    link: linkNow,
+    link: () => link,
     controller: endpoints,
   });
   const onMessage = createMessageHandler({
@@ -102,7 +97,7 @@ export async function runController(options: {
     fleet,
     clock,
     log,
-    command: (gatewayId, command) => linkNow().publish(commandTopic(gatewayId), JSON.stringify(command)),
+    command: (gatewayId, command) => link.publish(commandTopic(gatewayId), JSON.stringify(command)),
     onNewFacts: () => publisher.trigger(),
   });
   const ownerOf = (gatewayId: string): Owner => ({
@@ -133,7 +128,7 @@ export async function runController(options: {
     },
     credentials.server,
   );
-  link = openBrokerLink({
+  const link = openBrokerLink({
     host: localAddress(listen.address),
     port: listen.mqttPort,
     serverName: host,
@@ -181,7 +176,7 @@ export async function runController(options: {
     admin,
     tls: { ...serverTls, requestCert: false },
     log,
-    ailments: () => (link?.connected === true ? [] : ['the MQTT broker is away']),
+    ailments: () => (link.connected ? [] : ['the MQTT broker is away']),
   });
   await listenAt(sztp, listen.address, listen.sztpPort);
   await listenAt(est, listen.address, listen.estPort);

@@ -143,12 +143,11 @@ async function sign(
     notBefore: 0,
     spec,
   });
-  const payload = Buffer.from(jws.split('.')[1] ?? '', 'base64url');
   const record: DesiredRecord = {
     gatewayId,
     epoch,
     generation,
-    digest: createHash('sha256').update(payload).digest('hex'),
+    digest: sha256(jws),
     specDigest: digestOf(spec),
     jws,
   };
@@ -159,5 +158,9 @@ async function sign(
 }
 
 function digestOf(spec: DesiredSpec): string {
-  return createHash('sha256').update(JSON.stringify(spec)).digest('hex');
+  return sha256(JSON.stringify(spec));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -3,7 +3,7 @@
  * Does not own any route (the files beside it).
  */
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyPluginAsync } from 'fastify';
+import fastify, { type FastifyPluginAsync, type FastifyPluginOptions } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Server, ServerOptions } from 'node:https';
 import { parse as parseToml } from 'smol-toml';
@@ -86,7 +86,7 @@ export async function createApi(options: {
     },
     transform: jsonSchemaTransform,
   });
-  const routes: FastifyPluginAsync<Record<never, never>, Server, ZodTypeProvider> = async (scope) => {
+  const routes: FastifyPluginAsync<FastifyPluginOptions, Server, ZodTypeProvider> = async (scope) => {
     registerFleetRoutes(scope, options.context);
     registerGatewayRoutes(scope, options.context);
     registerInventoryRoutes(scope, options.context);

@@ -143,15 +143,10 @@ async function enrol(
 }
 
 function refused(admission: Admission): Answer {
-  switch (admission.kind) {
-    case 'pending':
-      return plain(202, admission.why, { 'Retry-After': String(RETRY_AFTER_PENDING_S) });
-    case 'refused':
-      return plain(403, admission.why);
-    case 'unknown':
-    case 'admitted':
-      return plain(403, 'this box is not known here');
+  if (admission.kind === 'pending') {
+    return plain(202, admission.why, { 'Retry-After': String(RETRY_AFTER_PENDING_S) });
   }
+  return plain(403, admission.kind === 'refused' ? admission.why : 'this box is not known here');
 }
 
 /** `/.well-known/est/<operation>` or `/.well-known/est/<label>/<operation>`; there is one CA, whatever the label. */

@@ -42,7 +42,7 @@ export interface DesiredRecord {
   readonly gatewayId: string;
   readonly epoch: number;
   readonly generation: number;
-  /** SHA-256 of the signed payload: what a box names as committed. */
+  /** SHA-256 of the signed message as it is sent: what a box names as committed. */
   readonly digest: string;
   /** SHA-256 of the spec alone: equal means nothing to publish. */
   readonly specDigest: string;

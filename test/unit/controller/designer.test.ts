@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { allocate, NO_ALLOCATIONS } from '../../../src/controller/allocations.ts';
 import { designFleet, designGateway, type DesignInputs } from '../../../src/controller/designer.ts';
-import { Fleet } from '../../../src/model/fleet.ts';
+import type { Fleet } from '../../../src/model/fleet.ts';
 import { branch, CONTROLLER, fleetOf, hub, publicKey, SMALL_FLEET } from './fixtures.ts';
 
 const KEYS = new Map([
