@@ -126,9 +126,7 @@ function linkAdd(kernel: FakeKernel, words: Words): void {
   };
   words.options(common);
   if (kind === undefined) throw words.unknown('no type');
-  if (master !== undefined && !kernel.links.has(master)) {
-    throw new GivenUp(`Error: argument "${master}" is wrong: Device does not exist\n`);
-  }
+  if (master !== undefined) mustExist(kernel, master);
   const link = kernel.addLink({ ...wanted, name, kind, bridge });
   if (master !== undefined) kernel.enslave(link, master);
 }
@@ -139,35 +137,53 @@ const bridgeOptions = (words: Words, bridge: FakeLink['bridge']): Record<string,
   mcast_snooping: () => void (bridge.mcast_snooping = words.number()),
 });
 
+/** All words are read before anything is sent to the kernel, as `ip` does: half a line is never done. */
 function linkSet(kernel: FakeKernel, words: Words): void {
   words.expect('dev');
   const link = kernel.link(words.next());
+  const effects: (() => void)[] = [];
+  const set = (wanted: Partial<FakeLink>): void => void effects.push(() => Object.assign(link, wanted));
   words.options({
-    alias: () => void (link.alias = words.next() || undefined),
-    group: () => void (link.group = words.number()),
-    mtu: () => void (link.mtu = words.number()),
-    address: () => {
-      link.mac = words.next();
-      link.macSet = true;
-    },
+    alias: () => set({ alias: words.next() || undefined }),
+    group: () => set({ group: words.number() }),
+    mtu: () => set({ mtu: words.number() }),
+    address: () => set({ mac: words.next(), macSet: true }),
     addrgenmode: () => words.expect('none'),
-    up: () => void (link.up = true),
+    up: () => set({ up: true }),
     down: () => {
-      link.up = false;
-      kernel.routes = kernel.routes.filter((route) => route.dev !== link.name);
-    },
-    master: () => kernel.enslave(link, words.next()),
-    nomaster: () => kernel.enslave(link, undefined),
-    type: () => {
-      if (words.take('bridge')) return words.options(bridgeOptions(words, link.bridge));
-      words.expect('bridge_slave');
-      if (link.master === undefined) throw new Refusal('RTNETLINK answers: Operation not supported');
-      return words.options({
-        learning: () => void (link.port.learning = words.next() === 'on'),
-        neigh_suppress: () => void (link.port.neigh_suppress = words.next() === 'on'),
+      set({ up: false });
+      effects.push(() => {
+        kernel.routes = kernel.routes.filter((route) => route.dev !== link.name);
       });
     },
+    master: () => {
+      const master = words.next();
+      mustExist(kernel, master);
+      effects.push(() => kernel.enslave(link, master));
+    },
+    nomaster: () => void effects.push(() => kernel.enslave(link, undefined)),
+    type: () => {
+      if (words.take('bridge')) {
+        const bridge = { ...link.bridge };
+        words.options(bridgeOptions(words, bridge));
+        return set({ bridge });
+      }
+      words.expect('bridge_slave');
+      if (link.master === undefined) throw new Refusal('RTNETLINK answers: Operation not supported');
+      const port = { ...link.port };
+      words.options({
+        learning: () => void (port.learning = words.next() === 'on'),
+        neigh_suppress: () => void (port.neigh_suppress = words.next() === 'on'),
+      });
+      return set({ port });
+    },
   });
+  for (const effect of effects) effect();
+}
+
+function mustExist(kernel: FakeKernel, master: string): void {
+  if (kernel.links.has(master)) return;
+  throw new GivenUp(`Error: argument "${master}" is wrong: Device does not exist\n`);
 }
 
 function addressLine(kernel: FakeKernel, words: Words, verb: string): void {

@@ -318,7 +318,9 @@ export const SCENARIOS: readonly Scenario[] = [
         { ...port('wan1', 77), needs: [] },
         fdb({ link: 'wan1', macAddress: '02:00:00:00:00:01' }),
       ];
-      const report = await bench.converge([good, ...bad]);
+      // In one batch with the ports that cannot be had, and after them.
+      await addPort(bench, 'wan2');
+      const report = await bench.converge([good, ...bad, port('wan2')]);
       expect([...report.failures.keys()].toSorted()).toEqual(bad.map((item) => item.id).toSorted());
       const text = await bench.print();
       expect(text).toContain('route 10.5.0.0/16 dev wan1 table 101 metric 5 proto 98');
