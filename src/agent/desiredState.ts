@@ -59,6 +59,8 @@ export type DesiredSnapshot = Pick<GatewayStatus, 'committed' | 'trial' | 'refus
 export interface DesiredKeeper {
   /** What to render now; undefined: factory. */
   spec(): DesiredSpec | undefined;
+  /** As the held state names this box; undefined: factory. */
+  gatewayId(): string | undefined;
   snapshot(): DesiredSnapshot;
   /** A message that came; refused or tried. */
   offer(jws: string): Promise<void>;
@@ -196,6 +198,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
 
   return {
     spec: () => (trial?.held ?? committed)?.state.spec,
+    gatewayId: () => (trial?.held ?? committed)?.state.gatewayId,
     snapshot: () => ({
       ...(committed === undefined ? {} : { committed: committed.id }),
       ...(trial === undefined

@@ -53,4 +53,29 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the identity process of this box (started by its unit)',
     load: () => import('./identity.ts'),
   },
+  {
+    name: 'status',
+    summary: 'on a box: what it holds to, and how it is',
+    load: () => import('./status.ts'),
+  },
+  {
+    name: 'plan',
+    summary: 'on a box: what would change, as text',
+    load: () => import('./plan.ts'),
+  },
+  {
+    name: 'explain',
+    summary: 'on a box: why an item is as it is, or why it waits',
+    load: () => import('./explain.ts'),
+  },
+  {
+    name: 'check',
+    summary: 'on a box: what this kernel offers, and what is missing for what',
+    load: () => import('./check.ts'),
+  },
+  {
+    name: 'agent',
+    summary: 'the process that holds this box to its desired state (started by its unit)',
+    load: () => import('./agent.ts'),
+  },
 ];

@@ -1,0 +1,63 @@
+/**
+ * Owns what each feature of a kernel and each program is for, and what happens without: `branchbox check`.
+ */
+import { access } from 'node:fs/promises';
+import type { Facts, KernelFeature } from '../model/facts.ts';
+import { KERNEL_FEATURES } from '../model/facts.ts';
+import type { LocalCheck } from '../model/localStatus.ts';
+
+const USES: Readonly<Record<KernelFeature, string>> = {
+  wireguard: 'tunnels in the kernel; without it wireguard-go carries them, at more processor time',
+  tun: 'wireguard-go; without it and without wireguard there are no tunnels',
+  vxlan: 'segments across sites; without it a segment stays local',
+  'vxlan-vnifilter': 'one VXLAN device for all segments; without it one for each',
+  bridge: 'segments; without it there are none',
+  'bridge-vlan-filtering': 'segments as VLANs of one bridge; without it a bridge each',
+  vlan: 'uplinks and ports on a VLAN',
+  vrf: 'routed domains',
+  dummy: 'nothing yet: the loopback holds the VTEP address',
+  'nft-inet': 'the firewall of uplinks; without it uplinks are open',
+  'nft-bridge': 'anti-spoofing of apps; without it an app may take any address',
+  'nft-netdev': 'early drops on uplinks',
+  'nft-bridge-conntrack': 'stateful policy within a segment',
+  flowtable: 'forwarding in fast path; without it more processor time',
+  netem: 'faults in tests; no box needs it',
+  'fq-codel': 'fair queues',
+  cake: 'shaping of uplinks',
+  hsr: 'the hitless class by PRP',
+  ppp: 'PPPoE uplinks',
+};
+
+const TOOLS: readonly (readonly [string, string])[] = [
+  ['/usr/sbin/ip', 'all of the network'],
+  ['/usr/sbin/bridge', 'forwarding entries of apps'],
+  ['/usr/sbin/nft', 'the firewall'],
+  ['/usr/bin/wg', 'tunnels'],
+  ['/usr/bin/wireguard-go', 'tunnels where the kernel has no WireGuard'],
+  ['/usr/bin/vtysh', 'routes and EVPN'],
+  ['/usr/lib/frr/bgpd', 'EVPN between sites'],
+  ['/usr/lib/frr/bfdd', 'fast failover'],
+  ['/usr/sbin/dhcpcd', 'addresses of uplinks'],
+  ['/usr/sbin/dockerd', 'apps'],
+];
+
+export async function checkBox(facts: Facts): Promise<LocalCheck> {
+  const tools = TOOLS.map(async ([tool, use]) => ({
+    tool,
+    present: await access(tool).then(
+      () => true,
+      () => false,
+    ),
+    use,
+  }));
+  return {
+    kernelRelease: facts.kernel.release,
+    features: KERNEL_FEATURES.map((feature) => ({
+      feature,
+      present: facts.kernel.features[feature],
+      use: USES[feature],
+    })),
+    tools: await Promise.all(tools),
+    ...(facts.engine === undefined ? {} : { engine: facts.engine }),
+  };
+}

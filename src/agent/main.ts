@@ -1,0 +1,212 @@
+/**
+ * Owns the agent's composition: what is made from what, and what wakes whom. No decision is made here.
+ */
+import { createBundleStore } from '../containers/bundles.ts';
+import { createDockerEngine } from '../containers/dockerEngine.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { LocalEvents } from '../model/localStatus.ts';
+import type { Reply } from '../model/mqtt.ts';
+import type { System } from '../system/ports.ts';
+import { createUplinkDialer } from '../system/uplinkDial.ts';
+import { checkBox } from './check.ts';
+import { type ControllerLink, createControllerLink } from './controllerLink.ts';
+import { createDesiredKeeper, type DesiredKeeper } from './desiredState.ts';
+import { explainItem } from './explain.ts';
+import { createFactsGatherer } from './facts.ts';
+import { createHolding, type Holding } from './holding.ts';
+import { createLanes, renderBox } from './items.ts';
+import { serveLocalApi } from './localApi.ts';
+import { readLocalPlan, readLocalStatus } from './localStatus.ts';
+import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
+import type { CostMeter } from './ownCost.ts';
+import { type AgentPaths, bundlesDirectory, sequencePath } from './paths.ts';
+import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
+import { createStatusSource } from './statusSource.ts';
+import { createTrialStore } from './trialStore.ts';
+import { rankUplinks } from './uplinkChoice.ts';
+import { followWakeups } from './wakeups.ts';
+import { createMemoryQueue } from './memoryQueue.ts';
+
+export interface AgentOptions {
+  readonly system: System;
+  readonly paths: AgentPaths;
+  readonly version: string;
+  readonly cost: CostMeter;
+  readonly signal: AbortSignal;
+}
+
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { system, paths, signal, version, cost } = options;
+  const { runner, files, clock, log } = system;
+  const engine = createDockerEngine({ socketPath: paths.engineSocket });
+  const facts = await createFactsGatherer({
+    system,
+    paths,
+    version,
+    engineVersion: (limit) => engine.version(limit),
+    signal,
+  });
+  const identity = createIdentityReader(system, paths);
+  await identity.read();
+
+  // These know each other only through these functions, which are called after all are made.
+  let keeper: DesiredKeeper;
+  let holding: Holding;
+  let link: ControllerLink;
+  let reporting: Reporting;
+  const gatewayId = (): string | undefined => identity.latest()?.gatewayId ?? keeper.gatewayId();
+  const uplinks = () => rankUplinks(keeper.spec(), facts.latest(), reporting.latest()?.uplinks ?? []);
+
+  const dialer = createUplinkDialer({ leases: uplinks, log });
+  const requireIdentity = async (): Promise<OwnIdentity> => {
+    const own = await identity.read();
+    if (own !== undefined) return own;
+    throw new BranchboxError('controller/unreachable', { message: 'this box has no owner yet' });
+  };
+  const bundles = createBundleStore({
+    directory: bundlesDirectory(paths),
+    server: () => keeper.spec()?.controller.device ?? { host: 'none.invalid', port: 1 },
+    credentials: requireIdentity,
+    dialer,
+  });
+  const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
+  const items = async (limit: AbortSignal) =>
+    renderBox(keeper.spec(), await facts.gather(limit), gatewayId());
+
+  const queue = createMemoryQueue(facts.latest().bootId);
+  const status = createStatusSource({ system, engine });
+  const readBody = async (): Promise<StatusBody> => {
+    const body = await status.read({
+      spec: keeper.spec(),
+      facts: await facts.gather(signal),
+      states: holding.states(),
+      desired: keeper.snapshot(),
+      link: link.state(),
+    });
+    return { gatewayId: gatewayId(), ...keeper.snapshot(), ...body, facts: facts.latest() };
+  };
+  reporting = await createReporting({
+    read: readBody,
+    // Which uplinks are dark decides where the connection should be.
+    onStatus: () => link.wake(),
+    send: (topic, text) => link.send(topic, text),
+    queue,
+    files,
+    sequencePath: sequencePath(paths),
+    clock,
+    log,
+  });
+  link = createControllerLink({
+    identity: identity.read,
+    dialer,
+    uplinks,
+    endpoint: (own) => keeper.spec()?.controller.mqtt ?? own.owner.mqtt,
+    onDesired: (jws) => void keeper.offer(jws),
+    onCommand: (command) => {
+      if (command.kind === 'events-stored') reporting.stored(command.ids);
+      else {
+        holding.wakeAll();
+        reporting.connected();
+        const reply: Reply = {
+          kind: 'done',
+          id: command.id,
+          ok: true,
+          message: 'looking at everything anew',
+        };
+        void link.send('reply', JSON.stringify(reply));
+      }
+    },
+    onState: () => {
+      if (link.state().connected) reporting.connected();
+      else reporting.changed();
+    },
+    clock,
+    log,
+  });
+  keeper = await createDesiredKeeper({
+    store: createTrialStore(files, paths, log),
+    identity: identity.read,
+    settle: (limit) => holding.settle(limit),
+    problems: () => holding.problems(),
+    onChange: () => {
+      holding.restart();
+      reporting.changed();
+      link.wake();
+    },
+    prove: (limit) => link.prove(limit),
+    controllerAwayMs: () => link.awayMs(),
+    emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
+    clock,
+    log,
+  });
+  holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
+
+  await serveLocalApi(
+    {
+      socket: paths.socket,
+      log,
+      readOuts: {
+        '/status': async () => {
+          const body = reporting.latest() ?? (await readBody());
+          return readLocalStatus({ body, holding, keeper, link, cost, version, clock });
+        },
+        '/plan': async (_, limit) => readLocalPlan(lanes, await items(limit), limit),
+        '/explain': async (query, limit) =>
+          explainItem(query.get('item') ?? '', {
+            wanted: await items(limit),
+            reports: holding.states().flatMap(({ report }) => (report === undefined ? [] : [report])),
+          }),
+        '/check': () => checkBox(facts.latest()),
+        '/events': async (): Promise<LocalEvents> => ({ events: [...queue.pending(1000)] }),
+      },
+    },
+    signal,
+  );
+  followWakeups(
+    { runner, files, clock, log, engine, paths },
+    {
+      onKernel: () => {
+        holding.wakeAll();
+        reporting.changed();
+        link.wake();
+      },
+      onLease: () => {
+        void facts.gather(signal).finally(() => link.wake());
+        holding.wakeAll();
+        reporting.changed();
+      },
+      onIdentity: () => void identity.read().finally(() => link.wake()),
+      onEngine: () => {
+        holding.wakeAll();
+        reporting.changed();
+      },
+    },
+    signal,
+  );
+  reporting.emit('agent-started', gatewayId() ?? facts.latest().serial, `agent ${version} started`);
+  log.info('agent started', { gatewayId: gatewayId(), held: keeper.snapshot().committed ?? 'factory' });
+  void afterStart(facts, reporting);
+  await Promise.all([holding.run(signal), reporting.run(signal), link.run(signal), keeper.run(signal)]);
+  queue.close();
+}
+
+async function afterStart(facts: { readInventory(): Promise<boolean> }, reporting: Reporting): Promise<void> {
+  if (await facts.readInventory()) reporting.changed();
+}
+
+/** The identity process's files, read anew at each use; an unreadable one counts as none. */
+function createIdentityReader(system: System, paths: AgentPaths) {
+  let latest: OwnIdentity | undefined;
+  return {
+    latest: () => latest,
+    read: async (): Promise<OwnIdentity | undefined> => {
+      try {
+        latest = await readOwnIdentity(system.files, paths);
+      } catch (thrown) {
+        system.log.warn("the box's identity cannot be read", { error: thrown });
+        latest = undefined;
+      }
+      return latest;
+    },
+  };
+}

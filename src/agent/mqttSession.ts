@@ -1,0 +1,82 @@
+/**
+ * Owns one MQTT 5 session over one TLS connection: from CONNECT to its end. It never reconnects by itself.
+ * Does not own which uplink it stands on, nor what messages mean.
+ */
+import type { TLSSocket } from 'node:tls';
+import { BranchboxError } from '../model/errors.ts';
+import { topicsOf } from '../model/mqtt.ts';
+
+/** Seconds. A dead connection is mostly noticed earlier, by a publish that nobody acknowledged. */
+const KEEPALIVE_S = 10;
+const CONNECT_TIMEOUT_MS = 5000;
+/** An acknowledgement later than this means that the way is dark: LTE round trips stay well below. */
+const PUBLISH_TIMEOUT_MS = 2500;
+/** Of what we take: the largest desired state as a JWS, with room. */
+const MAXIMUM_PACKET_BYTES = 8 * 1024 * 1024;
+
+export interface MqttSession {
+  /** QoS 1; rejects and ends the session where the broker does not acknowledge in time. */
+  publish(topic: string, text: string, retain: boolean): Promise<void>;
+  end(reason: string): void;
+  /** Resolves to why it ended. */
+  readonly ended: Promise<string>;
+}
+
+export async function openMqttSession(options: {
+  readonly socket: TLSSocket;
+  readonly gatewayId: string;
+  readonly onMessage: (topic: string, payload: Uint8Array) => void;
+}): Promise<MqttSession> {
+  const { socket, gatewayId } = options;
+  // Loaded when first needed: a box comes up from its committed state before it thinks of its controller.
+  const { MqttClient } = await import('mqtt');
+  const client = new MqttClient(() => socket, {
+    protocolVersion: 5,
+    clientId: gatewayId,
+    username: gatewayId,
+    clean: true,
+    keepalive: KEEPALIVE_S,
+    reconnectPeriod: 0,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    properties: { sessionExpiryInterval: 0, maximumPacketSize: MAXIMUM_PACKET_BYTES },
+  });
+  const ended = Promise.withResolvers<string>();
+  let reason = 'the connection was closed';
+  const end = (why: string): void => {
+    reason = why;
+    socket.destroy();
+    client.end(true);
+    ended.resolve(reason);
+  };
+  client.on('error', (error) => end(error.message));
+  client.on('disconnect', (packet) => {
+    reason = `the broker ended it: ${packet.properties?.reasonString ?? packet.reasonCode ?? 'no reason'}`;
+  });
+  client.on('close', () => {
+    client.end(true);
+    ended.resolve(reason);
+  });
+  client.on('message', (topic, payload) => options.onMessage(topic, payload));
+
+  const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()));
+  const failed = ended.promise.then((why) => {
+    throw new BranchboxError('controller/refused', { message: `MQTT: ${why}` });
+  });
+  failed.catch(() => undefined);
+  await Promise.race([connected, failed]);
+  const { desired, cmd } = topicsOf(gatewayId);
+  await Promise.race([client.subscribeAsync([desired, cmd], { qos: 1 }), failed]);
+
+  return {
+    ended: ended.promise,
+    end,
+    async publish(topic, text, retain) {
+      const timer = setTimeout(() => end('a message was not acknowledged'), PUBLISH_TIMEOUT_MS);
+      try {
+        await Promise.race([client.publishAsync(topic, text, { qos: 1, retain }), failed]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}

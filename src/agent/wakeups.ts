@@ -1,0 +1,58 @@
+/**
+ * Owns what wakes the agent: kernel events, leases, the identity's files, the engine. An event only says that
+ * something may have changed; nobody believes its content.
+ */
+import type { Engine } from '../containers/engine.ts';
+import { LABEL_APP } from '../containers/items.ts';
+import { watchLeases } from '../system/leases.ts';
+import type { Clock, Files, Logger, Runner } from '../system/ports.ts';
+import { type AgentPaths, leasesDirectory } from './paths.ts';
+
+/** Before a follower that ended is started again; its end says that events were lost, so all is looked at. */
+const RESTART_MS = 2000;
+
+export interface Wakeups {
+  readonly onKernel: () => void;
+  readonly onLease: () => void;
+  readonly onIdentity: () => void;
+  readonly onEngine: () => void;
+}
+
+export function followWakeups(
+  parts: {
+    readonly runner: Runner;
+    readonly files: Files;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly engine: Engine;
+    readonly paths: AgentPaths;
+  },
+  wakeups: Wakeups,
+  signal: AbortSignal,
+): void {
+  const { runner, files, clock, log, engine, paths } = parts;
+  const keep = async (name: string, follow: () => Promise<unknown>, onEnd: () => void): Promise<void> => {
+    while (!signal.aborted) {
+      await follow().catch((thrown: unknown) => log.debug('a follower ended', { name, error: thrown }));
+      if (signal.aborted) return;
+      onEnd();
+      await clock.sleep(RESTART_MS, signal).catch(() => undefined);
+    }
+  };
+  const kernel = ['-o', 'monitor', 'link', 'address', 'route', 'rule'];
+  void keep('ip monitor', () => runner.follow('ip', kernel, wakeups.onKernel, signal), wakeups.onKernel);
+  void keep(
+    'engine',
+    () => followEngine(engine, wakeups.onEngine, signal),
+    () => undefined,
+  );
+  watchLeases(files, wakeups.onLease, signal, leasesDirectory(paths));
+  files.watch(paths.identity, wakeups.onIdentity, signal);
+}
+
+async function followEngine(engine: Engine, onEvent: () => void, signal: AbortSignal): Promise<void> {
+  await engine.version(signal);
+  // An engine that came up is an event too.
+  onEvent();
+  await engine.follow(LABEL_APP, onEvent, signal);
+}

@@ -1,0 +1,59 @@
+/**
+ * Owns asking this box's agent over its socket. Does not own what is printed.
+ */
+import { request } from 'node:http';
+import { z } from 'zod';
+import { decodeJson } from '../model/decode.ts';
+import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
+
+const SOCKET = '/run/branchbox/agent.sock';
+const ANSWER_TIMEOUT_MS = 20_000;
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+const Refusal = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    problems: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
+  }),
+});
+
+export async function askAgent<S extends z.ZodType>(
+  path: string,
+  schema: S,
+  socketPath = SOCKET,
+): Promise<z.output<S>> {
+  const { status, text } = await ask(path, socketPath);
+  const what = `the agent's answer to ${path}`;
+  if (status === 200) return decodeJson(schema, text, what, MAX_ANSWER_BYTES);
+  const { error } = decodeJson(Refusal, text, what);
+  const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
+  const { code, message, problems } = error;
+  throw new BranchboxError(isCode(code) ? code : 'internal', { message, problems });
+}
+
+function ask(path: string, socketPath: string): Promise<{ readonly status: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    const away = (cause: unknown): void =>
+      reject(
+        new BranchboxError('system/file', {
+          message: 'the agent of this box does not answer',
+          mend: 'See `systemctl status branchbox-agent`; on your own machine: `branchbox lab exec NODE -- branchbox …`.',
+          cause,
+        }),
+      );
+    const asked = request({ socketPath, path, timeout: ANSWER_TIMEOUT_MS }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > MAX_ANSWER_BYTES) asked.destroy(new Error('the answer is too large'));
+      });
+      response.on('error', away);
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
+    asked.on('error', away);
+    asked.end();
+  });
+}

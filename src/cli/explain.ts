@@ -1,0 +1,36 @@
+/**
+ * Owns the words of `branchbox explain`: why one item is as it is.
+ */
+import type { Command } from 'commander';
+import { Explanation } from '../model/localStatus.ts';
+import { askAgent } from './askAgent.ts';
+import { renderTable } from './table.ts';
+
+export function register(program: Command): void {
+  program
+    .command('explain')
+    .description('why an item is as it is: wanted, observed, what it stands on, what went wrong')
+    .argument('<item>', 'an id as `plan` and `status` show it, such as link:br-10010')
+    .option('--json', 'for programs: one JSON object')
+    .action(async (item: string, flags: { readonly json?: boolean }) => {
+      const answer = await askAgent(`/explain?item=${encodeURIComponent(item)}`, Explanation);
+      process.stdout.write(
+        flags.json === true ? `${JSON.stringify(answer)}\n` : `${describe(answer).join('\n')}\n`,
+      );
+      if (answer.state === 'unknown') process.exitCode = 1;
+    });
+}
+
+/** Pure. */
+export function describe(answer: Explanation): readonly string[] {
+  const lines = [`${answer.id}: ${answer.state}`, `  ${answer.sentence}`];
+  if (answer.owner !== undefined) lines.push(`  owner     ${answer.owner}`);
+  if (answer.wanted !== undefined) lines.push(`  wanted    ${JSON.stringify(answer.wanted)}`);
+  if (answer.observed !== undefined) lines.push(`  observed  ${JSON.stringify(answer.observed)}`);
+  if (answer.lastError !== undefined)
+    lines.push(`  error     ${answer.lastError.replaceAll('\n', '\n            ')}`);
+  const needs = answer.needs.map((need) => [need.id, need.state, need.sentence ?? '']);
+  if (needs.length > 0) lines.push('needs', ...renderTable(['item', 'state', 'why'], needs));
+  if (answer.neededBy.length > 0) lines.push('needed by', ...answer.neededBy.map((id) => `  ${id}`));
+  return lines;
+}

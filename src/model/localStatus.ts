@@ -1,0 +1,101 @@
+/**
+ * Owns the read-outs of a box's own agent: what `branchbox status|plan|explain|check --json` print.
+ * Does not own what is told to the controller (status.ts).
+ */
+import { z } from 'zod';
+import { KERNEL_FEATURES } from './facts.ts';
+import { GatewayStatus, GatewayEvent } from './status.ts';
+import { GatewayId, InterfaceName } from './ids.ts';
+
+/** What the agent costs and how its lanes stand. */
+export const AgentStatus = z.strictObject({
+  version: z.string(),
+  upMs: z.number(),
+  residentBytes: z.number(),
+  /** Of one processor, over the last minute or two. */
+  cpuPercent: z.number(),
+  childProcessesPerMinute: z.number(),
+  /** What the box is held to. */
+  source: z.enum(['factory', 'committed', 'trial']),
+  lanes: z.array(
+    z.strictObject({
+      name: z.string(),
+      /** undefined before its first run ended. */
+      converged: z.boolean().optional(),
+      items: z.int(),
+      blocked: z.int(),
+      failed: z.int(),
+      durationMs: z.number(),
+    }),
+  ),
+});
+export type AgentStatus = z.output<typeof AgentStatus>;
+
+export const LinkStatus = z.strictObject({
+  connected: z.boolean(),
+  /** By which it goes now. */
+  uplink: InterfaceName.optional(),
+  sinceMs: z.number(),
+  lastProblem: z.string().optional(),
+});
+
+/** As told to the controller, and more; it is there before the box has an owner. */
+export const LocalStatus = GatewayStatus.omit({ gatewayId: true, sequence: true, sentAtMs: true }).extend({
+  gatewayId: GatewayId.optional(),
+  readAtMs: z.number(),
+  controller: LinkStatus,
+  agent: AgentStatus,
+});
+export type LocalStatus = z.output<typeof LocalStatus>;
+
+export const LocalPlan = z.strictObject({
+  /** Nothing to do in any lane. */
+  empty: z.boolean(),
+  steps: z.array(
+    z.strictObject({
+      op: z.enum(['create', 'modify', 'delete']),
+      id: z.string(),
+      because: z.string().optional(),
+    }),
+  ),
+  blocked: z.array(z.strictObject({ id: z.string(), missing: z.array(z.string()) })),
+  text: z.string(),
+});
+export type LocalPlan = z.output<typeof LocalPlan>;
+
+export const Explanation = z.strictObject({
+  id: z.string(),
+  state: z.enum(['as-wanted', 'different', 'absent', 'blocked', 'failed', 'not-wanted', 'unknown']),
+  sentence: z.string(),
+  owner: z.enum(['us', 'external']).optional(),
+  wanted: z.unknown().optional(),
+  observed: z.unknown().optional(),
+  needs: z.array(
+    z.strictObject({
+      id: z.string(),
+      state: z.enum(['there', 'missing', 'blocked']),
+      sentence: z.string().optional(),
+    }),
+  ),
+  neededBy: z.array(z.string()),
+  lastError: z.string().optional(),
+});
+export type Explanation = z.output<typeof Explanation>;
+
+export const LocalCheck = z.strictObject({
+  kernelRelease: z.string(),
+  features: z.array(
+    z.strictObject({
+      feature: z.enum(KERNEL_FEATURES),
+      present: z.boolean(),
+      /** What it is for, and what happens without. */
+      use: z.string(),
+    }),
+  ),
+  tools: z.array(z.strictObject({ tool: z.string(), present: z.boolean(), use: z.string() })),
+  engine: z.strictObject({ name: z.string(), version: z.string() }).optional(),
+});
+export type LocalCheck = z.output<typeof LocalCheck>;
+
+export const LocalEvents = z.strictObject({ events: z.array(GatewayEvent) });
+export type LocalEvents = z.output<typeof LocalEvents>;
