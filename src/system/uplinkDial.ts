@@ -93,12 +93,13 @@ export function createUplinkDialer(options: {
         throw unreachable(`${dial.host} cannot be reached: no uplink has an address`, undefined);
       }
       const won = new AbortController();
-      const attempts = uplinks.map(async (uplink, index) => {
+      const attempts: Promise<UplinkConnection>[] = [];
+      const attempt = async (uplink: UplinkAddress, index: number): Promise<UplinkConnection> => {
         const timeout = AbortSignal.timeout((dial.timeoutMs ?? DEFAULT_TIMEOUT_MS) + index * STAGGER_MS);
         const signal = AbortSignal.any(
           dial.signal === undefined ? [won.signal, timeout] : [won.signal, timeout, dial.signal],
         );
-        await raceAbort(delayBefore(index, attempts), signal);
+        await raceAbort(delayBefore(index, attempts[index - 1]), signal);
         const connection = await connectBy(uplink, dial, signal);
         // Two may get through in one turn of the loop: the second is not wanted.
         if (won.signal.aborted) {
@@ -107,7 +108,9 @@ export function createUplinkDialer(options: {
         }
         won.abort();
         return connection;
-      });
+      };
+      // One after the other: each looks at its forerunner, which must be in the list by then.
+      for (const [index, uplink] of uplinks.entries()) attempts.push(attempt(uplink, index));
       try {
         return await Promise.any(attempts);
       } catch (thrown) {
@@ -128,11 +131,8 @@ export function createUplinkDialer(options: {
 }
 
 /** Until the forerunner failed, or its head start is over. */
-async function delayBefore(index: number, attempts: readonly Promise<unknown>[]): Promise<void> {
-  if (index === 0) return;
-  // The list of attempts is complete only after this turn.
-  await Promise.resolve();
-  const forerunner = attempts[index - 1] ?? Promise.resolve();
+async function delayBefore(index: number, forerunner: Promise<unknown> | undefined): Promise<void> {
+  if (forerunner === undefined) return;
   const timer = Promise.withResolvers<void>();
   const handle = setTimeout(timer.resolve, index * STAGGER_MS);
   await Promise.race([
