@@ -29,8 +29,10 @@ export function connectByUplink(dialer: Pick<UplinkDialer, 'connectTls'>): Conne
       });
       return socket;
     } catch (thrown) {
+      // Of the one uplink that was asked for: its own words, not those for all uplinks.
       const { message, problems } = asBranchboxError(thrown);
-      throw new BranchboxError('bootstrap/unreachable', { message, problems, cause: thrown });
+      const why = problems[0]?.message ?? message;
+      throw new BranchboxError('bootstrap/unreachable', { message: why, cause: thrown });
     }
   };
 }
