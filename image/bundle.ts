@@ -43,8 +43,8 @@ export async function bundle(entry: string, name: string): Promise<Bundled> {
     keepNames: true,
     legalComments: 'none',
     logLevel: 'warning',
-    // The lab makes nodes from a checkout; a box has none, and esbuild itself does not belong on it.
-    external: ['esbuild'],
+    // Leaves the lab out (src/cli/commands.ts).
+    define: { BRANCHBOX_BUNDLED: 'true' },
   });
   return { file, sizeBytes: (await stat(file)).size, durationMs: performance.now() - startMs };
 }

@@ -16,13 +16,22 @@ export interface CommandEntry {
   readonly load: () => Promise<CommandModule>;
 }
 
+/** Set by the bundler (image/bundle.ts): a box has no checkout to make a lab from, and the code stays out of it. */
+declare const BRANCHBOX_BUNDLED: boolean | undefined;
+const LAB: readonly CommandEntry[] =
+  typeof BRANCHBOX_BUNDLED === 'undefined'
+    ? [
+        {
+          name: 'lab',
+          summary: 'an internet, a controller, a hub, branches and hosts on this machine',
+          load: () => import('./lab.ts'),
+        },
+      ]
+    : [];
+
 /** Ordered as `--help` shows them. Adding a command is adding a file and a line here. */
 export const COMMANDS: readonly CommandEntry[] = [
-  {
-    name: 'lab',
-    summary: 'an internet, a controller, a hub, branches and hosts on this machine',
-    load: () => import('./lab.ts'),
-  },
+  ...LAB,
   {
     name: 'fleet',
     summary: 'describe the fleet to its controller, and see how it is',

@@ -30,6 +30,34 @@ export function register(program: Command): void {
     const { labDown } = await import('./labUp.ts');
     await labDown(options.lab);
   });
+  word('status', 'each node, its uplinks, paths, segments and apps; ends with 1 where one is not well')
+    .option('--json', 'for programs')
+    .action(async (options: LabOption & { json?: boolean }) => {
+      const { printStatus } = await import('./labRead.ts');
+      await printStatus(options.lab, options.json === true);
+    });
+  word('info', 'what a program must know to use the lab: nodes, endpoints, anchors, credential')
+    .option('--json', 'as JSON, which it is anyway')
+    .action(async (options: LabOption) => {
+      const { printInfo } = await import('./labRead.ts');
+      await printInfo(options.lab);
+    });
+  word('identity', 'a factory identity that the controller knows, for a client of your own')
+    .argument('<name>', 'of the gateway it will be')
+    .requiredOption(
+      '--out <directory>',
+      'where idevid.key, idevid.crt, chain.pem, voucher-anchor.pem and serial go',
+    )
+    .action(async (name: string, options: LabOption & { out: string }) => {
+      const { makeLabIdentity } = await import('./labRead.ts');
+      await makeLabIdentity(options.lab, name, options.out);
+    });
+  word('events', 'what starts, stops and fails in all nodes, as it happens')
+    .option('--json', 'one object a line')
+    .action(async (options: LabOption & { json?: boolean }) => {
+      const { printEvents } = await import('./labRead.ts');
+      await printEvents(options.lab, options.json === true);
+    });
   word('restart', 'a node as after a power cut: its disk stays')
     .argument('<node>')
     .option('--rebuild', 'bundle the checkout again first')

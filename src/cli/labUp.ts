@@ -7,7 +7,8 @@ import { labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
 import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
-import { bringUp, type RunningLab, restartNode, startNodes } from '../lab/up.ts';
+import { renderNextCommands, renderStatus } from '../lab/table.ts';
+import { type RunningLab, restartNode, startBare, startFleet, wireUp } from '../lab/up.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 
 export async function labUp(
@@ -21,13 +22,15 @@ export async function labUp(
     const seconds = ((system.clock.monotonicMs() - startMs) / 1000).toFixed(1);
     process.stdout.write(`${seconds.padStart(6)} s  ${line}\n`);
   };
-  const running = await bringUp(system, { paths: labPaths(lab), topologyName: topology, say });
-  await startNodes(
-    running,
-    running.topology.nodes.map(({ name }) => name),
-  );
-  say(`nodes run: ${running.topology.nodes.map(({ name }) => name).join(', ')}`);
-  if (options.nodesOnly) return;
+  const running = await wireUp(system, { paths: labPaths(lab), topologyName: topology, say });
+  if (options.nodesOnly) {
+    await startBare(running);
+    say(`nodes run: ${running.topology.nodes.map(({ name }) => name).join(', ')}`);
+    return;
+  }
+  const status = await startFleet(system, running, say);
+  say(`lab ${lab} works`);
+  process.stdout.write(`\n${renderStatus(status)}\n${renderNextCommands(status)}`);
 }
 
 export async function labDown(lab: string): Promise<void> {
@@ -56,5 +59,12 @@ export async function openLab(lab: string): Promise<RunningLab> {
   const { runner, clock, files } = createLinuxSystem({ name: 'lab' });
   const paths = labPaths(lab);
   const { record, topology } = await readRecord(files, paths);
-  return { paths, topology, nodes: createNodes({ runner, clock, paths, tree: record.tree }) };
+  const { tree } = record;
+  return {
+    paths,
+    topologyName: record.topology,
+    topology,
+    tree,
+    nodes: createNodes({ runner, clock, paths, tree }),
+  };
 }

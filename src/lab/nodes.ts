@@ -96,7 +96,8 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
       for (const [path, content] of Object.entries(spec.files)) {
         const file = path.startsWith('/var/') ? join(own.var, path.slice(5)) : join(own.upper, path);
         await mkdir(dirname(file), { recursive: true });
-        await writeFile(file, content);
+        // Keys are their owner's alone, as the factory leaves them.
+        await writeFile(file, content, { mode: file.endsWith('.key') ? 0o600 : 0o644 });
       }
       await mkdir(own.run, { recursive: true });
       await rm(join(own.run, 'ready'), { force: true });

@@ -3,20 +3,30 @@
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { System } from '../system/ports.ts';
+import { controllerFiles, createControllerNode, factoryFiles } from './controllerNode.ts';
+import { createFaults } from './faults.ts';
+import { readFleet } from './fleetFile.ts';
 import { ensureHostTools } from './hostTools.ts';
+import { gatherStatus, type LabStatus } from './labStatus.ts';
 import { createNodes, type Nodes } from './nodes.ts';
 import { nodeSpec, providerSpecs } from './nodeSpecs.ts';
 import type { LabPaths } from './paths.ts';
 import { stagePayload } from './payload.ts';
+import { awaitWorking } from './readiness.ts';
 import { writeRecord } from './record.ts';
 import { findRemains, isClean, removeRemains } from './remains.ts';
 import { ensureRootTree, rootTreeExists } from './rootTree.ts';
-import { readTopology, type Topology } from './topology.ts';
+import { isGateway, readTopology, type Topology } from './topology.ts';
 import { planWiring } from './wiring.ts';
+
+/** `lab up` must end within 3 minutes; a fleet that is not in service by then has a reason to be told. */
+const WORKING_TIMEOUT_MS = 150_000;
 
 export interface RunningLab {
   readonly paths: LabPaths;
+  readonly topologyName: string;
   readonly topology: Topology;
+  readonly tree: string;
   readonly nodes: Nodes;
 }
 
@@ -26,8 +36,8 @@ export interface UpOptions {
   readonly say: (line: string) => void;
 }
 
-/** Nodes, cables and providers; what runs in them is brought to work by controllerNode.ts and readiness.ts. */
-export async function bringUp(system: System, { paths, topologyName, say }: UpOptions): Promise<RunningLab> {
+/** Cables and providers. */
+export async function wireUp(system: System, { paths, topologyName, say }: UpOptions): Promise<RunningLab> {
   const { runner, clock, files } = system;
   const topology = await readTopology(files, topologyName);
   await ensureHostTools(runner, say, { treeToMake: !rootTreeExists() });
@@ -50,12 +60,63 @@ export async function bringUp(system: System, { paths, topologyName, say }: UpOp
   say('cables are laid');
   await Promise.all(providerSpecs(topology).map((spec) => nodes.start(spec)));
   say(`providers route: ${topology.providers.map(({ name }) => name).join(', ')}`);
-  return { paths, topology, nodes };
+  return { paths, topologyName, topology, tree, nodes };
 }
 
-export async function startNodes({ topology, nodes }: RunningLab, names: readonly string[]): Promise<void> {
-  const wanted = topology.nodes.filter(({ name }) => names.includes(name));
-  await Promise.all(wanted.map((node) => nodes.start(nodeSpec(topology, node))));
+/** Every node, none of it configured. */
+export async function startBare({ topology, nodes }: RunningLab): Promise<void> {
+  await Promise.all(topology.nodes.map((node) => nodes.start(nodeSpec(topology, node))));
+}
+
+/** The controller, then gateways as they come from the factory, then the fleet; ends when all of it works. */
+export async function startFleet(
+  system: System,
+  lab: RunningLab,
+  say: (line: string) => void,
+): Promise<LabStatus> {
+  const { topology, nodes, paths, topologyName } = lab;
+  const fleet = await readFleet(system.files, topologyName);
+  const controllerNode = topology.nodes.find(({ role }) => role === 'controller');
+  if (fleet === undefined || controllerNode === undefined) {
+    await startBare(lab);
+    return gather(lab);
+  }
+  const others = topology.nodes.filter((node) => node !== controllerNode && !isGateway(node));
+  const spec = nodeSpec(topology, controllerNode);
+  await Promise.all([
+    nodes.start({ ...spec, files: { ...spec.files, ...controllerFiles(topology, controllerNode) } }),
+    ...others.map((node) => nodes.start(nodeSpec(topology, node))),
+  ]);
+  say('controller and hosts run');
+  const controller = createControllerNode({ ...system, paths, nodes, node: controllerNode.name });
+  await controller.ready();
+  say('controller, signer and manufacturer listen');
+  const serials = new Map(fleet.gateways.map(({ id, serial }) => [id, serial ?? `LAB-${id.toUpperCase()}`]));
+  await controller.makeKnown([...serials.values()]);
+  await controller.applyFleet(fleet, lab.tree);
+  say(`fleet is described: ${fleet.gateways.map(({ id }) => id).join(', ')}`);
+  for (const gateway of topology.nodes.filter(isGateway)) {
+    const identity = await controller.makeIdentity(
+      serials.get(gateway.name) ?? `LAB-${gateway.name.toUpperCase()}`,
+    );
+    const own = nodeSpec(topology, gateway);
+    await nodes.start({ ...own, files: { ...own.files, ...factoryFiles(identity) } });
+    say(`${gateway.name} is switched on, with a factory identity and nothing else`);
+  }
+  return awaitWorking({
+    clock: system.clock,
+    nodes,
+    topology,
+    fleet,
+    say,
+    gather: () => gather(lab),
+    deadlineMs: system.clock.monotonicMs() + WORKING_TIMEOUT_MS,
+  });
+}
+
+export function gather({ paths, topologyName, topology, nodes }: RunningLab): Promise<LabStatus> {
+  const faults = createFaults({ nodes, wiring: planWiring(topology) });
+  return gatherStatus({ lab: paths.lab, topologyName, topology, nodes, faults });
 }
 
 /** As pulling a box's plug and putting it back: its disk stays, everything else is made anew. */

@@ -1,0 +1,74 @@
+/**
+ * Owns `lab status`, `info`, `identity` and `events`: what is printed of a lab that is up.
+ */
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { createControllerNode } from '../lab/controllerNode.ts';
+import { followEvents } from '../lab/events.ts';
+import { labInfo } from '../lab/info.ts';
+import { renderStatus } from '../lab/table.ts';
+import { gather } from '../lab/up.ts';
+import { decode } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { GatewayId } from '../model/ids.ts';
+import { createLinuxSystem } from '../system/linux/system.ts';
+import { openLab } from './labUp.ts';
+
+export async function printStatus(lab: string, json: boolean): Promise<void> {
+  const status = await gather(await openLab(lab));
+  process.stdout.write(json ? `${JSON.stringify(status)}\n` : renderStatus(status));
+  const isWell = status.nodes.every(
+    ({ running, health }) => running && (health === undefined || health === 'ok'),
+  );
+  process.exitCode = isWell ? 0 : 1;
+}
+
+export async function printInfo(lab: string): Promise<void> {
+  const { paths, topology, nodes } = await openLab(lab);
+  process.stdout.write(`${JSON.stringify(labInfo(paths, topology, nodes), undefined, 2)}\n`);
+}
+
+/** The manufacturer makes it, the inventory gets its serial, and the fleet a gateway of that name. */
+export async function makeLabIdentity(lab: string, name: string, out: string): Promise<void> {
+  decode(GatewayId, name, `gateway name "${name}"`, 'cli/usage');
+  const system = createLinuxSystem({ name: 'lab' });
+  const running = await openLab(lab);
+  const node = running.topology.nodes.find(({ role }) => role === 'controller')?.name;
+  if (node === undefined) throw new BranchboxError('cli/usage', { message: `lab ${lab} has no controller` });
+  const controller = createControllerNode({ ...system, paths: running.paths, nodes: running.nodes, node });
+  const serial = `LAB-${name.toUpperCase()}`;
+  const identity = await controller.makeIdentity(serial);
+  await controller.makeKnown([serial]);
+  await controller.addGateway({ id: name, serial });
+  for (const [file, content] of Object.entries(identity)) {
+    await system.files.writeDurable(join(resolve(out), file), content, file.endsWith('.key') ? 0o600 : 0o644);
+  }
+  process.stdout.write(
+    `${serial} is known to the controller as ${name}; its identity is in ${resolve(out)}\n`,
+  );
+}
+
+const UnitEvent = z.object({
+  time: z.string(),
+  unit: z.string().optional(),
+  state: z.string().optional(),
+  reason: z.string().optional(),
+  problem: z.string().optional(),
+});
+
+export async function printEvents(lab: string, json: boolean): Promise<void> {
+  const { paths, topology } = await openLab(lab);
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
+  const nodes = topology.nodes.filter(({ role }) => role !== 'host').map(({ name }) => name);
+  const print = (node: string, line: string): void => {
+    if (json) process.stdout.write(`${JSON.stringify({ node, ...JSON.parse(line) })}\n`);
+    else {
+      const { time, unit, state, reason, problem } = UnitEvent.parse(JSON.parse(line));
+      const why = reason === undefined ? '' : ` (${reason})`;
+      process.stdout.write(`${time} ${node} ${problem ?? `${unit ?? ''} ${state ?? ''}${why}`}\n`);
+    }
+  };
+  followEvents(paths, nodes, print, ending.signal);
+  await new Promise<void>((done) => ending.signal.addEventListener('abort', () => done(), { once: true }));
+}

@@ -1,0 +1,151 @@
+/**
+ * Owns bringing the controller's node to work and the fleet into it, by the same commands that a person would type:
+ * configuration, factory identities, anchors, inventory, app bundles, fleet. Does not own what those commands do.
+ */
+import { copyFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BranchboxError } from '../model/errors.ts';
+import type { Fleet } from '../model/fleet.ts';
+import type { Clock, Files, Runner } from '../system/ports.ts';
+import { buildAppImage } from './appImage.ts';
+import { labImagesOf, parseFleet, renderFleet, withBranch } from './fleetFile.ts';
+import type { Nodes } from './nodes.ts';
+import { type LabPaths, nodePaths } from './paths.ts';
+import { awaitListening } from './readiness.ts';
+import type { Topology, TopologyNode } from './topology.ts';
+
+export const CONTROLLER_NAME = 'controller.branchbox.example';
+export const MANUFACTURER_NAME = 'manufacturer.branchbox.example';
+export const PORTS = {
+  sztp: 8443,
+  est: 8444,
+  api: 8445,
+  device: 8446,
+  mqtt: 8883,
+  manufacturer: 9443,
+} as const;
+/** All gateways of the lab are this hardware (firmware/models/lab.toml). */
+const MODEL = 'lab';
+const CONFIG_FILE = '/etc/branchbox/controller.toml';
+const MANUFACTURER_STATE = '/var/lib/branchbox/manufacturer';
+/** In the controller's node, below /var so that the host sees it on disk. */
+const EXCHANGE = '/var/lib/branchbox-lab';
+const IDENTITY_FILES = [
+  'idevid.key',
+  'idevid.crt',
+  'chain.pem',
+  'voucher-anchor.pem',
+  'serial',
+  'model',
+] as const;
+const COMMAND_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
+
+export interface ControllerNodeDeps {
+  readonly runner: Runner;
+  readonly clock: Clock;
+  readonly files: Files;
+  readonly paths: LabPaths;
+  readonly nodes: Nodes;
+  readonly node: string;
+}
+
+export interface ControllerNode {
+  /** Resolves when all its ports listen and the anchors are in the lab's access directory. */
+  ready(): Promise<void>;
+  /** A factory identity that the manufacturer made, as files for /etc/branchbox/factory. */
+  makeIdentity(serial: string): Promise<Readonly<Record<string, string>>>;
+  makeKnown(serials: readonly string[]): Promise<void>;
+  applyFleet(fleet: Fleet, tree: string): Promise<void>;
+  /** A branch with one uplink, so that whoever holds the serial's identity has a place in the fleet. */
+  addGateway(gateway: { readonly id: string; readonly serial: string }): Promise<void>;
+}
+
+export function controllerFiles(topology: Topology, node: TopologyNode): Readonly<Record<string, string>> {
+  const addresses = node.uplinks.flatMap(({ address }) => (address === undefined ? [] : [address]));
+  return {
+    [CONFIG_FILE]: [
+      `names = ["${CONTROLLER_NAME}"]`,
+      `addresses = [${addresses.map((address) => `"${address}"`).join(', ')}]`,
+      '',
+      '[manufacturer]',
+      `url = "https://${MANUFACTURER_NAME}:${PORTS.manufacturer}"`,
+      '',
+    ].join('\n'),
+    '/etc/branchbox/manufacturer.env': `MANUFACTURER_NAME=${MANUFACTURER_NAME}\n`,
+    '/etc/branchbox/lab-topology': `${topology.description}\n`,
+  };
+}
+
+export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
+  const { runner, clock, files, paths, nodes, node } = deps;
+  const onHost = (path: string): string => join(nodePaths(paths, node).var, path.replace(/^\/var\//, ''));
+  const branchbox = async (...words: readonly string[]): Promise<string> => {
+    const ended = await nodes.exec(node, ['branchbox', ...words], { timeoutMs: COMMAND_TIMEOUT_MS });
+    if (ended.exitCode === 0) return ended.stdout;
+    throw new BranchboxError('lab/not-ready', {
+      message: `branchbox ${words.slice(0, 2).join(' ')} at ${node}: ${ended.stderr.trim().slice(-600)}`,
+    });
+  };
+  const access = [
+    ...['--api', `https://${CONTROLLER_NAME}:${PORTS.api}`, '--ca', `${EXCHANGE}/anchors/domain.pem`],
+    ...['--credential', '/var/lib/branchbox/controller/admin.credential'],
+  ];
+  const fleet = (words: readonly string[]): Promise<string> => branchbox('fleet', ...words, ...access);
+
+  const apply = async (text: string): Promise<void> => {
+    await files.writeDurable(onHost(`${EXCHANGE}/fleet.toml`), text, 0o644);
+    await fleet(['apply', `${EXCHANGE}/fleet.toml`]);
+  };
+
+  return {
+    async ready() {
+      const deadlineMs = clock.monotonicMs() + START_TIMEOUT_MS;
+      await awaitListening({ clock, nodes, node, ports: Object.values(PORTS), deadlineMs });
+      await branchbox('controller', 'anchors', '--config', CONFIG_FILE, '--out', `${EXCHANGE}/anchors`);
+      await mkdir(paths.access, { recursive: true, mode: 0o700 });
+      for (const name of ['manufacturer', 'voucher', 'domain', 'tls']) {
+        await copyFile(onHost(`${EXCHANGE}/anchors/${name}.pem`), join(paths.access, `${name}.pem`));
+      }
+      const credential = await files.readText(onHost('/var/lib/branchbox/controller/admin.credential'));
+      await files.writeDurable(join(paths.access, 'admin.credential'), credential ?? '', 0o600);
+    },
+    async makeIdentity(serial) {
+      const out = `${EXCHANGE}/identities/${serial}`;
+      await branchbox(
+        ...['manufacturer', 'identity', '--state', MANUFACTURER_STATE],
+        ...['--serial', serial, '--model', MODEL, '--out', out],
+      );
+      const made: Record<string, string> = {};
+      for (const name of IDENTITY_FILES) made[name] = (await files.readText(onHost(`${out}/${name}`))) ?? '';
+      return made;
+    },
+    async makeKnown(serials) {
+      await fleet(['inventory', ...serials]);
+    },
+    async applyFleet(wanted, tree) {
+      const bundles = new Map<string, string>();
+      for (const [index, image] of labImagesOf(wanted).entries()) {
+        const name = `image-${index}.tar`;
+        await mkdir(onHost(`${EXCHANGE}/images`), { recursive: true });
+        await buildAppImage(runner, { tree, image, out: onHost(`${EXCHANGE}/images/${name}`) });
+        bundles.set(image.reference, (await fleet(['bundle', `${EXCHANGE}/images/${name}`])).trim());
+      }
+      await apply(renderFleet(wanted, bundles));
+    },
+    async addGateway(gateway) {
+      await apply(
+        renderFleet(withBranch(parseFleet(await fleet(['show']), 'the fleet'), gateway), new Map()),
+      );
+    },
+  };
+}
+
+/** Where a box finds what the factory wrote, as files of its node. */
+export function factoryFiles(identity: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(identity).map(([name, content]) => [
+    `/etc/branchbox/factory/${name}`,
+    content,
+  ]);
+  return { ...Object.fromEntries(entries), '/etc/branchbox/factory/bootstrap-servers': '' };
+}

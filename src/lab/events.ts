@@ -1,0 +1,51 @@
+/**
+ * Owns `lab events`: what happens in all nodes, as it happens, from the supervisors' event files on disk.
+ * Does not own the gateways' own events: `lab exec NODE -- branchbox events`, or the controller's API.
+ */
+import { createReadStream, existsSync, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type LabPaths, nodePaths } from './paths.ts';
+
+/** inotify does not tell of a file that is not there yet. */
+const LOOK_MS = 1_000;
+
+/** Each line from now on, until the signal aborts. */
+export function followEvents(
+  paths: LabPaths,
+  nodes: readonly string[],
+  onLine: (node: string, line: string) => void,
+  signal: AbortSignal,
+): void {
+  for (const node of nodes) {
+    const file = join(nodePaths(paths, node).var, 'log/units/events.jsonl');
+    followFile(file, (line) => onLine(node, line), signal);
+  }
+}
+
+function followFile(file: string, onLine: (line: string) => void, signal: AbortSignal): void {
+  let at = existsSync(file) ? statSync(file).size : 0;
+  let reading = false;
+  const read = (): void => {
+    if (reading || !existsSync(file)) return;
+    const { size } = statSync(file);
+    // Cut off by whoever keeps it bounded.
+    if (size < at) at = 0;
+    if (size === at) return;
+    reading = true;
+    const lines = createInterface({ input: createReadStream(file, { start: at, end: size - 1 }) });
+    at = size;
+    lines.on('line', onLine);
+    lines.on('close', () => {
+      reading = false;
+      read();
+    });
+  };
+  const timer = setInterval(() => {
+    if (!existsSync(file)) return;
+    clearInterval(timer);
+    read();
+    watch(file, { signal }, read).on('error', () => undefined);
+  }, LOOK_MS);
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+}

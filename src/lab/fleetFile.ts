@@ -1,0 +1,81 @@
+/**
+ * Owns reading a topology's fleet.toml and what the lab fills in before it is applied. Pure but for the reading.
+ * Does not own what a fleet may say (model/fleet.ts).
+ */
+import { join } from 'node:path';
+import { parse as parseToml, stringify as stringifyToml } from 'smol-toml';
+import { decode } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { ipv4ToNumber, numberToIpv4, splitCidr } from '../model/addresses.ts';
+import { Fleet, FleetGateway } from '../model/fleet.ts';
+import type { Files } from '../system/ports.ts';
+import type { AppImage } from './appImage.ts';
+import { TOPOLOGIES_DIRECTORY } from './topology.ts';
+
+/** Images under this name are built by the lab, in no registry. */
+const LAB_IMAGE_PREFIX = 'lab/';
+/** Above the addresses that people write into fleet files by hand. */
+const FIRST_ADDED_VTEP = 100;
+
+/** undefined where a topology has no fleet: its nodes then stay as they come from the factory. */
+export async function readFleet(
+  files: Pick<Files, 'readText'>,
+  topologyName: string,
+): Promise<Fleet | undefined> {
+  const path = join(TOPOLOGIES_DIRECTORY, topologyName, 'fleet.toml');
+  const text = await files.readText(path);
+  return text === undefined ? undefined : parseFleet(text, path);
+}
+
+export function parseFleet(text: string, what: string): Fleet {
+  try {
+    return decode(Fleet, parseToml(text), what);
+  } catch (cause) {
+    if (cause instanceof BranchboxError) throw cause;
+    const message = `${what} is not TOML: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new BranchboxError('model/invalid', { message, cause });
+  }
+}
+
+/** One more branch, with the lowest VTEP that is free from .100 on; one that is there already gets the serial. */
+export function withBranch(
+  fleet: Fleet,
+  { id, serial }: { readonly id: string; readonly serial: string },
+): Fleet {
+  const others = fleet.gateways.filter((gateway) => gateway.id !== id);
+  const present = fleet.gateways.find((gateway) => gateway.id === id);
+  if (present !== undefined) return { ...fleet, gateways: [...others, { ...present, serial }] };
+  const base = ipv4ToNumber(splitCidr(fleet.fleet.vtepRange).address) + FIRST_ADDED_VTEP;
+  const taken = new Set(fleet.gateways.map(({ vtep }) => vtep));
+  let offset = 0;
+  while (taken.has(numberToIpv4(base + offset))) offset += 1;
+  const gateway = FleetGateway.parse({
+    id,
+    serial,
+    role: 'branch',
+    site: id,
+    vtep: numberToIpv4(base + offset),
+    uplinks: [{ name: 'internet', port: 'wan1' }],
+  });
+  return { ...fleet, gateways: [...others, gateway] };
+}
+
+export function labImagesOf(fleet: Fleet): readonly AppImage[] {
+  return fleet.gateways
+    .flatMap(({ apps }) => apps)
+    .filter(({ image, bundle }) => bundle === undefined && image.startsWith(LAB_IMAGE_PREFIX))
+    .map(({ image, name }) => ({ reference: image, appName: name }));
+}
+
+/** `bundles`: image reference → SHA-256 of what was uploaded. */
+export function renderFleet(fleet: Fleet, bundles: ReadonlyMap<string, string>): string {
+  const gateways = fleet.gateways.map((gateway) => ({
+    ...gateway,
+    apps: gateway.apps.map((app) => {
+      const bundle = bundles.get(app.image);
+      return bundle === undefined ? app : { ...app, bundle };
+    }),
+  }));
+  // By way of JSON: TOML has no word for a field that is absent.
+  return stringifyToml(JSON.parse(JSON.stringify({ ...fleet, gateways })));
+}

@@ -1,0 +1,38 @@
+/**
+ * Owns asking a node's processes over their unix sockets from the host: a node's files are in sight below
+ * /proc/PID/root, and a socket works from there, so a question costs no process.
+ */
+import { request } from 'node:http';
+
+const ANSWER_TIMEOUT_MS = 5_000;
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/** The JSON of `GET path`; undefined where nobody answers or the answer is none. */
+export function askNode(pid: number, socket: string, path: string): Promise<unknown> {
+  return new Promise((resolve) => {
+    const asked = request(
+      { socketPath: `/proc/${pid}/root${socket}`, path, timeout: ANSWER_TIMEOUT_MS },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+          if (text.length > MAX_ANSWER_BYTES) asked.destroy();
+        });
+        response.on('error', () => resolve(undefined));
+        response.on('end', () => resolve(response.statusCode === 200 ? parseJson(text) : undefined));
+      },
+    );
+    asked.on('timeout', () => asked.destroy());
+    asked.on('error', () => resolve(undefined));
+    asked.end();
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
