@@ -44,7 +44,7 @@ function newBox(): FakeBox {
 
 describe('on the fake box', () => {
   for (const scenario of SCENARIOS) {
-    test(scenario.name, async () => {
+    test(`${scenario.name}`, async () => {
       const box = newBox();
       await scenario.run(benchOf(box));
       expect(box.unknown).toEqual([]);

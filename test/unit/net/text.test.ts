@@ -191,6 +191,7 @@ describe('nft', () => {
   test('elements as nft prints them', () => {
     const set = { family: 'inet', table: 'branchbox', name: 's', type: 'ipv4_addr' } as const;
     const map = { ...set, map: 'verdict' };
+    const mark = { ...set, map: 'mark' };
     const spec = (from: typeof set, element: unknown) => {
       const { key, value } = observedElement(from, element).spec;
       return value === undefined ? key : `${key} : ${value}`;
@@ -204,7 +205,7 @@ describe('nft', () => {
       '10.0.0.1 . app-x : jump fw',
     );
     expect(spec(map, ['wan1', { drop: null }])).toBe('wan1 : drop');
-    expect(spec({ ...set, ...{ map: 'mark' } }, ['app-x', 257])).toBe('app-x : 257');
+    expect(spec(mark, ['app-x', 257])).toBe('app-x : 257');
   });
 
   test('complaints name their line', () => {
