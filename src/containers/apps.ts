@@ -68,6 +68,15 @@ export function createAppDriver(engine: Engine, inventory: ReadInventory): Drive
     await engine.startContainer(id, signal);
   };
 
+  /** Before the old container goes: an app must not be down for as long as a download takes. */
+  const mustHaveImage = async (spec: AppSpec, signal: AbortSignal): Promise<void> => {
+    const mark = imageMark(spec.image);
+    if ((await engine.listImages(signal)).some((image) => image.names.includes(mark))) return;
+    throw new BranchboxError('reconcile/blocked', {
+      message: `the image ${spec.image.reference} of app ${spec.app} is not on the box yet`,
+    });
+  };
+
   return {
     observe: async (signal) => {
       const found = await inventory(signal);
@@ -82,6 +91,7 @@ export function createAppDriver(engine: Engine, inventory: ReadInventory): Drive
             await engine.startContainer(appContainerName(to.spec.app), signal);
             return;
           }
+          await mustHaveImage(to.spec, signal);
           await engine.removeContainer(appContainerName(to.spec.app), signal);
           await make(to.spec, signal);
         },
@@ -122,11 +132,7 @@ export function observedApp(found: OwnContainer, inventory: Pick<Inventory, 'anc
     state: found.state === 'running' || found.state === 'restarting' ? 'running' : 'stopped',
     anchor: joined ? 'joined' : 'lost',
   };
-  return appItem(spec, [
-    anchorItemId(found.app),
-    attachmentItemId(found.app),
-    imageItemId(made.image.reference),
-  ]);
+  return appItem(spec, [anchorItemId(found.app), attachmentItemId(found.app), imageItemId(made.image)]);
 }
 
 function readLabel(label: string | undefined): z.output<typeof Made> {

@@ -46,8 +46,11 @@ const Images = z.array(
 const Created = z.object({ Id: z.string() });
 const Progress = z.object({ error: z.string().optional(), stream: z.string().optional() });
 const Event = z.object({
+  Type: z.string().optional(),
   Action: z.string().optional(),
-  Actor: z.object({ Attributes: z.record(z.string(), z.string()).optional() }).optional(),
+  Actor: z
+    .object({ ID: z.string().optional(), Attributes: z.record(z.string(), z.string()).optional() })
+    .optional(),
 });
 
 export function createDockerEngine(options: { readonly socketPath: string }): Engine {
@@ -204,11 +207,15 @@ export function dockerEngineOver(http: EngineHttp): Engine {
       });
     },
     async follow(label, onEvent, signal) {
-      const query = encode({ filters: JSON.stringify({ type: ['container'], label: [label] }) });
+      // Docker holds a label filter against images too, and theirs carry none of ours: filtered here.
+      const query = encode({ filters: JSON.stringify({ type: ['container', 'image'] }) });
       const path = `${await prefix(signal)}/events?${query}`;
       await http.lines({ method: 'GET', path, signal, idleTimeoutMs: 0 }, (line) => {
         const event = decodeJson(Event, line);
-        onEvent({ app: event.Actor?.Attributes?.[label] ?? '', action: event.Action ?? '' });
+        const app = event.Actor?.Attributes?.[label];
+        if (event.Type === 'image' || app !== undefined) {
+          onEvent({ subject: app ?? event.Actor?.ID ?? '', action: event.Action ?? '' });
+        }
       });
     },
   };

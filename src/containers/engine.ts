@@ -54,7 +54,8 @@ export interface ContainerRequest {
 }
 
 export interface EngineEvent {
-  readonly app: string;
+  /** An app, or an image. */
+  readonly subject: string;
   readonly action: string;
 }
 
@@ -79,6 +80,6 @@ export interface Engine {
   tagImage(idOrName: string, name: string, signal: AbortSignal): Promise<void>;
   /** Takes one name away, and the image with its last; no error where it is not there or a container holds it. */
   removeImage(name: string, signal: AbortSignal): Promise<void>;
-  /** What happens to containers with the label, until the signal aborts. Only a reason to look again. */
+  /** What happens to containers with the label and to images, until the signal aborts. Only a reason to look again. */
   follow(label: string, onEvent: (event: EngineEvent) => void, signal: AbortSignal): Promise<void>;
 }

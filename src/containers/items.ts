@@ -63,7 +63,9 @@ export type ContainerItem = AppImageItem | AppAnchorItem | AppAttachmentItem | A
 /** The gate of all of it where no engine answers. */
 export const engineGate: ItemId = itemId('external', 'engine');
 
-export const imageItemId = (reference: string): ItemId => itemId('app-image', reference);
+/** An archive is part of it: while another is loaded under the same reference, an app waits, and runs on as it is. */
+export const imageItemId = ({ reference, bundle }: AppImageSpec): ItemId =>
+  itemId('app-image', bundle === undefined ? reference : `${reference}#${bundle.sha256.slice(0, 16)}`);
 export const anchorItemId = (app: string): ItemId => itemId('app-anchor', app);
 export const attachmentItemId = (app: string): ItemId => itemId('app-attachment', app);
 export const appItemId = (app: string): ItemId => itemId('app', app);
@@ -71,7 +73,7 @@ export const appItemId = (app: string): ItemId => itemId('app', app);
 type Needs = readonly ItemId[];
 export const appImage = (spec: AppImageSpec, needs: Needs = []): AppImageItem => ({
   kind: 'app-image',
-  id: imageItemId(spec.reference),
+  id: imageItemId(spec),
   spec,
   needs,
   owner: 'us',

@@ -28,7 +28,6 @@ import {
   type ContainerItem,
   engineGate,
   familiarReference,
-  imageItemId,
 } from './items.ts';
 
 export function renderContainers(
@@ -54,11 +53,8 @@ export function renderContainers(
     });
     const reference = familiarReference(app.image.reference);
     const { bundle } = app.image;
-    // Two apps of one reference share its image; were their archives to differ, the last would win for both.
-    images.set(
-      imageItemId(reference),
-      appImage({ reference, ...(bundle === undefined ? {} : { bundle }) }, gates),
-    );
+    const image = appImage({ reference, ...(bundle === undefined ? {} : { bundle }) }, gates);
+    images.set(image.id, image);
     items.push(
       appAnchor({ app: app.name, hostname: app.name, state: 'running' }, gates),
       appAttachment(
@@ -79,7 +75,7 @@ export function renderContainers(
         ...gates,
         anchorItemId(app.name),
         attachmentItemId(app.name),
-        imageItemId(reference),
+        image.id,
       ]),
     );
   }

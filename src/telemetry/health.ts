@@ -1,0 +1,206 @@
+/**
+ * Owns the verdict on a box: conditions with code, severity, and a sentence that says what, where, why and what mends
+ * it; and the box's state from them. Pure: the same input gives the same conditions, and a condition keeps the time
+ * since it is there.
+ */
+import type { DesiredSpec } from '../model/desired.ts';
+import type { ItemId } from '../model/ids.ts';
+import type { Condition, GatewayStatus } from '../model/status.ts';
+import type { BoxReading, StatusBody, Undone } from './status.ts';
+import { appItems } from './status.ts';
+
+export interface HealthInput {
+  readonly spec: DesiredSpec | undefined;
+  readonly body: StatusBody;
+  readonly box: BoxReading;
+  readonly undone: Undone;
+  /** Why an item waits, in a sentence, for gates that are known. */
+  readonly gateSentence: (id: ItemId) => string | undefined;
+  /** undefined: no controller is expected yet. */
+  readonly controller: { readonly connected: boolean; readonly lastProblem: string | undefined } | undefined;
+  readonly refused: GatewayStatus['refused'];
+  readonly eventsDropped: number;
+}
+type Finding = Omit<Condition, 'sinceMs'>;
+
+/** Of one kind at most so many: a box with 1,000 blocked items says it in a few sentences. */
+const MAX_OF_A_CODE = 20;
+
+export function judge(input: HealthInput): readonly Finding[] {
+  return [
+    ...controllerFindings(input),
+    ...uplinkFindings(input.body),
+    ...pathFindings(input),
+    ...overlayFindings(input),
+    ...itemFindings(input),
+    ...appFindings(input),
+    ...(input.eventsDropped > 0
+      ? [
+          finding(
+            'events-dropped',
+            'warning',
+            'outbox',
+            `${input.eventsDropped} events were dropped unsent, the oldest first, since the controller took none for long. Nothing mends the gap; later events are kept.`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+/** Times of conditions that were there already are kept. */
+export function conditionsOf(
+  findings: readonly Finding[],
+  before: readonly Condition[],
+  nowMs: number,
+): readonly Condition[] {
+  const since = new Map(before.map((one) => [`${one.code} ${one.subject}`, one.sinceMs]));
+  const counts = new Map<string, number>();
+  return findings.flatMap((found) => {
+    const count = (counts.get(found.code) ?? 0) + 1;
+    counts.set(found.code, count);
+    if (count > MAX_OF_A_CODE) return [];
+    return [{ ...found, sinceMs: since.get(`${found.code} ${found.subject}`) ?? nowMs }];
+  });
+}
+
+/** failed: no traffic can pass; degraded: something that was asked for is not there. */
+export function healthState(conditions: readonly Condition[]): GatewayStatus['health']['state'] {
+  if (conditions.some(({ severity }) => severity === 'error')) return 'failed';
+  return conditions.some(({ severity }) => severity === 'warning') ? 'degraded' : 'ok';
+}
+
+const finding = (
+  code: Condition['code'],
+  severity: Condition['severity'],
+  subject: string,
+  sentence: string,
+): Finding => ({ code, severity, subject, sentence });
+
+function controllerFindings({ controller, refused }: HealthInput): Finding[] {
+  const found: Finding[] = [];
+  if (controller?.connected === false) {
+    const why = controller.lastProblem === undefined ? '' : ` (${controller.lastProblem})`;
+    found.push(
+      finding(
+        'controller-unreachable',
+        'warning',
+        'controller',
+        `The controller does not answer over any uplink${why}. Traffic goes on as committed; the box keeps trying.`,
+      ),
+    );
+  }
+  if (refused !== undefined) {
+    const back = refused.reason === 'rolled-back';
+    const first = refused.problems[0];
+    const why = first === undefined ? refused.reason : `${first.path}: ${first.message}`;
+    found.push(
+      finding(
+        back ? 'desired-rolled-back' : 'desired-refused',
+        'warning',
+        refused.generation === undefined ? refused.digest.slice(0, 16) : `generation ${refused.generation}`,
+        back
+          ? `A desired state was tried and taken back (${why}). The box runs the committed one; publish a corrected one.`
+          : `A desired state was refused (${why}) and nothing changed. Publish a corrected one.`,
+      ),
+    );
+  }
+  return found;
+}
+
+function uplinkFindings({ uplinks }: StatusBody): Finding[] {
+  return uplinks
+    .filter(({ state }) => state === 'down')
+    .map((uplink) => {
+      const where = `Uplink ${uplink.name} (port ${uplink.port})`;
+      const sentence = !uplink.carrier
+        ? `${where} has no carrier: check its cable and the provider's box.`
+        : uplink.address === undefined
+          ? `${where} has no address: the provider's DHCP does not answer.`
+          : `${where} has address ${uplink.address}, but nothing answers through it: the provider is dark, or blocks UDP.`;
+      return finding('uplink-down', 'warning', uplink.name, sentence);
+    });
+}
+
+function pathFindings({ body: { paths }, spec, box }: HealthInput): Finding[] {
+  const found = paths
+    .filter(({ state }) => state === 'down')
+    .map(({ id, uplink, peer, handshakeAgeS }) => {
+      const handshake =
+        handshakeAgeS === undefined
+          ? 'there was no WireGuard handshake'
+          : `the last WireGuard handshake was ${handshakeAgeS} s ago`;
+      const why =
+        box.frr.liveness === undefined ? "FRR's bfdd does not answer, so that it is not known" : handshake;
+      return finding(
+        'path-down',
+        'warning',
+        id,
+        `The path to ${peer} over uplink ${uplink} is down: ${why}. Check the uplink at both ends.`,
+      );
+    });
+  // A hub's branches come and go without the hub being at fault.
+  if (spec?.role !== 'branch') return found;
+  for (const peer of new Set(paths.map((path) => path.peer))) {
+    if (paths.some((path) => path.peer === peer && path.state === 'up')) continue;
+    found.push(
+      finding(
+        'no-path',
+        'error',
+        peer,
+        `No path to ${peer} is up, so that segments end at this box. Check its uplinks.`,
+      ),
+    );
+  }
+  return found;
+}
+
+function overlayFindings({ spec, box: { frr } }: HealthInput): Finding[] {
+  if (spec === undefined) return [];
+  const down = spec.overlay.reflectors.filter(({ vtep }) => frr.sessions?.get(vtep) !== true);
+  if (down.length === 0) return [];
+  // One living reflector is enough; without any, what was learned holds until its hold time is over.
+  const severity = down.length === spec.overlay.reflectors.length ? 'error' : 'warning';
+  return down.map(({ gatewayId, vtep }) =>
+    finding(
+      'overlay-down',
+      severity,
+      gatewayId,
+      frr.sessions === undefined
+        ? `FRR's bgpd does not answer, so that nothing is known of other sites. It is started again by itself.`
+        : `The EVPN session with reflector ${gatewayId} (${vtep}) is not established: check the paths to it.`,
+    ),
+  );
+}
+
+function itemFindings({ undone, gateSentence }: HealthInput): Finding[] {
+  const failed = [...undone.failures].map(([id, { message }]) =>
+    finding('item-failed', 'warning', id, `${id} cannot be brought about: ${message}. It is tried again.`),
+  );
+  const blocked = [...undone.blocked].map(([id, missing]) => {
+    const why = missing.flatMap((gate) => gateSentence(gate) ?? []);
+    const words = why.length > 0 ? ` ${[...new Set(why)].join(' ')}` : '';
+    return finding('item-blocked', 'warning', id, `${id} waits for ${missing.join(', ')}.${words}`);
+  });
+  return [...failed, ...blocked];
+}
+
+function appFindings({ spec, body, box, undone }: HealthInput): Finding[] {
+  if (spec === undefined || spec.apps.length === 0) return [];
+  if (box.apps === undefined) {
+    const sentence =
+      'The container engine does not answer: running apps run on, but none can be started or changed. `systemctl status docker.service` says why.';
+    return [finding('engine-unreachable', 'warning', 'engine', sentence)];
+  }
+  return body.apps
+    .filter(({ state }) => state !== 'running' && state !== 'starting')
+    .map(({ name, state }) => {
+      const failure = appItems(name).flatMap((id) => undone.failures.get(id)?.message ?? [])[0];
+      const reason = box.apps?.find((one) => one.app === name)?.reason ?? failure ?? 'see its items';
+      return finding(
+        'app-down',
+        'warning',
+        name,
+        `App ${name} is ${state}: ${reason}. \`branchbox explain app:${name}\` says more.`,
+      );
+    });
+}

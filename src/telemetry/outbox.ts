@@ -1,0 +1,151 @@
+/**
+ * Owns events until the controller has them: on disk, over restarts, bounded in number and size. What is over the
+ * bound goes oldest first, and is counted, so that a gap is known.
+ * Does not own what an event is about, nor sending it.
+ */
+import { chmodSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { randomUUID } from 'node:crypto';
+import { GatewayEvent } from '../model/status.ts';
+
+export interface Outbox {
+  /** Durable when it returns (2.5 ms). Never throws: what cannot be kept is counted as dropped. */
+  add(event: Pick<GatewayEvent, 'atMs' | 'kind' | 'subject' | 'sentence'>): void;
+  /** Oldest first. */
+  pending(limit: number): readonly GatewayEvent[];
+  stored(ids: readonly string[]): void;
+  /** Events dropped unsent since the outbox was last empty. */
+  dropped(): number;
+  close(): void;
+}
+
+export interface OutboxOptions {
+  readonly path: string;
+  readonly maxEvents?: number;
+  readonly maxBytes?: number;
+}
+
+const MAX_EVENTS = 10_000;
+const MAX_BYTES = 8 * 1024 * 1024;
+
+export function createOutbox(options: OutboxOptions): Outbox {
+  const maxEvents = options.maxEvents ?? MAX_EVENTS;
+  const maxBytes = options.maxBytes ?? MAX_BYTES;
+  const database = openWhole(options.path);
+  /** Told apart from another outbox's after a lost file: ids must not repeat. */
+  const origin = originOf(database);
+  const insert = database.prepare('INSERT INTO event (body, bytes) VALUES (?, ?)');
+  const oldest = database.prepare('SELECT number, body FROM event ORDER BY number LIMIT ?');
+  const remove = database.prepare('DELETE FROM event WHERE number = ?');
+  const figures = database.prepare('SELECT count(*) AS events, coalesce(sum(bytes), 0) AS bytes FROM event');
+  const firstBytes = database.prepare('SELECT number, bytes FROM event ORDER BY number LIMIT 1');
+  const readDropped = database.prepare("SELECT value FROM meta WHERE name = 'dropped'");
+  const writeDropped = database.prepare(
+    "INSERT INTO meta VALUES ('dropped', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+  );
+  /** Events that the disk would not take (full, or failing): the box goes on without them. */
+  let refused = 0;
+  const dropped = (): number => Number(readDropped.get()?.['value'] ?? 0) + refused;
+  const sizes = (): { events: number; bytes: number } => {
+    const row = figures.get();
+    return { events: Number(row?.['events'] ?? 0), bytes: Number(row?.['bytes'] ?? 0) };
+  };
+  // Counted once, then kept: a sum over 10,000 rows for each event would not be.
+  let held = sizes();
+
+  const keep = (body: string, bytes: number): void => {
+    insert.run(body, bytes);
+    held = { events: held.events + 1, bytes: held.bytes + bytes };
+    let lost = 0;
+    while (held.events > 1 && (held.events > maxEvents || held.bytes > maxBytes)) {
+      const first = firstBytes.get();
+      if (first === undefined) break;
+      remove.run(first['number'] ?? 0);
+      held = { events: held.events - 1, bytes: held.bytes - Number(first['bytes']) };
+      lost += 1;
+    }
+    if (lost > 0) writeDropped.run(String(Number(readDropped.get()?.['value'] ?? 0) + lost));
+  };
+
+  return {
+    dropped,
+    add(event) {
+      const body = JSON.stringify(event);
+      try {
+        inTransaction(database, () => keep(body, Buffer.byteLength(body)));
+      } catch {
+        refused += 1;
+        held = sizes();
+      }
+    },
+    pending: (limit) =>
+      oldest.all(limit).flatMap((row) => {
+        const event = eventOf(String(row['body']), `${origin}/${Number(row['number'])}`);
+        return event === undefined ? [] : [event];
+      }),
+    stored(ids) {
+      inTransaction(database, () => {
+        for (const id of ids) {
+          const [from, number] = id.split('/');
+          if (from === origin && /^\d{1,15}$/.test(number ?? '')) remove.run(Number(number));
+        }
+        held = sizes();
+        if (held.events > 0) return;
+        writeDropped.run('0');
+        refused = 0;
+      });
+    },
+    close: () => database.close(),
+  };
+}
+
+/** A file that cannot be read any more is put aside: old events are worth less than a box that starts. */
+function openWhole(path: string): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    return open(path);
+  } catch {
+    renameSync(path, `${path}.broken`);
+    for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
+    return open(path);
+  }
+}
+
+function open(path: string): DatabaseSync {
+  const database = new DatabaseSync(path);
+  try {
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000');
+    // Numbers are never used twice: the controller tells repeats by them.
+    database.exec(
+      'CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, bytes INTEGER NOT NULL);' +
+        'CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)',
+    );
+    chmodSync(path, 0o600);
+    return database;
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
+}
+
+function originOf(database: DatabaseSync): string {
+  database.prepare("INSERT INTO meta VALUES ('origin', ?) ON CONFLICT DO NOTHING").run(randomUUID());
+  return String(database.prepare("SELECT value FROM meta WHERE name = 'origin'").get()?.['value']);
+}
+
+function inTransaction(database: DatabaseSync, change: () => void): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    change();
+    database.exec('COMMIT');
+  } catch (thrown) {
+    database.exec('ROLLBACK');
+    throw thrown;
+  }
+}
+
+function eventOf(body: string, id: string): GatewayEvent | undefined {
+  const decoded = GatewayEvent.safeParse({ id, ...JSON.parse(body) });
+  return decoded.success ? decoded.data : undefined;
+}

@@ -1,0 +1,132 @@
+/**
+ * Owns reading a box for its status: FRR over its sockets, links from sysfs, handshakes from `wg` at most once a
+ * minute. At rest a read starts no process.
+ * Does not own what follows from it (status.ts, health.ts).
+ */
+import type { DesiredSpec } from '../model/desired.ts';
+import type { Facts } from '../model/facts.ts';
+import type { ItemId } from '../model/ids.ts';
+import type { Condition, GatewayStatus } from '../model/status.ts';
+import type { System } from '../system/ports.ts';
+import { parseLiveness, parseRoutes, parseSessions, parseVnis, type FrrState } from './frrState.ts';
+import { conditionsOf, healthState, type HealthInput, judge } from './health.ts';
+import { type AppObservation, type StatusBody, statusOf, type Undone } from './status.ts';
+import type { Vty } from './vty.ts';
+
+export interface StatusReading
+  extends Pick<HealthInput, 'spec' | 'controller' | 'refused' | 'eventsDropped'> {
+  readonly facts: Facts;
+  readonly undone: Undone;
+}
+
+export interface StatusReader {
+  read(input: StatusReading, signal: AbortSignal): Promise<StatusBody & Pick<GatewayStatus, 'health'>>;
+}
+
+export interface StatusReaderParts {
+  readonly system: Pick<System, 'runner' | 'files' | 'clock'>;
+  readonly vty: Vty;
+  /** undefined where no engine answers. */
+  readonly apps: (signal: AbortSignal) => Promise<readonly AppObservation[] | undefined>;
+  readonly gateSentence: (id: ItemId) => string | undefined;
+}
+
+/** Handshakes come every 2 minutes; asking is the one thing here that starts a process. */
+const HANDSHAKES_EVERY_MS = 60_000;
+
+export function createStatusReader(parts: StatusReaderParts): StatusReader {
+  const { vty, apps, gateSentence } = parts;
+  const { runner, files, clock } = parts.system;
+  let conditions: readonly Condition[] = [];
+  let handshakes: ReadonlyMap<string, number> = new Map();
+  let handshakesAtMs = Number.NEGATIVE_INFINITY;
+
+  const readHandshakes = async (spec: DesiredSpec | undefined, signal: AbortSignal): Promise<void> => {
+    if (spec === undefined || clock.monotonicMs() - handshakesAtMs < HANDSHAKES_EVERY_MS) return;
+    handshakesAtMs = clock.monotonicMs();
+    const result = await runner
+      .run('wg', ['show', 'all', 'latest-handshakes'], { signal })
+      .catch(() => undefined);
+    if (result?.exitCode === 0) handshakes = parseHandshakes(result.stdout);
+  };
+
+  return {
+    async read(input, signal) {
+      const { spec, facts, undone } = input;
+      const [frr, links, appStates] = await Promise.all([
+        readFrr(vty, spec, signal),
+        files.list('/sys/class/net'),
+        (spec?.apps.length ?? 0) > 0 ? apps(signal) : [],
+        readHandshakes(spec, signal),
+      ]);
+      const nowS = Math.floor(clock.nowMs() / 1000);
+      const box = {
+        frr,
+        links: new Set(links),
+        apps: appStates,
+        handshakeAgeS: (ifname: string, publicKey: string): number | undefined => {
+          const at = handshakes.get(`${ifname} ${publicKey}`);
+          return at === undefined ? undefined : Math.max(0, nowS - at);
+        },
+      };
+      const body = statusOf(spec, facts, box, undone);
+      const findings = judge({ ...input, body, box, gateSentence });
+      conditions = conditionsOf(findings, conditions, clock.nowMs());
+      return { ...body, health: { state: healthState(conditions), conditions: [...conditions] } };
+    },
+  };
+}
+
+const NOTHING: FrrState = {
+  liveness: undefined,
+  routes: undefined,
+  remoteVteps: undefined,
+  sessions: undefined,
+};
+
+async function readFrr(vty: Vty, spec: DesiredSpec | undefined, signal: AbortSignal): Promise<FrrState> {
+  if (spec === undefined) return NOTHING;
+  const [liveness, routes, vnis, sessions] = await Promise.all([
+    vty.show('bfdd', 'show bfd peers json', signal),
+    vty.show('zebra', `show ip route ${spec.fleet.vtepRange} longer-prefixes json`, signal),
+    vty.show('zebra', 'show evpn vni detail json', signal),
+    vty.show('bgpd', 'show bgp l2vpn evpn summary json', signal),
+  ]);
+  return {
+    liveness: parseLiveness(liveness),
+    routes: parseRoutes(routes),
+    remoteVteps: parseVnis(vnis),
+    sessions: parseSessions(sessions),
+  };
+}
+
+/** `<interface> <public key> <seconds since 1970, or 0>` a line. Pure. */
+export function parseHandshakes(text: string): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const [ifname, publicKey, at] = line.split('\t');
+    if (ifname !== undefined && publicKey !== undefined && Number(at) > 0) {
+      found.set(`${ifname} ${publicKey}`, Number(at));
+    }
+  }
+  return found;
+}
+
+/** Every so often: a path that dies while it carries nothing moves no route, so that no kernel event tells. */
+const LIVENESS_EVERY_MS = 1000;
+
+/** Calls back when any path came or went. One question to bfdd a second, no process. */
+export async function watchLiveness(
+  parts: { readonly vty: Vty; readonly clock: Pick<System['clock'], 'sleep'> },
+  onChange: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let last: string | undefined;
+  while (!signal.aborted) {
+    const liveness = parseLiveness(await parts.vty.show('bfdd', 'show bfd peers json', signal));
+    const now = JSON.stringify(liveness === undefined ? 'silent' : [...liveness].toSorted());
+    if (last !== undefined && now !== last) onChange();
+    last = now;
+    await parts.clock.sleep(LIVENESS_EVERY_MS, signal).catch(() => undefined);
+  }
+}

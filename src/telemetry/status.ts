@@ -1,0 +1,150 @@
+/**
+ * Owns what a status says of uplinks, paths, segments and apps, from what was read of the box. Pure.
+ * Does not own reading (read.ts) nor the verdict (health.ts).
+ */
+import type { DesiredSpec, TunnelPeer } from '../model/desired.ts';
+import type { Facts } from '../model/facts.ts';
+import { bridgeItem, type ItemId, itemId, vxlanOf, wireguardOf } from '../model/ids.ts';
+import type { GatewayStatus } from '../model/status.ts';
+import { type FrrState, pathKey } from './frrState.ts';
+
+/** What the engine says of one app. */
+export interface AppObservation {
+  readonly app: string;
+  readonly state: 'running' | 'starting' | 'stopped' | 'failed';
+  readonly restarts: number;
+  readonly reason: string | undefined;
+}
+
+/** What was read of the box, at one moment. */
+export interface BoxReading {
+  readonly frr: FrrState;
+  /** Seconds since the last handshake, by public key and interface; undefined where never or unknown. */
+  readonly handshakeAgeS: (ifname: string, publicKey: string) => number | undefined;
+  /** Interfaces that exist. */
+  readonly links: ReadonlySet<string>;
+  /** undefined where no engine answers. */
+  readonly apps: readonly AppObservation[] | undefined;
+}
+
+/** What the last reconcile left undone. */
+export interface Undone {
+  /** What each blocked item waits for, as ids. */
+  readonly blocked: ReadonlyMap<ItemId, readonly ItemId[]>;
+  readonly failures: ReadonlyMap<ItemId, { readonly message: string }>;
+}
+
+export type StatusBody = Pick<GatewayStatus, 'uplinks' | 'paths' | 'segments' | 'apps'>;
+
+export function statusOf(
+  spec: DesiredSpec | undefined,
+  facts: Facts,
+  box: BoxReading,
+  undone: Undone,
+): StatusBody {
+  if (spec === undefined) return { uplinks: [], paths: [], segments: [], apps: [] };
+  const paths = spec.tunnels.flatMap((tunnel) =>
+    tunnel.peers.map((peer) => pathStatus(peer, tunnel.uplink, wireguardOf(tunnel.id), box)),
+  );
+  return {
+    uplinks: spec.uplinks.map((uplink) => uplinkStatus(uplink, facts, paths)),
+    paths,
+    segments: spec.segments.map((segment) => ({
+      id: segment.id,
+      tenant: segment.tenant,
+      vni: segment.vni,
+      state: segmentState(segment, box, undone),
+      ports: spec.ports.filter((port) => port.segment === segment.id).map(({ port }) => port),
+      remoteVteps: [...(box.frr.remoteVteps?.get(segment.vni) ?? [])],
+    })),
+    apps: spec.apps.map((app) => {
+      const found = box.apps?.find((one) => one.app === app.name);
+      return {
+        name: app.name,
+        tenant: app.tenant,
+        segment: app.attachment.segment,
+        address: app.attachment.address,
+        state: appState(app.name, found, undone),
+        restarts: found?.restarts ?? 0,
+        image: app.image.reference,
+      };
+    }),
+  };
+}
+
+function pathStatus(
+  peer: TunnelPeer,
+  uplink: string,
+  ifname: string,
+  box: BoxReading,
+): StatusBody['paths'][number] {
+  const key = pathKey(peer.tunnelAddress, ifname);
+  const handshakeAgeS = box.handshakeAgeS(ifname, peer.publicKey);
+  return {
+    id: peer.path,
+    uplink,
+    peer: peer.gatewayId,
+    state: box.frr.liveness?.get(key) === true ? 'up' : 'down',
+    active: box.frr.routes?.get(`${peer.vtep}/32`)?.includes(key) === true,
+    preference: peer.preference,
+    ...(handshakeAgeS === undefined ? {} : { handshakeAgeS }),
+  };
+}
+
+/** up: all its paths live; degraded: some, or none is known; down: it has no address, or no path lives. */
+function uplinkStatus(
+  uplink: DesiredSpec['uplinks'][number],
+  facts: Facts,
+  paths: StatusBody['paths'],
+): StatusBody['uplinks'][number] {
+  const port = facts.ports.find(({ label }) => label === uplink.port);
+  const attachment =
+    uplink.addressing.kind === 'static'
+      ? uplink.addressing
+      : facts.leases.find(({ ifname }) => ifname === port?.ifname);
+  const own = paths.filter((path) => path.uplink === uplink.name);
+  const alive = own.filter(({ state }) => state === 'up').length;
+  const reachable = port?.carrier === true && attachment !== undefined;
+  const state =
+    !reachable || (own.length > 0 && alive === 0) ? 'down' : alive < own.length ? 'degraded' : 'up';
+  return {
+    name: uplink.name,
+    port: uplink.port,
+    ...(port?.ifname === undefined ? {} : { ifname: port.ifname }),
+    carrier: port?.carrier ?? false,
+    ...(attachment === undefined ? {} : { address: attachment.address }),
+    ...(attachment?.gateway === undefined ? {} : { gateway: attachment.gateway }),
+    state,
+  };
+}
+
+function segmentState(
+  segment: { readonly vni: number },
+  box: BoxReading,
+  undone: Undone,
+): StatusBody['segments'][number]['state'] {
+  const items = [bridgeItem(segment), itemId('link', vxlanOf(segment))];
+  if (items.some((id) => undone.blocked.has(id))) return 'blocked';
+  const there = items.every((id) => box.links.has(id.slice('link:'.length)));
+  return there && !items.some((id) => undone.failures.has(id)) ? 'up' : 'down';
+}
+
+export const appItems = (app: string): readonly ItemId[] => [
+  itemId('app', app),
+  itemId('app-attachment', app),
+  itemId('app-anchor', app),
+];
+
+function appState(
+  app: string,
+  found: AppObservation | undefined,
+  undone: Undone,
+): StatusBody['apps'][number]['state'] {
+  if (found?.state === 'running') {
+    // It may run unreachable: an attachment that could not be made is the app's trouble too.
+    return undone.failures.has(itemId('app-attachment', app)) ? 'failed' : 'running';
+  }
+  if (appItems(app).some((id) => undone.failures.has(id))) return 'failed';
+  if (appItems(app).some((id) => undone.blocked.has(id))) return 'blocked';
+  return found?.state ?? 'starting';
+}
