@@ -133,7 +133,10 @@ export function observedChain(chain: KernelChain, note: Note | undefined): NftCh
 /** Sets and chains that the rules name: what must be there before, and go after. Pure. */
 export function referencesOf(spec: NftChainSpec): readonly ItemId[] {
   const text = spec.rules.join('\n');
-  const sets = [...text.matchAll(/@([a-zA-Z_][a-zA-Z0-9_.-]*)/g)].map((match) => match[1] ?? '');
+  // `@th,64,8` is a piece of a packet (nft(8), raw payload), no set.
+  const sets = [...text.matchAll(/@(?!(?:ll|nh|th|ih),)([a-zA-Z_][a-zA-Z0-9_.-]*)/g)].map(
+    (match) => match[1] ?? '',
+  );
   const chains = [...text.matchAll(/\b(?:jump|goto) ([a-zA-Z_][a-zA-Z0-9_.-]*)/g)].map(
     (match) => match[1] ?? '',
   );
