@@ -107,7 +107,10 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
 
   /** Resolves to the trial's end once it began. */
   const tryOut = async (held: HeldState, retry: boolean): Promise<() => Promise<void>> => {
-    trial?.stop.abort(new Error('a newer desired state came'));
+    // Its end is nobody's verdict any more.
+    const older = trial;
+    trial = undefined;
+    older?.stop.abort(new Error('a newer desired state came'));
     const { epoch, generation, digest } = held.id;
     const record: TrialRecord = {
       schema: 1,

@@ -82,9 +82,9 @@ export function createReconciler<I extends AnyItem>(parts: {
   };
 
   const observe: Reconciler<I>['observe'] = async (desired, signal) => {
-    const gates = observeGates(desired, signal);
     const unobserved = new Map<string, BranchboxError>();
-    const found = await Promise.all(
+    const gates = observeGates(desired, signal);
+    const kinds = Promise.all(
       [...drivers].map(async ([kind, driver]) => {
         try {
           return await driver.observe(signal);
@@ -95,7 +95,9 @@ export function createReconciler<I extends AnyItem>(parts: {
         }
       }),
     );
-    return { items: found.flat(), gates: await gates, unobserved };
+    // Both awaited together: neither may fail with nobody listening.
+    const [found, there] = await Promise.all([kinds, gates]);
+    return { items: found.flat(), gates: there, unobserved };
   };
 
   const planFor = (desired: readonly I[], observation: Observation<I>): Plan<I> => {
