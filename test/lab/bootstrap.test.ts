@@ -1,0 +1,175 @@
+/**
+ * Bootstrap against the real manufacturer, signer and controller, each its own process: one factor, killed in every
+ * state, the controller away, a box that nobody knows.
+ */
+import { watch } from 'node:fs';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Journal, Owner } from '../../src/model/bootstrap.ts';
+import { parseCertificate } from '../../src/pki/certificate.ts';
+import { validateChain } from '../../src/pki/chain.ts';
+import { type BootstrapWorld, createBootstrapWorld, readText, type Running } from './bootstrapWorld.ts';
+
+let world: BootstrapWorld;
+let controller: Running;
+
+const SERIALS = ['BBT-1', 'BBT-2', 'BBT-3', 'BBT-4'] as const;
+const gatewayOf = (serial: string): string => serial.toLowerCase();
+
+beforeAll(async () => {
+  world = await createBootstrapWorld();
+  controller = await world.startServices();
+  const gateways = SERIALS.map(
+    (serial, index) => `
+[[gateways]]
+id = "${gatewayOf(serial)}"
+serial = "${serial}"
+role = "branch"
+site = "here"
+vtep = "10.255.0.${index + 11}"
+[[gateways.uplinks]]
+name = "internet"
+port = "wan1"
+`,
+  );
+  const fleet = join(world.directory, 'fleet.toml');
+  await writeFile(fleet, `[fleet]\nname = "test"\n${gateways.join('')}`);
+  await world.branchbox('fleet', 'apply', fleet, ...world.apiAccess);
+});
+afterAll(() => world.remove());
+
+const know = (serial: string) => world.branchbox('fleet', 'inventory', serial, ...world.apiAccess);
+const startBox = (box: string): Running => world.start('test/lab/bootstrapBox.ts', box);
+
+async function journalOf(box: string): Promise<readonly string[]> {
+  const text = await readText(join(box, 'identity/journal.json')).catch(() => undefined);
+  return text === undefined ? [] : Journal.parse(JSON.parse(text)).entries.map(({ state }) => state);
+}
+
+/** Looks at each change of the box's files. */
+async function until(box: string, reached: () => Promise<boolean>): Promise<void> {
+  await mkdir(join(box, 'identity'), { recursive: true });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const look = (): void => {
+    reached().then((yes) => (yes ? resolve() : undefined), reject);
+  };
+  const watcher = watch(join(box, 'identity'), look);
+  look();
+  try {
+    await promise;
+  } finally {
+    watcher.close();
+  }
+}
+const untilState = (box: string, stop: (states: readonly string[]) => boolean): Promise<void> =>
+  until(box, async () => stop(await journalOf(box)));
+/** The agent's signal to start; it follows the STRICT line of the journal. */
+const untilOwned = (box: string): Promise<void> =>
+  until(box, () =>
+    ownerOf(box).then(
+      () => true,
+      () => false,
+    ),
+  );
+const last = (state: string) => (states: readonly string[]) => states.at(-1) === state;
+
+async function ownerOf(box: string): Promise<Owner> {
+  return Owner.parse(JSON.parse(await readText(join(box, 'identity/owner.json'))));
+}
+
+async function expectOwned(box: string, serial: string): Promise<string> {
+  const owner = await ownerOf(box);
+  const certificate = parseCertificate(
+    (await readText(join(box, 'identity/ldevid.crt'))).split('-----END CERTIFICATE-----')[0] +
+      '-----END CERTIFICATE-----\n',
+  );
+  const anchor = parseCertificate(await readText(join(world.directory, 'anchors/domain.pem')));
+  expect(owner.gatewayId).toBe(gatewayOf(serial));
+  expect(parseCertificate(owner.domainAnchorPem).fingerprintSha256).toBe(anchor.fingerprintSha256);
+  expect(certificate.subject.commonName).toBe(gatewayOf(serial));
+  await validateChain({ leaf: certificate, intermediates: [], anchors: [anchor], atMs: Date.now() });
+  expect((await stat(join(box, 'identity/ldevid.key'))).mode & 0o777).toBe(0o600);
+  return certificate.fingerprintSha256;
+}
+
+describe('a factory-new box', () => {
+  it('becomes a gateway of its owner, and waits there for its first desired state', async () => {
+    const box = await world.newBox('BBT-1');
+    await know('BBT-1');
+    const process = startBox(box);
+    await untilOwned(box);
+    await expectOwned(box, 'BBT-1');
+    expect(await journalOf(box)).toEqual([
+      'FACTORY',
+      'LINK',
+      'ADDR',
+      'CLOCK_FLOOR',
+      'DISCOVER',
+      'PROVISIONAL',
+      'OWNED',
+      'ENROLLING',
+      'LDEVID',
+      'STRICT',
+    ]);
+    // What the agent does once it has a state that holds.
+    await writeFile(join(box, 'agent/trial.json'), '{}');
+    await untilState(box, (states) => states.includes('TRIAL'));
+    await writeFile(join(box, 'agent/committed.jws'), 'x');
+    await rm(join(box, 'agent/trial.json'));
+    await untilState(box, last('OPERATIONAL'));
+    await process.end('SIGTERM');
+  });
+
+  it('goes on when it is killed in every state, with one key and one certificate', async () => {
+    const box = await world.newBox('BBT-2');
+    await know('BBT-2');
+    const killedIn = new Set<string>();
+    const certificates = new Set<string>();
+    for (;;) {
+      const process = startBox(box);
+      await untilState(box, (states) => {
+        const now = states.at(-1);
+        return now === 'STRICT' || (now !== undefined && !killedIn.has(now));
+      });
+      await process.end('SIGKILL');
+      const now = (await journalOf(box)).at(-1) ?? '';
+      if (now === 'STRICT' && killedIn.has(now)) break;
+      killedIn.add(now);
+      const certificate = await readText(join(box, 'identity/ldevid.crt')).catch(() => undefined);
+      if (certificate !== undefined) certificates.add(certificate);
+    }
+    // The last life may have been too short to write its record.
+    const process = startBox(box);
+    await untilOwned(box);
+    await process.end('SIGTERM');
+    await expectOwned(box, 'BBT-2');
+    expect([...certificates]).toEqual([await readText(join(box, 'identity/ldevid.crt'))]);
+    expect([...killedIn]).toEqual(expect.arrayContaining(['PROVISIONAL', 'OWNED', 'LDEVID', 'STRICT']));
+  });
+
+  it('that nobody knows is refused, says why, and is taken once it is known', async () => {
+    const box = await world.newBox('BBT-3');
+    const process = startBox(box);
+    const line = await process.said(/bootstrap step failed/);
+    expect(line).toContain('bootstrap/refused');
+    expect(line).toContain('BBT-3');
+    expect(await journalOf(box)).not.toContain('OWNED');
+    await know('BBT-3');
+    await untilOwned(box);
+    await process.end('SIGTERM');
+    await expectOwned(box, 'BBT-3');
+  });
+
+  it('waits while the controller is away, and is taken when it comes back', async () => {
+    await know('BBT-4');
+    await controller.end('SIGKILL');
+    const box = await world.newBox('BBT-4');
+    const process = startBox(box);
+    expect(await process.said(/bootstrap step failed/)).toContain('bootstrap/unreachable');
+    controller = await world.startController();
+    await untilOwned(box);
+    await process.end('SIGTERM');
+    await expectOwned(box, 'BBT-4');
+  });
+});

@@ -1,0 +1,180 @@
+/**
+ * Owns a namespace with the real manufacturer, signer and controller in it, and boxes that bootstrap against them.
+ * No broker (the identity process never speaks MQTT), no DHCP client: a lease is a file, as its hook writes it.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+const CHECKOUT = join(import.meta.dirname, '../..');
+const NAME = 'controller.branchbox.example';
+const ADDRESS = { controller: '198.51.100.10', box: '198.51.100.100', names: '198.51.100.1' } as const;
+const run = promisify(execFile);
+
+export interface Running {
+  readonly child: ChildProcess;
+  /** All it has said so far. */
+  readonly lines: string[];
+  /** Resolves with the first line (said already or to come) that fits; rejects when the process ends before. */
+  said(pattern: RegExp): Promise<string>;
+  end(signal: NodeJS.Signals): Promise<void>;
+}
+
+export interface BootstrapWorld {
+  readonly directory: string;
+  /** Runs the command line to its end. */
+  branchbox(...args: readonly string[]): Promise<string>;
+  /** Starts an entry of this checkout inside the namespace. */
+  start(...args: readonly string[]): Running;
+  /** Manufacturer, signer, names and controller; resolves with the controller, ready. */
+  startServices(): Promise<Running>;
+  startController(): Promise<Running>;
+  /** A factory-new box under its own directory, known to the controller's inventory or not. */
+  newBox(serial: string): Promise<string>;
+  readonly apiAccess: readonly string[];
+  remove(): Promise<void>;
+}
+
+export async function createBootstrapWorld(): Promise<BootstrapWorld> {
+  const netns = `bbt-boot-${process.pid}`;
+  const directory = await mkdtemp(join(tmpdir(), 'bbt-boot-'));
+  const at = (name: string): string => join(directory, name);
+  const inside = [`--net=/run/netns/${netns}`];
+  const running = new Set<Running>();
+
+  await run('ip', ['netns', 'add', netns]);
+  await run('nsenter', [...inside, 'ip', 'link', 'set', 'lo', 'up']);
+  for (const address of Object.values(ADDRESS)) {
+    await run('nsenter', [...inside, 'ip', 'address', 'add', `${address}/32`, 'dev', 'lo']);
+  }
+
+  function start(...args: readonly string[]): Running {
+    const child = spawn('nsenter', [...inside, join(CHECKOUT, 'launch'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const lines: string[] = [];
+    const waiting = new Set<() => void>();
+    let ended = false;
+    const look = (): void => {
+      for (const check of waiting) check();
+    };
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        lines.push(line);
+        look();
+      });
+    }
+    const closed = once(child, 'close').then(() => {
+      ended = true;
+      look();
+    });
+    const process_: Running = {
+      child,
+      lines,
+      said: (pattern) =>
+        new Promise((resolve, reject) => {
+          const check = (): void => {
+            const line = lines.find((candidate) => pattern.test(candidate));
+            if (line === undefined && !ended) return;
+            waiting.delete(check);
+            if (line !== undefined) resolve(line);
+            else reject(new Error(`${args.join(' ')} ended without ${pattern}:\n${lines.join('\n')}`));
+          };
+          waiting.add(check);
+          check();
+        }),
+      async end(signal) {
+        child.kill(signal);
+        await closed;
+        running.delete(process_);
+      },
+    };
+    running.add(process_);
+    return process_;
+  }
+
+  const branchbox = async (...args: readonly string[]): Promise<string> => {
+    const words = [...inside, join(CHECKOUT, 'launch'), 'src/cli/main.ts', ...args];
+    return (await run('nsenter', words)).stdout;
+  };
+  const startController = async (): Promise<Running> => {
+    const controller = start('src/cli/main.ts', 'controller', 'serve', '--config', at('controller.toml'));
+    await controller.said(/\bready\b/);
+    return controller;
+  };
+
+  await branchbox('manufacturer', 'init', '--state', at('manufacturer'), '--name', 'localhost');
+  await writeFile(at('no-broker'), '#!/bin/sh\nexec sleep 1000000\n', { mode: 0o755 });
+  await writeFile(
+    at('controller.toml'),
+    `stateDir = "${at('controller')}"
+names = ["${NAME}"]
+addresses = ["${ADDRESS.controller}"]
+[listen]
+address = "${ADDRESS.controller}"
+[manufacturer]
+url = "https://localhost:9443"
+tlsAnchor = "${at('manufacturer/service-ca.crt')}"
+clientCertificate = "${at('manufacturer/client.crt')}"
+clientKey = "${at('manufacturer/client.key')}"
+idevidAnchor = "${at('manufacturer/ca.crt')}"
+voucherAnchor = "${at('manufacturer/voucher-ca.crt')}"
+[signer]
+socket = "${at('signer.sock')}"
+[mosquitto]
+program = "${at('no-broker')}"
+user = "nobody"
+`,
+  );
+  return {
+    directory,
+    branchbox,
+    start,
+    async startServices() {
+      const manufacturer = ['--state', at('manufacturer'), '--listen', '127.0.0.1:9443'];
+      const signer = ['--state', at('signer'), '--socket', at('signer.sock')];
+      start('src/cli/main.ts', 'manufacturer', 'serve', ...manufacturer);
+      start('src/cli/main.ts', 'signer', 'serve', ...signer);
+      await start('test/lab/bootstrapNames.ts', ADDRESS.names, ADDRESS.controller).said(/^ready$/);
+      const controller = await startController();
+      await branchbox('controller', 'anchors', '--config', at('controller.toml'), '--out', at('anchors'));
+      return controller;
+    },
+    startController,
+    async newBox(serial) {
+      const box = at(`box-${serial}`);
+      const out = join(box, 'factory');
+      const words = ['--serial', serial, '--model', 'lab', '--out', out];
+      await branchbox('manufacturer', 'identity', '--state', at('manufacturer'), ...words);
+      await writeFile(join(out, 'model'), 'lab\n');
+      await mkdir(join(box, 'leases'), { recursive: true });
+      await mkdir(join(box, 'agent'), { recursive: true });
+      await writeFile(
+        join(box, 'leases', 'wan1.env'),
+        `reason=BOUND\ninterface=wan1\nnew_ip_address=${ADDRESS.box}\nnew_subnet_cidr=24\n` +
+          `new_routers=${ADDRESS.names}\nnew_domain_name_servers=${ADDRESS.names}\n` +
+          `new_sztp_redirect=https://${NAME}:8443\n`,
+      );
+      return box;
+    },
+    apiAccess: [
+      '--api',
+      `https://${ADDRESS.controller}:8445`,
+      '--ca',
+      at('anchors/domain.pem'),
+      '--credential',
+      at('controller/admin.credential'),
+    ],
+    async remove() {
+      for (const one of running) await one.end('SIGKILL');
+      await run('ip', ['netns', 'delete', netns]);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export const readText = (path: string): Promise<string> => readFile(path, 'utf8');
