@@ -1,0 +1,313 @@
+/**
+ * Bootstrap server, EST and device API as somebody else's clients see them: curl and openssl against the real
+ * manufacturer, signer and controller.
+ */
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ensureRootTree } from '../../src/lab/rootTree.ts';
+import { Owner } from '../../src/model/bootstrap.ts';
+import {
+  GetBootstrappingDataResponse,
+  OnboardingInformation,
+  RestconfErrors,
+  SZTP_GET_PATH,
+  SZTP_REPORT_PATH,
+} from '../../src/model/sztp.ts';
+import { parseCertificate } from '../../src/pki/certificate.ts';
+import { issueCertificate, NO_EXPIRY_MS } from '../../src/pki/issue.ts';
+import { exportPrivateKey, generateKeyPair } from '../../src/pki/keys.ts';
+import { createKeyFiles } from '../../src/controller/keyholder/keyFiles.ts';
+import { createFiles } from '../../src/system/linux/files.ts';
+import { createRunner } from '../../src/system/linux/runner.ts';
+import { type ControllerWorld, createControllerWorld, type CurlAnswer } from './controllerWorld.ts';
+
+let world: ControllerWorld;
+let box1: string;
+const bundle = Buffer.from('a bundle of an app');
+const sha256 = createHash('sha256').update(bundle).digest('hex');
+
+const gateway = (id: string, host: number, app = '') => `
+[[gateways]]
+id = "${id}"
+serial = "SN-${id}"
+role = "branch"
+site = "here"
+vtep = "10.255.0.${host}"
+uplinks = [{ name = "internet", port = "wan1" }]
+${app}`;
+
+beforeAll(async () => {
+  world = await createControllerWorld(await ensureRootTree(createRunner(), () => undefined));
+  await world.startController();
+  await writeFile(world.at('bundle.tar'), bundle);
+  expect((await world.fleet('bundle', world.at('bundle.tar'))).trim()).toBe(sha256);
+  await world.fleet('inventory', 'SN-one', 'SN-two', 'SN-placeless');
+  const app = `
+[[gateways.apps]]
+name = "app"
+tenant = "red"
+segment = "red"
+address = "10.10.0.100"
+image = "branchbox/app:1"
+bundle = "${sha256}"
+memoryMiB = 32
+cpus = 0.5
+`;
+  const fleet = `
+[fleet]
+name = "test"
+[[tenants]]
+name = "red"
+[[segments]]
+id = "red"
+tenant = "red"
+vni = 10010
+subnet = "10.10.0.0/24"
+${gateway('one', 11, app)}${gateway('two', 12)}${gateway('three', 13)}`;
+  await writeFile(world.at('fleet.toml'), fleet);
+  await world.fleet('apply', world.at('fleet.toml'));
+  box1 = await world.newIdentity('SN-one');
+});
+afterAll(() => world.remove());
+
+type Identity = 'idevid' | 'ldevid' | 'none';
+const credential = (box: string, identity: Identity, anchor: string): string[] => [
+  ...['--cacert', world.at(`anchors/${anchor}.pem`)],
+  ...(identity === 'none'
+    ? []
+    : ['--cert', join(box, `${identity}.crt`), '--key', join(box, `${identity}.key`)]),
+];
+
+const sztp = (box: string, path: string, input: object | string, identity: Identity = 'idevid') =>
+  world.curl(
+    ...credential(box, identity, 'tls'),
+    '-H',
+    'Content-Type: application/yang-data+json',
+    '-d',
+    typeof input === 'string' ? input : JSON.stringify({ 'ietf-sztp-bootstrap-server:input': input }),
+    `https://localhost:${world.ports.sztp}${path}`,
+  );
+const est = (box: string, identity: Identity, path: string, ...words: readonly string[]) =>
+  world.curl(
+    ...credential(box, identity, 'domain'),
+    ...words,
+    `https://localhost:${world.ports.est}/.well-known/est/${path}`,
+  );
+const pkcs10 = (file: string) => ['-H', 'Content-Type: application/pkcs10', '--data-binary', `@${file}`];
+
+function tagOf(answer: CurlAnswer): string {
+  const errors = RestconfErrors.parse(JSON.parse(answer.body.toString('utf8')));
+  return errors['ietf-restconf:errors'].error[0]?.['error-tag'] ?? '';
+}
+
+async function patchInventory(serial: string, change: object): Promise<void> {
+  const token = (await readFile(world.at('controller/admin.credential'), 'utf8')).trim();
+  const answer = await world.curl(
+    '--cacert',
+    world.at('anchors/domain.pem'),
+    '-H',
+    `Authorization: Bearer ${token}`,
+    '-X',
+    'PATCH',
+    '-H',
+    'Content-Type: application/json',
+    '-d',
+    JSON.stringify(change),
+    `https://localhost:${world.ports.api}/api/v1/inventory/${serial}`,
+  );
+  expect(answer.status).toBe(200);
+}
+
+/** What somebody with the factory's key, or with a second box of one serial, could bring along. */
+async function cloneOf(serial: string): Promise<string> {
+  const files = createFiles();
+  const ca = await createKeyFiles({ files, directory: world.at('manufacturer') }).load('ca');
+  if (ca === undefined) throw new Error('the manufacturer has no CA');
+  const pair = generateKeyPair();
+  const certificate = issueCertificate({
+    profile: { kind: 'idevid', serialNumber: serial, commonName: serial },
+    publicKey: pair.publicKey,
+    issuer: ca,
+    validity: { notBeforeMs: Date.now() - 60_000, notAfterMs: NO_EXPIRY_MS },
+  });
+  const box = world.at(`clone-${serial}`);
+  await files.writeDurable(join(box, 'idevid.crt'), certificate.pem);
+  await files.writeDurable(join(box, 'idevid.key'), exportPrivateKey(pair.privateKey).reveal());
+  return box;
+}
+
+describe('the bootstrap server', () => {
+  it('answers a known box with its owner, signed, and a voucher for its nonce', async () => {
+    const nonce = Buffer.alloc(32, 7).toString('base64');
+    const answer = await sztp(box1, SZTP_GET_PATH, {
+      nonce,
+      'hw-model': 'lab',
+      'signed-data-preferred': [null],
+    });
+    expect(answer.headers.get('content-type')).toBe('application/yang-data+json');
+    expect(answer.headers.has('content-length')).toBe(true);
+    const output = GetBootstrappingDataResponse.parse(JSON.parse(answer.body.toString('utf8')));
+    const artefacts = output['ietf-sztp-bootstrap-server:output'];
+    const verified = async (name: keyof typeof artefacts, anchor: string): Promise<string> => {
+      const der = world.at(`${name}.der`);
+      await writeFile(der, Buffer.from(artefacts[name] ?? '', 'base64'));
+      return world.openssl(
+        'cms',
+        '-verify',
+        '-inform',
+        'DER',
+        '-in',
+        der,
+        '-CAfile',
+        world.at(anchor),
+        '-purpose',
+        'any',
+      );
+    };
+    const voucher = JSON.parse(await verified('ownership-voucher', 'anchors/voucher.pem'));
+    expect(voucher['ietf-voucher:voucher']).toMatchObject({ 'serial-number': 'SN-one', nonce });
+    const conveyed = JSON.parse(await verified('conveyed-information', 'anchors/domain.pem'));
+    const { configuration } =
+      OnboardingInformation.parse(conveyed)['ietf-sztp-conveyed-info:onboarding-information'];
+    const owner = Owner.parse(JSON.parse(Buffer.from(configuration, 'base64').toString('utf8')));
+    expect(owner).toMatchObject({ gatewayId: 'one', est: { host: 'localhost', port: world.ports.est } });
+    const domain = parseCertificate(await readFile(world.at('anchors/domain.pem'), 'utf8'));
+    expect(parseCertificate(owner.domainAnchorPem).fingerprintSha256).toBe(domain.fingerprintSha256);
+  });
+
+  it('takes a request without input, as RFC 8572 lets a client send', async () => {
+    const words = [...credential(box1, 'idevid', 'tls'), '-X', 'POST'];
+    const answer = await world.curl(...words, `https://localhost:${world.ports.sztp}${SZTP_GET_PATH}`);
+    expect(answer.status).toBe(200);
+  });
+
+  it('refuses in the words of RESTCONF', async () => {
+    const stranger = await world.newIdentity('SN-stranger');
+    const placeless = await world.newIdentity('SN-placeless');
+    const tries: [Promise<CurlAnswer>, number, string][] = [
+      [sztp(box1, SZTP_GET_PATH, {}, 'none'), 401, 'access-denied'],
+      [sztp(stranger, SZTP_GET_PATH, {}), 404, 'invalid-value'],
+      [sztp(placeless, SZTP_GET_PATH, {}), 404, 'invalid-value'],
+      [sztp(box1, SZTP_GET_PATH, '{'), 400, 'invalid-value'],
+      [sztp(box1, SZTP_GET_PATH, { nonce: 'AAAA' }), 400, 'invalid-value'],
+      [sztp(box1, SZTP_GET_PATH, { 'hw-model': 'x'.repeat(20_000) }), 413, 'too-big'],
+      [sztp(box1, '/restconf/data', {}), 404, 'invalid-value'],
+    ];
+    for (const [answer, status, tag] of tries) {
+      const got = await answer;
+      expect([got.status, tagOf(got)]).toEqual([status, tag]);
+    }
+  });
+
+  it('writes down the progress of its own boxes', async () => {
+    const report = { 'progress-type': 'bootstrap-initiated', message: 'hello' };
+    expect((await sztp(box1, SZTP_REPORT_PATH, report)).status).toBe(204);
+    expect(await world.api('/api/v1/inventory/SN-one')).toMatchObject({
+      progress: { type: 'bootstrap-initiated', message: 'hello' },
+    });
+  });
+});
+
+describe('EST', () => {
+  it('gives everybody the CA, on one line with its length', async () => {
+    const answer = await est(box1, 'none', 'cacerts');
+    expect(answer.headers.get('content-type')).toBe('application/pkcs7-mime; smime-type=certs-only');
+    expect(answer.headers.get('content-length')).toBe(String(answer.body.length));
+    expect(answer.body.toString('latin1')).toMatch(/^[A-Za-z0-9+/]+={0,2}$/);
+    expect((await est(box1, 'none', 'csrattrs', '--tls-max', '1.2')).status).toBe(200);
+  });
+
+  it('makes an approved box wait for nothing, and any other wait', async () => {
+    const box2 = await world.newIdentity('SN-two');
+    const csr = await world.newRequest(box2, 'early', '/CN=two');
+    await patchInventory('SN-two', { approved: false });
+    const early = await est(box2, 'idevid', 'simpleenroll', ...pkcs10(csr));
+    expect([early.status, early.headers.get('retry-after')]).toEqual([202, '15']);
+    await patchInventory('SN-two', { approved: true });
+    await world.enrol(box2);
+    expect(await world.api('/api/v1/inventory/SN-two')).toMatchObject({ state: 'enrolled' });
+  });
+
+  it('names the certificate itself, whatever the request says, under TLS 1.2 and any label', async () => {
+    const csr = await world.newRequest(box1, 'forged', '/CN=two/serialNumber=SN-two');
+    const answer = await est(box1, 'idevid', 'label/simpleenroll', '--tls-max', '1.2', ...pkcs10(csr));
+    expect(answer.status).toBe(200);
+    await world.enrol(box1);
+    const subject = await world.openssl('x509', '-in', join(box1, 'ldevid.crt'), '-noout', '-subject');
+    expect(subject.trim()).toBe('subject=CN = one');
+    const verify = ['verify', '-CAfile', world.at('anchors/domain.pem'), '-purpose', 'sslclient'];
+    expect(await world.openssl(...verify, join(box1, 'ldevid.crt'))).toContain('OK');
+  });
+
+  it('renews by the certificate that is renewed alone', async () => {
+    const csr = await world.newRequest(box1, 'renewal', '/CN=one');
+    expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(200);
+    expect((await est(box1, 'idevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(403);
+    expect((await est(box1, 'ldevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
+  });
+
+  it('keeps out a second key under a known serial, and the first keeps its place', async () => {
+    const clone = await cloneOf('SN-one');
+    const csr = await world.newRequest(clone, 'ldevid', '/CN=one');
+    expect((await est(clone, 'idevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
+    expect((await sztp(clone, SZTP_GET_PATH, {})).status).toBe(403);
+    const { spkiSha256 } = parseCertificate(await readFile(join(clone, 'idevid.crt'), 'utf8'));
+    expect(await world.api('/api/v1/inventory/SN-one')).toMatchObject({
+      state: 'enrolled',
+      quarantined: [expect.objectContaining({ spkiSha256 })],
+    });
+    await world.enrol(box1);
+  });
+
+  it('answers each mistake by its code', async () => {
+    const csr = await world.newRequest(box1, 'good', '/CN=one');
+    await writeFile(world.at('large'), 'A'.repeat(60_000));
+    await writeFile(world.at('junk'), 'AAAA\n');
+    await writeFile(world.at('flipped'), (await readFile(csr, 'latin1')).replace(/.{8}(\s*)$/, 'AAAAAAAA$1'));
+    const stranger = await world.newIdentity('SN-stranger-2');
+    const tries: [Promise<CurlAnswer>, number][] = [
+      [est(box1, 'none', 'simpleenroll', ...pkcs10(csr)), 401],
+      [est(stranger, 'idevid', 'simpleenroll', ...pkcs10(csr)), 403],
+      [est(box1, 'idevid', 'simpleenroll', '--data-binary', `@${csr}`), 415],
+      [est(box1, 'idevid', 'simpleenroll', ...pkcs10(world.at('junk'))), 400],
+      [est(box1, 'idevid', 'simpleenroll', ...pkcs10(world.at('flipped'))), 400],
+      [est(box1, 'idevid', 'simpleenroll', ...pkcs10(world.at('large'))), 413],
+      [est(box1, 'idevid', 'simpleenroll'), 405],
+      [est(box1, 'idevid', 'serverkeygen', ...pkcs10(csr)), 404],
+    ];
+    for (const [answer, status] of tries) expect((await answer).status).toBe(status);
+    expect((await est(box1, 'idevid', 'simpleenroll')).headers.get('allow')).toBe('POST');
+  });
+});
+
+describe('the device API', () => {
+  const device = (box: string, identity: Identity, path: string, ...words: readonly string[]) =>
+    world.curl(
+      ...credential(box, identity, 'domain'),
+      ...words,
+      `https://localhost:${world.ports.device}${path}`,
+    );
+
+  it('gives a gateway the bundles of its own apps', async () => {
+    const whole = await device(box1, 'ldevid', `/v1/bundles/${sha256}`);
+    expect([whole.status, whole.body.equals(bundle)]).toEqual([200, true]);
+    const rest = await device(box1, 'ldevid', `/v1/bundles/${sha256}`, '-r', '5-');
+    expect([rest.status, rest.body.equals(bundle.subarray(5))]).toEqual([206, true]);
+    const other = await device(world.at('box-SN-two'), 'ldevid', `/v1/bundles/${sha256}`);
+    expect(other.status).toBe(404);
+  });
+
+  it('knows a gateway by its own certificate only, until it is revoked', async () => {
+    expect((await device(box1, 'idevid', '/v1/ping')).status).toBe(401);
+    expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(200);
+    await patchInventory('SN-one', { revoked: true });
+    expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(403);
+    const csr = await world.newRequest(box1, 'late', '/CN=one');
+    expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(403);
+    expect((await est(box1, 'idevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
+    await patchInventory('SN-one', { revoked: false });
+    expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(200);
+  });
+});

@@ -1,0 +1,268 @@
+/**
+ * Owns the real manufacturer, signer, controller and mosquitto on free ports of the loopback, and somebody else's
+ * clients (curl, openssl) pointed at them. The broker comes from this machine or from the lab's root tree.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+const CHECKOUT = join(import.meta.dirname, '../..');
+const run = promisify(execFile);
+
+export interface Process {
+  readonly child: ChildProcess;
+  /** The first line, said already or to come, that fits; rejects when the process ends before. */
+  said(pattern: RegExp): Promise<string>;
+  end(signal: NodeJS.Signals): Promise<void>;
+}
+
+export interface CurlAnswer {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Buffer;
+}
+
+export interface ControllerWorld {
+  readonly directory: string;
+  readonly ports: Readonly<Record<'sztp' | 'est' | 'api' | 'device' | 'mqtt', number>>;
+  at(name: string): string;
+  branchbox(...args: readonly string[]): Promise<string>;
+  fleet(...args: readonly string[]): Promise<string>;
+  startController(...args: readonly string[]): Promise<Process>;
+  curl(...args: readonly string[]): Promise<CurlAnswer>;
+  /** The REST API's JSON. */
+  api(path: string): Promise<unknown>;
+  /** idevid.crt and idevid.key of a new box, in a directory of that name. */
+  newIdentity(serial: string, model?: string): Promise<string>;
+  openssl(...args: readonly string[]): Promise<string>;
+  /** A certificate request with a new key beside it: `<box>/<name>.{key,csr}`, base64 as openssl writes it. */
+  newRequest(box: string, name: string, subject: string): Promise<string>;
+  /** Enrols by curl and openssl; `<box>/ldevid.{key,crt}`. */
+  enrol(box: string): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function createControllerWorld(rootTree: string): Promise<ControllerWorld> {
+  const directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
+  // The broker drops root and still has to reach its own directory in here.
+  await chmod(directory, 0o711);
+  const at = (name: string): string => join(directory, name);
+  const running = new Set<Process>();
+  let calls = 0;
+  const [sztp = 0, est = 0, api = 0, device = 0, mqtt = 0, manufacturer = 0] = await freePorts(6);
+  const ports = { sztp, est, api, device, mqtt };
+
+  const branchbox = async (...args: readonly string[]): Promise<string> =>
+    (await run(join(CHECKOUT, 'branchbox'), args)).stdout;
+  const start = (...args: readonly string[]): Process => {
+    const process_ = startProcess(args);
+    running.add(process_);
+    return process_;
+  };
+
+  await branchbox('manufacturer', 'init', '--state', at('manufacturer'), '--name', 'localhost');
+  const mosquitto = at('mosquitto');
+  await writeFile(mosquitto, await brokerScript(rootTree), { mode: 0o755 });
+  await writeFile(
+    at('controller.toml'),
+    `stateDir = "${at('controller')}"
+names = ["localhost"]
+addresses = ["127.0.0.1"]
+bundleMaxBytes = 65536
+[listen]
+address = "127.0.0.1"
+${Object.entries(ports)
+  .map(([name, port]) => `${name}Port = ${port}`)
+  .join('\n')}
+[manufacturer]
+url = "https://localhost:${manufacturer}"
+tlsAnchor = "${at('manufacturer/service-ca.crt')}"
+clientCertificate = "${at('manufacturer/client.crt')}"
+clientKey = "${at('manufacturer/client.key')}"
+idevidAnchor = "${at('manufacturer/ca.crt')}"
+voucherAnchor = "${at('manufacturer/voucher-ca.crt')}"
+[signer]
+socket = "${at('signer.sock')}"
+[mosquitto]
+program = "${mosquitto}"
+user = "nobody"
+`,
+  );
+  start('manufacturer', 'serve', '--state', at('manufacturer'), '--listen', `127.0.0.1:${manufacturer}`);
+  start('signer', 'serve', '--state', at('signer'), '--socket', at('signer.sock'));
+
+  const access = () => [
+    '--api',
+    `https://localhost:${api}`,
+    '--ca',
+    at('anchors/domain.pem'),
+    '--credential',
+    at('controller/admin.credential'),
+  ];
+  const curl = async (...args: readonly string[]): Promise<CurlAnswer> => {
+    const headers = at(`curl-${(calls += 1)}.headers`);
+    const { stdout } = await run('curl', ['-sS', '--max-time', '20', '-D', headers, ...args], {
+      encoding: 'buffer',
+    });
+    return parseCurl(await readFile(headers, 'latin1'), stdout);
+  };
+  const openssl = async (...args: readonly string[]): Promise<string> =>
+    (await run('openssl', args, { encoding: 'utf8' })).stdout;
+  const newRequest = async (box: string, name: string, subject: string): Promise<string> => {
+    const [key, der, csr] = [join(box, `${name}.key`), join(box, `${name}.der`), join(box, `${name}.csr`)];
+    const making = ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    await openssl(...making, '-keyout', key, '-subj', subject, '-outform', 'DER', '-out', der);
+    await openssl('base64', '-in', der, '-out', csr);
+    return csr;
+  };
+  return {
+    directory,
+    ports,
+    at,
+    openssl,
+    newRequest,
+    async enrol(box) {
+      const csr = await newRequest(box, 'ldevid', '/CN=whoever');
+      const answer = await curl(
+        '--cacert',
+        at('anchors/domain.pem'),
+        '--cert',
+        join(box, 'idevid.crt'),
+        '--key',
+        join(box, 'idevid.key'),
+        '-H',
+        'Content-Type: application/pkcs10',
+        '--data-binary',
+        `@${csr}`,
+        `https://localhost:${est}/.well-known/est/simpleenroll`,
+      );
+      if (answer.status !== 200) throw new Error(`EST answered ${answer.status}: ${answer.body.toString()}`);
+      const p7 = join(box, 'ldevid.p7');
+      await writeFile(p7, Buffer.from(answer.body.toString('latin1'), 'base64'));
+      await openssl('pkcs7', '-inform', 'DER', '-in', p7, '-print_certs', '-out', join(box, 'ldevid.crt'));
+    },
+    branchbox,
+    curl,
+    fleet: (...args) => branchbox('fleet', ...args, ...access()),
+    async startController(...args) {
+      const controller = start('controller', 'serve', '--config', at('controller.toml'), ...args);
+      await controller.said(/"connected to the broker"/);
+      await controller.said(/"ready"/);
+      await branchbox('controller', 'anchors', '--config', at('controller.toml'), '--out', at('anchors'));
+      return controller;
+    },
+    async api(path) {
+      const credential = (await readFile(at('controller/admin.credential'), 'utf8')).trim();
+      const answer = await curl(
+        '--cacert',
+        at('anchors/domain.pem'),
+        '-H',
+        `Authorization: Bearer ${credential}`,
+        `https://localhost:${api}${path}`,
+      );
+      return JSON.parse(answer.body.toString('utf8'));
+    },
+    async newIdentity(serial, model = 'lab') {
+      const out = at(`box-${serial}`);
+      const words = ['--serial', serial, '--model', model, '--out', out];
+      await branchbox('manufacturer', 'identity', '--state', at('manufacturer'), ...words);
+      return out;
+    },
+    async remove() {
+      for (const one of running) await one.end('SIGTERM');
+      await endLeftBroker(at('controller/broker'));
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+
+  function startProcess(args: readonly string[]): Process {
+    const child = spawn(join(CHECKOUT, 'branchbox'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const lines: string[] = [];
+    const waiting = new Set<() => void>();
+    let ended = false;
+    const look = (): void => {
+      for (const check of waiting) check();
+    };
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        lines.push(line);
+        look();
+      });
+    }
+    const closed = once(child, 'exit').then(() => {
+      ended = true;
+      look();
+    });
+    const process_: Process = {
+      child,
+      said: (pattern) =>
+        new Promise((resolve, reject) => {
+          const check = (): void => {
+            const line = lines.find((candidate) => pattern.test(candidate));
+            if (line === undefined && !ended) return;
+            waiting.delete(check);
+            if (line !== undefined) resolve(line);
+            else reject(new Error(`${args.join(' ')} ended without ${pattern}:\n${lines.join('\n')}`));
+          };
+          waiting.add(check);
+          check();
+        }),
+      async end(signal) {
+        child.kill(signal);
+        await closed;
+        running.delete(process_);
+      },
+    };
+    return process_;
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  const ports: number[] = [];
+  for (const server of servers) {
+    if (!server.listening) await once(server, 'listening');
+    const address = server.address();
+    if (address !== null && typeof address === 'object') ports.push(address.port);
+  }
+  for (const server of servers) {
+    server.close();
+    await once(server, 'close');
+  }
+  return ports;
+}
+
+/** This machine's mosquitto, else the root tree's with the tree's own loader and libraries. */
+async function brokerScript(rootTree: string): Promise<string> {
+  const installed = await access('/usr/sbin/mosquitto').then(
+    () => true,
+    () => false,
+  );
+  if (installed) return '#!/bin/sh\nexec /usr/sbin/mosquitto "$@"\n';
+  await access(join(rootTree, 'usr/sbin/mosquitto'));
+  const loader = `${rootTree}/lib64/ld-linux-x86-64.so.2 --library-path ${rootTree}/usr/lib/x86_64-linux-gnu`;
+  return `#!/bin/sh\nexec ${loader} ${rootTree}/usr/sbin/mosquitto "$@"\n`;
+}
+
+function parseCurl(text: string, body: Buffer): CurlAnswer {
+  // The last block: `100 Continue` comes before.
+  const block = text.trim().split('\r\n\r\n').at(-1) ?? '';
+  const [first = '', ...lines] = block.split('\r\n');
+  const headers = lines.map((line): [string, string] => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+  });
+  return { status: Number(first.split(' ')[1]), headers: new Map(headers), body };
+}
+
+/** After a controller that was killed on purpose and not started again. */
+async function endLeftBroker(directory: string): Promise<void> {
+  const pid = await readFile(join(directory, 'mosquitto.pid'), 'utf8').catch(() => '');
+  const command = await readFile(`/proc/${pid.trim()}/cmdline`, 'utf8').catch(() => '');
+  if (command.includes(directory)) process.kill(Number(pid), 'SIGTERM');
+}
