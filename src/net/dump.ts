@@ -42,18 +42,20 @@ export function parseDump<S extends z.ZodType>(text: string, schema: S, what: st
   });
 }
 
-/** Callers while a read is under way get that read, unless whoever began it has given up. */
+/**
+ * Callers of one turn of the event loop (the drivers of one observation) get one read. Not those that come later, or
+ * after it ended: another lane may have changed the box since it began.
+ */
 export function shareRead<T>(read: (signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
-  let underWay: { readonly result: Promise<T>; readonly signal: AbortSignal } | undefined;
+  let shared: { readonly result: Promise<T>; readonly signal: AbortSignal } | undefined;
   return (signal) => {
-    if (underWay !== undefined && !underWay.signal.aborted) return underWay.result;
-    const started = {
-      signal,
-      result: read(signal).finally(() => {
-        if (underWay === started) underWay = undefined;
-      }),
+    if (shared !== undefined && !shared.signal.aborted) return shared.result;
+    const started = { signal, result: read(signal).finally(() => forget()) };
+    const forget = (): void => {
+      if (shared === started) shared = undefined;
     };
-    underWay = started;
+    setImmediate(forget);
+    shared = started;
     return started.result;
   };
 }

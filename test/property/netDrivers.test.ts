@@ -118,6 +118,6 @@ test('whatever was before, the box is as wished, and then nothing is left to do'
       expect(await printBox(box.system.runner)).toBe(intended);
       expect(box.unknown).toEqual([]);
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
 });

@@ -4,6 +4,7 @@ import { itemId } from '../../../src/model/ids.ts';
 import { Secret } from '../../../src/model/secret.ts';
 import { parseAddresses } from '../../../src/net/address.ts';
 import { parseComplaints, runBatch } from '../../../src/net/batch.ts';
+import { shareRead } from '../../../src/net/dump.ts';
 import { parseFdb } from '../../../src/net/fdb.ts';
 import { address, route } from '../../../src/net/identity.ts';
 import { observedLinks, parseLinks } from '../../../src/net/linkRead.ts';
@@ -269,6 +270,24 @@ describe('wg', () => {
     );
     expect(() => renderWireGuardConfig(spec, new Secret('x\nPostUp = y'))).toThrow('the private key is not');
   });
+});
+
+test('a read is shared within a turn, not with whoever comes later or after it was given up', async () => {
+  let reads = 0;
+  const pending: (() => void)[] = [];
+  const shared = shareRead(() => {
+    reads += 1;
+    return new Promise<number>((resolve) => pending.push(() => resolve(pending.length)));
+  });
+  const [first, second] = [shared(SIGNAL), shared(SIGNAL)];
+  expect(reads).toBe(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  const later = shared(SIGNAL);
+  expect(reads).toBe(2);
+  for (const end of pending) end();
+  await Promise.all([first, second, later]);
+  const aborted = shared(AbortSignal.abort());
+  expect(shared(SIGNAL)).not.toBe(aborted);
 });
 
 test('sysctl names', () => {
