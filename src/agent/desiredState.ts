@@ -136,17 +136,21 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     const { held, record, stop } = own;
     const { epoch, generation } = held.id;
     const failure = await carryThrough(parts, stop.signal);
-    if (trial !== own) return;
-    trial = undefined;
-    if (failure === undefined) {
-      await store.commit(held);
-      committed = held;
-      log.info('desired state committed', { epoch, generation });
-      emit('desired-committed', `${epoch}/${generation}`, `desired state ${epoch}/${generation} holds`);
-      return;
-    }
-    await rollBack(record, 'failed', failure);
-    parts.onChange();
+    // In line with what comes in: a message must not be judged by half a commit.
+    await inLine(async () => {
+      if (trial !== own) return;
+      if (failure === undefined) {
+        await store.commit(held);
+        committed = held;
+        trial = undefined;
+        log.info('desired state committed', { epoch, generation });
+        emit('desired-committed', `${epoch}/${generation}`, `desired state ${epoch}/${generation} holds`);
+        return;
+      }
+      await rollBack(record, 'failed', failure);
+      trial = undefined;
+      parts.onChange();
+    });
   };
 
   const take = async (jws: string): Promise<void> => {
@@ -190,12 +194,13 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     log.warn('desired state refused', { reason, problems });
     emit('desired-refused', id.digest, `${reason}: ${sentence}`.slice(0, 2000));
   };
-  /** One message at a time: the second is judged by what the first did. */
-  const offer = (jws: string): Promise<void> => {
-    last = last.then(() => take(jws)).catch(reportDefect);
+  /** One thing at a time: a message is judged by what the one before it did. */
+  const inLine = (work: () => Promise<void>): Promise<void> => {
+    last = last.then(work).catch(reportDefect);
     return last;
   };
   let last: Promise<void> = Promise.resolve();
+  const offer = (jws: string): Promise<void> => inLine(() => take(jws));
   const reportDefect = (thrown: unknown): void =>
     log.error('a desired state cannot be handled', { error: asBranchboxError(thrown) });
 
@@ -218,8 +223,10 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
         const retry = retriable(rolledBack, committed?.id);
         if (retry === undefined || !isOldEnough(rolledBack, clock.nowMs())) continue;
         log.warn('the controller cannot be reached either way: one more try', { digest: retry.digest });
-        const end = await tryOut(decodeHeld(retry.jws, 'rolled-back.json'), true);
-        await end().catch(reportDefect);
+        await inLine(async () => {
+          if (trial !== undefined) return;
+          void (await tryOut(decodeHeld(retry.jws, 'rolled-back.json'), true))().catch(reportDefect);
+        });
       }
     },
   };

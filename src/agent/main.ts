@@ -19,13 +19,15 @@ import { serveLocalApi } from './localApi.ts';
 import { readLocalPlan, readLocalStatus } from './localStatus.ts';
 import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
 import type { CostMeter } from './ownCost.ts';
-import { type AgentPaths, bundlesDirectory, sequencePath } from './paths.ts';
+import { type AgentPaths, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
 import { rankUplinks } from './uplinkChoice.ts';
 import { followWakeups } from './wakeups.ts';
-import { createMemoryQueue } from './memoryQueue.ts';
+import { createOutbox } from '../telemetry/outbox.ts';
+import { watchLiveness } from '../telemetry/read.ts';
+import { createVty } from '../telemetry/vty.ts';
 
 export interface AgentOptions {
   readonly system: System;
@@ -73,8 +75,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const items = async (limit: AbortSignal) =>
     renderBox(keeper.spec(), await facts.gather(limit), gatewayId());
 
-  const queue = createMemoryQueue(facts.latest().bootId);
-  const status = createStatusSource({ system, engine });
+  const queue = createOutbox({ path: outboxPath(paths) }).bootId);
+  const vty = createVty({ directory: '/run/frr' });
+  const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped });
   const readBody = async (): Promise<StatusBody> => {
     const body = await status.read({
       spec: keeper.spec(),
@@ -186,6 +189,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   reporting.emit('agent-started', gatewayId() ?? facts.latest().serial, `agent ${version} started`);
   log.info('agent started', { gatewayId: gatewayId(), held: keeper.snapshot().committed ?? 'factory' });
   void afterStart(facts, reporting);
+  void watchLiveness({ vty, clock }, () => reporting.changed(), signal);
   await Promise.all([holding.run(signal), reporting.run(signal), link.run(signal), keeper.run(signal)]);
   queue.close();
 }

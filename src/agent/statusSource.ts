@@ -1,11 +1,16 @@
 /**
  * Owns handing telemetry what it judges a status by.
  */
+import { readAppStates } from '../containers/appStates.ts';
 import type { Engine } from '../containers/engine.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
-import type { Condition, GatewayStatus } from '../model/status.ts';
+import { type ItemId, itemId } from '../model/ids.ts';
+import type { GatewayStatus } from '../model/status.ts';
+import { missingGateSentence } from '../net/gates.ts';
 import type { System } from '../system/ports.ts';
+import { createStatusReader } from '../telemetry/read.ts';
+import type { Vty } from '../telemetry/vty.ts';
 import type { LinkState } from './controllerLink.ts';
 import type { DesiredSnapshot } from './desiredState.ts';
 import type { LaneState } from './holding.ts';
@@ -19,45 +24,45 @@ export interface StatusInput {
 }
 export type StatusParts = Pick<GatewayStatus, 'health' | 'uplinks' | 'paths' | 'segments' | 'apps'>;
 
-export function createStatusSource(_: { readonly system: System; readonly engine: Engine }): {
-  read(input: StatusInput): Promise<StatusParts>;
-} {
+/** A daemon that hangs must not hold up what the box says of itself. */
+const READ_TIMEOUT_MS = 10_000;
+
+export function createStatusSource(parts: {
+  readonly system: System;
+  readonly engine: Engine;
+  readonly vty: Vty;
+  readonly eventsDropped: () => number;
+}): { read(input: StatusInput): Promise<StatusParts> } {
+  const reader = createStatusReader({
+    system: parts.system,
+    vty: parts.vty,
+    apps: (signal) => readAppStates(parts.engine, signal),
+    gateSentence: missingGateSentence,
+  });
   return {
-    async read({ states, facts, spec }) {
-      const conditions: Condition[] = [];
-      for (const { report } of states) {
-        for (const [id, error] of report?.failures ?? []) {
-          conditions.push({
-            code: 'item-failed',
-            severity: 'error',
-            subject: id,
-            sentence: error.message,
-            sinceMs: 0,
-          });
-        }
-        for (const { id, missing } of report?.plan.blocked ?? []) {
-          const sentence = `waits for ${missing.join(', ')}`;
-          conditions.push({ code: 'item-blocked', severity: 'warning', subject: id, sentence, sinceMs: 0 });
-        }
-      }
-      return {
-        health: { state: conditions.length === 0 ? 'ok' : 'degraded', conditions },
-        uplinks: (spec?.uplinks ?? []).map((uplink) => {
-          const port = facts.ports.find(({ label }) => label === uplink.port);
-          const lease = facts.leases.find(({ ifname }) => ifname === port?.ifname);
-          return {
-            name: uplink.name,
-            port: uplink.port,
-            ...(port?.ifname === undefined ? {} : { ifname: port.ifname }),
-            carrier: port?.carrier ?? false,
-            ...(lease === undefined ? {} : { address: lease.address, gateway: lease.gateway }),
-            state: lease === undefined ? 'down' : 'up',
-          };
-        }),
-        paths: [],
-        segments: [],
-        apps: [],
-      };
-    },
+    read: ({ spec, facts, states, desired, link }) =>
+      reader.read(
+        {
+          spec,
+          facts,
+          undone: undoneOf(states),
+          controller: spec === undefined ? undefined : link,
+          refused: desired.refused,
+          eventsDropped: parts.eventsDropped(),
+        },
+        AbortSignal.timeout(READ_TIMEOUT_MS),
+      ),
   };
+}
+
+/** Of all lanes together; a lane that could not even be planned fails under its name. */
+function undoneOf(states: readonly LaneState[]) {
+  const blocked = new Map<ItemId, readonly ItemId[]>();
+  const failures = new Map<ItemId, { readonly message: string }>();
+  for (const { name, report, defect } of states) {
+    for (const { id, missing } of report?.plan.blocked ?? []) blocked.set(id, missing);
+    for (const [id, error] of report?.failures ?? []) failures.set(id, error);
+    if (defect !== undefined) failures.set(itemId('lane', name), defect);
+  }
+  return { blocked, failures };
 }

@@ -88,6 +88,9 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
           lane: parts.name,
           applied: report.applied,
           failed: report.failures.size,
+          errors: [...report.failures]
+            .slice(0, 3)
+            .map(([id, error]) => `${id}: ${error.message.slice(0, 300)}`),
           blocked: report.plan.blocked.length,
           durationMs: Math.round(report.durationMs),
         });

@@ -9,7 +9,7 @@ import { applyPlan } from './apply.ts';
 import type { Driver, Drivers } from './driver.ts';
 import type { AnyItem, Outcome, Plan } from './item.ts';
 import { itemOf, planItems } from './plan.ts';
-import { renderPlan } from './planText.ts';
+import { renderPlan, renderStep } from './planText.ts';
 
 export interface Observation<I extends AnyItem> {
   readonly items: readonly I[];
@@ -54,6 +54,7 @@ export interface Reconciler<I extends AnyItem> {
 const MAX_ROUNDS = 4;
 /** For what appears a moment after the call that made it (a link made by a service). */
 const SETTLE_MS = 150;
+const MAX_LOGGED_STEPS = 12;
 
 export function createReconciler<I extends AnyItem>(parts: {
   readonly drivers: Drivers<I>;
@@ -119,7 +120,7 @@ export function createReconciler<I extends AnyItem>(parts: {
         const outcomes = await applyPlan(plan, { driverOf, signal, held: options.held ?? new Set() });
         const done = outcomes.filter((outcome) => outcome.ok).length;
         applied += done;
-        if (done > 0) log.debug('plan applied', { round, done, of: plan.steps.length });
+        if (done > 0) log.info('plan applied', { round, done, of: plan.steps.length, ...someOf(plan) });
         failures.clear();
         for (const outcome of outcomes) if (!outcome.ok) failures.set(outcome.id, outcome.error);
         if (round > 1 && done > 0) await clock.sleep(SETTLE_MS, signal);
@@ -141,6 +142,11 @@ export function createReconciler<I extends AnyItem>(parts: {
       };
     },
   };
+}
+
+/** For a log: what a small plan did; of a large one the beginning. */
+function someOf<I extends AnyItem>(plan: Plan<I>): { readonly steps: readonly string[] } {
+  return { steps: plan.steps.slice(0, MAX_LOGGED_STEPS).map((step) => renderStep(step).slice(0, 160)) };
 }
 
 /** Steps that say they were done and still are to do. */
