@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { api } from './fleet.ts';
+import { inNode, jsonIn, lab, until } from './lab.ts';
+
+interface Status {
+  readonly committed?: { readonly generation: number };
+  readonly health: {
+    readonly state: string;
+    readonly conditions: readonly {
+      readonly code: string;
+      readonly subject: string;
+      readonly sentence: string;
+    }[];
+  };
+  readonly paths: readonly { readonly id: string; readonly uplink: string; readonly state: string }[];
+  readonly segments: readonly {
+    readonly id: string;
+    readonly state: string;
+    readonly remoteVteps: readonly string[];
+  }[];
+  readonly apps: readonly { readonly name: string; readonly state: string }[];
+}
+/** The API's answer holds the status as the box sent it, at its top or under `status`. */
+async function knownOf(gateway: string): Promise<Status> {
+  const { body } = await api('GET', `/api/v1/gateways/${gateway}/status`);
+  const known = body as Status & { status?: Status };
+  return known.status ?? known;
+}
+
+describe('what the controller knows', () => {
+  it('is generation, health, paths, segments and apps of each box', async () => {
+    const known = await until('branch1 is known to be well', async () => {
+      const status = await knownOf('branch1');
+      return status.health.state === 'ok' && status.paths.every((path) => path.state === 'up')
+        ? status
+        : undefined;
+    });
+    expect(known.committed?.generation).toBeGreaterThan(0);
+    expect(known.paths).toHaveLength(4);
+    expect(known.segments.find((segment) => segment.id === 'red')).toMatchObject({
+      state: 'up',
+      remoteVteps: ['10.255.0.12'],
+    });
+    expect(known.apps).toMatchObject([{ name: 'red-app', state: 'running' }]);
+  });
+
+  it('follows a change: a path down is there with its sentence, and gone after healing', async () => {
+    await lab('cut', 'branch1', 'lte');
+    try {
+      const known = await until('the controller knows that lte is down', async () => {
+        const status = await knownOf('branch1');
+        return status.paths.filter((path) => path.uplink === 'lte').every((path) => path.state === 'down')
+          ? status
+          : undefined;
+      });
+      const condition = known.health.conditions.find(
+        ({ code }) => code === 'path-down' || code === 'uplink-down',
+      );
+      expect(condition?.sentence.length).toBeGreaterThan(20);
+    } finally {
+      await lab('heal', 'branch1', 'lte');
+    }
+    await until(
+      'the controller knows that it is well again',
+      async () => (await knownOf('branch1')).health.state === 'ok',
+    );
+  });
+
+  it('holds the events of an outage that the box kept through a restart of its agent', async () => {
+    const units = ['branchbox-controller.service'];
+    await inNode('controller', 'systemctl', 'stop', ...units);
+    try {
+      await lab('cut', 'branch1', 'lte');
+      await until('the box sees it', async () => {
+        const status = await jsonIn<Status>('branch1', 'branchbox', 'status', '--json');
+        return status.paths.some((path) => path.uplink === 'lte' && path.state === 'down');
+      });
+      await inNode('branch1', 'systemctl', 'restart', 'branchbox-agent.service');
+      await lab('heal', 'branch1', 'lte');
+    } finally {
+      await inNode('controller', 'systemctl', 'start', ...units);
+    }
+    await until('the controller has the events of the time it was away', async () => {
+      const { body } = await api('GET', '/api/v1/gateways/branch1/events');
+      const text = JSON.stringify(body);
+      return text.includes('controller-unreachable') && text.includes('path');
+    });
+  });
+});
