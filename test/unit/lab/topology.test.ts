@@ -1,0 +1,172 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { renderFault } from '../../../src/lab/faults.ts';
+import { labImagesOf, parseFleet, renderFleet, withBranch } from '../../../src/lab/fleetFile.ts';
+import { labPaths, netnsNameOf } from '../../../src/lab/paths.ts';
+import { encodeOption143, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
+import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
+import { mirrorLines } from '../../../src/lab/rootTree.ts';
+import { parseTopology, TOPOLOGIES_DIRECTORY } from '../../../src/lab/topology.ts';
+import { planWiring, providerPortOf } from '../../../src/lab/wiring.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
+
+const textOf = (name: string, file: string): string =>
+  readFileSync(join(TOPOLOGIES_DIRECTORY, name, file), 'utf8');
+const topology = parseTopology(textOf('default', 'topology.toml'), 'default');
+const fleet = parseFleet(textOf('default', 'fleet.toml'), 'default');
+
+describe('every topology', () => {
+  it.each(readdirSync(TOPOLOGIES_DIRECTORY))('%s is decoded and can be wired', (name) => {
+    const { cables } = planWiring(parseTopology(textOf(name, 'topology.toml'), name));
+    const ends = cables.flatMap(({ a, b }) => [a, b]);
+    const names = ends.map(({ node, ifname }) => `${node}/${ifname}`);
+    expect(new Set(names).size).toBe(names.length);
+    expect(new Set(ends.map(({ mac }) => mac)).size).toBe(ends.length);
+    for (const { ifname } of ends) expect(ifname.length).toBeLessThanOrEqual(15);
+  });
+});
+
+describe('the default topology', () => {
+  it('has the names that everybody’s scripts agree on', () => {
+    expect(planWiring(topology).nodes).toEqual([
+      ...['provider-a', 'provider-b', 'controller', 'hub', 'branch1', 'branch2'],
+      ...['branch1-red', 'branch1-blue', 'branch2-red', 'branch2-blue', 'internet-host', 'unplugged'],
+    ]);
+  });
+
+  it('hands out the bootstrap server by option 143 and reserves the hub’s addresses', () => {
+    const [a, b] = topology.providers.map((provider) => renderDnsmasq(topology, provider));
+    const hex = Buffer.from('https://controller.branchbox.example:8443')
+      .toString('hex')
+      .match(/../g)
+      ?.join(':');
+    expect(a).toContain(`dhcp-option=143,00:29:${hex}\n`);
+    expect(a).toMatch(/dhcp-host=02:[0-9a-f:]+,198\.51\.100\.20\n/);
+    expect(b).toMatch(/dhcp-host=02:[0-9a-f:]+,203\.0\.113\.20\n/);
+    expect(b).toContain('dhcp-range=set:access,100.64.1.1,100.64.1.254,255.255.0.0,3600s');
+  });
+
+  it('lets nothing into provider B’s access network unasked', () => {
+    const [a, b] = topology.providers.map(renderNat);
+    expect(a).toBe('');
+    expect(b).toContain('ip saddr 100.64.0.0/16 oifname != "access" snat to 203.0.113.1');
+    expect(b).toContain('oifname "access" ct state != { established, related } drop');
+  });
+
+  it('knows where each uplink can be cut', () => {
+    const wiring = planWiring(topology);
+    expect(providerPortOf(wiring, 'branch1', 'lte')?.provider).toBe('provider-b');
+    expect(providerPortOf(wiring, 'branch1', 'internet')?.provider).toBe('provider-a');
+    expect(providerPortOf(wiring, 'branch1', 'satellite')).toBeUndefined();
+  });
+
+  it('wants hosts of one segment to reach each other and its app, and nothing across', () => {
+    expect(wantedReach(topology, fleet).map(({ from, what }) => `${from}: ${what}`)).toEqual([
+      'branch1-red: branch2-red at 10.10.0.12',
+      'branch1-red: app red-app at 10.10.0.100',
+      'branch1-blue: branch2-blue at 10.10.0.12',
+      'branch2-red: app red-app at 10.10.0.100',
+    ]);
+  });
+
+  it('is told to wait for each gateway, with what it is at', () => {
+    const problems = gatewayProblems({ lab: 'x', topology: 'default', nodes: [] }, fleet);
+    expect(problems.map(({ path, message }) => `${path} ${message}`)).toEqual([
+      'hub is not running',
+      'branch1 is not running',
+      'branch2 is not running',
+    ]);
+  });
+});
+
+describe('a topology file', () => {
+  const broken = (change: (text: string) => string): readonly string[] => {
+    try {
+      parseTopology(change(textOf('default', 'topology.toml')), 'it');
+      return [];
+    } catch (error) {
+      return error instanceof BranchboxError ? error.problems.map(({ path }) => path) : [String(error)];
+    }
+  };
+  it('is refused with the path of what is wrong', () => {
+    expect(broken((text) => text.replace('provider-b/access', 'provider-b/nowhere'))).toEqual([
+      '$.nodes[2].uplinks[1].network',
+    ]);
+    expect(broken((text) => text.replace('reserved = "203.0.113.20"', 'reserved = "203.0.114.20"'))).toEqual([
+      '$.nodes[1].uplinks[1].reserved',
+    ]);
+    expect(broken((text) => text.replace('port = "lan2", address', 'port = "lan9", address'))).toEqual([
+      '$.nodes[5].lanOf',
+    ]);
+    expect(broken((text) => text.replace('description', 'descripton'))).toEqual([
+      '$.description',
+      '$.descripton',
+    ]);
+  });
+});
+
+describe('the fleet of a topology', () => {
+  it('gets the digests of what the lab built', () => {
+    expect(labImagesOf(fleet)).toEqual([{ reference: 'lab/red-app:1', appName: 'red-app' }]);
+    const sha256 = 'a'.repeat(64);
+    const applied = parseFleet(renderFleet(fleet, new Map([['lab/red-app:1', sha256]])), 'it');
+    expect(applied.gateways.flatMap(({ apps }) => apps).map(({ bundle }) => bundle)).toEqual([sha256]);
+  });
+  it('takes in one more branch, at a free VTEP', () => {
+    const once = withBranch(fleet, { id: 'mine', serial: 'LAB-MINE' });
+    const twice = withBranch(once, { id: 'yours', serial: 'LAB-YOURS' });
+    expect(twice.gateways.slice(-2).map(({ id, vtep }) => `${id} ${vtep}`)).toEqual([
+      'mine 10.255.0.100',
+      'yours 10.255.0.101',
+    ]);
+    expect(withBranch(twice, { id: 'mine', serial: 'OTHER' }).gateways).toHaveLength(5);
+  });
+});
+
+describe('faults', () => {
+  it('drop both ways, ARP included, for the node and through the bridge', () => {
+    const text = renderFault('port4', { lossPercent: 100, carrier: false });
+    expect(text.match(/drop/g)).toHaveLength(4);
+    expect(text).not.toContain('numgen');
+    expect(text.startsWith('table bridge lab_fault_port4 {}\ndelete table bridge lab_fault_port4\n')).toBe(
+      true,
+    );
+  });
+  it('can be one way, and a share', () => {
+    const text = renderFault('port4', { lossPercent: 2.5, direction: 'in', carrier: false });
+    expect(text.match(/oifname "port4" numgen random mod 10000 < 250 drop/g)).toHaveLength(2);
+    expect(text).not.toContain('iifname');
+  });
+  it('heal by leaving no table', () => {
+    expect(renderFault('port4', undefined)).not.toContain('chain');
+  });
+});
+
+describe('small things', () => {
+  it('encodes option 143 as lengths and URIs (RFC 8572 8.1)', () => {
+    expect(encodeOption143(['ab', 'c'])).toBe('00:02:61:62:00:01:63');
+  });
+  it('takes the machine’s own mirror, in both forms of sources', () => {
+    const lines = [
+      'deb http://m.example/debian trixie main',
+      'deb http://m.example/debian trixie-updates main',
+    ];
+    expect(mirrorLines('deb [signed-by=/x] http://m.example/debian bookworm main\n')).toEqual(lines);
+    expect(
+      mirrorLines(
+        'Types: deb\nURIs: http://m.example/debian/\nSuites: bookworm\n\nURIs: http://s.example/debian-security\n',
+      ),
+    ).toEqual([...lines, 'deb http://s.example/debian-security trixie-security main']);
+    expect(
+      mirrorLines('# deb http://m.example/debian bookworm main\ndeb https://other.example/apt stable main'),
+    ).toEqual([]);
+  });
+  it('refuses a lab name that could reach out of its directory', () => {
+    for (const name of ['', '../x', 'A', 'a.b', 'x'.repeat(17)])
+      expect(() => labPaths(name)).toThrow('lab name');
+  });
+  it('keeps one lab’s namespaces apart from those of a lab whose name begins alike', () => {
+    expect(netnsNameOf('a-b', 'c').startsWith('bb-a.')).toBe(false);
+  });
+});
