@@ -4,4 +4,4 @@
  */
 
 /** An app's archive, by its SHA-256; bytes as uploaded. */
-export const bundlePath = (sha256: string): string => `/device/v1/bundles/${sha256}`;
+export const bundlePath = (sha256: string): string => `/v1/bundles/${sha256}`;
