@@ -14,7 +14,7 @@ import type { Facts } from '../model/facts.ts';
 import { createNetDrivers } from '../net/drivers.ts';
 import { presentGates } from '../net/gates.ts';
 import type { FdbItem, NetItem } from '../net/items.ts';
-import { renderPolicy } from '../policy/render.ts';
+import { renderFactoryPolicy, renderPolicy } from '../policy/render.ts';
 import type { Drivers } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { renderFactory } from '../wan/factory.ts';
@@ -33,7 +33,8 @@ export function renderBox(
   facts: Facts,
   gatewayId: string | undefined,
 ): readonly AgentItem[] {
-  if (spec === undefined || gatewayId === undefined) return renderFactory(facts);
+  if (spec === undefined || gatewayId === undefined)
+    return [...renderFactory(facts), ...renderFactoryPolicy(facts)];
   return [
     ...renderWan(spec, facts),
     ...renderEvpn(spec, facts),

@@ -75,7 +75,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const items = async (limit: AbortSignal) =>
     renderBox(keeper.spec(), await facts.gather(limit), gatewayId());
 
-  const queue = createOutbox({ path: outboxPath(paths) }).bootId);
+  const queue = createOutbox({ path: outboxPath(paths) });
   const vty = createVty({ directory: '/run/frr' });
   const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped });
   const readBody = async (): Promise<StatusBody> => {

@@ -119,7 +119,7 @@ export type GatewayStatus = z.output<typeof GatewayStatus>;
 
 /** One thing that happened; kept in the outbox until the controller has it. */
 export const GatewayEvent = z.strictObject({
-  /** `<bootId>/<number>`: lets the controller drop a repeat. */
+  /** `<outbox>/<number>`, never used twice: lets the controller drop a repeat. */
   id: z.string().max(80),
   atMs: z.number(),
   kind: z.enum([
