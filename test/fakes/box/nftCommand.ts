@@ -134,7 +134,7 @@ function addChain(table: FakeTable, name: string, body: string, unknown: Error):
 function addRule(table: FakeTable, name: string, rule: string): void {
   if (!RULE_STARTS.test(rule)) throw new SyntaxRefusal(`syntax error, unexpected string in "${rule}"`);
   const chain = chainOf(table, name);
-  for (const match of rule.matchAll(/@(\S+)|(?:jump|goto) (\S+)/g)) {
+  for (const match of rule.matchAll(/@(?!(?:ll|nh|th|ih),)(\S+)|(?:jump|goto) (\S+)/g)) {
     const known = match[1] === undefined ? table.chains.has(match[2] ?? '') : table.sets.has(match[1]);
     if (!known) throw new KernelRefusal(NO_ENTRY);
   }

@@ -384,6 +384,52 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'nft: the bridge family, keys of several parts, raw bits of a header',
+    async run(bench) {
+      const guard = itemId('nft-set', 'bridge', 'sources');
+      const vnis = itemId('nft-set', 'inet', 'vnis');
+      const desired = [
+        nftSet({ family: 'bridge', name: 'sources', type: 'ifname . ether_addr . ipv4_addr' }),
+        nftElement({ family: 'bridge', set: 'sources', key: 'app-red . 02:00:00:00:00:01 . 10.10.0.100' }, [
+          guard,
+        ]),
+        nftChain(
+          {
+            family: 'bridge',
+            name: 'guard',
+            hook: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
+            rules: [
+              'iifname "app-*" ether type ip iifname . ether saddr . ip saddr @sources accept',
+              'counter drop',
+            ],
+          },
+          [guard],
+        ),
+        nftSet({ family: 'inet', name: 'vnis', type: 'ipv4_addr . mark' }),
+        nftElement({ family: 'inet', set: 'vnis', key: '10.255.0.11 . 2562560' }, [vnis]),
+        nftChain(
+          {
+            family: 'inet',
+            name: 'senders',
+            rules: [
+              'meta mark set @th,96,32 & 0xffffff00',
+              'ip saddr . meta mark @vnis meta mark set 0 accept',
+            ],
+          },
+          [vnis],
+        ),
+      ];
+      await settle(bench, desired);
+      const chains = (await bench.observe()).filter((item) => item.kind === 'nft-chain');
+      expect(chains.map((item) => [item.id, item.needs]).toSorted()).toEqual([
+        ['nft-chain:bridge/guard', [guard]],
+        ['nft-chain:inet/senders', [vnis]],
+      ]);
+      await settle(bench, []);
+      expect(lines(await bench.print())).toEqual(['link lo mtu 65536 up']);
+    },
+  },
+  {
     name: 'sysctls go back to what they were',
     async run(bench) {
       const path = '/proc/sys/net/ipv4/conf/lo/rp_filter';
