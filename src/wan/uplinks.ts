@@ -51,15 +51,14 @@ export function renderUplink(uplink: UplinkAttachment, rank: number, facts: Fact
     }),
   ];
   const attachment = attachmentOf(uplink, ifname, facts);
-  const needs = [linkItem(ifname)];
-  if (uplink.addressing.kind === 'static') {
-    const own = address({ link: ifname, address: uplink.addressing.address }, needs);
-    items.push(own);
-    needs.push(own.id);
-  } else {
-    items.push(service({ unit: `dhcpcd@${ifname}.service` }, needs));
-    needs.push(leaseGate(ifname));
-  }
+  const onPort = [linkItem(ifname)];
+  /** What brings the address about, and its routes wait for: our own item, or somebody's lease. */
+  const bringsAddress =
+    uplink.addressing.kind === 'static'
+      ? address({ link: ifname, address: uplink.addressing.address }, onPort)
+      : service({ unit: `dhcpcd@${ifname}.service` }, onPort);
+  items.push(bringsAddress);
+  const needs = [...onPort, bringsAddress.kind === 'address' ? bringsAddress.id : leaseGate(ifname)];
   // The source makes the kernel drop the route together with the address: a lease that ends takes its routes along.
   const source = attachment === undefined ? {} : { source: splitCidr(attachment.address).address };
   const gateway = attachment === undefined ? {} : { via: attachment.gateway };

@@ -1,0 +1,161 @@
+/**
+ * Owns proving the overlay on real namespaces and FRR: tenants with one subnet that never meet, what a hub takes
+ * from a branch, and sessions that come back by themselves.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { renderFrrConfig } from '../../src/net/frrConfig.ts';
+import type { FrrLineItem } from '../../src/net/items.ts';
+import { rootTree } from './wan/bareNode.ts';
+import { GATEWAYS, vtepOf } from './wan/fleet.ts';
+import { type Network, startNetwork, until } from './wan/network.ts';
+
+const tree = rootTree();
+const RED_VNI = 10_010;
+
+describe.skipIf(tree === undefined)('overlay', () => {
+  let network: Network;
+  const reaches = async (tenant: 'red' | 'blue'): Promise<boolean> =>
+    (await network.pingFrom('branch1', tenant, '10.10.0.12', 3, 0.2)).lost === 0;
+  const floodList = async (vni: number): Promise<string> =>
+    network.nodes.branch1.run('bridge', 'fdb', 'show', 'dev', `vx-${vni}`);
+
+  beforeAll(async () => {
+    network = await startNetwork(tree ?? '');
+    for (const gateway of GATEWAYS) {
+      const report = await network.converge(gateway);
+      expect([...report.failures], gateway).toEqual([]);
+    }
+    await until(
+      'red and blue reach their own',
+      async () => (await reaches('red')) && (await reaches('blue')),
+    );
+  });
+  afterAll(() => network?.stop());
+
+  it('keeps tenants apart that use the same addresses', async () => {
+    const macOf = async (tenant: 'red' | 'blue'): Promise<string> => {
+      const { branch1 } = network.nodes;
+      const dump = await branch1.run(
+        'bridge',
+        'fdb',
+        'show',
+        'br',
+        tenant === 'red' ? 'br-10010' : 'br-10020',
+      );
+      return dump;
+    };
+    const remote = (dump: string): string[] =>
+      dump
+        .split('\n')
+        .filter((line) => line.includes(`dst ${vtepOf('branch2')}`))
+        .map((line) => line.split(' ')[0] ?? '')
+        .filter((mac) => mac !== '00:00:00:00:00:00');
+    const red = remote(await macOf('red'));
+    const blue = remote(await macOf('blue'));
+    expect(red.length).toBeGreaterThan(0);
+    expect(blue.length).toBeGreaterThan(0);
+    expect(red.filter((mac) => blue.includes(mac))).toEqual([]);
+  });
+
+  it('blue never reaches red: it does where red is mistakenly put on the same segment', async () => {
+    const lan = (segments: ('red' | 'blue')[]) =>
+      network.converge('branch2', { segments: { branch2: segments } });
+    // branch2 without blue: its blue host is on no segment.
+    await lan(['red']);
+    await until('blue is alone', async () => !(await reaches('blue')));
+    expect(await reaches('red')).toBe(true);
+    // The negative: with blue's port in red's bridge, branch1's red host is answered by a blue one.
+    const { branch2 } = network.nodes;
+    await branch2.run('ip', 'link', 'set', 'lan1', 'nomaster');
+    await until('red has lost its host', async () => !(await reaches('red')));
+    await branch2.run('ip', 'link', 'set', 'lan2', 'mtu', '1390', 'master', 'br-10010', 'up');
+    await until('red reaches the blue host', () => reaches('red'));
+    await network.converge('branch2');
+    await until('all as it was', async () => (await reaches('red')) && (await reaches('blue')));
+  });
+
+  it('a hub takes from a branch only the VNIs it permits, and tells it of no others', async () => {
+    await network.converge('hub', { permitted: { branch2: [10_020] } });
+    await until(
+      'branch1 has nothing of branch2 in red',
+      async () => !(await floodList(RED_VNI)).includes(vtepOf('branch2')),
+    );
+    expect(await reaches('blue')).toBe(true);
+    const told = await network.nodes.branch2.run('vtysh', '-c', 'show bgp l2vpn evpn');
+    expect(told).not.toContain(`RD ${vtepOf('branch1')}:2`);
+    expect(
+      told.split('\n').filter((line) => line.includes(`RT:64512:${RED_VNI}`) && !line.includes('ET:8 RT')),
+    ).toEqual([]);
+    await network.converge('hub');
+    await until('red again', () => reaches('red'));
+  });
+
+  it('a branch cannot hide a forbidden target behind a permitted one, nor speak for another VTEP', async () => {
+    await network.converge('hub', { permitted: { branch2: [10_020] } });
+    await until(
+      'branch1 has nothing of branch2 in red',
+      async () => !(await floodList(RED_VNI)).includes(vtepOf('branch2')),
+    );
+    const { branch2, hub } = network.nodes;
+    const configure = async (lines: string): Promise<void> => {
+      await branch2.files.writeDurable('/run/stolen.conf', lines);
+      await branch2.run('vtysh', '-f', '/run/stolen.conf');
+    };
+    const evpn = (lines: string) =>
+      `router bgp 64512\n address-family l2vpn evpn\n${lines} exit-address-family\nexit\n`;
+    // Red's routes with blue's target beside their own.
+    await configure(
+      evpn(
+        `  vni ${RED_VNI}\n   route-target export 64512:10010\n   route-target export 64512:10020\n  exit-vni\n`,
+      ),
+    );
+    await until('branch2 says both targets', async () =>
+      /RT:64512:10010 RT:64512:10020/.test(await branch2.run('vtysh', '-c', 'show bgp l2vpn evpn')),
+    );
+    await hub.run('vtysh', '-c', 'clear bgp l2vpn evpn * soft in');
+    const taken = await hub.run('vtysh', '-c', 'show bgp l2vpn evpn');
+    expect(taken).not.toContain('RT:64512:10010 RT:64512:10020');
+    expect(await floodList(RED_VNI)).not.toContain(vtepOf('branch2'));
+    // Blue's routes, permitted, but with branch1's VTEP as next hop.
+    await configure(
+      `route-map lie permit 10\n set ip next-hop ${vtepOf('branch1')}\nexit\n${evpn(`  neighbor ${vtepOf('hub')} route-map lie out\n`)}`,
+    );
+    await until('the hub has nothing of branch2 left', async () => {
+      const routes = await hub.run(
+        'vtysh',
+        '-c',
+        `show bgp l2vpn evpn neighbors ${vtepOf('branch2')} routes`,
+      );
+      return !routes.includes(`${vtepOf('branch2')}:`);
+    });
+    await until('branch2 is as wished again', async () => (await network.converge('branch2')).converged);
+    await network.converge('hub');
+    await until('all as it was', async () => (await reaches('red')) && (await reaches('blue')));
+  });
+
+  it.each(['branch1', 'hub'] as const)(
+    'sessions come back by themselves after bgpd of %s was killed',
+    async (gateway) => {
+      const node = network.nodes[gateway];
+      await node.run('kill', '-9', String(node.pidOf('bgpd')));
+      await until('a remote host is known again', async () =>
+        (await floodList(RED_VNI)).includes(vtepOf('branch2')),
+      );
+      await until('red again', () => reaches('red'));
+      expect((await network.converge(gateway)).applied).toBe(0);
+    },
+  );
+
+  it('FRR takes the rendered file as it is, and refuses a bad one', async () => {
+    const { hub } = network.nodes;
+    const lines = network.items('hub').filter((item): item is FrrLineItem => item.kind === 'frr');
+    const { text } = renderFrrConfig(lines);
+    await hub.files.writeDurable('/run/good.conf', text);
+    await hub.files.writeDurable(
+      '/run/bad.conf',
+      text.replace('match evpn route-type macip', 'match evpn route-type mac'),
+    );
+    expect((await hub.runner.run('vtysh', ['-C', '-f', '/run/good.conf'])).exitCode).toBe(0);
+    expect((await hub.runner.run('vtysh', ['-C', '-f', '/run/bad.conf'])).exitCode).not.toBe(0);
+  });
+});

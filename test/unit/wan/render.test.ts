@@ -1,0 +1,109 @@
+/** Owns the rules of the underlay's items that a golden case does not say out loud. */
+import { describe, expect, it } from 'vitest';
+import type { DesiredSpec } from '../../../src/model/desired.ts';
+import { MANAGEMENT_TABLE, RULE_PREFERENCE } from '../../../src/model/ids.ts';
+import type { NetItem } from '../../../src/net/items.ts';
+import { renderFactory } from '../../../src/wan/factory.ts';
+import { renderWan } from '../../../src/wan/render.ts';
+import { factsOf, specOf } from '../../lab/wan/fleet.ts';
+
+const KEYS = {
+  hub: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=',
+  branch1: 'BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=',
+  branch2: 'CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA=',
+};
+const facts = factsOf(KEYS.branch1);
+const lease = {
+  ifname: 'wan1',
+  address: '198.51.100.130/24',
+  gateway: '198.51.100.1',
+  dns: [],
+  bootstrapServers: [],
+};
+const byDhcp = (): DesiredSpec => {
+  const spec = specOf('branch1', KEYS);
+  return { ...spec, uplinks: spec.uplinks.map((u) => ({ ...u, addressing: { kind: 'dhcp' } })) };
+};
+const kinds = <K extends NetItem['kind']>(items: readonly NetItem[], kind: K) =>
+  items.filter((item): item is Extract<NetItem, { kind: K }> => item.kind === kind);
+
+describe('renderWan', () => {
+  it('gives every item an id of its own', () => {
+    for (const gateway of ['hub', 'branch1'] as const) {
+      const ids = renderWan(specOf(gateway, KEYS), facts).map((item) => item.id);
+      expect(new Set(ids).size).toBe(ids.length);
+    }
+  });
+
+  it('blocks the default routes of an uplink without a lease, and asks for no rule of an unknown address', () => {
+    const items = renderWan(byDhcp(), { ...facts, leases: [lease] });
+    const defaults = kinds(items, 'route').filter((item) => item.spec.destination === '0.0.0.0/0');
+    const without = defaults.filter((item) => item.spec.dev === 'wan2');
+    expect(without.map((item) => item.needs)).toEqual(
+      without.map(() => ['link:wan2', 'external:lease/wan2']),
+    );
+    expect(without).toHaveLength(2);
+    expect(kinds(items, 'rule').map((item) => item.spec.from)).toContain('198.51.100.130');
+    expect(
+      kinds(items, 'rule').filter((item) => item.spec.preference === RULE_PREFERENCE.uplinkSource + 2),
+    ).toEqual([]);
+  });
+
+  it('ties every route of an uplink to its address, so that a lease that ends takes them along', () => {
+    const items = renderWan(byDhcp(), { ...facts, leases: [lease] });
+    const own = kinds(items, 'route').filter((item) => item.spec.dev === 'wan1');
+    expect(own.map((item) => item.spec.source)).toEqual(own.map(() => '198.51.100.130'));
+  });
+
+  it('sends the box itself out by an unmetered uplink first', () => {
+    const spec = specOf('branch1', KEYS);
+    const metered = { ...spec, uplinks: spec.uplinks.map((u) => ({ ...u, metered: u.name === 'internet' })) };
+    const order = kinds(renderWan(metered, facts), 'route')
+      .filter((item) => item.spec.table === MANAGEMENT_TABLE)
+      .sort((a, b) => a.spec.metric - b.spec.metric)
+      .map((item) => item.spec.dev);
+    expect(order).toEqual(['wan2', 'wan1']);
+  });
+
+  it('never routes overlay networks anywhere but main', () => {
+    const rules = kinds(renderWan(specOf('branch1', KEYS), facts), 'rule').filter((item) => item.spec.to);
+    expect(rules.map(({ spec }) => [spec.preference, spec.to, spec.action.kind])).toEqual([
+      [1000, '10.255.0.0/16', 'lookup'],
+      [1001, '10.255.0.0/16', 'unreachable'],
+      [1010, '10.254.0.0/16', 'lookup'],
+      [1011, '10.254.0.0/16', 'unreachable'],
+    ]);
+  });
+
+  it('keeps a tunnel silent until its packets are pinned to the uplink', () => {
+    const [first] = kinds(renderWan(specOf('branch1', KEYS), facts), 'wireguard');
+    expect(first?.needs).toContain('rule:1101/mark-0x101');
+    expect(first?.needs).toContain('rule:1201/mark-0x101');
+  });
+
+  it('has no peer that claims an address of another on one interface', () => {
+    for (const item of kinds(renderWan(specOf('hub', KEYS), facts), 'wireguard')) {
+      const all = item.spec.peers.flatMap((peer) => peer.allowedIps);
+      expect(new Set(all).size).toBe(all.length);
+    }
+  });
+
+  it('uses the kernel WireGuard where there is one', () => {
+    const able = {
+      ...facts,
+      kernel: { ...facts.kernel, features: { ...facts.kernel.features, wireguard: true } },
+    };
+    const links = kinds(renderWan(specOf('branch1', KEYS), able), 'link').filter(
+      (i) => i.spec.type === 'wireguard',
+    );
+    expect(links.map((item) => item.needs)).toEqual(links.map(() => ['external:kernel/wireguard']));
+  });
+});
+
+describe('renderFactory', () => {
+  it('is what a desired state of DHCP uplinks in the same slots has, so that taking one on moves nothing', () => {
+    const withLease = { ...facts, leases: [lease] };
+    const desired = new Map(renderWan(byDhcp(), withLease).map((item) => [item.id, item]));
+    for (const item of renderFactory(withLease)) expect(desired.get(item.id)).toEqual(item);
+  });
+});
