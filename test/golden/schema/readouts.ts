@@ -1,0 +1,31 @@
+/**
+ * Owns the list of JSON read-outs that scripts may rely on, each with the command that prints it.
+ */
+import type { z } from 'zod';
+import { LabInfo } from '../../../src/lab/info.ts';
+import { LabStatus } from '../../../src/lab/labStatus.ts';
+import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
+import { Explanation, LocalCheck, LocalPlan, LocalStatus } from '../../../src/model/localStatus.ts';
+import { GatewayStatus } from '../../../src/model/status.ts';
+
+export interface Readout {
+  readonly name: string;
+  readonly schema: z.ZodType;
+  /** On a box where it begins with `branchbox`, else on the lab's machine; undefined where no command prints it. */
+  readonly command?: readonly string[];
+}
+
+export const READOUTS: readonly Readout[] = [
+  { name: 'lab-info', schema: LabInfo, command: ['lab', 'info', '--json'] },
+  { name: 'lab-status', schema: LabStatus, command: ['lab', 'status', '--json'] },
+  { name: 'status', schema: LocalStatus, command: ['branchbox', 'status', '--json'] },
+  { name: 'plan', schema: LocalPlan, command: ['branchbox', 'plan', '--json'] },
+  { name: 'explain', schema: Explanation, command: ['branchbox', 'explain', 'link:br-10010', '--json'] },
+  { name: 'check', schema: LocalCheck, command: ['branchbox', 'check', '--json'] },
+  {
+    name: 'bootstrap-status',
+    schema: BootstrapStatus,
+    command: ['branchbox', 'bootstrap', 'status', '--json'],
+  },
+  { name: 'mqtt-status', schema: GatewayStatus },
+];

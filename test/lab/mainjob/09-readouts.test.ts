@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { tryDecode } from '../../../src/model/decode.ts';
+import { READOUTS } from '../../golden/schema/readouts.ts';
+import { inNode, lab, tryIn } from './lab.ts';
+
+describe('what scripts read', () => {
+  it.each(READOUTS.filter(({ command }) => command !== undefined))(
+    '$name fits its committed schema',
+    async ({ schema, command = [] }) => {
+      const text =
+        command[0] === 'lab' ? await lab(...command.slice(1)) : await inNode('branch1', ...command);
+      const decoded = tryDecode(schema, JSON.parse(text));
+      expect(decoded.ok ? [] : decoded.problems).toEqual([]);
+    },
+  );
+
+  it('is refused in words and with a code where an item is unknown', async () => {
+    const ended = await tryIn('branch1', ['branchbox', 'explain', 'link:nothing-of-this-name']);
+    expect(ended.stdout + ended.stderr).toMatch(/No item of this box has this id|no item/i);
+  });
+
+  it('says of every command how it is used, with an example', async () => {
+    for (const command of [
+      ['--help'],
+      ['status', '--help'],
+      ['plan', '--help'],
+      ['explain', '--help'],
+      ['check', '--help'],
+    ]) {
+      const text = await inNode('branch1', 'branchbox', ...command);
+      expect(text).toMatch(/Usage: branchbox/);
+    }
+  });
+});
