@@ -13,7 +13,8 @@ import { createClock } from '../../src/system/linux/clock.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import type { Services, System } from '../../src/system/ports.ts';
 import { printBox } from '../fakes/box/print.ts';
-import { type Bench, type BoxItem, SCENARIOS } from '../unit/net/scenarios.ts';
+import type { Bench, BoxItem } from '../unit/net/bench.ts';
+import { SCENARIOS } from '../unit/net/scenarios.ts';
 import { type BareNode, startBareNode } from './wan/bareNode.ts';
 
 const SCENARIO_TIMEOUT_MS = 60_000;

@@ -7,7 +7,7 @@ import { address, fdb, link, nftChain, nftElement, nftSet, route, rule } from '.
 import { createReconciler } from '../../src/reconcile/reconciler.ts';
 import { createFakeBox, type FakeBox } from '../fakes/box.ts';
 import { printBox } from '../fakes/box/print.ts';
-import type { BoxItem } from '../unit/net/scenarios.ts';
+import type { BoxItem } from '../unit/net/bench.ts';
 
 const signal = new AbortController().signal;
 const PORTS = ['lan1', 'lan2'];

@@ -7,7 +7,8 @@ import { linkItem } from '../../../src/model/ids.ts';
 import { createFakeBox, type FakeBox } from '../../fakes/box.ts';
 import { printBox } from '../../fakes/box/print.ts';
 import { fakePublicKey } from '../../fakes/box/wgCommand.ts';
-import { type Bench, type BoxItem, SCENARIOS } from './scenarios.ts';
+import type { Bench, BoxItem } from './bench.ts';
+import { SCENARIOS } from './scenarios.ts';
 
 const PRIVATE_KEY = 'QGyPc0m4Dz9WVlmF2gTb6hQ0bJx9o3Gn0v0o1Y8mUms=';
 
