@@ -81,7 +81,7 @@ describe('a desired state that may not be', () => {
       commonName: 'somebody',
       key: privateKey,
       validity: { notBeforeMs: nowMs - 3_600_000, notAfterMs: nowMs + 86_400_000 },
-    }).certificate;
+    });
     const before = await statusOf();
     await publishDesired(BOX, sign(newer, { key: privateKey, certificate, chain: [] }));
     const stranger = await refusedAs('untrusted', before.refused?.digest);
