@@ -38,7 +38,7 @@ const SINGLE_VALUED: readonly (readonly [RegExp, (match: RegExpExecArray) => str
 /** Lower is sent first. What others refer to comes before them. */
 const ORDER: readonly (readonly [RegExp, number])[] = [
   [/^bgp extcommunity-list /, 10],
-  [/^profile /, 20],
+  [/^bfd$|^profile /, 20],
   [/^route-map \S+ (permit|deny) \d+$/, 30],
   [/^ip route /, 40],
   [/^router bgp /, 50],
@@ -46,6 +46,8 @@ const ORDER: readonly (readonly [RegExp, number])[] = [
   [/^neighbor \S+ peer-group$/, 70],
   [/^neighbor \S+ remote-as /, 80],
   [/^neighbor \S+ peer-group \S/, 90],
+  // Filters before the neighbour they filter is spoken to.
+  [/^neighbor \S+ route-map /, 94],
   [/^neighbor \S+ activate$/, 95],
 ];
 const DEFAULT_ORDER = 100;
