@@ -35,8 +35,9 @@ export function createVty(options: { readonly directory: string }): Vty {
 function ask(path: string, command: string, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ path, signal });
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] = [];
     let sizeBytes = 0;
+    let enabled = false;
     const end = (text: string | undefined): void => {
       socket.destroy();
       resolve(text);
@@ -44,7 +45,8 @@ function ask(path: string, command: string, signal: AbortSignal): Promise<string
     socket.setTimeout(TIMEOUT_MS, () => end(undefined));
     socket.on('error', () => end(undefined));
     socket.on('close', () => end(undefined));
-    socket.on('connect', () => socket.write(`${command}\0`));
+    // As vtysh begins too: bfdd shows nothing to who is not enabled.
+    socket.on('connect', () => socket.write('enable\0'));
     socket.on('data', (chunk) => {
       chunks.push(chunk);
       sizeBytes += chunk.length;
@@ -52,6 +54,12 @@ function ask(path: string, command: string, signal: AbortSignal): Promise<string
       // The mark may be split over chunks: only the last bytes of all can hold it.
       const tail = Buffer.concat(chunks.slice(-2)).subarray(-4);
       if (tail.length < 4 || !tail.subarray(0, 3).equals(END)) return;
+      if (!enabled) {
+        enabled = true;
+        chunks = [];
+        socket.write(`${command}\0`);
+        return;
+      }
       const all = Buffer.concat(chunks);
       end(all.subarray(0, -4).toString('utf8'));
     });
