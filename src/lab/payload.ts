@@ -12,9 +12,11 @@ export const NODE_BINARY = process.execPath;
 export async function stagePayload(paths: LabPaths): Promise<{ readonly sizeBytes: number }> {
   // esbuild is loaded only here: `lab exec` must not pay for it.
   const { bundle } = await import('../../image/bundle.ts');
+  // Of this lab alone: another may be made at the same time.
+  const built = join(paths.state, 'bundle');
   const [cli, supervisor] = await Promise.all([
-    bundle('src/cli/main.ts', 'branchbox.mjs'),
-    bundle('src/lab/supervisor/main.ts', 'supervisor.mjs'),
+    bundle('src/cli/main.ts', 'branchbox', built),
+    bundle('src/lab/supervisor/main.ts', 'supervisor', built),
   ]);
   const { payload } = paths;
   const firmware = join(CHECKOUT, 'firmware');
@@ -23,6 +25,8 @@ export async function stagePayload(paths: LabPaths): Promise<{ readonly sizeByte
     await rm(join(payload, folder), { recursive: true, force: true });
     await cp(join(firmware, folder), join(payload, folder), { recursive: true });
   }
+  // Chunks are named by their content: a program that runs still finds those it was started with.
+  await cp(join(cli.directory, 'chunks'), join(payload, 'chunks'), { recursive: true });
   const files: readonly (readonly [from: string, to: string, mode: number])[] = [
     [join(firmware, 'sysctl/gateway.conf'), 'sysctl.conf', 0o644],
     [join(firmware, 'dhcpcd.conf'), 'dhcpcd.conf', 0o644],
@@ -33,8 +37,8 @@ export async function stagePayload(paths: LabPaths): Promise<{ readonly sizeByte
     [join(firmware, 'wait-for-socket'), 'wait-for-socket', 0o755],
     [join(firmware, 'branchbox.sh'), 'branchbox.sh', 0o755],
     [join(import.meta.dirname, 'supervisor/systemctl'), 'lab/systemctl', 0o755],
-    [supervisor.file, 'lab/supervisor.mjs', 0o644],
-    [cli.file, 'branchbox.mjs', 0o644],
+    [join(supervisor.directory, 'supervisor.mjs'), 'lab/supervisor.mjs', 0o644],
+    [join(cli.directory, 'branchbox.mjs'), 'branchbox.mjs', 0o644],
   ];
   for (const [from, to, mode] of files) await replace(from, join(payload, to), mode);
   // The mount point of the Node binary.
