@@ -37,6 +37,7 @@ function ask(path: string, command: string, signal: AbortSignal): Promise<string
     const socket = connect({ path, signal });
     let chunks: Buffer[] = [];
     let sizeBytes = 0;
+    let tail = Buffer.alloc(0);
     let enabled = false;
     const end = (text: string | undefined): void => {
       socket.destroy();
@@ -51,12 +52,13 @@ function ask(path: string, command: string, signal: AbortSignal): Promise<string
       chunks.push(chunk);
       sizeBytes += chunk.length;
       if (sizeBytes > MAX_ANSWER_BYTES) return end(undefined);
-      // The mark may be split over chunks: only the last bytes of all can hold it.
-      const tail = Buffer.concat(chunks.slice(-2)).subarray(-4);
+      // The mark may be split over chunks, at any byte.
+      tail = Buffer.concat([tail, chunk]).subarray(-4);
       if (tail.length < 4 || !tail.subarray(0, 3).equals(END)) return;
       if (!enabled) {
         enabled = true;
         chunks = [];
+        tail = Buffer.alloc(0);
         socket.write(`${command}\0`);
         return;
       }

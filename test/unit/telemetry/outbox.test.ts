@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createOutbox } from '../../../src/telemetry/outbox.ts';
+
+let directory: string;
+let path: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'branchbox-outbox-'));
+  path = join(directory, 'outbox.sqlite');
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const event = (sentence: string) => ({ atMs: 1, kind: 'path-changed' as const, subject: 's', sentence });
+const words = (box: ReturnType<typeof createOutbox>) => box.pending(100).map(({ sentence }) => sentence);
+
+test('events outlive the process, in order, under ids that never repeat', () => {
+  const first = createOutbox({ path });
+  first.add(event('a'));
+  first.add(event('b'));
+  const ids = first.pending(10).map(({ id }) => id);
+  first.stored(ids.slice(1));
+  first.close();
+  const second = createOutbox({ path });
+  second.add(event('c'));
+  expect(words(second)).toEqual(['a', 'c']);
+  expect(ids).not.toContain(second.pending(10)[1]?.id);
+  second.close();
+});
+
+test('ids that are not of this outbox store nothing', () => {
+  const box = createOutbox({ path });
+  box.add(event('a'));
+  box.stored(['other/1', 'nonsense', '1']);
+  expect(words(box)).toEqual(['a']);
+  box.close();
+});
+
+test('over the bound the oldest go, and are counted over a restart until the rest is stored', () => {
+  const box = createOutbox({ path, maxEvents: 3 });
+  for (const sentence of ['a', 'b', 'c', 'd', 'e']) box.add(event(sentence));
+  expect(words(box)).toEqual(['c', 'd', 'e']);
+  box.close();
+  const again = createOutbox({ path, maxEvents: 3 });
+  expect(again.dropped()).toBe(2);
+  again.stored(again.pending(10).map(({ id }) => id));
+  expect(again.dropped()).toBe(0);
+  again.close();
+});
+
+test('bytes are a bound too', () => {
+  const box = createOutbox({ path, maxBytes: 1000 });
+  for (let i = 0; i < 10; i += 1) box.add(event('x'.repeat(300)));
+  expect(box.pending(100).length).toBeLessThan(4);
+  expect(box.dropped()).toBeGreaterThan(6);
+  box.close();
+});
+
+test('a file that is no database is put aside', () => {
+  writeFileSync(path, 'power was cut here, '.repeat(1000));
+  const box = createOutbox({ path });
+  box.add(event('a'));
+  expect(words(box)).toEqual(['a']);
+  box.close();
+});

@@ -1,0 +1,201 @@
+import { describe, expect, test } from 'vitest';
+import { parseLiveness, parseRoutes, parseSessions, parseVnis } from '../../../src/telemetry/frrState.ts';
+import { conditionsOf, healthState, type HealthInput, judge } from '../../../src/telemetry/health.ts';
+import { parseHandshakes } from '../../../src/telemetry/read.ts';
+import { type BoxReading, statusOf, type Undone } from '../../../src/telemetry/status.ts';
+import { DesiredSpec } from '../../../src/model/desired.ts';
+import { type ItemId, itemId, wireguardOf } from '../../../src/model/ids.ts';
+import { appFacts, appSpec } from '../../lab/appSpec.ts';
+
+const KEY = `${'A'.repeat(42)}A=`;
+const tunnel = (uplink: string, net: number, preference: number) => ({
+  id: `${uplink}-hub`,
+  uplink,
+  address: `10.254.${net}.2/24`,
+  peers: [
+    {
+      path: `branch1.${uplink}~hub.${uplink}`,
+      gatewayId: 'hub',
+      publicKey: KEY,
+      tunnelAddress: `10.254.${net}.1`,
+      vtep: '10.255.0.1',
+      allowed: ['10.255.0.0/16'],
+      keepaliveS: 25,
+      preference,
+      liveness: { intervalMs: 50, multiplier: 3 },
+    },
+  ],
+});
+const spec = DesiredSpec.parse({
+  ...appSpec(),
+  uplinks: [
+    { name: 'internet', slot: 1, port: 'wan1', colour: 'internet', addressing: { kind: 'dhcp' } },
+    { name: 'lte', slot: 2, port: 'wan2', colour: 'lte', addressing: { kind: 'dhcp' } },
+  ],
+  tunnels: [tunnel('internet', 1, 1), tunnel('lte', 2, 100)],
+  overlay: { reflectors: [{ gatewayId: 'hub', vtep: '10.255.0.1' }], clients: [] },
+});
+const facts = {
+  ...appFacts(),
+  ports: ['wan1', 'wan2'].map((label) => ({ label, role: 'wan' as const, ifname: label, carrier: true })),
+  leases: ['wan1', 'wan2'].map((ifname, i) => ({
+    ifname,
+    address: `192.0.2.${i + 1}/24`,
+    gateway: '192.0.2.254',
+    dns: [],
+    bootstrapServers: [],
+  })),
+};
+/** As FRR 10.3 prints it. */
+const bfd = (internet: string, lte: string) => [
+  { multihop: false, peer: '10.254.1.1', interface: wireguardOf('internet-hub'), status: internet },
+  { multihop: false, peer: '10.254.2.1', interface: wireguardOf('lte-hub'), status: lte },
+];
+const route = (via: string, ifname: string) => ({
+  '10.255.0.1/32': [
+    {
+      protocol: 'static',
+      selected: true,
+      nexthops: [{ fib: true, ip: via, interfaceName: ifname, active: true }],
+    },
+    { protocol: 'kernel', nexthops: [{ ip: '10.254.1.1', interfaceName: wireguardOf('internet-hub') }] },
+  ],
+});
+const session = (state: string) => ({ peers: { '10.255.0.1': { state } } });
+const nothing: Undone = { blocked: new Map(), failures: new Map() };
+const boxOf = (liveness: unknown, routes: unknown, more: Partial<BoxReading> = {}): BoxReading => ({
+  frr: {
+    liveness: parseLiveness(liveness),
+    routes: parseRoutes(routes),
+    remoteVteps: parseVnis([
+      { vni: 10_010, type: 'L2', numRemoteVteps: 1, remoteVteps: [{ ip: '10.255.0.12', flood: 'HER' }] },
+    ]),
+    sessions: parseSessions(session('Established')),
+  },
+  handshakeAgeS: () => 7,
+  links: new Set(['br-10010', 'vx-10010', 'br-10020', 'vx-10020']),
+  apps: [{ app: 'red-app', state: 'running', restarts: 0, reason: undefined }],
+  ...more,
+});
+const well = boxOf(bfd('up', 'up'), route('10.254.1.1', wireguardOf('internet-hub')));
+const dark = boxOf(bfd('down', 'up'), route('10.254.2.1', wireguardOf('lte-hub')));
+
+const verdict = (box: BoxReading, undone: Undone = nothing, more: Partial<HealthInput> = {}) =>
+  judge({
+    spec,
+    box,
+    undone,
+    body: statusOf(spec, facts, box, undone),
+    gateSentence: () => undefined,
+    controller: { connected: true, lastProblem: undefined },
+    refused: undefined,
+    eventsDropped: 0,
+    ...more,
+  });
+
+describe('status', () => {
+  test('a box that is well is said to be', () => {
+    const body = statusOf(spec, facts, well, nothing);
+    expect(body.paths.map(({ uplink, state, active }) => [uplink, state, active])).toEqual([
+      ['internet', 'up', true],
+      ['lte', 'up', false],
+    ]);
+    expect(body.uplinks.map(({ state }) => state)).toEqual(['up', 'up']);
+    expect(body.segments[0]).toMatchObject({ state: 'up', remoteVteps: ['10.255.0.12'] });
+    expect(body.apps[0]).toMatchObject({ state: 'running' });
+    expect(verdict(well)).toEqual([]);
+  });
+
+  test('a dark uplink with its carrier up is down, and the other carries', () => {
+    const body = statusOf(spec, facts, dark, nothing);
+    expect(body.uplinks.map(({ state }) => state)).toEqual(['down', 'up']);
+    expect(body.paths.map(({ active }) => active)).toEqual([false, true]);
+    expect(verdict(dark).map(({ code, subject }) => [code, subject])).toEqual([
+      ['uplink-down', 'internet'],
+      ['path-down', 'branch1.internet~hub.internet'],
+    ]);
+  });
+
+  test('a blocked link blocks its segment; a missing one is down', () => {
+    const blocked = new Map<ItemId, ItemId[]>([
+      [itemId('link', 'br-10010'), [itemId('external', 'kernel', 'bridge')]],
+    ]);
+    const states = (box: BoxReading, undone: Undone) =>
+      statusOf(spec, facts, box, undone).segments.map(({ state }) => state);
+    expect(states(well, { ...nothing, blocked })).toEqual(['blocked', 'up']);
+    expect(states({ ...well, links: new Set(['br-10010', 'vx-10010']) }, nothing)).toEqual(['up', 'down']);
+  });
+
+  test('an app that runs without its attachment has failed', () => {
+    const failures = new Map([[itemId('app-attachment', 'red-app'), { message: 'no bridge' }]]);
+    expect(statusOf(spec, facts, well, { ...nothing, failures }).apps[0]?.state).toBe('failed');
+  });
+});
+
+describe('health', () => {
+  test('no path at all is the one condition that fails a branch', () => {
+    const box = boxOf(bfd('down', 'down'), {});
+    const conditions = conditionsOf(verdict(box), [], 1);
+    expect(conditions.filter(({ severity }) => severity === 'error').map(({ code }) => code)).toEqual([
+      'no-path',
+    ]);
+    expect(healthState(conditions)).toBe('failed');
+  });
+
+  test('daemons that are silent are said to be, and not taken for dead paths alone', () => {
+    const frr = { liveness: undefined, routes: undefined, remoteVteps: undefined, sessions: undefined };
+    const sentences = verdict({ ...well, frr })
+      .map(({ sentence }) => sentence)
+      .join('\n');
+    expect(sentences).toContain("FRR's bfdd does not answer");
+    expect(sentences).toContain("FRR's bgpd does not answer");
+  });
+
+  test('an engine that is away is one condition, not one an app', () => {
+    expect(verdict({ ...well, apps: undefined }).map(({ code }) => code)).toEqual(['engine-unreachable']);
+  });
+
+  test('what an item waits for is said in the words of its gate', () => {
+    const blocked = new Map<ItemId, ItemId[]>([[itemId('x', 'y'), [itemId('external', 'engine')]]]);
+    const [found] = verdict(well, { ...nothing, blocked }, { gateSentence: () => 'Plug it in.' });
+    expect(found).toMatchObject({ code: 'item-blocked', subject: 'x:y' });
+    expect(found?.sentence).toContain('Plug it in.');
+  });
+
+  test('controller, refusals and dropped events are conditions', () => {
+    const codes = verdict(well, nothing, {
+      controller: { connected: false, lastProblem: 'refused' },
+      refused: { digest: 'd', generation: 3, reason: 'rolled-back', problems: [] },
+      eventsDropped: 4,
+    }).map(({ code }) => code);
+    expect(codes).toEqual(['controller-unreachable', 'desired-rolled-back', 'events-dropped']);
+  });
+
+  test('a condition keeps the time since it is there, and a thousand of a kind are a few', () => {
+    const found = verdict(dark);
+    const first = conditionsOf(found, [], 1000);
+    expect(conditionsOf(found, first, 2000)).toEqual(first);
+    expect(conditionsOf(verdict(dark), [], 2000)[0]?.sinceMs).toBe(2000);
+    const many = Array.from({ length: 1000 }, (_, i) => ({ ...first[0], subject: `${i}` }));
+    const findings = many.flatMap((one) =>
+      one.code === undefined || one.severity === undefined || one.sentence === undefined
+        ? []
+        : [{ code: one.code, severity: one.severity, sentence: one.sentence, subject: one.subject }],
+    );
+    expect(conditionsOf(findings, [], 1)).toHaveLength(20);
+  });
+});
+
+test('answers of another shape are unknown, not dead', () => {
+  for (const answer of [undefined, null, 'x', { peers: 7 }, [{ peer: 1 }]]) {
+    expect(parseLiveness(answer)).toBeUndefined();
+  }
+  expect(parseVnis(undefined)).toBeUndefined();
+  expect(parseVnis({})).toEqual(new Map());
+  expect(parseVnis([{ vni: 1, type: 'L2', numRemoteVteps: ['10.0.0.1'] }])?.get(1)).toEqual(['10.0.0.1']);
+  expect(parseSessions([])).toBeUndefined();
+});
+
+test('a peer that never shook hands has no age', () => {
+  expect([...parseHandshakes(`wg-a\t${KEY}\t0\nwg-b\t${KEY}\t17\n`)]).toEqual([[`wg-b ${KEY}`, 17]]);
+});
