@@ -8,7 +8,7 @@ import type { Store } from './store/store.ts';
 /** Kept beside the database too: a database that was put back from a copy is then noticed by its lower epoch. */
 export async function settleEpoch(options: {
   readonly store: Store;
-  readonly files: Files;
+  readonly files: Pick<Files, 'readText' | 'writeDurable'>;
   readonly path: string;
   readonly raise: boolean;
   readonly log: Logger;

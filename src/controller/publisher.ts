@@ -29,6 +29,8 @@ export interface Publisher {
   trigger(): void;
   /** The broker may have lost what was retained: everything is published once more. */
   republish(): void;
+  /** Resolves when nothing is left to be published. */
+  settled(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -74,6 +76,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       published.clear();
       trigger();
     },
+    settled: async () => running,
     async stop() {
       ending.abort();
       await running;

@@ -3,16 +3,23 @@
  * desired states, confinement, status, events, proof, and what survives a killed controller.
  */
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { DesiredState } from '../../src/model/desired.ts';
 import { Command, type EventBatch, topicsOf } from '../../src/model/mqtt.ts';
-import type { GatewayStatus } from '../../src/model/status.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
+import {
+  brokerOptions,
+  connectGateway,
+  type GatewayClient,
+  isDesired,
+  type Received,
+  stateOf,
+} from './controllerGateway.ts';
+import { statusWith } from '../unit/controller/statusFixture.ts';
 import { type ControllerWorld, createControllerWorld, type Process } from './controllerWorld.ts';
 
 let world: ControllerWorld;
@@ -55,120 +62,22 @@ afterAll(() => world.remove());
 
 const boxOf = (id: string): string => world.at(`box-SN-${id}`);
 
-async function options(box: string, identity: 'ldevid' | 'idevid'): Promise<IClientOptions> {
-  return {
-    protocol: 'mqtts',
-    protocolVersion: 5,
-    host: '127.0.0.1',
-    port: world.ports.mqtt,
-    servername: 'localhost',
-    reconnectPeriod: 0,
-    ca: await readFile(world.at('anchors/domain.pem')),
-    key: await readFile(join(box, `${identity}.key`)),
-    cert: await readFile(join(box, `${identity}.crt`)),
-  };
-}
-
-interface Received {
-  readonly topic: string;
-  readonly text: string;
-  readonly retained: boolean;
-}
-
-interface Box {
-  readonly client: MqttClient;
-  readonly received: readonly Received[];
-  /** The first message, come already or to come, that fits. */
-  until(fits: (message: Received) => boolean): Promise<Received>;
-  publish(topic: string, value: unknown): Promise<void>;
-  /** Whatever this box sent before was handled by the controller when this resolves. */
-  settled(): Promise<void>;
-}
-
-async function connect(id: string, change: IClientOptions = {}): Promise<Box> {
-  const received: Received[] = [];
-  const waiting = new Set<() => void>();
-  const client = mqtt.connect({ ...(await options(boxOf(id), 'ldevid')), clientId: id, ...change });
-  clients.push(client);
-  client.on('message', (topic: string, payload: Buffer, packet: IPublishPacket) => {
-    received.push({ topic, text: payload.toString('utf8'), retained: packet.retain });
-    for (const check of waiting) check();
-  });
-  await new Promise<void>((resolve, reject) => {
-    client.once('connect', () => resolve());
-    client.once('error', reject);
-    client.once('close', () => reject(new Error('the broker closed the connection')));
-  });
-  await client.subscribeAsync([topicsOf(id).cmd, topicsOf(id).desired], { qos: 1 });
-  const until = (fits: (message: Received) => boolean): Promise<Received> =>
-    new Promise((resolve) => {
-      const check = (): void => {
-        const found = received.find(fits);
-        if (found === undefined) return;
-        waiting.delete(check);
-        resolve(found);
-      };
-      waiting.add(check);
-      check();
-    });
-  const publish = async (topic: string, value: unknown): Promise<void> => {
-    await client.publishAsync(topic, JSON.stringify(value), { qos: 1 });
-  };
-  let proofs = 0;
-  return {
-    client,
-    received,
-    until,
-    publish,
-    async settled() {
-      const nonce = `settled-${(proofs += 1)}`;
-      await publish(topicsOf(id).reply, { kind: 'proof-request', gatewayId: id, nonce });
-      await until((message) => message.text === JSON.stringify({ kind: 'proof', nonce }));
-    },
-  };
-}
-
-const isDesired = (id: string) => (message: Received) => message.topic === topicsOf(id).desired;
-
-function stateOf(message: Received): DesiredState {
-  const payload = Buffer.from(message.text.split('.')[1] ?? '', 'base64url').toString('utf8');
-  return DesiredState.parse(JSON.parse(payload));
-}
+const connect = async (id: string, change: IClientOptions = {}): Promise<GatewayClient> => {
+  const client = await connectGateway(
+    { ...(await options(boxOf(id), 'ldevid')), clientId: id, ...change },
+    id,
+  );
+  clients.push(client.client);
+  return client;
+};
+const options = (box: string, identity: 'ldevid' | 'idevid') => brokerOptions(world, box, identity);
 
 let sequence = 0;
-function statusOf(gatewayId: string, change: { key?: number; sequence?: number } = {}): GatewayStatus {
+function statusOf(gatewayId: string, change: { seed?: number; sequence?: number } = {}) {
   sequence += 1;
-  const seed = change.key ?? GATEWAYS.findIndex((id) => id === gatewayId) + 1;
-  return {
-    schema: 1,
-    gatewayId,
-    sequence: change.sequence ?? sequence,
-    sentAtMs: 1,
-    health: { state: 'ok', conditions: [] },
-    uplinks: [],
-    paths: [],
-    segments: [],
-    apps: [],
-    facts: {
-      serial: `SN-${gatewayId}`,
-      model: 'lab',
-      version: '0',
-      bootId: 'boot',
-      kernel: { release: '6', features: noFeatures },
-      ports: [],
-      leases: [],
-      wireguardPublicKey: Buffer.alloc(32, seed).toString('base64'),
-    },
-  };
+  const seed = GATEWAYS.findIndex((id) => id === gatewayId) + 1;
+  return statusWith(gatewayId, { seed, sequence, ...change });
 }
-const noFeatures = Object.fromEntries(
-  (
-    'wireguard tun vxlan vxlan-vnifilter bridge bridge-vlan-filtering vlan vrf dummy nft-inet nft-bridge ' +
-    'nft-netdev nft-bridge-conntrack flowtable netem fq-codel cake hsr ppp'
-  )
-    .split(' ')
-    .map((name) => [name, false]),
-) as GatewayStatus['facts']['kernel']['features'];
 
 describe('a gateway', () => {
   it('finds its desired state retained, signed by the domain for configuration', async () => {
@@ -239,11 +148,11 @@ describe('a gateway that tries what is not its own', () => {
     await branch2.publish(topicsOf('branch2').status, statusOf('branch2'));
     await branch2.settled();
     const honest = await world.api('/api/v1/gateways/branch2/status');
-    const lie = statusOf('branch2', { key: 99, sequence: 1_000_000 });
+    const lie = statusOf('branch2', { seed: 99, sequence: 1_000_000 });
     await expect(branch1.publish(topicsOf('branch2').status, lie)).rejects.toThrow(/not authorized/i);
     // By its own topic in another's name, and with another's key.
     await branch1.publish(topicsOf('branch1').status, lie);
-    await branch1.publish(topicsOf('branch1').status, statusOf('branch1', { key: 3 }));
+    await branch1.publish(topicsOf('branch1').status, statusOf('branch1', { seed: 3 }));
     await branch1.settled();
     expect(await world.api('/api/v1/gateways/branch2/status')).toEqual(honest);
     expect(await world.api('/api/v1/gateways/branch1/status')).toMatchObject({

@@ -10,6 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { createKeyFiles } from '../../src/controller/keyholder/keyFiles.ts';
+import { issueCertificate, NO_EXPIRY_MS } from '../../src/pki/issue.ts';
+import { exportPrivateKey, generateKeyPair } from '../../src/pki/keys.ts';
+import { createFiles } from '../../src/system/linux/files.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
@@ -39,6 +43,8 @@ export interface ControllerWorld {
   api(path: string): Promise<unknown>;
   /** idevid.crt and idevid.key of a new box, in a directory of that name. */
   newIdentity(serial: string, model?: string): Promise<string>;
+  /** A second identity of a serial, which the manufacturer itself would not make. */
+  cloneOf(serial: string): Promise<string>;
   openssl(...args: readonly string[]): Promise<string>;
   /** A certificate request with a new key beside it: `<box>/<name>.{key,csr}`, base64 as openssl writes it. */
   newRequest(box: string, name: string, subject: string): Promise<string>;
@@ -173,6 +179,7 @@ user = "nobody"
       await branchbox('manufacturer', 'identity', '--state', at('manufacturer'), ...words);
       return out;
     },
+    cloneOf: (serial) => makeClone(at('manufacturer'), at(`clone-${serial}`), serial),
     async remove() {
       for (const one of running) await one.end('SIGTERM');
       await endLeftBroker(at('controller/broker'));
@@ -220,6 +227,23 @@ user = "nobody"
     };
     return process_;
   }
+}
+
+/** What somebody with the factory's key could bring along. */
+async function makeClone(manufacturer: string, box: string, serial: string): Promise<string> {
+  const files = createFiles();
+  const ca = await createKeyFiles({ files, directory: manufacturer }).load('ca');
+  if (ca === undefined) throw new Error('the manufacturer has no CA');
+  const pair = generateKeyPair();
+  const certificate = issueCertificate({
+    profile: { kind: 'idevid', serialNumber: serial, commonName: serial },
+    publicKey: pair.publicKey,
+    issuer: ca,
+    validity: { notBeforeMs: Date.now() - 60_000, notAfterMs: NO_EXPIRY_MS },
+  });
+  await files.writeDurable(join(box, 'idevid.crt'), certificate.pem);
+  await files.writeDurable(join(box, 'idevid.key'), exportPrivateKey(pair.privateKey).reveal());
+  return box;
 }
 
 async function freePorts(count: number): Promise<number[]> {

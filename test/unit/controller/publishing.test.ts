@@ -1,0 +1,209 @@
+/**
+ * What the controller publishes and what it believes, with a signer and a broker that can be taken away.
+ */
+import { describe, expect, it } from 'vitest';
+import type { BrokerLink } from '../../../src/controller/broker/link.ts';
+import { createFleetService } from '../../../src/controller/fleetService.ts';
+import { createMessageHandler } from '../../../src/controller/gatewayMessages.ts';
+import { createPublisher } from '../../../src/controller/publisher.ts';
+import type { SignerClient } from '../../../src/controller/signer/client.ts';
+import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
+import type { Fleet } from '../../../src/model/fleet.ts';
+import { type Command, topicsOf } from '../../../src/model/mqtt.ts';
+import { createLogger } from '../../../src/system/linux/logger.ts';
+import { statusWith } from './statusFixture.ts';
+import { branch, CONTROLLER, fleetOf, hub, SMALL_FLEET } from './fixtures.ts';
+
+const log = createLogger({ name: 'test', write: () => undefined });
+const away = (what: string) => new BranchboxError('controller/unreachable', { message: `${what} is away` });
+
+/** Sleeps end at once, each counted: nothing here waits. */
+function createTestClock() {
+  const slept: number[] = [];
+  return {
+    slept,
+    nowMs: () => 1_000,
+    monotonicMs: () => 0,
+    sleep: async (durationMs: number) => void slept.push(durationMs),
+  };
+}
+
+async function world(fleetNow: Fleet = SMALL_FLEET) {
+  const store = openSqliteStore(':memory:');
+  const clock = createTestClock();
+  const published: { topic: string; payload: string }[] = [];
+  const commands: { gatewayId: string; command: Command }[] = [];
+  const absent = { signer: 0, broker: 0 };
+  let signed = 0;
+  const unused = async (): Promise<never> => {
+    throw new Error('not part of this test');
+  };
+  const signer: SignerClient = {
+    ldevid: unused,
+    serverCertificate: unused,
+    clientCertificate: unused,
+    conveyed: unused,
+    anchors: unused,
+    async desired(state) {
+      if (absent.signer > 0) {
+        absent.signer -= 1;
+        throw away('the signer');
+      }
+      signed += 1;
+      return `head.${Buffer.from(JSON.stringify(state)).toString('base64url')}.${signed}`;
+    },
+  };
+  const link: BrokerLink = {
+    connected: true,
+    async publish(topic, payload) {
+      if (absent.broker > 0) {
+        absent.broker -= 1;
+        throw away('the broker');
+      }
+      published.push({ topic, payload });
+    },
+    close: async () => undefined,
+  };
+  await store.gateways.setEpoch(1);
+  const fleet = createFleetService({ store, clock, controller: CONTROLLER, onChange: () => undefined });
+  const publisher = createPublisher({
+    store,
+    fleet,
+    signer,
+    clock,
+    log,
+    link: () => link,
+    controller: CONTROLLER,
+  });
+  let triggered = 0;
+  const handle = createMessageHandler({
+    store,
+    fleet,
+    clock,
+    log,
+    command: async (gatewayId, command) => void commands.push({ gatewayId, command }),
+    onNewFacts: () => {
+      triggered += 1;
+    },
+  });
+  const set = (next: Fleet) => fleet.change({ actor: 'test', subject: 'fleet', edit: () => next });
+  await set(fleetNow);
+  /** One round, to its end. */
+  const round = async (): Promise<string[]> => {
+    const from = published.length;
+    publisher.trigger();
+    await publisher.settled();
+    return published.slice(from).map((message) => message.topic);
+  };
+  const say = (topic: string, value: unknown) => handle(topic, Buffer.from(JSON.stringify(value)));
+  return {
+    store,
+    clock,
+    published,
+    commands,
+    absent,
+    publisher,
+    set,
+    round,
+    say,
+    triggered: () => triggered,
+  };
+}
+
+const desiredOf = (id: string) => topicsOf(id).desired;
+const generationOf = async (store: ReturnType<typeof openSqliteStore>, id: string) =>
+  (await store.gateways.desired(id))?.generation;
+
+describe('publishing', () => {
+  it('tells every gateway first, then only those whose design changed', async () => {
+    const { round, set, store } = await world();
+    expect(await round()).toEqual(['hub', 'branch1', 'branch2'].map(desiredOf));
+    expect(await round()).toEqual([]);
+    const [hubNow, one, two] = SMALL_FLEET.gateways;
+    if (hubNow === undefined || one === undefined || two === undefined) throw new Error('fixture');
+    await set({ ...SMALL_FLEET, gateways: [hubNow, { ...one, site: 'elsewhere' }, two] });
+    expect(await round()).toEqual([desiredOf('branch1')]);
+    expect(await generationOf(store, 'branch1')).toBe(2);
+    expect(await generationOf(store, 'branch2')).toBe(1);
+  });
+
+  it('waits for a signer and a broker that are away, and uses no number twice', async () => {
+    const { round, absent, clock, store } = await world();
+    absent.signer = 4;
+    absent.broker = 4;
+    expect((await round()).sort()).toEqual(['branch1', 'branch2', 'hub'].map(desiredOf));
+    expect(clock.slept.length).toBeGreaterThan(1);
+    expect(await generationOf(store, 'hub')).toBe(1);
+  });
+
+  it('clears what a removed gateway would find, and goes on counting when it comes back', async () => {
+    const { round, set, published, store } = await world();
+    await round();
+    await set({ ...SMALL_FLEET, gateways: SMALL_FLEET.gateways.filter((g) => g.id !== 'branch2') });
+    expect(await round()).toEqual([desiredOf('hub'), desiredOf('branch2'), topicsOf('branch2').status]);
+    expect(published.at(-1)?.payload).toBe('');
+    expect(await round()).toEqual([]);
+    await set(SMALL_FLEET);
+    expect(await round()).toContain(desiredOf('branch2'));
+    expect(await generationOf(store, 'branch2')).toBe(2);
+  });
+
+  it('sends all of it once more to a broker that may have lost it, unchanged', async () => {
+    const { round, publisher, published } = await world();
+    await round();
+    const first = [...published];
+    publisher.republish();
+    await publisher.settled();
+    expect(published.slice(first.length)).toEqual(first);
+  });
+});
+
+describe('what a gateway says', () => {
+  const topic = topicsOf('branch1').status;
+  const status = (sequence: number, seed = 2) => statusWith('branch1', { sequence, seed });
+
+  it('is stored, newest last, and a new key is announced once', async () => {
+    const { say, store, triggered } = await world();
+    await say(topic, status(5));
+    await say(topic, status(4, 7));
+    await say(topic, status(6));
+    expect((await store.gateways.status('branch1'))?.status.sequence).toBe(6);
+    expect(triggered()).toBe(1);
+  });
+
+  it('is not believed in another name, with another gateway’s key, or from outside the fleet', async () => {
+    const { say, store } = await world();
+    await say(topic, status(1));
+    await say(topicsOf('branch2').status, status(9));
+    await say(topicsOf('branch2').status, statusWith('branch2', { sequence: 1, seed: 2 }));
+    await say(topicsOf('stranger').status, statusWith('stranger', { sequence: 1, seed: 5 }));
+    await say(topic, { ...status(2), extra: true });
+    expect((await store.gateways.allStatus()).map((r) => [r.gatewayId, r.status.sequence])).toEqual([
+      ['branch1', 1],
+    ]);
+  });
+
+  it('is answered: events by what was stored, a proof request by its proof', async () => {
+    const { say, commands } = await world();
+    const event = { id: 'b/1', atMs: 1, kind: 'agent-started', subject: 'a', sentence: 's' };
+    await say(topicsOf('branch1').events, { gatewayId: 'branch1', events: [event] });
+    await say(topicsOf('branch1').events, { gatewayId: 'branch2', events: [event] });
+    await say(topicsOf('branch1').reply, { kind: 'proof-request', gatewayId: 'branch1', nonce: 'n' });
+    await say(topicsOf('branch1').reply, { kind: 'proof-request', gatewayId: 'branch2', nonce: 'n' });
+    expect(commands).toEqual([
+      { gatewayId: 'branch1', command: { kind: 'events-stored', ids: ['b/1'] } },
+      { gatewayId: 'branch1', command: { kind: 'proof', nonce: 'n' } },
+    ]);
+  });
+});
+
+it('a fleet of 200 branches tells one hub and one branch of a new branch', async () => {
+  const many = Array.from({ length: 200 }, (_, i) =>
+    branch(`b${i}`, `10.255.${1 + Math.floor(i / 250)}.${1 + (i % 250)}`),
+  );
+  const { round, set } = await world(fleetOf([hub('hub', '10.255.0.1'), ...many]));
+  expect((await round()).length).toBe(201);
+  await set(fleetOf([hub('hub', '10.255.0.1'), ...many, branch('new', '10.255.9.9')]));
+  expect((await round()).sort()).toEqual([desiredOf('hub'), desiredOf('new')]);
+});
