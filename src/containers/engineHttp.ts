@@ -104,7 +104,10 @@ export function createEngineHttp({ socketPath }: EngineHttpOptions): EngineHttp 
       if (isError(call, answer)) return refuse(call, answer);
       const reader = createInterface({ input: answer });
       await new Promise<void>((resolve, reject) => {
-        answer.on('error', (cause) => reject(unreachable(socketPath, cause)));
+        // Both tell of an engine that died while it spoke; an event nobody hears would end the process.
+        for (const stream of [answer, reader]) {
+          stream.on('error', (cause: Error) => reject(unreachable(socketPath, cause)));
+        }
         reader.on('line', onLine);
         reader.on('close', () => resolve());
       });
