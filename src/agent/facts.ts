@@ -28,10 +28,14 @@ type BootFindings = z.output<typeof BootFindings>;
 
 /** An engine that hangs must not hold up the box. */
 const ENGINE_TIMEOUT_MS = 2000;
+/** An engine's version is asked again after this, or when it was away. */
+const ENGINE_KNOWN_MS = 30_000;
 
 export interface FactsGatherer {
   /** Anew from the box. */
   gather(signal: AbortSignal): Promise<Facts>;
+  /** The engine came, went, or did something. */
+  forgetEngine(): void;
   /** The last gathered. */
   latest(): Facts;
   /** Reads the machine's inventory where this boot has not yet; resolves to whether facts changed. */
@@ -46,7 +50,7 @@ export async function createFactsGatherer(parts: {
   readonly signal: AbortSignal;
 }): Promise<FactsGatherer> {
   const { system, paths } = parts;
-  const { files, log } = system;
+  const { files, log, clock } = system;
   const readFactory = async (name: string): Promise<string> =>
     (await files.readText(`${paths.factory}/${name}`, 4096))?.trim() ?? '';
   const [serial, modelName, findings, wireguardPublicKey] = await Promise.all([
@@ -59,11 +63,10 @@ export async function createFactsGatherer(parts: {
   let hardware = findings.hardware;
 
   const gather = async (signal: AbortSignal): Promise<Facts> => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
     const [ports, leases, engine] = await Promise.all([
       readPorts(system, model),
       readLeases(files, leasesDirectory(paths)),
-      parts.engineVersion(limit).catch(() => undefined),
+      readEngine(signal),
     ]);
     return {
       serial: serial === '' ? 'unknown' : serial,
@@ -78,6 +81,15 @@ export async function createFactsGatherer(parts: {
       ...(hardware === undefined ? {} : { hardware }),
     };
   };
+  const readEngine = async (signal: AbortSignal): Promise<EngineVersion | undefined> => {
+    if (engineKnown !== undefined && clock.monotonicMs() < engineKnown.untilMs) return engineKnown.version;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
+    const version = await parts.engineVersion(limit).catch(() => undefined);
+    engineKnown =
+      version === undefined ? undefined : { version, untilMs: clock.monotonicMs() + ENGINE_KNOWN_MS };
+    return version;
+  };
+  let engineKnown: { readonly version: EngineVersion; readonly untilMs: number } | undefined;
   let latest = await gather(parts.signal);
 
   return {
@@ -86,6 +98,9 @@ export async function createFactsGatherer(parts: {
       return latest;
     },
     latest: () => latest,
+    forgetEngine() {
+      engineKnown = undefined;
+    },
     async readInventory() {
       if (hardware !== undefined) return false;
       try {

@@ -88,10 +88,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     });
     return { gatewayId: gatewayId(), ...keeper.snapshot(), ...body, facts: facts.latest() };
   };
+  let uplinkStates = '';
   reporting = await createReporting({
     read: readBody,
-    // Which uplinks are dark decides where the connection should be.
-    onStatus: () => link.wake(),
+    onStatus: (body) => {
+      // Which uplinks are dark decides where the connection should be.
+      const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();
+      if (states !== uplinkStates) link.wake();
+      uplinkStates = states;
+    },
     send: (topic, text) => link.send(topic, text),
     queue,
     files,
@@ -180,6 +185,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       },
       onIdentity: () => void identity.read().finally(() => link.wake()),
       onEngine: () => {
+        facts.forgetEngine();
         holding.wakeAll();
         reporting.changed();
       },

@@ -16,6 +16,8 @@ const REFRESH_MS = 60_000;
 /** The controller stores a batch and says so; if it did not by now, the batch or the word was lost. */
 const STORED_TIMEOUT_MS = 10_000;
 const BATCH_EVENTS = 100;
+/** The box is looked at this often: a spare path that died tells the kernel nothing. Sockets and files, no process. */
+const LOOK_MS = 1000;
 
 /** gatewayId is undefined before the box has an owner: then there is nobody to tell. */
 export type StatusBody = Omit<GatewayStatus, 'schema' | 'sequence' | 'sentAtMs' | 'gatewayId'> & {
@@ -136,7 +138,7 @@ export async function createReporting(parts: {
         } catch (thrown) {
           if (!signal.aborted) log.warn('the status cannot be read', { error: asBranchboxError(thrown) });
         }
-        if (!woken) await waitUntil(batchSentAtMs === undefined ? REFRESH_MS : STORED_TIMEOUT_MS, signal);
+        if (!woken) await waitUntil(LOOK_MS, signal);
         if (signal.aborted) return;
         await clock.sleep(DEBOUNCE_MS, signal).catch(() => undefined);
       }

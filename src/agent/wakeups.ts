@@ -39,11 +39,20 @@ export function followWakeups(
       await clock.sleep(RESTART_MS, signal).catch(() => undefined);
     }
   };
+  let engineWasThere = false;
+  const engineCame = (): void => {
+    engineWasThere = true;
+    wakeups.onEngine();
+  };
+  const engineGone = (): void => {
+    if (engineWasThere) wakeups.onEngine();
+    engineWasThere = false;
+  };
   const kernel = ['-o', 'monitor', 'link', 'address', 'route', 'rule'];
   void keep('ip monitor', () => runner.follow('ip', kernel, wakeups.onKernel, signal), wakeups.onKernel);
   void keep(
     'engine',
-    () => followEngine(engine, wakeups.onEngine, signal),
+    () => followEngine(engine, engineCame, signal),
     () => undefined,
   );
   watchLeases(files, wakeups.onLease, signal, leasesDirectory(paths));
