@@ -28,6 +28,13 @@ export function renderPolicy(spec: DesiredSpec, facts: Facts, gatewayId: string)
   const clients = spec.role === 'hub' ? spec.overlay.clients : [];
   const { vtepRange, tunnelRange } = spec.fleet;
   const senders = spec.role === 'hub' ? `jump ${CHAINS.vxlanSenders}` : 'accept';
+  const forwarded =
+    spec.role === 'hub'
+      ? [
+          `ip saddr ${vtepRange} ip daddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
+          `ip saddr ${vtepRange} ip daddr ${vtepRange} meta l4proto icmp accept`,
+        ]
+      : [];
   return [
     ...renderBox(uplinks),
     ...elements(SETS.tunnels, tunnels, [chainIds.tunnelInput]),
@@ -38,14 +45,7 @@ export function renderPolicy(spec: DesiredSpec, facts: Facts, gatewayId: string)
       `ip saddr ${vtepRange} tcp dport 179 accept`,
       'meta l4proto icmp accept',
     ]),
-    chain(CHAINS.tunnelForward, undefined, [
-      ...(spec.role === 'hub'
-        ? [
-            `ip saddr ${vtepRange} ip daddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
-            `ip saddr ${vtepRange} ip daddr ${vtepRange} meta l4proto icmp accept`,
-          ]
-        : []),
-    ]),
+    chain(CHAINS.tunnelForward, undefined, forwarded),
     chain(CHAINS.overlayLeak, undefined, [`ip daddr { ${vtepRange}, ${tunnelRange} } drop`]),
     ...(spec.role === 'hub' ? renderSenders(spec.overlay.reflectors, clients) : []),
     ...renderAppGuard(spec, gatewayId),

@@ -46,7 +46,11 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
   const get = async (segment: string, address: string, path = '/'): Promise<string | undefined> => {
     const result = await box.node.runner.run('nsenter', [
       `--net=/run/netns/${segment}`,
-      ...['curl', '-s', '--max-time', '2', `http://${address}${path}`],
+      'curl',
+      '-s',
+      '--max-time',
+      '2',
+      `http://${address}${path}`,
     ]);
     return result.exitCode === 0 ? result.stdout.trim() : undefined;
   };

@@ -91,8 +91,10 @@ describe('attachment', () => {
   };
 
   test('nothing that is not one word reaches a batch', () => {
-    expect(() => outerLines({ ...spec, bridge: 'br-1 up\nlink delete br-2' }, '/run/netns/x')).toThrow();
-    expect(() => outerLines(spec, '/run/netns/x\nlink delete br-2')).toThrow();
+    expect(() => outerLines({ ...spec, bridge: 'br-1 up\nlink delete br-2' }, '/run/netns/x')).toThrow(
+      /interface name/,
+    );
+    expect(() => outerLines(spec, '/run/netns/x\nlink delete br-2')).toThrow(/odd namespace path/);
   });
 
   test('a new address brings its gateway again, since the kernel dropped it with the old one', () => {
