@@ -2,7 +2,6 @@
  * Owns putting the controller's process together on the real machine: what starts in which order, and what ends it.
  * Does not own what any part does.
  */
-import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -20,12 +19,12 @@ import { type ControllerConfig, parseControllerConfig, publicName } from './conf
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
 import { settleEpoch } from './epoch.ts';
 import { createEstHandler, estFailed } from './est/estServer.ts';
-import { createExchangeServer, tlsOptions } from './exchange.ts';
 import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
 import { createPublisher } from './publisher.ts';
 import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCredentials.ts';
+import { apiTls, createServers } from './servers.ts';
 import { createSignerClient, type SignerAnchors, type SignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
@@ -139,65 +138,50 @@ export async function runController(options: {
     onConnected: () => publisher.republish(),
   });
 
-  const serverTls = tlsOptions({
-    credential: credentials.server,
-    clientIssuers: [domain],
-    minVersion: 'TLSv1.3',
-  });
-  const sztp = createExchangeServer({
-    tls: tlsOptions({
-      credential: credentials.bootstrapServer,
-      clientIssuers: anchors.manufacturers,
-      minVersion: 'TLSv1.2',
-    }),
-    handle: createBootstrapHandler({ store, admissions, signer, manufacturer, anchors, ownerOf, clock }),
-    failed: bootstrapFailed,
-    log,
-  });
-  const est = createExchangeServer({
-    // Several EST clients have no TLS 1.3.
-    tls: tlsOptions({
-      credential: credentials.server,
-      clientIssuers: [...anchors.manufacturers, domain],
-      minVersion: 'TLSv1.2',
-    }),
-    handle: createEstHandler({ store, admissions, signer, anchors, clock, log }),
-    failed: estFailed,
-    log,
-  });
-  const device = createExchangeServer({
-    tls: serverTls,
-    handle: createDeviceHandler({ store, admissions, bundles, anchors, clock }),
-    failed: deviceFailed,
+  const servers = createServers({
+    credentials,
+    domain,
+    manufacturers: anchors.manufacturers,
+    listen,
+    sztp: {
+      handle: createBootstrapHandler({ store, admissions, signer, manufacturer, anchors, ownerOf, clock }),
+      failed: bootstrapFailed,
+    },
+    est: {
+      handle: createEstHandler({ store, admissions, signer, anchors, clock, log }),
+      failed: estFailed,
+    },
+    device: {
+      handle: createDeviceHandler({ store, admissions, bundles, anchors, clock }),
+      failed: deviceFailed,
+    },
     log,
   });
   const api = await createApi({
     context: { store, fleet, bundles, clock },
     admin,
-    tls: { ...serverTls, requestCert: false },
+    tls: apiTls(credentials),
     log,
     ailments: () => (link.connected ? [] : ['the MQTT broker is away']),
   });
-  await listenAt(sztp, listen.address, listen.sztpPort);
-  await listenAt(est, listen.address, listen.estPort);
-  await listenAt(device, listen.address, listen.devicePort);
+  await servers.listen();
   await api.listen({ host: listen.address, port: listen.apiPort });
   log.info('ready', { names: config.names, listen });
 
+  // Keys print as redacted: what is compared are certificates.
+  let current = credentials;
   await renewUntilEnd({ clock, log, signal: ending.signal }, async () => {
     const next = await ensureServiceCredentials(credentialOptions);
-    if (next.server.notAfterMs === credentials.server.notAfterMs) return false;
+    if (JSON.stringify(next) === JSON.stringify(current)) return;
+    current = next;
     await broker.renew(next.server);
-    for (const server of [est, device, api.server]) {
-      server.setSecureContext({ key: next.server.key.reveal(), cert: next.server.certificatePem });
-    }
-    return true;
+    link.renew(next.client);
+    servers.renew(next);
+    api.server.setSecureContext(apiTls(next));
+    log.info('renewed the certificates of the servers');
   });
 
-  for (const server of [sztp, est, device]) {
-    server.close();
-    server.closeAllConnections();
-  }
+  servers.close();
   await api.close();
   await publisher.stop();
   await link.close();
@@ -264,27 +248,17 @@ async function awaitSigner(options: {
 
 async function renewUntilEnd(
   { clock, log, signal }: { readonly clock: Clock; readonly log: Logger; readonly signal: AbortSignal },
-  renew: () => Promise<boolean>,
+  renew: () => Promise<void>,
 ): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(RENEWAL_LOOK_MS, signal).catch(() => undefined);
     if (signal.aborted) return;
     try {
-      if (await renew()) log.info('renewed the certificates of the servers');
+      await renew();
     } catch (error) {
       log.error('the certificates of the servers could not be renewed', { error });
     }
   }
-}
-
-function listenAt(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 /** Where the broker of this machine is reached. */

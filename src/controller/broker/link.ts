@@ -12,6 +12,8 @@ export interface BrokerLink {
   readonly connected: boolean;
   /** QoS 1: resolves when the broker has it; controller/unreachable where it is away. */
   publish(topic: string, payload: string, options?: { readonly retain?: boolean }): Promise<void>;
+  /** For the next connection; this one goes on. */
+  renew(credential: ServiceCredential): void;
   close(): Promise<void>;
 }
 
@@ -84,6 +86,10 @@ export function openBrokerLink(options: LinkOptions): BrokerLink {
           setTimeout(() => reject(away('it does not answer')), PUBLISH_TIMEOUT_MS).unref();
         }),
       ]);
+    },
+    renew(credential) {
+      client.options.key = credential.key.reveal();
+      client.options.cert = credential.certificatePem;
     },
     async close() {
       await client.endAsync(true);

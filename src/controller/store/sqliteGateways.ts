@@ -2,10 +2,10 @@
  * Owns what is kept of each gateway in SQLite: the desired state sent to it, its last status, its events.
  */
 import { z } from 'zod';
-import { decodeJson } from '../../model/decode.ts';
+import { tryDecode } from '../../model/decode.ts';
 import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import type { Database } from './database.ts';
-import type { Store } from './store.ts';
+import type { StatusRecord, Store } from './store.ts';
 
 /** Oldest go first above this; a box that floods fills only its own share. */
 const EVENTS_PER_GATEWAY = 10_000;
@@ -27,11 +27,12 @@ const EVENTS = `SELECT gateway_id AS gatewayId, id, at_ms AS atMs, kind, subject
 const EventRow = GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() });
 
 export function createGatewayStore(database: Database): Store['gateways'] {
-  const toStatus = (row: z.output<typeof StatusRow>) => ({
-    gatewayId: row.gatewayId,
-    receivedAtMs: row.receivedAtMs,
-    status: decodeJson(GatewayStatus, row.document, 'a stored status', Number.MAX_SAFE_INTEGER),
-  });
+  /** A status that an earlier release stored may no longer fit its schema: as if the gateway had not reported yet. */
+  const toStatus = (row: z.output<typeof StatusRow>): StatusRecord[] => {
+    const decoded = tryDecode(GatewayStatus, JSON.parse(row.document));
+    const { gatewayId, receivedAtMs } = row;
+    return decoded.ok ? [{ gatewayId, receivedAtMs, status: decoded.value }] : [];
+  };
   return {
     async desired(gatewayId) {
       return database.get(DesiredRow, `${DESIRED} WHERE gateway_id = ?`, gatewayId);
@@ -69,10 +70,10 @@ export function createGatewayStore(database: Database): Store['gateways'] {
     },
     async status(gatewayId) {
       const row = database.get(StatusRow, `${STATUS} WHERE gateway_id = ?`, gatewayId);
-      return row === undefined ? undefined : toStatus(row);
+      return row === undefined ? undefined : toStatus(row)[0];
     },
     async allStatus() {
-      return database.all(StatusRow, `${STATUS} ORDER BY gateway_id`).map(toStatus);
+      return database.all(StatusRow, `${STATUS} ORDER BY gateway_id`).flatMap(toStatus);
     },
     async putStatus(status, atMs) {
       database.run(

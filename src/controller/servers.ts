@@ -1,0 +1,96 @@
+/**
+ * Owns the controller's HTTPS servers for boxes (SZTP, EST, device API) as a group: their TLS, which client issuers each names, listening, new
+ * certificates without a restart, and their end. Does not own what any of them answers.
+ */
+import type { Server, ServerOptions } from 'node:https';
+import type { Certificate } from '../pki/certificate.ts';
+import type { Logger } from '../system/ports.ts';
+import { type Answer, createExchangeServer, type Handler, tlsOptions } from './exchange.ts';
+import type { ServiceCredentials } from './serviceCredentials.ts';
+
+interface Part {
+  readonly handle: Handler;
+  readonly failed: (thrown: unknown) => Answer;
+}
+
+export interface Servers {
+  listen(): Promise<void>;
+  renew(credentials: ServiceCredentials): void;
+  close(): void;
+}
+
+interface Ports {
+  readonly address: string;
+  readonly sztpPort: number;
+  readonly estPort: number;
+  readonly devicePort: number;
+}
+
+export function createServers(options: {
+  readonly credentials: ServiceCredentials;
+  readonly domain: Certificate;
+  readonly manufacturers: readonly Certificate[];
+  readonly listen: Ports;
+  readonly sztp: Part;
+  readonly est: Part;
+  readonly device: Part;
+  readonly log: Logger;
+}): Servers {
+  const { log, listen } = options;
+  const tls = (credentials: ServiceCredentials) => ({
+    sztp: tlsOptions({
+      credential: credentials.bootstrapServer,
+      clientIssuers: options.manufacturers,
+      minVersion: 'TLSv1.2',
+    }),
+    // Several EST clients have no TLS 1.3.
+    est: tlsOptions({
+      credential: credentials.server,
+      clientIssuers: [...options.manufacturers, options.domain],
+      minVersion: 'TLSv1.2',
+    }),
+    device: tlsOptions({
+      credential: credentials.server,
+      clientIssuers: [options.domain],
+      minVersion: 'TLSv1.3',
+    }),
+  });
+  const first = tls(options.credentials);
+  const sztp = createExchangeServer({ tls: first.sztp, ...options.sztp, log });
+  const est = createExchangeServer({ tls: first.est, ...options.est, log });
+  const device = createExchangeServer({ tls: first.device, ...options.device, log });
+  return {
+    async listen() {
+      await listenAt(sztp, listen.address, listen.sztpPort);
+      await listenAt(est, listen.address, listen.estPort);
+      await listenAt(device, listen.address, listen.devicePort);
+    },
+    renew(credentials) {
+      const next = tls(credentials);
+      sztp.setSecureContext(next.sztp);
+      est.setSecureContext(next.est);
+      device.setSecureContext(next.device);
+    },
+    close() {
+      for (const server of [sztp, est, device]) {
+        server.close();
+        server.closeAllConnections();
+      }
+    },
+  };
+}
+
+/** The REST API's: its clients have a bearer token and no certificate. */
+export function apiTls({ server }: ServiceCredentials): ServerOptions {
+  return { key: server.key.reveal(), cert: server.certificatePem, minVersion: 'TLSv1.3' };
+}
+
+function listenAt(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
