@@ -8,7 +8,9 @@ import type { HardwareFact } from '../model/facts.ts';
 const MAX_CHARACTERS = 128;
 
 export async function readHardware(): Promise<HardwareFact> {
-  const { system, bios, baseboard, cpu } = await import('systeminformation');
+  // By its default: in the bundle a CommonJS package has no named exports.
+  const { default: machineOf } = await import('systeminformation');
+  const { system, bios, baseboard, cpu } = machineOf;
   const [machine, firmware, board, processor] = await Promise.all([system(), bios(), baseboard(), cpu()]);
   const text = (value: unknown): string => (typeof value === 'string' ? value.slice(0, MAX_CHARACTERS) : '');
   return {

@@ -29,8 +29,9 @@ export async function openMqttSession(options: {
 }): Promise<MqttSession> {
   const { socket, gatewayId } = options;
   // Loaded when first needed: a box comes up from its committed state before it thinks of its controller.
-  const { MqttClient } = await import('mqtt');
-  const client = new MqttClient(() => socket, {
+  // By its default: in the bundle a CommonJS package has no named exports.
+  const { default: mqtt } = await import('mqtt');
+  const client = new mqtt.MqttClient(() => socket, {
     protocolVersion: 5,
     clientId: gatewayId,
     username: gatewayId,

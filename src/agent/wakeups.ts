@@ -50,11 +50,7 @@ export function followWakeups(
   };
   const kernel = ['-o', 'monitor', 'link', 'address', 'route', 'rule'];
   void keep('ip monitor', () => runner.follow('ip', kernel, wakeups.onKernel, signal), wakeups.onKernel);
-  void keep(
-    'engine',
-    () => followEngine(engine, engineCame, signal),
-    () => undefined,
-  );
+  void keep('engine', () => followEngine(engine, engineCame, signal), engineGone);
   watchLeases(files, wakeups.onLease, signal, leasesDirectory(paths));
   files.watch(paths.identity, wakeups.onIdentity, signal);
 }
