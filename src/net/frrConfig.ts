@@ -205,7 +205,7 @@ export function parseFrrRejections(stderr: string, stdout: string): FrrRejection
   const found = new Map<number, string>();
   for (const line of stderr.split('\n')) {
     const match = /^line (\d+): (.*)$/.exec(line.trim());
-    if (match === null || /^Warning\[/.test(match[2] ?? '')) continue;
+    if (match === null || (match[2] ?? '').startsWith('Warning[')) continue;
     const lineNumber = Number(match[1]);
     if (!found.has(lineNumber)) found.set(lineNumber, (match[2] ?? '').trim());
   }

@@ -32,7 +32,7 @@ function asText(items: readonly NetItem[]): string {
 
 function hold(path: string, actual: string): void {
   if (process.env['GOLDEN_WRITE'] === '1') writeFileSync(path, actual);
-  expect(actual, path).toBe(existsSync(path) ? readFileSync(path, 'utf8') : '');
+  expect(actual).toBe(existsSync(path) ? readFileSync(path, 'utf8') : '');
 }
 
 for (const [area, render] of Object.entries(AREAS)) {

@@ -31,6 +31,8 @@ export interface Network {
   readonly nodes: Record<Gateway, BareNode>;
   items(gateway: Gateway, options?: FleetOptions): NetItem[];
   converge(gateway: Gateway, options?: FleetOptions): Promise<Report<NetItem>>;
+  /** All three, from nothing; throws where something is left to do. */
+  convergeAll(): Promise<void>;
   /** Drops both directions at the provider; the carrier stays up. */
   cut(gateway: Gateway, provider: 0 | 1): Promise<void>;
   heal(gateway: Gateway, provider: 0 | 1): Promise<void>;
@@ -41,6 +43,8 @@ export interface Network {
     count: number,
     intervalS?: number,
   ): Promise<PingResult>;
+  /** Empties a host's ARP table, so that what it reaches is what is there now. */
+  forgetNeighbours(branch: Branch, tenant: Tenant): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -116,13 +120,22 @@ export async function startNetwork(tree: string): Promise<Network> {
     return [...renderWan(spec, facts), ...renderEvpn(spec, facts)];
   };
 
+  const converge: Network['converge'] = async (gateway, options) => {
+    const reconciler = reconcilers.get(gateway);
+    if (reconciler === undefined) throw new Error(`no reconciler for ${gateway}`);
+    return reconciler.converge(items(gateway, options), AbortSignal.timeout(120_000));
+  };
+
   return {
     nodes,
     items,
-    async converge(gateway, options) {
-      const reconciler = reconcilers.get(gateway);
-      if (reconciler === undefined) throw new Error(`no reconciler for ${gateway}`);
-      return reconciler.converge(items(gateway, options), AbortSignal.timeout(120_000));
+    converge,
+    async convergeAll() {
+      for (const gateway of GATEWAYS) {
+        const report = await converge(gateway);
+        const failures = [...report.failures].map(([id, error]) => `${id}: ${error.message}`);
+        if (!report.converged) throw new Error(`${gateway} did not converge: ${failures.join('; ')}`);
+      }
     },
     cut: async (gateway, i) =>
       void (await host.runChecked('ip', ['-n', providers, 'link', 'set', `p${i}-${gateway}`, 'nomaster'])),
@@ -142,6 +155,8 @@ export async function startNetwork(tree: string): Promise<Network> {
       const { stdout } = await host.run('nsenter', [...where, ...what], { timeoutMs: 120_000 });
       return judge(stdout, count);
     },
+    forgetNeighbours: async (branch, tenant) =>
+      void (await host.run('ip', ['-n', name(`${branch}-${tenant}`), 'neighbour', 'flush', 'dev', 'lan'])),
     async stop() {
       for (const gateway of GATEWAYS) await nodes[gateway].stop();
       for (const namespace of made) await host.run('ip', ['netns', 'delete', namespace]);
