@@ -3,7 +3,7 @@
  * input and output are the command's own. Loads as little as possible: people and tests call it all the time.
  */
 import { accessSync, constants } from 'node:fs';
-import { enterWords, notRunning, readNodePid } from '../lab/nodes.ts';
+import { enterWords, notRunning, readNodePid } from '../lab/enter.ts';
 import { labPaths } from '../lab/paths.ts';
 import { BranchboxError } from '../model/errors.ts';
 

@@ -11,12 +11,14 @@ const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
 async function main(argv: readonly string[]): Promise<number> {
+  // What follows `--` is somebody else's words, `--json` among them.
+  const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   const program = new Command('branchbox')
     .description('Open SD-WAN branch gateway: bootstraps itself, multi-WAN tunnels, tenant segments, apps')
     .enablePositionalOptions()
     .showHelpAfterError('(add --help for the words of this command)')
     .exitOverride();
-  const named = argv.find((word) => !word.startsWith('-'));
+  const named = own.find((word) => !word.startsWith('-'));
   for (const entry of COMMANDS) {
     if (entry.name === named) (await entry.load()).register(program);
     else program.command(entry.name).description(entry.summary);
@@ -27,7 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
       // Help and version end with 0 and have printed already; anything else is a usage error.
-      if (thrown.exitCode !== 0 && argv.includes('--json')) {
+      if (thrown.exitCode !== 0 && own.includes('--json')) {
         printJsonError(new BranchboxError('cli/usage', { message: thrown.message }));
       }
       return thrown.exitCode === 0 || thrown.code === 'commander.help' ? 0 : EXIT_USAGE;
@@ -35,7 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const error = asBranchboxError(thrown);
     process.stderr.write(`branchbox: ${renderError(error)}\n`);
     if (error.code === 'internal' && thrown instanceof Error) process.stderr.write(`${thrown.stack ?? ''}\n`);
-    if (argv.includes('--json')) printJsonError(error);
+    if (own.includes('--json')) printJsonError(error);
     return error.code === 'cli/usage' ? EXIT_USAGE : EXIT_FAILED;
   }
 }

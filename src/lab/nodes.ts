@@ -8,6 +8,7 @@ import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, CommandResult, Runner, RunOptions } from '../system/ports.ts';
+import { enterWords, NODE_ENVIRONMENT, notRunning, readNodePid } from './enter.ts';
 import { LAB_MARK, type LabPaths, NODE_MARK, nodePaths } from './paths.ts';
 import { NODE_BINARY } from './payload.ts';
 import { processesOf } from './processes.ts';
@@ -39,12 +40,6 @@ export interface Nodes {
 /** A node is mounts and a few forks: 0.3 s; this is for a machine that is busy with eleven at once. */
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 20;
-export const NODE_ENVIRONMENT: Readonly<Record<string, string>> = {
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  HOME: '/root',
-  LANG: 'C.UTF-8',
-};
-
 export interface NodesDeps {
   readonly runner: Runner;
   readonly clock: Clock;
@@ -153,49 +148,6 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
       return runner.run('nsenter', [...enterWords(pid), ...command], options);
     },
   };
-}
-
-/** `nsenter`'s words for all namespaces of a node; what follows them is the command. */
-export function enterWords(pid: number): string[] {
-  const own = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
-  return [
-    '--target',
-    String(pid),
-    ...own,
-    '--root',
-    '--wdns=/',
-    '--',
-    '/usr/bin/env',
-    '-i',
-    ...environmentWords(),
-  ];
-}
-
-const environmentWords = (): string[] =>
-  Object.entries(NODE_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
-
-export function readNodePid(paths: LabPaths, node: string): number | undefined {
-  const { pidFile } = nodePaths(paths, node);
-  if (!existsSync(pidFile)) return undefined;
-  const pid = Number(readFileSync(pidFile, 'utf8').trim());
-  // The number may be somebody else's by now: only a process with this lab's mark is the node.
-  return Number.isInteger(pid) && pid > 1 && hasMark(pid, paths.lab, node) ? pid : undefined;
-}
-
-function hasMark(pid: number, lab: string, node: string): boolean {
-  try {
-    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
-    return environment.includes(`${LAB_MARK}=${lab}`) && environment.includes(`${NODE_MARK}=${node}`);
-  } catch {
-    return false;
-  }
-}
-
-export function notRunning(lab: string, node: string): BranchboxError {
-  return new BranchboxError('lab/not-running', {
-    message: `node ${node} of lab ${lab} is not running`,
-    mend: `branchbox lab up --lab ${lab}`,
-  });
 }
 
 /** Ends every process of the lab or of one node, and waits until the kernel has let go of them. */

@@ -3,12 +3,10 @@
  * is found again after a crash without any record of it. Does not own what is in them.
  */
 import { join } from 'node:path';
-import { z } from 'zod';
-import { decode } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
 
-export const LabName = z
-  .string()
-  .regex(/^[a-z0-9-]{1,16}$/, 'one to sixteen lower-case letters, digits and hyphens');
+/** Short enough that a netns name and a cgroup path stay short; nothing that could leave its directory. */
+const LAB_NAME = /^[a-z0-9-]{1,16}$/;
 /** In the environment of every process that the lab starts on the host: the mark by which remains are found. */
 export const LAB_MARK = 'BRANCHBOX_LAB';
 export const NODE_MARK = 'BRANCHBOX_NODE';
@@ -45,7 +43,10 @@ export interface NodePaths {
 }
 
 export function labPaths(lab: string): LabPaths {
-  decode(LabName, lab, `lab name "${lab}"`, 'cli/usage');
+  if (!LAB_NAME.test(lab)) {
+    const message = `lab name "${lab}" is not one to sixteen lower-case letters, digits and hyphens`;
+    throw new BranchboxError('cli/usage', { message });
+  }
   const state = join('/var/lib/branchbox-lab', lab);
   return {
     lab,

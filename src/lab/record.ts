@@ -5,11 +5,11 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Files } from '../system/ports.ts';
-import { LabName, type LabPaths } from './paths.ts';
+import type { LabPaths } from './paths.ts';
 import { readTopology, type Topology } from './topology.ts';
 
 const LabRecord = z.strictObject({
-  lab: LabName,
+  lab: z.string(),
   topology: z.string(),
   tree: z.string(),
   startedAt: z.string(),

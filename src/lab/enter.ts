@@ -1,0 +1,56 @@
+/**
+ * Owns how something is run in a node from the host: which process a node is, and the words that enter it.
+ * Imports next to nothing: `lab exec` is called all the time and pays for each module.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { BranchboxError } from '../model/errors.ts';
+import { LAB_MARK, type LabPaths, NODE_MARK, nodePaths } from './paths.ts';
+
+export const NODE_ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/root',
+  LANG: 'C.UTF-8',
+};
+
+/** `nsenter`'s words for all namespaces of a node; what follows them is the command. */
+export function enterWords(pid: number): string[] {
+  const own = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
+  return [
+    '--target',
+    String(pid),
+    ...own,
+    '--root',
+    '--wdns=/',
+    '--',
+    '/usr/bin/env',
+    '-i',
+    ...environmentWords(),
+  ];
+}
+
+const environmentWords = (): string[] =>
+  Object.entries(NODE_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
+
+export function readNodePid(paths: LabPaths, node: string): number | undefined {
+  const { pidFile } = nodePaths(paths, node);
+  if (!existsSync(pidFile)) return undefined;
+  const pid = Number(readFileSync(pidFile, 'utf8').trim());
+  // The number may be somebody else's by now: only a process with this lab's mark is the node.
+  return Number.isInteger(pid) && pid > 1 && hasMark(pid, paths.lab, node) ? pid : undefined;
+}
+
+function hasMark(pid: number, lab: string, node: string): boolean {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+    return environment.includes(`${LAB_MARK}=${lab}`) && environment.includes(`${NODE_MARK}=${node}`);
+  } catch {
+    return false;
+  }
+}
+
+export function notRunning(lab: string, node: string): BranchboxError {
+  return new BranchboxError('lab/not-running', {
+    message: `node ${node} of lab ${lab} is not running`,
+    mend: `branchbox lab up --lab ${lab}`,
+  });
+}
