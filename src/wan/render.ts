@@ -8,6 +8,7 @@ import type { Facts } from '../model/facts.ts';
 import { RULE_PREFERENCE, linkItem } from '../model/ids.ts';
 import { address, link, rule } from '../net/identity.ts';
 import type { NetItem } from '../net/items.ts';
+import { orderPaths } from './distances.ts';
 import { renderBfdProfiles, renderTunnel } from './tunnels.ts';
 import { renderUplinks } from './uplinks.ts';
 
@@ -23,6 +24,7 @@ function confine(network: string, lookup: number, unreachable: number): NetItem[
 
 export function renderWan(spec: DesiredSpec, facts: Facts): NetItem[] {
   const { vtepRange, tunnelRange } = spec.fleet;
+  const distanceOf = orderPaths(spec.tunnels);
   return [
     link({ type: 'loopback', name: 'lo' }),
     address({ link: 'lo', address: `${spec.vtep}/32` }, [linkItem('lo')]),
@@ -30,6 +32,6 @@ export function renderWan(spec: DesiredSpec, facts: Facts): NetItem[] {
     ...confine(tunnelRange, RULE_PREFERENCE.tunnelLookup, RULE_PREFERENCE.tunnelUnreachable),
     ...renderUplinks(spec.uplinks, facts),
     ...renderBfdProfiles(spec.tunnels),
-    ...spec.tunnels.flatMap((tunnel) => renderTunnel(tunnel, spec, facts)),
+    ...spec.tunnels.flatMap((tunnel) => renderTunnel(tunnel, spec, facts, distanceOf)),
   ];
 }

@@ -11,6 +11,7 @@ import { type ItemId, RULE_PREFERENCE, itemId, linkItem, uplinkMark, wireguardOf
 import { frrLine } from '../net/frrConfig.ts';
 import { address, kernelGate, link, route, wireguard } from '../net/identity.ts';
 import type { NetItem, WireGuardPeerSpec } from '../net/items.ts';
+import type { DistanceOf } from './distances.ts';
 
 const PRIVATE_KEY_FILE = '/var/lib/branchbox/agent/wireguard.key';
 /** The kernel's `main`: FRR's default table, which the rules for the VTEP range look up. */
@@ -65,7 +66,8 @@ function wireguardPeer(peer: TunnelPeer): WireGuardPeerSpec {
   };
 }
 
-function renderPath(peer: TunnelPeer, tunnel: Tunnel, ifname: string, vtepRange: string): NetItem[] {
+function renderPath(peer: TunnelPeer, tunnel: Tunnel, vtepRange: string, distanceOf: DistanceOf): NetItem[] {
+  const ifname = wireguardOf(tunnel.id);
   const needs: ItemId[] = [linkItem(ifname), itemId('address', ifname, tunnel.address)];
   const items: NetItem[] = [];
   if (!contains(tunnel.address, peer.tunnelAddress)) {
@@ -82,8 +84,9 @@ function renderPath(peer: TunnelPeer, tunnel: Tunnel, ifname: string, vtepRange:
     items.push(host);
     needs.push(host.id);
   }
-  const distance = peer.preference === DEFAULT_DISTANCE ? '' : ` ${peer.preference}`;
   for (const destination of destinationsOf(peer, vtepRange)) {
+    const place = distanceOf(destination, peer);
+    const distance = place === DEFAULT_DISTANCE ? '' : ` ${place}`;
     items.push(
       frrLine(
         [],
@@ -97,7 +100,7 @@ function renderPath(peer: TunnelPeer, tunnel: Tunnel, ifname: string, vtepRange:
           type: 'unicast',
           via: peer.tunnelAddress,
           dev: ifname,
-          metric: FLOOR_METRIC + peer.preference,
+          metric: FLOOR_METRIC + place,
         },
         needs,
       ),
@@ -106,7 +109,12 @@ function renderPath(peer: TunnelPeer, tunnel: Tunnel, ifname: string, vtepRange:
   return items;
 }
 
-export function renderTunnel(tunnel: Tunnel, spec: DesiredSpec, facts: Facts): NetItem[] {
+export function renderTunnel(
+  tunnel: Tunnel,
+  spec: DesiredSpec,
+  facts: Facts,
+  distanceOf: DistanceOf,
+): NetItem[] {
   const uplink = spec.uplinks.find((candidate) => candidate.name === tunnel.uplink);
   if (uplink === undefined) return [];
   const ifname = wireguardOf(tunnel.id);
@@ -142,6 +150,6 @@ export function renderTunnel(tunnel: Tunnel, spec: DesiredSpec, facts: Facts): N
       ],
     ),
     address({ link: ifname, address: tunnel.address }, [linkItem(ifname)]),
-    ...tunnel.peers.flatMap((peer) => renderPath(peer, tunnel, ifname, spec.fleet.vtepRange)),
+    ...tunnel.peers.flatMap((peer) => renderPath(peer, tunnel, spec.fleet.vtepRange, distanceOf)),
   ];
 }

@@ -88,6 +88,32 @@ describe('renderWan', () => {
     }
   });
 
+  it('puts the paths of two hubs in one order to what both forward to, and leaves each VTEP its own', () => {
+    const spec = specOf('branch1', KEYS);
+    const second = spec.tunnels.map((tunnel) => ({
+      ...tunnel,
+      id: `${tunnel.id}-2`,
+      address: tunnel.address.replace('10.254.', '10.254.1'),
+      peers: tunnel.peers.map((peer) => ({
+        ...peer,
+        gatewayId: 'hub2',
+        vtep: '10.255.0.2',
+        tunnelAddress: peer.tunnelAddress.replace('10.254.', '10.254.1'),
+      })),
+    }));
+    const items = renderWan({ ...spec, tunnels: [...spec.tunnels, ...second] }, facts);
+    const ids = items.map((item) => item.id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const distances = (destination: string) =>
+      kinds(items, 'frr')
+        .map((item) => item.spec.line.split(' '))
+        .filter((words) => words[0] === 'ip' && words[2] === destination)
+        .map((words) => (words[5] === 'bfd' ? 1 : Number(words[5])))
+        .sort((a, b) => a - b);
+    expect(distances('10.255.0.0/16')).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(distances('10.255.0.2/32')).toEqual([10, 11, 20, 21]);
+  });
+
   it('uses the kernel WireGuard where there is one', () => {
     const able = {
       ...facts,
