@@ -1,0 +1,198 @@
+import { describe, expect, it } from 'vitest';
+import { explainItem } from '../../../src/agent/explain.ts';
+import { devicePath } from '../../../src/agent/interfaces.ts';
+import { matchPorts, parseHardwareModel } from '../../../src/agent/hardware.ts';
+import { eventsOf } from '../../../src/agent/statusEvents.ts';
+import { rankUplinks } from '../../../src/agent/uplinkChoice.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
+import { type Facts, KERNEL_FEATURES } from '../../../src/model/facts.ts';
+import { Explanation } from '../../../src/model/localStatus.ts';
+import { leaseGate } from '../../../src/net/identity.ts';
+import { trialProblems, troubledBefore } from '../../../src/reconcile/trial.ts';
+import { modelItem } from '../../fakes/modelBox.ts';
+import { desired } from './signedState.ts';
+
+const MODEL = `
+model = "test"
+[[ports]]
+label = "wan1"
+role = "wan"
+match.path = "0000:03:00.0"
+[[ports]]
+label = "lan1"
+role = "lan"
+match.interface = "lan1"
+`;
+
+describe('hardware model', () => {
+  it('finds ports by their place, not by the name of the day', () => {
+    const model = parseHardwareModel(MODEL, 'test.toml');
+    const found = [
+      { ifname: 'eth7', path: '0000:03:00.0', macAddress: '02:00:00:00:00:01', carrier: true },
+      { ifname: 'eth0', path: '0000:04:00.0', macAddress: undefined, carrier: true },
+    ];
+    expect(matchPorts(model, found)).toEqual([
+      { label: 'wan1', role: 'wan', ifname: 'eth7', macAddress: '02:00:00:00:00:01', carrier: true },
+      { label: 'lan1', role: 'lan', carrier: false },
+    ]);
+    expect(devicePath('../../../0000:03:00.0')).toBe('0000:03:00.0');
+  });
+
+  it('refuses two ports of one label and what is no model', () => {
+    expect(() => parseHardwareModel(MODEL.replace('"lan1"', '"wan1"'), 'test.toml')).toThrow(BranchboxError);
+    expect(() => parseHardwareModel('model = 1', 'test.toml')).toThrow(BranchboxError);
+    expect(() => parseHardwareModel('= = =', 'test.toml')).toThrow(BranchboxError);
+  });
+});
+
+const facts: Facts = {
+  serial: 'S1',
+  model: 'test',
+  version: '0',
+  bootId: 'b',
+  kernel: {
+    release: '6',
+    features: Object.fromEntries(KERNEL_FEATURES.map((name) => [name, true])) as Facts['kernel']['features'],
+  },
+  ports: [
+    { label: 'wan1', role: 'wan', ifname: 'wan1', carrier: true },
+    { label: 'wan2', role: 'wan', ifname: 'wan2', carrier: true },
+  ],
+  leases: [
+    { ifname: 'wan1', address: '198.51.100.7/24', gateway: '198.51.100.1', dns: [], bootstrapServers: [] },
+    { ifname: 'wan2', address: '100.64.0.7/16', gateway: '100.64.0.1', dns: [], bootstrapServers: [] },
+  ],
+  wireguardPublicKey: `${'A'.repeat(42)}A=`,
+};
+
+describe('choice of uplink for the box itself', () => {
+  const base = desired(1).spec;
+  const internet = base.uplinks[0] ?? expect.unreachable();
+  const uplinks = [internet, { ...internet, name: 'lte', slot: 2, port: 'wan2', metered: true }];
+  const state = (name: string, ifname: string, state: 'up' | 'down') =>
+    ({ name, port: ifname, ifname, carrier: true, state }) as const;
+  const order = (states: Parameters<typeof rankUplinks>[2], spec = { ...base, uplinks }) =>
+    rankUplinks(spec, facts, states).map(({ ifname, alive }) => `${ifname}${alive ? '' : ' dark'}`);
+
+  it('takes the unmetered one first, and the living one before that', () => {
+    expect(order([])).toEqual(['wan1', 'wan2']);
+    expect(order([state('internet', 'wan1', 'down'), state('lte', 'wan2', 'up')])).toEqual([
+      'wan2',
+      'wan1 dark',
+    ]);
+    const swapped = uplinks.map((uplink) => ({ ...uplink, metered: uplink.name === 'internet' }));
+    expect(order([], { ...base, uplinks: swapped })).toEqual(['wan2', 'wan1']);
+  });
+
+  it('takes every leased WAN port before there is a desired state', () => {
+    expect(rankUplinks(undefined, facts, []).map(({ address }) => address)).toEqual([
+      '198.51.100.7',
+      '100.64.0.7',
+    ]);
+  });
+});
+
+describe('what speaks against a state on trial', () => {
+  const none = { steps: [], blocked: [] };
+  const failed = modelItem('alpha', 'bridge', 1);
+  const waits = modelItem('alpha', 'port', 1, [failed.id]);
+  const failures = new Map([[failed.id, new BranchboxError('net/kernel', { message: 'no' })]]);
+
+  it('is a failure that was not there before', () => {
+    const report = { plan: none, failures };
+    expect(trialProblems(report, new Set())).toEqual([{ path: 'alpha:bridge', message: 'no' }]);
+    expect(trialProblems(report, troubledBefore(report))).toEqual([]);
+  });
+
+  it('is a step that is left, and what waits for something of ours that is not there', () => {
+    const plan = {
+      steps: [{ op: 'create', item: failed } as const],
+      blocked: [{ id: waits.id, missing: [modelItem('beta', 'gone', 1).id] }],
+    };
+    expect(trialProblems({ plan, failures: new Map() }, new Set()).map(({ path }) => path)).toEqual([
+      'alpha:port',
+      'alpha:bridge',
+    ]);
+  });
+
+  it('is no cable that is not plugged in, nor what waits for that', () => {
+    const plan = {
+      steps: [],
+      blocked: [
+        { id: failed.id, missing: [leaseGate('wan2')] },
+        { id: waits.id, missing: [failed.id] },
+      ],
+    };
+    expect(trialProblems({ plan, failures: new Map() }, new Set())).toEqual([]);
+  });
+});
+
+describe('explain', () => {
+  const route = modelItem('alpha', 'route', 1, [leaseGate('wan1')]);
+  const app = modelItem('beta', 'app', 1, [route.id]);
+  const reportOf = (blocked: boolean) => ({
+    converged: true,
+    plan: { steps: [], blocked: blocked ? [{ id: route.id, missing: [leaseGate('wan1')] }] : [] },
+    observation: { items: blocked ? [] : [route], gates: new Set<never>(), unobserved: new Map() },
+    failures: new Map(),
+    applied: 0,
+    durationMs: 1,
+  });
+
+  it('says in words what a blocked item waits for', () => {
+    const answer = explainItem(route.id, { wanted: [route, app], reports: [reportOf(true)] });
+    expect(Explanation.parse(answer)).toMatchObject({ state: 'blocked', neededBy: ['beta:app'] });
+    expect(answer.sentence).toContain('has no DHCP lease');
+    expect(answer.needs).toEqual([
+      { id: 'external:lease/wan1', state: 'missing', sentence: expect.stringContaining('check its cable') },
+    ]);
+  });
+
+  it('tells what is as wanted, what is not wanted and what nobody knows', () => {
+    const reports = [reportOf(false)];
+    const state = (id: string, wanted = [route, app]) => explainItem(id, { wanted, reports }).state;
+    expect(state(route.id)).toBe('as-wanted');
+    expect(state(route.id, [modelItem('alpha', 'route', 2)])).toBe('different');
+    expect(state(route.id, [])).toBe('not-wanted');
+    expect(state(app.id)).toBe('absent');
+    expect(state('alpha:nothing')).toBe('unknown');
+  });
+});
+
+describe('events of a changed status', () => {
+  const path = {
+    id: 'a~b',
+    uplink: 'internet',
+    peer: 'hub',
+    state: 'up',
+    active: true,
+    preference: 1,
+  } as const;
+  const told = (state: 'up' | 'down', conditions: readonly string[]) => ({
+    health: {
+      state: 'ok' as const,
+      conditions: conditions.map((subject) => ({
+        code: 'path-down' as const,
+        severity: 'warning' as const,
+        subject,
+        sentence: 'down',
+        sinceMs: 0,
+      })),
+    },
+    paths: [{ ...path, state, active: state === 'up' }],
+    apps: [],
+  });
+
+  it('come once for each change, and none for what an agent finds at its start', () => {
+    expect(eventsOf(undefined, told('up', []))).toEqual([]);
+    expect(eventsOf(told('up', []), told('down', ['a~b'])).map(({ kind }) => kind)).toEqual([
+      'condition-raised',
+      'path-changed',
+    ]);
+    expect(eventsOf(told('down', ['a~b']), told('up', [])).map(({ kind }) => kind)).toEqual([
+      'condition-cleared',
+      'path-changed',
+    ]);
+    expect(eventsOf(told('down', ['a~b']), told('down', ['a~b']))).toEqual([]);
+  });
+});
