@@ -88,8 +88,12 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
     });
   };
   const access = [
-    ...['--api', `https://${CONTROLLER_NAME}:${PORTS.api}`, '--ca', `${EXCHANGE}/anchors/domain.pem`],
-    ...['--credential', '/var/lib/branchbox/controller/admin.credential'],
+    '--api',
+    `https://${CONTROLLER_NAME}:${PORTS.api}`,
+    '--ca',
+    `${EXCHANGE}/anchors/domain.pem`,
+    '--credential',
+    '/var/lib/branchbox/controller/admin.credential',
   ];
   const fleet = (words: readonly string[]): Promise<string> => branchbox('fleet', ...words, ...access);
 
@@ -113,8 +117,16 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
     async makeIdentity(serial) {
       const out = `${EXCHANGE}/identities/${serial}`;
       await branchbox(
-        ...['manufacturer', 'identity', '--state', MANUFACTURER_STATE],
-        ...['--serial', serial, '--model', MODEL, '--out', out],
+        'manufacturer',
+        'identity',
+        '--state',
+        MANUFACTURER_STATE,
+        '--serial',
+        serial,
+        '--model',
+        MODEL,
+        '--out',
+        out,
       );
       const made: Record<string, string> = {};
       for (const name of IDENTITY_FILES) made[name] = (await files.readText(onHost(`${out}/${name}`))) ?? '';

@@ -70,7 +70,7 @@ export function createManager(deps: ManagerDeps): Manager {
     const needed = startAll(unit.requires);
     const wished = startAll(pulled);
     return inTurn(name, async () => {
-      const failed = (await Promise.all([...needed.values()])).find((failure) => failure !== undefined);
+      const failed = (await Promise.all(needed.values())).find((failure) => failure !== undefined);
       if (failed !== undefined) throw new Error(`${name}: a unit it requires is not up: ${failed}`);
       // After= orders only what is being started anyway.
       await Promise.all(unit.after.map((each) => wished.get(each) ?? jobs.get(each) ?? Promise.resolve()));
@@ -116,7 +116,7 @@ export function createManager(deps: ManagerDeps): Manager {
 
   const restart = async (name: string): Promise<void> => {
     const followers = [...services.values()].filter(
-      ({ unit, status }) => unit.partOf.includes(name) && status().state === 'active',
+      (service) => service.unit.partOf.includes(name) && service.status().state === 'active',
     );
     await stop(name);
     await start(name);

@@ -63,42 +63,35 @@ export interface ParsedUnit {
 }
 
 /** Keys that mean nothing without an init system's cgroups, sandboxing and jobs; systemd obeys them on the box. */
-const IGNORED = new Set([
-  ...[
-    'Documentation',
-    'DefaultDependencies',
-    'Before',
-    'Conflicts',
-    'StartLimitIntervalSec',
-    'StartLimitBurst',
-  ],
-  ...['AllowIsolate', 'Delegate', 'TasksMax', 'LimitNOFILE', 'LimitNPROC', 'LimitCORE', 'LimitMEMLOCK'],
-  ...['OOMScoreAdjust', 'MemoryMax', 'MemoryHigh', 'CPUWeight', 'CPUQuota', 'IOWeight', 'Nice', 'Slice'],
-  ...['CPUSchedulingPolicy', 'CPUSchedulingPriority', 'NoNewPrivileges', 'ProtectSystem', 'ProtectHome'],
-  ...['ProtectKernelModules', 'ProtectKernelLogs', 'ProtectControlGroups', 'ProtectClock', 'ProtectHostname'],
-  ...['PrivateTmp', 'PrivateDevices', 'ReadWritePaths', 'ReadOnlyPaths', 'CapabilityBoundingSet'],
-  ...[
-    'RestrictAddressFamilies',
-    'RestrictNamespaces',
-    'RestrictRealtime',
-    'RestrictSUIDSGID',
-    'LockPersonality',
-  ],
-  ...['SystemCallFilter', 'SystemCallArchitectures', 'StandardOutput', 'StandardError', 'SyslogIdentifier'],
-  ...['RuntimeDirectoryMode', 'StateDirectoryMode', 'UMask', 'SendSIGHUP', 'WatchdogSec', 'TimeoutSec'],
-  ...['User', 'Group', 'Alias', 'AmbientCapabilities', 'MemoryDenyWriteExecute', 'Also', 'DefaultInstance'],
-]);
+const IGNORED = new Set(
+  splitWords(`
+    Documentation DefaultDependencies Before Conflicts StartLimitIntervalSec StartLimitBurst
+    AllowIsolate Delegate TasksMax LimitNOFILE LimitNPROC LimitCORE LimitMEMLOCK OOMScoreAdjust
+    MemoryMax MemoryHigh CPUWeight CPUQuota IOWeight Nice Slice CPUSchedulingPolicy
+    CPUSchedulingPriority NoNewPrivileges ProtectSystem ProtectHome ProtectKernelModules
+    ProtectKernelLogs ProtectControlGroups ProtectClock ProtectHostname PrivateTmp PrivateDevices
+    ReadWritePaths ReadOnlyPaths CapabilityBoundingSet RestrictAddressFamilies RestrictNamespaces
+    RestrictRealtime RestrictSUIDSGID LockPersonality SystemCallFilter SystemCallArchitectures
+    StandardOutput StandardError SyslogIdentifier RuntimeDirectoryMode StateDirectoryMode UMask
+    SendSIGHUP WatchdogSec TimeoutSec User Group Alias AmbientCapabilities MemoryDenyWriteExecute
+    Also DefaultInstance
+  `),
+);
 
 const OBEYED: Readonly<Record<string, readonly string[]>> = {
-  Unit: ['Description', 'Requires', 'Wants', 'After', 'PartOf', 'ConditionPathExists'],
-  Service: [
-    ...['Type', 'RemainAfterExit', 'ExecStartPre', 'ExecStart', 'ExecStartPost', 'ExecReload', 'ExecStop'],
-    ...['ExecStopPost', 'Restart', 'RestartSec', 'RestartMaxDelaySec', 'RestartSteps', 'TimeoutStartSec'],
-    ...['TimeoutStopSec', 'Environment', 'EnvironmentFile', 'WorkingDirectory', 'RuntimeDirectory'],
-    ...['RuntimeDirectoryPreserve', 'StateDirectory', 'KillSignal', 'KillMode'],
-  ],
+  Unit: splitWords(`Description Requires Wants After PartOf ConditionPathExists`),
+  Service: splitWords(`
+    Type RemainAfterExit ExecStartPre ExecStart ExecStartPost ExecReload ExecStop ExecStopPost
+    Restart RestartSec RestartMaxDelaySec RestartSteps TimeoutStartSec TimeoutStopSec Environment
+    EnvironmentFile WorkingDirectory RuntimeDirectory RuntimeDirectoryPreserve StateDirectory
+    KillSignal KillMode
+  `),
   Install: ['WantedBy'],
 };
+
+function splitWords(text: string): string[] {
+  return text.trim().split(/\s+/);
+}
 
 /** `texts`: the unit file, then its drop-ins in order of their names; later settings win, an empty one resets a list. */
 export function parseUnit(name: string, texts: readonly string[]): ParsedUnit {

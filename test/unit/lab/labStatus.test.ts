@@ -40,7 +40,7 @@ const status: LabStatus = {
 describe('the status of a lab', () => {
   it('keeps its committed form', () => {
     expect(LabStatus.parse(JSON.parse(JSON.stringify(status)))).toEqual(status);
-    expect(() => LabStatus.parse({ ...status, more: 1 })).toThrow();
+    expect(() => LabStatus.parse({ ...status, more: 1 })).toThrow('more');
   });
 
   it('is a table with a line for each thing of a node', () => {
@@ -109,6 +109,6 @@ describe('the info of a lab', () => {
       adminCredential: '/e',
     };
     expect(LabInfo.parse(info)).toEqual(info);
-    expect(() => LabInfo.parse({ ...info, anchors: {} })).toThrow();
+    expect(() => LabInfo.parse({ ...info, anchors: {} })).toThrow('anchors');
   });
 });

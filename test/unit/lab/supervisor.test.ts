@@ -38,7 +38,7 @@ describe('the supervisor', () => {
       units: createUnitSet([directory]),
       logDirectory: join(directory, 'log'),
       onState: (name, status) => {
-        for (const watcher of [...watchers]) watcher(name, status);
+        for (const watcher of Array.from(watchers)) watcher(name, status);
       },
       onProblem: (text) => problems.push(text),
     });
@@ -89,7 +89,7 @@ describe('the supervisor', () => {
     const pid = manager.get('d.service')?.status.mainPid ?? 0;
     await manager.stop('d.service');
     expect(state('d.service')).toBe('inactive');
-    expect(() => process.kill(pid, 0)).toThrow();
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
 
   it('fails a start whose ExecStartPost fails, and says why', async () => {

@@ -30,8 +30,18 @@ describe('every topology', () => {
 describe('the default topology', () => {
   it('has the names that everybody’s scripts agree on', () => {
     expect(planWiring(topology).nodes).toEqual([
-      ...['provider-a', 'provider-b', 'controller', 'hub', 'branch1', 'branch2'],
-      ...['branch1-red', 'branch1-blue', 'branch2-red', 'branch2-blue', 'internet-host', 'unplugged'],
+      'provider-a',
+      'provider-b',
+      'controller',
+      'hub',
+      'branch1',
+      'branch2',
+      'branch1-red',
+      'branch1-blue',
+      'branch2-red',
+      'branch2-blue',
+      'internet-host',
+      'unplugged',
     ]);
   });
 
