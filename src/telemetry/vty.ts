@@ -34,15 +34,20 @@ export function createVty(options: { readonly directory: string }): Vty {
 
 function ask(path: string, command: string, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ path, signal });
+    const socket = connect({ path });
     let chunks: Buffer[] = [];
     let sizeBytes = 0;
     let tail = Buffer.alloc(0);
     let enabled = false;
     const end = (text: string | undefined): void => {
+      signal.removeEventListener('abort', onAbort);
       socket.destroy();
       resolve(text);
     };
+    // Not connect's own `signal`: that keeps each socket for as long as the signal lives, a day or a year.
+    const onAbort = (): void => end(undefined);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) end(undefined);
     socket.setTimeout(TIMEOUT_MS, () => end(undefined));
     socket.on('error', () => end(undefined));
     socket.on('close', () => end(undefined));
