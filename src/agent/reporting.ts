@@ -16,8 +16,8 @@ const REFRESH_MS = 60_000;
 /** The controller stores a batch and says so; if it did not by now, the batch or the word was lost. */
 const STORED_TIMEOUT_MS = 10_000;
 const BATCH_EVENTS = 100;
-/** The box is looked at this often: a spare path that died tells the kernel nothing. Sockets and files, no process. */
-const LOOK_MS = 1000;
+/** The box is looked at this often without an event: segments and sessions tell no kernel. Sockets and files, no process. */
+const LOOK_MS = 5000;
 
 /** gatewayId is undefined before the box has an owner: then there is nobody to tell. */
 export type StatusBody = Omit<GatewayStatus, 'schema' | 'sequence' | 'sentAtMs' | 'gatewayId'> & {
