@@ -5,7 +5,8 @@
  */
 import { createSocket } from 'node:dgram';
 
-const [mode, ...args] = process.argv.slice(2);
+// Given by -e, the program has no place of its own in argv.
+const [mode, ...args] = process.argv.slice(1);
 const socket = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 });
 const untilInputEnds = new Promise((resolve) => {
   process.stdin.on('end', resolve);
@@ -46,7 +47,15 @@ if (mode === 'recv') {
       longestRun = Math.max(longestRun, run);
     }
   }
-  console.log(JSON.stringify({ received: seen.size, duplicated, lost, longestRun, longestSilenceMs: Math.round(longestSilenceMs) }));
+  console.log(
+    JSON.stringify({
+      received: seen.size,
+      duplicated,
+      lost,
+      longestRun,
+      longestSilenceMs: Math.round(longestSilenceMs),
+    }),
+  );
 } else {
   const [host, port, intervalMs] = [args[0], Number(args[1]), Number(args[2])];
   const startedAtMs = performance.now();

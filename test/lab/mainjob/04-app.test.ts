@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { inspectApp } from './engine.ts';
 import { inNode, jsonIn, tryIn, until } from './lab.ts';
 
 const APP = 'http://10.10.0.100/';
@@ -43,25 +44,10 @@ describe('the app of tenant red', () => {
   });
 
   it('is held to its memory and CPU, and had its address before its first process', async () => {
-    const [container] = await jsonIn<
-      {
-        HostConfig: {
-          Memory: number;
-          NanoCpus: number;
-          CpuQuota: number;
-          CpuPeriod: number;
-          NetworkMode: string;
-        };
-      }[]
-    >(
-      'branch1',
-      'sh',
-      '-c',
-      'docker inspect $(docker ps -q --filter label=io.branchbox.app=red-app --filter name=red-app | head -n 1)',
-    );
-    expect(container?.HostConfig.NetworkMode).toMatch(/^container:/);
-    expect(container?.HostConfig.Memory).toBeGreaterThan(0);
-    expect((container?.HostConfig.NanoCpus ?? 0) + (container?.HostConfig.CpuQuota ?? 0)).toBeGreaterThan(0);
+    const container = await inspectApp('branch1', 'red-app');
+    expect(container.HostConfig.NetworkMode).toMatch(/^container:/);
+    expect(container.HostConfig.Memory).toBeGreaterThan(0);
+    expect(container.HostConfig.NanoCpus + container.HostConfig.CpuQuota).toBeGreaterThan(0);
   });
 
   it('left no rule of the engine behind, and no bridge', async () => {

@@ -73,7 +73,9 @@ export async function api(
       '-X',
       method,
       '-D',
-      '/dev/stderr',
+      '-',
+      '-H',
+      'Expect:',
       '-w',
       '\n%{http_code}',
       ...extra,
@@ -86,8 +88,10 @@ export async function api(
     throw new Error(`${method} ${path}: curl ended with ${ended.exitCode}: ${ended.stderr}`);
   const lines = ended.stdout.split('\n');
   const status = Number(lines.pop());
-  const text = lines.join('\n');
-  const etag = /^etag:\s*(.+?)\s*$/im.exec(ended.stderr)?.[1];
+  // Headers end at the first empty line; what follows is the body.
+  const end = lines.findIndex((line) => line.trim() === '');
+  const etag = /^etag:\s*(.+?)\s*$/im.exec(lines.slice(0, end).join('\n'))?.[1];
+  const text = lines.slice(end + 1).join('\n');
   return { status, body: text === '' ? undefined : (JSON.parse(text) as unknown), etag };
 }
 
