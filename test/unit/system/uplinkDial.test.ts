@@ -1,0 +1,89 @@
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { createUplinkDialer, type UplinkAddress } from '../../../src/system/uplinkDial.ts';
+import { issue, makeCa } from '../pki/domain.ts';
+
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
+const ca = makeCa('Domain CA', validity);
+const server = issue(
+  ca,
+  { kind: 'server', commonName: 'controller', dnsNames: [], ipAddresses: ['127.0.0.1'] },
+  validity,
+);
+const tls = { ca: ca.certificate.pem, allowPartialTrustChain: true };
+/** Any address of 127.0.0.0/8 may be bound to: each stands for an uplink. */
+const uplink = (ifname: string, address: string): UplinkAddress => ({ ifname, address, dns: [] });
+const wan1 = uplink('wan1', '127.0.0.2');
+const wan2 = uplink('wan2', '127.0.0.3');
+/** Not an address of this machine. */
+const gone = uplink('wan3', '192.0.2.77');
+
+let listening: Server;
+let port: number;
+let callers: (string | undefined)[];
+const sockets: TLSSocket[] = [];
+beforeEach(async () => {
+  callers = [];
+  listening = createServer(
+    { cert: server.certificate.pem, key: exportPrivateKey(server.key).reveal() },
+    (socket) => {
+      callers.push(socket.remoteAddress);
+      socket.on('error', () => {});
+    },
+  );
+  listening.on('tlsClientError', () => {});
+  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
+  const address = listening.address();
+  port = typeof address === 'object' && address !== null ? address.port : 0;
+});
+afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  listening.close();
+});
+
+const dialerOf = (...uplinks: UplinkAddress[]) => createUplinkDialer({ leases: () => uplinks, log });
+async function dial(uplinks: readonly UplinkAddress[], options: { host?: string; ca?: string } = {}) {
+  const connection = await dialerOf(...uplinks).connectTls({
+    host: options.host ?? '127.0.0.1',
+    port,
+    tls: { ...tls, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+  });
+  sockets.push(connection.socket);
+  return connection;
+}
+
+describe('a connection by uplink', () => {
+  it('leaves by the address of the first', async () => {
+    expect((await dial([wan1, wan2])).uplink).toEqual(wan1);
+    await expect.poll(() => callers).toEqual(['127.0.0.2']);
+  });
+
+  it('takes the next at once where one fails', async () => {
+    expect((await dial([gone, wan2, wan1])).uplink).toEqual(wan2);
+    await expect.poll(() => callers).toEqual(['127.0.0.3']);
+  });
+
+  it('names what is wrong with each where none gets through', async () => {
+    await expect(
+      dial([gone, wan1], { ca: makeCa('Other CA', validity).certificate.pem }),
+    ).rejects.toMatchObject({
+      code: 'controller/unreachable',
+      problems: [
+        { path: 'wan3', message: expect.stringContaining('EADDRNOTAVAIL') },
+        { path: 'wan1', message: expect.stringContaining('refused the handshake') },
+      ],
+    });
+    await expect(dial([])).rejects.toMatchObject({
+      message: expect.stringContaining('no uplink has an address'),
+    });
+  });
+
+  it('asks no other DNS server than those of the uplink', async () => {
+    await expect(dial([wan1], { host: 'controller.example' })).rejects.toMatchObject({
+      problems: [{ path: 'wan1', message: expect.stringContaining('no DNS server') }],
+    });
+    expect(await dialerOf(wan1).resolve('198.51.100.10', wan1)).toEqual(['198.51.100.10']);
+  });
+});
