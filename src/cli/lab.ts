@@ -61,9 +61,13 @@ export function register(program: Command): void {
   word('restart', 'a node as after a power cut: its disk stays')
     .argument('<node>')
     .option('--rebuild', 'bundle the checkout again first')
-    .action(async (node: string, options: LabOption & { rebuild?: boolean }) => {
+    .option('--factory', 'a gateway as the factory left it: all it learnt and made is gone')
+    .action(async (node: string, options: LabOption & { rebuild?: boolean; factory?: boolean }) => {
       const { labRestart } = await import('./labUp.ts');
-      await labRestart(options.lab, node, { rebuild: options.rebuild === true });
+      await labRestart(options.lab, node, {
+        rebuild: options.rebuild === true,
+        factory: options.factory === true,
+      });
     });
   word('exec', 'run a command in a node; its exit code is passed on')
     .usage('NODE -- CMD...')

@@ -47,11 +47,11 @@ export async function labDown(lab: string): Promise<void> {
 export async function labRestart(
   lab: string,
   node: string,
-  options: { readonly rebuild: boolean },
+  options: { readonly rebuild: boolean; readonly factory: boolean },
 ): Promise<void> {
   const running = await openLab(lab);
   if (options.rebuild) await stagePayload(running.paths);
-  await restartNode(running, node);
+  await restartNode(running, node, options);
 }
 
 /** A lab that is up, by its name. */

@@ -1,6 +1,8 @@
 /**
  * Owns the order in which a lab comes up. Does not own any of its steps.
  */
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { System } from '../system/ports.ts';
 import { controllerFiles, createControllerNode, factoryFiles } from './controllerNode.ts';
@@ -10,7 +12,7 @@ import { ensureHostTools } from './hostTools.ts';
 import { gatherStatus, type LabStatus } from './labStatus.ts';
 import { createNodes, type Nodes } from './nodes.ts';
 import { nodeSpec, providerSpecs } from './nodeSpecs.ts';
-import type { LabPaths } from './paths.ts';
+import { type LabPaths, type NodePaths, nodePaths } from './paths.ts';
 import { stagePayload } from './payload.ts';
 import { awaitWorking } from './readiness.ts';
 import { writeRecord } from './record.ts';
@@ -120,14 +122,36 @@ export function gather({ paths, topologyName, topology, nodes }: RunningLab): Pr
 }
 
 /** As pulling a box's plug and putting it back: its disk stays, everything else is made anew. */
-export async function restartNode({ topology, nodes }: RunningLab, name: string): Promise<void> {
+/** `factory`: as the factory left it; what the box learnt and made since is gone, its factory identity is not. */
+export async function restartNode(
+  { topology, nodes, paths }: RunningLab,
+  name: string,
+  options: { readonly factory: boolean },
+): Promise<void> {
   const wiring = planWiring(topology);
   const spec = [...providerSpecs(topology), ...topology.nodes.map((node) => nodeSpec(topology, node))].find(
     (each) => each.name === name,
   );
   if (spec === undefined)
     throw new BranchboxError('cli/usage', { message: `there is no node ${name} in this lab` });
+  if (options.factory && spec.role !== 'hub' && spec.role !== 'branch') {
+    throw new BranchboxError('cli/usage', { message: `${name} is no gateway: it has no factory state` });
+  }
   await nodes.cutPower(name, wiring);
+  const kept = options.factory ? await wipeDisk(nodePaths(paths, name)) : {};
   await nodes.rewire(name, wiring);
-  await nodes.start(spec);
+  await nodes.start({ ...spec, files: { ...spec.files, ...kept } });
+}
+
+const FACTORY_DIRECTORY = '/etc/branchbox/factory';
+
+/** Empties a node's disk; what the factory put on it is returned, to be put back. */
+async function wipeDisk(own: NodePaths): Promise<Readonly<Record<string, string>>> {
+  const directory = join(own.upper, FACTORY_DIRECTORY);
+  const names = await readdir(directory);
+  const files = await Promise.all(
+    names.map(async (name) => [join(FACTORY_DIRECTORY, name), await readFile(join(directory, name), 'utf8')]),
+  );
+  for (const part of [own.upper, own.var]) await rm(part, { recursive: true, force: true });
+  return Object.fromEntries(files);
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inspectApp } from './engine.ts';
 import { inNode, jsonIn, lab, pidOf, pings, streamWhile, tryIn, until } from './lab.ts';
 
 const CONTROLLER_UNITS = [
@@ -130,19 +131,8 @@ describe('a process killed on a gateway', () => {
   });
 
   it('the app itself: its engine starts it again with the address it had', async () => {
-    const id =
-      (
-        await inNode(
-          'branch1',
-          'sh',
-          '-c',
-          'docker ps -q --filter label=io.branchbox.app=red-app --filter name=red-app',
-        )
-      )
-        .trim()
-        .split('\n')[0] ?? '';
-    const pid = (await inNode('branch1', 'docker', 'inspect', '-f', '{{.State.Pid}}', id)).trim();
-    await inNode('branch1', 'kill', '-9', pid);
+    const { Pid: pid } = (await inspectApp('branch1', 'red-app')).State;
+    await inNode('branch1', 'kill', '-9', String(pid));
     await appAnswers('branch2-red');
   });
 });
