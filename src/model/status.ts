@@ -33,7 +33,6 @@ export const HEALTH_CODES = [
   'overlay-down',
   'events-dropped',
 ] as const;
-export type HealthCode = (typeof HEALTH_CODES)[number];
 
 export const Condition = z.strictObject({
   code: z.enum(HEALTH_CODES),

@@ -43,7 +43,6 @@ export const setOf = (...children: readonly Der[]): Der =>
   asn1.create(UNIVERSAL, Type.SET, true, sortByEncoding(children));
 export const boolean = (value: boolean): Der =>
   asn1.create(UNIVERSAL, Type.BOOLEAN, false, value ? '\u00ff' : '\u0000');
-export const nothing = (): Der => asn1.create(UNIVERSAL, Type.NULL, false, '');
 export const octets = (bytes: Uint8Array): Der =>
   asn1.create(UNIVERSAL, Type.OCTETSTRING, false, toBinary(bytes));
 export const oid = (dotted: string): Der =>

@@ -124,7 +124,9 @@ export async function watchLiveness(
   let last: string | undefined;
   while (!signal.aborted) {
     const liveness = parseLiveness(await parts.vty.show('bfdd', 'show bfd peers json', signal));
-    const now = JSON.stringify(liveness === undefined ? 'silent' : [...liveness].toSorted());
+    const now = JSON.stringify(
+      liveness === undefined ? 'silent' : [...liveness].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    );
     if (last !== undefined && now !== last) onChange();
     last = now;
     await parts.clock.sleep(LIVENESS_EVERY_MS, signal).catch(() => undefined);

@@ -127,7 +127,7 @@ async function start(): Promise<Real> {
 
 describe('on a real kernel', () => {
   for (const scenario of SCENARIOS) {
-    test(`${scenario.name}`, { timeout: SCENARIO_TIMEOUT_MS }, async () => {
+    test(scenario.name, { timeout: SCENARIO_TIMEOUT_MS }, async () => {
       const { bench } = await start();
       await scenario.run(bench);
     });

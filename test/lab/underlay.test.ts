@@ -50,9 +50,7 @@ describe.skipIf(tree === undefined)('underlay', () => {
     try {
       const gone = await branch1.runner.run('ip', ['route', 'get', '192.0.2.1', 'mark', '0x101']);
       expect(gone.exitCode).not.toBe(0);
-      expect((await branch1.run('ip', 'route', 'get', '192.0.2.1', 'mark', '0x102')).toString()).toContain(
-        'dev wan2',
-      );
+      expect(await branch1.run('ip', 'route', 'get', '192.0.2.1', 'mark', '0x102')).toContain('dev wan2');
     } finally {
       await branch1.run('ip', 'link', 'set', 'wan1', 'up');
       await network.converge('branch1');

@@ -22,7 +22,7 @@ describe('tunnels', () => {
         .split('\n')
         .map((line) => line.split('\t')[1]),
     );
-    expect([...marks].sort()).toEqual(['0x101', '0x102']);
+    expect([...marks].toSorted((a, b) => String(a).localeCompare(String(b)))).toEqual(['0x101', '0x102']);
     const rules = await jsonIn<Rule[]>('branch1', 'ip', '-j', 'rule');
     for (const mark of marks) {
       const own = rules.filter((rule) => rule.fwmark === mark).sort((a, b) => a.priority - b.priority);

@@ -40,7 +40,7 @@ describe('a secret', () => {
   it('shows its value only when asked by name', async () => {
     const { inspect } = await import('node:util');
     const secret = new Secret('hunter2');
-    const shown = [String(secret), JSON.stringify({ secret }), inspect({ secret }), `${secret}`];
+    const shown = [String(secret), JSON.stringify({ secret }), inspect({ secret }), secret.toString()];
     for (const text of shown) expect(text).not.toContain('hunter2');
     expect(secret.reveal()).toBe('hunter2');
   });

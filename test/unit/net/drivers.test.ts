@@ -45,7 +45,7 @@ function newBox(): FakeBox {
 
 describe('on the fake box', () => {
   for (const scenario of SCENARIOS) {
-    test(`${scenario.name}`, async () => {
+    test(scenario.name, async () => {
       const box = newBox();
       await scenario.run(benchOf(box));
       expect(box.unknown).toEqual([]);
@@ -89,7 +89,7 @@ describe('cost', () => {
   test('looking at an empty box starts no bridge and no wg', async () => {
     const box = newBox();
     await benchOf(box).observe();
-    expect(box.started.map((line) => line.split(' ')[0]).toSorted()).toEqual([
+    expect(box.started.map((line) => line.split(' ')[0] ?? '').toSorted()).toEqual([
       'ip',
       'ip',
       'ip',
