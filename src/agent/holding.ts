@@ -2,7 +2,7 @@
  * Owns holding the box to what is wanted now: one loop a lane, their last reports, and whether the network has settled
  * since what is wanted changed. Does not own what is wanted (desiredState).
  */
-import { BranchboxError, type Problem } from '../model/errors.ts';
+import type { BranchboxError, Problem } from '../model/errors.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { AnyItem } from '../reconcile/item.ts';
 import { createLoop, type Loop, type LoopRun } from '../reconcile/loop.ts';

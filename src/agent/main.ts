@@ -6,20 +6,22 @@ import { createDockerEngine } from '../containers/dockerEngine.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { LocalEvents } from '../model/localStatus.ts';
 import type { Reply } from '../model/mqtt.ts';
+import { createClock } from '../system/linux/clock.ts';
+import { createLinuxSystem } from '../system/linux/system.ts';
 import type { System } from '../system/ports.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { checkBox } from './check.ts';
-import { type ControllerLink, createControllerLink } from './controllerLink.ts';
-import { createDesiredKeeper, type DesiredKeeper } from './desiredState.ts';
+import { createControllerLink } from './controllerLink.ts';
+import { createDesiredKeeper } from './desiredState.ts';
 import { explainItem } from './explain.ts';
 import { createFactsGatherer } from './facts.ts';
-import { createHolding, type Holding } from './holding.ts';
+import { createHolding } from './holding.ts';
 import { createLanes, renderBox } from './items.ts';
 import { serveLocalApi } from './localApi.ts';
 import { readLocalPlan, readLocalStatus } from './localStatus.ts';
 import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
-import type { CostMeter } from './ownCost.ts';
-import { type AgentPaths, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
+import { createCostMeter } from './ownCost.ts';
+import { AGENT_PATHS, type AgentPaths, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
@@ -30,15 +32,15 @@ import { watchLiveness } from '../telemetry/read.ts';
 import { createVty } from '../telemetry/vty.ts';
 
 export interface AgentOptions {
-  readonly system: System;
-  readonly paths: AgentPaths;
   readonly version: string;
-  readonly cost: CostMeter;
+  /** Ends the agent; what it made stays. */
   readonly signal: AbortSignal;
 }
 
-export async function runAgent(options: AgentOptions): Promise<void> {
-  const { system, paths, signal, version, cost } = options;
+export async function runAgent({ version, signal }: AgentOptions): Promise<void> {
+  const paths = AGENT_PATHS;
+  const cost = createCostMeter(createClock());
+  const system = createLinuxSystem({ name: 'agent', onSpawn: cost.countChild });
   const { runner, files, clock, log } = system;
   const engine = createDockerEngine({ socketPath: paths.engineSocket });
   const facts = await createFactsGatherer({
@@ -51,11 +53,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const identity = createIdentityReader(system, paths);
   await identity.read();
 
-  // These know each other only through these functions, which are called after all are made.
-  let keeper: DesiredKeeper;
-  let holding: Holding;
-  let link: ControllerLink;
-  let reporting: Reporting;
+  // The parts below know each other only through functions that are called after all of them are made.
   const gatewayId = (): string | undefined => identity.latest()?.gatewayId ?? keeper.gatewayId();
   const uplinks = () => rankUplinks(keeper.spec(), facts.latest(), reporting.latest()?.uplinks ?? []);
 
@@ -89,7 +87,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     return { gatewayId: gatewayId(), ...keeper.snapshot(), ...body, facts: facts.latest() };
   };
   let uplinkStates = '';
-  reporting = await createReporting({
+  const reporting = await createReporting({
     read: readBody,
     onStatus: (body) => {
       // Which uplinks are dark decides where the connection should be.
@@ -104,7 +102,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clock,
     log,
   });
-  link = createControllerLink({
+  const link = createControllerLink({
     identity: identity.read,
     dialer,
     uplinks,
@@ -131,7 +129,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clock,
     log,
   });
-  keeper = await createDesiredKeeper({
+  const keeper = await createDesiredKeeper({
     store: createTrialStore(files, paths, log),
     identity: identity.read,
     settle: (limit) => holding.settle(limit),
@@ -147,7 +145,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clock,
     log,
   });
-  holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
+  const holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
 
   await serveLocalApi(
     {

@@ -162,7 +162,7 @@ export async function createReporting(parts: {
 
 /** Ages move at every look; they alone are no change. */
 function withoutAges(body: StatusBody): unknown {
-  return { ...body, paths: body.paths.map(({ handshakeAgeS: _, ...path }) => path) };
+  return { ...body, paths: body.paths.map((path) => ({ ...path, handshakeAgeS: undefined })) };
 }
 
 /** As many of the oldest as a message may hold. */
