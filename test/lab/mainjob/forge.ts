@@ -57,8 +57,9 @@ export async function publishDesired(gateway: string, jws: string): Promise<void
   const { nodes } = await labInfo();
   const netns = nodes.find((node) => node.name === 'controller')?.netns;
   if (netns === undefined) throw new Error('the lab has no controller');
-  const text = await inNode('controller', 'cat', '/var/lib/branchbox/controller/keys/client.pem');
-  const at = text.indexOf('-----BEGIN CERTIFICATE-----');
+  const tls = '/var/lib/branchbox/controller/tls';
+  const key = await inNode('controller', 'cat', `${tls}/client.key`);
+  const cert = await inNode('controller', 'cat', `${tls}/client.crt`);
   const ca = await inNode('controller', 'cat', '/var/lib/branchbox/signer/domain-ca.crt');
   const child = spawn('nsenter', [`--net=${netns}`, process.execPath, '--input-type=module', '-e', PUBLISH], {
     cwd: root,
@@ -68,8 +69,8 @@ export async function publishDesired(gateway: string, jws: string): Promise<void
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   child.stdin.end(
     JSON.stringify({
-      key: text.slice(0, at),
-      cert: text.slice(at),
+      key,
+      cert,
       ca,
       topic: topicsOf(gateway).desired,
       message: jws,
