@@ -91,5 +91,5 @@ export const FAST_GATES: readonly Gate[] = [
   { name: 'lint', command: 'oxlint', args: ['--type-aware', '--deny-warnings'] },
   { name: 'format', command: 'biome', args: ['format', '.'] },
   { name: 'dead-code', command: 'knip', args: ['--no-progress'] },
-  { name: 'fast-tests', command: 'vitest', args: ['run', '--project', 'fast', '--coverage'], vitest: true },
+  { name: 'fast-tests', command: 'vitest', args: ['run', '--project', 'fast'], vitest: true },
 ];

@@ -26,6 +26,13 @@ export function register(program: Command): void {
       const { labUp } = await import('./labUp.ts');
       await labUp(options.lab, topology, { nodesOnly: options.nodesOnly === true });
     });
+  lab
+    .command('prepare')
+    .description('install what is missing and make the Debian 13 tree of the nodes; start nothing')
+    .action(async () => {
+      const { labPrepare } = await import('./labUp.ts');
+      await labPrepare();
+    });
   word('down', 'end a lab and leave nothing').action(async (options: LabOption) => {
     const { labDown } = await import('./labUp.ts');
     await labDown(options.lab);

@@ -2,14 +2,34 @@
  * Owns `lab up`, `lab down` and `lab restart`: what is said on the screen, and putting the parts together.
  */
 import { BranchboxError } from '../model/errors.ts';
+import { ensureHostTools } from '../lab/hostTools.ts';
 import { createNodes } from '../lab/nodes.ts';
 import { labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
 import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
+import { ensureRootTree, rootTreeExists } from '../lab/rootTree.ts';
 import { renderNextCommands, renderStatus } from '../lab/table.ts';
 import { type RunningLab, restartNode, startBare, startFleet, wireUp } from '../lab/up.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
+import type { Clock } from '../system/ports.ts';
+
+/** Progress with the seconds since the start. */
+function sayer(clock: Clock): (line: string) => void {
+  const startMs = clock.monotonicMs();
+  return (line) => {
+    const seconds = ((clock.monotonicMs() - startMs) / 1000).toFixed(1);
+    process.stdout.write(`${seconds.padStart(6)} s  ${line}\n`);
+  };
+}
+
+/** What `lab up` and the tests on real parts need of this machine, and nothing running. */
+export async function labPrepare(): Promise<void> {
+  const { runner, clock } = createLinuxSystem({ name: 'lab' });
+  const say = sayer(clock);
+  await ensureHostTools(runner, say, { treeToMake: !rootTreeExists() });
+  say(`ready: ${await ensureRootTree(runner, say)}`);
+}
 
 export async function labUp(
   lab: string,
@@ -17,11 +37,7 @@ export async function labUp(
   options: { readonly nodesOnly: boolean },
 ): Promise<void> {
   const system = createLinuxSystem({ name: 'lab' });
-  const startMs = system.clock.monotonicMs();
-  const say = (line: string): void => {
-    const seconds = ((system.clock.monotonicMs() - startMs) / 1000).toFixed(1);
-    process.stdout.write(`${seconds.padStart(6)} s  ${line}\n`);
-  };
+  const say = sayer(system.clock);
   const running = await wireUp(system, { paths: labPaths(lab), topologyName: topology, say });
   if (options.nodesOnly) {
     await startBare(running);
