@@ -28,6 +28,7 @@ export function register(program: Command): void {
     .description('the state, what it waits for, and what to do when it lasts')
     .option('--json', 'for programs: one JSON object (a line each with --follow)')
     .option('--follow', 'goes on telling until the box is in service')
+    .addHelpText('after', '\nexample: branchbox bootstrap status --follow')
     .action(async (flags: StatusFlags) => {
       const files = createFiles();
       for (let told = ''; ; ) {

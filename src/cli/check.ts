@@ -11,6 +11,7 @@ export function register(program: Command): void {
     .command('check')
     .description('what this kernel offers, and what is missing for what')
     .option('--json', 'for programs: one JSON object')
+    .addHelpText('after', '\nexample: branchbox check --json')
     .action(async (flags: { readonly json?: boolean }) => {
       const check = await askAgent('/check', LocalCheck);
       process.stdout.write(

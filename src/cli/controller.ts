@@ -12,6 +12,7 @@ export function register(program: Command): void {
     .description('runs the controller until it is told to end')
     .requiredOption('--config <file>', 'its configuration (docs/controller.md)')
     .option('--raise-epoch', 'once, after its database was restored from an old copy', false)
+    .addHelpText('after', '\nexample: branchbox controller serve --config /etc/branchbox/controller.toml')
     .action(async (options: { readonly config: string; readonly raiseEpoch: boolean }) => {
       const { runController } = await import('../controller/main.ts');
       await runController({ configPath: options.config, raiseEpoch: options.raiseEpoch });
@@ -23,6 +24,10 @@ export function register(program: Command): void {
     )
     .requiredOption('--config <file>', 'its configuration')
     .requiredOption('--out <directory>', 'where the files go')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox controller anchors --config /etc/branchbox/controller.toml --out anchors',
+    )
     .action(async (options: { readonly config: string; readonly out: string }) => {
       const { writeAnchors } = await import('../controller/main.ts');
       const written = await writeAnchors({ configPath: options.config, out: options.out });

@@ -12,6 +12,7 @@ export function register(program: Command): void {
     .description('why an item is as it is: wanted, observed, what it stands on, what went wrong')
     .argument('<item>', 'an id as `plan` and `status` show it, such as link:br-10010')
     .option('--json', 'for programs: one JSON object')
+    .addHelpText('after', '\nexample: branchbox explain link:br-10010')
     .action(async (item: string, flags: { readonly json?: boolean }) => {
       const answer = await askAgent(`/explain?item=${encodeURIComponent(item)}`, Explanation);
       process.stdout.write(

@@ -49,6 +49,10 @@ export function register(program: Command): void {
 
   withAccess(fleet.command('apply <file>'))
     .description('makes the fleet what a TOML file says')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet apply fleet.toml --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
     .action(async (file: string, access: Access) => {
       const body = await readInput(file);
       await callApi(access, { method: 'PUT', path: '/api/v1/fleet', mediaType: 'application/toml', body });
@@ -56,16 +60,28 @@ export function register(program: Command): void {
     });
   withAccess(fleet.command('show'))
     .description('prints the fleet as TOML')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet show --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
     .action(async (access: Access) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/fleet', accept: 'application/toml' }));
     });
   withAccess(fleet.command('status'))
     .description('prints what each gateway should be and what it says it is, as JSON')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet status --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
     .action(async (access: Access) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/status' }));
     });
   withAccess(fleet.command('inventory <serial...>'))
     .description('makes serials known; those that are known already stay as they are')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet inventory SN-1 SN-2 --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
     .action(async (serials: readonly string[], access: Access) => {
       for (const serial of serials) {
         const body = JSON.stringify({ serial });
@@ -78,6 +94,10 @@ export function register(program: Command): void {
     });
   withAccess(fleet.command('bundle <file>'))
     .description('uploads an app image in `docker save` format and prints its SHA-256')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet bundle app.tar --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
     .action(async (file: string, access: Access) => {
       const call: Call = { method: 'POST', path: '/api/v1/bundles', mediaType: 'application/x-tar', file };
       print(z.object({ sha256: z.string() }).parse(JSON.parse(await callApi(access, call))).sha256);

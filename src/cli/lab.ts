@@ -8,16 +8,32 @@ interface LabOption {
   readonly lab: string;
 }
 
+/** One of each word, shown by its --help. */
+const EXAMPLES = {
+  up: 'up default --lab second',
+  down: 'down --lab second',
+  status: 'status --json',
+  info: 'info --json',
+  identity: 'identity branch9 --out /tmp/branch9',
+  events: 'events --json',
+  restart: 'restart branch1 --factory',
+  exec: 'exec branch1-red -- ping -c3 10.10.0.12',
+  shell: 'shell branch1',
+  cut: 'cut branch1 internet --loss 20 --direction in',
+  heal: 'heal branch1 internet',
+} as const;
+
 export function register(program: Command): void {
   const lab = program
     .command('lab')
     .description('an internet, a controller, a hub, branches and hosts in namespaces of this machine')
     .enablePositionalOptions();
-  const word = (usage: string, summary: string): Command =>
+  const word = (usage: keyof typeof EXAMPLES, summary: string): Command =>
     lab
       .command(usage)
       .description(summary)
-      .option('--lab <name>', 'which lab, of several side by side', 'default');
+      .option('--lab <name>', 'which lab, of several side by side', 'default')
+      .addHelpText('after', `\nexample: branchbox lab ${EXAMPLES[usage]}`);
 
   word('up', 'make a lab and wait until it works')
     .argument('[topology]', 'a folder of src/lab/topologies', 'default')
@@ -29,6 +45,7 @@ export function register(program: Command): void {
   lab
     .command('prepare')
     .description('install what is missing and make the Debian 13 tree of the nodes; start nothing')
+    .addHelpText('after', '\nexample: branchbox lab prepare')
     .action(async () => {
       const { labPrepare } = await import('./labUp.ts');
       await labPrepare();

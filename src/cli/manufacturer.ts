@@ -16,6 +16,10 @@ export function register(program: Command): void {
     .description('makes what is missing: CAs, voucher signer, TLS certificate, client.key and client.crt')
     .requiredOption('--state <directory>', 'where its keys are')
     .requiredOption('--name <dnsname>', 'DNS name that customers call it by')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox manufacturer init --state /var/lib/branchbox/manufacturer --name manufacturer.example',
+    )
     .action(async (options: { readonly state: string; readonly name: string }) => {
       await (await main()).runInit({ directory: options.state, dnsName: options.name });
     });
@@ -24,6 +28,10 @@ export function register(program: Command): void {
     .description('answers voucher requests of its customers under mutual TLS')
     .requiredOption('--state <directory>', 'where its keys are')
     .requiredOption('--listen <address:port>', 'for instance 0.0.0.0:9443')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox manufacturer serve --state /var/lib/branchbox/manufacturer --listen 0.0.0.0:9443',
+    )
     .action(async (options: { readonly state: string; readonly listen: string }) => {
       await (await main()).runServe({ directory: options.state, ...parseListen(options.listen) });
     });
@@ -35,6 +43,10 @@ export function register(program: Command): void {
     .requiredOption('--model <model>', 'hardware model, as in firmware/models')
     .requiredOption('--out <directory>', 'where the files for /etc/branchbox/factory go')
     .option('--json', 'print what was made as JSON')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox manufacturer identity --state /var/lib/branchbox/manufacturer --serial SN-1 --model lab --out sn-1',
+    )
     .action(async (options: IdentityOptions) => {
       const { state: directory, serial, model, out } = options;
       const made = await (await main()).runIdentity({ directory, serial, model, out });

@@ -10,7 +10,10 @@ export function register(program: Command): void {
     .command('plan')
     .description('what would change on this box, made now from what is there')
     .option('--json', 'for programs: one JSON object')
-    .addHelpText('after', '\n+ created  ~ modified  - deleted  ! waits for something')
+    .addHelpText(
+      'after',
+      '\n+ created  ~ modified  - deleted  ! waits for something\n\nexample: branchbox plan',
+    )
     .action(async (flags: { readonly json?: boolean }) => {
       const plan = await askAgent('/plan', LocalPlan);
       process.stdout.write(`${flags.json === true ? JSON.stringify(plan) : plan.text}\n`);

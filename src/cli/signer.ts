@@ -12,6 +12,10 @@ export function register(program: Command): void {
     .description('answers the controller on a unix socket; makes its keys on the first start')
     .requiredOption('--state <directory>', 'where its keys are')
     .requiredOption('--socket <path>', 'unix socket to listen on')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox signer serve --state /var/lib/branchbox/signer --socket /run/branchbox/signer.sock',
+    )
     .action(async (options: { readonly state: string; readonly socket: string }) => {
       const { runSigner } = await import('../controller/signer/main.ts');
       await runSigner({ directory: options.state, socketPath: options.socket });

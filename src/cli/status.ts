@@ -12,6 +12,7 @@ export function register(program: Command): void {
     .description('what this box is, holds to, and how it is')
     .option('--json', 'for programs: one JSON object')
     .option('--events', 'also the events that the controller does not have yet')
+    .addHelpText('after', '\nexample: branchbox status --json')
     .action(async (flags: { readonly json?: boolean; readonly events?: boolean }) => {
       const status = await askAgent('/status', LocalStatus);
       if (flags.json === true) {
