@@ -80,6 +80,46 @@ export async function runBatch<I extends { readonly id: ItemId }>(
   });
 }
 
+/**
+ * All lines of all items up to the first refusal, in one process: an item's later lines are never reached after its
+ * first was refused, so that they may act on what that made. Returns the items that were done whole; where that is
+ * not known, none.
+ */
+export async function runUntilRefused<I extends { readonly id: ItemId }>(
+  options: Omit<BatchOptions<I>, 'fine'>,
+): Promise<{ readonly done: readonly I[]; readonly refused?: Outcome }> {
+  const { runner, tool, items, signal } = options;
+  const lines: string[] = [];
+  const fit: { readonly item: I; readonly firstLine: number }[] = [];
+  for (const item of items) {
+    try {
+      const own = options.render(item);
+      fit.push({ item, firstLine: lines.length });
+      lines.push(...own);
+    } catch {
+      // Whoever tries it alone hears why.
+    }
+  }
+  if (lines.length === 0) return { done: [] };
+  const args = [...(tool.family === undefined ? [] : [tool.family]), '-batch', '-'];
+  const result = await runner.run(tool.command, args, {
+    stdin: `${lines.join('\n')}\n`,
+    timeoutMs: BASE_TIMEOUT_MS + lines.length * LINE_TIMEOUT_MS,
+    signal,
+  });
+  if (result.exitCode === 0) return { done: fit.map(({ item }) => item) };
+  const [complaint] = parseComplaints(result.stderr);
+  if (complaint === undefined || result.exitCode > 1) return { done: [] };
+  const at = fit.findLastIndex(({ firstLine }) => firstLine < complaint.line);
+  const stopped = fit[at];
+  if (stopped === undefined) return { done: [] };
+  const line = lines[complaint.line - 1] ?? '';
+  return {
+    done: fit.slice(0, at).map(({ item }) => item),
+    refused: refused(stopped.item.id, tool.command, complaint.words, line),
+  };
+}
+
 interface Complaint {
   readonly line: number;
   readonly words: string;

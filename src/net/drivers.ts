@@ -9,8 +9,9 @@ import { createExternalDriver } from './externalGate.ts';
 import { createFdbDriver } from './fdb.ts';
 import { createFrrDriver } from './frr.ts';
 import type { ExternalItem, NetItem } from './items.ts';
+import { createIpShow } from './ipShow.ts';
 import { createLinkDriver } from './link.ts';
-import { readLinks } from './linkRead.ts';
+import { createLinkReader } from './linkRead.ts';
 import { createNftChainDriver } from './nftChain.ts';
 import { readNft } from './nftDump.ts';
 import { createNftElementDriver } from './nftElement.ts';
@@ -28,13 +29,15 @@ export interface NetDriverOptions {
 
 export function createNetDrivers(system: System, options: NetDriverOptions = {}): Drivers<NetItem> {
   const { runner, files, clock, services } = system;
-  const links = shareRead((signal) => readLinks(runner, signal));
+  const ip = createIpShow(runner);
+  const linkReader = createLinkReader(ip);
+  const links = linkReader.all;
   const nft = shareRead((signal) => readNft(runner, signal));
   return {
-    link: createLinkDriver({ runner, files, clock, services, links }),
-    address: createAddressDriver({ runner }),
-    route: createRouteDriver({ runner }),
-    rule: createRuleDriver({ runner }),
+    link: createLinkDriver({ runner, files, clock, services, links: linkReader }),
+    address: createAddressDriver({ runner, links: linkReader }),
+    route: createRouteDriver({ runner, ip }),
+    rule: createRuleDriver({ runner, ip }),
     sysctl: createSysctlDriver({ files }),
     'nft-chain': createNftChainDriver({ runner, files, nft }),
     'nft-set': createNftSetDriver({ runner, nft }),

@@ -8,8 +8,8 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Runner } from '../system/ports.ts';
 
 /** `ip -j -d link` prints about 2 kB a link; 64 MiB holds more links than a box can have. */
-const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
-const TIMEOUT_MS = 30_000;
+export const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+export const TIMEOUT_MS = 30_000;
 
 export async function readDump<S extends z.ZodType>(
   runner: Pick<Runner, 'runChecked'>,
@@ -28,12 +28,19 @@ export async function readDump<S extends z.ZodType>(
 
 /** Some dumps print nothing at all where there is nothing. Pure. */
 export function parseDump<S extends z.ZodType>(text: string, schema: S, what: string): z.output<S> {
-  let value: unknown;
+  return checkDump(parseJson(text, what), schema, what);
+}
+
+export function parseJson(text: string, what: string): unknown {
   try {
-    value = JSON.parse(text.trim() === '' ? '[]' : text);
+    return JSON.parse(text === '' || text.trim() === '' ? '[]' : text);
   } catch (cause) {
     throw new BranchboxError('net/kernel', { message: `${what} printed no JSON`, cause });
   }
+}
+
+/** Pure. */
+export function checkDump<S extends z.ZodType>(value: unknown, schema: S, what: string): z.output<S> {
   const decoded = tryDecode(schema, value);
   if (decoded.ok) return decoded.value;
   throw new BranchboxError('net/kernel', {

@@ -7,13 +7,13 @@ import type { Driver } from '../reconcile/driver.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Outcome } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
-import { ALREADY_GONE, runBatch } from './batch.ts';
+import { ALREADY_GONE, runBatch, runUntilRefused } from './batch.ts';
 import type { LinkItem } from './items.ts';
 import {
   bridgesOfUnclearAddress,
   DRIFT_FOR_GOOD,
   isTun,
-  type KernelLink,
+  type LinkReader,
   observedLinks,
 } from './linkRead.ts';
 import { renderAdd, renderDelete, renderFinish, renderModify } from './linkRender.ts';
@@ -30,7 +30,7 @@ const ADDRESS_SET = '3';
 const IP = { command: 'ip' } as const;
 
 export interface LinkDriverNeeds extends Pick<System, 'runner' | 'files' | 'clock' | 'services'> {
-  readonly links: (signal: AbortSignal) => Promise<readonly KernelLink[]>;
+  readonly links: LinkReader;
 }
 
 export const wireguardUnit = (ifname: string): string => `wireguard-go@${ifname}.service`;
@@ -61,9 +61,30 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
 
   const presentLinks = async (): Promise<ReadonlySet<string>> => new Set(await files.list(LINK_DIRECTORY));
 
+  const createAtOnce = async (
+    items: readonly LinkItem[],
+    signal: AbortSignal,
+  ): Promise<readonly Outcome[]> => {
+    if (items.length === 0) return [];
+    const present = items.some(hasBridge) ? await presentLinks() : new Set<string>();
+    const tried = await runUntilRefused({
+      runner,
+      tool: IP,
+      items,
+      render: (item) => [
+        ...atMostOne(renderAdd(bridgePresent(item, present).spec)),
+        ...renderFinish(item.spec),
+      ],
+      signal,
+    });
+    return [...tried.done.map(({ id }) => done(id)), ...(tried.refused === undefined ? [] : [tried.refused])];
+  };
+
   return {
-    async observe(signal) {
-      const links = await needs.links(signal);
+    async observe(signal, only) {
+      const links = await (only === undefined
+        ? needs.links.all(signal)
+        : needs.links.some(new Set(only.map(({ spec }) => spec.name)), signal));
       const addressSet = new Set<string>();
       for (const name of bridgesOfUnclearAddress(links)) {
         const type = await files.readText(`${LINK_DIRECTORY}/${name}/addr_assign_type`);
@@ -73,11 +94,20 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
       return observedLinks(links, addressSet, unclaimed ? await activeWireguards() : new Set());
     },
 
-    async create(items, signal) {
+    async create(wanted, signal) {
       const outcomes = new Map<ItemId, Outcome>();
       const note = (some: readonly Outcome[]): void => {
         for (const outcome of some) outcomes.set(outcome.id, outcome);
       };
+      // One process, where nothing is refused. What is left after a refusal goes the way below, in two: a link that
+      // could not be made is somebody else's, and must not be finished as if it were ours.
+      const atOnce = await createAtOnce(
+        wanted.filter((item) => !isUserspace(item)),
+        signal,
+      );
+      note(atOnce);
+      const items = wanted.filter((item) => !outcomes.has(item.id));
+      if (items.length === 0) return atOnce;
       const add = ({ spec }: LinkItem) => atMostOne(renderAdd(spec));
       note(
         await batch(
@@ -95,7 +125,7 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
       const userspace = items.filter((item) => isUserspace(item) && isMade(item));
       note(await startWireguards(needs, userspace, activeWireguards, signal));
       note(await batch(items.filter(isMade), (item) => renderFinish(item.spec), signal));
-      return items.map((item) => outcomes.get(item.id) ?? done(item.id));
+      return wanted.map((item) => outcomes.get(item.id) ?? done(item.id));
     },
 
     async modify(changes, signal) {

@@ -1,13 +1,14 @@
 /**
- * Owns what `ip -j -d link` says, and which of it is a link item of ours.
+ * Owns what `ip -j -d address` says of links, and which of it is a link item of ours.
  * Does not change anything.
  */
 import { z } from 'zod';
 import { LINK_ALIAS_PREFIX, itemId } from '../model/ids.ts';
-import type { Runner } from '../system/ports.ts';
-import { parseDump, readDump } from './dump.ts';
+import { checkDump, parseDump, shareRead } from './dump.ts';
 import { link } from './identity.ts';
+import type { IpShow } from './ipShow.ts';
 import type { LinkItem, LinkSpec } from './items.ts';
+import { ifnameWord } from './word.ts';
 
 /** Group of links that we made: set in the same call that makes them, so that a crash before the alias leaves no stray. */
 export const LINK_GROUP = 98;
@@ -42,17 +43,45 @@ const KernelLinks = z.array(
         info_slave_data: PortData.partial().optional(),
       })
       .optional(),
+    addr_info: z
+      .array(
+        z.object({
+          local: z.string().optional(),
+          prefixlen: z.number().optional(),
+          protocol: z.string().optional(),
+        }),
+      )
+      .optional(),
   }),
 );
 export type KernelLink = z.output<typeof KernelLinks>[number];
 
-export const readLinks = (
-  runner: Pick<Runner, 'runChecked'>,
-  signal: AbortSignal,
-): Promise<readonly KernelLink[]> => readDump(runner, 'ip', ['-j', '-d', 'link'], KernelLinks, signal);
+/** Links with their addresses: one dump for both, since the links are most of it either way. */
+const SHOW = 'address show';
+
+export interface LinkReader {
+  /** All links of the box. */
+  readonly all: (signal: AbortSignal) => Promise<readonly KernelLink[]>;
+  /** Those of these names, and maybe others: a few cost what a few do, not what all links of the box do. */
+  readonly some: (names: ReadonlySet<string>, signal: AbortSignal) => Promise<readonly KernelLink[]>;
+}
+
+/** From here on a dump of all is cheaper than a question for each. */
+const FEW_LINKS = 64;
+
+export function createLinkReader(ip: IpShow): LinkReader {
+  const all = shareRead(async (signal) => checkDump(await ip.show(SHOW, signal), KernelLinks, `ip ${SHOW}`));
+  return {
+    all,
+    some: async (names, signal) =>
+      names.size > FEW_LINKS
+        ? await all(signal)
+        : checkDump(await ip.showLinks([...names].map(ifnameWord), signal), KernelLinks, `ip ${SHOW} dev`),
+  };
+}
 
 /** Pure. */
-export const parseLinks = (text: string): readonly KernelLink[] => parseDump(text, KernelLinks, 'ip link');
+export const parseLinks = (text: string): readonly KernelLink[] => parseDump(text, KernelLinks, `ip ${SHOW}`);
 
 export const aliasOf = (ifname: string): string => `${LINK_ALIAS_PREFIX}${itemId('link', ifname)}`;
 

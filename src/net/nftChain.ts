@@ -11,7 +11,7 @@ import type { System } from '../system/ports.ts';
 import { createAppliedNotes } from './applied.ts';
 import { nftChain } from './identity.ts';
 import type { NftChainItem, NftChainSpec } from './items.ts';
-import { type KernelChain, type NftState, readNft } from './nftDump.ts';
+import { type KernelChain, type NftState, readNftChains } from './nftDump.ts';
 import { afterwards, changeNft } from './nftTransaction.ts';
 import { ifnameWord, nftLineText, nftNameWord } from './word.ts';
 
@@ -44,8 +44,8 @@ export function createNftChainDriver({ runner, files, nft }: NftDriverNeeds): Dr
   const write = async (items: readonly NftChainItem[], signal: AbortSignal): Promise<readonly Outcome[]> => {
     const outcomes = await changeNft(runner, items, (item) => renderChain(item.spec), signal);
     return await afterwards(outcomes, async (succeeded) => {
-      const state = await readNft(runner, signal);
-      const shown = new Map(state.chains.map((chain) => [idOf(chain), chain.digest]));
+      const found = await readNftChains(runner, signal);
+      const shown = new Map(found.map((chain) => [idOf(chain), chain.digest]));
       const changes = new Map<string, Note>();
       for (const { id, spec } of items) {
         const digest = shown.get(id);

@@ -8,7 +8,7 @@ import type { Driver } from '../reconcile/driver.ts';
 import { nftElement } from './identity.ts';
 import type { NftElementItem, NftElementSpec } from './items.ts';
 import type { NftDriverNeeds } from './nftChain.ts';
-import { type KernelSet, readNftSets } from './nftDump.ts';
+import type { KernelSet } from './nftDump.ts';
 import { changeNft } from './nftTransaction.ts';
 import { nftLineText, nftNameWord } from './word.ts';
 
@@ -18,14 +18,8 @@ export function createNftElementDriver({
 }: Omit<NftDriverNeeds, 'files'>): Driver<NftElementItem> {
   return {
     async observe(signal) {
-      const families = new Set((await nft(signal)).sets.map((set) => set.family));
-      const found: NftElementItem[] = [];
-      for (const family of families) {
-        for (const set of await readNftSets(runner, family, signal)) {
-          for (const element of set.elem ?? []) found.push(observedElement(set, element));
-        }
-      }
-      return found;
+      const { sets } = await nft(signal);
+      return sets.flatMap((set) => (set.elem ?? []).map((element) => observedElement(set, element)));
     },
     create: (items, signal) => changeNft(runner, items, ({ spec }) => [renderElement('add', spec)], signal),
     /** Out and in within one transaction: no packet sees it missing. */

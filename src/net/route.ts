@@ -7,9 +7,10 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { ALREADY_GONE, runBatch } from './batch.ts';
-import { parseDump, readDump } from './dump.ts';
+import { checkDump, parseDump } from './dump.ts';
 import { route } from './identity.ts';
 import type { RouteItem, RouteSpec } from './items.ts';
+import type { IpShow } from './ipShow.ts';
 import { addressWord, ifnameWord, isIpv6, MAX_U32, numberWord, prefixWord } from './word.ts';
 
 const KernelRoutes = z.array(
@@ -26,13 +27,16 @@ const KernelRoutes = z.array(
     pref: z.string().optional(),
   }),
 );
-const DUMP = ['-j', '-N', 'route', 'show', 'table', 'all', 'proto', String(KERNEL_PROTOCOL)] as const;
+const SHOW = `route show table all proto ${KERNEL_PROTOCOL}`;
 const MAIN_TABLE = 254;
 /** RTN_UNREACHABLE, linux/rtnetlink.h: `-N` prints types as numbers. */
 const UNREACHABLE = '7';
 const IP = { command: 'ip' } as const;
 
-export function createRouteDriver({ runner }: Pick<System, 'runner'>): Driver<RouteItem> {
+export function createRouteDriver({
+  runner,
+  ip,
+}: Pick<System, 'runner'> & { readonly ip: IpShow }): Driver<RouteItem> {
   const batch = (items: readonly RouteItem[], verb: 'add' | 'replace' | 'del', signal: AbortSignal) =>
     runBatch({
       runner,
@@ -43,7 +47,7 @@ export function createRouteDriver({ runner }: Pick<System, 'runner'>): Driver<Ro
       ...(verb === 'del' ? { fine: ALREADY_GONE } : {}),
     });
   return {
-    observe: async (signal) => observed(await readDump(runner, 'ip', DUMP, KernelRoutes, signal)),
+    observe: async (signal) => observed(checkDump(await ip.show(SHOW, signal), KernelRoutes, `ip ${SHOW}`)),
     create: (items, signal) => batch(items, 'add', signal),
     modify: (changes, signal) =>
       batch(

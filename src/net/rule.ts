@@ -7,8 +7,9 @@ import type { Driver } from '../reconcile/driver.ts';
 import type { Outcome } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
 import { ALREADY_GONE, runBatch } from './batch.ts';
-import { parseDump, readDump } from './dump.ts';
+import { checkDump, parseDump, readDump } from './dump.ts';
 import { rule } from './identity.ts';
+import type { IpShow } from './ipShow.ts';
 import type { RuleItem, RuleSpec } from './items.ts';
 import { isIpv6, MAX_U32, numberWord, prefixWord } from './word.ts';
 
@@ -30,7 +31,10 @@ type KernelRule = z.output<typeof KernelRules>[number];
 /** FR_ACT_UNREACHABLE, linux/fib_rules.h: `-N` prints actions as numbers. */
 const UNREACHABLE = '7';
 
-export function createRuleDriver({ runner }: Pick<System, 'runner'>): Driver<RuleItem> {
+export function createRuleDriver({
+  runner,
+  ip,
+}: Pick<System, 'runner'> & { readonly ip: IpShow }): Driver<RuleItem> {
   /** A rule without any address stands in IPv4's list alone: nothing of ours that is marked is IPv6. */
   const batch = async (items: readonly RuleItem[], verb: 'add' | 'del', signal: AbortSignal) => {
     const byId = new Map<string, Outcome>();
@@ -49,13 +53,12 @@ export function createRuleDriver({ runner }: Pick<System, 'runner'>): Driver<Rul
   };
   return {
     async observe(signal) {
-      const found: RuleItem[] = [];
-      for (const family of ['-4', '-6'] as const) {
-        found.push(
-          ...observed(await readDump(runner, 'ip', [family, '-j', '-N', 'rule'], KernelRules, signal)),
-        );
-      }
-      return found;
+      // `ip` shows IPv4's unless told otherwise, and is told so for a whole batch alone.
+      const both = await Promise.all([
+        ip.show('rule show', signal).then((value) => checkDump(value, KernelRules, 'ip rule show')),
+        readDump(runner, 'ip', ['-6', '-j', '-N', 'rule'], KernelRules, signal),
+      ]);
+      return both.flatMap(observed);
     },
     create: (items, signal) => batch(items, 'add', signal),
     /** The kernel cannot change a rule. The new one first: between the two both stand, never neither. */

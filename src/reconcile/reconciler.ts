@@ -8,6 +8,7 @@ import type { Clock, Logger } from '../system/ports.ts';
 import { applyPlan } from './apply.ts';
 import type { Driver, Drivers } from './driver.ts';
 import type { AnyItem, Outcome, Plan } from './item.ts';
+import { looksEnough } from './scope.ts';
 import { itemOf, planItems } from './plan.ts';
 import { renderPlan, renderStep } from './planText.ts';
 
@@ -101,6 +102,28 @@ export function createReconciler<I extends AnyItem>(parts: {
     return { items: found.flat(), gates: there, unobserved };
   };
 
+  /** The observation before, with what was done to these looked at again. */
+  const observeAgain = async (
+    before: Observation<I>,
+    touched: readonly I[],
+    signal: AbortSignal,
+  ): Promise<Observation<I>> => {
+    const unobserved = new Map(before.unobserved);
+    const ids = new Set(touched.map((item) => item.id));
+    const looks = [...Map.groupBy(touched, (item) => item.kind)].map(async ([kind, only]) => {
+      try {
+        return (await driverOf(kind)?.observe(signal, only)) ?? [];
+      } catch (thrown) {
+        signal.throwIfAborted();
+        unobserved.set(kind, asBranchboxError(thrown));
+        return [];
+      }
+    });
+    const found = (await Promise.all(looks)).flat().filter((item) => ids.has(item.id));
+    const rest = before.items.filter((item) => !ids.has(item.id));
+    return { items: [...rest, ...found], gates: before.gates, unobserved };
+  };
+
   const planFor = (desired: readonly I[], observation: Observation<I>): Plan<I> => {
     const seen = desired.filter((item) => !observation.unobserved.has(item.kind));
     return planItems(seen, observation.items, recreate, observation.gates);
@@ -124,10 +147,17 @@ export function createReconciler<I extends AnyItem>(parts: {
         failures.clear();
         for (const outcome of outcomes) if (!outcome.ok) failures.set(outcome.id, outcome.error);
         if (round > 1 && done > 0) await clock.sleep(SETTLE_MS, signal);
-        if (done > 0) {
+        if (done === 0) break;
+        const touched = looksEnough(plan, outcomes, observation.items);
+        if (touched !== undefined) {
+          observation = await observeAgain(observation, touched, signal);
+          plan = planFor(desired, observation);
+        }
+        // Whatever is not as it was meant to be, is met with a look at everything.
+        if (touched === undefined || plan.steps.length > 0) {
           observation = await observe(desired, signal);
           plan = planFor(desired, observation);
-        } else break;
+        }
       }
       addLeftovers(plan, failures, options.held);
       addUnobserved(desired, observation, failures);

@@ -17,8 +17,13 @@ export function runIp(kernel: FakeKernel, args: readonly string[], stdin: string
   switch (words.rest) {
     case '-force -batch -':
       return batch(stdin, (line) => ipLine(kernel, new Words(line), family));
-    case '-j -d link':
+    case '-j -d -N -batch -':
+    case '-j -d -N -force -batch -':
+      return show(kernel, stdin);
+    case '-j -d -N address':
       return ok(linkDump(kernel));
+    case '-batch -':
+      return batch(stdin, (line) => ipLine(kernel, new Words(line), family), 'until refused');
     case '-j -N address':
       return ok(addressDump(kernel));
     case '-j -N route show table all proto 98':
@@ -45,7 +50,24 @@ export function runBridge(kernel: FakeKernel, args: readonly string[], stdin: st
   }
 }
 
-function batch(text: string, run: (line: string) => void): CommandResult {
+/** One line of JSON for each question; none for a link that is not there. */
+function show(kernel: FakeKernel, stdin: string): CommandResult {
+  let stdout = '';
+  const result = batch(stdin, (line) => {
+    const device = /^address show dev (\S+)$/.exec(line)?.[1];
+    if (device !== undefined && !kernel.links.has(device)) {
+      throw new Refusal(`Device "${device}" does not exist.`);
+    }
+    if (line === 'address show' || device !== undefined) stdout += `${linkDump(kernel, device)}\n`;
+    else if (line === 'route show table all proto 98') stdout += `${routeDump(kernel, 98)}\n`;
+    else if (line === 'rule show') stdout += `${ruleDump(kernel, '-4')}\n`;
+    else throw new Words(line).unknown('shown');
+  });
+  return { ...result, stdout };
+}
+
+/** Goes on after a refusal, as with -force, unless told otherwise. */
+function batch(text: string, run: (line: string) => void, until?: 'until refused'): CommandResult {
   const complaints: string[] = [];
   for (const [index, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
@@ -57,6 +79,7 @@ function batch(text: string, run: (line: string) => void): CommandResult {
       }
       if (!(thrown instanceof Refusal)) throw thrown;
       complaints.push(thrown.message, `Command failed -:${index + 1}`);
+      if (until !== undefined) break;
     }
   }
   const failed = complaints.length > 0;

@@ -4,17 +4,20 @@
  */
 import type { FakeKernel, FakeLink, FakeRoute } from './kernel.ts';
 
-export function linkDump(kernel: FakeKernel): string {
+/** `ip -j -d -N address`: links with all about them, and their addresses. */
+export function linkDump(kernel: FakeKernel, device?: string): string {
+  const links = [...kernel.links.values()].filter((link) => device === undefined || link.name === device);
   return JSON.stringify(
-    [...kernel.links.values()].map((link) => ({
+    links.map((link) => ({
       ifname: link.name,
       flags: link.up ? ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'] : ['BROADCAST', 'MULTICAST'],
       mtu: link.mtu,
       ...(link.master === undefined ? {} : { master: link.master }),
-      group: link.group === 0 ? 'default' : String(link.group),
+      group: String(link.group),
       address: link.mac,
       ...(link.kind === 'loopback' ? {} : { linkinfo: linkInfo(link) }),
       ...(link.alias === undefined ? {} : { ifalias: link.alias }),
+      addr_info: addressesOf(kernel, link.name),
     })),
   );
 }
@@ -37,17 +40,20 @@ export function addressDump(kernel: FakeKernel): string {
   return JSON.stringify(
     [...kernel.links.keys()].map((ifname) => ({
       ifname,
-      addr_info: kernel.addresses
-        .filter((address) => address.link === ifname)
-        .map(({ address, protocol }) => ({
-          family: address.includes(':') ? 'inet6' : 'inet',
-          local: address.split('/')[0],
-          prefixlen: Number(address.split('/')[1]),
-          ...(protocol === undefined ? {} : { protocol: `0x${protocol.toString(16)}` }),
-        })),
+      addr_info: addressesOf(kernel, ifname),
     })),
   );
 }
+
+const addressesOf = (kernel: FakeKernel, ifname: string) =>
+  kernel.addresses
+    .filter((address) => address.link === ifname)
+    .map(({ address, protocol }) => ({
+      family: address.includes(':') ? 'inet6' : 'inet',
+      local: address.split('/')[0],
+      prefixlen: Number(address.split('/')[1]),
+      ...(protocol === undefined ? {} : { protocol: `0x${protocol.toString(16)}` }),
+    }));
 
 /** Filtered by a protocol, `ip` leaves that out of what it prints; and it never prints `boot`, which is 3. */
 export function routeDump(kernel: FakeKernel, protocol?: number): string {

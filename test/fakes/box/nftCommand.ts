@@ -36,6 +36,7 @@ export function runNft(nft: FakeNft, args: readonly string[], stdin: string): Co
   const line = args.join(' ');
   if (line === '-f -') return transact(nft, stdin);
   if (line === '-j -t -s list ruleset') return ok(dump(nft, () => true, false));
+  if (line === '-j -s list ruleset') return ok(dump(nft, () => true, true));
   const table = /^-j -s list table (\S+ \S+)$/.exec(line)?.[1];
   if (table !== undefined) {
     if (nft.has(table)) return ok(dump(nft, (name) => name === table, true));

@@ -3,7 +3,7 @@
  * real kernel alike. What the kernel makes by itself (its own routes, link-local addresses, learned entries) is left out.
  */
 import { z } from 'zod';
-import { readLinks } from '../../../src/net/linkRead.ts';
+import { type KernelLink, parseLinks } from '../../../src/net/linkRead.ts';
 import type { Runner } from '../../../src/system/ports.ts';
 
 const Routes = z.array(
@@ -60,7 +60,7 @@ export async function printBox(runner: Pick<Runner, 'runChecked'>): Promise<stri
     return JSON.parse(text.trim() === '' ? '[]' : text);
   };
   const lines = [
-    ...(await readLinks(runner, signal)).map((link) => linkLine(link)),
+    ...parseLinks(await runner.runChecked('ip', ['-j', '-d', '-N', 'address'], { signal })).map(linkLine),
     ...Addresses.parse(await json('ip', '-j', '-N', 'address')).flatMap(addressLines),
     ...Routes.parse(await json('ip', '-j', '-N', 'route', 'show', 'table', 'all')).flatMap(routeLine),
     ...Rules.parse(await json('ip', '-4', '-j', '-N', 'rule')).flatMap(ruleLine),
@@ -77,7 +77,7 @@ export async function printBox(runner: Pick<Runner, 'runChecked'>): Promise<stri
 const given = (word: string, value: unknown): string =>
   value === undefined ? '' : ` ${word} ${String(value)}`;
 
-function linkLine(link: Awaited<ReturnType<typeof readLinks>>[number]): string {
+function linkLine(link: KernelLink): string {
   const data = link.linkinfo?.info_data ?? {};
   const port = link.linkinfo?.info_slave_data ?? {};
   const kind = link.linkinfo?.info_kind;

@@ -80,24 +80,38 @@ describe('cost', () => {
     const plan = await reconciler.plan(segments(1000), signal);
     box.started.length = 0;
     await reconciler.apply(plan, signal);
-    expect(box.started).toEqual(Array.from({ length: 4 }, () => 'ip -force -batch -'));
+    expect(box.started).toEqual(['ip -batch -', 'ip -batch -']);
     expect((await reconciler.plan(segments(1000), signal)).steps).toEqual([]);
-    const one = await reconciler.plan(segments(1001), signal);
-    expect(one.steps).toHaveLength(2);
+    box.started.length = 0;
+    const one = await reconciler.converge(segments(1001), signal);
+    expect(one).toMatchObject({ converged: true, applied: 2 });
+    // Looked at, made, and the two new links alone looked at again.
+    expect(box.started.filter((line) => line.startsWith('ip') && !line.startsWith('ip -6'))).toEqual([
+      'ip -j -d -N -batch -',
+      'ip -batch -',
+      'ip -batch -',
+      'ip -j -d -N -force -batch -',
+    ]);
   });
 
   test('looking at an empty box starts no bridge and no wg', async () => {
     const box = newBox();
     await benchOf(box).observe();
-    expect(box.started.map((line) => line.split(' ')[0] ?? '').toSorted()).toEqual([
-      'ip',
-      'ip',
-      'ip',
-      'ip',
-      'ip',
-      'nft',
-    ]);
+    expect(box.started.map((line) => line.split(' ')[0] ?? '').toSorted()).toEqual(['ip', 'ip', 'nft']);
   });
+});
+
+test('somebody else has one of the names: that link alone fails and is left alone, all others are made', async () => {
+  const box = newBox();
+  box.kernel.addLink({ name: 'br-10002', kind: 'bridge' });
+  const report = await reconcilerOf(box).converge(segments(3), new AbortController().signal);
+  expect([...report.failures.keys()]).toEqual(['link:br-10002', 'link:vx-10002']);
+  expect(box.kernel.links.get('br-10002')).toMatchObject({ alias: undefined, up: false, master: undefined });
+  expect(['vx-10001', 'vx-10003'].map((name) => box.kernel.links.get(name)?.alias)).toEqual([
+    'branchbox:link:vx-10001',
+    'branchbox:link:vx-10003',
+  ]);
+  expect(box.unknown).toEqual([]);
 });
 
 test('killed before any of its commands, the next process converges to the same box', async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { itemId } from '../../../src/model/ids.ts';
 import { Secret } from '../../../src/model/secret.ts';
-import { parseAddresses } from '../../../src/net/address.ts';
+import { observedAddresses } from '../../../src/net/address.ts';
 import { parseComplaints, runBatch } from '../../../src/net/batch.ts';
 import { shareRead } from '../../../src/net/dump.ts';
 import { parseFdb } from '../../../src/net/fdb.ts';
@@ -26,9 +26,9 @@ const SIGNAL = new AbortController().signal;
 describe('ip', () => {
   test('addresses of ours alone', () => {
     const text =
-      '[{"ifname":"a1","addr_info":[{"family":"inet","local":"10.0.0.1","prefixlen":24,"protocol":"0x62"},' +
+      '[{"ifname":"a1","mtu":1500,"flags":[],"addr_info":[{"family":"inet","local":"10.0.0.1","prefixlen":24,"protocol":"0x62"},' +
       '{"family":"inet6","local":"fe80::1","prefixlen":64,"protocol":"0x3"},{"family":"inet","local":"10.9.0.1","prefixlen":24}]}]';
-    expect(parseAddresses(text)).toEqual([
+    expect(observedAddresses(parseLinks(text))).toEqual([
       address({ link: 'a1', address: '10.0.0.1/24' }, [itemId('link', 'a1')]),
     ]);
   });
