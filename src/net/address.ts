@@ -7,7 +7,8 @@ import type { System } from '../system/ports.ts';
 import { ALREADY_GONE, runBatch } from './batch.ts';
 import { address } from './identity.ts';
 import type { AddressItem } from './items.ts';
-import type { KernelLink, LinkReader } from './linkRead.ts';
+import type { KernelLink } from './kernelLink.ts';
+import type { LinkReader } from './linkRead.ts';
 import { ifnameWord, prefixWord } from './word.ts';
 
 const IP = { command: 'ip' } as const;
@@ -54,12 +55,9 @@ export function renderAddress(verb: 'add' | 'del', { spec }: AddressItem): strin
 
 /** Pure. */
 export function observedAddresses(links: readonly KernelLink[]): readonly AddressItem[] {
-  return links.flatMap(({ ifname, addr_info }) =>
-    (addr_info ?? [])
-      // Printed as `0x62`: a name for it in rt_addrprotos would hide it, which -N prevents.
-      .filter((found) => Number(found.protocol) === KERNEL_PROTOCOL)
-      .map((found) =>
-        address({ link: ifname, address: `${found.local}/${found.prefixlen}` }, [linkItem(ifname)]),
-      ),
+  return links.flatMap(({ ifname, addresses }) =>
+    addresses
+      .filter((found) => found.protocol === KERNEL_PROTOCOL)
+      .map((found) => address({ link: ifname, address: found.address }, [linkItem(ifname)])),
   );
 }

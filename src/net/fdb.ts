@@ -10,7 +10,8 @@ import { ALREADY_GONE, runBatch } from './batch.ts';
 import { parseDump, readDump } from './dump.ts';
 import { fdb } from './identity.ts';
 import type { FdbItem } from './items.ts';
-import { isOurs, type KernelLink } from './linkRead.ts';
+import type { KernelLink } from './kernelLink.ts';
+import { isOurs } from './linkRead.ts';
 import { ifnameWord, macWord } from './word.ts';
 
 const KernelEntries = z.array(
@@ -62,11 +63,7 @@ export function createFdbDriver({ runner, links }: FdbDriverNeeds): Driver<FdbIt
 }
 
 const ourBridges = (links: readonly KernelLink[]): ReadonlySet<string> =>
-  new Set(
-    links
-      .filter((found) => found.linkinfo?.info_kind === 'bridge' && isOurs(found))
-      .map((found) => found.ifname),
-  );
+  new Set(links.filter((found) => found.kind === 'bridge' && isOurs(found)).map((found) => found.ifname));
 
 /** Pure. */
 export const parseFdb = (text: string, bridges: ReadonlySet<string>): readonly FdbItem[] =>

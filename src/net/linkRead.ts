@@ -2,59 +2,17 @@
  * Owns what `ip -j -d address` says of links, and which of it is a link item of ours.
  * Does not change anything.
  */
-import { z } from 'zod';
 import { LINK_ALIAS_PREFIX, itemId } from '../model/ids.ts';
-import { checkDump, parseDump, shareRead } from './dump.ts';
+import { parseJson, shareRead } from './dump.ts';
 import { link } from './identity.ts';
 import type { IpShow } from './ipShow.ts';
 import type { LinkItem, LinkSpec } from './items.ts';
+import { type KernelLink, kernelLinks } from './kernelLink.ts';
 import { ifnameWord } from './word.ts';
 
 /** Group of links that we made: set in the same call that makes them, so that a crash before the alias leaves no stray. */
 export const LINK_GROUP = 98;
 export const VXLAN_PORT = 4789;
-
-/** Of what a kind or a port tells, only what is looked at: 2,000 links have 100,000 fields. */
-const KindData = z.object({
-  stp_state: z.unknown(),
-  mcast_snooping: z.unknown(),
-  forward_delay: z.unknown(),
-  id: z.unknown(),
-  local: z.unknown(),
-  local6: z.unknown(),
-  port: z.unknown(),
-  learning: z.unknown(),
-  type: z.unknown(),
-});
-const PortData = z.object({ learning: z.unknown(), neigh_suppress: z.unknown() });
-const KernelLinks = z.array(
-  z.object({
-    ifname: z.string(),
-    mtu: z.number(),
-    flags: z.array(z.string()),
-    address: z.string().optional(),
-    master: z.string().optional(),
-    ifalias: z.string().optional(),
-    group: z.string().optional(),
-    linkinfo: z
-      .object({
-        info_kind: z.string().optional(),
-        info_data: KindData.partial().optional(),
-        info_slave_data: PortData.partial().optional(),
-      })
-      .optional(),
-    addr_info: z
-      .array(
-        z.object({
-          local: z.string().optional(),
-          prefixlen: z.number().optional(),
-          protocol: z.string().optional(),
-        }),
-      )
-      .optional(),
-  }),
-);
-export type KernelLink = z.output<typeof KernelLinks>[number];
 
 /** Links with their addresses: one dump for both, since the links are most of it either way. */
 const SHOW = 'address show';
@@ -70,32 +28,31 @@ export interface LinkReader {
 const FEW_LINKS = 64;
 
 export function createLinkReader(ip: IpShow): LinkReader {
-  const all = shareRead(async (signal) => checkDump(await ip.show(SHOW, signal), KernelLinks, `ip ${SHOW}`));
+  const all = shareRead(async (signal) => kernelLinks(await ip.show(SHOW, signal), `ip ${SHOW}`));
   return {
     all,
     some: async (names, signal) =>
       names.size > FEW_LINKS
         ? await all(signal)
-        : checkDump(await ip.showLinks([...names].map(ifnameWord), signal), KernelLinks, `ip ${SHOW} dev`),
+        : kernelLinks(await ip.showLinks([...names].map(ifnameWord), signal), `ip ${SHOW} dev`),
   };
 }
 
 /** Pure. */
-export const parseLinks = (text: string): readonly KernelLink[] => parseDump(text, KernelLinks, `ip ${SHOW}`);
+export const parseLinks = (text: string): readonly KernelLink[] =>
+  kernelLinks(parseJson(text, `ip ${SHOW}`), `ip ${SHOW}`);
 
 export const aliasOf = (ifname: string): string => `${LINK_ALIAS_PREFIX}${itemId('link', ifname)}`;
 
 const MADE_BY_US = new Set(['bridge', 'vxlan', 'wireguard', 'tun']);
-const kindOf = (found: KernelLink): string | undefined => found.linkinfo?.info_kind;
 
 /** wireguard-go's device: TUN, where an app's or a machine's would be TAP. */
-export const isTun = (found: KernelLink): boolean =>
-  kindOf(found) === 'tun' && found.linkinfo?.info_data?.type === 'tun';
+export const isTun = (found: KernelLink): boolean => found.kind === 'tun' && found.data['type'] === 'tun';
 
 /** By its alias; or by its group, where its maker was killed before the alias. */
 export function isOurs(found: KernelLink): boolean {
   if (found.ifalias !== undefined) return found.ifalias === aliasOf(found.ifname);
-  return found.group === String(LINK_GROUP) && MADE_BY_US.has(kindOf(found) ?? '');
+  return found.group === String(LINK_GROUP) && MADE_BY_US.has(found.kind ?? '');
 }
 
 /**
@@ -110,7 +67,7 @@ export function bridgesOfUnclearAddress(links: readonly KernelLink[]): readonly 
     portAddresses.set(master, known.add(address));
   }
   return links
-    .filter((found) => kindOf(found) === 'bridge' && isOurs(found))
+    .filter((found) => found.kind === 'bridge' && isOurs(found))
     .filter((found) => portAddresses.get(found.ifname)?.has(found.address) !== true)
     .map((found) => found.ifname);
 }
@@ -132,10 +89,9 @@ export function observedLinks(
 }
 
 function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
-  const { ifname: name, mtu, master } = found;
-  const data = found.linkinfo?.info_data ?? {};
+  const { ifname: name, mtu, master, data } = found;
   if (name === 'lo') return { type: 'loopback', name };
-  switch (kindOf(found)) {
+  switch (found.kind) {
     case 'bridge':
       return {
         type: 'bridge',
@@ -147,8 +103,8 @@ function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
       return {
         type: 'vxlan',
         name,
-        vni: Number(data.id),
-        localAddress: String(data.local ?? data.local6 ?? ''),
+        vni: Number(data['id']),
+        localAddress: String(data['local'] ?? data['local6'] ?? ''),
         mtu,
         bridge: master ?? '',
       };
@@ -164,21 +120,20 @@ function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
 export const DRIFT_FOR_GOOD: ReadonlySet<string> = new Set(['vxlan learning on', 'vxlan port']);
 
 function driftOf(found: KernelLink, spec: LinkSpec): readonly string[] {
-  const data = found.linkinfo?.info_data ?? {};
-  const port = found.linkinfo?.info_slave_data ?? {};
+  const { data, port } = found;
   const drift: string[] = [];
   if (!found.flags.includes('UP')) drift.push('down');
   if (found.ifalias === undefined) drift.push('no alias');
   if (spec.type === 'bridge') {
-    if (data.stp_state !== 0) drift.push('stp on');
-    if (data.mcast_snooping !== 0) drift.push('multicast snooping on');
-    if (data.forward_delay !== 0) drift.push('forward delay');
+    if (data['stp_state'] !== 0) drift.push('stp on');
+    if (data['mcast_snooping'] !== 0) drift.push('multicast snooping on');
+    if (data['forward_delay'] !== 0) drift.push('forward delay');
   }
   if (spec.type === 'vxlan') {
-    if (data.learning !== false) drift.push('vxlan learning on');
-    if (data.port !== VXLAN_PORT) drift.push('vxlan port');
-    if (spec.bridge !== '' && port.learning !== false) drift.push('learning on');
-    if (spec.bridge !== '' && port.neigh_suppress !== true) drift.push('neighbour suppression off');
+    if (data['learning'] !== false) drift.push('vxlan learning on');
+    if (data['port'] !== VXLAN_PORT) drift.push('vxlan port');
+    if (spec.bridge !== '' && port['learning'] !== false) drift.push('learning on');
+    if (spec.bridge !== '' && port['neigh_suppress'] !== true) drift.push('neighbour suppression off');
   }
   return drift;
 }

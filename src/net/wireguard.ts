@@ -11,7 +11,8 @@ import type { System } from '../system/ports.ts';
 import { createAppliedNotes } from './applied.ts';
 import { wireguard } from './identity.ts';
 import type { WireGuardItem, WireGuardSpec } from './items.ts';
-import { isOurs, isTun, type KernelLink } from './linkRead.ts';
+import type { KernelLink } from './kernelLink.ts';
+import { isOurs, isTun } from './linkRead.ts';
 import { eachInTurn } from './outcome.ts';
 import {
   isAsSpecified,
@@ -108,7 +109,7 @@ export function createWireGuardDriver({ runner, files, links }: WireGuardDriverN
   };
 }
 
-const isWireGuard = (found: KernelLink): boolean => found.linkinfo?.info_kind === 'wireguard' || isTun(found);
+const isWireGuard = (found: KernelLink): boolean => found.kind === 'wireguard' || isTun(found);
 
 /** The spec it was given, as long as it is as that says. */
 function observedSpec(state: WireGuardState, note: WireGuardSpec | undefined): WireGuardSpec {

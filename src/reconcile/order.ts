@@ -17,7 +17,7 @@ export function depthsOf<I extends AnyItem>(wanted: ReadonlyMap<ItemId, I>): Rea
   let wave: ItemId[] = [];
   for (const [id, item] of wanted) {
     let count = 0;
-    for (const need of new Set(item.needs)) {
+    for (const need of item.needs.length > 1 ? new Set(item.needs) : item.needs) {
       if (!wanted.has(need)) continue;
       count += 1;
       const list = dependents.get(need);

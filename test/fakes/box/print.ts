@@ -3,7 +3,8 @@
  * real kernel alike. What the kernel makes by itself (its own routes, link-local addresses, learned entries) is left out.
  */
 import { z } from 'zod';
-import { type KernelLink, parseLinks } from '../../../src/net/linkRead.ts';
+import type { KernelLink } from '../../../src/net/kernelLink.ts';
+import { parseLinks } from '../../../src/net/linkRead.ts';
 import type { Runner } from '../../../src/system/ports.ts';
 
 const Routes = z.array(
@@ -78,18 +79,18 @@ const given = (word: string, value: unknown): string =>
   value === undefined ? '' : ` ${word} ${String(value)}`;
 
 function linkLine(link: KernelLink): string {
-  const data = link.linkinfo?.info_data ?? {};
-  const port = link.linkinfo?.info_slave_data ?? {};
-  const kind = link.linkinfo?.info_kind;
+  const { data, port, kind } = link;
   const state = link.flags.includes('UP') ? 'up' : 'down';
   return (
     `link ${link.ifname}${given('type', kind)} mtu ${link.mtu} ${state}` +
     given('master', link.master) +
-    (kind === 'vxlan' ? `${given('id', data.id)}${given('local', data.local)}` : '') +
-    (kind === 'vxlan' ? `${given('port', data.port)}${given('learning', data.learning)}` : '') +
-    (kind === 'bridge' ? `${given('stp', data.stp_state)}${given('snooping', data.mcast_snooping)}` : '') +
-    (link.master === undefined ? '' : given('port-learning', port.learning)) +
-    (link.master === undefined ? '' : given('suppress', port.neigh_suppress)) +
+    (kind === 'vxlan' ? `${given('id', data['id'])}${given('local', data['local'])}` : '') +
+    (kind === 'vxlan' ? `${given('port', data['port'])}${given('learning', data['learning'])}` : '') +
+    (kind === 'bridge'
+      ? `${given('stp', data['stp_state'])}${given('snooping', data['mcast_snooping'])}`
+      : '') +
+    (link.master === undefined ? '' : given('port-learning', port['learning'])) +
+    (link.master === undefined ? '' : given('suppress', port['neigh_suppress'])) +
     given('alias', link.ifalias)
   );
 }
