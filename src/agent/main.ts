@@ -10,6 +10,7 @@ import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import type { System } from '../system/ports.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
+import { createBootUnits } from './bootUnits.ts';
 import { checkBox } from './check.ts';
 import { createControllerLink } from './controllerLink.ts';
 import { createDesiredKeeper } from './desiredState.ts';
@@ -21,7 +22,14 @@ import { serveLocalApi } from './localApi.ts';
 import { readLocalPlan, readLocalStatus } from './localStatus.ts';
 import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
 import { createCostMeter } from './ownCost.ts';
-import { AGENT_PATHS, type AgentPaths, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
+import {
+  AGENT_PATHS,
+  type AgentPaths,
+  bootUnitsPath,
+  bundlesDirectory,
+  outboxPath,
+  sequencePath,
+} from './paths.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
@@ -70,8 +78,12 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     dialer,
   });
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
-  const items = async (limit: AbortSignal) =>
-    renderBox(keeper.spec(), await facts.gather(limit), gatewayId());
+  const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
+  const items = async (limit: AbortSignal) => {
+    const wanted = renderBox(keeper.spec(), await facts.gather(limit), gatewayId());
+    await bootUnits.note(wanted);
+    return wanted;
+  };
 
   const queue = createOutbox({ path: outboxPath(paths) });
   const vty = createVty({ directory: '/run/frr' });

@@ -30,6 +30,8 @@ export const committedPath = (paths: AgentPaths): string => `${paths.state}/comm
 export const trialPath = (paths: AgentPaths): string => `${paths.state}/trial.json`;
 export const rolledBackPath = (paths: AgentPaths): string => `${paths.state}/rolled-back.json`;
 export const outboxPath = (paths: AgentPaths): string => `${paths.state}/outbox.sqlite`;
+/** Units that firmware/boot-uplinks starts before the agent is there. */
+export const bootUnitsPath = (paths: AgentPaths): string => `${paths.state}/boot-units`;
 export const bundlesDirectory = (paths: AgentPaths): string => `${paths.state}/bundles`;
 /** Found once a boot: kernel features, hardware, boot id. */
 export const bootFindingsPath = (paths: AgentPaths): string => `${paths.run}/agent-boot.json`;

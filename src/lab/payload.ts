@@ -32,7 +32,7 @@ export async function stagePayload(paths: LabPaths): Promise<{ readonly sizeByte
     [join(firmware, 'dhcpcd.conf'), 'dhcpcd.conf', 0o644],
     [join(firmware, 'containerd.toml'), 'containerd.toml', 0o644],
     [join(firmware, 'dhcpcd-hook'), 'dhcpcd-hook', 0o755],
-    [join(firmware, 'factory-uplinks'), 'factory-uplinks', 0o755],
+    [join(firmware, 'boot-uplinks'), 'boot-uplinks', 0o755],
     [join(firmware, 'frr-load'), 'frr-load', 0o755],
     [join(firmware, 'wait-for-socket'), 'wait-for-socket', 0o755],
     [join(firmware, 'branchbox.sh'), 'branchbox.sh', 0o755],

@@ -47,7 +47,6 @@ export function createNetDrivers(system: System, options: NetDriverOptions = {})
     frr: createFrrDriver(system),
     service: createServiceDriver({ services }),
     external: createExternalDriver({
-      files,
       links,
       ...(options.gates === undefined ? {} : { others: options.gates }),
     }),

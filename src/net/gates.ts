@@ -4,20 +4,15 @@
  */
 import type { Facts } from '../model/facts.ts';
 import { type ItemId, itemId } from '../model/ids.ts';
-import { external, leaseGate, portGate } from './identity.ts';
+import { external, portGate } from './identity.ts';
 import type { ExternalItem } from './items.ts';
 
-/** Observed externals: a lease that can route, a port that is plugged into the machine, a feature of its kernel. */
+/** Observed externals: a port that is plugged into the machine, a feature of its kernel. */
 export function presentGates(facts: Facts): ExternalItem[] {
   const gates: ExternalItem[] = [];
   for (const port of facts.ports) {
     if (port.ifname !== undefined) {
       gates.push(external(portGate(port.label), `port ${port.label} is there, as ${port.ifname}`));
-    }
-  }
-  for (const lease of facts.leases) {
-    if (lease.gateway !== undefined) {
-      gates.push(external(leaseGate(lease.ifname), `${lease.ifname} has ${lease.address} by DHCP`));
     }
   }
   for (const [feature, present] of Object.entries(facts.kernel.features)) {

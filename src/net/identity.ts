@@ -80,7 +80,10 @@ export const fdb = (spec: FdbSpec, needs: Needs = []): FdbItem =>
 export const service = (spec: ServiceSpec, needs: Needs = []): ServiceItem =>
   ours('service', itemId('service', spec.unit), spec, needs);
 
-/** Gates: what must be there before an item of ours can be. agent/facts reports those that are there. */
+/**
+ * Gates: what must be there before an item of ours can be. agent/facts reports those that are there, apart from
+ * leases: an item whose facts have the lease does not name its gate.
+ */
 export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease', ifname);
 export const portGate = (label: string): ItemId => itemId('external', 'port', label);
 export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);

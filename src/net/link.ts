@@ -17,7 +17,7 @@ import {
   observedLinks,
 } from './linkRead.ts';
 import { renderAdd, renderDelete, renderFinish, renderModify } from './linkRender.ts';
-import { done, eachInTurn, failed } from './outcome.ts';
+import { done, eachAtOnce, eachInTurn, failed } from './outcome.ts';
 
 const LINK_DIRECTORY = '/sys/class/net';
 const SOCKET_DIRECTORY = '/run/wireguard';
@@ -182,7 +182,8 @@ async function startWireguards(
   if (items.length === 0) return [];
   const running = await active();
   const present = new Set(await files.list(LINK_DIRECTORY));
-  const started = await eachInTurn(items, async ({ id, spec: { name } }) => {
+  // All at once: each is a call of the init system, and none waits for another's.
+  const started = await eachAtOnce(items, async ({ id, spec: { name } }) => {
     if (present.has(name) && !running.has(name)) {
       throw new BranchboxError('net/kernel', {
         message: `${id}: there is a link ${name} already that is not ours, so it is left alone`,

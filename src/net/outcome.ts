@@ -49,3 +49,12 @@ export async function eachInTurn<I extends { readonly id: ItemId }>(
   }
   return outcomes;
 }
+
+/** All at the same time: for effects that are mostly waiting, on things that have nothing to do with each other. */
+export async function eachAtOnce<I extends { readonly id: ItemId }>(
+  items: readonly I[],
+  effect: (item: I) => Promise<void>,
+): Promise<readonly Outcome[]> {
+  const outcomes = await Promise.all(items.map((item) => eachInTurn([item], effect)));
+  return outcomes.flat();
+}

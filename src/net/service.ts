@@ -6,14 +6,14 @@ import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { service } from './identity.ts';
 import type { ServiceItem } from './items.ts';
-import { eachInTurn } from './outcome.ts';
+import { eachAtOnce, eachInTurn } from './outcome.ts';
 
 /** One list call each at every observation: a template stands here when something renders it. */
 const TEMPLATES = ['dhcpcd@*'] as const;
 
 export function createServiceDriver({ services }: Pick<System, 'services'>): Driver<ServiceItem> {
   const start = (items: readonly ServiceItem[]) =>
-    eachInTurn(items, ({ spec }) => services.start([spec.unit]));
+    eachAtOnce(items, ({ spec }) => services.start([spec.unit]));
   return {
     async observe() {
       const lists = await Promise.all(TEMPLATES.map((pattern) => services.list(pattern)));

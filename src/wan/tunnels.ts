@@ -12,6 +12,7 @@ import { frrLine } from '../net/frrConfig.ts';
 import { address, kernelGate, link, route, wireguard } from '../net/identity.ts';
 import type { NetItem, WireGuardPeerSpec } from '../net/items.ts';
 import type { DistanceOf } from './distances.ts';
+import { uplinkRoute } from './uplinks.ts';
 
 const PRIVATE_KEY_FILE = '/var/lib/branchbox/agent/wireguard.key';
 /** The kernel's `main`: FRR's default table, which the rules for the VTEP range look up. */
@@ -142,11 +143,13 @@ export function renderTunnel(
         mark,
         peers: tunnel.peers.map(wireguardPeer).sort((a, b) => (a.publicKey < b.publicKey ? -1 : 1)),
       },
-      // Pinned before it speaks: its first packet must already be bound to its uplink.
+      // Pinned before it speaks: its first packet must already be bound to its uplink, and have a way out of it.
+      // WireGuard tries again only after 5 s (REKEY_TIMEOUT), and it speaks as soon as it knows its peers.
       [
         linkItem(ifname),
         itemId('rule', RULE_PREFERENCE.uplinkMark + uplink.slot, markText),
         itemId('rule', RULE_PREFERENCE.uplinkMarkUnreachable + uplink.slot, markText),
+        uplinkRoute(uplink.slot),
       ],
     ),
     address({ link: ifname, address: tunnel.address }, [linkItem(ifname)]),

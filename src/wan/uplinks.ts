@@ -6,7 +6,15 @@
 import { networkOf, splitCidr } from '../model/addresses.ts';
 import type { Uplink } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
-import { MANAGEMENT_TABLE, RULE_PREFERENCE, linkItem, uplinkMark, uplinkTable } from '../model/ids.ts';
+import {
+  type ItemId,
+  MANAGEMENT_TABLE,
+  RULE_PREFERENCE,
+  itemId,
+  linkItem,
+  uplinkMark,
+  uplinkTable,
+} from '../model/ids.ts';
 import { address, leaseGate, link, portGate, route, rule, service } from '../net/identity.ts';
 import type { NetItem } from '../net/items.ts';
 
@@ -18,6 +26,10 @@ const UPLINK_METRIC = 10;
 export interface UplinkAttachment extends Pick<Uplink, 'slot' | 'addressing' | 'metered'> {
   readonly port: string;
 }
+
+/** The route by which whatever is pinned to an uplink leaves. */
+export const uplinkRoute = (slot: number): ItemId =>
+  itemId('route', uplinkTable(slot), '0.0.0.0/0', UPLINK_METRIC);
 
 /** The interface of a port; its label where the port is missing, in items that its gate keeps blocked anyway. */
 export function ifnameOfPort(facts: Facts, label: string): string {
@@ -52,13 +64,21 @@ export function renderUplink(uplink: UplinkAttachment, rank: number, facts: Fact
   ];
   const attachment = attachmentOf(uplink, ifname, facts);
   const onPort = [linkItem(ifname)];
-  /** What brings the address about, and its routes wait for: our own item, or somebody's lease. */
+  /** What brings the address about. */
   const bringsAddress =
     uplink.addressing.kind === 'static'
       ? address({ link: ifname, address: uplink.addressing.address }, onPort)
       : service({ unit: `dhcpcd@${ifname}.service` }, onPort);
   items.push(bringsAddress);
-  const needs = [...onPort, bringsAddress.kind === 'address' ? bringsAddress.id : leaseGate(ifname)];
+  // Its routes wait for our own item, or for a lease. A lease that these facts have is waited for no longer; one that
+  // they lack stays missing although it came meanwhile: a route without its gateway must never be made.
+  const waitsFor =
+    bringsAddress.kind === 'address'
+      ? [bringsAddress.id]
+      : attachment === undefined
+        ? [leaseGate(ifname)]
+        : [];
+  const needs = [...onPort, ...waitsFor];
   // The source makes the kernel drop the route together with the address: a lease that ends takes its routes along.
   const source = attachment === undefined ? {} : { source: splitCidr(attachment.address).address };
   const gateway = attachment === undefined ? {} : { via: attachment.gateway };

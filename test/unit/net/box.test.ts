@@ -1,7 +1,7 @@
 /** The fake box itself: it must refuse what it has not learned, and be open to more. */
 import { expect, test } from 'vitest';
 import { createNetDrivers } from '../../../src/net/drivers.ts';
-import { external, leaseGate, link, service, wireguard } from '../../../src/net/identity.ts';
+import { external, kernelGate, link, service, wireguard } from '../../../src/net/identity.ts';
 import { createFakeBox } from '../../fakes/box.ts';
 import { fakePublicKey } from '../../fakes/box/wgCommand.ts';
 
@@ -84,19 +84,14 @@ test('services that items ask for: one that failed is missing', async () => {
   expect(box.services.active()).toEqual([]);
 });
 
-test('gates: links that are not ours, leases that can route, and those of others; none is ever changed', async () => {
+test('gates: links that are not ours, and those of others; none is ever changed', async () => {
   const box = createFakeBox({ ports: ['wan1'] });
-  box.files.contents.set(
-    '/run/branchbox/leases/wan1.env',
-    'reason=BOUND\ninterface=wan1\nnew_ip_address=198.51.100.7\nnew_subnet_cidr=24\nnew_routers=198.51.100.1\n',
-  );
-  const kernel = external(leaseGate('lte0'), 'from facts');
+  const kernel = external(kernelGate('wireguard'), 'from facts');
   const drivers = createNetDrivers(box.system, { gates: () => [kernel] });
   await drivers.link.create([link({ type: 'bridge', name: 'br-1', mtu: 1390 })], signal);
   const gates = await drivers.external.observe(signal);
   expect(gates.map((gate) => gate.id).toSorted()).toEqual([
-    'external:lease/lte0',
-    'external:lease/wan1',
+    'external:kernel/wireguard',
     'external:port/wan1',
   ]);
   const [outcome] = await drivers.external.delete([kernel], signal);

@@ -1,0 +1,45 @@
+/**
+ * Owns the note of which units a boot starts without waiting for the agent: uplinks' DHCP clients, so that their
+ * leases are there when it first looks. firmware/boot-uplinks reads it; a wrong one costs nothing but a start, since
+ * the agent stops what it does not want.
+ */
+import type { AnyItem } from '../reconcile/item.ts';
+import type { Files, Logger } from '../system/ports.ts';
+
+export interface BootUnits {
+  /** Writes only where it changes something; never fails. */
+  note(wanted: readonly AnyItem[]): Promise<void>;
+}
+
+export function createBootUnits(parts: {
+  readonly files: Pick<Files, 'readText' | 'writeDurable'>;
+  readonly path: string;
+  readonly log: Logger;
+}): BootUnits {
+  const { files, path, log } = parts;
+  let noted: string | undefined;
+  return {
+    async note(wanted) {
+      const text = renderBootUnits(wanted);
+      try {
+        noted ??= (await files.readText(path)) ?? '';
+        if (text === noted) return;
+        await files.writeDurable(path, text, 0o644);
+        noted = text;
+      } catch (thrown) {
+        // A full disk makes the next boot slower, and holds up nothing now.
+        log.warn('what a boot starts cannot be noted', { error: thrown });
+      }
+    },
+  };
+}
+
+/** One unit a line. Pure. */
+export function renderBootUnits(wanted: readonly AnyItem[]): string {
+  // A service's id is `service:UNIT`.
+  const units = wanted.filter(({ kind }) => kind === 'service').map(({ id }) => id.slice('service:'.length));
+  return [...new Set(units)]
+    .toSorted()
+    .map((unit) => `${unit}\n`)
+    .join('');
+}

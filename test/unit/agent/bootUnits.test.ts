@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { createBootUnits, renderBootUnits } from '../../../src/agent/bootUnits.ts';
+import { link, service } from '../../../src/net/identity.ts';
+import { createFakeBox } from '../../fakes/box.ts';
+
+const PATH = '/var/lib/branchbox/agent/boot-units';
+const wanted = [
+  service({ unit: 'dhcpcd@wan2.service' }),
+  link({ type: 'bridge', name: 'br-1', mtu: 1390 }),
+  service({ unit: 'dhcpcd@wan1.service' }),
+];
+
+test('only services, in the form that the script takes', () => {
+  expect(renderBootUnits(wanted)).toBe('dhcpcd@wan1.service\ndhcpcd@wan2.service\n');
+});
+
+test('follows what is wanted, and is written only where that changes it', async () => {
+  const { system } = createFakeBox();
+  const writes: string[] = [];
+  const files = {
+    readText: () => Promise.resolve('dhcpcd@wan1.service\ndhcpcd@wan2.service\n'),
+    writeDurable: (_: string, content: string | Uint8Array) => {
+      writes.push(String(content));
+      return writes.length === 1 ? Promise.resolve() : Promise.reject(new Error('no space left'));
+    },
+  };
+  const units = createBootUnits({ files, path: PATH, log: system.log });
+  await units.note(wanted);
+  expect(writes).toEqual([]);
+  await units.note(wanted.slice(0, 1));
+  await units.note(wanted.slice(0, 1));
+  expect(writes).toEqual(['dhcpcd@wan2.service\n']);
+  // A disk that takes nothing more: tried again next time, and no failure of the round.
+  await units.note(wanted);
+  await units.note(wanted);
+  expect(writes).toHaveLength(3);
+});
