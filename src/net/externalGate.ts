@@ -1,11 +1,13 @@
 /**
- * Owns observing gates that the box itself shows: links that are not ours to make.
+ * Owns observing gates that the box itself shows: leases that can route, and links that are not ours to make.
  * Those that come from facts (a kernel's features, ports by label) are gates.ts's; ids agree, so either may report one.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { AnyItem, Outcome } from '../reconcile/item.ts';
-import { external, portGate } from './identity.ts';
+import { readLeases } from '../system/leases.ts';
+import type { System } from '../system/ports.ts';
+import { external, leaseGate, portGate } from './identity.ts';
 import type { ExternalItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import { failed } from './outcome.ts';
@@ -13,13 +15,13 @@ import { failed } from './outcome.ts';
 /** Kinds that only software makes: no port of a box. veth is one in a lab. */
 const NEVER_A_PORT: ReadonlySet<string> = new Set(['bridge', 'vxlan', 'wireguard', 'tun', 'vrf', 'dummy']);
 
-export interface ExternalDriverNeeds {
+export interface ExternalDriverNeeds extends Pick<System, 'files'> {
   readonly links: (signal: AbortSignal) => Promise<readonly KernelLink[]>;
   /** Gates known otherwise (presentGates of the agent's facts). */
   readonly others?: () => readonly ExternalItem[];
 }
 
-export function createExternalDriver({ links, others }: ExternalDriverNeeds): Driver<ExternalItem> {
+export function createExternalDriver({ files, links, others }: ExternalDriverNeeds): Driver<ExternalItem> {
   const never = (items: readonly AnyItem[]): Promise<readonly Outcome[]> =>
     Promise.resolve(
       items.map(({ id }) =>
@@ -31,7 +33,7 @@ export function createExternalDriver({ links, others }: ExternalDriverNeeds): Dr
     );
   return {
     async observe(signal) {
-      const found = await links(signal);
+      const [found, leases] = await Promise.all([links(signal), readLeases(files)]);
       const gates = new Map((others?.() ?? []).map((gate) => [gate.id, gate]));
       const add = (gate: ExternalItem): void => {
         if (!gates.has(gate.id)) gates.set(gate.id, gate);
@@ -39,6 +41,10 @@ export function createExternalDriver({ links, others }: ExternalDriverNeeds): Dr
       for (const { ifname, kind } of found) {
         if (ifname === 'lo' || NEVER_A_PORT.has(kind ?? '')) continue;
         add(external(portGate(ifname), `port ${ifname} is there, as ${ifname}`));
+      }
+      for (const lease of leases) {
+        if (lease.gateway === undefined) continue;
+        add(external(leaseGate(lease.ifname), `${lease.ifname} has ${lease.address} by DHCP`));
       }
       return [...gates.values()];
     },
