@@ -1,13 +1,11 @@
 /**
- * Owns observing gates that the box itself shows: leases that can route, and links that are not ours to make.
+ * Owns observing gates that the box itself shows: links that are not ours to make.
  * Those that come from facts (a kernel's features, ports by label) are gates.ts's; ids agree, so either may report one.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { AnyItem, Outcome } from '../reconcile/item.ts';
-import { readLeases } from '../system/leases.ts';
-import type { System } from '../system/ports.ts';
-import { external, leaseGate, portGate } from './identity.ts';
+import { external, portGate } from './identity.ts';
 import type { ExternalItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import { failed } from './outcome.ts';
@@ -15,13 +13,13 @@ import { failed } from './outcome.ts';
 /** Kinds that only software makes: no port of a box. veth is one in a lab. */
 const NEVER_A_PORT: ReadonlySet<string> = new Set(['bridge', 'vxlan', 'wireguard', 'tun', 'vrf', 'dummy']);
 
-export interface ExternalDriverNeeds extends Pick<System, 'files'> {
+export interface ExternalDriverNeeds {
   readonly links: (signal: AbortSignal) => Promise<readonly KernelLink[]>;
   /** Gates known otherwise (presentGates of the agent's facts). */
   readonly others?: () => readonly ExternalItem[];
 }
 
-export function createExternalDriver({ files, links, others }: ExternalDriverNeeds): Driver<ExternalItem> {
+export function createExternalDriver({ links, others }: ExternalDriverNeeds): Driver<ExternalItem> {
   const never = (items: readonly AnyItem[]): Promise<readonly Outcome[]> =>
     Promise.resolve(
       items.map(({ id }) =>
@@ -33,7 +31,7 @@ export function createExternalDriver({ files, links, others }: ExternalDriverNee
     );
   return {
     async observe(signal) {
-      const [found, leases] = await Promise.all([links(signal), readLeases(files)]);
+      const found = await links(signal);
       const gates = new Map((others?.() ?? []).map((gate) => [gate.id, gate]));
       const add = (gate: ExternalItem): void => {
         if (!gates.has(gate.id)) gates.set(gate.id, gate);
@@ -41,10 +39,6 @@ export function createExternalDriver({ files, links, others }: ExternalDriverNee
       for (const { ifname, kind } of found) {
         if (ifname === 'lo' || NEVER_A_PORT.has(kind ?? '')) continue;
         add(external(portGate(ifname), `port ${ifname} is there, as ${ifname}`));
-      }
-      for (const lease of leases) {
-        if (lease.gateway === undefined) continue;
-        add(external(leaseGate(lease.ifname), `${lease.ifname} has ${lease.address} by DHCP`));
       }
       return [...gates.values()];
     },
