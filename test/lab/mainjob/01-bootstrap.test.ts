@@ -1,3 +1,4 @@
+/** Bootstrap as a whole: each gateway of the lab came from a factory identity alone, and a killed one goes on. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

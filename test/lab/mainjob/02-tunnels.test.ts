@@ -1,3 +1,4 @@
+/** The paths of the default topology: one interface each, pinned, monitored, with a floor below, keys on the box. */
 import { describe, expect, it } from 'vitest';
 import { inNode, jsonIn } from './lab.ts';
 

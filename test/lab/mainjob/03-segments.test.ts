@@ -1,3 +1,4 @@
+/** Segments join hosts across sites and keep tenants apart, the negative shown by first letting it. */
 import { describe, expect, it } from 'vitest';
 import { inNode, pings, tryIn, until } from './lab.ts';
 import { editFleet, fleetGateway } from './fleet.ts';

@@ -1,3 +1,4 @@
+/** The tenant's app: reachable by its tenant alone, limited, wired before it starts. */
 import { describe, expect, it } from 'vitest';
 import { inspectApp } from './engine.ts';
 import { inNode, jsonIn, tryIn, until } from './lab.ts';

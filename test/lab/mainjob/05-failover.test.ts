@@ -1,3 +1,4 @@
+/** A sequenced stream through a cut and back: under a second away, nothing lost on the way back. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { elapse, jsonIn, lab, streamWhile, until } from './lab.ts';
 

@@ -1,3 +1,4 @@
+/** Desired states that must be refused or taken back, put on the box's topic by the real broker. */
 import { describe, expect, it } from 'vitest';
 import { selfSignedCa } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';

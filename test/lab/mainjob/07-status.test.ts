@@ -1,3 +1,4 @@
+/** What the controller knows of a box, and keeps of an outage. */
 import { describe, expect, it } from 'vitest';
 import { api } from './fleet.ts';
 import { inNode, jsonIn, lab, until } from './lab.ts';

@@ -1,3 +1,4 @@
+/** The controller away, and every process of a gateway killed: docs/failures.md row by row. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspectApp } from './engine.ts';
 import { inNode, jsonIn, lab, pidOf, pings, streamWhile, tryIn, until } from './lab.ts';
@@ -84,7 +85,7 @@ describe('a process killed on a gateway', () => {
     });
   };
 
-  // docs/wan.md, "When a process dies", states the gap of each: these have none.
+  // docs/failures.md states the gap of each: these have none.
   it.each([
     'branchbox-agent.service',
     'branchbox-identity.service',

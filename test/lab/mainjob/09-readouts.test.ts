@@ -1,3 +1,4 @@
+/** The read-outs as a script gets them, held against the schemas of docs/schema. */
 import { describe, expect, it } from 'vitest';
 import { tryDecode } from '../../../src/model/decode.ts';
 import { READOUTS } from '../../golden/schema/readouts.ts';
@@ -21,16 +22,12 @@ describe('what scripts read', () => {
     expect(ended.stdout + ended.stderr).toMatch(/No item of this box has this id|no item/i);
   });
 
-  it('says of every command how it is used, with an example', async () => {
-    for (const command of [
-      ['--help'],
-      ['status', '--help'],
-      ['plan', '--help'],
-      ['explain', '--help'],
-      ['check', '--help'],
-    ]) {
-      const text = await inNode('branch1', 'branchbox', ...command);
+  it.each(['status', 'plan', 'explain', 'check', 'bootstrap status'])(
+    '%s --help says how it is used, with an example',
+    async (words) => {
+      const text = await inNode('branch1', 'branchbox', ...words.split(' '), '--help');
       expect(text).toMatch(/Usage: branchbox/);
-    }
-  });
+      expect(text).toMatch(/example: branchbox /);
+    },
+  );
 });

@@ -1,3 +1,4 @@
+/** Two labs at once, a crashed one brought up again, and nothing left after `lab down`. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
