@@ -13,6 +13,7 @@ const takenFrom = (gatewayId: string): string => `from-${gatewayId}`;
 const givenTo = (gatewayId: string): string => `to-${gatewayId}`;
 const vnisOf = (gatewayId: string): string => `vnis-${gatewayId}`;
 /** A route of two targets could hide a forbidden one behind a permitted one: lists match by any. */
+const NOTHING = 'nothing';
 const SEVERAL_TARGETS = 'several-targets';
 
 /**
@@ -35,6 +36,7 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
   if (clients.length === 0 && reflectors.length === 0) return [];
   const context = [`router bgp ${asn}`];
   const evpn = [...context, 'address-family l2vpn evpn'];
+  const vpn = [...context, 'address-family ipv4 vpn'];
   const isHub = spec.role === 'hub';
 
   const group = (name: keyof typeof CALL_INTERVAL_S): FrrLineItem[] => [
@@ -43,7 +45,12 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
     frrLine(context, `neighbor ${name} update-source ${spec.vtep}`),
     frrLine(context, `neighbor ${name} ${TIMERS}`),
     frrLine(context, `neighbor ${name} timers connect ${CALL_INTERVAL_S[name]}`),
+    // Not for stale routes (FRR 10.3 keeps none of EVPN): a peer that calls again after a power cut replaces its old
+    // session at once (RFC 4724 section 5). Without it each call is turned away until that one's hold time is over.
+    frrLine(context, `neighbor ${name} graceful-restart`),
     frrLine(evpn, `neighbor ${name} activate`),
+    frrLine(vpn, `neighbor ${name} activate`),
+    frrLine(vpn, `neighbor ${name} route-map ${NOTHING} in`),
   ];
   const member = (
     name: string,
@@ -59,6 +66,7 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
     frrLine(context, 'no bgp default ipv4-unicast'),
     // FRR holds updates back for up to 1 s to gather more; joining again after a crash took 2.3 s instead of 1.3.
     frrLine(context, 'coalesce-time 0'),
+    frrLine([], `route-map ${NOTHING} deny 10`),
     ...(spec.segments.length > 0 ? [frrLine(evpn, 'advertise-all-vni')] : []),
     ...(reflectors.length > 0 ? group(REFLECTORS) : []),
     ...reflectors.flatMap((reflector) => member(REFLECTORS, reflector)),
