@@ -17,6 +17,8 @@ const VNI_STEP = 256;
 const VXLAN_PORT = 4789;
 /** BFD: single hop, echo (RFC 5881 section 4), multihop (RFC 5883 section 5). */
 const BFD_PORTS = '{ 3784, 3785, 4784 }';
+/** Linux's ip_local_port_range: what bgpd calls from. */
+const EPHEMERAL_PORTS = '32768-60999';
 /** Before conntrack (NF_IP_PRI_CONNTRACK is -200): what is judged packet by packet needs no state. */
 const PRIORITY_RAW = -300;
 const PRIORITY_FILTER = 0;
@@ -43,6 +45,8 @@ export function renderPolicy(spec: DesiredSpec, facts: Facts, gatewayId: string)
       `ip saddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
       `ip saddr { ${vtepRange}, ${tunnelRange} } udp dport ${BFD_PORTS} accept`,
       `ip saddr ${vtepRange} tcp dport 179 accept`,
+      // A peer's old session with a box that was restarted: the kernel answers with a reset. Nothing can be opened so.
+      `ip saddr ${vtepRange} tcp sport 179 tcp dport ${EPHEMERAL_PORTS} tcp flags & (syn | ack) == ack accept`,
       'meta l4proto icmp accept',
     ]),
     chain(CHAINS.tunnelForward, undefined, forwarded),
