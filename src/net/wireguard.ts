@@ -14,6 +14,7 @@ import type { WireGuardItem, WireGuardSpec } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import { isOurs, isTun } from './linkRead.ts';
 import { eachInTurn } from './outcome.ts';
+import { createRoaming } from './roaming.ts';
 import {
   isAsSpecified,
   parseWireGuardDump,
@@ -47,6 +48,7 @@ export interface WireGuardDriverNeeds extends Pick<System, 'runner' | 'files'> {
 
 export function createWireGuardDriver({ runner, files, links }: WireGuardDriverNeeds): Driver<WireGuardItem> {
   const notes = createAppliedNotes(files, 'wireguard', Note);
+  const roaming = createRoaming(files);
 
   /** By file, not by stdin: wg opens /dev/stdin by name, which a child of Node cannot (its stdin is a socket). */
   const tell = async (
@@ -67,13 +69,17 @@ export function createWireGuardDriver({ runner, files, links }: WireGuardDriverN
     }
   };
 
-  const configure = async (item: WireGuardItem, signal: AbortSignal): Promise<void> => {
+  const configure = async (
+    item: WireGuardItem,
+    told: (spec: WireGuardSpec) => Promise<WireGuardSpec>,
+    signal: AbortSignal,
+  ): Promise<void> => {
     const { spec, id } = item;
     const privateKey = await files.readText(spec.privateKeyFile);
     if (privateKey === undefined) {
       throw new BranchboxError('system/file', { message: `${id}: ${spec.privateKeyFile} is not there` });
     }
-    await tell('syncconf', item, renderWireGuardConfig(spec, new Secret(privateKey)), signal);
+    await tell('syncconf', item, renderWireGuardConfig(await told(spec), new Secret(privateKey)), signal);
     await notes.change(new Map([[id, Note.parse(spec)]]));
   };
 
@@ -86,17 +92,20 @@ export function createWireGuardDriver({ runner, files, links }: WireGuardDriverN
         notes.read(),
       ]);
       const ours = new Set(devices.map((found) => found.ifname));
-      return parseWireGuardDump(dump)
+      const states = parseWireGuardDump(dump);
+      await roaming.remember(states, new Map([...noted.values()].map((spec) => [spec.link, spec])));
+      return states
         .filter((state) => ours.has(state.link) && state.publicKey !== '(none)')
         .map((state) =>
           wireguard(observedSpec(state, noted.get(itemId('wireguard', state.link))), [linkItem(state.link)]),
         );
     },
-    create: (items, signal) => eachInTurn(items, (item) => configure(item, signal)),
+    create: (items, signal) => eachInTurn(items, (item) => configure(item, roaming.recall, signal)),
     modify: (changes, signal) =>
       eachInTurn(
         changes.map((change) => change.to),
-        (item) => configure(item, signal),
+        // One that runs knows better where its peers are.
+        (item) => configure(item, (spec) => Promise.resolve(spec), signal),
       ),
     /** setconf of nothing takes peers, key, port and mark away. */
     delete: (items, signal) =>

@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import type { WireGuardSpec } from '../../../src/net/items.ts';
+import { createRoaming } from '../../../src/net/roaming.ts';
+import type { WireGuardState } from '../../../src/net/wireguardText.ts';
+
+const base = { link: 'wg-hub', publicKey: 'own', listenPort: 51820, mark: 257 } as const;
+const peer = (publicKey: string, endpoint?: { readonly address: string; readonly port: number }) => ({
+  publicKey,
+  allowedIps: [],
+  keepaliveS: 25,
+  ...(endpoint === undefined ? {} : { endpoint }),
+});
+const state = (...peers: WireGuardState['peers']): WireGuardState => ({ ...base, peers });
+const spec = (...peers: WireGuardSpec['peers']): WireGuardSpec => ({ ...base, privateKeyFile: '/k', peers });
+const place = { address: '203.0.113.1', port: 40001 };
+const told = (wanted: WireGuardSpec) => new Map([[wanted.link, wanted]]);
+
+function createDisk(text?: string) {
+  const disk = { text, writes: 0 };
+  const files = {
+    readText: () => Promise.resolve(disk.text),
+    writeDurable: (_: string, content: string | Uint8Array) => {
+      disk.text = String(content);
+      disk.writes += 1;
+      return Promise.resolve();
+    },
+  };
+  return { disk, files };
+}
+
+test('where a peer was last heard from outlives the box; an endpoint of the desired state goes first', async () => {
+  const { disk, files } = createDisk();
+  const wanted = spec(peer('branch1'), peer('branch2'), peer('hub2', { address: '198.51.100.1', port: 1 }));
+  const heard = state(peer('branch1', place), peer('branch2'), peer('hub2', place));
+  const before = createRoaming(files);
+  await before.remember([heard], told(wanted));
+  await before.remember([heard], told(wanted));
+  expect(disk.writes).toBe(1);
+  const after = createRoaming(files);
+  expect((await after.recall(wanted)).peers).toEqual([
+    peer('branch1', place),
+    peer('branch2'),
+    peer('hub2', { address: '198.51.100.1', port: 1 }),
+  ]);
+  // Not heard from since the restart, and an interface that has just been made: nothing is forgotten.
+  await after.remember([state(peer('branch1'))], told(wanted));
+  await after.remember([state()], told(wanted));
+  expect(disk.writes).toBe(1);
+  // No peer any more.
+  await after.remember([state(peer('branch2'))], told(spec(peer('branch2'))));
+  expect(disk.text).toBe('{}');
+});
+
+test.each(['{', '[]', '{"wg-hub":{"branch1":{"address":"nowhere","port":1}}}'])(
+  'a file that says %s is as none',
+  async (text) => {
+    const { files } = createDisk(text);
+    expect(await createRoaming(files).recall(spec(peer('branch1')))).toEqual(spec(peer('branch1')));
+  },
+);
