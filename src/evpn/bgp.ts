@@ -50,7 +50,6 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
     frrLine(context, `neighbor ${name} graceful-restart`),
     frrLine(evpn, `neighbor ${name} activate`),
     frrLine(vpn, `neighbor ${name} activate`),
-    frrLine(vpn, `neighbor ${name} route-map ${NOTHING} in`),
   ];
   const member = (
     name: string,
@@ -66,13 +65,14 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
     frrLine(context, 'no bgp default ipv4-unicast'),
     // FRR holds updates back for up to 1 s to gather more; joining again after a crash took 2.3 s instead of 1.3.
     frrLine(context, 'coalesce-time 0'),
-    frrLine([], `route-map ${NOTHING} deny 10`),
     ...(spec.segments.length > 0 ? [frrLine(evpn, 'advertise-all-vni')] : []),
     ...(reflectors.length > 0 ? group(REFLECTORS) : []),
     ...reflectors.flatMap((reflector) => member(REFLECTORS, reflector)),
     ...(clients.length > 0
       ? [
           ...group(CLIENTS),
+          frrLine([], `route-map ${NOTHING} deny 10`),
+          frrLine(vpn, `neighbor ${CLIENTS} route-map ${NOTHING} in`),
           ...(isHub ? [frrLine(evpn, `neighbor ${CLIENTS} route-reflector-client`)] : []),
           frrLine([], `bgp extcommunity-list expanded ${SEVERAL_TARGETS} seq 5 permit RT:.*RT:`),
         ]
