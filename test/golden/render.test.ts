@@ -3,9 +3,9 @@
  * expected.txt (every item as a line, what it waits for below it) and frr.conf.
  * After a wanted change: `GOLDEN_WRITE=1 vitest run test/golden/render.test.ts`, then read the difference.
  */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { renderEvpn } from '../../src/evpn/render.ts';
 import { DesiredSpec } from '../../src/model/desired.ts';
 import { Facts } from '../../src/model/facts.ts';
@@ -13,6 +13,7 @@ import { renderFrrConfig } from '../../src/net/frrConfig.ts';
 import type { FrrLineItem, NetItem } from '../../src/net/items.ts';
 import { renderFactory } from '../../src/wan/factory.ts';
 import { renderWan } from '../../src/wan/render.ts';
+import { hold } from './hold.ts';
 
 const AREAS: Record<string, (spec: DesiredSpec, facts: Facts) => NetItem[]> = {
   wan: renderWan,
@@ -28,11 +29,6 @@ function asText(items: readonly NetItem[]): string {
     })
     .sort()
     .join('');
-}
-
-function hold(path: string, actual: string): void {
-  if (process.env['GOLDEN_WRITE'] === '1') writeFileSync(path, actual);
-  expect(actual).toBe(existsSync(path) ? readFileSync(path, 'utf8') : '');
 }
 
 for (const [area, render] of Object.entries(AREAS)) {
