@@ -100,8 +100,10 @@ export function register(program: Command): void {
     .passThroughOptions()
     .action(async (node: string, command: string[], options: LabOption) => {
       const { execInNode } = await import('./labExec.ts');
-      // commander hands on the `--` that ends our own words.
-      execInNode(options.lab, node, command[0] === '--' ? command.slice(1) : command);
+      // commander hands on the `--` that ends our own words, and what of them stands behind NODE.
+      const late = command.indexOf('--') === 2 && command[0] === '--lab' ? command[1] : undefined;
+      const rest = late === undefined ? command : command.slice(2);
+      execInNode(late ?? options.lab, node, rest[0] === '--' ? rest.slice(1) : rest);
     });
   word('shell', 'a shell in a node')
     .argument('<node>')

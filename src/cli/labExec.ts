@@ -8,8 +8,9 @@ import { labPaths } from '../lab/paths.ts';
 import { BranchboxError } from '../model/errors.ts';
 
 export function execInNode(lab: string, node: string, command: readonly string[]): void {
-  const pid = readNodePid(labPaths(lab), node);
-  if (pid === undefined) throw notRunning(lab, node);
+  const paths = labPaths(lab);
+  const pid = readNodePid(paths, node);
+  if (pid === undefined) throw notRunning(paths, node);
   const nsenter = ['/usr/bin/nsenter', '/bin/nsenter'].find(isExecutable);
   if (nsenter === undefined || process.execve === undefined) {
     throw new BranchboxError('system/missing-tool', { message: 'nsenter (util-linux) is not installed' });

@@ -16,12 +16,14 @@ export function register(program: Command): void {
     .description('makes what is missing: CAs, voucher signer, TLS certificate, client.key and client.crt')
     .requiredOption('--state <directory>', 'where its keys are')
     .requiredOption('--name <dnsname>', 'DNS name that customers call it by')
+    .option('--address <ip...>', 'addresses that customers call it by', [])
     .addHelpText(
       'after',
       '\nexample: branchbox manufacturer init --state /var/lib/branchbox/manufacturer --name manufacturer.example',
     )
-    .action(async (options: { readonly state: string; readonly name: string }) => {
-      await (await main()).runInit({ directory: options.state, dnsName: options.name });
+    .action(async (options: { state: string; name: string; address: string[] }) => {
+      const { state: directory, name: dnsName, address: addresses } = options;
+      await (await main()).runInit({ directory, dnsName, addresses });
     });
   manufacturer
     .command('serve')

@@ -4,7 +4,7 @@
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BranchboxError } from '../model/errors.ts';
+import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
 import type { Clock, Files, Runner } from '../system/ports.ts';
 import { buildAppImage } from './appImage.ts';
@@ -61,8 +61,17 @@ export interface ControllerNode {
   addGateway(gateway: { readonly id: string; readonly serial: string }): Promise<void>;
 }
 
+const addressesOf = (node: TopologyNode): string[] =>
+  node.uplinks.flatMap(({ address }) => (address === undefined ? [] : [address]));
+
+/** Where everybody with an uplink finds the controller and the manufacturer. */
+export function controllerAddress(topology: Topology): string {
+  const node = topology.nodes.find(({ role }) => role === 'controller');
+  return (node === undefined ? undefined : addressesOf(node)[0]) ?? CONTROLLER_NAME;
+}
+
 export function controllerFiles(topology: Topology, node: TopologyNode): Readonly<Record<string, string>> {
-  const addresses = node.uplinks.flatMap(({ address }) => (address === undefined ? [] : [address]));
+  const addresses = addressesOf(node);
   return {
     [CONFIG_FILE]: [
       `names = ["${CONTROLLER_NAME}"]`,
@@ -72,7 +81,11 @@ export function controllerFiles(topology: Topology, node: TopologyNode): Readonl
       `url = "https://${MANUFACTURER_NAME}:${PORTS.manufacturer}"`,
       '',
     ].join('\n'),
-    '/etc/branchbox/manufacturer.env': `MANUFACTURER_NAME=${MANUFACTURER_NAME}\n`,
+    '/etc/branchbox/manufacturer.env': [
+      `MANUFACTURER_NAME=${MANUFACTURER_NAME}`,
+      `MANUFACTURER_ADDRESS=${controllerAddress(topology)}`,
+      '',
+    ].join('\n'),
     '/etc/branchbox/lab-topology': `${topology.description}\n`,
   };
 }
@@ -83,8 +96,12 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
   const branchbox = async (...words: readonly string[]): Promise<string> => {
     const ended = await nodes.exec(node, ['branchbox', ...words], { timeoutMs: COMMAND_TIMEOUT_MS });
     if (ended.exitCode === 0) return ended.stdout;
-    throw new BranchboxError('lab/not-ready', {
-      message: `branchbox ${words.slice(0, 2).join(' ')} at ${node}: ${ended.stderr.trim().slice(-600)}`,
+    const said = ended.stderr.trim().slice(-600);
+    // The command's own code says more than ours: `branchbox: CODE: sentence`.
+    const code = /^branchbox: ([a-z/-]+): /.exec(said)?.[1] ?? '';
+    const isCode = (word: string): word is ErrorCode => Object.hasOwn(ERROR_CODES, word);
+    throw new BranchboxError(isCode(code) ? code : 'lab/not-ready', {
+      message: `branchbox ${words.slice(0, 2).join(' ')} at ${node}: ${said}`,
     });
   };
   const access = [
@@ -108,9 +125,13 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
       await awaitListening({ clock, nodes, node, ports: Object.values(PORTS), deadlineMs });
       await branchbox('controller', 'anchors', '--config', CONFIG_FILE, '--out', `${EXCHANGE}/anchors`);
       await mkdir(paths.access, { recursive: true, mode: 0o700 });
-      for (const name of ['manufacturer', 'voucher', 'domain', 'tls']) {
+      for (const name of ['manufacturer', 'voucher', 'domain']) {
         await copyFile(onHost(`${EXCHANGE}/anchors/${name}.pem`), join(paths.access, `${name}.pem`));
       }
+      // Of TLS outside the domain there are two: the bootstrap server's and the manufacturer's.
+      const bootstrap = await files.readText(onHost(`${EXCHANGE}/anchors/tls.pem`));
+      const service = await files.readText(onHost(`${MANUFACTURER_STATE}/service-ca.crt`));
+      await files.writeDurable(join(paths.access, 'tls.pem'), `${bootstrap ?? ''}${service ?? ''}`, 0o644);
       const credential = await files.readText(onHost('/var/lib/branchbox/controller/admin.credential'));
       await files.writeDurable(join(paths.access, 'admin.credential'), credential ?? '', 0o600);
     },

@@ -2,7 +2,8 @@
  * Owns how something is run in a node from the host: which process a node is, and the words that enter it.
  * Imports next to nothing: `lab exec` is called all the time and pays for each module.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import { LAB_MARK, type LabPaths, NODE_MARK, nodePaths } from './paths.ts';
 
@@ -48,9 +49,22 @@ function hasMark(pid: number, lab: string, node: string): boolean {
   }
 }
 
-export function notRunning(lab: string, node: string): BranchboxError {
+/** Why a node cannot be entered: there is no such lab, no such node, or it does not run. */
+export function notRunning(paths: LabPaths, node: string): BranchboxError {
+  const directory = join(paths.state, 'nodes');
+  const known = existsSync(directory) ? readdirSync(directory).toSorted() : [];
+  if (known.length > 0 && !known.includes(node)) {
+    return new BranchboxError('cli/usage', {
+      message: `lab ${paths.lab} has no node ${node}`,
+      mend: `name one of ${known.join(', ')}`,
+    });
+  }
   return new BranchboxError('lab/not-running', {
-    message: `node ${node} of lab ${lab} is not running`,
-    mend: `branchbox lab up --lab ${lab}`,
+    message:
+      known.length === 0 ? `no lab ${paths.lab} is up` : `node ${node} of lab ${paths.lab} is not running`,
+    mend:
+      known.length === 0
+        ? `branchbox lab up --lab ${paths.lab}`
+        : `branchbox lab restart --lab ${paths.lab} ${node}`,
   });
 }

@@ -40,7 +40,10 @@ export function createFaults({ nodes, wiring }: { readonly nodes: Nodes; readonl
   const portOf = (node: string, uplink: string): { readonly provider: string; readonly port: string } => {
     const found = providerPortOf(wiring, node, uplink);
     if (found === undefined)
-      throw new BranchboxError('cli/usage', { message: `${node} has no uplink ${uplink}` });
+      throw new BranchboxError('cli/usage', {
+        message: `${node} has no uplink ${uplink}`,
+        mend: 'branchbox lab status shows nodes and their uplinks',
+      });
     return found;
   };
   const checked = async (provider: string, command: readonly string[], stdin?: string): Promise<string> => {

@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CONTROLLER_NAME, MANUFACTURER_NAME, PORTS } from './controllerNode.ts';
+import { controllerAddress, PORTS } from './controllerNode.ts';
 import type { Nodes } from './nodes.ts';
 import { type LabPaths, nodePaths } from './paths.ts';
 import { networkOfUplink, type Topology } from './topology.ts';
@@ -49,8 +49,10 @@ export function labInfo(paths: LabPaths, topology: Topology, nodes: Pick<Nodes, 
   const reachableFrom = topology.nodes
     .filter(({ uplinks }) => uplinks.some((uplink) => networkOfUplink(topology, uplink)))
     .map(({ name }) => name);
-  const endpoint = (scheme: string, host: string, port: number, path = ''): z.output<typeof Endpoint> => ({
-    url: `${scheme}://${host}:${port}${path}`,
+  // By address: gateways have no resolver of their own, and a program that enters a netns uses the host's.
+  const address = controllerAddress(topology);
+  const endpoint = (scheme: string, port: number, path = ''): z.output<typeof Endpoint> => ({
+    url: `${scheme}://${address}:${port}${path}`,
     reachableFrom,
   });
   return {
@@ -60,11 +62,11 @@ export function labInfo(paths: LabPaths, topology: Topology, nodes: Pick<Nodes, 
       return pid === undefined ? [] : [{ name, role, pid, netns: nodePaths(paths, name).netns }];
     }),
     endpoints: {
-      sztp: endpoint('https', CONTROLLER_NAME, PORTS.sztp),
-      est: endpoint('https', CONTROLLER_NAME, PORTS.est, '/.well-known/est'),
-      api: endpoint('https', CONTROLLER_NAME, PORTS.api, '/api/v1'),
-      mqtt: endpoint('mqtts', CONTROLLER_NAME, PORTS.mqtt),
-      manufacturer: endpoint('https', MANUFACTURER_NAME, PORTS.manufacturer),
+      sztp: endpoint('https', PORTS.sztp),
+      est: endpoint('https', PORTS.est, '/.well-known/est'),
+      api: endpoint('https', PORTS.api, '/api/v1'),
+      mqtt: endpoint('mqtts', PORTS.mqtt),
+      manufacturer: endpoint('https', PORTS.manufacturer),
     },
     anchors: {
       manufacturer: join(paths.access, 'manufacturer.pem'),

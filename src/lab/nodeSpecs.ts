@@ -2,7 +2,9 @@
  * Owns what each role of node runs and which files it has before its first start. Pure.
  * Does not own factory identities and the controller's configuration (controllerNode.ts).
  */
+import { isIPv4 } from 'node:net';
 import { splitCidr } from '../model/addresses.ts';
+import { CONTROLLER_NAME, controllerAddress, MANUFACTURER_NAME } from './controllerNode.ts';
 import type { NodeSpec } from './nodes.ts';
 import { renderDnsmasq, renderNat } from './provider.ts';
 import { isGateway, networkOfUplink, type Topology, type TopologyNode } from './topology.ts';
@@ -19,7 +21,7 @@ export function providerSpecs(topology: Topology): NodeSpec[] {
       role: 'provider',
       command: ['dnsmasq', '--keep-in-foreground', '--conf-file=/etc/branchbox-lab/dnsmasq.conf'],
       files: {
-        ...baseFiles(provider.name, []),
+        ...baseFiles(topology, provider.name, []),
         '/etc/branchbox-lab/dnsmasq.conf': renderDnsmasq(topology, provider),
         ...(nat === '' ? {} : { '/etc/branchbox-lab/provider.nft': nat }),
       },
@@ -35,7 +37,7 @@ export function nodeSpec(topology: Topology, node: TopologyNode): NodeSpec {
     name: node.name,
     role: node.role,
     command: commandOf(node),
-    files: baseFiles(node.name, resolvers),
+    files: baseFiles(topology, node.name, resolvers),
   };
 }
 
@@ -45,10 +47,12 @@ function commandOf(node: TopologyNode): readonly string[] {
 }
 
 /** A gateway has no resolver of its own: what DHCP says of one uplink is used over that uplink alone. */
-function baseFiles(name: string, resolvers: readonly string[]): Record<string, string> {
+function baseFiles(topology: Topology, name: string, resolvers: readonly string[]): Record<string, string> {
+  const address = controllerAddress(topology);
+  const controller = isIPv4(address) ? `${address} ${CONTROLLER_NAME} ${MANUFACTURER_NAME}\n` : '';
   return {
     '/etc/hostname': `${name}\n`,
-    '/etc/hosts': `127.0.0.1 localhost\n127.0.1.1 ${name}\n::1 localhost\n`,
+    '/etc/hosts': `127.0.0.1 localhost\n127.0.1.1 ${name}\n::1 localhost\n${controller}`,
     '/etc/resolv.conf': resolvers.map((address) => `nameserver ${address}\n`).join(''),
   };
 }

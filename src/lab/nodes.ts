@@ -144,7 +144,7 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
     },
     async exec(node, command, options) {
       const pid = pidOf(node);
-      if (pid === undefined) throw notRunning(paths.lab, node);
+      if (pid === undefined) throw notRunning(paths, node);
       return runner.run('nsenter', [...enterWords(pid), ...command], options);
     },
   };

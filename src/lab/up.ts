@@ -133,7 +133,10 @@ export async function restartNode(
     (each) => each.name === name,
   );
   if (spec === undefined)
-    throw new BranchboxError('cli/usage', { message: `there is no node ${name} in this lab` });
+    throw new BranchboxError('cli/usage', {
+      message: `there is no node ${name} in this lab`,
+      mend: `name one of ${[...topology.providers, ...topology.nodes].map((node) => node.name).join(', ')}`,
+    });
   if (options.factory && spec.role !== 'hub' && spec.role !== 'branch') {
     throw new BranchboxError('cli/usage', { message: `${name} is no gateway: it has no factory state` });
   }

@@ -39,9 +39,9 @@ interface Place {
 
 /** Makes what is not there yet; what is there stays as it is. */
 export async function initManufacturer(
-  place: Place & { readonly dnsName: string },
+  place: Place & { readonly dnsName: string; readonly addresses: readonly string[] },
 ): Promise<ManufacturerKeys> {
-  const { files, directory, dnsName } = place;
+  const { files, directory, dnsName, addresses } = place;
   const keyFiles = createKeyFiles({ files, directory });
   const forever = validityOf(place, NO_EXPIRY_MS);
   const ca = async (name: string, commonName: string): Promise<Credential> => {
@@ -69,7 +69,7 @@ export async function initManufacturer(
   }
   const tls = await keyFiles.load('tls');
   if (tls === undefined || !tls.certificate.dnsNames.includes(dnsName)) {
-    await makeTls(place, serviceCa, [dnsName]);
+    await makeTls(place, serviceCa, { dnsNames: [dnsName], ipAddresses: addresses });
   }
   await makeFirstClient(place, serviceCa);
   return openManufacturerKeys(place);
@@ -95,14 +95,19 @@ export async function openManufacturerKeys(place: Place): Promise<ManufacturerKe
     voucherCa: await load('voucher-ca'),
     voucherSigner: await load('voucher-signer'),
     serviceCa,
-    tls: fresh ? tls : await makeTls(place, serviceCa, tls.certificate.dnsNames),
+    tls: fresh ? tls : await makeTls(place, serviceCa, tls.certificate),
   };
 }
 
-function makeTls(place: Place, issuer: Credential, dnsNames: readonly string[]): Promise<Credential> {
+function makeTls(
+  place: Place,
+  issuer: Credential,
+  names: { readonly dnsNames: readonly string[]; readonly ipAddresses: readonly string[] },
+): Promise<Credential> {
+  const { dnsNames, ipAddresses } = names;
   return createKeyFiles(place).make('tls', ({ publicKey }) =>
     issueCertificate({
-      profile: { kind: 'server', commonName: 'Branchbox manufacturer', dnsNames, ipAddresses: [] },
+      profile: { kind: 'server', commonName: 'Branchbox manufacturer', dnsNames, ipAddresses },
       publicKey,
       issuer,
       validity: validityOf(place, place.clock.nowMs() + TLS_LIFE_MS),

@@ -9,6 +9,7 @@ import { serveManufacturer } from './server.ts';
 export async function runInit(options: {
   readonly directory: string;
   readonly dnsName: string;
+  readonly addresses: readonly string[];
 }): Promise<void> {
   await initManufacturer({ ...createLinuxSystem({ name: 'manufacturer' }), ...options });
 }

@@ -35,7 +35,7 @@ const identity = (serial: string) =>
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'bbt-manufacturer-'));
-  keys = await initManufacturer({ files, clock, directory, dnsName: 'localhost' });
+  keys = await initManufacturer({ files, clock, directory, dnsName: 'localhost', addresses: ['127.0.0.1'] });
   const ending = new AbortController();
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const served = serveManufacturer({
@@ -134,7 +134,13 @@ it('refuses strangers, an IDevID as a customer, unknown serials and bad wishes',
 
 it('gives a serial once, and init changes nothing that is there', async () => {
   expect(await refusal(identity('BB-1'))).toBe('controller/conflict');
-  const again = await initManufacturer({ files, clock, directory, dnsName: 'localhost' });
+  const again = await initManufacturer({
+    files,
+    clock,
+    directory,
+    dnsName: 'localhost',
+    addresses: ['127.0.0.1'],
+  });
   expect(again.voucherCa.certificate.fingerprintSha256).toBe(keys.voucherCa.certificate.fingerprintSha256);
   expect(again.tls.certificate.fingerprintSha256).toBe(keys.tls.certificate.fingerprintSha256);
 });
