@@ -72,18 +72,35 @@ export const OnboardingInformation = z.object({
 });
 export type OnboardingInformation = z.output<typeof OnboardingInformation>;
 
-/** The progress types of RFC 8572 7.3 that a box of ours reports. */
+/** Progress types, all of RFC 8572 7.3. */
 export const ProgressType = z.enum([
   'bootstrap-initiated',
   'parsing-initiated',
+  'parsing-warning',
+  'parsing-error',
   'parsing-complete',
+  'boot-image-initiated',
+  'boot-image-warning',
+  'boot-image-error',
+  'boot-image-mismatch',
+  'boot-image-installed-rebooting',
+  'boot-image-complete',
+  'pre-script-initiated',
+  'pre-script-warning',
+  'pre-script-error',
+  'pre-script-complete',
   'config-initiated',
-  'config-complete',
+  'config-warning',
   'config-error',
-  'informational',
+  'config-complete',
+  'post-script-initiated',
+  'post-script-warning',
+  'post-script-error',
+  'post-script-complete',
   'bootstrap-warning',
   'bootstrap-error',
   'bootstrap-complete',
+  'informational',
 ]);
 export type ProgressType = z.output<typeof ProgressType>;
 

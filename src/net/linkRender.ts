@@ -13,7 +13,10 @@ const ETHERNET_MTU = 1500;
 const BRIDGE = 'type bridge stp_state 0 forward_delay 0 mcast_snooping 0';
 /** EVPN fills the forwarding table and answers for neighbours; data-plane learning would fight it. */
 const VXLAN_PORT_FLAGS = 'type bridge_slave learning off neigh_suppress on';
-/** The box says nothing of its own into a tenant's segment or a tunnel, not even IPv6 router solicitations. */
+/**
+ * The box says nothing of its own into a tenant's segment or a tunnel, not even IPv6 router solicitations. On a line
+ * before `up`: of one line the kernel takes the flags first, and the link-local address would be there already.
+ */
 const SILENT = 'addrgenmode none';
 
 const mtu = (value: number): string => `mtu ${numberWord(value, MAX_MTU)}`;
@@ -41,16 +44,17 @@ export function renderAdd(spec: LinkSpec): string | undefined {
 
 /** What is left to do after renderAdd; marks the link as ours. */
 export function renderFinish(spec: LinkSpec): readonly string[] {
-  const start = `link set dev ${ifnameWord(spec.name)} alias ${aliasOf(spec.name)}`;
+  const set = `link set dev ${ifnameWord(spec.name)}`;
+  const start = `${set} alias ${aliasOf(spec.name)}`;
   switch (spec.type) {
     case 'bridge':
-      return [`${start} ${SILENT} up`];
+      return [`${start} ${SILENT}`, `${set} up`];
     case 'vxlan':
-      return [`${start} ${SILENT} up ${VXLAN_PORT_FLAGS}`];
+      return [`${start} ${SILENT}`, `${set} up ${VXLAN_PORT_FLAGS}`];
     case 'wireguard':
       return spec.implementation === 'kernel'
-        ? [`${start} ${SILENT} up`]
-        : [`${start} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT} up`];
+        ? [`${start} ${SILENT}`, `${set} up`]
+        : [`${start} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT}`, `${set} up`];
     case 'port':
       return [`${start} ${mtu(spec.mtu)} ${masterWords(spec.bridge)} up`];
     case 'loopback':

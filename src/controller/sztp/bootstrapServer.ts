@@ -11,6 +11,7 @@ import {
   GetBootstrappingDataRequest,
   NONCE_BYTES,
   type OnboardingInformation,
+  ProgressType,
   type RestconfErrors,
   SZTP_GET_PATH,
   SZTP_MEDIA_TYPE,
@@ -31,13 +32,10 @@ const MAX_BODY_BYTES = 16 * 1024;
 const NONCELESS_LIFE_MS = 24 * 3_600_000;
 const RETRY_AFTER_S = 5;
 
-/** All of RFC 8572 7.3's progress types begin so; a client of somebody else sends ones that ours does not. */
+/** A client of somebody else reports more than ours (certificates of its host keys, say): only what is read is held. */
 const ReportRequest = z.object({
   'ietf-sztp-bootstrap-server:input': z.object({
-    'progress-type': z
-      .string()
-      .max(64)
-      .regex(/^[a-z][a-z-]*$/),
+    'progress-type': ProgressType,
     message: z.string().max(1024).optional(),
   }),
 });

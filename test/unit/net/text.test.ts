@@ -103,7 +103,8 @@ describe('ip', () => {
       ...renderDelete(kernel),
     ]).toEqual([
       'link add name wg-a group 98 mtu 1440 type wireguard',
-      'link set dev wg-a alias branchbox:link:wg-a addrgenmode none up',
+      'link set dev wg-a alias branchbox:link:wg-a addrgenmode none',
+      'link set dev wg-a up',
       'link set dev wg-a alias branchbox:link:wg-a group 98 mtu 1440 addrgenmode none up',
       'link delete dev wg-a',
     ]);
