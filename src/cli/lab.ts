@@ -101,9 +101,20 @@ export function register(program: Command): void {
     .action(async (node: string, command: string[], options: LabOption) => {
       const { execInNode } = await import('./labExec.ts');
       // commander hands on the `--` that ends our own words, and what of them stands behind NODE.
-      const late = command.indexOf('--') === 2 && command[0] === '--lab' ? command[1] : undefined;
-      const rest = late === undefined ? command : command.slice(2);
-      execInNode(late ?? options.lab, node, rest[0] === '--' ? rest.slice(1) : rest);
+      const end = command.indexOf('--');
+      const late = /^--lab(?:=(.*))?$/.exec(command[0] ?? '');
+      const named = late === null ? undefined : (late[1] ?? (end === 2 ? command[1] : undefined));
+      if (late !== null && (named === undefined || end === -1)) {
+        throw new BranchboxError('cli/usage', {
+          message: 'what stands before -- is not understood',
+          mend: 'branchbox lab exec --lab NAME NODE -- CMD',
+        });
+      }
+      execInNode(
+        named ?? options.lab,
+        node,
+        named !== undefined || end === 0 ? command.slice(end + 1) : command,
+      );
     });
   word('shell', 'a shell in a node')
     .argument('<node>')

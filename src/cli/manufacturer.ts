@@ -22,7 +22,9 @@ export function register(program: Command): void {
       '\nexample: branchbox manufacturer init --state /var/lib/branchbox/manufacturer --name manufacturer.example',
     )
     .action(async (options: { state: string; name: string; address: string[] }) => {
-      const { state: directory, name: dnsName, address: addresses } = options;
+      const { state: directory, name: dnsName } = options;
+      // A unit passes what its environment file says, and that may be nothing.
+      const addresses = options.address.filter((address) => isIP(address) !== 0);
       await (await main()).runInit({ directory, dnsName, addresses });
     });
   manufacturer

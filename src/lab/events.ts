@@ -1,6 +1,6 @@
 /**
  * Owns `lab events`: what happens in all nodes, as it happens, from the supervisors' event files on disk.
- * Does not own the gateways' own events: `lab exec NODE -- branchbox events`, or the controller's API.
+ * Does not own the gateways' own events: `lab exec NODE -- branchbox status --events`, or the controller's API.
  */
 import { createReadStream, existsSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';

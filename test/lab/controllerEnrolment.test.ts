@@ -184,6 +184,8 @@ describe('the bootstrap server', () => {
     expect(await world.api('/api/v1/inventory/SN-one')).toMatchObject({
       progress: { type: 'bootstrap-initiated', message: 'hello' },
     });
+    const nonsense = await sztp(box1, SZTP_REPORT_PATH, { 'progress-type': 'nonsense' });
+    expect([nonsense.status, tagOf(nonsense)]).toEqual([400, 'invalid-value']);
   });
 });
 
