@@ -1,6 +1,6 @@
 /**
- * Owns the apply bench: how long a box takes to hold N segments, and one segment more, beside raw `ip -batch` of the
- * same links in the same run.
+ * Owns the apply bench: how long a box takes to hold N segments, and one segment more, beside raw `ip -batch` and
+ * `nft -f` of the same state in the same run.
  */
 import { build } from 'esbuild';
 import { root, tryIn } from '../lab/mainjob/lab.ts';
@@ -51,7 +51,7 @@ export async function measureApply(times: number): Promise<readonly Row[]> {
         found.map((m) => m.coldMs),
       ),
       rowOf(
-        'ip-batch',
+        'ip-batch+nft',
         `cold-${label}`,
         'time',
         'ms',
@@ -72,7 +72,7 @@ export async function measureApply(times: number): Promise<readonly Row[]> {
         found.map((m) => m.oneChangeMs),
       ),
       rowOf(
-        'ip-batch',
+        'ip-batch+nft',
         `one-change-at-${label}`,
         'time',
         'ms',

@@ -1,6 +1,7 @@
 /**
  * Runs inside a plain node of the lab: brings N segments about through the drivers, cold and with one segment more,
- * and beside it the floor: the same links by raw `ip -batch`. Prints one JSON line a measurement.
+ * and beside it the floor: the same links by raw `ip -batch` and the same ruleset by `nft -f`. Prints one JSON line a
+ * measurement.
  * Does not own the bench (apply.ts).
  */
 import type { DesiredSpec } from '../../src/model/desired.ts';
@@ -88,8 +89,8 @@ async function converge(segments: number): Promise<number> {
   return tookMs;
 }
 
-/** What somebody would write by hand for the same links, in one process. */
-async function floor(first: number, count: number): Promise<number> {
+/** What somebody would write by hand for the same links and the same ruleset, in one process each. */
+async function floor(first: number, count: number, ruleset: string): Promise<number> {
   const lines: string[] = [];
   for (let i = first; i < first + count; i += 1) {
     const [bridge, device] = [`br-${10_000 + i}`, `vx-${10_000 + i}`];
@@ -103,6 +104,7 @@ async function floor(first: number, count: number): Promise<number> {
     stdin: `${lines.join('\n')}\n`,
     timeoutMs: 300_000,
   });
+  await system.runner.runChecked('nft', ['-f', '-'], { stdin: `flush ruleset\n${ruleset}` });
   return performance.now() - startedAtMs;
 }
 
@@ -123,9 +125,10 @@ await converge(0);
 for (let i = 0; i < Number(timesText); i += 1) {
   const coldMs = await converge(segments);
   const oneChangeMs = await converge(segments + 1);
+  const ruleset = await system.runner.runChecked('nft', ['list', 'ruleset']);
   await converge(0);
-  const coldFloorMs = await floor(0, segments);
-  const oneFloorMs = await floor(segments, 1);
+  const coldFloorMs = await floor(0, segments, ruleset);
+  const oneFloorMs = await floor(segments, 1, ruleset);
   await removeFloor(segments + 1);
   console.log(JSON.stringify({ coldMs, oneChangeMs, coldFloorMs, oneFloorMs }));
 }
