@@ -26,6 +26,7 @@ import {
   TunnelId,
   UplinkName,
 } from './ids.ts';
+import { type Report, reportDuplicates } from './crossCheck.ts';
 
 export const DESIRED_SCHEMA = 1;
 /** Cap on the signed message: 1,000 segments with their apps stay well below it. */
@@ -179,55 +180,54 @@ export const DesiredSpec = z
     apps: z.array(App).max(256),
   })
   .superRefine((spec, context) => {
-    const report = (path: (string | number)[], message: string) =>
-      context.addIssue({ code: 'custom', path, message });
-    const unique = (path: string, keys: readonly (string | number)[], what: string) => {
-      const first = new Map<string | number, number>();
-      keys.forEach((key, index) => {
-        const earlier = first.get(key);
-        if (earlier === undefined) first.set(key, index);
-        else report([path, index], `${what} ${key} is already used by ${path}[${earlier}]`);
-      });
-    };
-    unique(
+    const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
+    reportDuplicates(
+      report,
       'uplinks',
+      'name',
       spec.uplinks.map((u) => u.name),
-      'name',
     );
-    unique(
+    reportDuplicates(
+      report,
       'uplinks',
-      spec.uplinks.map((u) => u.slot),
       'slot',
+      spec.uplinks.map((u) => u.slot),
     );
-    unique(
+    reportDuplicates(
+      report,
       'uplinks',
+      'port',
       spec.uplinks.map((u) => u.port),
-      'port',
     );
-    unique(
+    reportDuplicates(
+      report,
       'tunnels',
+      'id',
       spec.tunnels.map((t) => t.id),
-      'id',
     );
-    unique(
+    reportDuplicates(
+      report,
       'segments',
+      'id',
       spec.segments.map((s) => s.id),
-      'id',
     );
-    unique(
+    reportDuplicates(
+      report,
       'segments',
-      spec.segments.map((s) => s.vni),
       'VNI',
+      spec.segments.map((s) => s.vni),
     );
-    unique(
+    reportDuplicates(
+      report,
       'ports',
-      spec.ports.map((p) => p.port),
       'port',
+      spec.ports.map((p) => p.port),
     );
-    unique(
+    reportDuplicates(
+      report,
       'apps',
-      spec.apps.map((a) => a.name),
       'name',
+      spec.apps.map((a) => a.name),
     );
     const uplinks = new Set(spec.uplinks.map((u) => u.name));
     const uplinkPorts = new Set(spec.uplinks.map((u) => u.port));

@@ -15,6 +15,7 @@ import {
 } from './addresses.ts';
 import { DEFAULT_TENANT_MTU, ImageReference, Liveness, Segment, Sha256 } from './desired.ts';
 import { AppName, GatewayId, PortLabel, SegmentId, SiteName, TenantName, UplinkName } from './ids.ts';
+import { type Report, reportDuplicates } from './crossCheck.ts';
 
 export const FleetSettings = z.strictObject({
   name: GatewayId,
@@ -86,46 +87,42 @@ export const Fleet = z
     gateways: z.array(FleetGateway).default([]),
   })
   .superRefine((fleet, context) => {
-    const report = (path: (string | number)[], message: string) =>
-      context.addIssue({ code: 'custom', path, message });
-    const unique = (base: string, keys: readonly (string | number | undefined)[], what: string) => {
-      const first = new Map<string | number, number>();
-      keys.forEach((key, index) => {
-        if (key === undefined) return;
-        const earlier = first.get(key);
-        if (earlier === undefined) first.set(key, index);
-        else report([base, index], `${what} ${key} is already used by ${base}[${earlier}]`);
-      });
-    };
-    unique(
+    const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
+    reportDuplicates(
+      report,
       'tenants',
-      fleet.tenants.map((t) => t.name),
       'name',
+      fleet.tenants.map((t) => t.name),
     );
-    unique(
+    reportDuplicates(
+      report,
       'segments',
+      'id',
       fleet.segments.map((s) => s.id),
-      'id',
     );
-    unique(
+    reportDuplicates(
+      report,
       'segments',
-      fleet.segments.map((s) => s.vni),
       'VNI',
+      fleet.segments.map((s) => s.vni),
     );
-    unique(
+    reportDuplicates(
+      report,
       'gateways',
-      fleet.gateways.map((g) => g.id),
       'id',
+      fleet.gateways.map((g) => g.id),
     );
-    unique(
+    reportDuplicates(
+      report,
       'gateways',
-      fleet.gateways.map((g) => g.vtep),
       'VTEP',
+      fleet.gateways.map((g) => g.vtep),
     );
-    unique(
+    reportDuplicates(
+      report,
       'gateways',
-      fleet.gateways.map((g) => g.serial),
       'serial',
+      fleet.gateways.map((g) => g.serial),
     );
     const tenants = new Set(fleet.tenants.map((t) => t.name));
     const segments = new Map(fleet.segments.map((s) => [s.id, s]));
