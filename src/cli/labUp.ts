@@ -27,7 +27,7 @@ function sayer(clock: Clock): (line: string) => void {
 export async function labPrepare(): Promise<void> {
   const { runner, clock } = createLinuxSystem({ name: 'lab' });
   const say = sayer(clock);
-  await ensureHostTools(runner, say, { treeToMake: !rootTreeExists() });
+  await ensureHostTools(runner, say, { treeToMake: !rootTreeExists(), forTests: true });
   say(`ready: ${await ensureRootTree(runner, say)}`);
 }
 

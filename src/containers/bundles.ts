@@ -1,76 +1,26 @@
 /**
- * Owns fetching an app's archive from the controller: over the best uplink, with the box's own certificate, hashed
- * and counted while it comes, so that no byte above its size and no file of another digest is ever kept.
- * Does not own what is done with it (images).
+ * Owns fetching an app's archive from the controller: hashed and counted while it comes, so that no byte above its size
+ * and no file of another digest is ever kept.
+ * Does not own the connection (system/deviceClient) nor what is done with the archive (images).
  */
 import { createHash } from 'node:crypto';
 import { open, mkdir, readdir, rm } from 'node:fs/promises';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { bundlePath } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
-import type { Secret } from '../model/secret.ts';
-import type { UplinkDialer } from '../system/uplinkDial.ts';
+import { type DeviceClient, deviceUnreachable } from '../system/deviceClient.ts';
 import type { Bundles } from './images.ts';
-
-export interface BundleServer {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Read anew for each fetch: a certificate may have been renewed. */
-export interface BundleCredentials {
-  readonly key: Secret;
-  readonly certificatePem: string;
-  readonly anchorPem: string;
-}
 
 export interface BundleStoreOptions {
   /** Ours alone: whatever lies in it at the first fetch is a leftover, and goes. */
   readonly directory: string;
-  readonly server: () => BundleServer;
-  readonly credentials: () => Promise<BundleCredentials>;
-  readonly dialer: Pick<UplinkDialer, 'connectTls'>;
+  readonly device: DeviceClient;
 }
 
-/** Without a byte. A slow LTE link is slow, not silent. */
-const IDLE_TIMEOUT_MS = 30_000;
-
 export function createBundleStore(options: BundleStoreOptions): Bundles {
-  const { directory } = options;
+  const { directory, device } = options;
   let cleared: Promise<void> | undefined;
   let fetched = 0;
-
-  const ask = async (sha256: string, signal: AbortSignal): Promise<IncomingMessage> => {
-    const { host, port } = options.server();
-    const { key, certificatePem, anchorPem } = await options.credentials();
-    const { socket } = await options.dialer.connectTls({
-      host,
-      port,
-      tls: {
-        key: key.reveal(),
-        cert: certificatePem,
-        ca: anchorPem,
-        servername: host,
-        minVersion: 'TLSv1.3',
-      },
-      signal,
-    });
-    return new Promise((resolve, reject) => {
-      const request = httpRequest(
-        {
-          createConnection: () => socket,
-          path: bundlePath(sha256),
-          headers: { host: `${host}:${port}`, connection: 'close' },
-          signal,
-        },
-        resolve,
-      );
-      request.setTimeout(IDLE_TIMEOUT_MS, () => request.destroy(new Error('no byte for 30 s')));
-      request.on('error', (cause) => reject(unreachable(cause)));
-      request.end();
-    });
-  };
 
   return {
     async fetch(sha256, sizeBytes, signal) {
@@ -78,7 +28,7 @@ export function createBundleStore(options: BundleStoreOptions): Bundles {
       await cleared;
       fetched += 1;
       const path = join(directory, `${sha256.slice(0, 16)}-${fetched}.tar`);
-      const answer = await ask(sha256, signal);
+      const answer = await device.get(bundlePath(sha256), { signal });
       try {
         if (answer.statusCode !== 200) {
           throw new BranchboxError('engine/image', {
@@ -90,7 +40,7 @@ export function createBundleStore(options: BundleStoreOptions): Bundles {
         return path;
       } catch (thrown) {
         await rm(path, { force: true });
-        throw thrown instanceof BranchboxError ? thrown : unreachable(thrown);
+        throw thrown instanceof BranchboxError ? thrown : deviceUnreachable('the bundle', thrown);
       } finally {
         answer.destroy();
       }
@@ -133,11 +83,3 @@ const wrong = (what: string): BranchboxError =>
   new BranchboxError('engine/image', {
     message: `the bundle that the controller sent ${what}`,
   });
-
-function unreachable(cause: unknown): BranchboxError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new BranchboxError('controller/unreachable', {
-    message: `the bundle cannot be fetched: ${why}`,
-    cause,
-  });
-}

@@ -26,13 +26,23 @@ const TREE_TOOLS: readonly Tool[] = [
     why: 'makes the Debian 13 tree that every node runs from, once',
   },
 ];
+/** Only for the tests on real parts. */
+const TEST_TOOLS: readonly Tool[] = [
+  {
+    command: 'sfdisk',
+    packageName: 'fdisk',
+    why: 'makes and reads the partition table of a disk under test',
+  },
+  { command: 'mkfs.vfat', packageName: 'dosfstools', why: 'makes the ESP of a disk under test' },
+  { command: 'veritysetup', packageName: 'cryptsetup-bin', why: 'judges a slot that an update wrote' },
+];
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 
 export async function ensureHostTools(
   runner: Runner,
   say: (line: string) => void,
-  options: { readonly treeToMake: boolean },
+  options: { readonly treeToMake: boolean; readonly forTests?: boolean },
 ): Promise<void> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     throw new BranchboxError('lab/missing-capability', {
@@ -40,9 +50,12 @@ export async function ensureHostTools(
       mend: 'run it as root: sudo npm run lab',
     });
   }
-  const missing = [...TOOLS, ...(options.treeToMake ? TREE_TOOLS : [])].filter(
-    ({ command }) => !isInstalled(command),
-  );
+  const needed = [
+    ...TOOLS,
+    ...(options.treeToMake ? TREE_TOOLS : []),
+    ...(options.forTests === true ? TEST_TOOLS : []),
+  ];
+  const missing = needed.filter(({ command }) => !isInstalled(command));
   if (missing.length === 0) return;
   for (const { packageName, command, why } of missing) say(`installing ${packageName}: ${command} ${why}`);
   if (!isInstalled('apt-get')) {

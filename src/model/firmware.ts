@@ -67,3 +67,107 @@ export const FirmwareManifest = z
     }
   });
 export type FirmwareManifest = z.output<typeof FirmwareManifest>;
+
+export const FIRMWARE_RESULTS = ['committed', 'rolled-back', 'refused'] as const;
+
+/** Of the day in UTC, `HH:MM`; a window that ends before it begins goes over midnight. */
+const TimeOfDay = z.string().regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'a time of day such as 03:30');
+export const UpdateWindow = z
+  .strictObject({ start: TimeOfDay, end: TimeOfDay })
+  .refine(({ start, end }) => start !== end, 'a window that ends when it begins');
+export type UpdateWindow = z.output<typeof UpdateWindow>;
+
+/** What the controller wants of a box's firmware. */
+export const WantedFirmware = z.strictObject({
+  version: FirmwareVersion,
+  /** Compact JWS of a FirmwareManifest; the box believes it by its own anchors, whoever passes it on. */
+  manifest: z.string().min(1).max(MANIFEST_MAX_BYTES),
+  /** Of the download, over all uplinks; kbit/s. */
+  rateLimitKbps: z.int().min(8).max(10_000_000).optional(),
+  /** In which it is fetched and the box restarted; absent: at once. */
+  window: UpdateWindow.optional(),
+  allowDowngrade: z.boolean().default(false),
+});
+export type WantedFirmware = z.output<typeof WantedFirmware>;
+
+export const FIRMWARE_STATES = [
+  'unavailable',
+  'idle',
+  'waiting',
+  'downloading',
+  'verifying',
+  'ready',
+  'trial',
+  'committed',
+  'rolled-back',
+  'refused',
+] as const;
+
+/** In a status: what a box runs, and how its update stands. */
+export const FirmwareStatus = z.strictObject({
+  version: z.string(),
+  /** undefined where the box has no slots. */
+  slot: z.enum(['a', 'b']).optional(),
+  state: z.enum(FIRMWARE_STATES),
+  /** For a person: why it is in this state, and what is next. */
+  sentence: z.string(),
+  /** Under way. */
+  target: z.strictObject({ version: z.string(), digest: z.string() }).optional(),
+  /** Of all parts together, in steps of five: not each megabyte is a new status. */
+  progressPercent: z.int().min(0).max(100).optional(),
+  lastResult: z
+    .strictObject({
+      version: z.string(),
+      digest: z.string(),
+      result: z.enum(FIRMWARE_RESULTS),
+      /** Of a roll-back. */
+      cause: z.string().optional(),
+      sentence: z.string(),
+      atMs: z.number(),
+    })
+    .optional(),
+});
+export type FirmwareStatus = z.output<typeof FirmwareStatus>;
+
+/** `branchbox firmware status --json`. */
+export const LocalFirmware = z.strictObject({
+  status: FirmwareStatus,
+  /** Of the part under way. */
+  fetching: z
+    .strictObject({ role: z.enum(PART_ROLES), doneBytes: z.number(), totalBytes: z.number() })
+    .optional(),
+  /** undefined where there are none, or the disk cannot be read. */
+  disk: z
+    .strictObject({
+      slots: z.array(
+        z.strictObject({ slot: z.enum(['a', 'b']), rootHash: z.string(), running: z.boolean() }),
+      ),
+      entries: z.array(
+        z.strictObject({
+          file: z.string(),
+          version: z.string(),
+          /** undefined: committed. */
+          triesLeft: z.int().optional(),
+          triesDone: z.int(),
+          slot: z.enum(['a', 'b']).optional(),
+        }),
+      ),
+    })
+    .optional(),
+  /** Newest last. */
+  history: z.array(FirmwareStatus.shape.lastResult.unwrap()),
+});
+export type LocalFirmware = z.output<typeof LocalFirmware>;
+
+/** `POST /firmware` of the agent's local API. */
+export const FirmwareRequest = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('update'),
+    /** Absolute; holds one manifest and its parts. Absent: what the controller wants, now and once more. */
+    directory: z.string().startsWith('/').max(4096).optional(),
+    allowDowngrade: z.boolean(),
+  }),
+  z.strictObject({ kind: z.literal('commit') }),
+  z.strictObject({ kind: z.literal('rollback') }),
+]);
+export type FirmwareRequest = z.output<typeof FirmwareRequest>;

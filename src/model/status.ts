@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { Ipv4, Ipv4Interface } from './addresses.ts';
 import { Facts } from './facts.ts';
+import { FirmwareStatus } from './firmware.ts';
 import {
   AppName,
   GatewayId,
@@ -32,6 +33,8 @@ export const HEALTH_CODES = [
   'engine-unreachable',
   'overlay-down',
   'events-dropped',
+  'firmware-refused',
+  'firmware-rolled-back',
 ] as const;
 
 export const Condition = z.strictObject({
@@ -113,6 +116,8 @@ export const GatewayStatus = z.strictObject({
   segments: z.array(SegmentStatus),
   apps: z.array(AppStatus),
   facts: Facts,
+  /** undefined from a version that does not tell yet. */
+  firmware: FirmwareStatus.optional(),
 });
 export type GatewayStatus = z.output<typeof GatewayStatus>;
 
@@ -133,6 +138,10 @@ export const GatewayEvent = z.strictObject({
     'app-changed',
     'bootstrap-state',
     'events-dropped',
+    'firmware-refused',
+    'firmware-trial',
+    'firmware-committed',
+    'firmware-rolled-back',
   ]),
   subject: z.string().max(200),
   sentence: z.string().max(2000),

@@ -1,0 +1,81 @@
+/**
+ * Owns asking the controller's device API for bytes: over the best uplink, with the box's own certificate, from any
+ * byte on. Does not own what is fetched (containers/bundles, update/sources) nor whether it is what was named.
+ */
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { BranchboxError } from '../model/errors.ts';
+import type { Secret } from '../model/secret.ts';
+import type { UplinkDialer } from './uplinkDial.ts';
+
+/** Read anew for each request: a certificate may have been renewed. */
+export interface DeviceCredentials {
+  readonly key: Secret;
+  readonly certificatePem: string;
+  readonly anchorPem: string;
+}
+
+export interface DeviceClientOptions {
+  readonly server: () => { readonly host: string; readonly port: number };
+  readonly credentials: () => Promise<DeviceCredentials>;
+  readonly dialer: Pick<UplinkDialer, 'connectTls'>;
+}
+
+export interface DeviceClient {
+  /**
+   * The answer, whatever its status; the caller reads or destroys it. `fromBytes` above 0 asks for the rest alone, which
+   * a server may ignore (status 200, RFC 9110 14.2). Throws `controller/unreachable`.
+   */
+  get(
+    path: string,
+    options: { readonly fromBytes?: number; readonly signal: AbortSignal },
+  ): Promise<IncomingMessage>;
+}
+
+/** Without a byte. A slow LTE link is slow, not silent. */
+const IDLE_TIMEOUT_MS = 30_000;
+
+export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
+  return {
+    async get(path, { fromBytes = 0, signal }) {
+      const { host, port } = options.server();
+      const { key, certificatePem, anchorPem } = await options.credentials();
+      const { socket } = await options.dialer.connectTls({
+        host,
+        port,
+        tls: {
+          key: key.reveal(),
+          cert: certificatePem,
+          ca: anchorPem,
+          minVersion: 'TLSv1.3',
+        },
+        signal,
+      });
+      return new Promise((resolve, reject) => {
+        const request = httpRequest(
+          {
+            createConnection: () => socket,
+            path,
+            headers: {
+              host: `${host}:${port}`,
+              connection: 'close',
+              ...(fromBytes > 0 ? { range: `bytes=${fromBytes}-` } : {}),
+            },
+            signal,
+          },
+          resolve,
+        );
+        request.setTimeout(IDLE_TIMEOUT_MS, () => request.destroy(new Error('no byte for 30 s')));
+        request.on('error', (cause) => reject(deviceUnreachable(path, cause)));
+        request.end();
+      });
+    },
+  };
+}
+
+export function deviceUnreachable(what: string, cause: unknown): BranchboxError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new BranchboxError('controller/unreachable', {
+    message: `${what} cannot be fetched: ${why}`,
+    cause,
+  });
+}

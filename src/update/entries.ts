@@ -1,0 +1,43 @@
+/**
+ * Owns the names of our boot entries: `branchbox_VERSION[+LEFT[-DONE]].efi`. The loader counts tries in the name (Boot
+ * Loader Specification, "Boot counting"): it writes LEFT one lower before it starts an entry, passes over one with none
+ * left, and an entry without a counter is committed. Pure.
+ */
+
+export interface BootEntry {
+  /** In the ESP's /EFI/Linux. */
+  readonly file: string;
+  readonly version: string;
+  /** undefined: committed. While it runs, the try under way is already taken off. */
+  readonly triesLeft: number | undefined;
+  readonly triesDone: number;
+  readonly sizeBytes: number;
+  /** Of the root that its command line names; undefined where the file is no whole UKI. */
+  readonly rootHash: string | undefined;
+}
+
+const NAME = /^branchbox_([0-9][a-z0-9.~^-]*)(?:\+([0-9]{1,4})(?:-([0-9]{1,4}))?)?\.efi$/;
+/** Two, so that a power cut in the first does not undo an update. */
+const FIRST_TRIES = 2;
+
+/** undefined: not one of ours. */
+export function parseEntryName(file: string): Omit<BootEntry, 'rootHash' | 'sizeBytes'> | undefined {
+  const match = NAME.exec(file);
+  const [, version, left, done] = match ?? [];
+  if (version === undefined) return undefined;
+  return {
+    file,
+    version,
+    triesLeft: left === undefined ? undefined : Number(left),
+    triesDone: Number(done ?? 0),
+  };
+}
+
+export const trialEntryName = (version: string): string => `branchbox_${version}+${FIRST_TRIES}.efi`;
+export const committedEntryName = (version: string): string => `branchbox_${version}.efi`;
+/** What the loader passes over. */
+export const badEntryName = ({ version, triesDone }: Pick<BootEntry, 'version' | 'triesDone'>): string =>
+  `branchbox_${version}+0-${triesDone}.efi`;
+
+/** For the loader's LoaderEntryOneShot, which takes a shell pattern, in lower case. */
+export const trialEntryPattern = (version: string): string => `branchbox_${version}+*.efi`;

@@ -1,0 +1,114 @@
+/**
+ * Owns bringing one part onto its place: on from what is durable there, hashed and counted while it comes, noted as
+ * durable only after it is. Does not own where it comes from (sources) nor what stands around it (install.ts).
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { BranchboxError } from '../model/errors.ts';
+import type { FirmwarePart } from '../model/firmware.ts';
+import type { Pace, PartFile, PartSource } from './ports.ts';
+
+export interface WriteSizes {
+  /** Written at once: many of a flash's erase blocks, few enough bytes to hold. */
+  readonly writeBytes: number;
+  /** Between two syncs: what a cut costs to fetch again. */
+  readonly syncBytes: number;
+}
+export const WRITE_SIZES: WriteSizes = { writeBytes: 1024 * 1024, syncBytes: 8 * 1024 * 1024 };
+
+export interface FetchParts {
+  readonly part: FirmwarePart;
+  readonly to: PartFile;
+  readonly source: PartSource;
+  readonly durableBytes: number;
+  /** Called after a sync. */
+  readonly onDurable: (bytes: number) => Promise<void>;
+  readonly pace: Pace;
+  readonly sizes: WriteSizes;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves when all of it is durable and of its digest. Throws `firmware/source` where what came is not what was
+ * named: nothing of it counts as durable then.
+ */
+export async function fetchPart(fetch: FetchParts): Promise<void> {
+  const { part, to, source, pace, sizes, signal, onDurable } = fetch;
+  const hash = createHash('sha256');
+  let doneBytes = fetch.durableBytes;
+  await hashFrom(to, doneBytes, hash);
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  let unsynced = 0;
+  const flush = async (): Promise<void> => {
+    if (heldBytes === 0) return;
+    await to.write(doneBytes, Buffer.concat(held, heldBytes));
+    doneBytes += heldBytes;
+    unsynced += heldBytes;
+    [held, heldBytes] = [[], 0];
+  };
+  const settle = async (): Promise<void> => {
+    await flush();
+    await to.sync();
+    unsynced = 0;
+    await onDurable(doneBytes);
+  };
+  try {
+    if (doneBytes < part.sizeBytes) {
+      for await (const chunk of await source.open(part, doneBytes, signal)) {
+        signal.throwIfAborted();
+        if (doneBytes + heldBytes + chunk.length > part.sizeBytes) {
+          throw wrong(`${part.file} from ${source.name} is larger than ${part.sizeBytes} bytes`);
+        }
+        hash.update(chunk);
+        held.push(chunk);
+        heldBytes += chunk.length;
+        if (heldBytes >= sizes.writeBytes) await flush();
+        if (unsynced >= sizes.syncBytes) await settle();
+        await pace(chunk.length, signal);
+      }
+    }
+  } catch (thrown) {
+    if (isWrong(thrown)) await onDurable(0);
+    // What came before the line went dead is good.
+    else await settle().catch(() => undefined);
+    throw thrown;
+  }
+  if (doneBytes + heldBytes < part.sizeBytes) {
+    await settle();
+    throw new BranchboxError('firmware/source', {
+      message: `${part.file} from ${source.name} ended after ${doneBytes} of ${part.sizeBytes} bytes`,
+    });
+  }
+  const sha256 = hash.digest('hex');
+  if (sha256 !== part.sha256) {
+    await onDurable(0);
+    throw wrong(`${part.file} from ${source.name} has SHA-256 ${sha256}, not ${part.sha256}`);
+  }
+  await settle();
+}
+
+const READ_BYTES = 1024 * 1024;
+
+/** The first `bytes` of it, into the hash. */
+export async function hashFrom(from: Pick<PartFile, 'read'>, bytes: number, hash: Hash): Promise<void> {
+  for (let offset = 0; offset < bytes; ) {
+    const read = await from.read(offset, Math.min(READ_BYTES, bytes - offset));
+    if (read.length === 0) {
+      throw new BranchboxError('firmware/disk', { message: `a part ends after ${offset} of ${bytes} bytes` });
+    }
+    hash.update(read);
+    offset += read.length;
+  }
+}
+
+/** Said by a field, since the sentence is for people. */
+const wrong = (message: string): BranchboxError =>
+  new BranchboxError('firmware/source', {
+    message,
+    fields: { wrong: true },
+    mend: 'What came was put aside. Upload the version again, or copy it to the stick again.',
+  });
+
+/** What came is not what the manifest names: as against a line that went dead. */
+export const isWrong = (thrown: unknown): boolean =>
+  thrown instanceof BranchboxError && thrown.fields['wrong'] === true;

@@ -1,0 +1,163 @@
+/**
+ * Owns carrying a plan out until a version stands whole in the spare slot with its boot entry on trial. Every way in is
+ * the same: observe, plan, apply; so a cut anywhere is continued by calling it again.
+ * Does not own when it may run (worker.ts) nor the trial (trial.ts).
+ */
+import { createHash } from 'node:crypto';
+import { BranchboxError } from '../model/errors.ts';
+import type { FirmwarePart, PartRole } from '../model/firmware.ts';
+import { fetchPart, hashFrom, WRITE_SIZES, type WriteSizes } from './fetchPart.ts';
+import type { Target } from './manifest.ts';
+import { planUpdate, type Progress, type Step } from './plan.ts';
+import type { FirmwareDisk, Pace, PartFile, PartSource, ProgressStore } from './ports.ts';
+import type { SlotName } from './slots.ts';
+
+export interface InstallParts {
+  readonly disk: FirmwareDisk;
+  readonly source: PartSource;
+  readonly progress: ProgressStore;
+  readonly pace: Pace;
+  readonly allowDowngrade: boolean;
+  readonly sizes?: WriteSizes;
+  readonly onStep: (step: Step, doneBytes: number) => void;
+}
+
+export type Installed = 'current' | 'ready';
+
+/** A plan that does not end is a disk that does not keep what it is told. */
+const MAX_ROUNDS = 4;
+
+/** Throws `firmware/refused` before anything changed, `firmware/source` or `firmware/disk` where it can be gone on with. */
+export async function install(parts: InstallParts, target: Target, signal: AbortSignal): Promise<Installed> {
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const observed = await parts.disk.observe(signal);
+    const plan = planUpdate(observed, await parts.progress.read(), target, parts);
+    if (plan.kind === 'current') return 'current';
+    if (plan.kind === 'refuse') {
+      throw new BranchboxError('firmware/refused', {
+        message: `firmware ${target.manifest.version} is refused: ${plan.problems[0]?.message ?? 'it does not fit'}`,
+        problems: plan.problems,
+      });
+    }
+    if (plan.steps.length === 0) return 'ready';
+    for (const step of plan.steps) {
+      signal.throwIfAborted();
+      parts.onStep(step, 0);
+      await applyStep(parts, target, step, signal);
+    }
+  }
+  throw new BranchboxError('firmware/disk', {
+    message: `after ${MAX_ROUNDS} rounds the disk still does not hold ${target.manifest.version}`,
+  });
+}
+
+async function applyStep(
+  parts: InstallParts,
+  target: Target,
+  step: Step,
+  signal: AbortSignal,
+): Promise<void> {
+  const { disk, progress } = parts;
+  switch (step.op) {
+    case 'remove-entries':
+      return disk.removeEntries(step.files, signal);
+    case 'begin':
+      return progress.write({
+        schema: 1,
+        digest: target.digest,
+        version: target.manifest.version,
+        slot: step.slot,
+        durableBytes: { root: 0, verity: 0, uki: 0 },
+        verified: false,
+        placed: false,
+      });
+    case 'fetch':
+      return fetchStep(parts, target, step, signal);
+    case 'verify':
+      return verify(parts, target, step.slot, signal);
+    case 'name-slot':
+      return disk.nameSlot(step.slot, target.manifest.rootHash, signal);
+    case 'place-entry':
+      await note(progress, { placed: false });
+      await disk.placeEntry(step.file, partOf(target, 'uki'), signal);
+      return note(progress, { placed: true });
+  }
+}
+
+async function fetchStep(
+  parts: InstallParts,
+  target: Target,
+  step: Extract<Step, { op: 'fetch' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { progress, source, pace } = parts;
+  const { role } = step;
+  const to = await openPart(parts.disk, step.slot, role, signal);
+  try {
+    await fetchPart({
+      part: partOf(target, role),
+      to,
+      source,
+      durableBytes: (await progress.read())?.durableBytes[role] ?? 0,
+      onDurable: async (bytes) => {
+        const present = await progress.read();
+        if (present !== undefined)
+          await progress.write({ ...present, durableBytes: { ...present.durableBytes, [role]: bytes } });
+        parts.onStep(step, bytes);
+      },
+      pace,
+      sizes: parts.sizes ?? WRITE_SIZES,
+      signal,
+    });
+  } finally {
+    await to.close();
+  }
+}
+
+/** From the medium: what the kernel's cache holds proves nothing. */
+async function verify(
+  { disk, progress }: InstallParts,
+  target: Target,
+  slot: SlotName,
+  signal: AbortSignal,
+): Promise<void> {
+  await disk.dropCache(slot, signal);
+  for (const part of target.manifest.parts) {
+    const from = await openPart(disk, slot, part.role, signal);
+    const hash = createHash('sha256');
+    try {
+      await hashFrom(from, part.sizeBytes, hash);
+    } finally {
+      await from.close();
+    }
+    if (hash.digest('hex') === part.sha256) continue;
+    const present = await progress.read();
+    if (present !== undefined)
+      await progress.write({ ...present, durableBytes: { ...present.durableBytes, [part.role]: 0 } });
+    throw new BranchboxError('firmware/disk', {
+      message: `${part.file} reads otherwise in slot ${slot} than it was written; it is written anew`,
+    });
+  }
+  await note(progress, { verified: true });
+}
+
+const openPart = (
+  disk: FirmwareDisk,
+  slot: SlotName,
+  role: PartRole,
+  signal: AbortSignal,
+): Promise<PartFile> => (role === 'uki' ? disk.openStaged(signal) : disk.openSlot(slot, role, signal));
+
+async function note(
+  progress: ProgressStore,
+  change: Partial<Pick<Progress, 'verified' | 'placed'>>,
+): Promise<void> {
+  const present = await progress.read();
+  if (present !== undefined) await progress.write({ ...present, ...change });
+}
+
+function partOf({ manifest }: Target, role: PartRole): FirmwarePart {
+  const part = manifest.parts.find((one) => one.role === role);
+  if (part === undefined) throw new BranchboxError('internal', { message: `a manifest without ${role}` });
+  return part;
+}

@@ -1,0 +1,82 @@
+/**
+ * Owns what an update remembers on disk, over restarts and over versions: how far it has come, the trial, and how
+ * earlier ones ended. Each write is durable. A record that cannot be read is as good as none.
+ */
+import { z } from 'zod';
+import { decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { FIRMWARE_RESULTS } from '../model/firmware.ts';
+import type { Files, Logger } from '../system/ports.ts';
+import { Progress } from './plan.ts';
+import type { ProgressStore } from './ports.ts';
+import { ROLL_BACK_CAUSES, TrialRecord } from './trial.ts';
+
+export const Ending = z.strictObject({
+  digest: z.string(),
+  version: z.string(),
+  result: z.enum(FIRMWARE_RESULTS),
+  cause: z.enum(ROLL_BACK_CAUSES).optional(),
+  sentence: z.string().max(2000),
+  atMs: z.number(),
+});
+export type Ending = z.output<typeof Ending>;
+
+/** Far more than a box is told of in a year. */
+const MAX_ENDINGS = 32;
+/** Oldest first. */
+const History = z.strictObject({ schema: z.literal(1), endings: z.array(Ending).max(MAX_ENDINGS) });
+
+export interface UpdateRecords {
+  readonly progress: ProgressStore;
+  readTrial(): Promise<TrialRecord | undefined>;
+  writeTrial(trial: TrialRecord): Promise<void>;
+  /** What the deadline without an agent wrote (firmware/trial-deadline). */
+  readEnded(): Promise<string | undefined>;
+  /** The trial is over: its record goes, and how it ended is kept. */
+  end(ending: Ending): Promise<void>;
+  history(): Promise<readonly Ending[]>;
+  /** So that a digest may be tried again. */
+  forget(digest: string): Promise<void>;
+}
+
+export function createUpdateRecords(files: Files, directory: string, log: Logger): UpdateRecords {
+  const at = (name: string): string => `${directory}/${name}`;
+  const read = async <S extends z.ZodType>(name: string, schema: S): Promise<z.output<S> | undefined> => {
+    try {
+      const text = await files.readText(at(name));
+      return text === undefined ? undefined : decodeJson(schema, text, at(name));
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      log.error('a record of firmware cannot be read', { path: at(name), error: thrown });
+      return undefined;
+    }
+  };
+  const write = (name: string, value: unknown): Promise<void> =>
+    files.writeDurable(at(name), JSON.stringify(value));
+  const history = async (): Promise<readonly Ending[]> =>
+    (await read('history.json', History))?.endings ?? [];
+  const keep = (endings: readonly Ending[]): Promise<void> =>
+    write('history.json', { schema: 1, endings: endings.slice(-MAX_ENDINGS) });
+  return {
+    progress: {
+      read: () => read('progress.json', Progress),
+      write: (progress) => write('progress.json', progress),
+    },
+    readTrial: () => read('trial.json', TrialRecord),
+    writeTrial: (trial) => write('trial.json', trial),
+    async readEnded() {
+      const text = await files.readText(at('trial-ended'), 4096).catch(() => undefined);
+      return text?.trim().slice(0, 400);
+    },
+    async end(ending) {
+      await keep([...(await history()), ending]);
+      // Last: cut in between, a restart finds the trial and ends it once more.
+      await files.remove(at('trial-ended'));
+      await files.remove(at('trial.json'));
+    },
+    history,
+    async forget(digest) {
+      await keep((await history()).filter((ending) => ending.digest !== digest));
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * Owns where parts of a firmware version come from: the controller's device API, or a directory (a stick) that somebody
+ * mounted. Both are hostile until the digest is right; neither is asked for more than a manifest names.
+ */
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { firmwarePath } from '../model/deviceApi.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { MANIFEST_MAX_BYTES } from '../model/firmware.ts';
+import { type DeviceClient, deviceUnreachable } from '../system/deviceClient.ts';
+import type { PartSource } from './ports.ts';
+
+const MANIFEST_SUFFIX = '.update.jws';
+/** A stick holds some versions, not a library. */
+const MAX_NAMES = 10_000;
+const READ_BYTES = 256 * 1024;
+
+export function createControllerSource(device: DeviceClient): PartSource {
+  return {
+    name: 'the controller',
+    async open(part, fromBytes, signal) {
+      const answer = await device.get(firmwarePath(part.sha256), { fromBytes, signal });
+      const status = answer.statusCode ?? 0;
+      const range = /^bytes (\d{1,15})-/.exec(answer.headers['content-range'] ?? '')?.[1];
+      if (status === 206 && fromBytes > 0 && Number(range) === fromBytes) return bytesOf(answer, 0);
+      if (status === 200) return bytesOf(answer, fromBytes);
+      answer.destroy();
+      throw new BranchboxError('firmware/source', {
+        message: `the controller answered ${status} for ${part.file}`,
+        ...(status === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
+      });
+    },
+  };
+}
+
+/** What of the body comes after the first `skipBytes`. */
+async function* bytesOf(answer: IncomingMessage, skipBytes: number): AsyncGenerator<Uint8Array> {
+  let skip = skipBytes;
+  try {
+    for await (const chunk of answer) {
+      const bytes = Buffer.from(chunk);
+      if (skip < bytes.length) yield bytes.subarray(skip);
+      skip = Math.max(0, skip - bytes.length);
+    }
+  } catch (thrown) {
+    throw deviceUnreachable('the rest of a firmware part', thrown);
+  } finally {
+    answer.destroy();
+  }
+}
+
+export interface FirmwareDirectory {
+  readonly manifest: string;
+  readonly source: PartSource;
+}
+
+/** Throws `firmware/source` where it does not hold exactly one manifest. */
+export async function openDirectory(directory: string): Promise<FirmwareDirectory> {
+  let names: string[];
+  try {
+    names = (await readdir(directory)).slice(0, MAX_NAMES);
+  } catch (cause) {
+    throw missing(`${directory} cannot be read`, cause);
+  }
+  const [name, ...more] = names.filter((one) => one.endsWith(MANIFEST_SUFFIX) && !one.startsWith('.'));
+  if (name === undefined) throw missing(`${directory} holds no *${MANIFEST_SUFFIX}`);
+  if (more.length > 0)
+    throw missing(`${directory} holds ${more.length + 1} manifests: leave one of them there`);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of readFrom(join(directory, name), 0, MANIFEST_MAX_BYTES)) chunks.push(chunk);
+  return {
+    manifest: Buffer.concat(chunks).toString('latin1'),
+    source: {
+      name: directory,
+      // Its name was decoded as a plain file name.
+      open: async (part, fromBytes) => readFrom(join(directory, part.file), fromBytes, part.sizeBytes + 1),
+    },
+  };
+}
+
+/** Of a plain file: a link or a device on a stick is not followed. At most up to `maxBytes`. */
+async function* readFrom(path: string, fromBytes: number, maxBytes: number): AsyncGenerator<Uint8Array> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((cause: unknown) => {
+    throw missing(`${path} cannot be opened`, cause);
+  });
+  try {
+    if (!(await handle.stat()).isFile()) throw missing(`${path} is no plain file`);
+    for (let offset = fromBytes; offset < maxBytes; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, maxBytes - offset));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset).catch((cause: unknown) => {
+        throw missing(`${path} cannot be read`, cause);
+      });
+      if (bytesRead === 0) return;
+      offset += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+function missing(message: string, cause?: unknown): BranchboxError {
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new BranchboxError('firmware/source', { message: message + why, cause });
+}

@@ -1,0 +1,139 @@
+/**
+ * Owns the rules of a firmware trial: what the box did before (the baseline), what of it is missing now, and what a
+ * start of the box means for the version on trial. Pure.
+ * Does not own reading the box's health (the agent does), nor the deadline when there is no agent
+ * (firmware/trial-deadline).
+ */
+import { z } from 'zod';
+import type { Problem } from '../model/errors.ts';
+import { FirmwareVersion, RootHash } from '../model/firmware.ts';
+import type { BootEntry } from './entries.ts';
+import type { Observation } from './plan.ts';
+
+/** As it must be before a verdict of good: BGP, containers and LTE have come and gone by then, if they do. */
+export const STABLE_MS = 30_000;
+/** Since the box started. The deadline without an agent is 10 minutes: the agent's own verdict comes before. */
+export const VERDICT_MS = 480_000;
+/** A start of another version than the one on trial, though that one has all its tries: after so many, no more. */
+const MAX_ATTEMPTS = 3;
+
+/** What is up now; what is not wanted any more has no entry. */
+export interface Vitals {
+  readonly controller: boolean;
+  readonly paths: ReadonlyMap<string, boolean>;
+  readonly segments: ReadonlyMap<string, boolean>;
+  readonly apps: ReadonlyMap<string, boolean>;
+}
+
+const Names = z.array(z.string().max(200)).max(8192);
+/** What was up before. */
+export const Baseline = z.strictObject({
+  controller: z.boolean(),
+  paths: Names,
+  segments: Names,
+  apps: Names,
+});
+export type Baseline = z.output<typeof Baseline>;
+
+export const NO_BASELINE: Baseline = { controller: false, paths: [], segments: [], apps: [] };
+
+/** trial.json: written before the box is restarted into the version. */
+export const TrialRecord = z.strictObject({
+  schema: z.literal(1),
+  digest: z.string(),
+  version: FirmwareVersion,
+  rootHash: RootHash,
+  from: z.strictObject({ version: z.string(), rootHash: RootHash }),
+  /** Of the boot in which it was written. */
+  bootId: z.string(),
+  recordedAtMs: z.number(),
+  attempts: z.int().min(1),
+  baseline: Baseline,
+  /** The version's own agent came up and saw this record. */
+  agentSeen: z.boolean(),
+  /** Why that agent gave it up. */
+  unhealthy: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+});
+export type TrialRecord = z.output<typeof TrialRecord>;
+
+const upOf = (states: ReadonlyMap<string, boolean>): string[] =>
+  [...states].flatMap(([name, up]) => (up ? [name] : [])).toSorted();
+
+export const baselineOf = (vitals: Vitals): Baseline => ({
+  controller: vitals.controller,
+  paths: upOf(vitals.paths),
+  segments: upOf(vitals.segments),
+  apps: upOf(vitals.apps),
+});
+
+/** What was up before and is not now; none: healthy. */
+export function shortfalls(baseline: Baseline, vitals: Vitals | undefined): readonly Problem[] {
+  if (vitals === undefined) return [{ path: '$', message: 'the box has not been looked at yet' }];
+  const down = (kind: string, names: readonly string[], now: ReadonlyMap<string, boolean>): Problem[] =>
+    names
+      .filter((name) => now.get(name) === false)
+      .map((name) => ({ path: `${kind} ${name}`, message: 'was up before the update and is not now' }));
+  const away = baseline.controller && !vitals.controller;
+  return [
+    ...(away ? [{ path: 'controller', message: 'was reached before the update and is not now' }] : []),
+    ...down('path', baseline.paths, vitals.paths),
+    ...down('segment', baseline.segments, vitals.segments),
+    ...down('app', baseline.apps, vitals.apps),
+  ];
+}
+
+export const ROLL_BACK_CAUSES = ['panicked-or-hung', 'no-verdict', 'unhealthy', 'never-started'] as const;
+export type RollBackCause = (typeof ROLL_BACK_CAUSES)[number];
+
+export type BootVerdict =
+  /** Nothing is on trial. */
+  | { readonly kind: 'settled' }
+  | { readonly kind: 'on-trial'; readonly entry: BootEntry }
+  /** The entry was committed, and the record is still there: cut in between. */
+  | { readonly kind: 'committed' }
+  /** Recorded in this boot, or never started since: the restart is still to come. */
+  | { readonly kind: 'restart-due' }
+  | {
+      readonly kind: 'rolled-back';
+      readonly cause: RollBackCause;
+      readonly sentence: string;
+      /** Has tries left, which nobody wants it to use. */
+      readonly stillTried: BootEntry | undefined;
+    };
+
+/** `ended`: what the deadline without an agent wrote down, if it did. */
+export function judgeBoot(
+  observed: Pick<Observation, 'running' | 'entries'>,
+  trial: TrialRecord | undefined,
+  now: { readonly bootId: string; readonly ended: string | undefined },
+): BootVerdict {
+  const own = observed.entries.filter(({ rootHash }) => rootHash === observed.running.rootHash);
+  const counted = own.find(({ triesLeft }) => triesLeft !== undefined);
+  const committed = own.some(({ triesLeft }) => triesLeft === undefined);
+  if (counted !== undefined && !committed) return { kind: 'on-trial', entry: counted };
+  if (trial === undefined) return { kind: 'settled' };
+  if (trial.rootHash === observed.running.rootHash) return { kind: 'committed' };
+  const entry = observed.entries.find(({ rootHash }) => rootHash === trial.rootHash);
+  const stillTried = entry?.triesLeft === 0 ? undefined : entry;
+  const back = (cause: RollBackCause, sentence: string): BootVerdict => ({
+    kind: 'rolled-back',
+    cause,
+    sentence: `Firmware ${trial.version} was taken back to ${observed.running.version}: ${sentence}`,
+    stillTried,
+  });
+  if (trial.unhealthy !== undefined) {
+    const named = trial.unhealthy.slice(0, 8).map(({ path, message }) => `${path} ${message}`);
+    return back('unhealthy', named.join('; '));
+  }
+  if (now.ended !== undefined) return back('no-verdict', now.ended);
+  const untried = entry?.triesLeft !== undefined && entry.triesLeft > 0 && entry.triesDone === 0;
+  if (untried && (trial.bootId === now.bootId || trial.attempts < MAX_ATTEMPTS))
+    return { kind: 'restart-due' };
+  if (untried) return back('never-started', `the loader did not start it in ${trial.attempts} restarts.`);
+  return back(
+    'panicked-or-hung',
+    trial.agentSeen
+      ? 'its agent came up, and the machine went down before it gave a verdict.'
+      : 'it never came as far as its agent: its kernel panicked or hung, or its root was not accepted.',
+  );
+}

@@ -1,0 +1,312 @@
+/**
+ * Owns a disk with two firmware slots and an ESP whose power can be cut at any byte: what was not synced is kept, lost
+ * or torn, as a seed has it. The real disk does the same in the same order (test/lab/firmwareDisk.test.ts).
+ */
+import { createHash } from 'node:crypto';
+import { BranchboxError } from '../../src/model/errors.ts';
+import type { FirmwareManifest, PartRole } from '../../src/model/firmware.ts';
+import { type BootEntry, parseEntryName } from '../../src/update/entries.ts';
+import type { Target } from '../../src/update/manifest.ts';
+import type { Observation, Progress } from '../../src/update/plan.ts';
+import type { FirmwareDisk, PartFile, PartSource, ProgressStore } from '../../src/update/ports.ts';
+import { SLOT_NAMES, type SlotName } from '../../src/update/slots.ts';
+
+export class PowerCut extends Error {}
+
+export interface Version {
+  readonly target: Target;
+  readonly bytes: Readonly<Record<PartRole, Buffer>>;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const SIZES: Readonly<Record<PartRole, number>> = { root: 4000, verity: 250, uki: 900 };
+export const SMALL_SIZES: typeof SIZES = { root: 300, verity: 20, uki: 80 };
+
+/** Contents that differ from version to version; a boot entry ends in the root hash that it starts. */
+export function makeVersion(
+  version: string,
+  { sizes = SIZES, ...change }: Partial<FirmwareManifest> & { readonly sizes?: typeof SIZES } = {},
+): Version {
+  const rootHash = sha256(Buffer.from(version));
+  const fill = (role: PartRole): Buffer => {
+    const bytes = Buffer.alloc(sizes[role]);
+    for (let i = 0; i < bytes.length; i += 1) bytes[i] = rootHash.charCodeAt(i % 64) ^ (i >> 6) ^ role.length;
+    if (role === 'uki') bytes.write(rootHash, bytes.length - 64);
+    return bytes;
+  };
+  const bytes = { root: fill('root'), verity: fill('verity'), uki: fill('uki') };
+  const part = (role: PartRole) => ({
+    role,
+    file: `branchbox-${version}.${role === 'uki' ? 'efi' : role}`,
+    sizeBytes: bytes[role].length,
+    sha256: sha256(bytes[role]),
+  });
+  const manifest: FirmwareManifest = {
+    schema: 1,
+    product: 'branchbox',
+    arch: 'x86-64',
+    version,
+    builtAtMs: 1,
+    rootHash,
+    parts: [part('root'), part('verity'), part('uki')],
+    ...change,
+  };
+  return { target: { manifest, digest: sha256(Buffer.from(JSON.stringify(manifest))) }, bytes };
+}
+
+interface Medium {
+  durable: Buffer;
+  view: Buffer;
+  pending: { offset: number; bytes: Uint8Array }[];
+}
+const newMedium = (bytes: Buffer): Medium => ({
+  durable: Buffer.from(bytes),
+  view: Buffer.from(bytes),
+  pending: [],
+});
+
+export interface FakeFirmwareDisk {
+  readonly disk: FirmwareDisk;
+  readonly progress: ProgressStore;
+  /** So many bytes and single steps more, then PowerCut at every use until `crash`. */
+  power(left: number): void;
+  /** Power comes back: what was not durable is decided by `keep`, called with the number of ways there are. */
+  crash(keep: (ways: number) => number): void;
+  /** Sentences on what a boot loader would find wrong now; none: it boots. */
+  faults(): readonly string[];
+  entries(): readonly string[];
+  slot(name: SlotName): { readonly rootHash: string; readonly root: Buffer; readonly verity: Buffer };
+  readonly bootedOnce: string[];
+}
+
+/** `running` stands committed in slot a; whatever stood in slot b is half of something. */
+export function createFakeFirmwareDisk(running: Version, known: readonly Version[]): FakeFirmwareDisk {
+  let left = Number.POSITIVE_INFINITY;
+  const spend = (cost: number): number => {
+    const allowed = Math.min(cost, left);
+    left -= allowed;
+    return allowed;
+  };
+  const step = (): void => {
+    if (spend(1) < 1) throw new PowerCut();
+  };
+  const media = {
+    a: {
+      root: newMedium(padded(running.bytes.root, 5000)),
+      verity: newMedium(padded(running.bytes.verity, 500)),
+    },
+    b: { root: newMedium(Buffer.alloc(5000, 7)), verity: newMedium(Buffer.alloc(500, 7)) },
+  };
+  const staged = newMedium(Buffer.alloc(2000));
+  const uuids: Record<SlotName, { root: string; verity: string }> = {
+    a: {
+      root: running.target.manifest.rootHash.slice(0, 32),
+      verity: running.target.manifest.rootHash.slice(32),
+    },
+    b: { root: '0'.repeat(32), verity: '1'.repeat(32) },
+  };
+  const esp = new Map<string, Buffer>([
+    [`branchbox_${running.target.manifest.version}.efi`, running.bytes.uki],
+    ['branchbox_0.0.1+0-2.efi', Buffer.from('cut')],
+  ]);
+  /** Changes of the directory that a sync has not made durable: each is undone, in one of two ways, or not. */
+  let undo: ((way: number) => void)[] = [];
+  /** Two names of one chain of clusters, as FAT has them after half a rename: freeing one takes the other's content. */
+  const twins = new Map<string, string>();
+  let progress: Progress | undefined;
+  const bootedOnce: string[] = [];
+
+  const open = (medium: Medium): PartFile => ({
+    async read(offset, length) {
+      return medium.view.subarray(offset, offset + length);
+    },
+    async write(offset, bytes) {
+      const allowed = spend(bytes.length);
+      const part = bytes.subarray(0, allowed);
+      medium.view.set(part, offset);
+      medium.pending.push({ offset, bytes: Uint8Array.from(part) });
+      if (allowed < bytes.length) throw new PowerCut();
+    },
+    async sync() {
+      step();
+      medium.durable = Buffer.from(medium.view);
+      medium.pending = [];
+    },
+    async close() {},
+  });
+  const entryOf = (file: string, bytes: Buffer): BootEntry | undefined => {
+    const name = parseEntryName(file);
+    const rootHash = bytes.subarray(-64).toString('latin1');
+    return name === undefined
+      ? undefined
+      : {
+          ...name,
+          sizeBytes: bytes.length,
+          rootHash: /^[0-9a-f]{64}$/.test(rootHash) ? rootHash : undefined,
+        };
+  };
+  const listEntries = (): BootEntry[] => [...esp].flatMap(([file, bytes]) => entryOf(file, bytes) ?? []);
+  const syncDirectory = (): void => {
+    step();
+    undo = [];
+  };
+  const rename = (from: string, to: string): void => {
+    step();
+    const bytes = esp.get(from);
+    if (bytes === undefined) throw new Error(`no ${from}`);
+    esp.delete(from);
+    esp.set(to, bytes);
+    undo.push((way) => {
+      esp.set(from, bytes);
+      if (way === 0) esp.delete(to);
+      else twins.set(from, to).set(to, from);
+    });
+    syncDirectory();
+  };
+
+  const disk: FirmwareDisk = {
+    async observe(): Promise<Observation> {
+      step();
+      const slot = (name: SlotName) => ({
+        rootHash: uuids[name].root + uuids[name].verity,
+        rootBytes: media[name].root.view.length,
+        verityBytes: media[name].verity.view.length,
+      });
+      return {
+        running: { version: running.target.manifest.version, rootHash: running.target.manifest.rootHash },
+        slots: { a: slot('a'), b: slot('b') },
+        entries: listEntries(),
+        espFreeBytes: 1000,
+        leftovers: [...esp.keys()].filter((name) => name.startsWith('.')),
+      };
+    },
+    openSlot: async (slot, role) => open(media[slot][role]),
+    openStaged: async () => open(staged),
+    async dropCache(slot) {
+      step();
+      for (const medium of [media[slot].root, media[slot].verity]) medium.view = Buffer.from(medium.durable);
+    },
+    async nameSlot(slot, rootHash) {
+      step();
+      uuids[slot].root = rootHash.slice(0, 32);
+      step();
+      uuids[slot].verity = rootHash.slice(32);
+    },
+    async removeEntries(files) {
+      for (const file of files) {
+        step();
+        const bytes = esp.get(file);
+        esp.delete(file);
+        const twin = twins.get(file);
+        const shared = twin === undefined ? undefined : esp.get(twin);
+        // Its end still reads as it was, until somebody writes there.
+        if (twin !== undefined && shared !== undefined)
+          esp.set(twin, Buffer.concat([Buffer.from('freed'), shared.subarray(5)]));
+        if (bytes !== undefined) undo.push(() => esp.set(file, bytes));
+      }
+      syncDirectory();
+    },
+    async placeEntry(file, part) {
+      const temporary = `.${file}`;
+      const bytes = Buffer.from(staged.view.subarray(0, part.sizeBytes));
+      const allowed = spend(bytes.length);
+      esp.set(temporary, bytes.subarray(0, allowed));
+      if (allowed < bytes.length) throw new PowerCut();
+      // Not synced yet: a cut leaves anything under the temporary name.
+      undo.push(() => esp.set(temporary, Buffer.from('torn')));
+      syncDirectory();
+      if (sha256(bytes) !== part.sha256)
+        throw new BranchboxError('firmware/disk', { message: 'staged otherwise' });
+      rename(temporary, file);
+    },
+    renameEntry: async (from, to) => rename(from, to),
+    bootOnce: async (pattern) => void bootedOnce.push(pattern),
+  };
+
+  return {
+    disk,
+    bootedOnce,
+    progress: {
+      read: async () => progress,
+      async write(next) {
+        step();
+        progress = next;
+      },
+    },
+    power(next) {
+      left = next;
+    },
+    crash(keep) {
+      for (const medium of [
+        ...SLOT_NAMES.flatMap((name) => [media[name].root, media[name].verity]),
+        staged,
+      ]) {
+        for (const { offset, bytes } of medium.pending) {
+          const way = keep(3);
+          if (way === 0) continue;
+          medium.durable.set(way === 1 ? bytes : bytes.subarray(0, keep(bytes.length + 1)), offset);
+        }
+        medium.pending = [];
+        medium.view = Buffer.from(medium.durable);
+      }
+      // Newest first, as far back as it pleases.
+      while (undo.length > 0 && keep(2) === 1) undo.pop()?.(keep(2));
+      undo = [];
+      left = Number.POSITIVE_INFINITY;
+    },
+    faults() {
+      const found: string[] = [];
+      const entries = listEntries();
+      const holds = (entry: BootEntry): boolean => {
+        const version = known.find(({ target }) => target.manifest.rootHash === entry.rootHash);
+        const slot = SLOT_NAMES.find((name) => uuids[name].root + uuids[name].verity === entry.rootHash);
+        if (version === undefined || slot === undefined) return false;
+        const { root, verity } = media[slot];
+        return (
+          esp.get(entry.file)?.equals(version.bytes.uki) === true &&
+          root.durable.subarray(0, version.bytes.root.length).equals(version.bytes.root) &&
+          verity.durable.subarray(0, version.bytes.verity.length).equals(version.bytes.verity)
+        );
+      };
+      if (!entries.some((entry) => entry.triesLeft === undefined && holds(entry)))
+        found.push('no committed entry boots');
+      for (const entry of entries) {
+        if (entry.triesLeft !== 0 && !holds(entry))
+          found.push(`${entry.file} would be started and is not whole`);
+      }
+      return found;
+    },
+    entries: () => [...esp.keys()].toSorted(),
+    slot: (name) => ({
+      rootHash: uuids[name].root + uuids[name].verity,
+      root: media[name].root.durable,
+      verity: media[name].verity.durable,
+    }),
+  };
+}
+
+function padded(bytes: Buffer, length: number): Buffer {
+  return Buffer.concat([bytes, Buffer.alloc(length - bytes.length, 9)]);
+}
+
+/** Hands parts out in chunks; each use takes the next of `drops` as the byte after which the line goes dead. */
+export function createFakeSource(
+  version: Version,
+  chunkBytes: number,
+  drops: readonly number[] = [],
+): PartSource {
+  let uses = 0;
+  return {
+    name: 'a fake',
+    async open(part, fromBytes) {
+      const drop = drops[(uses += 1) - 1] ?? Number.POSITIVE_INFINITY;
+      const bytes = version.bytes[part.role].subarray(fromBytes);
+      return (async function* () {
+        for (let at = 0; at < bytes.length; at += chunkBytes) {
+          if (at >= drop) throw new BranchboxError('firmware/source', { message: 'the line went dead' });
+          yield bytes.subarray(at, at + chunkBytes);
+        }
+      })();
+    },
+  };
+}

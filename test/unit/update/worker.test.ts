@@ -1,0 +1,291 @@
+/** The updater as the agent runs it, on a disk of the fakes: wanted, windowed, refused, tried, committed, taken back. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { WantedFirmware } from '../../../src/model/firmware.ts';
+import { signJws } from '../../../src/pki/jws.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+import { createUpdateRecords } from '../../../src/update/records.ts';
+import { verifyManifest } from '../../../src/update/manifest.ts';
+import { STABLE_MS, VERDICT_MS, type Vitals } from '../../../src/update/trial.ts';
+import { createNoUpdater, createUpdater, type UpdaterParts } from '../../../src/update/worker.ts';
+import {
+  createFakeFirmwareDisk,
+  createFakeSource,
+  makeVersion,
+  type Version,
+} from '../../fakes/firmwareDisk.ts';
+import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
+
+const ca = makeCa('Release CA');
+const release = issue(ca, { kind: 'firmware-signing', commonName: 'release' });
+const sign = ({ target }: Version, by = release): string =>
+  signJws(Buffer.from(JSON.stringify(target.manifest)), by);
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+const OLD = makeVersion('1.0.0');
+const NEW = makeVersion('1.1.0', { builtAtMs: NOW_MS });
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'bbt-updater-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const wantedOf = (version: Version, change: Partial<WantedFirmware> = {}): WantedFirmware => ({
+  version: version.target.manifest.version,
+  manifest: sign(version),
+  allowDowngrade: false,
+  ...change,
+});
+const up: Vitals = {
+  controller: true,
+  paths: new Map([['a~hub', true]]),
+  segments: new Map([['red', true]]),
+  apps: new Map(),
+};
+
+/** A box that runs `running`; its clock goes on only while somebody sleeps. */
+function box(options: {
+  readonly running?: Version;
+  readonly disk?: ReturnType<typeof createFakeFirmwareDisk>;
+  readonly wanted?: WantedFirmware | undefined;
+  readonly vitals?: () => Vitals | undefined;
+  readonly source?: UpdaterParts['source'];
+  readonly bootId?: string;
+  readonly restartHeld?: () => boolean;
+  readonly nowMs?: number;
+}) {
+  const running = options.running ?? OLD;
+  const fake = options.disk ?? createFakeFirmwareDisk(OLD, [OLD, NEW]);
+  const { version, rootHash } = running.target.manifest;
+  const observe = fake.disk.observe.bind(fake.disk);
+  const disk = {
+    ...fake.disk,
+    observe: async (signal: AbortSignal) => ({ ...(await observe(signal)), running: { version, rootHash } }),
+  };
+  const events: string[] = [];
+  const records = createUpdateRecords(createFiles(), directory, log);
+  const stop = new AbortController();
+  const said: string[] = [];
+  const states = new Set<() => void>();
+  let sinceMs = 0;
+  const state = { wanted: options.wanted, restarts: 0, setAside: 0 };
+  const updater = createUpdater({
+    disk,
+    running: { version, rootHash },
+    records,
+    bootId: options.bootId ?? 'one',
+    anchors: async () => [ca.certificate],
+    arch: 'x86-64',
+    wanted: () => state.wanted,
+    source: options.source ?? createFakeSource(NEW, 100),
+    vitals: options.vitals ?? (() => up),
+    uptimeMs: async () => sinceMs,
+    beforeTrial: async () => void (state.setAside += 1),
+    restartHeld: options.restartHeld ?? (() => false),
+    restart: async () => {
+      state.restarts += 1;
+      stop.abort();
+    },
+    emit: (kind, subject, sentence) => events.push(`${kind} ${subject}: ${sentence}`),
+    onChange: () => {
+      said.push(updater.status().state);
+      for (const look of states) look();
+    },
+    clock: {
+      nowMs: () => (options.nowMs ?? NOW_MS) + sinceMs,
+      monotonicMs: () => sinceMs,
+      async sleep(durationMs, signal) {
+        signal?.throwIfAborted();
+        sinceMs += durationMs;
+      },
+    },
+    log,
+  });
+  const until = (name: string): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (updater.status().state !== name) return;
+        states.delete(look);
+        resolve();
+      };
+      states.add(look);
+      look();
+    });
+  const ended = updater.run(stop.signal);
+  return { fake, updater, events, records, stop, said, state, until, ended, clockMs: () => sinceMs };
+}
+
+describe('a version that is wanted', () => {
+  it('is fetched, put in place, recorded with what is up, and restarted into', async () => {
+    const { fake, ended, state, records, events, said } = box({ wanted: wantedOf(NEW) });
+    await ended;
+    expect(state).toMatchObject({ restarts: 1, setAside: 1 });
+    expect(fake.entries()).toEqual(['branchbox_1.0.0.efi', 'branchbox_1.1.0+2.efi']);
+    expect(await records.readTrial()).toMatchObject({
+      version: '1.1.0',
+      from: { version: '1.0.0' },
+      baseline: { controller: true, paths: ['a~hub'], segments: ['red'] },
+    });
+    expect(events).toEqual([expect.stringMatching(/^firmware-trial 1\.1\.0/)]);
+    expect(said).toEqual(expect.arrayContaining(['downloading', 'verifying', 'ready']));
+    expect(fake.bootedOnce).toEqual([]);
+  });
+
+  it('waits for its window, and for a desired state on trial', async () => {
+    const night = { start: '01:00', end: '04:00' };
+    const early = box({ wanted: wantedOf(NEW, { window: night }), nowMs: Date.UTC(2026, 5, 1, 12) });
+    await early.until('waiting');
+    expect(early.updater.status().sentence).toBe('Firmware 1.1.0 waits for 01:00 to 04:00 UTC.');
+    early.stop.abort();
+    await early.ended;
+    let looks = 0;
+    const held = box({ wanted: wantedOf(NEW), restartHeld: () => (looks += 1) < 5 });
+    await held.ended;
+    expect([looks, held.state.restarts]).toEqual([5, 1]);
+  });
+
+  it('that is older is started by the loader’s one-shot variable', async () => {
+    const older = makeVersion('0.9.0', { builtAtMs: NOW_MS });
+    const fake = createFakeFirmwareDisk(OLD, [OLD, older]);
+    const wanted = wantedOf(older, { allowDowngrade: true });
+    await box({ disk: fake, wanted, source: createFakeSource(older, 100) }).ended;
+    expect(fake.bootedOnce).toEqual(['branchbox_0.9.0+*.efi']);
+  });
+
+  it.each<[string, () => WantedFirmware, RegExp]>([
+    [
+      'somebody else signed',
+      () =>
+        wantedOf(NEW, {
+          manifest: sign(NEW, issue(makeCa(), { kind: 'firmware-signing', commonName: 'x' })),
+        }),
+      /release key/,
+    ],
+    ['is announced as another', () => wantedOf(NEW, { version: '7' }), /its manifest is of 1\.1\.0/],
+    ['is older', () => wantedOf(makeVersion('0.9.0', { builtAtMs: NOW_MS })), /no downgrade/],
+  ])('that %s is refused once, and nothing changes', async (_, wanted, words) => {
+    const wish = wanted();
+    const one = box({ wanted: wish });
+    await one.until('refused');
+    one.stop.abort();
+    await one.ended;
+    expect(one.events).toEqual([expect.stringMatching(/^firmware-refused/)]);
+    expect(one.updater.status().sentence).toMatch(words);
+    expect(one.fake.entries()).toEqual(['branchbox_0.0.1+0-2.efi', 'branchbox_1.0.0.efi']);
+    // The agent's next start sees the same and tells nobody again.
+    const again = box({ wanted: wish, disk: one.fake });
+    await again.until('refused');
+    again.stop.abort();
+    await again.ended;
+    expect(again.events).toEqual([]);
+  });
+
+  it('goes on by itself after a source that fails, and gives way to another', async () => {
+    const drops = Array.from({ length: 30 }, () => 300);
+    const { ended, state, updater, until } = box({
+      wanted: wantedOf(NEW),
+      source: createFakeSource(NEW, 100, drops),
+    });
+    await until('waiting');
+    expect(updater.status().sentence).toContain('the line went dead');
+    state.wanted = undefined;
+    updater.wake();
+    await until('idle');
+    state.wanted = wantedOf(NEW);
+    // Each wake is one more try, as its timer would be.
+    const poke = setInterval(() => updater.wake(), 5);
+    await ended;
+    clearInterval(poke);
+    expect(state.restarts).toBe(1);
+  });
+});
+
+describe('a trial', () => {
+  /** A box restarted into the version on trial, as the loader does it. */
+  async function restarted(tries = 'branchbox_1.1.0+1-1.efi') {
+    const before = box({ wanted: wantedOf(NEW) });
+    await before.ended;
+    await before.fake.disk.renameEntry('branchbox_1.1.0+2.efi', tries, AbortSignal.timeout(1000));
+    return before.fake;
+  }
+
+  it('that stays healthy is committed', async () => {
+    const disk = await restarted();
+    const one = box({ running: NEW, disk, wanted: wantedOf(NEW), bootId: 'two' });
+    await one.until('committed');
+    expect(one.clockMs()).toBeGreaterThanOrEqual(STABLE_MS);
+    one.stop.abort();
+    await one.ended;
+    expect(disk.entries()).toEqual(['branchbox_1.0.0.efi', 'branchbox_1.1.0.efi']);
+    expect(one.events).toEqual([expect.stringMatching(/^firmware-committed 1\.1\.0/)]);
+    expect(await one.records.readTrial()).toBeUndefined();
+    expect(one.updater.status()).toMatchObject({ slot: 'b', lastResult: { result: 'committed' } });
+  });
+
+  it('that misses what was up is marked, and told by the version before, which does not try it again', async () => {
+    const disk = await restarted();
+    const dark: Vitals = { ...up, paths: new Map([['a~hub', false]]) };
+    const one = box({ running: NEW, disk, vitals: () => dark, bootId: 'two' });
+    await one.ended;
+    expect(one.clockMs()).toBeGreaterThanOrEqual(VERDICT_MS);
+    expect([one.state.restarts, disk.entries()]).toEqual([
+      1,
+      ['branchbox_1.0.0.efi', 'branchbox_1.1.0+0-1.efi'],
+    ]);
+    const back = box({ disk, wanted: wantedOf(NEW), bootId: 'three' });
+    await back.until('rolled-back');
+    expect(back.events).toEqual([
+      expect.stringMatching(/^firmware-rolled-back 1\.1\.0: unhealthy: .*path a~hub was up before/),
+    ]);
+    expect(back.state.restarts).toBe(0);
+    // Somebody asks for it: what is on the disk already is not fetched again.
+    await back.updater.request({ kind: 'update', allowDowngrade: false });
+    await back.ended;
+    expect(back.state.restarts).toBe(1);
+    expect(disk.entries()).toEqual(['branchbox_1.0.0.efi', 'branchbox_1.1.0+2.efi']);
+  });
+
+  it('is decided by whoever stands at the box', async () => {
+    const one = box({ running: NEW, disk: await restarted(), vitals: () => undefined, bootId: 'two' });
+    await one.until('trial');
+    await one.updater.request({ kind: 'rollback' });
+    await one.ended;
+    expect(one.fake.entries()).toContain('branchbox_1.1.0+0-1.efi');
+    await expect(box({}).updater.request({ kind: 'commit' })).rejects.toThrow(/no firmware is on trial/);
+  });
+
+  it('of an older version takes the newer boot entry away when it is committed', async () => {
+    const older = makeVersion('0.9.0', { builtAtMs: NOW_MS });
+    const disk = createFakeFirmwareDisk(OLD, [OLD, older]);
+    const wanted = wantedOf(older, { allowDowngrade: true });
+    await box({ disk, wanted, source: createFakeSource(older, 100) }).ended;
+    await disk.disk.renameEntry(
+      'branchbox_0.9.0+2.efi',
+      'branchbox_0.9.0+1-1.efi',
+      AbortSignal.timeout(1000),
+    );
+    const one = box({ running: older, disk, wanted, bootId: 'two' });
+    await one.until('committed');
+    one.stop.abort();
+    expect(disk.entries()).toEqual(['branchbox_0.9.0.efi']);
+  });
+});
+
+it('a box without slots says so, and why', async () => {
+  const updater = createNoUpdater('0.1.0', 'This box does not run from a firmware slot.');
+  expect(updater.status()).toEqual({
+    version: '0.1.0',
+    state: 'unavailable',
+    sentence: 'This box does not run from a firmware slot.',
+  });
+  await expect(updater.request({ kind: 'commit' })).rejects.toThrow(/firmware slot/);
+});
+
+it('a manifest signed anew is the same to a box that gave it up', async () => {
+  const options = { anchors: [ca.certificate], arch: 'x86-64' };
+  const [one, two] = [sign(NEW), sign(NEW)];
+  expect(one).not.toBe(two);
+  expect((await verifyManifest(one, options)).digest).toBe((await verifyManifest(two, options)).digest);
+});
