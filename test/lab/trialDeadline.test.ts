@@ -1,0 +1,93 @@
+/** The deadline of a trial without an agent: a real shell on a real file system, with a systemctl that writes down what
+ * it is asked, and ends whoever has it restart the box. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createFirmwareWorld, ESP_FILE_SYSTEM, type FirmwareWorld } from './firmwareWorld.ts';
+
+const SCRIPT = join(import.meta.dirname, '../../firmware/trial-deadline');
+let world: FirmwareWorld;
+let place: string;
+beforeAll(() => {
+  world = createFirmwareWorld();
+  place = join(world.directory, 'deadline');
+});
+afterAll(() => world.remove());
+beforeEach(() => {
+  world.reset();
+  rmSync(place, { recursive: true, force: true });
+  for (const folder of ['bin', 'by-partuuid', 'by-partlabel', 'efivars'])
+    mkdirSync(join(place, folder), { recursive: true });
+  writeFileSync(
+    join(place, 'bin/systemctl'),
+    `#!/bin/sh\ncase $1 in show) cat ${place}/restarts ;; *) echo "$@" >>${place}/asked; kill -KILL $PPID ;; esac\n`,
+    { mode: 0o755 },
+  );
+});
+
+/** The entry that runs is `name`; resolves to what systemctl was asked, a line each. */
+function look(name: string, upSeconds: number, restarts: number, rootHash = world.running.rootHash): string {
+  world.renameEntry('branchbox_1.0.0.efi', name);
+  writeFileSync(join(place, 'cmdline'), `ro roothash=${rootHash} panic=10\n`);
+  writeFileSync(join(place, 'uptime'), `${upSeconds}.25 1.00\n`);
+  writeFileSync(join(place, 'restarts'), `${restarts}\n`);
+  // The loader says in upper case, in UTF-16, after four bytes of attributes, which partition it came from.
+  const uuid = 'ab12cd34-0000-1111-2222-333344445555';
+  writeFileSync(
+    join(place, 'efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f'),
+    Buffer.concat([Buffer.from([6, 0, 0, 0]), Buffer.from(`${uuid.toUpperCase()}\0`, 'utf16le')]),
+  );
+  symlinkSync(world.espNode(), join(place, 'by-partuuid', uuid));
+  const ended = spawnSync('unshare', ['--mount', '--propagation', 'private', SCRIPT], {
+    encoding: 'utf8',
+    env: {
+      PATH: `${place}/bin:${process.env['PATH'] ?? ''}`,
+      TRIAL_CMDLINE: join(place, 'cmdline'),
+      TRIAL_UPTIME: join(place, 'uptime'),
+      TRIAL_VARIABLES: join(place, 'efivars'),
+      TRIAL_DEVICES: place,
+      TRIAL_STATE: join(place, 'state'),
+      TRIAL_ESP_TYPE: ESP_FILE_SYSTEM.type,
+      TRIAL_MOUNT: join(place, 'mount'),
+    },
+    timeout: 60_000,
+  });
+  expect(ended.stderr.replace(/^trial-deadline: .*\n/, '')).toBe('');
+  return existsSync(join(place, 'asked')) ? readFileSync(join(place, 'asked'), 'utf8').trim() : '';
+}
+const reason = (): string => readFileSync(join(place, 'state/trial-ended'), 'utf8').trim();
+
+test('no verdict in ten minutes: marked, written down, restarted', () => {
+  expect(look('branchbox_1.0.0+1-1.efi', 600, 0)).toBe('reboot');
+  expect(world.entries()).toContain('branchbox_1.0.0+0-1.efi');
+  expect(reason()).toBe('its agent gave no verdict within 10 minutes.');
+});
+
+test('an agent that is started again and again: the same, at once', () => {
+  expect(look('branchbox_1.0.0+1-1.efi', 50, 5)).toBe('reboot');
+  expect(world.entries()).toContain('branchbox_1.0.0+0-1.efi');
+  expect(reason()).toBe('its agent ended 5 times, and came to no verdict.');
+});
+
+test('the second try is its last: nothing to mark, restarted', () => {
+  expect(look('branchbox_1.0.0+0-2.efi', 700, 0)).toBe('reboot');
+  expect(world.entries()).toContain('branchbox_1.0.0+0-2.efi');
+});
+
+test.each<[string, string, number, number]>([
+  ['before the deadline', 'branchbox_1.0.0+1-1.efi', 599, 4],
+  ['committed meanwhile', 'branchbox_1.0.0.efi', 6000, 50],
+])('%s nothing happens', (_, name, up, restarts) => {
+  expect(look(name, up, restarts)).toBe('');
+  expect(world.entries()).toContain(name);
+});
+
+test('a trial of another root is not its business', () => {
+  expect(look('branchbox_1.0.0+1-1.efi', 6000, 50, 'f'.repeat(64))).toBe('');
+  expect(world.entries()).toContain('branchbox_1.0.0+1-1.efi');
+});
+
+test('is plain POSIX shell', () => {
+  execFileSync('sh', ['-n', SCRIPT]);
+});
