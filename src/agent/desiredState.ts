@@ -40,6 +40,8 @@ export interface DesiredParts {
   readonly problems: () => readonly Problem[];
   /** Called when what is held to changes: lanes start over. */
   readonly onChange: () => void;
+  /** A state was committed. */
+  readonly onCommitted: () => void;
   /** Resolves when the controller answered over a connection opened after this call. */
   readonly prove: (signal: AbortSignal) => Promise<void>;
   readonly controllerAwayMs: () => number;
@@ -59,6 +61,8 @@ export type DesiredSnapshot = Pick<GatewayStatus, 'committed' | 'trial' | 'refus
 export interface DesiredKeeper {
   /** What to render now; undefined: factory. */
   spec(): DesiredSpec | undefined;
+  /** Without what is on trial. */
+  committedSpec(): DesiredSpec | undefined;
   /** As the held state names this box; undefined: factory. */
   gatewayId(): string | undefined;
   snapshot(): DesiredSnapshot;
@@ -145,6 +149,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
         trial = undefined;
         log.info('desired state committed', { epoch, generation });
         emit('desired-committed', `${epoch}/${generation}`, `desired state ${epoch}/${generation} holds`);
+        parts.onCommitted();
         return;
       }
       await rollBack(record, 'failed', failure);
@@ -206,6 +211,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
 
   return {
     spec: () => (trial?.held ?? committed)?.state.spec,
+    committedSpec: () => committed?.state.spec,
     gatewayId: () => (trial?.held ?? committed)?.state.gatewayId,
     snapshot: () => ({
       ...(committed === undefined ? {} : { committed: committed.id }),

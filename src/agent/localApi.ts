@@ -1,40 +1,54 @@
 /**
- * Owns the agent's read-outs for this box: HTTP over a unix socket that only root may open, JSON out, nothing in.
- * Does not own what they say.
+ * Owns the agent's read-outs for this box, and the few things that may be asked of it: HTTP over a unix socket that
+ * only root may open, JSON out, and JSON in for what is asked. Does not own what they say or do.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
-import { asBranchboxError } from '../model/errors.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { Logger } from '../system/ports.ts';
 
 /** One read-out: from the query's words to a value that JSON can hold. */
 export type ReadOut = (query: URLSearchParams, signal: AbortSignal) => Promise<unknown>;
 
+/** What is asked: from the body to what is answered. */
+export type Action = (body: unknown, signal: AbortSignal) => Promise<unknown>;
+
 const READ_OUT_TIMEOUT_MS = 15_000;
+const MAX_BODY_BYTES = 64 * 1024;
 
 export async function serveLocalApi(
   parts: {
     readonly socket: string;
+    /** By path, for GET. */
     readonly readOuts: Readonly<Record<string, ReadOut>>;
+    /** By path, for POST. */
+    readonly actions: Readonly<Record<string, Action>>;
     readonly log: Logger;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { socket, readOuts, log } = parts;
+  const { socket, readOuts, actions, log } = parts;
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://agent');
-    const readOut = Object.hasOwn(readOuts, url.pathname) ? readOuts[url.pathname] : undefined;
-    if (request.method !== 'GET' || readOut === undefined) {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_OUT_TIMEOUT_MS)]);
+    const work = (): Promise<unknown> | undefined => {
+      const own = <T>(table: Readonly<Record<string, T>>): T | undefined =>
+        Object.hasOwn(table, url.pathname) ? table[url.pathname] : undefined;
+      if (request.method === 'GET') return own(readOuts)?.(url.searchParams, limit);
+      const action = request.method === 'POST' ? own(actions) : undefined;
+      return action === undefined ? undefined : readBody(request).then((body) => action(body, limit));
+    };
+    const answered = work();
+    if (answered === undefined) {
       answer(response, 404, { error: { code: 'cli/usage', message: `there is no ${url.pathname}` } });
       return;
     }
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_OUT_TIMEOUT_MS)]);
-    readOut(url.searchParams, limit).then(
+    answered.then(
       (value) => answer(response, 200, value),
       (thrown: unknown) => {
-        const { code, message, problems } = asBranchboxError(thrown);
-        answer(response, 500, { error: { code, message, problems } });
+        const { code, message, mend, problems } = asBranchboxError(thrown);
+        answer(response, 500, { error: { code, message, mend, problems } });
       },
     );
   });
@@ -61,4 +75,24 @@ export async function serveLocalApi(
 function answer(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(`${JSON.stringify(value)}\n`);
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request) {
+    const bytes = Buffer.from(chunk);
+    sizeBytes += bytes.length;
+    if (sizeBytes > MAX_BODY_BYTES) {
+      throw new BranchboxError('model/invalid', {
+        message: `the request is larger than ${MAX_BODY_BYTES} bytes`,
+      });
+    }
+    chunks.push(bytes);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (cause) {
+    throw new BranchboxError('model/invalid', { message: 'the request is not JSON', cause });
+  }
 }

@@ -3,9 +3,12 @@
  */
 import { createBundleStore } from '../containers/bundles.ts';
 import { createDockerEngine } from '../containers/dockerEngine.ts';
+import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { FirmwareRequest } from '../model/firmware.ts';
 import type { LocalEvents } from '../model/localStatus.ts';
 import type { Reply } from '../model/mqtt.ts';
+import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import type { System } from '../system/ports.ts';
@@ -16,6 +19,7 @@ import { createControllerLink } from './controllerLink.ts';
 import { createDesiredKeeper } from './desiredState.ts';
 import { explainItem } from './explain.ts';
 import { createFactsGatherer } from './facts.ts';
+import { createAgentUpdater } from './firmware.ts';
 import { createHolding } from './holding.ts';
 import { createLanes, renderBox } from './items.ts';
 import { serveLocalApi } from './localApi.ts';
@@ -71,12 +75,13 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     if (own !== undefined) return own;
     throw new BranchboxError('controller/unreachable', { message: 'this box has no owner yet' });
   };
-  const bundles = createBundleStore({
-    directory: bundlesDirectory(paths),
+  const device = createDeviceClient({
     server: () => keeper.spec()?.controller.device ?? { host: 'none.invalid', port: 1 },
     credentials: requireIdentity,
     dialer,
   });
+  const bundles = createBundleStore({ directory: bundlesDirectory(paths), device });
+  const store = createTrialStore(files, paths, log);
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
   const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
   const items = async (limit: AbortSignal) => {
@@ -85,6 +90,19 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     return wanted;
   };
 
+  const updater = await createAgentUpdater({
+    system,
+    paths,
+    version,
+    device,
+    wanted: () => keeper.committedSpec()?.firmware,
+    body: () => reporting.latest(),
+    connected: () => link.state().connected,
+    beforeTrial: () => store.putCommittedAside(),
+    restartHeld: () => keeper.snapshot().trial !== undefined,
+    emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
+    onChange: () => reporting.changed(),
+  });
   const queue = createOutbox({ path: outboxPath(paths) });
   const vty = createVty({ directory: '/run/frr' });
   const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped });
@@ -95,8 +113,15 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       states: holding.states(),
       desired: keeper.snapshot(),
       link: link.state(),
+      firmware: updater.status(),
     });
-    return { gatewayId: gatewayId(), ...keeper.snapshot(), ...body, facts: facts.latest() };
+    return {
+      gatewayId: gatewayId(),
+      ...keeper.snapshot(),
+      ...body,
+      facts: facts.latest(),
+      firmware: updater.status(),
+    };
   };
   let uplinkStates = '';
   const reporting = await createReporting({
@@ -142,7 +167,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     log,
   });
   const keeper = await createDesiredKeeper({
-    store: createTrialStore(files, paths, log),
+    store,
     identity: identity.read,
     settle: (limit) => holding.settle(limit),
     problems: () => holding.problems(),
@@ -151,6 +176,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       reporting.changed();
       link.wake();
     },
+    onCommitted: () => updater.wake(),
     prove: (limit) => link.prove(limit),
     controllerAwayMs: () => link.awayMs(),
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
@@ -175,7 +201,14 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
             reports: holding.states().flatMap(({ report }) => (report === undefined ? [] : [report])),
           }),
         '/check': () => checkBox(facts.latest()),
+        '/firmware': (_, limit) => updater.read(limit),
         '/events': async (): Promise<LocalEvents> => ({ events: [...queue.pending(1000)] }),
+      },
+      actions: {
+        '/firmware': async (body) => {
+          await updater.request(decode(FirmwareRequest, body, 'the request'));
+          return updater.status();
+        },
       },
     },
     signal,
@@ -206,7 +239,13 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   log.info('agent started', { gatewayId: gatewayId(), held: keeper.snapshot().committed ?? 'factory' });
   void afterStart(facts, reporting);
   void watchLiveness({ vty, clock }, () => reporting.changed(), signal);
-  await Promise.all([holding.run(signal), reporting.run(signal), link.run(signal), keeper.run(signal)]);
+  await Promise.all([
+    holding.run(signal),
+    reporting.run(signal),
+    link.run(signal),
+    keeper.run(signal),
+    updater.run(signal),
+  ]);
   queue.close();
 }
 

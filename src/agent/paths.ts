@@ -9,6 +9,10 @@ export interface AgentPaths {
   /** The identity process's; read only. */
   readonly identity: string;
   readonly state: string;
+  /** Of updates; outlives them. */
+  readonly firmware: string;
+  /** Release keys this box trusts, on its read-only root. */
+  readonly releaseAnchors: string;
   /** Gone at the next boot. */
   readonly run: string;
   readonly socket: string;
@@ -20,6 +24,8 @@ export const AGENT_PATHS: AgentPaths = {
   models: '/usr/lib/branchbox/models',
   identity: '/var/lib/branchbox/identity',
   state: '/var/lib/branchbox/agent',
+  firmware: '/var/lib/branchbox/firmware',
+  releaseAnchors: '/usr/lib/branchbox/release-anchors.pem',
   run: '/run/branchbox',
   socket: '/run/branchbox/agent.sock',
   engineSocket: '/run/docker.sock',
@@ -27,6 +33,8 @@ export const AGENT_PATHS: AgentPaths = {
 
 export const wireguardKeyPath = (paths: AgentPaths): string => `${paths.state}/wireguard.key`;
 export const committedPath = (paths: AgentPaths): string => `${paths.state}/committed.jws`;
+/** What was committed when a firmware trial began: the version before can read it, whatever the next one commits. */
+export const committedBeforePath = (paths: AgentPaths): string => `${paths.firmware}/committed-before.jws`;
 export const trialPath = (paths: AgentPaths): string => `${paths.state}/trial.json`;
 export const rolledBackPath = (paths: AgentPaths): string => `${paths.state}/rolled-back.json`;
 export const outboxPath = (paths: AgentPaths): string => `${paths.state}/outbox.sqlite`;

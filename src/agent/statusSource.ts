@@ -5,6 +5,7 @@ import { readAppStates } from '../containers/appStates.ts';
 import type { Engine } from '../containers/engine.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
+import type { FirmwareStatus } from '../model/firmware.ts';
 import { type ItemId, itemId } from '../model/ids.ts';
 import type { GatewayStatus } from '../model/status.ts';
 import { missingGateSentence } from '../net/gates.ts';
@@ -21,6 +22,7 @@ export interface StatusInput {
   readonly states: readonly LaneState[];
   readonly desired: DesiredSnapshot;
   readonly link: LinkState;
+  readonly firmware: FirmwareStatus;
 }
 export type StatusParts = Pick<GatewayStatus, 'health' | 'uplinks' | 'paths' | 'segments' | 'apps'>;
 
@@ -40,7 +42,7 @@ export function createStatusSource(parts: {
     gateSentence: missingGateSentence,
   });
   return {
-    read: ({ spec, facts, states, desired, link }) =>
+    read: ({ spec, facts, states, desired, link, firmware }) =>
       reader.read(
         {
           spec,
@@ -48,6 +50,7 @@ export function createStatusSource(parts: {
           undone: undoneOf(states),
           controller: spec === undefined ? undefined : link,
           refused: desired.refused,
+          firmware,
           eventsDropped: parts.eventsDropped(),
         },
         AbortSignal.timeout(READ_TIMEOUT_MS),

@@ -8,7 +8,7 @@ import { DESIRED_MAX_BYTES, DesiredState } from '../model/desired.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type Identified, RolledBackRecord, TrialRecord } from '../reconcile/trial.ts';
 import type { Files, Logger } from '../system/ports.ts';
-import { type AgentPaths, committedPath, rolledBackPath, trialPath } from './paths.ts';
+import { type AgentPaths, committedBeforePath, committedPath, rolledBackPath, trialPath } from './paths.ts';
 
 /** Base64 of the payload, its header and certificates; and once more inside a JSON string. */
 const JWS_MAX_BYTES = 2 * DESIRED_MAX_BYTES;
@@ -21,7 +21,10 @@ export interface HeldState {
 }
 
 export interface TrialStore {
+  /** Where this version cannot read what a newer one committed: what was committed before that was on trial. */
   readCommitted(): Promise<HeldState | undefined>;
+  /** Before another version runs. */
+  putCommittedAside(): Promise<void>;
   readTrial(): Promise<TrialRecord | undefined>;
   readRolledBack(): Promise<RolledBackRecord | undefined>;
   writeTrial(record: TrialRecord): Promise<void>;
@@ -54,12 +57,26 @@ export function createTrialStore(files: Files, paths: AgentPaths, log: Logger): 
   const committed = committedPath(paths);
   const trial = trialPath(paths);
   const rolledBack = rolledBackPath(paths);
+  const before = committedBeforePath(paths);
+  const readHeld = (path: string): Promise<HeldState | undefined> =>
+    orNone(path, async () => {
+      const jws = await files.readText(path, JWS_MAX_BYTES);
+      return jws === undefined ? undefined : decodeHeld(jws.trim(), path);
+    });
   return {
-    readCommitted: () =>
-      orNone(committed, async () => {
-        const jws = await files.readText(committed, JWS_MAX_BYTES);
-        return jws === undefined ? undefined : decodeHeld(jws.trim(), committed);
-      }),
+    async readCommitted() {
+      const held = await readHeld(committed);
+      if (held !== undefined || (await files.readText(committed, JWS_MAX_BYTES)) === undefined) return held;
+      log.warn('what a newer firmware committed is not understood: the box holds to what was before', {
+        before,
+      });
+      return readHeld(before);
+    },
+    async putCommittedAside() {
+      const jws = await files.readText(committed, JWS_MAX_BYTES);
+      if (jws === undefined) await files.remove(before);
+      else await files.writeDurable(before, jws);
+    },
     readTrial: () =>
       orNone(trial, async () => {
         const text = await files.readText(trial, RECORD_MAX_BYTES);

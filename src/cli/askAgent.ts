@@ -14,25 +14,35 @@ const Refusal = z.object({
   error: z.object({
     code: z.string(),
     message: z.string(),
+    mend: z.string().optional(),
     problems: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
   }),
 });
 
+/** With a body it asks for something to be done (POST), else for a read-out. */
 export async function askAgent<S extends z.ZodType>(
   path: string,
   schema: S,
-  socketPath = SOCKET,
+  { body, socketPath = SOCKET }: { readonly body?: unknown; readonly socketPath?: string } = {},
 ): Promise<z.output<S>> {
-  const { status, text } = await ask(path, socketPath);
+  const { status, text } = await ask(path, socketPath, body);
   const what = `the agent's answer to ${path}`;
   if (status === 200) return decodeJson(schema, text, what, MAX_ANSWER_BYTES);
   const { error } = decodeJson(Refusal, text, what);
   const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
-  const { code, message, problems } = error;
-  throw new BranchboxError(isCode(code) ? code : 'internal', { message, problems });
+  const { code, message, mend, problems } = error;
+  throw new BranchboxError(isCode(code) ? code : 'internal', {
+    message,
+    problems,
+    ...(mend === undefined ? {} : { mend }),
+  });
 }
 
-function ask(path: string, socketPath: string): Promise<{ readonly status: number; readonly text: string }> {
+function ask(
+  path: string,
+  socketPath: string,
+  body: unknown,
+): Promise<{ readonly status: number; readonly text: string }> {
   return new Promise((resolve, reject) => {
     const away = (cause: unknown): void =>
       reject(
@@ -42,7 +52,8 @@ function ask(path: string, socketPath: string): Promise<{ readonly status: numbe
           cause,
         }),
       );
-    const asked = request({ socketPath, path, timeout: ANSWER_TIMEOUT_MS }, (response) => {
+    const method = body === undefined ? 'GET' : 'POST';
+    const asked = request({ socketPath, path, method, timeout: ANSWER_TIMEOUT_MS }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
@@ -54,6 +65,6 @@ function ask(path: string, socketPath: string): Promise<{ readonly status: numbe
     });
     asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
     asked.on('error', away);
-    asked.end();
+    asked.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }

@@ -83,6 +83,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./check.ts'),
   },
   {
+    name: 'firmware',
+    summary: 'on a box: its firmware, what is on trial, and updating it',
+    load: () => import('./firmware.ts'),
+  },
+  {
     name: 'agent',
     summary: 'the process that holds this box to its desired state (started by its unit)',
     load: () => import('./agent.ts'),

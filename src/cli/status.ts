@@ -41,6 +41,11 @@ export function describeStatus(status: LocalStatus): readonly string[] {
     `controller ${controller.connected ? `connected over ${controller.uplink ?? 'an uplink'}` : `away${controller.lastProblem === undefined ? '' : `: ${controller.lastProblem}`}`}`,
     `agent      ${agent.version}, up ${seconds(agent.upMs)}, ${mebibytes(agent.residentBytes)}, ${agent.cpuPercent} % of a core, ${agent.childProcessesPerMinute} processes in the last minute`,
   ];
+  const { firmware } = status;
+  if (firmware !== undefined) {
+    const slot = firmware.slot === undefined ? '' : `, slot ${firmware.slot}`;
+    lines.push(`firmware   ${firmware.version}${slot}, ${firmware.state}: ${firmware.sentence}`);
+  }
   if (status.refused !== undefined) {
     lines.push(`refused    ${status.refused.reason}`);
     for (const { path, message } of status.refused.problems) lines.push(`             ${path} ${message}`);

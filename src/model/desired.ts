@@ -27,6 +27,7 @@ import {
   UplinkName,
 } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
+import { WantedFirmware } from './firmware.ts';
 
 export const DESIRED_SCHEMA = 1;
 /** Cap on the signed message: 1,000 segments with their apps stay well below it. */
@@ -178,6 +179,8 @@ export const DesiredSpec = z
     segments: z.array(Segment).max(4096),
     ports: z.array(PortAttachment).max(64),
     apps: z.array(App).max(256),
+    /** Absent: whatever runs. */
+    firmware: WantedFirmware.optional(),
   })
   .superRefine((spec, context) => {
     const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });

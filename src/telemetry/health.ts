@@ -4,6 +4,7 @@
  * since it is there.
  */
 import type { DesiredSpec } from '../model/desired.ts';
+import type { FirmwareStatus } from '../model/firmware.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import type { BoxReading, StatusBody, Undone } from './status.ts';
@@ -19,6 +20,8 @@ export interface HealthInput {
   /** undefined: no controller is expected yet. */
   readonly controller: { readonly connected: boolean; readonly lastProblem: string | undefined } | undefined;
   readonly refused: GatewayStatus['refused'];
+  /** undefined where nobody updates this box. */
+  readonly firmware?: FirmwareStatus | undefined;
   readonly eventsDropped: number;
 }
 type Finding = Omit<Condition, 'sinceMs'>;
@@ -34,6 +37,7 @@ export function judge(input: HealthInput): readonly Finding[] {
     ...overlayFindings(input),
     ...itemFindings(input),
     ...appFindings(input),
+    ...firmwareFindings(input),
     ...(input.eventsDropped > 0
       ? [
           finding(
@@ -203,4 +207,19 @@ function appFindings({ spec, body, box, undone }: HealthInput): Finding[] {
         `App ${name} is ${state}: ${reason}. \`branchbox explain app:${name}\` says more.`,
       );
     });
+}
+
+/** Only while it is still wanted: what is over and forgotten is history, not health. */
+function firmwareFindings({ firmware }: HealthInput): Finding[] {
+  if (firmware?.state === 'refused') {
+    const subject = firmware.lastResult?.version ?? 'firmware';
+    const mend = 'The box runs on as it was; build, sign or upload the version again.';
+    return [finding('firmware-refused', 'warning', subject, `${firmware.sentence}. ${mend}`)];
+  }
+  if (firmware?.state === 'rolled-back') {
+    const subject = firmware.lastResult?.version ?? 'firmware';
+    const mend = '`branchbox firmware update` tries it once more; another version is tried by itself.';
+    return [finding('firmware-rolled-back', 'warning', subject, `${firmware.sentence} ${mend}`)];
+  }
+  return [];
 }

@@ -14,7 +14,7 @@ import { type AppObservation, type StatusBody, statusOf, type Undone } from './s
 import type { Vty } from './vty.ts';
 
 export interface StatusReading
-  extends Pick<HealthInput, 'spec' | 'controller' | 'refused' | 'eventsDropped'> {
+  extends Pick<HealthInput, 'spec' | 'controller' | 'refused' | 'firmware' | 'eventsDropped'> {
   readonly facts: Facts;
   readonly undone: Undone;
 }

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { LabInfo } from '../../../src/lab/info.ts';
 import { LabStatus } from '../../../src/lab/labStatus.ts';
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
+import { LocalFirmware } from '../../../src/model/firmware.ts';
 import { Explanation, LocalCheck, LocalPlan, LocalStatus } from '../../../src/model/localStatus.ts';
 import { GatewayStatus } from '../../../src/model/status.ts';
 
@@ -27,5 +28,6 @@ export const READOUTS: readonly Readout[] = [
     schema: BootstrapStatus,
     command: ['branchbox', 'bootstrap', 'status', '--json'],
   },
+  { name: 'firmware', schema: LocalFirmware, command: ['branchbox', 'firmware', 'status', '--json'] },
   { name: 'mqtt-status', schema: GatewayStatus },
 ];

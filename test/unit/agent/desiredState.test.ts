@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDesiredKeeper, type DesiredParts } from '../../../src/agent/desiredState.ts';
 import { AGENT_PATHS } from '../../../src/agent/paths.ts';
-import { createTrialStore, digestOf } from '../../../src/agent/trialStore.ts';
+import { createTrialStore, decodeHeld, digestOf } from '../../../src/agent/trialStore.ts';
 import type { Problem } from '../../../src/model/errors.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { NOW_MS } from '../pki/domain.ts';
@@ -37,6 +37,7 @@ async function box(change: Partial<DesiredParts> = {}) {
     settle: (signal) => until(settle.promise, signal),
     problems: () => problems,
     onChange: () => {},
+    onCommitted: () => {},
     prove: (signal) => until(proof.promise, signal),
     controllerAwayMs: () => 0,
     emit: (kind, subject) => events.push(`${kind} ${subject}`),
@@ -219,5 +220,49 @@ describe('what is refused, with nothing changed', () => {
     // A restored controller raises its epoch.
     await one.keeper.offer(signed(desired(1, { epoch: 2 })));
     expect(one.keeper.snapshot().trial).toMatchObject({ epoch: 2, generation: 1 });
+  });
+});
+
+describe('a desired state of another version of the firmware', () => {
+  const later = (generation: number): object => {
+    const state = desired(generation);
+    return { ...state, spec: { ...state.spec, telepathy: { range: 3 } } };
+  };
+
+  it('is refused by each thing that is not known, told once, and nothing changes', async () => {
+    const one = await box();
+    await one.keeper.offer(signed(desired(1)));
+    one.settle();
+    one.prove();
+    await finished(one.keeper);
+    const before = one.keeper.snapshot().committed;
+    for (const [state, path] of [
+      [later(2), '$.spec.telepathy'],
+      [{ ...desired(2), schema: 2 }, '$.schema'],
+    ] as const) {
+      const jws = signed(state);
+      await one.keeper.offer(jws);
+      await one.keeper.offer(jws);
+      expect(one.keeper.snapshot()).toMatchObject({
+        committed: before,
+        refused: { reason: 'malformed', problems: [{ path }] },
+      });
+      expect(one.keeper.spec()).toEqual(desired(1).spec);
+    }
+    expect(one.events.filter((event) => event.startsWith('desired-refused'))).toHaveLength(2);
+  });
+
+  it('that a newer version committed on its trial gives way to what was before', async () => {
+    const paths = { ...AGENT_PATHS, state: directory, firmware: join(directory, 'firmware') };
+    const store = createTrialStore(createFiles(), paths, log);
+    const jws = signed(desired(1));
+    await store.commit(decodeHeld(jws, 'a test'));
+    await store.putCommittedAside();
+    // The newer version's agent can read it, and held to it until it was taken back.
+    await createFiles().writeDurable(join(directory, 'committed.jws'), signed(later(2)));
+    expect((await store.readCommitted())?.id.generation).toBe(1);
+    // A state that this version can read is always the later one.
+    await store.commit(decodeHeld(signed(desired(3)), 'a test'));
+    expect((await store.readCommitted())?.id.generation).toBe(3);
   });
 });

@@ -4,6 +4,7 @@ import { conditionsOf, healthState, type HealthInput, judge } from '../../../src
 import { parseHandshakes } from '../../../src/telemetry/read.ts';
 import { type BoxReading, statusOf, type Undone } from '../../../src/telemetry/status.ts';
 import { DesiredSpec } from '../../../src/model/desired.ts';
+import type { FirmwareStatus } from '../../../src/model/firmware.ts';
 import { type ItemId, itemId, wireguardOf } from '../../../src/model/ids.ts';
 import { appFacts, appSpec } from '../../lab/appSpec.ts';
 
@@ -92,6 +93,17 @@ const verdict = (box: BoxReading, undone: Undone = nothing, more: Partial<Health
     eventsDropped: 0,
     ...more,
   });
+
+test('a firmware that is refused, or was taken back and is still wanted, degrades the box; one under way does not', () => {
+  const codes = (state: FirmwareStatus['state']) =>
+    verdict(well, nothing, { firmware: { version: '1.0.0', state, sentence: 'why' } }).map(
+      ({ code }) => code,
+    );
+  expect(codes('refused')).toEqual(['firmware-refused']);
+  expect(codes('rolled-back')).toEqual(['firmware-rolled-back']);
+  for (const state of ['unavailable', 'idle', 'downloading', 'trial', 'committed'] as const)
+    expect(codes(state)).toEqual([]);
+});
 
 describe('status', () => {
   test('a box that is well is said to be', () => {

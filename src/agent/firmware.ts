@@ -1,0 +1,82 @@
+/**
+ * Owns putting the updater of this box together: what it is told of the box, and how it is told apart from one that has
+ * no slots. Does not own any decision of an update (update).
+ */
+import { type Certificate, parseCertificates } from '../pki/certificate.ts';
+import type { WantedFirmware } from '../model/firmware.ts';
+import type { DeviceClient } from '../system/deviceClient.ts';
+import type { System } from '../system/ports.ts';
+import { createFirmwareDisk } from '../update/disk.ts';
+import { locateFirmware } from '../update/locate.ts';
+import { createUpdateRecords } from '../update/records.ts';
+import { createControllerSource } from '../update/sources.ts';
+import type { Vitals } from '../update/trial.ts';
+import { createNoUpdater, createUpdater, type Updater, type UpdaterParts } from '../update/worker.ts';
+import type { AgentPaths } from './paths.ts';
+import type { StatusBody } from './reporting.ts';
+
+/** Of this machine, as manifests name it. */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86-64', arm64: 'arm64' };
+/** Units get their time to stop; a restart that takes longer is asked for again. */
+const RESTART_TIMEOUT_MS = 60_000;
+
+export interface AgentFirmwareParts
+  extends Pick<UpdaterParts, 'beforeTrial' | 'restartHeld' | 'emit' | 'onChange'> {
+  readonly system: System;
+  readonly paths: AgentPaths;
+  /** Of the agent, where the root does not name one of its own. */
+  readonly version: string;
+  readonly device: DeviceClient;
+  readonly wanted: () => WantedFirmware | undefined;
+  readonly body: () => Pick<StatusBody, 'paths' | 'segments' | 'apps'> | undefined;
+  readonly connected: () => boolean;
+}
+
+export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Updater> {
+  const { system, paths, version, ...told } = parts;
+  const { runner, files, clock, log } = system;
+  const located = await locateFirmware(files, version).catch((thrown: unknown) => {
+    log.error('the slots of this box cannot be found', { error: thrown });
+    return { ok: false, reason: `The slots of this box cannot be found: ${String(thrown)}` } as const;
+  });
+  if (!located.ok) return createNoUpdater(version, located.reason);
+  const running = { version: located.version, rootHash: located.rootHash };
+  return createUpdater({
+    ...told,
+    disk: createFirmwareDisk({
+      runner,
+      device: located.device,
+      running,
+      mountPoint: `${paths.run}/esp`,
+      stagedPath: `${paths.firmware}/staged.efi`,
+      variables: '/sys/firmware/efi/efivars',
+    }),
+    running,
+    records: createUpdateRecords(files, paths.firmware, log),
+    bootId: ((await files.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim(),
+    anchors: async (): Promise<readonly Certificate[]> =>
+      parseCertificates((await files.readText(paths.releaseAnchors)) ?? ''),
+    arch: ARCHITECTURES[process.arch] ?? process.arch,
+    source: createControllerSource(parts.device),
+    vitals: () => {
+      const body = parts.body();
+      return body === undefined ? undefined : vitalsOf(body, parts.connected());
+    },
+    uptimeMs: async () => Number(((await files.readText('/proc/uptime')) ?? '0').split(' ')[0]) * 1000,
+    restart: async () => {
+      await runner.runChecked('systemctl', ['reboot'], { timeoutMs: RESTART_TIMEOUT_MS });
+    },
+    clock,
+    log,
+  });
+}
+
+/** Pure. */
+export function vitalsOf(body: Pick<StatusBody, 'paths' | 'segments' | 'apps'>, controller: boolean): Vitals {
+  return {
+    controller,
+    paths: new Map(body.paths.map(({ id, state }) => [id, state === 'up'])),
+    segments: new Map(body.segments.map(({ id, state }) => [id, state === 'up'])),
+    apps: new Map(body.apps.map(({ name, state }) => [name, state === 'running'])),
+  };
+}

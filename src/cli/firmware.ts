@@ -1,0 +1,137 @@
+/**
+ * Owns the words of `branchbox firmware` on a box.
+ */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { type FirmwareRequest, FirmwareStatus, LocalFirmware } from '../model/firmware.ts';
+import { askAgent } from './askAgent.ts';
+import { renderTable } from './table.ts';
+
+const FOLLOW_MS = 1000;
+/** States in which an update asked for by hand is under way. */
+const UNDER_WAY: readonly FirmwareStatus['state'][] = ['downloading', 'verifying', 'ready', 'waiting'];
+
+interface Flags {
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  const firmware = program
+    .command('firmware')
+    .description('the firmware of this box: what runs, what is on trial, and updating it');
+  firmware
+    .command('status')
+    .description('versions, slots and boot entries, and how an update stands')
+    .option('--json', 'for programs: one JSON object')
+    .addHelpText('after', '\nexample: branchbox firmware status --json')
+    .action(async (flags: Flags) => {
+      const found = await askAgent('/firmware', LocalFirmware);
+      print(flags, found, describeFirmware(found));
+    });
+  firmware
+    .command('update')
+    .description('tries the version that the controller wants, now and once more, or one from a directory')
+    .option(
+      '--from <directory>',
+      'a mounted stick with one *.update.jws and its parts; not below /tmp or /home',
+    )
+    .option('--allow-downgrade', 'also to a version that is older than what runs')
+    .option('--json', 'for programs: the status when it began, and no more')
+    .addHelpText('after', '\nexample: mount -o ro /dev/sdb1 /mnt && branchbox firmware update --from /mnt')
+    .action(async (flags: Flags & { readonly from?: string; readonly allowDowngrade?: boolean }) => {
+      const began = await ask({
+        kind: 'update',
+        allowDowngrade: flags.allowDowngrade === true,
+        ...(flags.from === undefined ? {} : { directory: resolve(flags.from) }),
+      });
+      if (flags.json === true) print(flags, began, []);
+      else await follow();
+    });
+  firmware
+    .command('commit')
+    .description('on trial: keeps the version that runs, without waiting for its verdict')
+    .option('--json', 'for programs: one JSON object')
+    .addHelpText('after', '\nexample: branchbox firmware commit')
+    .action(async (flags: Flags) => {
+      const status = await ask({ kind: 'commit' });
+      print(flags, status, [`firmware ${status.version} is kept`]);
+    });
+  firmware
+    .command('rollback')
+    .description('on trial: gives the version that runs up, and restarts into the one before')
+    .option('--json', 'for programs: one JSON object')
+    .addHelpText('after', '\nexample: branchbox firmware rollback')
+    .action(async (flags: Flags) => {
+      const status = await ask({ kind: 'rollback' });
+      print(flags, status, [`firmware ${status.version} is given up; the box restarts`]);
+    });
+}
+
+const ask = (request: FirmwareRequest): Promise<FirmwareStatus> =>
+  askAgent('/firmware', FirmwareStatus, { body: request });
+
+/** Each new sentence as a line, until the box goes down or the update ends. */
+async function follow(): Promise<void> {
+  let last = '';
+  for (let begun = false; ; ) {
+    const { status, fetching } = await askAgent('/firmware', LocalFirmware);
+    const part =
+      fetching === undefined
+        ? ''
+        : ` ${fetching.role} ${mebibytes(fetching.doneBytes)} of ${mebibytes(fetching.totalBytes)}`;
+    const line = `${status.state}: ${status.sentence}${part}`;
+    if (line !== last) process.stdout.write(`${line}\n`);
+    last = line;
+    begun ||= UNDER_WAY.includes(status.state);
+    if (status.state === 'refused') {
+      process.exitCode = 1;
+      return;
+    }
+    if (begun && !UNDER_WAY.includes(status.state)) return;
+    await new Promise((done) => setTimeout(done, FOLLOW_MS));
+  }
+}
+
+function print(flags: Flags, value: unknown, lines: readonly string[]): void {
+  process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : `${lines.join('\n')}\n`);
+}
+
+/** Pure. */
+export function describeFirmware({ status, fetching, disk, history }: LocalFirmware): readonly string[] {
+  const slot = status.slot === undefined ? '' : ` in slot ${status.slot}`;
+  const lines = [`runs      ${status.version}${slot}`, `state     ${status.state}: ${status.sentence}`];
+  if (fetching !== undefined) {
+    lines.push(
+      `fetching  ${fetching.role}, ${mebibytes(fetching.doneBytes)} of ${mebibytes(fetching.totalBytes)}`,
+    );
+  }
+  const section = (title: string, head: readonly string[], rows: readonly (readonly string[])[]): void => {
+    if (rows.length > 0) lines.push('', title, ...renderTable(head, rows));
+  };
+  section(
+    'slots',
+    ['slot', 'runs', 'root hash'],
+    (disk?.slots ?? []).map((one) => [one.slot, one.running ? 'yes' : 'no', `${one.rootHash.slice(0, 16)}…`]),
+  );
+  section(
+    'boot entries',
+    ['file', 'slot', 'state'],
+    (disk?.entries ?? []).map((one) => [
+      one.file,
+      one.slot ?? '-',
+      one.triesLeft === undefined
+        ? 'committed'
+        : one.triesLeft === 0
+          ? 'given up'
+          : `${one.triesLeft} tries left`,
+    ]),
+  );
+  section(
+    'before',
+    ['at', 'version', 'result', 'what'],
+    history.map((one) => [new Date(one.atMs).toISOString(), one.version, one.result, one.sentence]),
+  );
+  return lines;
+}
+
+const mebibytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
