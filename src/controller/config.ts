@@ -54,6 +54,8 @@ export const ControllerConfig = z.strictObject({
     .min(1024)
     .max(8 * 1024 ** 3)
     .default(2 * 1024 ** 3),
+  /** Certificates of release keys: an upload that none of them signed is refused. Absent: boxes judge alone. */
+  releaseAnchors: Path.optional(),
 });
 export type ControllerConfig = z.output<typeof ControllerConfig>;
 

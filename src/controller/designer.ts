@@ -7,7 +7,7 @@ import { splitCidr } from '../model/addresses.ts';
 import { tryDecode } from '../model/decode.ts';
 import { DesiredSpec } from '../model/desired.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
-import type { Fleet, FleetGateway } from '../model/fleet.ts';
+import { type Fleet, type FleetGateway, firmwareOf } from '../model/fleet.ts';
 import {
   branchTunnels,
   hubTunnels,
@@ -20,6 +20,8 @@ import {
 export interface DesignInputs extends TunnelInputs {
   /** SHA-256 → size of what was uploaded. */
   readonly bundleSizes: ReadonlyMap<string, number>;
+  /** Whole firmware versions: version → signed manifest. */
+  readonly firmware: ReadonlyMap<string, string>;
   readonly controller: DesiredSpec['controller'];
 }
 
@@ -71,6 +73,7 @@ export function designGateway(inputs: DesignInputs, gateway: FleetGateway): Desi
     })),
     ports: sortBy(gateway.ports, (port) => port.port).map(({ port, segment }) => ({ port, segment })),
     apps: sortBy(gateway.apps, (app) => app.name).map((app) => designApp(inputs, gateway, app)),
+    ...designFirmware(inputs, gateway),
   };
   const decoded = tryDecode(DesiredSpec, spec);
   if (decoded.ok) return decoded.value;
@@ -143,6 +146,32 @@ function bundleSize(
   throw new BranchboxError('model/invalid', {
     message: `app ${app.name} names a bundle that was not uploaded`,
     problems: [{ path, message: 'no such bundle was uploaded' }],
+  });
+}
+
+function designFirmware(inputs: DesignInputs, gateway: FleetGateway): Pick<DesiredSpec, 'firmware'> {
+  const wanted = firmwareOf(inputs.fleet, gateway);
+  if (wanted === undefined) return {};
+  const { version, rateLimitKbps, window, allowDowngrade = false } = wanted;
+  const manifest = inputs.firmware.get(version);
+  if (manifest !== undefined) {
+    return {
+      firmware: {
+        version,
+        manifest,
+        ...(rateLimitKbps === undefined ? {} : { rateLimitKbps }),
+        ...(window === undefined ? {} : { window }),
+        allowDowngrade,
+      },
+    };
+  }
+  const own = gateway.firmware?.version !== undefined;
+  const path = own ? `$.gateways[${inputs.fleet.gateways.indexOf(gateway)}].firmware` : '$.fleet.firmware';
+  throw new BranchboxError('model/invalid', {
+    message: `gateway ${gateway.id} is to run firmware ${version}, which is not here`,
+    problems: [
+      { path: `${path}.version`, message: `no firmware ${version} was uploaded with all its parts` },
+    ],
   });
 }
 

@@ -1,13 +1,17 @@
 /**
- * Owns what a gateway fetches over HTTPS under its own certificate: the bundles of its own apps, and a sign of life.
+ * Owns what a gateway fetches over HTTPS under its own certificate: the bundles of its own apps, the parts of the
+ * firmware it is to run, and a sign of life.
  * Does not own MQTT, by which all else goes.
  */
+import type { ReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import type { FleetGateway } from '../model/fleet.ts';
+import { type FleetGateway, firmwareOf } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
 import type { Admissions } from './admission.ts';
-import type { Bundles } from './bundles.ts';
+import type { Blobs } from './blobs.ts';
+import { type FirmwareStore, manifestOf } from './firmware.ts';
+import type { FleetService } from './fleetService.ts';
 import { type Answer, type Handler, requestLine } from './exchange.ts';
 import { peerOf, type PeerAnchors } from './peer.ts';
 import type { Store } from './store/store.ts';
@@ -15,7 +19,9 @@ import type { Store } from './store/store.ts';
 export function createDeviceHandler(options: {
   readonly store: Store;
   readonly admissions: Admissions;
-  readonly bundles: Bundles;
+  readonly bundles: Blobs;
+  readonly firmware: FirmwareStore;
+  readonly fleet: Pick<FleetService, 'read'>;
   readonly anchors: PeerAnchors;
   readonly clock: Clock;
 }): Handler {
@@ -36,28 +42,58 @@ export function createDeviceHandler(options: {
       };
     }
     if (path === '/v1/ping') return json(200, { gatewayId: peer.gatewayId });
-    const sha256 = /^\/v1\/bundles\/([0-9a-f]{64})$/.exec(path)?.[1];
-    if (sha256 === undefined || !usesBundle(admission.gateway, sha256)) return nothing();
-    const sizeBytes = (await options.store.records.bundles()).get(sha256);
-    if (sizeBytes === undefined) return nothing();
-    await sendBundle(options.bundles, sha256, sizeBytes, request, response);
+    const [, kind, sha256 = ''] = /^\/v1\/(bundles|firmware)\/([0-9a-f]{64})$/.exec(path) ?? [];
+    const found =
+      kind === 'bundles'
+        ? await bundle(admission.gateway, sha256)
+        : kind === 'firmware'
+          ? await firmwarePart(admission.gateway, sha256)
+          : undefined;
+    if (found === undefined) return nothing();
+    await send(found, request, response);
     return 'sent';
   };
+
+  /** A bundle of somebody else's app is as unknown as none at all. */
+  async function bundle(gateway: FleetGateway, sha256: string): Promise<Served | undefined> {
+    const sizeBytes = (await options.store.records.bundles()).get(sha256);
+    if (sizeBytes === undefined || !gateway.apps.some((app) => app.bundle === sha256)) return undefined;
+    return {
+      sizeBytes,
+      mediaType: 'application/x-tar',
+      open: (range) => options.bundles.open(sha256, range),
+    };
+  }
+
+  /** Likewise a part of a version that this gateway is not to run. */
+  async function firmwarePart(gateway: FleetGateway, sha256: string): Promise<Served | undefined> {
+    const present = await options.fleet.read();
+    const wanted = present === undefined ? undefined : firmwareOf(present.fleet, gateway);
+    const manifest =
+      wanted === undefined ? undefined : (await options.firmware.offered()).get(wanted.version);
+    if (manifest === undefined) return undefined;
+    const part = manifestOf(manifest).parts.find((one) => one.sha256 === sha256);
+    if (part === undefined) return undefined;
+    return {
+      sizeBytes: part.sizeBytes,
+      mediaType: 'application/octet-stream',
+      open: (range) => options.firmware.open(sha256, range),
+    };
+  }
+}
+
+interface Served {
+  readonly sizeBytes: number;
+  readonly mediaType: string;
+  readonly open: (range: { readonly start: number; readonly end: number }) => ReadStream;
 }
 
 export function deviceFailed(): Answer {
   return json(500, { code: 'internal', message: 'the request failed here' });
 }
 
-/** A bundle of somebody else's app is as unknown as none at all. */
-function usesBundle(gateway: FleetGateway, sha256: string): boolean {
-  return gateway.apps.some((app) => app.bundle === sha256);
-}
-
-async function sendBundle(
-  bundles: Bundles,
-  sha256: string,
-  sizeBytes: number,
+async function send(
+  { sizeBytes, mediaType, open }: Served,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -65,16 +101,14 @@ async function sendBundle(
   const range =
     start === undefined ? {} : { 'Content-Range': `bytes ${start}-${sizeBytes - 1}/${sizeBytes}` };
   response.writeHead(start === undefined ? 200 : 206, {
-    'Content-Type': 'application/x-tar',
+    'Content-Type': mediaType,
     'Content-Length': sizeBytes - (start ?? 0),
     'Accept-Ranges': 'bytes',
     ...range,
   });
   if (request.method === 'HEAD') return void response.end();
   // A box that hangs up in the middle is no failure of ours: it comes back with a range.
-  await pipeline(bundles.open(sha256, { start: start ?? 0, end: sizeBytes - 1 }), response).catch(() =>
-    response.destroy(),
-  );
+  await pipeline(open({ start: start ?? 0, end: sizeBytes - 1 }), response).catch(() => response.destroy());
 }
 
 /** Only `bytes=N-`, to go on after a cut; RFC 9110 14.2 lets a server ignore any other range. */

@@ -29,6 +29,8 @@ export interface FleetService {
 export function createFleetService(options: {
   readonly store: Store;
   readonly controller: DesiredSpec['controller'];
+  /** Whole firmware versions: version → signed manifest. */
+  readonly firmware: () => Promise<ReadonlyMap<string, string>>;
   readonly clock: Clock;
   readonly onChange: () => void;
 }): FleetService {
@@ -59,6 +61,7 @@ export function createFleetService(options: {
       controller: options.controller,
       publicKeys: await store.gateways.publicKeys(),
       bundleSizes: await store.records.bundles(),
+      firmware: await options.firmware(),
     });
     const atMs = clock.nowMs();
     const next = await store.fleet.replace({ fleet, allocations }, revision, atMs);

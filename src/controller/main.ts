@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { PART_MAX_BYTES } from '../model/firmware.ts';
 import { Secret } from '../model/secret.ts';
 import { parseCertificates } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
@@ -14,11 +15,12 @@ import { createAdmissions } from './admission.ts';
 import { createApi } from './api/server.ts';
 import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
-import { openBundles } from './bundles.ts';
+import { openBlobs } from './blobs.ts';
 import { type ControllerConfig, parseControllerConfig, publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
 import { settleEpoch } from './epoch.ts';
 import { createEstHandler, estFailed } from './est/estServer.ts';
+import { createFirmwareStore } from './firmware.ts';
 import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
@@ -48,7 +50,26 @@ export async function runController(options: {
   const store = openSqliteStore(state('controller.sqlite'));
   const admin = await openAdminCredential({ store, files, log, path: state('admin.credential') });
   await settleEpoch({ store, files, log, path: state('epoch'), raise: options.raiseEpoch });
-  const bundles = await openBundles({ directory: state('bundles'), maxBytes: config.bundleMaxBytes });
+  const bundles = await openBlobs({
+    directory: state('bundles'),
+    maxBytes: config.bundleMaxBytes,
+    suffix: '.tar',
+    what: 'the bundle',
+  });
+  const firmware = createFirmwareStore({
+    store: store.firmware,
+    blobs: await openBlobs({
+      directory: state('firmware'),
+      maxBytes: Math.max(...Object.values(PART_MAX_BYTES)),
+      suffix: '.part',
+      what: 'the part',
+    }),
+    anchors:
+      config.releaseAnchors === undefined
+        ? undefined
+        : parseCertificates(await readNeeded(files, config.releaseAnchors)),
+    clock,
+  });
 
   const signer = createSignerClient({ socketPath: config.signer.socket });
   const { domain } = await awaitSigner({ signer, clock, log, signal: ending.signal });
@@ -79,6 +100,7 @@ export async function runController(options: {
     store,
     clock,
     controller: endpoints,
+    firmware: firmware.offered,
     onChange: () => publisher.trigger(),
   });
   const admissions = createAdmissions({ store, fleet, clock, log });
@@ -90,6 +112,7 @@ export async function runController(options: {
     log,
     link: () => link,
     controller: endpoints,
+    firmware: firmware.offered,
   });
   const onMessage = createMessageHandler({
     store,
@@ -152,13 +175,13 @@ export async function runController(options: {
       failed: estFailed,
     },
     device: {
-      handle: createDeviceHandler({ store, admissions, bundles, anchors, clock }),
+      handle: createDeviceHandler({ store, admissions, bundles, firmware, fleet, anchors, clock }),
       failed: deviceFailed,
     },
     log,
   });
   const api = await createApi({
-    context: { store, fleet, bundles, clock },
+    context: { store, fleet, bundles, firmware, clock },
     admin,
     tls: apiTls(credentials),
     log,

@@ -25,6 +25,7 @@ export const GatewayOverview = z.strictObject({
   sync: z.enum(['in-sync', 'pending', 'refused', 'ahead', 'unknown']),
   sentence: z.string(),
   health: GatewayStatus.shape.health.optional(),
+  firmware: GatewayStatus.shape.firmware,
   statusReceivedAtMs: z.number().optional(),
 });
 export type GatewayOverview = z.output<typeof GatewayOverview>;
@@ -63,6 +64,7 @@ export function overviewOf(known: {
       ...(record === undefined
         ? {}
         : { health: record.status.health, statusReceivedAtMs: record.receivedAtMs }),
+      ...(record?.status.firmware === undefined ? {} : { firmware: record.status.firmware }),
     };
   });
 }

@@ -20,6 +20,8 @@ export interface PublisherOptions {
   readonly signer: SignerClient;
   readonly link: () => Pick<BrokerLink, 'publish' | 'connected'>;
   readonly controller: DesiredSpec['controller'];
+  /** Whole firmware versions: version → signed manifest. */
+  readonly firmware: () => Promise<ReadonlyMap<string, string>>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -93,6 +95,7 @@ async function publishAll(options: PublisherOptions, published: Map<string, stri
     allocations: stored.allocations,
     publicKeys: await store.gateways.publicKeys(),
     bundleSizes: await store.records.bundles(),
+    firmware: await options.firmware(),
     controller: options.controller,
   };
   const known = new Map((await store.gateways.allDesired()).map((record) => [record.gatewayId, record]));

@@ -14,8 +14,19 @@ import {
   overlaps,
 } from './addresses.ts';
 import { DEFAULT_TENANT_MTU, ImageReference, Liveness, Segment, Sha256 } from './desired.ts';
+import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
 import { AppName, GatewayId, PortLabel, SegmentId, SiteName, TenantName, UplinkName } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
+
+/** What a gateway, or the whole fleet, is to run; a gateway's own words win, one by one. */
+export const FleetFirmware = z.strictObject({
+  /** Of an uploaded version (`POST /api/v1/firmware`). */
+  version: FirmwareVersion.optional(),
+  rateLimitKbps: WantedFirmware.shape.rateLimitKbps,
+  window: UpdateWindow.optional(),
+  allowDowngrade: z.boolean().optional(),
+});
+export type FleetFirmware = z.output<typeof FleetFirmware>;
 
 export const FleetSettings = z.strictObject({
   name: GatewayId,
@@ -25,6 +36,8 @@ export const FleetSettings = z.strictObject({
   tunnelRange: Ipv4Network.default('10.254.0.0/16'),
   /** 50 ms × 3 unless cores are reserved (dataplane.md: 10 × 3 flaps under load). */
   liveness: Liveness.default({ intervalMs: 50, multiplier: 3 }),
+  /** Absent: every gateway stays as it is. */
+  firmware: FleetFirmware.optional(),
 });
 
 export const Tenant = z.strictObject({ name: TenantName });
@@ -76,6 +89,7 @@ export const FleetGateway = z.strictObject({
   uplinks: z.array(FleetUplink).min(1).max(15),
   ports: z.array(z.strictObject({ port: PortLabel, segment: SegmentId })).default([]),
   apps: z.array(FleetApp).default([]),
+  firmware: FleetFirmware.optional(),
 });
 export type FleetGateway = z.output<typeof FleetGateway>;
 
@@ -169,3 +183,12 @@ export const Fleet = z
       report(['fleet', 'tunnelRange'], 'overlaps the VTEP range');
   });
 export type Fleet = z.output<typeof Fleet>;
+
+/** What one gateway is to run; undefined: whatever it runs. */
+export function firmwareOf(
+  fleet: Pick<Fleet, 'fleet'>,
+  gateway: Pick<FleetGateway, 'firmware'>,
+): (FleetFirmware & { readonly version: string }) | undefined {
+  const merged = { ...fleet.fleet.firmware, ...gateway.firmware };
+  return merged.version === undefined ? undefined : { ...merged, version: merged.version };
+}

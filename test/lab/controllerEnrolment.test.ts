@@ -3,7 +3,7 @@
  * manufacturer, signer and controller.
  */
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
@@ -16,7 +16,10 @@ import {
   SZTP_REPORT_PATH,
 } from '../../src/model/sztp.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
+import { signJws } from '../../src/pki/jws.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
+import { makeVersion } from '../fakes/firmwareDisk.ts';
+import { makeAuthority } from './firmwareWorld.ts';
 import { type ControllerWorld, createControllerWorld, type CurlAnswer } from './controllerWorld.ts';
 
 let world: ControllerWorld;
@@ -276,6 +279,42 @@ describe('the device API', () => {
     expect([rest.status, rest.body.equals(bundle.subarray(5))]).toEqual([206, true]);
     const other = await device(world.at('box-SN-two'), 'ldevid', `/v1/bundles/${sha256}`);
     expect(other.status).toBe(404);
+  });
+
+  it('gives a gateway the parts of the firmware that it is to run, whole and from any byte on', async () => {
+    const release = makeAuthority();
+    const version = makeVersion('1.1.0', { builtAtMs: Date.now() });
+    const { manifest } = version.target;
+    const place = world.at('release');
+    await mkdir(place);
+    const key = release.issue({ kind: 'firmware-signing', commonName: 'release' });
+    await writeFile(
+      join(place, 'branchbox-1.1.0.update.jws'),
+      signJws(Buffer.from(JSON.stringify(manifest)), key),
+    );
+    for (const { role, file } of manifest.parts) await writeFile(join(place, file), version.bytes[role]);
+    expect(await world.fleet('firmware', 'upload', place)).toContain('firmware 1.1.0 can be had');
+    expect(await world.fleet('firmware', 'list')).toContain('whole');
+    const [root] = manifest.parts;
+    const path = `/v1/firmware/${root?.sha256}`;
+    expect((await device(box1, 'ldevid', path)).status).toBe(404);
+    const fleet = await readFile(world.at('fleet.toml'), 'utf8');
+    await writeFile(
+      world.at('fleet-firmware.toml'),
+      fleet.replace('id = "one"', 'id = "one"\nfirmware = { version = "1.1.0" }'),
+    );
+    await world.fleet('apply', world.at('fleet-firmware.toml'));
+    const whole = await device(box1, 'ldevid', path);
+    expect([whole.status, whole.body.equals(version.bytes.root)]).toEqual([200, true]);
+    const rest = await device(box1, 'ldevid', path, '-r', '3000-');
+    expect([
+      rest.status,
+      rest.headers.get('content-range'),
+      rest.body.equals(version.bytes.root.subarray(3000)),
+    ]).toEqual([206, 'bytes 3000-3999/4000', true]);
+    expect((await device(world.at('box-SN-two'), 'ldevid', path)).status).toBe(404);
+    await world.fleet('apply', world.at('fleet.toml'));
+    expect(await world.fleet('firmware', 'remove', '1.1.0')).toContain('forgotten');
   });
 
   it('knows a gateway by its own certificate only, until it is revoked', async () => {

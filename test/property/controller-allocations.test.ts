@@ -29,7 +29,14 @@ const publicKeys = new Map([
 ]);
 
 const designs = (fleet: Fleet, allocations: ReturnType<typeof allocate>) =>
-  designFleet({ fleet, allocations, publicKeys, bundleSizes: new Map(), controller: CONTROLLER });
+  designFleet({
+    fleet,
+    allocations,
+    publicKeys,
+    bundleSizes: new Map(),
+    firmware: new Map(),
+    controller: CONTROLLER,
+  });
 
 describe('numbers of a fleet', () => {
   it('stay as they are when gateways are added, wherever in the file', () => {

@@ -10,11 +10,9 @@ import { ERROR_RESPONSES } from './errors.ts';
 
 const Bundle = z.strictObject({ sha256: Sha256, sizeBytes: z.number() });
 const Query = z.object({ sha256: Sha256.optional() });
-const MEDIA_TYPES = ['application/x-tar', 'application/octet-stream'];
+export const STREAM_MEDIA_TYPES = ['application/x-tar', 'application/octet-stream'];
 
 export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiContext): void {
-  // The stream itself: a bundle never stands in memory.
-  api.addContentTypeParser(MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
   api.get(
     '/bundles',
     { schema: { summary: 'All bundles', response: { 200: z.array(Bundle), ...ERROR_RESPONSES } } },
@@ -25,7 +23,7 @@ export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiCon
     {
       schema: {
         summary: 'Takes in an app image in `docker save` format; `sha256` is verified where given',
-        consumes: MEDIA_TYPES,
+        consumes: STREAM_MEDIA_TYPES,
         querystring: Query,
         response: { 201: Bundle, ...ERROR_RESPONSES },
       },
@@ -33,12 +31,12 @@ export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiCon
     async (request, reply) => {
       if (!(request.body instanceof Readable)) {
         throw new BranchboxError('model/invalid', {
-          message: `the body is not of ${MEDIA_TYPES.join(' or ')}`,
+          message: `the body is not of ${STREAM_MEDIA_TYPES.join(' or ')}`,
         });
       }
       // After a refusal the rest of the upload is not read.
       reply.header('Connection', 'close');
-      const bundle = await bundles.take(request.body, request.query.sha256);
+      const bundle = await bundles.take(request.body, { sha256: request.query.sha256 });
       const atMs = clock.nowMs();
       await store.records.addBundle(bundle.sha256, bundle.sizeBytes, atMs);
       await store.records.audit({

@@ -6,14 +6,16 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import type { Clock } from '../../system/ports.ts';
-import type { Bundles } from '../bundles.ts';
+import type { Blobs } from '../blobs.ts';
+import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ApiContext {
   readonly store: Store;
   readonly fleet: FleetService;
-  readonly bundles: Bundles;
+  readonly bundles: Blobs;
+  readonly firmware: FirmwareStore;
   readonly clock: Clock;
 }
 

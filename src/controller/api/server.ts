@@ -10,11 +10,13 @@ import { parse as parseToml } from 'smol-toml';
 import { z } from 'zod';
 import { tryDecode } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
+import { MANIFEST_MAX_BYTES } from '../../model/firmware.ts';
 import type { Logger } from '../../system/ports.ts';
 import type { AdminCredential } from '../adminCredential.ts';
-import { registerBundleRoutes } from './bundleRoutes.ts';
+import { registerBundleRoutes, STREAM_MEDIA_TYPES } from './bundleRoutes.ts';
 import type { Api, ApiContext } from './context.ts';
 import { createErrorHandler } from './errors.ts';
+import { registerFirmwareRoutes } from './firmwareRoutes.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
@@ -65,6 +67,12 @@ export async function createApi(options: {
     { parseAs: 'string' },
     async (_request: unknown, body: unknown) => tomlToJson(String(body)),
   );
+  // A compact JWS (RFC 7515, 9.2.1).
+  api.addContentTypeParser(
+    'application/jose',
+    { parseAs: 'string', bodyLimit: MANIFEST_MAX_BYTES },
+    async (_request: unknown, body: unknown) => String(body),
+  );
   api.addHook('onRequest', async (request) => {
     if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return;
     if (options.admin.accepts(request.headers.authorization)) return;
@@ -91,7 +99,10 @@ export async function createApi(options: {
     registerFleetRoutes(scope, options.context);
     registerGatewayRoutes(scope, options.context);
     registerInventoryRoutes(scope, options.context);
+    // The stream itself: an upload never stands in memory.
+    scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
     registerBundleRoutes(scope, options.context);
+    registerFirmwareRoutes(scope, options.context);
     scope.get(
       '/openapi.json',
       { schema: { summary: 'This description', security: [], response: { 200: z.looseObject({}) } } },

@@ -46,6 +46,10 @@ const MIGRATIONS: readonly string[] = [
     number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
     subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE firmware (version TEXT PRIMARY KEY, manifest TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+  CREATE TABLE firmware_parts (sha256 TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+  `,
 ];
 
 /** `:memory:` or a file, readable by its owner alone: it holds what every box runs. */

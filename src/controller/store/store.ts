@@ -124,6 +124,16 @@ export interface Store {
     addEvents(gatewayId: string, events: readonly GatewayEvent[], atMs: number): Promise<void>;
     events(gatewayId: string | undefined, limit: number): Promise<readonly StoredEvent[]>;
   };
+  readonly firmware: {
+    /** Version → signed manifest. */
+    manifests(): Promise<ReadonlyMap<string, string>>;
+    putManifest(version: string, manifest: string, atMs: number): Promise<void>;
+    removeManifest(version: string): Promise<void>;
+    /** SHA-256 → size of what was uploaded. */
+    parts(): Promise<ReadonlyMap<string, number>>;
+    addPart(sha256: string, sizeBytes: number, atMs: number): Promise<void>;
+    removePart(sha256: string): Promise<void>;
+  };
   readonly records: {
     addCertificate(certificate: IssuedCertificate, atMs: number): Promise<void>;
     certificate(fingerprintSha256: string): Promise<IssuedCertificate | undefined>;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { allocate, NO_ALLOCATIONS } from '../../../src/controller/allocations.ts';
 import { designFleet, designGateway, type DesignInputs } from '../../../src/controller/designer.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
 import type { Fleet } from '../../../src/model/fleet.ts';
 import { branch, CONTROLLER, fleetOf, hub, publicKey, SMALL_FLEET } from './fixtures.ts';
 
@@ -16,6 +17,7 @@ function inputs(fleet: Fleet, change: Partial<DesignInputs> = {}): DesignInputs 
     allocations: allocate(fleet, NO_ALLOCATIONS),
     publicKeys: KEYS,
     bundleSizes: new Map(),
+    firmware: new Map(),
     controller: CONTROLLER,
     ...change,
   };
@@ -180,4 +182,61 @@ it('the same inputs give the same bytes, in whatever order people list things', 
       JSON.stringify(designGateway(inputs(SMALL_FLEET, { allocations }), gateway)),
     );
   }
+});
+
+describe('firmware', () => {
+  const firmware = new Map([
+    ['1.1.0', 'a.b.c'],
+    ['1.2.0', 'd.e.f'],
+  ]);
+  const window = { start: '01:00', end: '04:00' };
+  const wanting = (ofFleet: object | undefined, ofBranch1: object | undefined): Fleet => ({
+    ...SMALL_FLEET,
+    fleet: { ...SMALL_FLEET.fleet, ...(ofFleet === undefined ? {} : { firmware: ofFleet }) },
+    gateways: SMALL_FLEET.gateways.map((gateway) =>
+      gateway.id === 'branch1' && ofBranch1 !== undefined ? { ...gateway, firmware: ofBranch1 } : gateway,
+    ),
+  });
+
+  it('is what the fleet says, but where a gateway says otherwise', () => {
+    const fleet = wanting(
+      { version: '1.1.0', window, rateLimitKbps: 4000 },
+      { version: '1.2.0', allowDowngrade: true },
+    );
+    const from = inputs(fleet, { firmware });
+    expect(specOf('branch2', from).firmware).toEqual({
+      version: '1.1.0',
+      manifest: 'a.b.c',
+      rateLimitKbps: 4000,
+      window,
+      allowDowngrade: false,
+    });
+    expect(specOf('branch1', from).firmware).toEqual({
+      version: '1.2.0',
+      manifest: 'd.e.f',
+      rateLimitKbps: 4000,
+      window,
+      allowDowngrade: true,
+    });
+    expect(specOf('branch1', inputs(SMALL_FLEET, { firmware })).firmware).toBeUndefined();
+    // Words without a version are for whoever names one.
+    expect(
+      specOf('hub', inputs(wanting({ window }, { version: '1.2.0' }), { firmware })).firmware,
+    ).toBeUndefined();
+  });
+
+  it('that was not uploaded is a problem at the place that names it', () => {
+    const problems = (fleet: Fleet) => {
+      try {
+        designFleet(inputs(fleet, { firmware }));
+        return [];
+      } catch (thrown) {
+        return thrown instanceof BranchboxError ? thrown.problems.map(({ path }) => path) : [];
+      }
+    };
+    expect(problems(wanting(undefined, { version: '9' }))).toEqual(['$.gateways[1].firmware.version']);
+    expect(new Set(problems(wanting({ version: '9' }, undefined)))).toEqual(
+      new Set(['$.fleet.firmware.version']),
+    );
+  });
 });

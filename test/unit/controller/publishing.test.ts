@@ -65,7 +65,13 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     },
   };
   await store.gateways.setEpoch(1);
-  const fleet = createFleetService({ store, clock, controller: CONTROLLER, onChange: () => undefined });
+  const fleet = createFleetService({
+    store,
+    clock,
+    controller: CONTROLLER,
+    firmware: async () => new Map(),
+    onChange: () => undefined,
+  });
   const publisher = createPublisher({
     store,
     fleet,
@@ -74,6 +80,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     log,
     link: () => link,
     controller: CONTROLLER,
+    firmware: async () => new Map(),
   });
   let triggered = 0;
   const handle = createMessageHandler({

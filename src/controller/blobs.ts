@@ -1,6 +1,7 @@
 /**
- * Owns app bundles as files: taking one in under a size cap while hashing it, and handing it out by its digest.
- * Does not own who may have one (device/) nor what is in it: the box holds the digest against what it loads.
+ * Owns uploads as files (app bundles, parts of firmware): taking one in under a size cap while hashing it, and handing
+ * it out by its digest. Does not own who may have one (deviceApi) nor what is in it: the box holds the digest against
+ * what it loads.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
@@ -10,33 +11,42 @@ import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BranchboxError } from '../model/errors.ts';
 
-export interface StoredBundle {
+export interface StoredBlob {
   readonly sha256: string;
   readonly sizeBytes: number;
 }
 
-export interface Bundles {
+export interface Blobs {
   /** Refuses with model/invalid what is empty, too large, or not of the digest that was announced. */
-  take(content: Readable, expectedSha256: string | undefined): Promise<StoredBundle>;
+  take(
+    content: Readable,
+    expected: { readonly sha256?: string | undefined; readonly maxBytes?: number },
+  ): Promise<StoredBlob>;
   open(sha256: string, range?: { readonly start: number; readonly end: number }): ReadStream;
+  remove(sha256: string): Promise<void>;
 }
 
 const PARTIAL = '.partial';
 
-export async function openBundles(options: {
+export async function openBlobs(options: {
   readonly directory: string;
+  /** Of each, where its taker names none. */
   readonly maxBytes: number;
-}): Promise<Bundles> {
-  const { directory, maxBytes } = options;
+  /** With its dot. */
+  readonly suffix: string;
+  /** What one is called in a refusal. */
+  readonly what: string;
+}): Promise<Blobs> {
+  const { directory, suffix, what } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Left behind by a process that was killed while it received.
   for (const name of await readdir(directory)) {
     if (name.endsWith(PARTIAL)) await rm(join(directory, name), { force: true });
   }
-  const pathOf = (sha256: string) => join(directory, `${sha256}.tar`);
+  const pathOf = (sha256: string) => join(directory, `${sha256}${suffix}`);
   let received = 0;
   return {
-    async take(content, expectedSha256) {
+    async take(content, { sha256: expectedSha256, maxBytes = options.maxBytes }) {
       received += 1;
       const partial = join(directory, `${process.pid}-${received}${PARTIAL}`);
       const hash = createHash('sha256');
@@ -44,7 +54,7 @@ export async function openBundles(options: {
       const measure = new Transform({
         transform(chunk: Buffer, _encoding, done) {
           sizeBytes += chunk.length;
-          if (sizeBytes > maxBytes) return done(refusal(`a bundle has at most ${maxBytes} bytes`));
+          if (sizeBytes > maxBytes) return done(refusal(`${what} has at most ${maxBytes} bytes`));
           hash.update(chunk);
           return done(null, chunk);
         },
@@ -58,9 +68,9 @@ export async function openBundles(options: {
         content.pipe(measure);
         await pipeline(measure, createWriteStream(partial, { mode: 0o600 }));
         const sha256 = hash.digest('hex');
-        if (sizeBytes === 0) throw refusal('the bundle is empty');
+        if (sizeBytes === 0) throw refusal(`${what} is empty`);
         if (expectedSha256 !== undefined && expectedSha256 !== sha256) {
-          throw refusal(`the bundle's SHA-256 is ${sha256}, not ${expectedSha256}`);
+          throw refusal(`${what} has SHA-256 ${sha256}, not ${expectedSha256}`);
         }
         await syncFile(partial);
         await rename(partial, pathOf(sha256));
@@ -71,6 +81,7 @@ export async function openBundles(options: {
       }
     },
     open: (sha256, range) => createReadStream(pathOf(sha256), range),
+    remove: (sha256) => rm(pathOf(sha256), { force: true }),
   };
 }
 

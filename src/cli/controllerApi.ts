@@ -1,0 +1,127 @@
+/**
+ * Owns calling the controller's REST API from the command line: the words that say where it is, the call, its errors.
+ * Does not own what is called (fleet.ts, fleetFirmware.ts).
+ */
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
+import { Secret } from '../model/secret.ts';
+
+/** Where a controller's API is, and by what it is believed and believes. */
+export interface Access {
+  readonly api: string;
+  readonly ca: string;
+  readonly credential: string;
+}
+
+export interface Call {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly mediaType?: string;
+  readonly accept?: string;
+  readonly body?: string;
+  readonly file?: string;
+}
+
+/** A bundle over a slow line takes minutes; a line that is silent this long is dead. */
+const SILENCE_MS = 60_000;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+const ErrorBody = z.object({
+  code: z.string(),
+  message: z.string(),
+  mend: z.string().optional(),
+  problems: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
+});
+
+export const withAccess = (command: Command): Command =>
+  command
+    .requiredOption('--api <url>', 'for instance https://controller.branchbox.example:8445')
+    .requiredOption('--ca <file>', 'anchor of the controller: domain.pem')
+    .requiredOption('--credential <file>', 'the admin credential');
+
+export async function callApi(access: Access, call: Call): Promise<string> {
+  const credential = new Secret((await readInput(access.credential)).trim());
+  const ca = await readInput(access.ca);
+  const sizeBytes =
+    call.file === undefined ? Buffer.byteLength(call.body ?? '') : (await stat(call.file)).size;
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const outgoing = request(
+      new URL(call.path, access.api),
+      {
+        method: call.method,
+        ca,
+        timeout: SILENCE_MS,
+        headers: {
+          Authorization: `Bearer ${credential.reveal()}`,
+          ...(call.accept === undefined ? {} : { Accept: call.accept }),
+          ...(call.mediaType === undefined
+            ? {}
+            : { 'Content-Type': call.mediaType, 'Content-Length': sizeBytes }),
+        },
+      },
+      resolve,
+    );
+    outgoing.on('timeout', () => outgoing.destroy(new Error('it is silent')));
+    outgoing.on('error', (cause) => {
+      const message = `the controller at ${access.api} does not answer: ${cause.message}`;
+      reject(new BranchboxError('controller/unreachable', { message, cause }));
+    });
+    if (call.file === undefined) outgoing.end(call.body);
+    else createReadStream(call.file).pipe(outgoing);
+  });
+  const text = await readText(response);
+  const status = response.statusCode ?? 0;
+  if (status >= 200 && status < 300) return text;
+  throw errorOf(status, text);
+}
+
+export async function readInput(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new BranchboxError('system/file', { message: `${path} cannot be read`, cause });
+  }
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of response) {
+    const bytes = Buffer.from(chunk);
+    sizeBytes += bytes.length;
+    if (sizeBytes > MAX_ANSWER_BYTES) {
+      throw new BranchboxError('controller/refused', { message: "the controller's answer is too large" });
+    }
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function errorOf(status: number, text: string): BranchboxError {
+  const parsed = ErrorBody.safeParse(parseJson(text));
+  if (!parsed.success) {
+    return new BranchboxError('controller/refused', { message: `the controller answered ${status}` });
+  }
+  const { code, message, mend, problems } = parsed.data;
+  return new BranchboxError(isErrorCode(code) ? code : 'controller/refused', {
+    message,
+    problems,
+    ...(mend === undefined ? {} : { mend }),
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code);
+}

@@ -1,0 +1,90 @@
+/**
+ * Owns the words of `branchbox fleet firmware`: versions that a controller offers its boxes.
+ * Which gateway is to run which version is said in the fleet's file (`firmware`), not here.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { BranchboxError } from '../model/errors.ts';
+import { type Access, callApi, readInput, withAccess } from './controllerApi.ts';
+import { renderTable } from './table.ts';
+
+const MANIFEST_SUFFIX = '.update.jws';
+const ACCESS = '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
+
+/** As far as it is needed here; the controller decodes. */
+const Offered = z.object({
+  version: z.string(),
+  rootHash: z.string(),
+  parts: z.array(z.object({ role: z.string(), file: z.string(), sizeBytes: z.number(), sha256: z.string() })),
+  missing: z.array(z.string()),
+});
+
+export function registerFirmware(fleet: Command): void {
+  const firmware = fleet
+    .command('firmware')
+    .description('firmware versions that the controller offers its boxes');
+  const print = (text: string) => process.stdout.write(`${text}\n`);
+
+  withAccess(firmware.command('upload <directory>'))
+    .description('uploads a signed manifest and the parts beside it that the controller does not have yet')
+    .addHelpText('after', `\nexample: branchbox fleet firmware upload out/image ${ACCESS}`)
+    .action(async (directory: string, access: Access) => {
+      const manifest = await readInput(join(directory, await manifestIn(directory)));
+      const call = {
+        method: 'POST',
+        path: '/api/v1/firmware',
+        mediaType: 'application/jose',
+        body: manifest.trim(),
+      } as const;
+      const { version, parts, missing } = Offered.parse(JSON.parse(await callApi(access, call)));
+      for (const { sha256, file, sizeBytes } of parts) {
+        if (!missing.includes(sha256)) continue;
+        print(`${file}: ${Math.ceil(sizeBytes / 1024 / 1024)} MiB`);
+        await callApi(access, {
+          method: 'POST',
+          path: `/api/v1/firmware/parts?sha256=${sha256}`,
+          mediaType: 'application/octet-stream',
+          file: join(directory, file),
+        });
+      }
+      print(`firmware ${version} can be had; name it in the fleet: firmware = { version = "${version}" }`);
+    });
+  withAccess(firmware.command('list'))
+    .description('prints the versions that are there')
+    .option('--json', 'for programs: the controller\u2019s own answer')
+    .addHelpText('after', `\nexample: branchbox fleet firmware list ${ACCESS}`)
+    .action(async (access: Access & { readonly json?: boolean }) => {
+      const text = await callApi(access, { method: 'GET', path: '/api/v1/firmware' });
+      if (access.json === true) return void print(text);
+      const rows = z
+        .array(Offered)
+        .parse(JSON.parse(text))
+        .map(({ version, rootHash, missing }) => [
+          version,
+          `${rootHash.slice(0, 16)}…`,
+          missing.length === 0 ? 'whole' : `${missing.length} parts are missing`,
+        ]);
+      print(renderTable(['version', 'root hash', 'parts'], rows).join('\n') || 'none');
+    });
+  withAccess(firmware.command('remove <version>'))
+    .description('forgets a version that no gateway is to run')
+    .addHelpText('after', `\nexample: branchbox fleet firmware remove 0.1.0 ${ACCESS}`)
+    .action(async (version: string, access: Access) => {
+      await callApi(access, { method: 'DELETE', path: `/api/v1/firmware/${encodeURIComponent(version)}` });
+      print(`firmware ${version} is forgotten`);
+    });
+}
+
+async function manifestIn(directory: string): Promise<string> {
+  const names = await readdir(directory).catch((cause: unknown) => {
+    throw new BranchboxError('system/file', { message: `${directory} cannot be read`, cause });
+  });
+  const [name, ...more] = names.filter((one) => one.endsWith(MANIFEST_SUFFIX));
+  if (name !== undefined && more.length === 0) return name;
+  throw new BranchboxError('system/file', {
+    message: `${directory} holds ${name === undefined ? 'no' : more.length + 1} *${MANIFEST_SUFFIX}`,
+    mend: 'Name a directory with one manifest and its parts.',
+  });
+}
