@@ -9,6 +9,7 @@ import { decodeJson } from '../model/decode.ts';
 import { Command, MESSAGE_MAX_BYTES, type Reply, topicsOf } from '../model/mqtt.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
+import { createWaker } from '../system/waker.ts';
 import { type MqttSession, openMqttSession } from './mqttSession.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
 
@@ -75,7 +76,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   const { clock, log } = parts;
   let live: Live | undefined;
   let proof: Proof | undefined;
-  let alarm: (() => void) | undefined;
+  const waker = createWaker(clock);
   let changed = false;
   let sinceMs = clock.nowMs();
   let lostAtMs = clock.monotonicMs();
@@ -192,25 +193,12 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     }
   };
 
-  const waitForChange = (durationMs: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        alarm = undefined;
-        resolve();
-      };
-      const timer = setTimeout(end, durationMs);
-      signal.addEventListener('abort', end, { once: true });
-      alarm = end;
-    });
-
   return {
     send,
     wake() {
       changed = true;
       check();
-      alarm?.();
+      waker.wake();
     },
     state: () => ({ connected: live !== undefined, uplink: live?.uplink.ifname, sinceMs, lastProblem }),
     awayMs: () => (live === undefined ? clock.monotonicMs() - lostAtMs : 0),
@@ -222,7 +210,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       proof = own;
       // Only an answer over a new connection says that the new state lets one through.
       live?.session.end('a new connection is to prove the state on trial');
-      alarm?.();
+      waker.wake();
       try {
         signal.throwIfAborted();
         await done.promise;
@@ -237,7 +225,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
         try {
           const identity = await parts.identity();
           if (identity === undefined || parts.uplinks().length === 0) {
-            await waitForChange(RETRY_MAX_MS, signal);
+            await waker.rest(RETRY_MAX_MS, signal);
             continue;
           }
           const startMs = clock.monotonicMs();
@@ -254,7 +242,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           lastProblem = error.message;
         }
         // Spread, so that a fleet does not come back as one.
-        await waitForChange(delayMs * (0.5 + Math.random() / 2), signal);
+        await waker.rest(delayMs * (0.5 + Math.random() / 2), signal);
         delayMs = proof === undefined ? Math.min(delayMs * 2, RETRY_MAX_MS) : RETRY_FIRST_MS;
       }
     },

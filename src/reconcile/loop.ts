@@ -6,6 +6,7 @@
 import { asBranchboxError, type BranchboxError } from '../model/errors.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { createWaker } from '../system/waker.ts';
 import type { AnyItem } from './item.ts';
 import type { Report } from './reconciler.ts';
 
@@ -50,27 +51,14 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
   let era = 0;
   let woken = false;
   let urgent = true;
-  let alarm: (() => void) | undefined;
+  const waker = createWaker(clock);
   let current: AbortController | undefined;
 
-  /** Until woken, or the time is over. */
-  const wait = (durationMs: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        alarm = undefined;
-        resolve();
-      };
-      const timer = setTimeout(end, durationMs);
-      signal.addEventListener('abort', end, { once: true });
-      alarm = end;
-    });
-  /** As wait, but only a restart cuts it short. */
+  /** Only a restart cuts it short. */
   const pause = async (durationMs: number, signal: AbortSignal): Promise<void> => {
     const endMs = clock.monotonicMs() + durationMs;
     while (!urgent && !signal.aborted && clock.monotonicMs() < endMs) {
-      await wait(Math.max(1, endMs - clock.monotonicMs()), signal);
+      await waker.rest(Math.max(1, endMs - clock.monotonicMs()), signal);
     }
   };
 
@@ -110,7 +98,7 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
   return {
     wake() {
       woken = true;
-      alarm?.();
+      waker.wake();
     },
     restart() {
       era += 1;
@@ -118,7 +106,7 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
       woken = true;
       backoff.forget();
       current?.abort(new Error('superseded'));
-      alarm?.();
+      waker.wake();
       return era;
     },
     async run(signal) {
@@ -130,7 +118,7 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
         const startMs = clock.monotonicMs();
         await runOnce(signal);
         await pause(MIN_INTERVAL_MS - (clock.monotonicMs() - startMs), signal);
-        if (!woken && !signal.aborted) await wait(Math.min(parts.resyncMs, backoff.nextMs()), signal);
+        if (!woken && !signal.aborted) await waker.rest(Math.min(parts.resyncMs, backoff.nextMs()), signal);
       }
     },
   };

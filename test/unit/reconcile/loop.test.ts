@@ -4,9 +4,10 @@ import { itemId, type ItemId } from '../../../src/model/ids.ts';
 import { createLoop } from '../../../src/reconcile/loop.ts';
 import type { Report } from '../../../src/reconcile/reconciler.ts';
 import type { AnyItem } from '../../../src/reconcile/item.ts';
+import { createClock } from '../../../src/system/linux/clock.ts';
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
-const clock = { nowMs: () => Date.now(), monotonicMs: () => Date.now(), sleep: () => Promise.resolve() };
+const clock = createClock();
 const broken = itemId('alpha', 'broken');
 
 beforeEach(() => vi.useFakeTimers());
