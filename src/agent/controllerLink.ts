@@ -76,6 +76,8 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   const { clock, log } = parts;
   let live: Live | undefined;
   let proof: Proof | undefined;
+  /** The connection that is being made. */
+  let dial: AbortController | undefined;
   const waker = createWaker(clock);
   let changed = false;
   let sinceMs = clock.nowMs();
@@ -130,12 +132,14 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   const connectOnce = async (identity: OwnIdentity, signal: AbortSignal): Promise<void> => {
     const { gatewayId } = identity;
     const { host, port } = parts.endpoint(identity);
+    dial = new AbortController();
+    const limit = AbortSignal.any([signal, dial.signal]);
     const { socket, uplink } = await parts.dialer.connectTls({
       host,
       port,
       uplinks: parts.uplinks(),
       timeoutMs: DIAL_TIMEOUT_MS,
-      signal,
+      signal: limit,
       tls: {
         // The domain's anchor alone, which may stand below another CA.
         ca: identity.anchorPem,
@@ -145,6 +149,8 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       },
     });
     let session: MqttSession;
+    const giveUp = (): void => void socket.destroy(new Error('given up'));
+    limit.addEventListener('abort', giveUp, { once: true });
     try {
       session = await openMqttSession({
         socket,
@@ -154,7 +160,10 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     } catch (thrown) {
       socket.destroy();
       throw thrown;
+    } finally {
+      limit.removeEventListener('abort', giveUp);
     }
+    dial = undefined;
     const onAbort = (): void => session.end('the agent ends');
     signal.addEventListener('abort', onAbort, { once: true });
     live = { session, gatewayId, uplink, endpoint: `${host}:${port}` };
@@ -208,7 +217,9 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       const onAbort = (): void => done.reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
       proof = own;
-      // Only an answer over a new connection says that the new state lets one through.
+      // Only an answer over a new connection says that the new state lets one through: not over one that is being
+      // made on what stood before either.
+      dial?.abort(new Error('a new connection is to prove the state on trial'));
       live?.session.end('a new connection is to prove the state on trial');
       waker.wake();
       try {
@@ -237,6 +248,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           }
         } catch (thrown) {
           if (signal.aborted) return;
+          if (dial?.signal.aborted === true) continue;
           const error = asBranchboxError(thrown);
           if (error.message !== lastProblem) log.warn('the controller cannot be reached', { error });
           lastProblem = error.message;

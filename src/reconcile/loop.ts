@@ -34,7 +34,8 @@ export interface Loop {
 
 export interface LoopParts<I extends AnyItem> {
   readonly name: string;
-  readonly converge: (held: ReadonlySet<ItemId>, signal: AbortSignal) => Promise<Report<I>>;
+  /** `held`: not to be tried in this run, each with its last error. */
+  readonly converge: (held: ReadonlyMap<ItemId, BranchboxError>, signal: AbortSignal) => Promise<Report<I>>;
   /** After each run that was not stopped. */
   readonly onRun: (run: LoopRun<I>) => void;
   /** A run that could not even be planned (items in a circle, nothing observed). */
@@ -71,14 +72,13 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
       const report = await parts.converge(held, AbortSignal.any([signal, controller.signal]));
       if (era !== ofEra) return;
       backoff.note(report.failures, held);
-      if (report.applied > 0 || report.failures.size > 0) {
+      const fresh = [...report.failures].filter(([id]) => !held.has(id));
+      if (report.applied > 0 || fresh.length > 0) {
         log.info('reconciled', {
           lane: parts.name,
           applied: report.applied,
           failed: report.failures.size,
-          errors: [...report.failures]
-            .slice(0, 3)
-            .map(([id, error]) => `${id}: ${error.message.slice(0, 300)}`),
+          errors: fresh.slice(0, 3).map(([id, error]) => `${id}: ${error.message.slice(0, 300)}`),
           blocked: report.plan.blocked.length,
           durationMs: Math.round(report.durationMs),
         });
@@ -125,8 +125,8 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
 }
 
 interface Backoff {
-  held(): ReadonlySet<ItemId>;
-  note(failures: ReadonlyMap<ItemId, BranchboxError>, held: ReadonlySet<ItemId>): void;
+  held(): ReadonlyMap<ItemId, BranchboxError>;
+  note(failures: ReadonlyMap<ItemId, BranchboxError>, held: ReadonlyMap<ItemId, BranchboxError>): void;
   noteDefect(): void;
   forget(): void;
   /** Until the next item may be tried. */
@@ -134,7 +134,10 @@ interface Backoff {
 }
 
 function createBackoff(clock: Clock): Backoff {
-  const waits = new Map<ItemId, { readonly delayMs: number; readonly untilMs: number }>();
+  const waits = new Map<
+    ItemId,
+    { readonly delayMs: number; readonly untilMs: number; readonly error: BranchboxError }
+  >();
   let defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
   const later = (delayMs: number) => {
     const nextDelayMs = delayMs === 0 ? BACKOFF_FIRST_MS : Math.min(delayMs * 2, BACKOFF_MAX_MS);
@@ -143,15 +146,16 @@ function createBackoff(clock: Clock): Backoff {
   return {
     held() {
       const nowMs = clock.monotonicMs();
-      return new Set([...waits].filter(([, { untilMs }]) => untilMs > nowMs).map(([id]) => id));
+      const waiting = [...waits].filter(([, { untilMs }]) => untilMs > nowMs);
+      return new Map(waiting.map(([id, { error }]) => [id, error]));
     },
     note(failures, held) {
       defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
-      for (const id of waits.keys()) if (!failures.has(id) && !held.has(id)) waits.delete(id);
+      for (const id of waits.keys()) if (!failures.has(id)) waits.delete(id);
       for (const [id, error] of failures) {
         // What only waits for another's failure is tried together with that.
         if (held.has(id) || error.code === 'reconcile/blocked') continue;
-        waits.set(id, later(waits.get(id)?.delayMs ?? 0));
+        waits.set(id, { ...later(waits.get(id)?.delayMs ?? 0), error });
       }
     },
     noteDefect() {
