@@ -9,6 +9,7 @@ import { decodeJson } from '../model/decode.ts';
 import { Command, MESSAGE_MAX_BYTES, type Reply, topicsOf } from '../model/mqtt.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
+import { createWaker } from '../system/waker.ts';
 import { type MqttSession, openMqttSession } from './mqttSession.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
 
@@ -75,7 +76,9 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   const { clock, log } = parts;
   let live: Live | undefined;
   let proof: Proof | undefined;
-  let alarm: (() => void) | undefined;
+  /** The connection that is being made. */
+  let dial: AbortController | undefined;
+  const waker = createWaker(clock);
   let changed = false;
   let sinceMs = clock.nowMs();
   let lostAtMs = clock.monotonicMs();
@@ -129,12 +132,14 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   const connectOnce = async (identity: OwnIdentity, signal: AbortSignal): Promise<void> => {
     const { gatewayId } = identity;
     const { host, port } = parts.endpoint(identity);
+    dial = new AbortController();
+    const limit = AbortSignal.any([signal, dial.signal]);
     const { socket, uplink } = await parts.dialer.connectTls({
       host,
       port,
       uplinks: parts.uplinks(),
       timeoutMs: DIAL_TIMEOUT_MS,
-      signal,
+      signal: limit,
       tls: {
         // The domain's anchor alone, which may stand below another CA.
         ca: identity.anchorPem,
@@ -144,6 +149,8 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       },
     });
     let session: MqttSession;
+    const giveUp = (): void => void socket.destroy(new Error('given up'));
+    limit.addEventListener('abort', giveUp, { once: true });
     try {
       session = await openMqttSession({
         socket,
@@ -153,7 +160,10 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     } catch (thrown) {
       socket.destroy();
       throw thrown;
+    } finally {
+      limit.removeEventListener('abort', giveUp);
     }
+    dial = undefined;
     const onAbort = (): void => session.end('the agent ends');
     signal.addEventListener('abort', onAbort, { once: true });
     live = { session, gatewayId, uplink, endpoint: `${host}:${port}` };
@@ -192,25 +202,12 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     }
   };
 
-  const waitForChange = (durationMs: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        alarm = undefined;
-        resolve();
-      };
-      const timer = setTimeout(end, durationMs);
-      signal.addEventListener('abort', end, { once: true });
-      alarm = end;
-    });
-
   return {
     send,
     wake() {
       changed = true;
       check();
-      alarm?.();
+      waker.wake();
     },
     state: () => ({ connected: live !== undefined, uplink: live?.uplink.ifname, sinceMs, lastProblem }),
     awayMs: () => (live === undefined ? clock.monotonicMs() - lostAtMs : 0),
@@ -220,9 +217,11 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       const onAbort = (): void => done.reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
       proof = own;
-      // Only an answer over a new connection says that the new state lets one through.
+      // Only an answer over a new connection says that the new state lets one through: not over one that is being
+      // made on what stood before either.
+      dial?.abort(new Error('a new connection is to prove the state on trial'));
       live?.session.end('a new connection is to prove the state on trial');
-      alarm?.();
+      waker.wake();
       try {
         signal.throwIfAborted();
         await done.promise;
@@ -237,7 +236,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
         try {
           const identity = await parts.identity();
           if (identity === undefined || parts.uplinks().length === 0) {
-            await waitForChange(RETRY_MAX_MS, signal);
+            await waker.rest(RETRY_MAX_MS, signal);
             continue;
           }
           const startMs = clock.monotonicMs();
@@ -249,12 +248,13 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           }
         } catch (thrown) {
           if (signal.aborted) return;
+          if (dial?.signal.aborted === true) continue;
           const error = asBranchboxError(thrown);
           if (error.message !== lastProblem) log.warn('the controller cannot be reached', { error });
           lastProblem = error.message;
         }
         // Spread, so that a fleet does not come back as one.
-        await waitForChange(delayMs * (0.5 + Math.random() / 2), signal);
+        await waker.rest(delayMs * (0.5 + Math.random() / 2), signal);
         delayMs = proof === undefined ? Math.min(delayMs * 2, RETRY_MAX_MS) : RETRY_FIRST_MS;
       }
     },

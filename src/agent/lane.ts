@@ -2,6 +2,7 @@
  * Owns one lane: a reconciler over some kinds of a box's items, with the rest as given. Erases which kinds, so that
  * lanes can be kept in one list.
  */
+import type { BranchboxError } from '../model/errors.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Driver, Drivers } from '../reconcile/driver.ts';
 import type { AnyItem, Plan } from '../reconcile/item.ts';
@@ -14,7 +15,7 @@ export interface Lane {
   plan(items: readonly AnyItem[], signal: AbortSignal): Promise<Plan<AnyItem>>;
   converge(
     items: readonly AnyItem[],
-    held: ReadonlySet<ItemId>,
+    held: ReadonlyMap<ItemId, BranchboxError>,
     signal: AbortSignal,
   ): Promise<Report<AnyItem>>;
   owns(kind: string): boolean;

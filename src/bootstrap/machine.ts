@@ -13,7 +13,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { Journal } from './journal.ts';
 import { backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
-import type { Waker } from './wake.ts';
+import type { Waker } from '../system/waker.ts';
 
 export interface Next {
   readonly state: BootstrapState;

@@ -29,7 +29,7 @@ import { createServiceActions, type ServiceContext } from './service.ts';
 import { createEarlyActions } from './states.ts';
 import { createSztpClient } from './sztp.ts';
 import { createUplinks, type Uplinks } from './uplink.ts';
-import { createWaker } from './wake.ts';
+import { createWaker } from '../system/waker.ts';
 
 export interface IdentityOptions {
   readonly system: Pick<System, 'files' | 'clock' | 'log'>;

@@ -18,7 +18,7 @@ import type { CredentialPaths } from './paths.ts';
 import { strictPeer } from './peer.ts';
 import { moreTelling, type SztpClient } from './sztp.ts';
 import type { Uplink, Uplinks } from './uplink.ts';
-import type { Waker } from './wake.ts';
+import type { Waker } from '../system/waker.ts';
 
 export interface StateContext {
   readonly factory: FactoryIdentity;

@@ -116,6 +116,7 @@ export function createFrrDriver({ runner, files }: FrrSystem): Driver<FrrLineIte
 
   return {
     observe,
+    observesWhole: true,
     create: set,
     modify: (changes, signal) =>
       set(

@@ -10,6 +10,11 @@ import type { FrrLineItem, FrrLineSpec } from './items.ts';
 /** Written by FRR itself, or by its packaging; neither ours nor anyone's wish. */
 const NOT_OURS =
   /^(frr (version|defaults) |hostname |log |service |(no )?(ip|ipv6) forwarding$|password |line vty|end$)/;
+/**
+ * A member of a peer group shows its group's graceful restart as its own where the group had it first (FRR 10.3), and
+ * `no …` does not take it away: it is the group's line, and nobody wishes for one of a member.
+ */
+const OF_THE_GROUP = /^neighbor [0-9.]+ graceful-restart$/;
 /** Ends of contexts and separators. */
 const PUNCTUATION = /^(!|exit|exit-address-family|exit-vrf|end)/;
 /** Contexts that exist by what is in them: never lines of their own. */
@@ -88,7 +93,7 @@ export function parseFrrConfig(text: string): FrrLineItem[] {
     stack.length = Math.min(stack.length, depth);
     const context = [...stack];
     stack.push(line);
-    if (NOT_OURS.test(line) || IMPLICIT_CONTEXT.test(line)) continue;
+    if (NOT_OURS.test(line) || OF_THE_GROUP.test(line) || IMPLICIT_CONTEXT.test(line)) continue;
     const item = frrLine(context, line);
     items.set(item.id, item);
   }

@@ -11,8 +11,8 @@ import { itemOf } from './plan.ts';
 export interface ApplyOptions<I extends AnyItem> {
   readonly driverOf: (kind: string) => Driver<I> | undefined;
   readonly signal: AbortSignal;
-  /** Not tried now (they wait for their back-off); what depends on them is not either. */
-  readonly held?: ReadonlySet<ItemId>;
+  /** Not tried now (they wait for their back-off), each with its last error; what depends on them is not either. */
+  readonly held?: ReadonlyMap<ItemId, BranchboxError>;
 }
 
 /** One outcome for each step that was tried or stopped by another's failure. Throws only where the signal aborts. */
@@ -22,7 +22,7 @@ export async function applyPlan<I extends AnyItem>(
 ): Promise<readonly Outcome[]> {
   const outcomes: Outcome[] = [];
   /** What later steps cannot build on: failed, held, or stopped by one of these. */
-  const broken = new Set<ItemId>(options.held);
+  const broken = new Set<ItemId>(options.held?.keys());
   /** For deletes: what a broken dependent still stands on. */
   const occupied = new Map<ItemId, ItemId>();
   const settle = (outcome: Outcome, step: Step<I>): void => {

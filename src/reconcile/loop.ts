@@ -6,6 +6,7 @@
 import { asBranchboxError, type BranchboxError } from '../model/errors.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { createWaker } from '../system/waker.ts';
 import type { AnyItem } from './item.ts';
 import type { Report } from './reconciler.ts';
 
@@ -33,7 +34,8 @@ export interface Loop {
 
 export interface LoopParts<I extends AnyItem> {
   readonly name: string;
-  readonly converge: (held: ReadonlySet<ItemId>, signal: AbortSignal) => Promise<Report<I>>;
+  /** `held`: not to be tried in this run, each with its last error. */
+  readonly converge: (held: ReadonlyMap<ItemId, BranchboxError>, signal: AbortSignal) => Promise<Report<I>>;
   /** After each run that was not stopped. */
   readonly onRun: (run: LoopRun<I>) => void;
   /** A run that could not even be planned (items in a circle, nothing observed). */
@@ -50,27 +52,14 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
   let era = 0;
   let woken = false;
   let urgent = true;
-  let alarm: (() => void) | undefined;
+  const waker = createWaker(clock);
   let current: AbortController | undefined;
 
-  /** Until woken, or the time is over. */
-  const wait = (durationMs: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        alarm = undefined;
-        resolve();
-      };
-      const timer = setTimeout(end, durationMs);
-      signal.addEventListener('abort', end, { once: true });
-      alarm = end;
-    });
-  /** As wait, but only a restart cuts it short. */
+  /** Only a restart cuts it short. */
   const pause = async (durationMs: number, signal: AbortSignal): Promise<void> => {
     const endMs = clock.monotonicMs() + durationMs;
     while (!urgent && !signal.aborted && clock.monotonicMs() < endMs) {
-      await wait(Math.max(1, endMs - clock.monotonicMs()), signal);
+      await waker.rest(Math.max(1, endMs - clock.monotonicMs()), signal);
     }
   };
 
@@ -83,14 +72,13 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
       const report = await parts.converge(held, AbortSignal.any([signal, controller.signal]));
       if (era !== ofEra) return;
       backoff.note(report.failures, held);
-      if (report.applied > 0 || report.failures.size > 0) {
+      const fresh = [...report.failures].filter(([id]) => !held.has(id));
+      if (report.applied > 0 || fresh.length > 0) {
         log.info('reconciled', {
           lane: parts.name,
           applied: report.applied,
           failed: report.failures.size,
-          errors: [...report.failures]
-            .slice(0, 3)
-            .map(([id, error]) => `${id}: ${error.message.slice(0, 300)}`),
+          errors: fresh.slice(0, 3).map(([id, error]) => `${id}: ${error.message.slice(0, 300)}`),
           blocked: report.plan.blocked.length,
           durationMs: Math.round(report.durationMs),
         });
@@ -110,7 +98,7 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
   return {
     wake() {
       woken = true;
-      alarm?.();
+      waker.wake();
     },
     restart() {
       era += 1;
@@ -118,7 +106,7 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
       woken = true;
       backoff.forget();
       current?.abort(new Error('superseded'));
-      alarm?.();
+      waker.wake();
       return era;
     },
     async run(signal) {
@@ -130,15 +118,15 @@ export function createLoop<I extends AnyItem>(parts: LoopParts<I>): Loop {
         const startMs = clock.monotonicMs();
         await runOnce(signal);
         await pause(MIN_INTERVAL_MS - (clock.monotonicMs() - startMs), signal);
-        if (!woken && !signal.aborted) await wait(Math.min(parts.resyncMs, backoff.nextMs()), signal);
+        if (!woken && !signal.aborted) await waker.rest(Math.min(parts.resyncMs, backoff.nextMs()), signal);
       }
     },
   };
 }
 
 interface Backoff {
-  held(): ReadonlySet<ItemId>;
-  note(failures: ReadonlyMap<ItemId, BranchboxError>, held: ReadonlySet<ItemId>): void;
+  held(): ReadonlyMap<ItemId, BranchboxError>;
+  note(failures: ReadonlyMap<ItemId, BranchboxError>, held: ReadonlyMap<ItemId, BranchboxError>): void;
   noteDefect(): void;
   forget(): void;
   /** Until the next item may be tried. */
@@ -146,7 +134,10 @@ interface Backoff {
 }
 
 function createBackoff(clock: Clock): Backoff {
-  const waits = new Map<ItemId, { readonly delayMs: number; readonly untilMs: number }>();
+  const waits = new Map<
+    ItemId,
+    { readonly delayMs: number; readonly untilMs: number; readonly error: BranchboxError }
+  >();
   let defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
   const later = (delayMs: number) => {
     const nextDelayMs = delayMs === 0 ? BACKOFF_FIRST_MS : Math.min(delayMs * 2, BACKOFF_MAX_MS);
@@ -155,15 +146,16 @@ function createBackoff(clock: Clock): Backoff {
   return {
     held() {
       const nowMs = clock.monotonicMs();
-      return new Set([...waits].filter(([, { untilMs }]) => untilMs > nowMs).map(([id]) => id));
+      const waiting = [...waits].filter(([, { untilMs }]) => untilMs > nowMs);
+      return new Map(waiting.map(([id, { error }]) => [id, error]));
     },
     note(failures, held) {
       defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
-      for (const id of waits.keys()) if (!failures.has(id) && !held.has(id)) waits.delete(id);
+      for (const id of waits.keys()) if (!failures.has(id)) waits.delete(id);
       for (const [id, error] of failures) {
         // What only waits for another's failure is tried together with that.
         if (held.has(id) || error.code === 'reconcile/blocked') continue;
-        waits.set(id, later(waits.get(id)?.delayMs ?? 0));
+        waits.set(id, { ...later(waits.get(id)?.delayMs ?? 0), error });
       }
     },
     noteDefect() {

@@ -36,8 +36,8 @@ export interface Report<I extends AnyItem> {
 export type Observer = (signal: AbortSignal) => Promise<readonly AnyItem[]>;
 
 export interface ConvergeOptions {
-  /** Not tried in this run. */
-  readonly held?: ReadonlySet<ItemId>;
+  /** Not tried in this run, each with its last error: still in trouble, so still told. */
+  readonly held?: ReadonlyMap<ItemId, BranchboxError>;
 }
 
 export interface Reconciler<I extends AnyItem> {
@@ -110,6 +110,9 @@ export function createReconciler<I extends AnyItem>(parts: {
   ): Promise<Observation<I>> => {
     const unobserved = new Map(before.unobserved);
     const ids = new Set(touched.map((item) => item.id));
+    const isTold = ({ id, kind }: I): boolean => ids.has(id) || driverOf(kind)?.observesWhole === true;
+    const kinds = new Set(touched.map((item) => item.kind));
+    const isNewer = (item: I): boolean => kinds.has(item.kind) && isTold(item);
     const looks = [...Map.groupBy(touched, (item) => item.kind)].map(async ([kind, only]) => {
       try {
         return (await driverOf(kind)?.observe(signal, only)) ?? [];
@@ -119,8 +122,8 @@ export function createReconciler<I extends AnyItem>(parts: {
         return [];
       }
     });
-    const found = (await Promise.all(looks)).flat().filter((item) => ids.has(item.id));
-    const rest = before.items.filter((item) => !ids.has(item.id));
+    const found = (await Promise.all(looks)).flat().filter(isNewer);
+    const rest = before.items.filter((item) => !isNewer(item));
     return { items: [...rest, ...found], gates: before.gates, unobserved };
   };
 
@@ -140,7 +143,7 @@ export function createReconciler<I extends AnyItem>(parts: {
       let plan = planFor(desired, observation);
       let applied = 0;
       for (let round = 1; plan.steps.length > 0 && round <= MAX_ROUNDS; round += 1) {
-        const outcomes = await applyPlan(plan, { driverOf, signal, held: options.held ?? new Set() });
+        const outcomes = await applyPlan(plan, { driverOf, signal, held: options.held ?? new Map() });
         const done = outcomes.filter((outcome) => outcome.ok).length;
         applied += done;
         if (done > 0) log.info('plan applied', { round, done, of: plan.steps.length, ...someOf(plan) });
@@ -183,18 +186,20 @@ function someOf<I extends AnyItem>(plan: Plan<I>): { readonly steps: readonly st
 function addLeftovers<I extends AnyItem>(
   plan: Plan<I>,
   failures: Map<ItemId, BranchboxError>,
-  held: ReadonlySet<ItemId> | undefined,
+  held: ReadonlyMap<ItemId, BranchboxError> | undefined,
 ): void {
   const left = new Set(plan.steps.map((step) => itemOf(step).id));
   for (const id of failures.keys()) if (!left.has(id)) failures.delete(id);
   for (const step of plan.steps) {
     const { id } = itemOf(step);
-    if (failures.has(id) || held?.has(id) === true) continue;
+    if (failures.has(id)) continue;
+    const lastError = held?.get(id);
     failures.set(
       id,
-      new BranchboxError('reconcile/not-converged', {
-        message: `after applying, this is still to do: ${renderPlan({ steps: [step], blocked: [] })}`,
-      }),
+      lastError ??
+        new BranchboxError('reconcile/not-converged', {
+          message: `after applying, this is still to do: ${renderPlan({ steps: [step], blocked: [] })}`,
+        }),
     );
   }
 }

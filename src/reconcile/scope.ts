@@ -9,7 +9,8 @@ import { itemOf } from './plan.ts';
 /**
  * The items to look at, where that proves as much as looking at everything: all steps went well, nothing was deleted
  * (the kernel drops things with what they stood on), and nothing that was on the box stands on what was changed.
- * What a change does elsewhere all the same raises a kernel event, and the next run looks at everything.
+ * What a change does elsewhere all the same raises a kernel event, and the next run looks at everything; where it does
+ * not (FRR's configuration), the driver observes whole (driver.ts).
  */
 export function looksEnough<I extends AnyItem>(
   plan: Plan<I>,

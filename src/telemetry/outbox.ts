@@ -12,7 +12,7 @@ import { GatewayEvent } from '../model/status.ts';
 export interface Outbox {
   /** Durable when it returns (2.5 ms). Never throws: what cannot be kept is counted as dropped. */
   add(event: Pick<GatewayEvent, 'atMs' | 'kind' | 'subject' | 'sentence'>): void;
-  /** Oldest first. */
+  /** Oldest first. What cannot be read (a newer version's, after a roll-back) goes, and counts as dropped. */
   pending(limit: number): readonly GatewayEvent[];
   stored(ids: readonly string[]): void;
   /** Events dropped unsent since the outbox was last empty. */
@@ -54,6 +54,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
   // Counted once, then kept: a sum over 10,000 rows for each event would not be.
   let held = sizes();
 
+  const countDropped = (lost: number): void => {
+    writeDropped.run(String(Number(readDropped.get()?.['value'] ?? 0) + lost));
+  };
   const keep = (body: string, bytes: number): void => {
     insert.run(body, bytes);
     held = { events: held.events + 1, bytes: held.bytes + bytes };
@@ -65,7 +68,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       held = { events: held.events - 1, bytes: held.bytes - Number(first['bytes']) };
       lost += 1;
     }
-    if (lost > 0) writeDropped.run(String(Number(readDropped.get()?.['value'] ?? 0) + lost));
+    if (lost > 0) countDropped(lost);
   };
 
   return {
@@ -79,11 +82,22 @@ export function createOutbox(options: OutboxOptions): Outbox {
         held = sizes();
       }
     },
-    pending: (limit) =>
-      oldest.all(limit).flatMap((row) => {
-        const event = eventOf(String(row['body']), `${origin}/${Number(row['number'])}`);
-        return event === undefined ? [] : [event];
-      }),
+    pending(limit) {
+      for (;;) {
+        const rows = oldest.all(limit).map((row) => {
+          const number = Number(row['number']);
+          return { number, event: eventOf(String(row['body']), `${origin}/${number}`) };
+        });
+        const unreadable = rows.filter(({ event }) => event === undefined);
+        if (unreadable.length === 0) return rows.flatMap(({ event }) => event ?? []);
+        // Else they would stand before all that came after them.
+        inTransaction(database, () => {
+          for (const { number } of unreadable) remove.run(number);
+          countDropped(unreadable.length);
+        });
+        held = sizes();
+      }
+    },
     stored(ids) {
       inTransaction(database, () => {
         for (const id of ids) {
@@ -146,6 +160,9 @@ function inTransaction(database: DatabaseSync, change: () => void): void {
 }
 
 function eventOf(body: string, id: string): GatewayEvent | undefined {
-  const decoded = GatewayEvent.safeParse({ id, ...JSON.parse(body) });
-  return decoded.success ? decoded.data : undefined;
+  try {
+    return GatewayEvent.parse({ id, ...JSON.parse(body) });
+  } catch {
+    return undefined;
+  }
 }

@@ -19,6 +19,8 @@ import { createLinuxSystem } from '../../src/system/linux/system.ts';
 type Measured = Exclude<NetItem, FrrLineItem | ServiceItem>;
 
 const VTEP = '10.255.0.99';
+/** Nobody else's in a plain node. */
+const REMOVED_GROUP = 4711;
 const facts: Facts = {
   serial: 'bench',
   model: 'bench',
@@ -108,13 +110,16 @@ async function floor(first: number, count: number, ruleset: string): Promise<num
   return performance.now() - startedAtMs;
 }
 
-async function removeFloor(count: number): Promise<void> {
-  const lines = Array.from(
-    { length: count },
-    (_, i) => `link del vx-${10_000 + i}\nlink del br-${10_000 + i}`,
+/**
+ * Takes all links of a size away in one go by their group: one by one the kernel waits for each (37 ms a link here,
+ * 10 ms in a group), and no figure is taken of it.
+ */
+async function removeLinks(count: number): Promise<void> {
+  const lines = Array.from({ length: count }, (_, i) =>
+    [`vx-${10_000 + i}`, `br-${10_000 + i}`].map((name) => `link set dev ${name} group ${REMOVED_GROUP}`),
   );
   await system.runner.runChecked('ip', ['-batch', '-'], {
-    stdin: `${lines.join('\n')}\n`,
+    stdin: `${lines.flat().join('\n')}\nlink del group ${REMOVED_GROUP}\n`,
     timeoutMs: 300_000,
   });
 }
@@ -126,9 +131,10 @@ for (let i = 0; i < Number(timesText); i += 1) {
   const coldMs = await converge(segments);
   const oneChangeMs = await converge(segments + 1);
   const ruleset = await system.runner.runChecked('nft', ['list', 'ruleset']);
+  await removeLinks(segments + 1);
   await converge(0);
   const coldFloorMs = await floor(0, segments, ruleset);
   const oneFloorMs = await floor(segments, 1, ruleset);
-  await removeFloor(segments + 1);
+  await removeLinks(segments + 1);
   console.log(JSON.stringify({ coldMs, oneChangeMs, coldFloorMs, oneFloorMs }));
 }

@@ -160,6 +160,18 @@ describe.skipIf(tree === undefined)('overlay', () => {
     },
   );
 
+  it('a hub that runs takes one branch more, and then there is nothing left to do', async () => {
+    const joining = { gatewayId: 'branch3', vtep: '10.255.0.13' };
+    const grown = await network.converge('hub', { joining });
+    expect([...grown.failures].map(([id, { message }]) => `${id}: ${message}`)).toEqual([]);
+    expect(grown.applied).toBeGreaterThan(0);
+    // A look at everything, not only at what was done.
+    expect((await network.converge('hub', { joining })).plan.steps).toEqual([]);
+    const back = await network.converge('hub');
+    expect(back.converged).toBe(true);
+    expect((await network.converge('hub')).applied).toBe(0);
+  });
+
   it('FRR takes the rendered file as it is, and refuses a bad one', async () => {
     const { hub } = network.nodes;
     const lines = network.items('hub').filter((item): item is FrrLineItem => item.kind === 'frr');

@@ -21,6 +21,8 @@ export interface FleetOptions {
   readonly intervalMs?: number;
   /** VNIs the hub permits a branch. */
   readonly permitted?: Partial<Record<Gateway, readonly number[]>>;
+  /** A branch that is not there (yet): the hub is told of it as a client. */
+  readonly joining?: { readonly gatewayId: string; readonly vtep: string };
   readonly segments?: Partial<Record<Gateway, readonly ('red' | 'blue')[]>>;
 }
 
@@ -131,11 +133,14 @@ export function specOf(
       reflectors: gateway === 'hub' ? [] : [{ gatewayId: 'hub', vtep: vtepOf('hub') }],
       clients:
         gateway === 'hub'
-          ? branches.map((branch) => ({
-              gatewayId: branch,
-              vtep: vtepOf(branch),
-              vnis: options.permitted?.[branch] ?? [RED.vni, BLUE.vni],
-            }))
+          ? [
+              ...branches.map((branch) => ({
+                gatewayId: branch,
+                vtep: vtepOf(branch),
+                vnis: options.permitted?.[branch] ?? [RED.vni, BLUE.vni],
+              })),
+              ...(options.joining === undefined ? [] : [{ ...options.joining, vnis: [RED.vni] }]),
+            ]
           : [],
     },
     segments,

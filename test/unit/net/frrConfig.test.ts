@@ -50,6 +50,15 @@ end
 const EVPN = ['router bgp 64512', 'address-family l2vpn evpn'];
 
 describe('FRR configuration', () => {
+  it('takes what a member shows of its group for the group\u2019s', () => {
+    const member =
+      'router bgp 64512\n neighbor 10.255.0.13 graceful-restart\n neighbor all graceful-restart\nexit\n';
+    expect(parseFrrConfig(`Current configuration:\n${member}`).map(({ spec }) => spec.line)).toEqual([
+      'router bgp 64512',
+      'neighbor all graceful-restart',
+    ]);
+  });
+
   it('reads every line with its context, and nothing that FRR says of itself', () => {
     const read = parseFrrConfig(RUNNING).map(({ spec }) => [...spec.context, spec.line].join(' | '));
     expect(read).toEqual([

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { BranchboxError } from '../../../src/model/errors.ts';
 import { createReconciler } from '../../../src/reconcile/reconciler.ts';
 import { createModelBox, modelItem, type ModelBox } from '../../fakes/modelBox.ts';
 
@@ -33,12 +34,15 @@ describe('converge', () => {
     ]);
   });
 
-  it('leaves held items and their dependents for later', async () => {
+  it('leaves held items and their dependents for later, and still tells what is wrong with them', async () => {
     const box = createModelBox();
-    const held = new Set([port.id]);
+    const held = new Map([[port.id, new BranchboxError('net/kernel', { message: 'refused before' })]]);
     const report = await reconcilerOf(box).converge([app, port, bridge], signal, { held });
     expect(box.render()).toEqual(['alpha:bridge=1']);
-    expect([...report.failures.keys()]).toEqual(['gamma:app']);
+    expect([...report.failures].map(([id, { message }]) => [id, message])).toEqual([
+      ['gamma:app', 'gamma:app waits for alpha:port, which failed'],
+      ['alpha:port', 'refused before'],
+    ]);
     expect(report.converged).toBe(false);
   });
 
@@ -67,6 +71,24 @@ describe('converge', () => {
       code: 'reconcile/not-converged',
       message: expect.stringContaining('+ beta:x value=1'),
     });
+  });
+
+  it('sees what a change did beside itself, where a driver tells everything whatever was asked', async () => {
+    const [wanted, uncalledFor] = [modelItem('beta', 'wanted', 1), modelItem('beta', 'uncalled-for', 1)];
+    const lookAfter = async (observesWhole?: true) => {
+      const box = createModelBox();
+      const { drivers } = box;
+      const create: typeof drivers.beta.create = (items, abort) => {
+        box.step({ op: 'create', item: uncalledFor });
+        return drivers.beta.create(items, abort);
+      };
+      const beta = { ...drivers.beta, create, ...(observesWhole === undefined ? {} : { observesWhole }) };
+      await createReconciler({ drivers: { ...drivers, beta }, clock, log }).converge([wanted], signal);
+      return box.render();
+    };
+    expect(await lookAfter(true)).toEqual(['beta:wanted=1']);
+    // Without, the next run would find it.
+    expect(await lookAfter()).toEqual(['beta:uncalled-for=1', 'beta:wanted=1']);
   });
 
   it('keeps what a failed delete still stands on', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createOutbox } from '../../../src/telemetry/outbox.ts';
 
@@ -46,6 +47,21 @@ test('over the bound the oldest go, and are counted over a restart until the res
   expect(again.dropped()).toBe(2);
   again.stored(again.pending(10).map(({ id }) => id));
   expect(again.dropped()).toBe(0);
+  again.close();
+});
+
+test('what a newer version wrote does not stand before what came after it', () => {
+  const box = createOutbox({ path });
+  box.add(event('a'));
+  box.close();
+  const database = new DatabaseSync(path);
+  const insert = database.prepare('INSERT INTO event (body, bytes) VALUES (?, ?)');
+  for (let i = 0; i < 150; i += 1) insert.run(i % 2 === 0 ? '{"kind":"of-tomorrow"}' : 'torn{', 20);
+  database.close();
+  const again = createOutbox({ path });
+  again.add(event('b'));
+  expect(words(again)).toEqual(['a', 'b']);
+  expect(again.dropped()).toBe(150);
   again.close();
 });
 
