@@ -18,6 +18,7 @@ import { explainItem } from './explain.ts';
 import { createFactsGatherer } from './facts.ts';
 import { createHolding } from './holding.ts';
 import { createLanes, renderBox } from './items.ts';
+import { createLeds } from './leds.ts';
 import { serveLocalApi } from './localApi.ts';
 import { readLocalPlan, readLocalStatus } from './localStatus.ts';
 import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
@@ -98,10 +99,12 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     });
     return { gatewayId: gatewayId(), ...keeper.snapshot(), ...body, facts: facts.latest() };
   };
+  const leds = createLeds({ model: facts.model, files, log });
   let uplinkStates = '';
   const reporting = await createReporting({
     read: readBody,
     onStatus: (body) => {
+      void leds.show(identity.latest() === undefined ? 'unowned' : body.health.state);
       // Which uplinks are dark decides where the connection should be.
       const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();
       if (states !== uplinkStates) link.wake();
