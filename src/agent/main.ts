@@ -35,6 +35,7 @@ import { createReporting, type Reporting, type StatusBody } from './reporting.ts
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
 import { rankUplinks } from './uplinkChoice.ts';
+import { createWatchdog } from './watchdog.ts';
 import { followWakeups } from './wakeups.ts';
 import { createOutbox } from '../telemetry/outbox.ts';
 import { watchLiveness } from '../telemetry/read.ts';
@@ -110,6 +111,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       if (states !== uplinkStates) link.wake();
       uplinkStates = states;
     },
+    onTurn: () => watchdog.turned(),
     send: (topic, text) => link.send(topic, text),
     queue,
     files,
@@ -158,6 +160,11 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     controllerAwayMs: () => link.awayMs(),
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
     clock,
+    log,
+  });
+  const watchdog = createWatchdog({
+    socket: process.env['NOTIFY_SOCKET'],
+    busyMs: () => holding.busyMs(),
     log,
   });
   const holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
@@ -211,6 +218,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   void watchLiveness({ vty, clock }, () => reporting.changed(), signal);
   await Promise.all([holding.run(signal), reporting.run(signal), link.run(signal), keeper.run(signal)]);
   queue.close();
+  watchdog.close();
 }
 
 async function afterStart(facts: { readInventory(): Promise<boolean> }, reporting: Reporting): Promise<void> {
