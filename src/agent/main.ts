@@ -31,6 +31,7 @@ import {
   outboxPath,
   sequencePath,
 } from './paths.ts';
+import { createOrders } from './orders.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
@@ -127,6 +128,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     onDesired: (jws) => void keeper.offer(jws),
     onCommand: (command) => {
       if (command.kind === 'events-stored') reporting.stored(command.ids);
+      else if (command.kind === 'order') void orders.carryOut(command.id, command.jws);
       else {
         holding.wakeAll();
         reporting.connected();
@@ -143,6 +145,14 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       if (link.state().connected) reporting.connected();
       else reporting.changed();
     },
+    clock,
+    log,
+  });
+  const orders = createOrders({
+    identity: identity.read,
+    wireguardPublicKey: () => facts.latest().wireguardPublicKey,
+    services: system.services,
+    reply: (reply) => link.send('reply', JSON.stringify(reply)),
     clock,
     log,
   });

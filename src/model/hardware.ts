@@ -95,13 +95,14 @@ export const HardwareModel = z
       )
       .max(4)
       .default([]),
-    /** A button that resets the box to factory state when it is held for 10 s. */
+    /** A button that resets the box to factory state when it is held (firmware/reset-button reads it too). */
     resetButton: z
       .strictObject({
         /** `name` of the input device, in /sys/class/input/event…/device. */
         input: z.string().min(1).max(80),
         /** Key code of linux/input-event-codes.h. */
         code: z.int().min(1).max(767),
+        holdSeconds: z.int().min(3).max(30).default(10),
         /** What makes the input device, where nothing else loads it. */
         module: KernelModule.optional(),
       })
