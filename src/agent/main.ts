@@ -22,6 +22,7 @@ import { createFactsGatherer } from './facts.ts';
 import { createAgentUpdater } from './firmware.ts';
 import { createHolding } from './holding.ts';
 import { createLanes, renderBox } from './items.ts';
+import { createLeds } from './leds.ts';
 import { serveLocalApi } from './localApi.ts';
 import { readLocalPlan, readLocalStatus } from './localStatus.ts';
 import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
@@ -34,10 +35,12 @@ import {
   outboxPath,
   sequencePath,
 } from './paths.ts';
+import { createOrders } from './orders.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
 import { rankUplinks } from './uplinkChoice.ts';
+import { createWatchdog } from './watchdog.ts';
 import { followWakeups } from './wakeups.ts';
 import { createOutbox } from '../telemetry/outbox.ts';
 import { watchLiveness } from '../telemetry/read.ts';
@@ -123,15 +126,18 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       firmware: updater.status(),
     };
   };
+  const leds = createLeds({ model: facts.model, files, log });
   let uplinkStates = '';
   const reporting = await createReporting({
     read: readBody,
     onStatus: (body) => {
+      void leds.show(identity.latest() === undefined ? 'unowned' : body.health.state);
       // Which uplinks are dark decides where the connection should be.
       const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();
       if (states !== uplinkStates) link.wake();
       uplinkStates = states;
     },
+    onTurn: () => watchdog.turned(),
     send: (topic, text) => link.send(topic, text),
     queue,
     files,
@@ -147,6 +153,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     onDesired: (jws) => void keeper.offer(jws),
     onCommand: (command) => {
       if (command.kind === 'events-stored') reporting.stored(command.ids);
+      else if (command.kind === 'order') void orders.carryOut(command.id, command.jws);
       else {
         holding.wakeAll();
         reporting.connected();
@@ -166,6 +173,14 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     clock,
     log,
   });
+  const orders = createOrders({
+    identity: identity.read,
+    wireguardPublicKey: () => facts.latest().wireguardPublicKey,
+    services: system.services,
+    reply: (reply) => link.send('reply', JSON.stringify(reply)),
+    clock,
+    log,
+  });
   const keeper = await createDesiredKeeper({
     store,
     identity: identity.read,
@@ -181,6 +196,11 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     controllerAwayMs: () => link.awayMs(),
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
     clock,
+    log,
+  });
+  const watchdog = createWatchdog({
+    socket: process.env['NOTIFY_SOCKET'],
+    busyMs: () => holding.busyMs(),
     log,
   });
   const holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
@@ -247,6 +267,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     updater.run(signal),
   ]);
   queue.close();
+  watchdog.close();
 }
 
 async function afterStart(facts: { readInventory(): Promise<boolean> }, reporting: Reporting): Promise<void> {

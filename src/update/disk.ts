@@ -3,7 +3,7 @@
  * loader's variable. Does not own the order of anything (plan.ts).
  */
 import { constants } from 'node:fs';
-import { mkdir, open, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { Runner } from '../system/ports.ts';
@@ -108,15 +108,12 @@ export function createFirmwareDisk(options: DiskOptions): FirmwareDisk {
     },
     async bootOnce(pattern) {
       const path = join(options.variables, ONE_SHOT);
-      const there = await stat(path).then(
-        () => true,
-        () => false,
-      );
-      // efivarfs makes what is there immutable.
-      if (there) await runner.run('chattr', ['-i', path]);
       const attributes = Buffer.alloc(4);
       attributes.writeUInt32LE(VARIABLE_ATTRIBUTES);
       const value = Buffer.concat([attributes, Buffer.from(`${pattern.toLowerCase()}\0`, 'utf16le')]);
+      // What is there is immutable (efivarfs); of a restart that did not happen it says the same already.
+      const there = await readFile(path).catch(() => undefined);
+      if (there?.equals(value) === true) return;
       await writeFile(path, value).catch((cause: unknown) => {
         throw diskError(`the loader's variable ${path} cannot be set`, cause);
       });

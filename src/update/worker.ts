@@ -13,6 +13,7 @@ import {
   type WantedFirmware,
 } from '../model/firmware.ts';
 import type { Certificate } from '../pki/certificate.ts';
+import { createWaker } from '../system/waker.ts';
 import { isWrong } from './fetchPart.ts';
 import { install } from './install.ts';
 import { type Target, verifyManifest } from './manifest.ts';
@@ -29,6 +30,8 @@ const RETRY_MAX_MS = 300_000;
 /** A version whose bytes were not what its manifest names: somebody has to mend that first. */
 const RETRY_WRONG_MS = 3_600_000;
 const HELD_LOOK_MS = 1000;
+/** What is wanted is looked at this often without an event. */
+const RESYNC_MS = 3_600_000;
 
 export interface UpdaterParts extends Omit<TrialParts, 'say' | 'decided'> {
   readonly anchors: () => Promise<readonly Certificate[]>;
@@ -77,8 +80,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
   let manual: Job | undefined;
   let decided: 'commit' | 'rollback' | undefined;
   let current: { readonly key: string; readonly stop: AbortController } | undefined;
-  let alarm: (() => void) | undefined;
-  let woken = false;
+  const waker = createWaker(clock);
 
   const say = (next: Standing): void => {
     const before = describe(standing, running.version, slot, history);
@@ -222,19 +224,6 @@ export function createUpdater(parts: UpdaterParts): Updater {
     }
   };
 
-  const waitForChange = (durationMs: number | undefined, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        alarm = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, durationMs ?? RETRY_WRONG_MS);
-      signal.addEventListener('abort', done, { once: true });
-      alarm = done;
-    });
-
   /** At the start: until the disk could be read, nothing else makes sense. */
   const settle = async (signal: AbortSignal): Promise<void> => {
     for (let delayMs = RETRY_FIRST_MS; !signal.aborted; delayMs = Math.min(delayMs * 2, RETRY_MAX_MS)) {
@@ -257,16 +246,14 @@ export function createUpdater(parts: UpdaterParts): Updater {
   return {
     status: () => describe(standing, running.version, slot, history),
     wake() {
-      woken = true;
       // Something else is wanted than what is under way.
       if (current !== undefined && current.key !== keyOf(nextJob())) current.stop.abort();
-      alarm?.();
+      waker.wake();
     },
     async run(signal) {
       await settle(signal);
       let delayMs = RETRY_FIRST_MS;
       while (!signal.aborted) {
-        woken = false;
         decided = undefined;
         const job = nextJob();
         let waitMs: number | undefined;
@@ -291,7 +278,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
             current = undefined;
           }
         }
-        if (!woken && waitMs !== 0 && !signal.aborted) await waitForChange(waitMs, signal);
+        if (waitMs !== 0) await waker.rest(waitMs ?? RESYNC_MS, signal);
       }
     },
     async read(signal) {

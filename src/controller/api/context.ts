@@ -9,6 +9,7 @@ import type { Clock } from '../../system/ports.ts';
 import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
+import type { Orders } from '../orders.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ApiContext {
@@ -16,6 +17,7 @@ export interface ApiContext {
   readonly fleet: FleetService;
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
+  readonly orders: Pick<Orders, 'factoryReset'>;
   readonly clock: Clock;
 }
 

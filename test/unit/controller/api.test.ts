@@ -45,7 +45,14 @@ async function start(directory: string) {
     onChange: () => changes.push(changes.length),
   });
   const ailments: string[] = [];
-  const context = { store, fleet, bundles, firmware, clock };
+  const resets: string[] = [];
+  const orders = {
+    factoryReset: async (gatewayId: string, actor: string) => {
+      resets.push(`${gatewayId} by ${actor}`);
+      return 'resetting to factory state';
+    },
+  };
+  const context = { store, fleet, bundles, firmware, orders, clock };
   const api = await createApi({ context, admin, tls: {}, log, ailments: () => ailments });
   await api.ready();
   const call = async (
@@ -71,7 +78,7 @@ async function start(directory: string) {
         response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
     };
   };
-  return { api, call, store, changes, ailments };
+  return { api, call, store, changes, ailments, resets };
 }
 
 let directory: string;
@@ -309,5 +316,17 @@ describe('a firmware version', () => {
     const other = await register(sign({ ...manifest, rootHash: 'e'.repeat(64) }));
     expect([other.status, other.json.code]).toEqual([409, 'controller/conflict']);
     expect((await register(sign(manifest))).status).toBe(201);
+  });
+});
+
+describe('a factory reset', () => {
+  it('is ordered only where the gateway is named twice', async () => {
+    const path = '/api/v1/gateways/branch1/factory-reset';
+    expect((await running.call('POST', path, { confirm: 'branch2' })).status).toBe(400);
+    expect((await running.call('POST', path, {})).status).toBe(400);
+    expect(running.resets).toEqual([]);
+    const done = await running.call('POST', path, { confirm: 'branch1' });
+    expect(done).toMatchObject({ status: 200, json: { message: 'resetting to factory state' } });
+    expect(running.resets).toEqual(['branch1 by admin']);
   });
 });

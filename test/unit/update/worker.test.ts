@@ -23,6 +23,8 @@ const release = issue(ca, { kind: 'firmware-signing', commonName: 'release' });
 const sign = ({ target }: Version, by = release): string =>
   signJws(Buffer.from(JSON.stringify(target.manifest)), by);
 const log = { debug() {}, info() {}, warn() {}, error() {} };
+/** Longer sleeps are rests between events. */
+const REST_MS = 5000;
 const OLD = makeVersion('1.0.0');
 const NEW = makeVersion('1.1.0', { builtAtMs: NOW_MS });
 
@@ -96,9 +98,11 @@ function box(options: {
     clock: {
       nowMs: () => (options.nowMs ?? NOW_MS) + sinceMs,
       monotonicMs: () => sinceMs,
+      // Looks are made as fast as they come; a rest lasts until somebody ends it.
       async sleep(durationMs, signal) {
         signal?.throwIfAborted();
-        sinceMs += durationMs;
+        if (durationMs < REST_MS) sinceMs += durationMs;
+        else await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
       },
     },
     log,
