@@ -36,6 +36,8 @@ export async function createApi(options: {
   readonly log: Logger;
   /** A sentence when something the controller lives on is away. */
   readonly ailments: () => readonly string[];
+  /** The same of what has to be asked. */
+  readonly peersAway: () => Promise<readonly string[]>;
 }): Promise<Api> {
   const handleError = createErrorHandler(options.log);
   const server = fastify<Server>({
@@ -110,13 +112,13 @@ export async function createApi(options: {
     {
       schema: {
         operationId: 'getHealth',
-        summary: 'Whether the controller can work',
+        summary: 'Whether the controller can work: it, its broker, signer and manufacturer',
         security: [],
         response: { 200: Health, 503: Health },
       },
     },
     async (_request, reply) => {
-      const ailments = [...options.ailments()];
+      const ailments = [...options.ailments(), ...(await options.peersAway())];
       return reply.code(ailments.length === 0 ? 200 : 503).send({ ok: ailments.length === 0, ailments });
     },
   );

@@ -31,7 +31,15 @@ async function start(directory: string) {
   });
   const ailments: string[] = [];
   const context = { store, fleet, bundles, clock };
-  const api = await createApi({ context, admin, tls: {}, log, ailments: () => ailments });
+  const away: string[] = [];
+  const api = await createApi({
+    context,
+    admin,
+    tls: {},
+    log,
+    ailments: () => ailments,
+    peersAway: async () => away,
+  });
   await api.ready();
   const call = async (
     method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
@@ -56,7 +64,7 @@ async function start(directory: string) {
         response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
     };
   };
-  return { api, call, store, changes, ailments };
+  return { api, call, store, changes, ailments, away };
 }
 
 let directory: string;
@@ -154,7 +162,11 @@ describe('who may', () => {
     const none = { authorization: '' };
     expect((await running.call('GET', '/healthz', undefined, none)).json).toEqual({ ok: true, ailments: [] });
     running.ailments.push('the broker is down');
-    expect((await running.call('GET', '/healthz', undefined, none)).status).toBe(503);
+    running.away.push('the signer is away');
+    expect(await running.call('GET', '/healthz', undefined, none)).toMatchObject({
+      status: 503,
+      json: { ok: false, ailments: ['the broker is down', 'the signer is away'] },
+    });
     const described = (await running.call('GET', '/api/v1/openapi.json', undefined, none)).json;
     expect(described.openapi).toBe('3.1.0');
     expect(Object.keys(described.paths)).toEqual(

@@ -110,6 +110,8 @@ it('gives a box to its first owner until that lets go, and keeps an audit log', 
 
 it('refuses strangers, an IDevID as a customer, unknown serials and bad wishes', async () => {
   const good = customer('controller');
+  expect(await refusal(good.ping())).toBe('accepted');
+  expect(await refusal(customer('x', makeCa('Stranger')).ping())).toBe('controller/unreachable');
   expect(await refusal(customer('x', makeCa('Stranger')).requestVoucher(wish('BB-1')))).toBe(
     'controller/unreachable',
   );
