@@ -1,3 +1,7 @@
+/**
+ * Apps as items, engine requests and attachments, held against the order, the limits and the isolation they
+ * must have.
+ */
 import { describe, expect, test } from 'vitest';
 import { anchorImageTar, pauseProgram } from '../../../src/containers/anchorImage.ts';
 import { changedInnerLines, outerLines } from '../../../src/containers/attachments.ts';

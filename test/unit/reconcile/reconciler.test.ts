@@ -1,3 +1,4 @@
+/** One run of the reconciler over a model box, held against failing, lying and unreadable drivers. */
 import { describe, expect, it } from 'vitest';
 import { createReconciler } from '../../../src/reconcile/reconciler.ts';
 import { createModelBox, modelItem, type ModelBox } from '../../fakes/modelBox.ts';
