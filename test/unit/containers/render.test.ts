@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { anchorImageTar, pauseProgram } from '../../../src/containers/anchorImage.ts';
 import { changedInnerLines, outerLines } from '../../../src/containers/attachments.ts';
-import { containerBody } from '../../../src/containers/dockerEngine.ts';
+import { containerBody } from '../../../src/containers/dockerContainer.ts';
 import {
   type AppAttachmentSpec,
   engineGate,
