@@ -17,13 +17,20 @@ export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiCon
   api.addContentTypeParser(MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
   api.get(
     '/bundles',
-    { schema: { summary: 'All bundles', response: { 200: z.array(Bundle), ...ERROR_RESPONSES } } },
+    {
+      schema: {
+        operationId: 'listBundles',
+        summary: 'All bundles',
+        response: { 200: z.array(Bundle), ...ERROR_RESPONSES },
+      },
+    },
     async () => [...(await store.records.bundles())].map(([sha256, sizeBytes]) => ({ sha256, sizeBytes })),
   );
   api.post(
     '/bundles',
     {
       schema: {
+        operationId: 'uploadBundle',
         summary: 'Takes in an app image in `docker save` format; `sha256` is verified where given',
         consumes: MEDIA_TYPES,
         querystring: Query,
@@ -34,6 +41,7 @@ export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiCon
       if (!(request.body instanceof Readable)) {
         throw new BranchboxError('model/invalid', {
           message: `the body is not of ${MEDIA_TYPES.join(' or ')}`,
+          mend: 'send what `docker save` writes, with `Content-Type: application/x-tar`',
         });
       }
       // After a refusal the rest of the upload is not read.

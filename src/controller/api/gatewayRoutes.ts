@@ -27,9 +27,22 @@ const AuditAnswer = z.array(
 );
 
 export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): void {
+  const isInFleet = async (id: string): Promise<boolean> =>
+    (await fleet.read())?.fleet.gateways.some((gateway) => gateway.id === id) === true;
+  const absent = async (id: string, what: string): Promise<BranchboxError> =>
+    (await isInFleet(id))
+      ? notFound(`gateway ${id} ${what}`, 'GET /api/v1/status says what it waits for')
+      : notFound(`no gateway is named ${id}`, 'GET /api/v1/gateways lists them');
+
   api.get(
     '/status',
-    { schema: { summary: 'The fleet at a glance', response: { 200: FleetOverview, ...ERROR_RESPONSES } } },
+    {
+      schema: {
+        operationId: 'getFleetStatus',
+        summary: 'The fleet at a glance',
+        response: { 200: FleetOverview, ...ERROR_RESPONSES },
+      },
+    },
     async () => {
       const stored = await fleet.read();
       const epoch = await store.gateways.epoch();
@@ -47,6 +60,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
     '/gateways/:id/status',
     {
       schema: {
+        operationId: 'getGatewayStatus',
         summary: 'What a gateway last said of itself',
         params: Params,
         response: { 200: StatusAnswer, ...ERROR_RESPONSES },
@@ -54,7 +68,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
     },
     async (request) => {
       const record = await store.gateways.status(request.params.id);
-      if (record === undefined) throw notFound(`gateway ${request.params.id} has not reported yet`);
+      if (record === undefined) throw await absent(request.params.id, 'has not reported yet');
       return { receivedAtMs: record.receivedAtMs, status: record.status };
     },
   );
@@ -62,6 +76,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
     '/gateways/:id/desired',
     {
       schema: {
+        operationId: 'getGatewayDesired',
         summary: 'The desired state published to a gateway, as signed',
         params: Params,
         response: { 200: DesiredAnswer, ...ERROR_RESPONSES },
@@ -70,7 +85,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
     async (request) => {
       const record = await store.gateways.desired(request.params.id);
       if (record === undefined || record.jws === '') {
-        throw notFound(`nothing was published to ${request.params.id} yet`);
+        throw await absent(request.params.id, 'was not sent a desired state yet');
       }
       const payload = Buffer.from(record.jws.split('.')[1] ?? '', 'base64url').toString('utf8');
       const state = decodeJson(DesiredState, payload, 'a published desired state', DESIRED_MAX_BYTES);
@@ -81,18 +96,26 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
     '/gateways/:id/events',
     {
       schema: {
+        operationId: 'listGatewayEvents',
         summary: 'The last events of one gateway, oldest first',
         params: Params,
         querystring: Limit,
         response: { 200: Events, ...ERROR_RESPONSES },
       },
     },
-    async (request) => [...(await store.gateways.events(request.params.id, request.query.limit))],
+    async (request) => {
+      const { id } = request.params;
+      const events = [...(await store.gateways.events(id, request.query.limit))];
+      // A gateway that left the fleet leaves its events behind.
+      if (events.length === 0 && !(await isInFleet(id))) throw await absent(id, 'has no events');
+      return events;
+    },
   );
   api.get(
     '/events',
     {
       schema: {
+        operationId: 'listEvents',
         summary: 'The last events of all gateways, oldest first',
         querystring: Limit,
         response: { 200: Events, ...ERROR_RESPONSES },
@@ -104,6 +127,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
     '/audit',
     {
       schema: {
+        operationId: 'listAudit',
         summary: 'Who changed what, oldest first',
         querystring: Limit,
         response: { 200: AuditAnswer, ...ERROR_RESPONSES },
@@ -113,6 +137,6 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
   );
 }
 
-function notFound(message: string): BranchboxError {
-  return new BranchboxError('controller/not-found', { message });
+function notFound(message: string, mend: string): BranchboxError {
+  return new BranchboxError('controller/not-found', { message, mend });
 }

@@ -1,3 +1,4 @@
+/** Topologies, wiring and fleet files, held against the names that scripts rely on and the rules of each network. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,3 +1,7 @@
+/**
+ * Decoding of desired states, versions, kernel names and prefixes, held against what must be refused, all at
+ * once.
+ */
 import { describe, expect, it } from 'vitest';
 import { contains, networkOf, overlaps } from '../../../src/model/addresses.ts';
 import { tryDecode } from '../../../src/model/decode.ts';

@@ -1,3 +1,4 @@
+/** CMS messages that we write and read, held against openssl and what must be refused. */
 import { describe, expect, it } from 'vitest';
 import { certsOnly, parseCertsOnly, signData, verifySignedData } from '../../../src/pki/cms.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';

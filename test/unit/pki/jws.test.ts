@@ -1,3 +1,4 @@
+/** The JWS of a desired state, held against other signers, headers, spellings and payloads. */
 import { expect, it } from 'vitest';
 import { signJws, verifyJws } from '../../../src/pki/jws.ts';
 import { DAY_MS, issue, makeCa, NOW_MS, refusal, VALIDITY } from './domain.ts';
