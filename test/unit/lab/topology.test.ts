@@ -162,14 +162,20 @@ describe('small things', () => {
       'deb http://m.example/debian trixie main',
       'deb http://m.example/debian trixie-updates main',
     ];
-    expect(mirrorLines('deb [signed-by=/x] http://m.example/debian bookworm main\n')).toEqual(lines);
+    expect(mirrorLines('deb [signed-by=/x] http://m.example/debian bookworm main\n', 'trixie')).toEqual(
+      lines,
+    );
     expect(
       mirrorLines(
         'Types: deb\nURIs: http://m.example/debian/\nSuites: bookworm\n\nURIs: http://s.example/debian-security\n',
+        'trixie',
       ),
     ).toEqual([...lines, 'deb http://s.example/debian-security trixie-security main']);
     expect(
-      mirrorLines('# deb http://m.example/debian bookworm main\ndeb https://other.example/apt stable main'),
+      mirrorLines(
+        '# deb http://m.example/debian bookworm main\ndeb https://other.example/apt stable main',
+        'trixie',
+      ),
     ).toEqual([]);
   });
   it('refuses a lab name that could reach out of its directory', () => {
