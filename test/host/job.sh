@@ -1,5 +1,5 @@
 #!/bin/sh
-# What somebody does on a fresh machine, in the README's order: job.sh [lab] [test]. Ends with the number of failures.
+# What somebody does on a fresh machine, in the README's order: job.sh [lab] [apps] [test]. Ends with the number of failures.
 # Owns: the steps and what each must show. Does not own the machine it runs on (tree.ts, machine-init.sh, vm.ts).
 set -u
 cd /root/branchbox
@@ -61,9 +61,10 @@ for part in "$@"; do
     step down $branchbox lab down
     step nothing-left nothing_left
     ;;
+  apps) step apps ./launch node_modules/vitest/vitest.mjs run --project lab test/lab/containers.test.ts ;;
   test) step test npm test ;;
   *)
-    echo "job.sh: there is no part $part; lab and test are" >&2
+    echo "job.sh: there is no part $part" >&2
     exit 2
     ;;
   esac
