@@ -65,15 +65,19 @@ export function bootVm(tree: string, parts: readonly string[]): Vm {
   truncateSync(disk, DISK_BYTES);
   must('mke2fs', ['-q', '-F', '-t', 'ext4', '-d', tree, disk]);
   const options = 'root=/dev/vda rw console=ttyS0 quiet mitigations=off systemd.show_status=no';
-  const child = spawn(
-    'qemu-system-x86_64',
-    [
-      ...machine(accelerator, kernel),
-      ...['-smp', '2', '-m', String(MEMORY_MIB), '-append', options, '-serial', 'stdio'],
-      ...['-drive', `file=${disk},format=raw,if=virtio,cache=unsafe,discard=unmap`],
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const size = ['-smp', '2', '-m', String(MEMORY_MIB)];
+  const drive = `file=${disk},format=raw,if=virtio,cache=unsafe,discard=unmap`;
+  const args = [
+    ...machine(accelerator, kernel),
+    ...size,
+    '-append',
+    options,
+    '-serial',
+    'stdio',
+    '-drive',
+    drive,
+  ];
+  const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.on('close', () => rmSync(disk, { force: true }));
   return { child, accelerator };
 }
