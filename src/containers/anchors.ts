@@ -19,7 +19,7 @@ import {
 
 /**
  * The program needs a page. But what starts it, runc, is already inside the limit, and with cgroup version 2 so is
- * its copy of itself in memory: 13 MiB with runc 1.1 (Debian 13), which otherwise is killed before the first
+ * its copy of itself in memory: 14.3 MiB with runc 1.1 (Debian 13), which otherwise is killed before the first
  * instruction. It is gone when the program runs.
  */
 const ANCHOR_MEMORY_BYTES = 32 * 1024 * 1024;

@@ -37,8 +37,8 @@ export const DEFAULT_TENANT_MTU = 1150;
 /** VXLAN over IPv4: 14 inner Ethernet + 8 VXLAN + 8 UDP + 20 IPv4 (RFC 7348). */
 export const VXLAN_OVERHEAD_BYTES = 50;
 
-/** With less no app starts: runc itself, inside the app's limit, takes 13 MiB with cgroup version 2. */
-export const LEAST_APP_MEMORY_MIB = 16;
+/** With less no app starts: runc itself, inside the app's limit, takes 14.3 MiB with cgroup version 2. */
+export const LEAST_APP_MEMORY_MIB = 20;
 
 export const Uplink = z.strictObject({
   name: UplinkName,

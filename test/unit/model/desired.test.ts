@@ -55,8 +55,8 @@ describe('decoding a desired state', () => {
       attachment: { segment: 'red', address: '10.10.0.100/24' },
       limits: { memoryBytes: memoryMiB * 1024 * 1024, cpus: 0.5 },
     });
-    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(16)] } })).toEqual([]);
-    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(15)] } })).toEqual([
+    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(20)] } })).toEqual([]);
+    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(19)] } })).toEqual([
       '$.spec.apps[0].limits.memoryBytes',
     ]);
   });
