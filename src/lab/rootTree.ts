@@ -29,7 +29,7 @@ export const rootTreeExists = (): boolean => existsSync(rootTreePath());
 export async function ensureRootTree(runner: Runner, say: (line: string) => void): Promise<string> {
   const tree = rootTreePath();
   if (existsSync(tree)) return tree;
-  const mirror = mirrorLines(aptSources());
+  const mirror = mirrorLines(aptSources(), 'trixie');
   say(`making the Debian 13 tree that nodes run from, once: ${tree}`);
   const scratch = await mkdtemp(join(tmpdir(), 'branchbox-sources-'));
   try {
@@ -53,7 +53,7 @@ export async function ensureRootTree(runner: Runner, say: (line: string) => void
 }
 
 /** All of the machine's apt sources, as text. */
-function aptSources(): string {
+export function aptSources(): string {
   const directory = '/etc/apt/sources.list.d';
   const files = existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
   return ['/etc/apt/sources.list', ...files]
@@ -63,15 +63,15 @@ function aptSources(): string {
 }
 
 /**
- * Lines for Debian 13 from the mirrors that the machine itself uses for Debian: those that end in `/debian`,
+ * Lines for a release of Debian from the mirrors that the machine itself uses for Debian: those that end in `/debian`,
  * and `/debian-security`, in the one-line or the deb822 form. Pure.
  */
-export function mirrorLines(sources: string): string[] {
+export function mirrorLines(sources: string, release: string): string[] {
   const text = sources.replace(/^\s*#.*$/gm, '');
   const uris = [...text.matchAll(/https?:\/\/[^\s\]]+/g)].map(([uri]) => uri.replace(/\/+$/, ''));
   const main = uris.find((uri) => uri.endsWith('/debian'));
   const security = uris.find((uri) => uri.endsWith('/debian-security'));
   if (main === undefined) return [];
-  const lines = [`deb ${main} trixie main`, `deb ${main} trixie-updates main`];
-  return security === undefined ? lines : [...lines, `deb ${security} trixie-security main`];
+  const lines = [`deb ${main} ${release} main`, `deb ${main} ${release}-updates main`];
+  return security === undefined ? lines : [...lines, `deb ${security} ${release}-security main`];
 }

@@ -230,7 +230,8 @@ describe('EST', () => {
     expect(answer.status).toBe(200);
     await world.enrol(box1);
     const subject = await world.openssl('x509', '-in', join(box1, 'ldevid.crt'), '-noout', '-subject');
-    expect(subject.trim()).toBe('subject=CN = one');
+    // OpenSSL 3.0 (Debian 12) writes blanks around the sign, 3.5 (Debian 13) none.
+    expect(subject.trim()).toMatch(/^subject=CN ?= ?one$/);
     const verify = ['verify', '-CAfile', world.at('anchors/domain.pem'), '-purpose', 'sslclient'];
     expect(await world.openssl(...verify, join(box1, 'ldevid.crt'))).toContain('OK');
   });

@@ -51,6 +51,20 @@ describe('decoding a desired state', () => {
     ]);
   });
 
+  it('refuses an app so little memory that its runtime could not start it', () => {
+    const app = (memoryMiB: number) => ({
+      name: 'web',
+      tenant: 'red',
+      image: { reference: 'web:1' },
+      attachment: { segment: 'red', address: '10.10.0.100/24' },
+      limits: { memoryBytes: memoryMiB * 1024 * 1024, cpus: 0.5 },
+    });
+    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(20)] } })).toEqual([]);
+    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(19)] } })).toEqual([
+      '$.spec.apps[0].limits.memoryBytes',
+    ]);
+  });
+
   it('holds references against each other', () => {
     const broken = {
       ...state,
