@@ -12,36 +12,59 @@ import type { Runner } from '../system/ports.ts';
 import { CACHE_DIRECTORY, CHECKOUT } from './paths.ts';
 
 const RECIPE = join(CHECKOUT, 'image/make-root.sh');
-const PACKAGES = join(CHECKOUT, 'image/packages.txt');
 /** 30 s on a good connection; a slow mirror is no failure. */
 const MAKE_TIMEOUT_MS = 20 * 60_000;
 
-export function rootTreePath(): string {
-  const digest = createHash('sha256')
-    .update(readFileSync(PACKAGES))
-    .update(readFileSync(RECIPE))
-    .digest('hex');
-  return join(CACHE_DIRECTORY, `root-${digest.slice(0, 12)}`);
+interface Tree {
+  readonly kind: string;
+  readonly packages: string;
+  readonly what: string;
 }
+const ROOT: Tree = {
+  kind: 'root',
+  packages: join(CHECKOUT, 'image/packages.txt'),
+  what: 'the Debian 13 tree that nodes run from',
+};
+const SYSTEMD: Tree = {
+  kind: 'systemd',
+  packages: join(CHECKOUT, 'image/packages-systemd.txt'),
+  what: 'the systemd that judges and tries the units',
+};
+
+export const rootTreePath = (): string => treePath(ROOT);
+export const systemdTreePath = (): string => treePath(SYSTEMD);
 
 export const rootTreeExists = (): boolean => existsSync(rootTreePath());
 
-export async function ensureRootTree(runner: Runner, say: (line: string) => void): Promise<string> {
-  const tree = rootTreePath();
+export const ensureRootTree = (runner: Runner, say: (line: string) => void): Promise<string> =>
+  ensureTree(ROOT, runner, say);
+export const ensureSystemdTree = (runner: Runner, say: (line: string) => void): Promise<string> =>
+  ensureTree(SYSTEMD, runner, say);
+
+function treePath({ kind, packages }: Tree): string {
+  const digest = createHash('sha256')
+    .update(readFileSync(packages))
+    .update(readFileSync(RECIPE))
+    .digest('hex');
+  return join(CACHE_DIRECTORY, `${kind}-${digest.slice(0, 12)}`);
+}
+
+async function ensureTree(wanted: Tree, runner: Runner, say: (line: string) => void): Promise<string> {
+  const tree = treePath(wanted);
   if (existsSync(tree)) return tree;
   const mirror = mirrorLines(aptSources(), 'trixie');
-  say(`making the Debian 13 tree that nodes run from, once: ${tree}`);
+  say(`making ${wanted.what}, once: ${tree}`);
   const scratch = await mkdtemp(join(tmpdir(), 'branchbox-sources-'));
   try {
     const sources = join(scratch, 'sources.list');
     if (mirror.length > 0) {
       await writeFile(sources, `${mirror.join('\n')}\n`);
-      const made = await runner.run(RECIPE, [tree, PACKAGES, sources], { timeoutMs: MAKE_TIMEOUT_MS });
+      const made = await runner.run(RECIPE, [tree, wanted.packages, sources], { timeoutMs: MAKE_TIMEOUT_MS });
       if (made.exitCode === 0) return tree;
       // This machine's mirror may hold its own release alone.
       say('this machine\u2019s mirror does not have all of it; trying Debian\u2019s default mirror');
     }
-    const made = await runner.run(RECIPE, [tree, PACKAGES], { timeoutMs: MAKE_TIMEOUT_MS });
+    const made = await runner.run(RECIPE, [tree, wanted.packages], { timeoutMs: MAKE_TIMEOUT_MS });
     if (made.exitCode === 0) return tree;
     throw new BranchboxError('lab/missing-capability', {
       message: `the Debian 13 tree could not be made: ${made.stderr.trim().slice(-600)}`,

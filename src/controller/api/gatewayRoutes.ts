@@ -8,7 +8,7 @@ import { BranchboxError } from '../../model/errors.ts';
 import { GatewayId } from '../../model/ids.ts';
 import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import { FleetOverview, overviewOf } from '../overview.ts';
-import type { Api, ApiContext } from './context.ts';
+import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 
 const Params = z.object({ id: GatewayId });
@@ -16,6 +16,9 @@ const Limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default
 const Events = z.array(GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() }));
 const StatusAnswer = z.strictObject({ receivedAtMs: z.number(), status: GatewayStatus });
 const DesiredAnswer = z.strictObject({ digest: z.string(), state: DesiredState, jws: z.string() });
+/** Named twice, so that no slip of a finger in a path takes a branch away. */
+const Confirmation = z.strictObject({ confirm: GatewayId });
+const OrderAnswer = z.strictObject({ message: z.string() });
 const AuditAnswer = z.array(
   z.strictObject({
     atMs: z.number(),
@@ -26,7 +29,7 @@ const AuditAnswer = z.array(
   }),
 );
 
-export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): void {
+export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiContext): void {
   const isInFleet = async (id: string): Promise<boolean> =>
     (await fleet.read())?.fleet.gateways.some((gateway) => gateway.id === id) === true;
   const absent = async (id: string, what: string): Promise<BranchboxError> =>
@@ -109,6 +112,28 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
       // A gateway that left the fleet leaves its events behind.
       if (events.length === 0 && !(await isInFleet(id))) throw await absent(id, 'has no events');
       return events;
+    },
+  );
+  api.post(
+    '/gateways/:id/factory-reset',
+    {
+      schema: {
+        operationId: 'resetGateway',
+        summary: 'Resets a gateway to factory state: its data goes, and it bootstraps anew',
+        params: Params,
+        body: Confirmation,
+        response: { 200: OrderAnswer, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      if (request.body.confirm !== id) {
+        throw new BranchboxError('model/invalid', {
+          message: 'the confirmation does not name the gateway',
+          problems: [{ path: '$.confirm', message: `must be ${id}` }],
+        });
+      }
+      return { message: await orders.factoryReset(id, ADMIN) };
     },
   );
   api.get(
