@@ -7,8 +7,7 @@ import { labImagesOf, parseFleet, renderFleet, withBranch } from '../../../src/l
 import { labPaths, netnsNameOf } from '../../../src/lab/paths.ts';
 import { encodeOption143, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
 import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
-import { mirrorLines } from '../../../src/lab/rootTree.ts';
-import { patiently } from '../../../src/lab/patience.ts';
+import { mirrorLines } from '../../../image/trees.ts';
 import { parseTopology, TOPOLOGIES_DIRECTORY } from '../../../src/lab/topology.ts';
 import { planWiring, providerPortOf } from '../../../src/lab/wiring.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
