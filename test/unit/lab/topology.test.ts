@@ -8,6 +8,7 @@ import { labPaths, netnsNameOf } from '../../../src/lab/paths.ts';
 import { encodeOption143, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
 import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
 import { mirrorLines } from '../../../image/trees.ts';
+import { patiently } from '../../../src/lab/patience.ts';
 import { parseTopology, TOPOLOGIES_DIRECTORY } from '../../../src/lab/topology.ts';
 import { planWiring, providerPortOf } from '../../../src/lab/wiring.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
