@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the root tree of Debian 13 that lab nodes run from: make-root.sh TARGET PACKAGES [SOURCES]
+# Makes a root tree of Debian 13: make-root.sh TARGET PACKAGES [SOURCES]
 # Owns: the recipe (its bytes are part of the tree's name), the lock, and that TARGET is whole or absent.
-# Does not own: which packages (packages.txt), where trees are kept, what is laid over one.
+# Does not own: which packages (packages*.txt), where trees are kept, what is laid over one.
 # SOURCES is a file of apt lines; without it mmdebstrap's own default mirror serves.
 set -eu
 target=$1
@@ -20,11 +20,13 @@ trap 'rm -rf --one-file-system "$part"' EXIT
 include=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' "$packages" | grep -v '^$' | paste -s -d , -)
 set -- --variant=minbase --include="$include" \
   --dpkgopt='path-exclude=/usr/share/doc/*' \
+  --dpkgopt='path-include=/usr/share/doc/*/copyright' \
   --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' \
   trixie "$part"
 [ -z "$sources" ] || set -- "$@" "$sources"
-mmdebstrap "$@"
+# INITRD: a kernel's package makes none; the image has its own (make-initrd.sh).
+INITRD=No mmdebstrap "$@"
 # A tree with nobody's identity: each node makes or is given its own.
 rm -f "$part/etc/machine-id" "$part/etc/hostname" "$part/etc/resolv.conf"
 mv -T "$part" "$target"

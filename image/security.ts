@@ -4,13 +4,13 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureSystemdTree } from '../src/lab/rootTree.ts';
 import { createRunner } from '../src/system/linux/runner.ts';
+import { ensureTree, TOOLS_TREE } from './trees.ts';
 
 const UNITS = join(import.meta.dirname, '../firmware/units');
 const only = process.argv[2];
 const runner = createRunner();
-const tree = await ensureSystemdTree(runner, (line) => console.error(line));
+const tree = await ensureTree(TOOLS_TREE, { runner, say: (line) => console.error(line) });
 for (const unit of readdirSync(UNITS).filter((name) => name.endsWith('.service'))) {
   if (only !== undefined && only !== unit) continue;
   // Mounted for this one run alone: nothing is written into the tree.

@@ -1,9 +1,10 @@
 /**
- * Owns the answer to "why is it as it is": one item as wanted, as on the box, what it stands on, what went wrong.
+ * Owns the answer to "why is it as it is": one item as wanted, as on the box, what it stands on, what went wrong; and
+ * the list of all that can be asked for.
  * Pure over the last run of each lane.
  */
-import { renderError } from '../model/errors.ts';
-import type { Explanation } from '../model/localStatus.ts';
+import { type BranchboxError, renderError } from '../model/errors.ts';
+import type { Explanation, ItemList } from '../model/localStatus.ts';
 import type { ItemId } from '../model/ids.ts';
 import { missingGateSentence } from '../net/gates.ts';
 import { sameSpec } from '../reconcile/equal.ts';
@@ -15,24 +16,19 @@ export interface Knowledge {
   readonly reports: readonly Report<AnyItem>[];
 }
 
-export function explainItem(id: string, { wanted, reports }: Knowledge): Explanation {
-  const item = wanted.find((one) => one.id === id);
-  const observed = reports.flatMap((report) => report.observation.items).find((one) => one.id === id);
-  const there = new Set<string>(
-    reports.flatMap(({ observation }) => [...observation.items.map((one) => one.id), ...observation.gates]),
-  );
-  const blocked = new Map(
-    reports.flatMap(({ plan }) => plan.blocked.map((one) => [String(one.id), one.missing])),
-  );
-  const error = reports
-    .map(({ failures }) => [...failures].find(([failed]) => failed === id)?.[1])
-    .find(Boolean);
-  const needs = (item?.needs ?? observed?.needs ?? []).map((need) => needState(need, there, blocked));
-  const neededBy = wanted.filter((one) => one.needs.some((need) => need === id)).map((one) => one.id);
+export function explainItem(id: string, knowledge: Knowledge): Explanation {
+  const known = index(knowledge);
+  const item = known.wanted.get(id);
+  const observed = known.observed.get(id);
+  const error = known.errors.get(id);
+  const needs = (item?.needs ?? observed?.needs ?? []).map((need) => needState(need, known));
+  const neededBy = knowledge.wanted
+    .filter((one) => one.needs.some((need) => need === id))
+    .map((one) => one.id);
   const owner = item?.owner ?? observed?.owner;
   return {
     id,
-    ...judgeItem(item, observed, blocked.get(id), error !== undefined),
+    ...judgeItem(id, known),
     ...(owner === undefined ? {} : { owner }),
     ...(item === undefined ? {} : { wanted: item.spec }),
     ...(observed === undefined ? {} : { observed: observed.spec }),
@@ -42,36 +38,60 @@ export function explainItem(id: string, { wanted, reports }: Knowledge): Explana
   };
 }
 
-function judgeItem(
-  item: AnyItem | undefined,
-  observed: AnyItem | undefined,
-  missing: readonly ItemId[] | undefined,
-  failed: boolean,
-): Pick<Explanation, 'state' | 'sentence'> {
+/** Whatever is wanted or there, each with its state and why, sorted by id. */
+export function listItems(knowledge: Knowledge): ItemList {
+  const known = index(knowledge);
+  const ids = new Set([...known.wanted.keys(), ...known.observed.keys()]);
+  return { items: [...ids].toSorted().map((id) => ({ id, ...judgeItem(id, known) })) };
+}
+
+/** What is known by id: a box has thousands of items. */
+interface Index {
+  readonly wanted: ReadonlyMap<string, AnyItem>;
+  readonly observed: ReadonlyMap<string, AnyItem>;
+  readonly gates: ReadonlySet<string>;
+  readonly blocked: ReadonlyMap<string, readonly ItemId[]>;
+  readonly errors: ReadonlyMap<string, BranchboxError>;
+}
+
+function index({ wanted, reports }: Knowledge): Index {
+  return {
+    wanted: new Map(wanted.map((item) => [item.id, item])),
+    observed: new Map(reports.flatMap(({ observation }) => observation.items.map((item) => [item.id, item]))),
+    gates: new Set(reports.flatMap(({ observation }) => [...observation.gates])),
+    blocked: new Map(reports.flatMap(({ plan }) => plan.blocked.map(({ id, missing }) => [id, missing]))),
+    errors: new Map(reports.flatMap(({ failures }) => [...failures])),
+  };
+}
+
+function judgeItem(id: string, known: Index): Pick<Explanation, 'state' | 'sentence' | 'mend'> {
+  const item = known.wanted.get(id);
+  const observed = known.observed.get(id);
   if (item === undefined) {
-    if (observed === undefined) return { state: 'unknown', sentence: 'No item of this box has this id.' };
+    if (observed === undefined) {
+      const mend = '`branchbox explain` without an item lists every id of this box';
+      return { state: 'unknown', sentence: 'No item of this box has this id.', mend };
+    }
     return observed.owner === 'external'
       ? { state: 'not-wanted', sentence: "It is somebody else's: it only gates others." }
       : { state: 'not-wanted', sentence: 'It is ours and no longer wanted: it will be deleted.' };
   }
+  const missing = known.blocked.get(id);
   if (missing !== undefined) {
     const why = missing.map((need) => missingGateSentence(need) ?? `${need} is not there.`).join(' ');
     return { state: 'blocked', sentence: `It waits. ${why}` };
   }
-  if (failed) return { state: 'failed', sentence: 'It could not be brought about; it is tried again.' };
+  if (known.errors.has(id))
+    return { state: 'failed', sentence: 'It could not be brought about; it is tried again.' };
   if (observed === undefined) return { state: 'absent', sentence: 'It is wanted, and will be created.' };
   return sameSpec(item.spec, observed.spec)
     ? { state: 'as-wanted', sentence: 'It is as wanted.' }
     : { state: 'different', sentence: 'It differs from what is wanted, and will be changed.' };
 }
 
-function needState(
-  need: ItemId,
-  there: ReadonlySet<string>,
-  blocked: ReadonlyMap<string, readonly ItemId[]>,
-): Explanation['needs'][number] {
-  if (blocked.has(need)) return { id: need, state: 'blocked' };
-  if (there.has(need)) return { id: need, state: 'there' };
+function needState(need: ItemId, known: Index): Explanation['needs'][number] {
+  if (known.blocked.has(need)) return { id: need, state: 'blocked' };
+  if (known.observed.has(need) || known.gates.has(need)) return { id: need, state: 'there' };
   const sentence = missingGateSentence(need);
   return { id: need, state: 'missing', ...(sentence === undefined ? {} : { sentence }) };
 }

@@ -1,10 +1,13 @@
 /**
  * Owns finding out what this kernel can do, by trying it in a network namespace that is gone right after.
  * Nothing of the box changes. Does not own what follows from a missing feature.
+ * A refusal is an answer; a probe that did not get to ask is none and throws: what is found stands for the whole
+ * boot, and a machine that was busy for ten seconds must not go without a firewall until the next.
  */
 import { access } from 'node:fs/promises';
+import { BranchboxError } from '../model/errors.ts';
 import type { KernelFeature } from '../model/facts.ts';
-import type { Runner } from '../system/ports.ts';
+import type { CommandResult, Runner } from '../system/ports.ts';
 
 export type KernelFeatures = Readonly<Record<KernelFeature, boolean>>;
 
@@ -41,6 +44,10 @@ const TABLES: readonly (readonly [KernelFeature, string])[] = [
   ['flowtable', 'add table inet p; add flowtable inet p f { hook ingress priority 0; devices = { lo }; }'],
 ];
 
+/** Each is milliseconds; but namespaces are made under one lock of the kernel, and a first use may load a module. */
+const PROBE_TIMEOUT_MS = 60_000;
+
+/** Throws where a probe could not be made or did not end: the features are then unknown. */
 export async function probeKernel(runner: Runner, signal: AbortSignal): Promise<KernelFeatures> {
   const [links, qdiscs, tables, tun, ppp] = await Promise.all([
     probeBatch(
@@ -98,29 +105,41 @@ async function probeBatch(
   lines: readonly string[],
   signal: AbortSignal,
 ): Promise<Failed> {
-  try {
-    // -force goes on after a refusal and names its line (lib/utils.c do_batch: `Command failed -:N`).
-    const result = await runner.run('unshare', ['--net', tool, '-force', '-batch', '-'], {
-      stdin: `${lines.join('\n')}\n`,
-      signal,
-    });
-    if (result.stderr.startsWith('unshare:')) return 'all';
-    return new Set([...result.stderr.matchAll(/^Command failed -:(\d+)/gm)].map((match) => Number(match[1])));
-  } catch {
-    return 'all';
-  }
+  // -force goes on after a refusal and names its line (lib/utils.c do_batch: `Command failed -:N`).
+  const result = await probe(runner, [tool, '-force', '-batch', '-'], `${lines.join('\n')}\n`, signal);
+  if (result === undefined) return 'all';
+  return new Set([...result.stderr.matchAll(/^Command failed -:(\d+)/gm)].map((match) => Number(match[1])));
 }
 
 async function probeTables(runner: Runner, signal: AbortSignal): Promise<ReadonlySet<KernelFeature>> {
   const found = new Set<KernelFeature>();
   await Promise.all(
     TABLES.map(async ([feature, text]) => {
-      const args = ['--net', 'nft', '-f', '-'];
-      const result = await runner.run('unshare', args, { stdin: `${text}\n`, signal }).catch(() => undefined);
+      const result = await probe(runner, ['nft', '-f', '-'], `${text}\n`, signal);
       if (result?.exitCode === 0) found.add(feature);
     }),
   );
   return found;
+}
+
+/** What a tool says in a network namespace of its own; undefined where this box does not have the tool. */
+async function probe(
+  runner: Runner,
+  words: readonly string[],
+  stdin: string,
+  signal: AbortSignal,
+): Promise<CommandResult | undefined> {
+  const result = await runner.run('unshare', ['--net', ...words], {
+    stdin,
+    signal,
+    timeoutMs: PROBE_TIMEOUT_MS,
+  });
+  // `unshare: failed to execute nft: No such file or directory` (util-linux, lib/exec_shell.c errexec).
+  if (result.stderr.startsWith('unshare: failed to execute ')) return undefined;
+  if (!result.stderr.startsWith('unshare:')) return result;
+  throw new BranchboxError('system/command-failed', {
+    message: `what this kernel can do could not be tried: ${result.stderr.trim()}`,
+  });
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -17,7 +17,7 @@ import { createBootUnits } from './bootUnits.ts';
 import { checkBox } from './check.ts';
 import { createControllerLink } from './controllerLink.ts';
 import { createDesiredKeeper } from './desiredState.ts';
-import { explainItem } from './explain.ts';
+import { explainItem, type Knowledge, listItems } from './explain.ts';
 import { createFactsGatherer } from './facts.ts';
 import { createAgentUpdater } from './firmware.ts';
 import { createHolding } from './holding.ts';
@@ -205,6 +205,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   });
   const holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
 
+  const knowledge = async (limit: AbortSignal): Promise<Knowledge> => ({
+    wanted: await items(limit),
+    reports: holding.states().flatMap(({ report }) => (report === undefined ? [] : [report])),
+  });
   await serveLocalApi(
     {
       socket: paths.socket,
@@ -215,11 +219,8 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
           return readLocalStatus({ body, holding, keeper, link, cost, version, clock });
         },
         '/plan': async (_, limit) => readLocalPlan(lanes, await items(limit), limit),
-        '/explain': async (query, limit) =>
-          explainItem(query.get('item') ?? '', {
-            wanted: await items(limit),
-            reports: holding.states().flatMap(({ report }) => (report === undefined ? [] : [report])),
-          }),
+        '/explain': async (query, limit) => explainItem(query.get('item') ?? '', await knowledge(limit)),
+        '/items': async (_, limit) => listItems(await knowledge(limit)),
         '/check': () => checkBox(facts.latest()),
         '/firmware': (_, limit) => updater.read(limit),
         '/events': async (): Promise<LocalEvents> => ({ events: [...queue.pending(1000)] }),

@@ -1,8 +1,8 @@
 /**
- * Owns the words of `branchbox explain`: why one item is as it is.
+ * Owns the words of `branchbox explain`: why one item is as it is, and which there are.
  */
 import type { Command } from 'commander';
-import { Explanation } from '../model/localStatus.ts';
+import { Explanation, ItemList } from '../model/localStatus.ts';
 import { askAgent } from './askAgent.ts';
 import { renderTable } from './table.ts';
 
@@ -10,10 +10,20 @@ export function register(program: Command): void {
   program
     .command('explain')
     .description('why an item is as it is: wanted, observed, what it stands on, what went wrong')
-    .argument('<item>', 'an id as `plan` and `status` show it, such as link:br-10010')
+    .argument('[item]', 'an id such as link:br-10010; without one, every id of this box with its state')
     .option('--json', 'for programs: one JSON object')
-    .addHelpText('after', '\nexample: branchbox explain link:br-10010')
-    .action(async (item: string, flags: { readonly json?: boolean }) => {
+    .addHelpText('after', '\nexample: branchbox explain link:br-10010\nexample: branchbox explain')
+    .action(async (item: string | undefined, flags: { readonly json?: boolean }) => {
+      if (item === undefined) {
+        const list = await askAgent('/items', ItemList);
+        const rows = list.items.map(({ id, state, sentence }) => [id, state, sentence]);
+        process.stdout.write(
+          flags.json === true
+            ? `${JSON.stringify(list)}\n`
+            : `${renderTable(['item', 'state', 'why'], rows).join('\n')}\n`,
+        );
+        return;
+      }
       const answer = await askAgent(`/explain?item=${encodeURIComponent(item)}`, Explanation);
       process.stdout.write(
         flags.json === true ? `${JSON.stringify(answer)}\n` : `${describe(answer).join('\n')}\n`,
@@ -25,6 +35,7 @@ export function register(program: Command): void {
 /** Pure. */
 export function describe(answer: Explanation): readonly string[] {
   const lines = [`${answer.id}: ${answer.state}`, `  ${answer.sentence}`];
+  if (answer.mend !== undefined) lines.push(`  mend: ${answer.mend}`);
   if (answer.owner !== undefined) lines.push(`  owner     ${answer.owner}`);
   if (answer.wanted !== undefined) lines.push(`  wanted    ${JSON.stringify(answer.wanted)}`);
   if (answer.observed !== undefined) lines.push(`  observed  ${JSON.stringify(answer.observed)}`);

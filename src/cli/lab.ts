@@ -125,7 +125,7 @@ export function register(program: Command): void {
   word('cut', 'make an uplink dark at its provider; the carrier stays')
     .argument('<node>')
     .argument('<uplink>')
-    .option('--carrier', 'take the carrier away too')
+    .option('--carrier', 'take the carrier away instead: the port at the provider goes down')
     .option('--loss <percent>', 'lose this share of the packets each way instead', percent)
     .option('--direction <way>', 'in (towards the node) or out only', direction)
     .action(async (node: string, uplink: string, options: LabOption & CutOptions) => {

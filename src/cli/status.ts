@@ -11,7 +11,10 @@ export function register(program: Command): void {
     .command('status')
     .description('what this box is, holds to, and how it is')
     .option('--json', 'for programs: one JSON object')
-    .option('--events', 'also the events that the controller does not have yet')
+    .option(
+      '--events',
+      'also the events that wait for the controller; those it has are at its /api/v1/events',
+    )
     .addHelpText('after', '\nexample: branchbox status --json')
     .action(async (flags: { readonly json?: boolean; readonly events?: boolean }) => {
       const status = await askAgent('/status', LocalStatus);
@@ -28,7 +31,13 @@ export function register(program: Command): void {
         subject,
         sentence,
       ]);
-      process.stdout.write(`${['events', ...renderTable(['at', 'kind', 'of', 'what'], rows)].join('\n')}\n`);
+      if (rows.length === 0) {
+        process.stdout.write('\nevents: none waits, the controller has them all\n');
+        return;
+      }
+      process.stdout.write(
+        `${['', 'events that wait for the controller', ...renderTable(['at', 'kind', 'of', 'what'], rows)].join('\n')}\n`,
+      );
     });
 }
 

@@ -26,6 +26,7 @@ import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
 import { createOrders } from './orders.ts';
+import { createPeersAway } from './peersAway.ts';
 import { createPublisher } from './publisher.ts';
 import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCredentials.ts';
 import { apiTls, createServers } from './servers.ts';
@@ -189,6 +190,10 @@ export async function runController(options: {
   const api = await createApi({
     context: { store, fleet, bundles, firmware, orders, clock },
     admin,
+    peersAway: createPeersAway({
+      clock,
+      peers: { 'the signer': () => signer.anchors(), 'the manufacturer': () => manufacturer.ping() },
+    }),
     tls: apiTls(credentials),
     log,
     ailments: () => (link.connected ? [] : ['the MQTT broker is away']),

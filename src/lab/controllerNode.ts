@@ -11,6 +11,7 @@ import { buildAppImage } from './appImage.ts';
 import { labImagesOf, parseFleet, renderFleet, withBranch } from './fleetFile.ts';
 import type { Nodes } from './nodes.ts';
 import { type LabPaths, nodePaths } from './paths.ts';
+import { patiently } from './patience.ts';
 import { awaitListening } from './readiness.ts';
 import type { Topology, TopologyNode } from './topology.ts';
 
@@ -94,7 +95,9 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
   const { runner, clock, files, paths, nodes, node } = deps;
   const onHost = (path: string): string => join(nodePaths(paths, node).var, path.replace(/^\/var\//, ''));
   const branchbox = async (...words: readonly string[]): Promise<string> => {
-    const ended = await nodes.exec(node, ['branchbox', ...words], { timeoutMs: COMMAND_TIMEOUT_MS });
+    const ended = await nodes.exec(node, ['branchbox', ...words], {
+      timeoutMs: patiently(COMMAND_TIMEOUT_MS),
+    });
     if (ended.exitCode === 0) return ended.stdout;
     const said = ended.stderr.trim().slice(-600);
     // The command's own code says more than ours: `branchbox: CODE: sentence`.
@@ -121,7 +124,7 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
 
   return {
     async ready() {
-      const deadlineMs = clock.monotonicMs() + START_TIMEOUT_MS;
+      const deadlineMs = clock.monotonicMs() + patiently(START_TIMEOUT_MS);
       await awaitListening({ clock, nodes, node, ports: Object.values(PORTS), deadlineMs });
       await branchbox('controller', 'anchors', '--config', CONFIG_FILE, '--out', `${EXCHANGE}/anchors`);
       await mkdir(paths.access, { recursive: true, mode: 0o700 });

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
-import { BranchboxError } from '../model/errors.ts';
+import { BranchboxError, type ErrorCode } from '../model/errors.ts';
 import type { Nodes } from './nodes.ts';
 import { providerPortOf, type Wiring } from './wiring.ts';
 
@@ -33,10 +33,18 @@ export interface Faults {
 }
 
 const TABLE_PREFIX = 'lab_fault_';
+/** Each step is milliseconds; this is for a machine that is busy with several labs at once. */
+const STEP_TIMEOUT_MS = 60_000;
 /** numgen counts in these: a hundredth of a percent. */
 const STEPS = 10_000;
 
-export function createFaults({ nodes, wiring }: { readonly nodes: Nodes; readonly wiring: Wiring }): Faults {
+export function createFaults({
+  nodes,
+  wiring,
+}: {
+  readonly nodes: Pick<Nodes, 'exec'>;
+  readonly wiring: Wiring;
+}): Faults {
   const portOf = (node: string, uplink: string): { readonly provider: string; readonly port: string } => {
     const found = providerPortOf(wiring, node, uplink);
     if (found === undefined)
@@ -46,17 +54,31 @@ export function createFaults({ nodes, wiring }: { readonly nodes: Nodes; readonl
       });
     return found;
   };
-  const checked = async (provider: string, command: readonly string[], stdin?: string): Promise<string> => {
-    const result = await nodes.exec(provider, command, stdin === undefined ? {} : { stdin });
-    if (result.exitCode === 0) return result.stdout;
-    throw new BranchboxError('system/command-failed', {
-      message: `${command.join(' ')} in ${provider}: ${result.stderr.trim().slice(-400)}`,
+  /** `step` says what the command is for, with the port it is about. */
+  const checked = async (
+    provider: string,
+    step: string,
+    command: readonly string[],
+    stdin?: string,
+  ): Promise<string> => {
+    const failed = (code: ErrorCode, why: string, cause?: unknown): BranchboxError =>
+      new BranchboxError(code, {
+        message: `${step} in ${provider}: ${why}`,
+        mend: 'run the command again, as often as need be: it begins anew; branchbox lab status shows what is cut',
+        cause,
+      });
+    const options = { timeoutMs: STEP_TIMEOUT_MS, ...(stdin === undefined ? {} : { stdin }) };
+    const result = await nodes.exec(provider, command, options).catch((cause: unknown) => {
+      if (!(cause instanceof BranchboxError) || cause.code !== 'system/command-timeout') throw cause;
+      throw failed(cause.code, `${cause.message}; the machine may be busy`, cause);
     });
+    if (result.exitCode === 0) return result.stdout;
+    throw failed('system/command-failed', `${command.join(' ')}: ${result.stderr.trim().slice(-400)}`);
   };
   const setRules = (provider: string, port: string, cut: Cut | undefined): Promise<string> =>
-    checked(provider, ['nft', '-f', '-'], renderFault(port, cut));
+    checked(provider, `setting what is dropped at port ${port}`, ['nft', '-f', '-'], renderFault(port, cut));
   const setCarrier = (provider: string, port: string, state: 'up' | 'down'): Promise<string> =>
-    checked(provider, ['ip', 'link', 'set', 'dev', port, state]);
+    checked(provider, `taking port ${port} ${state}`, ['ip', 'link', 'set', 'dev', port, state]);
 
   return {
     async cut(node, uplink, cut) {
@@ -76,10 +98,11 @@ export function createFaults({ nodes, wiring }: { readonly nodes: Nodes; readonl
       )) {
         const ruleset = decodeJson(
           Ruleset,
-          await checked(provider, ['nft', '-j', 'list', 'ruleset', 'bridge']),
+          await checked(provider, 'reading what is dropped', ['nft', '-j', 'list', 'ruleset', 'bridge']),
           'nft',
         );
-        const links = decodeJson(Links, await checked(provider, ['ip', '-j', 'link', 'show']), 'ip link');
+        const shown = await checked(provider, 'reading carriers', ['ip', '-j', 'link', 'show']);
+        const links = decodeJson(Links, shown, 'ip link');
         for (const cable of wiring.cables.filter(({ kind, b }) => kind === 'uplink' && b.node === provider)) {
           const losses = lossesOf(ruleset, cable.b.ifname);
           const carrier =

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes one lab node: its namespaces, its root, then tini as its PID 1. Two stages, told apart by the argument:
+# Makes one lab node: its namespaces, its root, then tini as its PID 1. Stages, told apart by the argument:
 #   enter  on the host: joins the node's network namespace and cgroup, makes the other namespaces
+#   leave  only with cgroup version 2: in the cgroup namespace of the node, leaves its root for a leaf
 #   init   PID 1 of the node, with the host's files still in sight: mounts, turns the root over, becomes tini
 # Owns: mounts and devices of a node. Does not own links (wiring.ts) nor what runs in it (LAB_COMMAND).
 # Nothing is mounted in the host's mount namespace, and the host's /dev is never bound: a shell in a node
@@ -12,24 +13,38 @@ cgroup_kind=none
 [ -f /sys/fs/cgroup/cgroup.controllers ] && cgroup_kind=v2
 cgroup_path=branchbox-lab/$BRANCHBOX_LAB/$BRANCHBOX_NODE
 
+# Limits of containers need these controllers all the way down.
+hand_on() {
+  for controller in cpu memory pids; do
+    echo "+$controller" >"$1/cgroup.subtree_control" ||
+      echo "node-init: $1 does not hand on the cgroup controller $controller: limits of apps will not hold" >&2
+  done
+}
+
+namespaces='--mount --uts --ipc --pid --fork --propagation private'
 if [ "$1" = enter ]; then
-  cgroup_flag=
   if [ "$cgroup_kind" = v2 ]; then
-    # Limits of containers need these controllers all the way down.
     at=/sys/fs/cgroup
     for part in branchbox-lab "$BRANCHBOX_LAB" "$BRANCHBOX_NODE"; do
-      for controller in cpu memory pids; do
-        echo "+$controller" >"$at/cgroup.subtree_control" 2>/dev/null || :
-      done
+      hand_on "$at"
       at=$at/$part
+      # Of an earlier life of this node: handing on already, so it would let nobody in.
+      [ "$part" != "$BRANCHBOX_NODE" ] || [ ! -d "$at" ] || find "$at" -depth -type d -exec rmdir {} \;
       mkdir -p "$at"
     done
     echo $$ >"$at/cgroup.procs"
-    cgroup_flag=--cgroup
+    exec nsenter --net="$LAB_NETNS" unshare --cgroup /bin/sh "$0" leave
   fi
-  # shellcheck disable=SC2086 # one optional flag
-  exec nsenter --net="$LAB_NETNS" unshare --mount --uts --ipc --pid $cgroup_flag --fork --propagation private \
-    /bin/sh "$0" init
+  # shellcheck disable=SC2086 # words
+  exec nsenter --net="$LAB_NETNS" unshare $namespaces /bin/sh "$0" init
+fi
+if [ "$1" = leave ]; then
+  # A cgroup that hands on controllers may hold no process, and unshare stays behind as the parent of PID 1.
+  leaf=/sys/fs/cgroup/$cgroup_path/init
+  mkdir -p "$leaf"
+  echo $$ >"$leaf/cgroup.procs"
+  # shellcheck disable=SC2086 # words
+  exec unshare $namespaces /bin/sh "$0" init
 fi
 
 # The host's /proc is still the one in sight, so this is the host's number of this process.
@@ -89,12 +104,7 @@ v1)
   ;;
 v2)
   mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$root/sys/fs/cgroup"
-  # A cgroup that hands on controllers may hold no process itself.
-  mkdir -p "$root/sys/fs/cgroup/init"
-  echo 1 >"$root/sys/fs/cgroup/init/cgroup.procs"
-  for controller in cpu memory pids; do
-    echo "+$controller" >"$root/sys/fs/cgroup/cgroup.subtree_control" 2>/dev/null || :
-  done
+  hand_on "$root/sys/fs/cgroup"
   ;;
 esac
 

@@ -10,6 +10,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Clock, CommandResult, Runner, RunOptions } from '../system/ports.ts';
 import { enterWords, NODE_ENVIRONMENT, notRunning, readNodePid } from './enter.ts';
 import { LAB_MARK, type LabPaths, NODE_MARK, nodePaths } from './paths.ts';
+import { patiently } from './patience.ts';
 import { NODE_BINARY } from './payload.ts';
 import { processesOf } from './processes.ts';
 import type { NodeRole } from './topology.ts';
@@ -117,7 +118,7 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
       });
       child.unref();
       await console.close();
-      const deadlineMs = clock.monotonicMs() + START_TIMEOUT_MS;
+      const deadlineMs = clock.monotonicMs() + patiently(START_TIMEOUT_MS);
       while (!isReady(join(own.run, 'ready'))) {
         if (child.exitCode !== null || clock.monotonicMs() > deadlineMs) {
           const words = existsSync(own.console) ? readFileSync(own.console, 'utf8').trim().slice(-500) : '';
@@ -152,7 +153,7 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
 
 /** Ends every process of the lab or of one node, and waits until the kernel has let go of them. */
 export async function killAll(clock: Clock, lab: string, node?: string): Promise<void> {
-  const deadlineMs = clock.monotonicMs() + START_TIMEOUT_MS;
+  const deadlineMs = clock.monotonicMs() + patiently(START_TIMEOUT_MS);
   for (;;) {
     const pids = processesOf(lab, node);
     if (pids.length === 0) return;

@@ -12,8 +12,6 @@ export const LAB_MARK = 'BRANCHBOX_LAB';
 export const NODE_MARK = 'BRANCHBOX_NODE';
 
 const NETNS_DIRECTORY = '/run/netns';
-export const CACHE_DIRECTORY = '/var/cache/branchbox';
-export const CHECKOUT = join(import.meta.dirname, '../..');
 
 export interface LabPaths {
   readonly lab: string;

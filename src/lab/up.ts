@@ -13,6 +13,7 @@ import { gatherStatus, type LabStatus } from './labStatus.ts';
 import { createNodes, type Nodes } from './nodes.ts';
 import { nodeSpec, providerSpecs } from './nodeSpecs.ts';
 import { type LabPaths, type NodePaths, nodePaths } from './paths.ts';
+import { patiently } from './patience.ts';
 import { stagePayload } from './payload.ts';
 import { awaitWorking } from './readiness.ts';
 import { writeRecord } from './record.ts';
@@ -112,7 +113,7 @@ export async function startFleet(
     fleet,
     say,
     gather: () => gather(lab),
-    deadlineMs: system.clock.monotonicMs() + WORKING_TIMEOUT_MS,
+    deadlineMs: system.clock.monotonicMs() + patiently(WORKING_TIMEOUT_MS),
   });
 }
 

@@ -38,6 +38,9 @@ export const DEFAULT_TENANT_MTU = 1150;
 /** VXLAN over IPv4: 14 inner Ethernet + 8 VXLAN + 8 UDP + 20 IPv4 (RFC 7348). */
 export const VXLAN_OVERHEAD_BYTES = 50;
 
+/** With less no app starts: runc itself, inside the app's limit, takes 14.3 MiB with cgroup version 2. */
+export const LEAST_APP_MEMORY_MIB = 20;
+
 export const Uplink = z.strictObject({
   name: UplinkName,
   /** Number the kernel's marks and tables derive from; unique on the box, stable for the uplink's life. */
@@ -140,7 +143,7 @@ export const App = z.strictObject({
     gateway: Ipv4.optional(),
   }),
   limits: z.strictObject({
-    memoryBytes: z.int().min(6 * 1024 * 1024),
+    memoryBytes: z.int().min(LEAST_APP_MEMORY_MIB * 1024 * 1024),
     /** Cores, in hundredths at the finest. */
     cpus: z.number().min(0.01).max(256),
     pids: z.int().min(1).max(100_000).default(256),

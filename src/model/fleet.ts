@@ -13,7 +13,14 @@ import {
   contains,
   overlaps,
 } from './addresses.ts';
-import { DEFAULT_TENANT_MTU, ImageReference, Liveness, Segment, Sha256 } from './desired.ts';
+import {
+  DEFAULT_TENANT_MTU,
+  ImageReference,
+  LEAST_APP_MEMORY_MIB,
+  Liveness,
+  Segment,
+  Sha256,
+} from './desired.ts';
 import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
 import { AppName, GatewayId, PortLabel, SegmentId, SiteName, TenantName, UplinkName } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
@@ -75,7 +82,7 @@ export const FleetApp = z.strictObject({
   bundle: Sha256.optional(),
   command: z.array(z.string().max(4096)).max(64).optional(),
   environment: z.record(z.string(), z.string()).default({}),
-  memoryMiB: z.int().min(6).max(1_048_576),
+  memoryMiB: z.int().min(LEAST_APP_MEMORY_MIB).max(1_048_576),
   cpus: z.number().min(0.01).max(256),
 });
 

@@ -79,8 +79,16 @@ export const Explanation = z.strictObject({
   ),
   neededBy: z.array(z.string()),
   lastError: z.string().optional(),
+  /** How to find the id that was meant. */
+  mend: z.string().optional(),
 });
 export type Explanation = z.output<typeof Explanation>;
+
+/** Every item that can be explained, by id. */
+export const ItemList = z.strictObject({
+  items: z.array(Explanation.pick({ id: true, state: true, sentence: true })),
+});
+export type ItemList = z.output<typeof ItemList>;
 
 export const LocalCheck = z.strictObject({
   kernelRelease: z.string(),

@@ -128,10 +128,11 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
     expect(await get('red', '10.10.0.100')).toBe('red-app');
     expect(await get('red', '10.10.0.100', '/seen')).toContain('inet 10.10.0.100/24');
     expect(await get('blue', '10.10.0.100')).toBeUndefined();
+    // Of version 1 of cgroups, or of version 2.
     const limit = await box.node.run(
       'sh',
       '-c',
-      'cat /sys/fs/cgroup/memory/bbt-apps-*/*/memory.limit_in_bytes',
+      `find /sys/fs/cgroup -path '*/bbt-apps-*' '(' -name memory.limit_in_bytes -o -name memory.max ')' -exec cat {} +`,
     );
     expect(limit.split('\n')).toContain(`${32 * 1024 * 1024}`);
   });

@@ -42,7 +42,7 @@ beforeAll(async () => {
   await world.startController();
   await writeFile(world.at('bundle.tar'), bundle);
   await world.fleet('bundle', world.at('bundle.tar'));
-  await world.fleet('inventory', 'SN-one', 'SN-two', 'SN-placeless');
+  await world.fleet('inventory', 'SN-one', 'SN-two', 'SN-four', 'SN-placeless');
   const app = `
 [[gateways.apps]]
 name = "app"
@@ -64,7 +64,7 @@ id = "red"
 tenant = "red"
 vni = 10010
 subnet = "10.10.0.0/24"
-${gateway('one', 11, app)}${gateway('two', 12)}${gateway('three', 13)}`;
+${gateway('one', 11, app)}${gateway('two', 12)}${gateway('three', 13)}${gateway('four', 14)}`;
   await writeFile(world.at('fleet.toml'), fleet);
   await world.fleet('apply', world.at('fleet.toml'));
   box1 = await world.newIdentity('SN-one');
@@ -181,6 +181,21 @@ describe('the bootstrap server', () => {
     }
   });
 
+  it('lets a box ask often and not without end, and no other box wait for it', async () => {
+    const eager = await world.newIdentity('SN-four');
+    const statuses: number[] = [];
+    let answer = await sztp(eager, SZTP_GET_PATH, {});
+    for (; answer.status === 200 && statuses.length < 60; answer = await sztp(eager, SZTP_GET_PATH, {})) {
+      statuses.push(answer.status);
+    }
+    expect(statuses.length).toBeGreaterThanOrEqual(24);
+    expect([answer.status, tagOf(answer)]).toEqual([429, 'resource-denied']);
+    const retryAfterS = Number(answer.headers.get('retry-after'));
+    expect(retryAfterS).toBeGreaterThan(0);
+    expect(retryAfterS).toBeLessThanOrEqual(60);
+    expect((await sztp(box1, SZTP_GET_PATH, {})).status).toBe(200);
+  });
+
   it('writes down the progress of its own boxes', async () => {
     const report = { 'progress-type': 'bootstrap-initiated', message: 'hello' };
     expect((await sztp(box1, SZTP_REPORT_PATH, report)).status).toBe(204);
@@ -218,7 +233,8 @@ describe('EST', () => {
     expect(answer.status).toBe(200);
     await world.enrol(box1);
     const subject = await world.openssl('x509', '-in', join(box1, 'ldevid.crt'), '-noout', '-subject');
-    expect(subject.trim()).toBe('subject=CN = one');
+    // OpenSSL 3.0 (Debian 12) writes blanks around the sign, 3.5 (Debian 13) none.
+    expect(subject.trim()).toMatch(/^subject=CN ?= ?one$/);
     const verify = ['verify', '-CAfile', world.at('anchors/domain.pem'), '-purpose', 'sslclient'];
     expect(await world.openssl(...verify, join(box1, 'ldevid.crt'))).toContain('OK');
   });

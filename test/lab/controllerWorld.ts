@@ -1,10 +1,10 @@
 /**
  * Owns the real manufacturer, signer, controller and mosquitto on free ports of the loopback, and somebody else's
- * clients (curl, openssl) pointed at them. The broker comes from this machine or from the lab's root tree.
+ * clients (curl, openssl) pointed at them. Broker and curl come from the lab's root tree: no machine need have them.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +73,8 @@ export async function createControllerWorld(rootTree: string): Promise<Controlle
 
   await branchbox('manufacturer', 'init', '--state', at('manufacturer'), '--name', 'localhost');
   const mosquitto = at('mosquitto');
-  await writeFile(mosquitto, await brokerScript(rootTree), { mode: 0o755 });
+  await writeFile(mosquitto, programOf(rootTree, 'usr/sbin/mosquitto'), { mode: 0o755 });
+  await writeFile(at('curl'), programOf(rootTree, 'usr/bin/curl'), { mode: 0o755 });
   await writeFile(
     at('controller.toml'),
     `stateDir = "${at('controller')}"
@@ -112,7 +113,7 @@ user = "nobody"
   ];
   const curl = async (...args: readonly string[]): Promise<CurlAnswer> => {
     const headers = at(`curl-${(calls += 1)}.headers`);
-    const { stdout } = await run('curl', ['-sS', '--max-time', '20', '-D', headers, ...args], {
+    const { stdout } = await run(at('curl'), ['-sS', '--max-time', '20', '-D', headers, ...args], {
       encoding: 'buffer',
     });
     return parseCurl(await readFile(headers, 'latin1'), stdout);
@@ -261,16 +262,10 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** This machine's mosquitto, else the root tree's with the tree's own loader and libraries. */
-async function brokerScript(rootTree: string): Promise<string> {
-  const installed = await access('/usr/sbin/mosquitto').then(
-    () => true,
-    () => false,
-  );
-  if (installed) return '#!/bin/sh\nexec /usr/sbin/mosquitto "$@"\n';
-  await access(join(rootTree, 'usr/sbin/mosquitto'));
+/** A script that runs a program of the tree with the tree's own libraries, outside of any namespace. */
+function programOf(rootTree: string, program: string): string {
   const loader = `${rootTree}/lib64/ld-linux-x86-64.so.2 --library-path ${rootTree}/usr/lib/x86_64-linux-gnu`;
-  return `#!/bin/sh\nexec ${loader} ${rootTree}/usr/sbin/mosquitto "$@"\n`;
+  return `#!/bin/sh\nexec ${loader} ${rootTree}/${program} "$@"\n`;
 }
 
 function parseCurl(text: string, body: Buffer): CurlAnswer {

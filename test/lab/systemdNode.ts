@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stagePayload } from '../../src/lab/payload.ts';
 import { labPaths } from '../../src/lab/paths.ts';
-import { rootTreePath, systemdTreePath } from '../../src/lab/rootTree.ts';
+import { NODES_TREE, TOOLS_TREE, treePath } from '../../image/trees.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import type { CommandResult } from '../../src/system/ports.ts';
 
@@ -55,7 +55,7 @@ export async function startSystemdNode(options: {
     env: {
       ...process.env,
       NODE_DIR: directory,
-      NODE_LOWER: `${rootTreePath()}:${systemdTreePath()}`,
+      NODE_LOWER: `${treePath(NODES_TREE)}:${treePath(TOOLS_TREE)}`,
       NODE_NAME: name,
       NODE_NETNS: `/run/netns/${name}`,
       NODE_PAYLOAD: paths.payload,

@@ -1,3 +1,7 @@
+/**
+ * Numbers that the controller gives a fleet, held against any fleet that grows in any order: stable, unshared,
+ * bounded.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allocate, NO_ALLOCATIONS } from '../../src/controller/allocations.ts';

@@ -1,3 +1,4 @@
+/** Everything signed, held against a flipped bit anywhere in it. */
 import { assert, asyncProperty, nat } from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseCertificate } from '../../src/pki/certificate.ts';

@@ -1,3 +1,4 @@
+/** Planning and applying, held against a model box with any intents, kills and foreign items. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { itemId, type ItemId } from '../../src/model/ids.ts';

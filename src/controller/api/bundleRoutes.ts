@@ -15,13 +15,20 @@ export const STREAM_MEDIA_TYPES = ['application/x-tar', 'application/octet-strea
 export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiContext): void {
   api.get(
     '/bundles',
-    { schema: { summary: 'All bundles', response: { 200: z.array(Bundle), ...ERROR_RESPONSES } } },
+    {
+      schema: {
+        operationId: 'listBundles',
+        summary: 'All bundles',
+        response: { 200: z.array(Bundle), ...ERROR_RESPONSES },
+      },
+    },
     async () => [...(await store.records.bundles())].map(([sha256, sizeBytes]) => ({ sha256, sizeBytes })),
   );
   api.post(
     '/bundles',
     {
       schema: {
+        operationId: 'uploadBundle',
         summary: 'Takes in an app image in `docker save` format; `sha256` is verified where given',
         consumes: STREAM_MEDIA_TYPES,
         querystring: Query,
@@ -32,6 +39,7 @@ export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiCon
       if (!(request.body instanceof Readable)) {
         throw new BranchboxError('model/invalid', {
           message: `the body is not of ${STREAM_MEDIA_TYPES.join(' or ')}`,
+          mend: 'send what `docker save` writes, with `Content-Type: application/x-tar`',
         });
       }
       // After a refusal the rest of the upload is not read.

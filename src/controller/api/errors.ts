@@ -56,12 +56,22 @@ function describe(thrown: unknown): { status: number; body: ApiError } {
   };
 }
 
-/** A body too large, an unknown media type, JSON that does not parse: the framework's own 4xx. */
+/** A URL that cannot be decoded, a body too large, an unknown media type, JSON that does not parse: the framework's own 4xx. */
 function fromFramework(thrown: unknown): BranchboxError | undefined {
   const status = frameworkStatus(thrown);
   if (!(thrown instanceof Error) || status < 400 || status >= 500) return undefined;
-  return new BranchboxError('model/invalid', { message: thrown.message });
+  const mend = FRAMEWORK_MENDS[status];
+  return new BranchboxError('model/invalid', {
+    message: thrown.message,
+    ...(mend === undefined ? {} : { mend }),
+  });
 }
+
+const FRAMEWORK_MENDS: Partial<Record<number, string>> = {
+  413: 'send less at once',
+  414: 'no name is as long as the one in this path',
+  415: 'name the format of the body in Content-Type: application/json, or what the description lists for this path',
+};
 
 function frameworkStatus(thrown: unknown): number {
   const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : undefined;

@@ -28,13 +28,20 @@ export function registerFirmwareRoutes(api: Api, { store, fleet, firmware, clock
 
   api.get(
     '/firmware',
-    { schema: { summary: 'All firmware versions', response: { 200: z.array(Offered), ...ERROR_RESPONSES } } },
+    {
+      schema: {
+        operationId: 'listFirmware',
+        summary: 'All firmware versions',
+        response: { 200: z.array(Offered), ...ERROR_RESPONSES },
+      },
+    },
     async () => (await firmware.list()).map(printed),
   );
   api.post(
     '/firmware',
     {
       schema: {
+        operationId: 'uploadFirmware',
         summary: 'Takes in a signed manifest; its parts are to follow, those named as missing',
         consumes: ['application/jose'],
         body: z.string(),
@@ -51,6 +58,7 @@ export function registerFirmwareRoutes(api: Api, { store, fleet, firmware, clock
     '/firmware/parts',
     {
       schema: {
+        operationId: 'uploadFirmwarePart',
         summary: 'Takes in a part that a manifest names',
         consumes: STREAM_MEDIA_TYPES,
         querystring: z.object({ sha256: Sha256 }),
@@ -74,6 +82,7 @@ export function registerFirmwareRoutes(api: Api, { store, fleet, firmware, clock
     '/firmware/:version',
     {
       schema: {
+        operationId: 'removeFirmware',
         summary: 'Forgets a version that no gateway is to run',
         params: z.object({ version: FirmwareVersion }),
         response: { 204: z.undefined(), ...ERROR_RESPONSES },

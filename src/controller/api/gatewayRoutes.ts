@@ -30,9 +30,22 @@ const AuditAnswer = z.array(
 );
 
 export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiContext): void {
+  const isInFleet = async (id: string): Promise<boolean> =>
+    (await fleet.read())?.fleet.gateways.some((gateway) => gateway.id === id) === true;
+  const absent = async (id: string, what: string): Promise<BranchboxError> =>
+    (await isInFleet(id))
+      ? notFound(`gateway ${id} ${what}`, 'GET /api/v1/status says what it waits for')
+      : notFound(`no gateway is named ${id}`, 'GET /api/v1/gateways lists them');
+
   api.get(
     '/status',
-    { schema: { summary: 'The fleet at a glance', response: { 200: FleetOverview, ...ERROR_RESPONSES } } },
+    {
+      schema: {
+        operationId: 'getFleetStatus',
+        summary: 'The fleet at a glance',
+        response: { 200: FleetOverview, ...ERROR_RESPONSES },
+      },
+    },
     async () => {
       const stored = await fleet.read();
       const epoch = await store.gateways.epoch();
@@ -50,6 +63,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
     '/gateways/:id/status',
     {
       schema: {
+        operationId: 'getGatewayStatus',
         summary: 'What a gateway last said of itself',
         params: Params,
         response: { 200: StatusAnswer, ...ERROR_RESPONSES },
@@ -57,7 +71,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
     },
     async (request) => {
       const record = await store.gateways.status(request.params.id);
-      if (record === undefined) throw notFound(`gateway ${request.params.id} has not reported yet`);
+      if (record === undefined) throw await absent(request.params.id, 'has not reported yet');
       return { receivedAtMs: record.receivedAtMs, status: record.status };
     },
   );
@@ -65,6 +79,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
     '/gateways/:id/desired',
     {
       schema: {
+        operationId: 'getGatewayDesired',
         summary: 'The desired state published to a gateway, as signed',
         params: Params,
         response: { 200: DesiredAnswer, ...ERROR_RESPONSES },
@@ -73,7 +88,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
     async (request) => {
       const record = await store.gateways.desired(request.params.id);
       if (record === undefined || record.jws === '') {
-        throw notFound(`nothing was published to ${request.params.id} yet`);
+        throw await absent(request.params.id, 'was not sent a desired state yet');
       }
       const payload = Buffer.from(record.jws.split('.')[1] ?? '', 'base64url').toString('utf8');
       const state = decodeJson(DesiredState, payload, 'a published desired state', DESIRED_MAX_BYTES);
@@ -84,18 +99,26 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
     '/gateways/:id/events',
     {
       schema: {
+        operationId: 'listGatewayEvents',
         summary: 'The last events of one gateway, oldest first',
         params: Params,
         querystring: Limit,
         response: { 200: Events, ...ERROR_RESPONSES },
       },
     },
-    async (request) => [...(await store.gateways.events(request.params.id, request.query.limit))],
+    async (request) => {
+      const { id } = request.params;
+      const events = [...(await store.gateways.events(id, request.query.limit))];
+      // A gateway that left the fleet leaves its events behind.
+      if (events.length === 0 && !(await isInFleet(id))) throw await absent(id, 'has no events');
+      return events;
+    },
   );
   api.post(
     '/gateways/:id/factory-reset',
     {
       schema: {
+        operationId: 'resetGateway',
         summary: 'Resets a gateway to factory state: its data goes, and it bootstraps anew',
         params: Params,
         body: Confirmation,
@@ -117,6 +140,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
     '/events',
     {
       schema: {
+        operationId: 'listEvents',
         summary: 'The last events of all gateways, oldest first',
         querystring: Limit,
         response: { 200: Events, ...ERROR_RESPONSES },
@@ -128,6 +152,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
     '/audit',
     {
       schema: {
+        operationId: 'listAudit',
         summary: 'Who changed what, oldest first',
         querystring: Limit,
         response: { 200: AuditAnswer, ...ERROR_RESPONSES },
@@ -137,6 +162,6 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
   );
 }
 
-function notFound(message: string): BranchboxError {
-  return new BranchboxError('controller/not-found', { message });
+function notFound(message: string, mend: string): BranchboxError {
+  return new BranchboxError('controller/not-found', { message, mend });
 }

@@ -21,7 +21,10 @@ export function registerInventoryRoutes(api: Api, { store, clock }: ApiContext):
   const find = async (serial: string): Promise<InventoryEntry> => {
     const entry = await store.inventory.get(serial);
     if (entry !== undefined) return entry;
-    throw new BranchboxError('controller/not-found', { message: `the inventory does not hold ${serial}` });
+    throw new BranchboxError('controller/not-found', {
+      message: `the inventory does not hold ${serial}`,
+      mend: 'make it known with POST /api/v1/inventory or `branchbox fleet inventory SERIAL`',
+    });
   };
   const audit = (action: string, serial: string, detail = '') =>
     store.records.audit({ atMs: clock.nowMs(), actor: ADMIN, action, subject: serial, detail });
@@ -29,7 +32,11 @@ export function registerInventoryRoutes(api: Api, { store, clock }: ApiContext):
   api.get(
     '/inventory',
     {
-      schema: { summary: 'All known boxes', response: { 200: z.array(InventoryEntry), ...ERROR_RESPONSES } },
+      schema: {
+        operationId: 'listInventory',
+        summary: 'All known boxes',
+        response: { 200: z.array(InventoryEntry), ...ERROR_RESPONSES },
+      },
     },
     async () => [...(await store.inventory.list())],
   );
@@ -37,6 +44,7 @@ export function registerInventoryRoutes(api: Api, { store, clock }: ApiContext):
     '/inventory',
     {
       schema: {
+        operationId: 'addToInventory',
         summary: 'Makes a serial known',
         body: NewEntry,
         response: { 201: InventoryEntry, ...ERROR_RESPONSES },
@@ -45,7 +53,10 @@ export function registerInventoryRoutes(api: Api, { store, clock }: ApiContext):
     async (request, reply) => {
       const { serial, model, approved } = request.body;
       if (!(await store.inventory.add(serial, model, approved, clock.nowMs()))) {
-        throw new BranchboxError('controller/conflict', { message: `${serial} is known already` });
+        throw new BranchboxError('controller/conflict', {
+          message: `${serial} is known already`,
+          mend: `change it with PATCH /api/v1/inventory/${serial}`,
+        });
       }
       await audit('inventory-added', serial);
       return reply.code(201).send(await find(serial));
@@ -53,13 +64,21 @@ export function registerInventoryRoutes(api: Api, { store, clock }: ApiContext):
   );
   api.get(
     '/inventory/:serial',
-    { schema: { summary: 'One box', params: Params, response: { 200: InventoryEntry, ...ERROR_RESPONSES } } },
+    {
+      schema: {
+        operationId: 'getInventoryEntry',
+        summary: 'One box',
+        params: Params,
+        response: { 200: InventoryEntry, ...ERROR_RESPONSES },
+      },
+    },
     async (request) => find(request.params.serial),
   );
   api.patch(
     '/inventory/:serial',
     {
       schema: {
+        operationId: 'changeInventoryEntry',
         summary: 'Approves a box, or revokes it',
         params: Params,
         body: Change,
@@ -83,6 +102,7 @@ export function registerInventoryRoutes(api: Api, { store, clock }: ApiContext):
     '/inventory/:serial',
     {
       schema: {
+        operationId: 'removeFromInventory',
         summary: 'Forgets a box and the identity bound to its serial',
         params: Params,
         response: { 204: z.undefined(), ...ERROR_RESPONSES },

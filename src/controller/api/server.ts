@@ -1,10 +1,10 @@
 /**
- * Owns the REST API's frame: HTTPS, the admin credential, decoding, errors, OpenAPI 3.1 from the same schemas.
- * Does not own any route (the files beside it).
+ * Owns the REST API's frame: HTTPS, the admin credential, decoding, errors.
+ * Does not own any route (the files beside it) nor the description of all (describe.ts).
  */
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyPluginAsync, type FastifyPluginOptions } from 'fastify';
-import { jsonSchemaTransform, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Server, ServerOptions } from 'node:https';
 import { parse as parseToml } from 'smol-toml';
 import { z } from 'zod';
@@ -15,8 +15,10 @@ import type { Logger } from '../../system/ports.ts';
 import type { AdminCredential } from '../adminCredential.ts';
 import { registerBundleRoutes, STREAM_MEDIA_TYPES } from './bundleRoutes.ts';
 import type { Api, ApiContext } from './context.ts';
+import { DESCRIPTION } from './describe.ts';
 import { createErrorHandler } from './errors.ts';
 import { registerFirmwareRoutes } from './firmwareRoutes.ts';
+import { registerFleetPartRoutes } from './fleetPartRoutes.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
@@ -36,7 +38,10 @@ export async function createApi(options: {
   readonly log: Logger;
   /** A sentence when something the controller lives on is away. */
   readonly ailments: () => readonly string[];
+  /** The same of what has to be asked. */
+  readonly peersAway: () => Promise<readonly string[]>;
 }): Promise<Api> {
+  const handleError = createErrorHandler(options.log);
   const server = fastify<Server>({
     https: options.tls,
     bodyLimit: MAX_BODY_BYTES,
@@ -44,6 +49,8 @@ export async function createApi(options: {
     // Without it a keep-alive connection holds up the end of the process.
     forceCloseConnections: true,
     logger: false,
+    // What no route could be found for: a URL that cannot be decoded, a name longer than any.
+    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
   });
   const api: Api = server.withTypeProvider<ZodTypeProvider>();
   api.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (input: unknown) => {
@@ -53,14 +60,18 @@ export async function createApi(options: {
     return {
       error: new BranchboxError('model/invalid', {
         message: `the ${httpPart ?? 'request'} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
+        mend: `correct what the paths name; ${API_PREFIX}/openapi.json says what fits`,
         problems,
       }),
     };
   });
   api.setSerializerCompiler(serializerCompiler);
-  api.setErrorHandler(createErrorHandler(options.log));
+  api.setErrorHandler(handleError);
   api.setNotFoundHandler(async () => {
-    throw new BranchboxError('controller/not-found', { message: 'no such resource' });
+    throw new BranchboxError('controller/not-found', {
+      message: 'no such resource',
+      mend: `${API_PREFIX}/openapi.json lists what there is`,
+    });
   });
   api.addContentTypeParser(
     'application/toml',
@@ -78,25 +89,15 @@ export async function createApi(options: {
     if (options.admin.accepts(request.headers.authorization)) return;
     throw new BranchboxError('controller/refused', {
       message: 'this needs the admin credential as a bearer token',
+      mend: 'send `Authorization: Bearer` with the content of admin.credential in the state directory of the controller',
       fields: { unauthorized: true },
     });
   });
 
-  await api.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Branchbox controller',
-        version: '1',
-        description: 'The fleet, its inventory and status.',
-      },
-      components: { securitySchemes: { admin: { type: 'http', scheme: 'bearer' } } },
-      security: [{ admin: [] }],
-    },
-    transform: jsonSchemaTransform,
-  });
+  await api.register(swagger, DESCRIPTION);
   const routes: FastifyPluginAsync<FastifyPluginOptions, Server, ZodTypeProvider> = async (scope) => {
     registerFleetRoutes(scope, options.context);
+    registerFleetPartRoutes(scope, options.context);
     registerGatewayRoutes(scope, options.context);
     registerInventoryRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
@@ -105,7 +106,14 @@ export async function createApi(options: {
     registerFirmwareRoutes(scope, options.context);
     scope.get(
       '/openapi.json',
-      { schema: { summary: 'This description', security: [], response: { 200: z.looseObject({}) } } },
+      {
+        schema: {
+          operationId: 'getDescription',
+          summary: 'This description',
+          security: [],
+          response: { 200: z.looseObject({}) },
+        },
+      },
       async () => ({ ...api.swagger() }),
     );
   };
@@ -114,13 +122,14 @@ export async function createApi(options: {
     '/healthz',
     {
       schema: {
-        summary: 'Whether the controller can work',
+        operationId: 'getHealth',
+        summary: 'Whether the controller can work: it, its broker, signer and manufacturer',
         security: [],
         response: { 200: Health, 503: Health },
       },
     },
     async (_request, reply) => {
-      const ailments = [...options.ailments()];
+      const ailments = [...options.ailments(), ...(await options.peersAway())];
       return reply.code(ailments.length === 0 ? 200 : 503).send({ ok: ailments.length === 0, ailments });
     },
   );

@@ -42,7 +42,7 @@ export async function startBroker(options: BrokerOptions, credential: ServiceCre
     async renew(next) {
       await writeFiles(options, next);
       const pid = await runningPid(options);
-      if (pid !== undefined) await options.runner.runChecked('kill', ['-HUP', String(pid)]);
+      if (pid !== undefined) signalProcess(pid, 'SIGHUP');
     },
     async stop() {
       ending.abort();
@@ -93,18 +93,27 @@ async function writeFiles(options: BrokerOptions, credential: ServiceCredential)
 
 /** A controller that was killed leaves its broker behind, which would hold the port. */
 async function endStale(options: BrokerOptions): Promise<void> {
-  const { runner, clock, log } = options;
+  const { clock, log } = options;
   const pid = await runningPid(options);
   if (pid === undefined) return;
   log.warn('ending the broker of an earlier process', { pid });
-  await runner.run('kill', ['-TERM', String(pid)]);
+  signalProcess(pid, 'SIGTERM');
   const untilMs = clock.monotonicMs() + STALE_END_MS;
   while ((await runningPid(options)) !== undefined) {
     if (clock.monotonicMs() > untilMs) {
-      await runner.run('kill', ['-KILL', String(pid)]);
+      signalProcess(pid, 'SIGKILL');
       return;
     }
     await clock.sleep(STALE_POLL_MS);
+  }
+}
+
+/** Not by kill(1): a machine need not have it (Debian's is in procps). One that ended meanwhile needs no signal. */
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH')) throw thrown;
   }
 }
 

@@ -20,6 +20,8 @@ export interface ManufacturerClient {
   /** CMS, DER: the SZTP answer's ownership-voucher. */
   requestVoucher(wish: VoucherWish): Promise<Uint8Array>;
   release(serialNumber: string): Promise<void>;
+  /** Resolves where it answers. */
+  ping(): Promise<void>;
 }
 
 export function createManufacturerClient(options: {
@@ -57,6 +59,9 @@ export function createManufacturerClient(options: {
     },
     async release(serialNumber) {
       await call(target, { method: 'POST', path: '/release', body: { serialNumber } });
+    },
+    async ping() {
+      await call(target, { method: 'GET', path: '/ping' });
     },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Owns what the manufacturer remembers: each device it made, who owns it, and every voucher it ever signed.
+ * Owns what the manufacturer remembers: each device it made, who owns it, and which vouchers it signed.
  * Does not own the decision who may own one (vouchers.ts).
  */
 import { randomBytes } from 'node:crypto';
@@ -13,6 +13,12 @@ import type { Files } from '../../system/ports.ts';
 export const Serial = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a serial of at most 64 letters, digits, dots and dashes');
+
+/**
+ * Of the log of one device. A box asks at will, and each answer is one more of the same kind for the same domain: of
+ * those the last are kept, as the log of RFC 8995 5.8 may be truncated, so that nothing else is pushed out by them.
+ */
+const VOUCHERS_KEPT = { alike: 10, ofDevice: 100 } as const;
 
 const Hex = z.string().regex(/^[0-9a-f]+$/);
 
@@ -45,11 +51,14 @@ export interface VoucherIssued {
 export interface Devices {
   find(serial: string): Promise<DeviceRecord | undefined>;
   save(record: DeviceRecord): Promise<void>;
-  /** One file a voucher, written before the voucher leaves: an audit log that is never rewritten. */
+  /** One file a voucher in `audit/<serial>/`, written before the voucher leaves and never rewritten; the oldest go. */
   audit(entry: VoucherIssued): Promise<void>;
 }
 
-export function createDevices(options: { readonly files: Files; readonly directory: string }): Devices {
+export function createDevices(options: {
+  readonly files: Pick<Files, 'readText' | 'writeDurable' | 'list' | 'remove'>;
+  readonly directory: string;
+}): Devices {
   const { files, directory } = options;
   const pathOf = (serial: string): string => {
     // Checked here too: a serial becomes part of a path.
@@ -67,11 +76,31 @@ export function createDevices(options: { readonly files: Files; readonly directo
       await files.writeDurable(pathOf(record.serial), `${JSON.stringify(record, undefined, 2)}\n`);
     },
     async audit(entry) {
-      const name = `${new Date(entry.issuedAtMs).toISOString()}-${randomBytes(4).toString('hex')}.json`;
-      await files.writeDurable(
-        join(directory, 'audit', name.replaceAll(':', '')),
-        `${JSON.stringify(entry)}\n`,
-      );
+      const log = join(directory, 'audit', entry.serial);
+      await files.writeDurable(join(log, nameOf(entry)), `${JSON.stringify(entry)}\n`);
+      for (const name of surplusOf(await files.list(log))) await files.remove(join(log, name));
     },
   };
+}
+
+/** Sorts by time: `2026-01-31T120000.000Z-nonced-<of the domain>-<chance>.json`. */
+function nameOf({ issuedAtMs, nonced, domainFingerprint }: VoucherIssued): string {
+  const at = new Date(issuedAtMs).toISOString().replaceAll(':', '');
+  const alike = `${nonced ? 'nonced' : 'nonceless'}-${domainFingerprint.slice(0, 16)}`;
+  return `${at}-${alike}-${randomBytes(4).toString('hex')}.json`;
+}
+
+/** Pure. Names in the order of time → those that are more than is kept. */
+function surplusOf(names: readonly string[]): readonly string[] {
+  const kept = new Map<string, number>();
+  let total = 0;
+  return names.toReversed().filter((name) => {
+    const alike = /Z-(.+)-[0-9a-f]+\.json$/.exec(name)?.[1];
+    if (alike === undefined) return false;
+    const before = kept.get(alike) ?? 0;
+    if (before >= VOUCHERS_KEPT.alike || total >= VOUCHERS_KEPT.ofDevice) return true;
+    kept.set(alike, before + 1);
+    total += 1;
+    return false;
+  });
 }

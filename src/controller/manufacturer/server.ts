@@ -73,6 +73,7 @@ const portOf = (address: AddressInfo | string | null): number =>
 
 function routesOf(desk: VoucherDesk): readonly Route[] {
   return [
+    { name: 'GET /ping', maxBodyBytes: 0, answer: async () => json({}) },
     {
       name: 'POST /vouchers',
       maxBodyBytes: MAX_BODY_BYTES,

@@ -46,6 +46,7 @@ const MIGRATIONS: readonly string[] = [
     number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
     subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
   `,
+  'CREATE INDEX audit_by_actor ON audit (actor, number)',
   `
   CREATE TABLE firmware (version TEXT PRIMARY KEY, manifest TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE firmware_parts (sha256 TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, at_ms INTEGER NOT NULL) STRICT;

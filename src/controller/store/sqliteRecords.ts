@@ -1,9 +1,14 @@
 /**
- * Owns records in SQLite that are only ever added: certificates issued, bundles, the audit log; and single values.
+ * Owns records in SQLite that are only ever added: certificates issued, bundles, the audit log (the last of each actor);
+ * and single values.
  */
 import { z } from 'zod';
 import type { Database } from './database.ts';
 import type { Store } from './store.ts';
+
+/** Oldest go first above these; a box that floods pushes out nothing but its own. A box leaves a handful a year. */
+const AUDIT_KEPT = { box: 1_000, other: 100_000 } as const;
+const BOX = /^(?:serial|gateway):/;
 
 const Value = z.object({ value: z.string() });
 const BundleRow = z.object({ sha256: z.string(), sizeBytes: z.number() });
@@ -62,14 +67,22 @@ export function createRecordStore(database: Database): Store['records'] {
       return new Map(rows.map((row) => [row.sha256, row.sizeBytes]));
     },
     async audit(entry) {
-      database.run(
-        'INSERT INTO audit (at_ms, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)',
-        entry.atMs,
-        entry.actor,
-        entry.action,
-        entry.subject,
-        entry.detail,
-      );
+      database.transaction(() => {
+        database.run(
+          'INSERT INTO audit (at_ms, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)',
+          entry.atMs,
+          entry.actor,
+          entry.action,
+          entry.subject,
+          entry.detail,
+        );
+        database.run(
+          `DELETE FROM audit WHERE actor = ?1 AND number <=
+           (SELECT number FROM audit WHERE actor = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)`,
+          entry.actor,
+          BOX.test(entry.actor) ? AUDIT_KEPT.box : AUDIT_KEPT.other,
+        );
+      });
     },
     async auditTail(limit) {
       return database

@@ -139,6 +139,7 @@ export interface Store {
     certificate(fingerprintSha256: string): Promise<IssuedCertificate | undefined>;
     addBundle(sha256: string, sizeBytes: number, atMs: number): Promise<void>;
     bundles(): Promise<ReadonlyMap<string, number>>;
+    /** The last entries of each actor are kept, of a box fewer than of an operator. */
     audit(entry: AuditEntry): Promise<void>;
     auditTail(limit: number): Promise<readonly AuditEntry[]>;
     meta(key: string): Promise<string | undefined>;

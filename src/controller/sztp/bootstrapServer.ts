@@ -20,6 +20,7 @@ import {
 import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import type { Admissions } from '../admission.ts';
+import { type AskLimit, createAskLimit } from '../askLimit.ts';
 import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
@@ -31,6 +32,11 @@ const MAX_BODY_BYTES = 16 * 1024;
 /** For a client that sends no nonce (RFC 8572 makes it optional): long enough for one bootstrap. */
 const NONCELESS_LIFE_MS = 24 * 3_600_000;
 const RETRY_AFTER_S = 5;
+/**
+ * Of get-bootstrapping-data for one serial: a box that is started a dozen times in a minute and asks over two uplinks
+ * is never refused, and one that asks for nothing else has 1,440 vouchers a day.
+ */
+const ASKS = { burst: 30, refillMs: 60_000 } as const;
 
 /** A client of somebody else reports more than ours (certificates of its host keys, say): only what is read is held. */
 const ReportRequest = z.object({
@@ -56,6 +62,7 @@ interface Asker {
 }
 
 export function createBootstrapHandler(options: BootstrapServerOptions): Handler {
+  const asks = createAskLimit({ clock: options.clock, ...ASKS });
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);
     if (path !== SZTP_GET_PATH && path !== SZTP_REPORT_PATH) {
@@ -73,7 +80,9 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
     const asker = { serial: peer.serial, idevid: peer.certificate };
     const text = await bodyText(request, mediaType);
     if (typeof text !== 'string') return text;
-    return path === SZTP_GET_PATH ? bootstrappingData(options, asker, text) : report(options, asker, text);
+    return path === SZTP_GET_PATH
+      ? bootstrappingData(options, asks, asker, text)
+      : report(options, asker, text);
   };
 }
 
@@ -94,6 +103,7 @@ export function bootstrapFailed(thrown: unknown): Answer {
 
 async function bootstrappingData(
   options: BootstrapServerOptions,
+  asks: AskLimit,
   { serial, idevid }: Asker,
   text: string,
 ): Promise<Answer> {
@@ -112,6 +122,12 @@ async function bootstrappingData(
     admission.kind === 'admitted' ? admission.gateway.id : await options.admissions.placeOf(serial);
   if (gatewayId === undefined) {
     return refusal(404, 'invalid-value', `serial ${serial} has no place in the fleet yet`, 'application');
+  }
+  // Only now: somebody with another key under this serial must not use up what the box may ask.
+  const waitMs = asks.take(serial);
+  if (waitMs !== undefined) {
+    const answer = refusal(429, 'resource-denied', `serial ${serial} asks too often`, 'application');
+    return { ...answer, headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) } };
   }
   const { domain } = options.anchors;
   const information: OnboardingInformation = {

@@ -6,7 +6,7 @@ import { LabInfo } from '../../../src/lab/info.ts';
 import { LabStatus } from '../../../src/lab/labStatus.ts';
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
 import { LocalFirmware } from '../../../src/model/firmware.ts';
-import { Explanation, LocalCheck, LocalPlan, LocalStatus } from '../../../src/model/localStatus.ts';
+import { Explanation, ItemList, LocalCheck, LocalPlan, LocalStatus } from '../../../src/model/localStatus.ts';
 import { GatewayStatus } from '../../../src/model/status.ts';
 
 export interface Readout {
@@ -22,6 +22,7 @@ export const READOUTS: readonly Readout[] = [
   { name: 'status', schema: LocalStatus, command: ['branchbox', 'status', '--json'] },
   { name: 'plan', schema: LocalPlan, command: ['branchbox', 'plan', '--json'] },
   { name: 'explain', schema: Explanation, command: ['branchbox', 'explain', 'link:br-10010', '--json'] },
+  { name: 'items', schema: ItemList, command: ['branchbox', 'explain', '--json'] },
   { name: 'check', schema: LocalCheck, command: ['branchbox', 'check', '--json'] },
   {
     name: 'bootstrap-status',

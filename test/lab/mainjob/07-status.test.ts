@@ -45,6 +45,21 @@ describe('what the controller knows', () => {
     expect(known.apps).toMatchObject([{ name: 'red-app', state: 'running' }]);
   });
 
+  it.each([
+    { unit: 'branchbox-signer.service', ailment: 'the signer is away' },
+    { unit: 'branchbox-manufacturer.service', ailment: 'the manufacturer is away' },
+  ])('of itself includes $unit: /healthz says that $ailment', async ({ unit, ailment }) => {
+    const told = async () => (await api('GET', '/healthz')).body as { ok: boolean; ailments: string[] };
+    await until('the controller is well', async () => (await told()).ok);
+    await inNode('controller', 'systemctl', 'stop', unit);
+    try {
+      await until(ailment, async () => (await told()).ailments.includes(ailment));
+    } finally {
+      await inNode('controller', 'systemctl', 'start', unit);
+    }
+    await until('the controller is well again', async () => (await told()).ok);
+  });
+
   it('follows a change: a path down is there with its sentence, and gone after healing', async () => {
     await lab('cut', 'branch1', 'lte');
     try {

@@ -1,7 +1,7 @@
 /** The controller away, and every process of a gateway killed: docs/failures.md row by row. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspectApp } from './engine.ts';
-import { inNode, jsonIn, lab, pidOf, pings, streamWhile, tryIn, until } from './lab.ts';
+import { askWhile, inNode, jsonIn, lab, pidOf, pings, streamWhile, tryIn, until } from './lab.ts';
 
 const CONTROLLER_UNITS = [
   'branchbox-controller.service',
@@ -19,6 +19,10 @@ const statusOf = (node: string) => jsonIn<Status>(node, 'branchbox', 'status', '
 const appAnswers = (from: string) =>
   until('the app answers', async () =>
     (await tryIn(from, ['curl', '-sf', '--max-time', '2', 'http://10.10.0.100/'])).stdout.includes('red-app'),
+  );
+const pathsUp = () =>
+  until('every path is up', async () =>
+    (await statusOf('branch1')).paths.every((path) => path.state === 'up'),
   );
 const redReaches = () => until('red reaches red', () => pings('branch1-red', '10.10.0.12', 1));
 
@@ -89,8 +93,9 @@ describe('a process killed on a gateway', () => {
   it.each([
     'branchbox-agent.service',
     'branchbox-identity.service',
-    'docker.service',
     'dhcpcd@wan1.service',
+    'frr-bfdd.service',
+    'frr-mgmtd.service',
     'frr-staticd.service',
     'frr-zebra.service',
   ])('%s: comes back, and not one tenant packet is lost', async (unit) => {
@@ -99,19 +104,34 @@ describe('a process killed on a gateway', () => {
     expect(report.received).toBeGreaterThan(20);
     expect(report.lost).toBe(0);
     await redReaches();
+    await pathsUp();
   });
 
-  // These carry traffic or routes themselves: there is a gap, and it ends by itself.
-  it.each(['frr-bfdd.service', 'frr-bgpd.service'])('%s: comes back, and traffic with it', async (unit) => {
+  // What these run is the app: it is asked all the while, and goes on as the process it was.
+  it.each(['docker.service', 'containerd.service'])(
+    '%s: comes back, and the app answers meanwhile',
+    async (unit) => {
+      await appAnswers('branch2-red');
+      const { Pid: before } = (await inspectApp('branch1', 'red-app')).State;
+      const report = await askWhile('branch2-red', 'http://10.10.0.100/', async () => {
+        await killed(unit);
+        await until('the engine knows the app', () => inspectApp('branch1', 'red-app'));
+      });
+      expect(report.asked).toBeGreaterThan(5);
+      expect(report.failures).toEqual([]);
+      expect((await inspectApp('branch1', 'red-app')).State).toMatchObject({ Running: true, Pid: before });
+    },
+  );
+
+  // It holds routes itself: there is a gap, and it ends by itself.
+  it('frr-bgpd.service: comes back, and traffic with it', async () => {
     await redReaches();
-    await killed(unit);
+    await killed('frr-bgpd.service');
     await redReaches();
-    await until('every path is up', async () =>
-      (await statusOf('branch1')).paths.every((path) => path.state === 'up'),
-    );
+    await pathsUp();
   });
 
-  it('wireguard-go of the active path: traffic goes on by another, and the path comes back', async () => {
+  it('WireGuard of the active path: traffic goes on by another, and the path comes back', async () => {
     await redReaches();
     const [route] = await jsonIn<{ dev: string }[]>(
       'branch1',
@@ -123,12 +143,13 @@ describe('a process killed on a gateway', () => {
       'from',
       '10.255.0.11',
     );
-    const unit = `wireguard-go@${route?.dev}.service`;
-    await killed(unit);
+    const device = route?.dev ?? '';
+    // A process where the kernel has no WireGuard, else a device of the kernel, which only somebody can take away.
+    const inKernel = await inNode('branch1', 'ip', '-o', 'link', 'show', 'type', 'wireguard');
+    if (inKernel.includes(` ${device}:`)) await inNode('branch1', 'ip', 'link', 'delete', 'dev', device);
+    else await killed(`wireguard-go@${device}.service`);
     await redReaches();
-    await until('every path is up', async () =>
-      (await statusOf('branch1')).paths.every((path) => path.state === 'up'),
-    );
+    await pathsUp();
   });
 
   it('the app itself: its engine starts it again with the address it had', async () => {

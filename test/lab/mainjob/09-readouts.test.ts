@@ -1,6 +1,7 @@
 /** The read-outs as a script gets them, held against the schemas of docs/schema. */
 import { describe, expect, it } from 'vitest';
 import { tryDecode } from '../../../src/model/decode.ts';
+import { ItemList } from '../../../src/model/localStatus.ts';
 import { READOUTS } from '../../golden/schema/readouts.ts';
 import { inNode, lab, tryIn, until } from './lab.ts';
 
@@ -19,7 +20,19 @@ describe('what scripts read', () => {
 
   it('is refused in words and with a code where an item is unknown', async () => {
     const ended = await tryIn('branch1', ['branchbox', 'explain', 'link:nothing-of-this-name']);
-    expect(ended.stdout + ended.stderr).toMatch(/No item of this box has this id|no item/i);
+    expect(ended.exitCode).toBe(1);
+    expect(ended.stdout).toMatch(/No item of this box has this id/);
+    expect(ended.stdout).toMatch(/mend: `branchbox explain` without an item lists/);
+  });
+
+  it('names every item of the box, each of which can be explained', async () => {
+    const { items } = ItemList.parse(JSON.parse(await inNode('branch1', 'branchbox', 'explain', '--json')));
+    const bridge = items.find(({ id }) => id === 'link:br-10010');
+    expect(bridge).toMatchObject({ state: 'as-wanted' });
+    const text = await inNode('branch1', 'branchbox', 'explain');
+    for (const { id } of items) expect(text).toContain(id);
+    const last = items.at(-1)?.id ?? '';
+    expect(await inNode('branch1', 'branchbox', 'explain', last)).toContain(last);
   });
 
   it.each(['status', 'plan', 'explain', 'check', 'bootstrap status'])(

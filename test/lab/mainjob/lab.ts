@@ -106,6 +106,41 @@ interface StreamReport {
   readonly longestSilenceMs: number;
 }
 
+interface Program {
+  /** Resolves when it said that it is ready, and rejects when it died before. */
+  readonly ready: Promise<void>;
+  /** Ends it by closing its standard input; what it reported last. */
+  end(): Promise<unknown>;
+}
+
+/** A program of test/lab, run in a node by the node's own Node: says `ready`, and reports one JSON line at its end. */
+function startProgram(node: string, file: string, ...args: readonly string[]): Program {
+  const program = readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
+  const words = [NODE_IN_NODES, '--input-type=module', '-e', program, '--', ...args];
+  const child = start(['lab', 'exec', '--lab', LAB, node, '--', ...words]);
+  let text = '';
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes('ready')) resolve();
+    });
+    child.on('close', () => reject(new Error(`${file} in ${node} died: ${stderr}`)));
+  });
+  ready.catch(() => undefined);
+  const done = new Promise<unknown>((resolve) => {
+    child.on('close', () => resolve(JSON.parse(text.trim().split('\n').at(-1) ?? '{}')));
+  });
+  return {
+    ready,
+    end() {
+      child.stdin.end();
+      return done;
+    },
+  };
+}
+
 /** A UDP stream between two nodes while `during` runs. */
 export async function streamWhile(
   from: string,
@@ -115,62 +150,44 @@ export async function streamWhile(
   during: () => Promise<void>,
   port = 9000,
 ): Promise<StreamReport> {
-  const program = readFileSync(new URL('../stream.mjs', import.meta.url), 'utf8');
-  const run = (node: string, ...args: string[]) =>
-    start([
-      'lab',
-      'exec',
-      '--lab',
-      LAB,
-      node,
-      '--',
-      NODE_IN_NODES,
-      '--input-type=module',
-      '-e',
-      program,
-      '--',
-      ...args,
-    ]);
-  const collect = (child: ReturnType<typeof start>) => {
-    let text = '';
-    let stderr = '';
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    const ready = new Promise<void>((resolve, reject) => {
-      child.stdout.on('data', (chunk: Buffer) => {
-        text += chunk.toString();
-        if (text.includes('ready')) resolve();
-      });
-      child.on('close', () => reject(new Error(`the stream's end died: ${stderr}`)));
-    });
-    ready.catch(() => undefined);
-    const done = new Promise<Record<string, number>>((resolve) => {
-      child.on('close', () =>
-        resolve(JSON.parse(text.trim().split('\n').at(-1) ?? '{}') as Record<string, number>),
-      );
-    });
-    return { ready, done };
-  };
-  const receiver = run(to, 'recv', String(port));
-  const received = collect(receiver);
-  await received.ready;
-  const sender = run(from, 'send', address, String(port), String(intervalMs));
-  const sent = collect(sender);
+  const receiver = startProgram(to, 'stream.mjs', 'recv', String(port));
+  await receiver.ready;
+  const sender = startProgram(from, 'stream.mjs', 'send', address, String(port), String(intervalMs));
+  let sent: Partial<StreamReport> = {};
+  let received: Partial<StreamReport> = {};
   try {
     await during();
   } finally {
-    sender.stdin.end();
-    await sent.done;
-    receiver.stdin.end();
+    sent = (await sender.end()) as Partial<StreamReport>;
+    received = (await receiver.end()) as Partial<StreamReport>;
   }
-  const [s, r] = [await sent.done, await received.done];
   return {
-    sent: s['sent'] ?? 0,
-    received: r['received'] ?? 0,
-    lost: r['lost'] ?? 0,
-    duplicated: r['duplicated'] ?? 0,
-    longestRun: r['longestRun'] ?? 0,
-    longestSilenceMs: r['longestSilenceMs'] ?? 0,
+    sent: sent.sent ?? 0,
+    received: received.received ?? 0,
+    lost: received.lost ?? 0,
+    duplicated: received.duplicated ?? 0,
+    longestRun: received.longestRun ?? 0,
+    longestSilenceMs: received.longestSilenceMs ?? 0,
   };
+}
+
+interface AskReport {
+  readonly asked: number;
+  /** What those that got no good answer said. */
+  readonly failures: readonly string[];
+}
+
+/** Requests a URL from a node again and again, one at a time, while `during` runs. */
+export async function askWhile(from: string, url: string, during: () => Promise<void>): Promise<AskReport> {
+  const asker = startProgram(from, 'ask.mjs', url);
+  await asker.ready;
+  let report: AskReport = { asked: 0, failures: [] };
+  try {
+    await during();
+  } finally {
+    report = (await asker.end()) as AskReport;
+  }
+  return report;
 }
 
 /** Lets a stream or a daemon run for a while: the passing of time itself is what is wanted. */

@@ -3,23 +3,20 @@
  * each in a loop that does what its unit does. No agent, no identity: the test is the agent.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NODES_TREE, treeExists, treePath } from '../../../image/trees.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createRunner } from '../../../src/system/linux/runner.ts';
 import type { Files, Runner } from '../../../src/system/ports.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../../..');
-const TREES = '/var/cache/branchbox';
 
 /** The root tree that `branchbox lab prepare` made; undefined where it did not yet. */
 export function rootTree(): string | undefined {
   if (process.env['BRANCHBOX_TREE'] !== undefined) return process.env['BRANCHBOX_TREE'];
-  if (!existsSync(TREES)) return undefined;
-  return readdirSync(TREES)
-    .map((name) => join(TREES, name))
-    .find((path) => existsSync(join(path, 'usr/lib/frr/bgpd')));
+  return treeExists(NODES_TREE) ? treePath(NODES_TREE) : undefined;
 }
 
 const INIT = `

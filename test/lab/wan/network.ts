@@ -71,8 +71,11 @@ export async function startNetwork(tree: string): Promise<Network> {
   };
 
   const providers = await addNamespace('providers');
-  await shell(`nsenter --net=/run/netns/${providers} sysctl -qw net.ipv4.ip_forward=1
-    [ ! -e /proc/sys/net/bridge ] || nsenter --net=/run/netns/${providers} sysctl -qw net.bridge.bridge-nf-call-iptables=0`);
+  // By /proc: a fresh machine need not have sysctl. /proc/sys/net is that of the process that opens it.
+  const settings = `cd /proc/sys/net
+    echo 1 >ipv4/ip_forward
+    [ ! -e bridge ] || echo 0 >bridge/bridge-nf-call-iptables`;
+  await host.runChecked('nsenter', [`--net=/run/netns/${providers}`, 'sh', '-ec', settings]);
   for (const [i, network] of PROVIDER.entries()) {
     await shell(`ip -n ${providers} link add br${i} type bridge
       ip -n ${providers} address add ${network}.1/24 dev br${i}

@@ -1,3 +1,4 @@
+/** The note of units that a boot starts without the agent, held against what the script that reads it takes. */
 import { expect, test } from 'vitest';
 import { createBootUnits, renderBootUnits } from '../../../src/agent/bootUnits.ts';
 import { link, service } from '../../../src/net/identity.ts';

@@ -1,3 +1,7 @@
+/**
+ * The keeper of the desired state over real files, held against restarts, verdicts and messages that must be
+ * refused.
+ */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,9 @@
+/**
+ * The agent's pure pieces (hardware model, uplink choice, trial verdict, explain, status events), held against
+ * plain inputs.
+ */
 import { describe, expect, it } from 'vitest';
-import { explainItem } from '../../../src/agent/explain.ts';
+import { explainItem, listItems } from '../../../src/agent/explain.ts';
 import { eventsOf } from '../../../src/agent/statusEvents.ts';
 import { rankUplinks } from '../../../src/agent/uplinkChoice.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
@@ -121,6 +125,23 @@ describe('explain', () => {
     expect(state(route.id, [])).toBe('not-wanted');
     expect(state(app.id)).toBe('absent');
     expect(state('alpha:nothing')).toBe('unknown');
+    const unknown = Explanation.parse(explainItem('alpha:nothing', { wanted: [], reports }));
+    expect(unknown.mend).toContain('branchbox explain');
+  });
+
+  it('lists what is wanted or there, as each is explained', () => {
+    const gone = modelItem('alpha', 'gone', 1);
+    const report = reportOf(false);
+    const reports = [{ ...report, observation: { ...report.observation, items: [route, gone] } }];
+    const { items } = listItems({ wanted: [app, route], reports });
+    expect(items.map(({ id, state }) => [id, state])).toEqual([
+      ['alpha:gone', 'not-wanted'],
+      ['alpha:route', 'as-wanted'],
+      ['beta:app', 'absent'],
+    ]);
+    for (const { id, ...listed } of items) {
+      expect(explainItem(id, { wanted: [app, route], reports })).toMatchObject(listed);
+    }
   });
 });
 

@@ -1,3 +1,7 @@
+/**
+ * Enrolment, held against servers that answer wrongly, late or not yet: refused by code, waited for, never
+ * given up.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { issueCertificate } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';

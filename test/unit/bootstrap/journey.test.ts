@@ -1,3 +1,7 @@
+/**
+ * The whole bootstrap against servers in process, held against kills at any write, damaged files and a wrong
+ * clock.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Journal, Owner } from '../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../src/model/decode.ts';

@@ -1,3 +1,7 @@
+/**
+ * The parts of bootstrap (Retry-After, backoff, discovery, clock floor), held against what a hostile network
+ * can send.
+ */
 import { assert, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';

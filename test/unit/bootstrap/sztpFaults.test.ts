@@ -1,3 +1,4 @@
+/** The SZTP client, held against vouchers, onboarding information, redirects and answers that must be refused. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../../src/model/errors.ts';
 import { certsOnly } from '../../../src/pki/cms.ts';

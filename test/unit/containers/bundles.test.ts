@@ -1,3 +1,4 @@
+/** The box's download of bundles, held against bytes that are too many or not those that were named. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,11 @@
+/**
+ * Apps as items, engine requests and attachments, held against the order, the limits and the isolation they
+ * must have.
+ */
 import { describe, expect, test } from 'vitest';
 import { anchorImageTar, pauseProgram } from '../../../src/containers/anchorImage.ts';
 import { changedInnerLines, outerLines } from '../../../src/containers/attachments.ts';
-import { containerBody } from '../../../src/containers/dockerEngine.ts';
+import { containerBody } from '../../../src/containers/dockerContainer.ts';
 import {
   type AppAttachmentSpec,
   engineGate,

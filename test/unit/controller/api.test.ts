@@ -1,3 +1,4 @@
+/** The REST API, in process over a real store, held against what it says of itself and what an operator may do. */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -53,7 +54,15 @@ async function start(directory: string) {
     },
   };
   const context = { store, fleet, bundles, firmware, orders, clock };
-  const api = await createApi({ context, admin, tls: {}, log, ailments: () => ailments });
+  const away: string[] = [];
+  const api = await createApi({
+    context,
+    admin,
+    tls: {},
+    log,
+    ailments: () => ailments,
+    peersAway: async () => away,
+  });
   await api.ready();
   const call = async (
     method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
@@ -78,7 +87,7 @@ async function start(directory: string) {
         response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
     };
   };
-  return { api, call, store, changes, ailments, resets };
+  return { api, call, store, changes, ailments, away, resets };
 }
 
 let directory: string;
@@ -176,7 +185,11 @@ describe('who may', () => {
     const none = { authorization: '' };
     expect((await running.call('GET', '/healthz', undefined, none)).json).toEqual({ ok: true, ailments: [] });
     running.ailments.push('the broker is down');
-    expect((await running.call('GET', '/healthz', undefined, none)).status).toBe(503);
+    running.away.push('the signer is away');
+    expect(await running.call('GET', '/healthz', undefined, none)).toMatchObject({
+      status: 503,
+      json: { ok: false, ailments: ['the broker is down', 'the signer is away'] },
+    });
     const described = (await running.call('GET', '/api/v1/openapi.json', undefined, none)).json;
     expect(described.openapi).toBe('3.1.0');
     expect(Object.keys(described.paths)).toEqual(
@@ -193,6 +206,60 @@ describe('who may', () => {
       ]),
     );
     expect(JSON.stringify(described.paths['/api/v1/fleet'].put.requestBody)).toContain('tunnelRange');
+  });
+
+  it('the description is one that a client can be made from', async () => {
+    const described = (await running.call('GET', '/api/v1/openapi.json')).json;
+    const operations = Object.entries<Record<string, { operationId?: string }>>(described.paths).flatMap(
+      ([path, methods]) =>
+        Object.entries(methods).map(([method, { operationId }]) => ({ path, method, operationId })),
+    );
+    expect(operations.filter(({ operationId }) => operationId === undefined)).toEqual([]);
+    const ids = operations.map(({ operationId }) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids).toEqual(expect.arrayContaining(['listTenants', 'putGateway', 'uploadBundle', 'getHealth']));
+    const binary = { schema: { type: 'string', format: 'binary' } };
+    expect(described.paths['/api/v1/bundles'].post.requestBody).toEqual({
+      required: true,
+      content: { 'application/x-tar': binary, 'application/octet-stream': binary },
+    });
+  });
+});
+
+describe('what cannot be answered', () => {
+  const refused = (status: number, code: string) => ({
+    status,
+    json: { code, message: expect.any(String), problems: expect.any(Array) },
+  });
+
+  it('has one form, whoever refuses it', async () => {
+    const { call } = running;
+    expect(await call('GET', '/api/v1/tenants/%zz')).toMatchObject(refused(400, 'model/invalid'));
+    const long = await call('GET', `/api/v1/tenants/${'x'.repeat(300)}`);
+    expect(long).toMatchObject(refused(414, 'model/invalid'));
+    expect(await call('PUT', '/api/v1/fleet', '{', { 'content-type': 'application/json' })).toMatchObject(
+      refused(400, 'model/invalid'),
+    );
+    expect(await call('PUT', '/api/v1/fleet', 'x', { 'content-type': 'text/x' })).toMatchObject(
+      refused(415, 'model/invalid'),
+    );
+    for (const { json } of [long, await call('GET', '/api/v1/nowhere')]) {
+      expect(Object.keys(json).toSorted()).toEqual(['code', 'mend', 'message', 'problems']);
+    }
+  });
+
+  it('about a gateway that there is not is 404, as is what one has not said yet', async () => {
+    await putFleet();
+    for (const what of ['status', 'desired', 'events']) {
+      const answer = await running.call('GET', `/api/v1/gateways/nope/${what}`);
+      expect(answer, what).toMatchObject(refused(404, 'controller/not-found'));
+      expect(answer.json.message).toContain('no gateway is named nope');
+      expect(answer.json.mend).toContain('GET /api/v1/gateways');
+    }
+    expect((await running.call('GET', '/api/v1/gateways/branch1/status')).json.message).toContain(
+      'not reported',
+    );
+    expect((await running.call('GET', '/api/v1/gateways/branch1/events')).json).toEqual([]);
   });
 });
 

@@ -1,3 +1,7 @@
+/**
+ * The broker's configuration, the epoch and the controller's configuration, held against who may do what and
+ * what is missing.
+ */
 import { describe, expect, it } from 'vitest';
 import { renderAcl, renderBrokerConfig } from '../../../src/controller/broker/mosquittoConfig.ts';
 import { parseControllerConfig } from '../../../src/controller/config.ts';

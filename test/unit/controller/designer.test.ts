@@ -1,3 +1,4 @@
+/** The design of each gateway from a fleet, held against the other end of every path and what must be refused. */
 import { describe, expect, it } from 'vitest';
 import { allocate, NO_ALLOCATIONS } from '../../../src/controller/allocations.ts';
 import { designFleet, designGateway, type DesignInputs } from '../../../src/controller/designer.ts';

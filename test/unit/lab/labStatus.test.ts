@@ -1,3 +1,4 @@
+/** The read-outs of a lab, held against their committed form and gateways that say nothing. */
 import { describe, expect, it } from 'vitest';
 import { LabInfo } from '../../../src/lab/info.ts';
 import { LabStatus, mergeGateway } from '../../../src/lab/labStatus.ts';

@@ -1,3 +1,4 @@
+/** The supervisor over real processes, held against what systemd does with the same units. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Topologies, wiring and fleet files, held against the names that scripts rely on and the rules of each network. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -6,7 +7,8 @@ import { labImagesOf, parseFleet, renderFleet, withBranch } from '../../../src/l
 import { labPaths, netnsNameOf } from '../../../src/lab/paths.ts';
 import { encodeOption143, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
 import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
-import { mirrorLines } from '../../../src/lab/rootTree.ts';
+import { mirrorLines } from '../../../image/trees.ts';
+import { patiently } from '../../../src/lab/patience.ts';
 import { parseTopology, TOPOLOGIES_DIRECTORY } from '../../../src/lab/topology.ts';
 import { planWiring, providerPortOf } from '../../../src/lab/wiring.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
@@ -162,15 +164,27 @@ describe('small things', () => {
       'deb http://m.example/debian trixie main',
       'deb http://m.example/debian trixie-updates main',
     ];
-    expect(mirrorLines('deb [signed-by=/x] http://m.example/debian bookworm main\n')).toEqual(lines);
+    expect(mirrorLines('deb [signed-by=/x] http://m.example/debian bookworm main\n', 'trixie')).toEqual(
+      lines,
+    );
     expect(
       mirrorLines(
         'Types: deb\nURIs: http://m.example/debian/\nSuites: bookworm\n\nURIs: http://s.example/debian-security\n',
+        'trixie',
       ),
     ).toEqual([...lines, 'deb http://s.example/debian-security trixie-security main']);
     expect(
-      mirrorLines('# deb http://m.example/debian bookworm main\ndeb https://other.example/apt stable main'),
+      mirrorLines(
+        '# deb http://m.example/debian bookworm main\ndeb https://other.example/apt stable main',
+        'trixie',
+      ),
     ).toEqual([]);
+  });
+  it('waits longer where the user says so, and says what is wrong with what they said', () => {
+    expect(patiently(100, undefined)).toBe(100);
+    expect(patiently(100, '2.5')).toBe(250);
+    for (const wanted of ['0', '-1', 'long', '1e9'])
+      expect(() => patiently(100, wanted)).toThrow('BRANCHBOX_LAB_PATIENCE');
   });
   it('refuses a lab name that could reach out of its directory', () => {
     for (const name of ['', '../x', 'A', 'a.b', 'x'.repeat(17)])

@@ -1,3 +1,4 @@
+/** The reader of unit files, held against systemd's grammar and every unit of the firmware. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+/** The manufacturer's service and its client over real files and TLS, held against who may have which voucher. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,13 +101,17 @@ it('gives a box to its first owner until that lets go, and keeps an audit log', 
   await winner.release('BB-2');
   expect(await refusal(loser.requestVoucher(wish('BB-2')))).toBe('accepted');
   const audit = await Promise.all(
-    (await readdir(join(directory, 'audit'))).map((name) => readFile(join(directory, 'audit', name), 'utf8')),
+    (await readdir(join(directory, 'audit/BB-2'))).map((name) =>
+      readFile(join(directory, 'audit/BB-2', name), 'utf8'),
+    ),
   );
   expect(audit.filter((entry) => entry.includes('"BB-2"'))).toHaveLength(3);
 });
 
 it('refuses strangers, an IDevID as a customer, unknown serials and bad wishes', async () => {
   const good = customer('controller');
+  expect(await refusal(good.ping())).toBe('accepted');
+  expect(await refusal(customer('x', makeCa('Stranger')).ping())).toBe('controller/unreachable');
   expect(await refusal(customer('x', makeCa('Stranger')).requestVoucher(wish('BB-1')))).toBe(
     'controller/unreachable',
   );

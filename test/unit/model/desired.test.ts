@@ -1,3 +1,7 @@
+/**
+ * Decoding of desired states, versions, kernel names and prefixes, held against what must be refused, all at
+ * once.
+ */
 import { describe, expect, it } from 'vitest';
 import { contains, networkOf, overlaps } from '../../../src/model/addresses.ts';
 import { tryDecode } from '../../../src/model/decode.ts';
@@ -44,6 +48,20 @@ describe('decoding a desired state', () => {
       '$.spec.segments[0].id',
       '$.spec.segments[0].vni',
       '$.spec.vtep',
+    ]);
+  });
+
+  it('refuses an app so little memory that its runtime could not start it', () => {
+    const app = (memoryMiB: number) => ({
+      name: 'web',
+      tenant: 'red',
+      image: { reference: 'web:1' },
+      attachment: { segment: 'red', address: '10.10.0.100/24' },
+      limits: { memoryBytes: memoryMiB * 1024 * 1024, cpus: 0.5 },
+    });
+    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(20)] } })).toEqual([]);
+    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(19)] } })).toEqual([
+      '$.spec.apps[0].limits.memoryBytes',
     ]);
   });
 

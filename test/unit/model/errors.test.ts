@@ -1,3 +1,4 @@
+/** The table of errors, held against docs/errors.md; secrets, held against every way to print one. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { asBranchboxError, BranchboxError, ERROR_CODES, renderError } from '../../../src/model/errors.ts';

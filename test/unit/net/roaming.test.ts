@@ -1,3 +1,4 @@
+/** The memory of where peers were heard, held against restarts, the desired state and a damaged file. */
 import { expect, test } from 'vitest';
 import type { WireGuardSpec } from '../../../src/net/items.ts';
 import { createRoaming } from '../../../src/net/roaming.ts';

@@ -1,3 +1,4 @@
+/** Certificates and requests that we write and read, held against openssl. */
 import { expect, it } from 'vitest';
 import { parseCertificate, parseCertificates, toPem } from '../../../src/pki/certificate.ts';
 import { NO_EXPIRY_MS, type Profile } from '../../../src/pki/issue.ts';

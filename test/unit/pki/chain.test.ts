@@ -1,3 +1,4 @@
+/** The validation of chains, held against issuers, usages and circles that must be refused. */
 import { expect, it } from 'vitest';
 import { UNRESTRICTED, validateChain } from '../../../src/pki/chain.ts';
 import { issueCertificate } from '../../../src/pki/issue.ts';

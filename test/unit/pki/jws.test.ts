@@ -1,3 +1,4 @@
+/** The JWS of a desired state, held against other signers, headers, spellings and payloads. */
 import { expect, it } from 'vitest';
 import { signJws, verifyJws } from '../../../src/pki/jws.ts';
 import { OID } from '../../../src/pki/oids.ts';

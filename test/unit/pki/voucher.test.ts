@@ -1,3 +1,4 @@
+/** Vouchers and conveyed information, held against the wrong box, time, signer and domain. */
 import { expect, it } from 'vitest';
 import {
   signConveyed,

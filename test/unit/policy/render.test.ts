@@ -1,3 +1,4 @@
+/** The firewall as items, held against the cost of one more thing and what nobody named. */
 import { expect, test } from 'vitest';
 import { renderFactoryPolicy, renderPolicy } from '../../../src/policy/render.ts';
 import { sameSpec } from '../../../src/reconcile/equal.ts';

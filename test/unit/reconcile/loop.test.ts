@@ -1,3 +1,4 @@
+/** The loop around the reconciler, held against bursts, failures and intents that change under it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { itemId, type ItemId } from '../../../src/model/ids.ts';

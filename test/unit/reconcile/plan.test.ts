@@ -1,3 +1,4 @@
+/** Plans, batches and equality, held against needs, blocked items, circles and the cost of one change among many. */
 import { describe, expect, it } from 'vitest';
 import { sameSpec } from '../../../src/reconcile/equal.ts';
 import { batchesOf } from '../../../src/reconcile/apply.ts';

@@ -1,3 +1,4 @@
+/** One run of the reconciler over a model box, held against failing, lying and unreadable drivers. */
 import { describe, expect, it } from 'vitest';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { createReconciler } from '../../../src/reconcile/reconciler.ts';

@@ -1,3 +1,4 @@
+/** What has to be looked at again after a run, held against runs after which a little is not enough. */
 import { expect, test } from 'vitest';
 import { looksEnough } from '../../../src/reconcile/scope.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';

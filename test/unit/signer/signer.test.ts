@@ -1,3 +1,4 @@
+/** The signer over its real socket, held against what it must not sign and what a box makes of what it did. */
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The reader of leases, held against what dhcpcd's hook writes and a hostile DHCP server can put there. */
 import { describe, expect, it } from 'vitest';
 import { parseLease } from '../../../src/system/leases.ts';
 

@@ -1,3 +1,7 @@
+/**
+ * The Linux side of the ports (runner, files, logger, services), held against real processes and a real file
+ * system.
+ */
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

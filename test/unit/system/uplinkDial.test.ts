@@ -1,3 +1,4 @@
+/** Connections by uplink over the loopback, held against uplinks and DNS servers that do not answer. */
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';

@@ -1,3 +1,4 @@
+/** The outbox of events over a real file, held against restarts, its bounds and a damaged file. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

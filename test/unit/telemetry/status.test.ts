@@ -1,3 +1,7 @@
+/**
+ * Status and health from what was read of a box, held against parts that are dark, missing, silent or of
+ * another shape.
+ */
 import { describe, expect, test } from 'vitest';
 import { parseLiveness, parseRoutes, parseSessions, parseVnis } from '../../../src/telemetry/frrState.ts';
 import { conditionsOf, healthState, type HealthInput, judge } from '../../../src/telemetry/health.ts';

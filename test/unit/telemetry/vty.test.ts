@@ -1,3 +1,4 @@
+/** The reader of FRR's vty sockets, held against answers cut anywhere and daemons that are away. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';

@@ -1,0 +1,73 @@
+#!/bin/sh
+# Makes the root tree of the image from Debian's packages as they were unpacked: finish-tree.sh RAW TARGET RECIPE
+# Runs in the tools tree. RECIPE is the directory of prune.txt and modules.txt.
+# Owns: what leaves the tree, which modules stay, that nobody can log in, and TARGET: root/, vmlinuz, kernel-version,
+# packages.tsv (name, version, source, source version, architecture). TARGET is whole or absent.
+# Does not own what of Branchbox is laid over it (overlay.ts).
+set -eu
+raw=$1
+target=$2
+recipe=$3
+part=$target.part
+rm -rf --one-file-system "$part"
+mkdir -p "$part"
+# Names of the same files: nothing below changes one in place.
+cp -al "$raw" "$part/root"
+root=$part/root
+
+# --- what it is made of, before the package manager leaves
+chroot "$root" dpkg-query -W \
+  -f '${Package}\t${Version}\t${source:Package}\t${source:Version}\t${Architecture}\n' | sort >"$part/packages.tsv"
+
+# --- kernel
+version=$(cd "$root/usr/lib/modules" && echo *)
+case $version in *' '* | '*') echo "finish-tree: one kernel is expected, found: $version" >&2; exit 1 ;; esac
+echo "$version" >"$part/kernel-version"
+cp "$root/boot/vmlinuz-$version" "$part/vmlinuz"
+
+# --- modules: those that are listed and what they need
+modules=$root/usr/lib/modules/$version
+(cd "$modules" && find kernel -name '*.ko.xz' | sed 's/\.xz$//' | sort) >"$part/all"
+lines() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' "$1" | grep -v '^$'; }
+# A glob as a regular expression over the whole path; the list speaks of paths below kernel/.
+lines "$recipe/modules.txt" | sed -e 's/[.]/\\./g' -e 's/[*]/.*/g' -e 's|^|^kernel/|' -e 's/$/$/' >"$part/patterns"
+idle=$(while read -r pattern; do grep -q "$pattern" "$part/all" || echo "$pattern"; done <"$part/patterns")
+[ -z "$idle" ] || { printf 'finish-tree: no module fits this of modules.txt:\n%s\n' "$idle" >&2; exit 1; }
+grep -f "$part/patterns" "$part/all" >"$part/listed"
+# modules.dep names every module's needs in full, so one step is enough.
+sed 's/\.xz//g' "$modules/modules.dep" | tr -d ':' |
+  awk 'NR == FNR { listed[$1]; next } $1 in listed { for (i = 1; i <= NF; i++) print $i }' "$part/listed" - |
+  sort -u >"$part/kept"
+# Unpacked: the file system compresses them, and loading one then costs no xz.
+while read -r module; do
+  if grep -qxF "$module" "$part/kept"; then xz -dc "$modules/$module.xz" >"$modules/$module"; fi
+  rm "$modules/$module.xz"
+done <"$part/all"
+find "$modules" -type d -empty -delete
+rm -f "$modules"/modules.symbols* "$modules/build" "$modules/source"
+depmod -b "$root" "$version"
+rm -f "$modules"/modules.symbols*
+rm "$part/all" "$part/patterns" "$part/listed" "$part/kept"
+
+# --- what nobody needs on a box
+idle=$(lines "$recipe/prune.txt" | while read -r glob; do
+  # shellcheck disable=SC2086 # globs are meant to be expanded
+  set -- $root$glob
+  if [ -e "$1" ] || [ -L "$1" ]; then rm -rf --one-file-system "$@"; else echo "$glob"; fi
+done)
+[ -z "$idle" ] || { printf 'finish-tree: nothing fits this of prune.txt:\n%s\n' "$idle" >&2; exit 1; }
+find "$root/usr/share/doc" -type f ! -name copyright -delete
+find "$root/usr/share/doc" -type l ! -name copyright -delete
+find "$root/usr/share/doc" "$root/etc" -mindepth 1 -type d -empty -delete
+find "$root" -xtype l -lname '/etc/alternatives/*' -delete
+find "$root/etc/alternatives" -xtype l -delete
+
+# --- nobody logs in: no account has a password
+awk -F : -v OFS=: '{ $2 = "!*"; print }' "$raw/etc/shadow" >"$part/shadow"
+chown --reference="$raw/etc/shadow" "$part/shadow"
+chmod --reference="$raw/etc/shadow" "$part/shadow"
+mv "$part/shadow" "$root/etc/shadow"
+rm -f "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-" \
+  "$root/etc/subuid-" "$root/etc/subgid-" "$root/etc/.pwd.lock"
+
+mv -T "$part" "$target"

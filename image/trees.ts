@@ -1,0 +1,117 @@
+/**
+ * Owns trees of Debian 13: named by a digest of their recipe, kept in one place, made when they are not there.
+ * Does not own the recipe itself (make-root.sh, packages*.txt), nor what is made of a tree.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BranchboxError } from '../src/model/errors.ts';
+import type { Runner } from '../src/system/ports.ts';
+
+const RECIPE = join(import.meta.dirname, 'make-root.sh');
+const CACHE_DIRECTORY = '/var/cache/branchbox';
+/** 30 s on a good connection; a slow mirror is no failure. */
+const MAKE_TIMEOUT_MS = 20 * 60_000;
+
+export interface Tree {
+  /** First part of its name; the digest is the second. */
+  readonly name: string;
+  /** What it is for, as a sentence says it: "the tree that nodes run from". */
+  readonly purpose: string;
+  /** Files of this directory, one package a line. */
+  readonly packages: readonly string[];
+}
+
+/** What the lab's nodes run from: the userland of a gateway. */
+export const NODES_TREE: Tree = {
+  name: 'root',
+  purpose: 'the tree that nodes run from',
+  packages: ['packages.txt'],
+};
+/** What the steps of the recipe run in. */
+export const TOOLS_TREE: Tree = {
+  name: 'tools',
+  purpose: 'the tree of tools that make and try an image',
+  packages: ['packages-tools.txt'],
+};
+/** The userland of a gateway, with what makes it a machine. */
+export const IMAGE_TREE: Tree = {
+  name: 'image-raw',
+  purpose: 'the tree that an image is made of',
+  packages: ['packages.txt', 'packages-image.txt'],
+};
+
+export interface Making {
+  readonly runner: Runner;
+  readonly say: (line: string) => void;
+}
+
+/** Where something made of these inputs is kept. */
+export function cachePath(name: string, inputs: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const input of inputs) hash.update(input);
+  return join(CACHE_DIRECTORY, `${name}-${hash.digest('hex').slice(0, 12)}`);
+}
+
+export function treePath({ name, packages }: Tree): string {
+  const lists = packages.map((file) => readFileSync(join(import.meta.dirname, file)));
+  return cachePath(name, [...lists, readFileSync(RECIPE)]);
+}
+
+export const treeExists = (tree: Tree): boolean => existsSync(treePath(tree));
+
+/** The tree's path. */
+export async function ensureTree(tree: Tree, { runner, say }: Making): Promise<string> {
+  const path = treePath(tree);
+  if (existsSync(path)) return path;
+  const mirror = mirrorLines(aptSources(), 'trixie');
+  say(`making ${tree.purpose}, of Debian 13, once: ${path}`);
+  const scratch = await mkdtemp(join(tmpdir(), 'branchbox-sources-'));
+  try {
+    const packages = join(scratch, 'packages');
+    const lists = tree.packages.map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'));
+    await writeFile(packages, lists.join('\n'));
+    const sources = join(scratch, 'sources.list');
+    if (mirror.length > 0) {
+      await writeFile(sources, `${mirror.join('\n')}\n`);
+      const made = await runner.run(RECIPE, [path, packages, sources], { timeoutMs: MAKE_TIMEOUT_MS });
+      if (made.exitCode === 0) return path;
+      // This machine's mirror may hold its own release alone.
+      say('this machine\u2019s mirror does not have all of it; trying Debian\u2019s default mirror');
+    }
+    const made = await runner.run(RECIPE, [path, packages], { timeoutMs: MAKE_TIMEOUT_MS });
+    if (made.exitCode === 0) return path;
+    throw new BranchboxError('lab/missing-capability', {
+      message: `the Debian 13 tree could not be made: ${made.stderr.trim().slice(-600)}`,
+      mend: 'the machine must reach a Debian mirror by its own apt settings',
+    });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** All of the machine's apt sources, as text. */
+export function aptSources(): string {
+  const directory = '/etc/apt/sources.list.d';
+  const files = existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
+  return ['/etc/apt/sources.list', ...files]
+    .filter((file) => existsSync(file) && /\.(list|sources)$/.test(file))
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n\n');
+}
+
+/**
+ * Lines for a release of Debian from the mirrors that the machine itself uses for Debian: those that end in `/debian`,
+ * and `/debian-security`, in the one-line or the deb822 form. Pure.
+ */
+export function mirrorLines(sources: string, release: string): string[] {
+  const text = sources.replace(/^\s*#.*$/gm, '');
+  const uris = [...text.matchAll(/https?:\/\/[^\s\]]+/g)].map(([uri]) => uri.replace(/\/+$/, ''));
+  const main = uris.find((uri) => uri.endsWith('/debian'));
+  const security = uris.find((uri) => uri.endsWith('/debian-security'));
+  if (main === undefined) return [];
+  const lines = [`deb ${main} ${release} main`, `deb ${main} ${release}-updates main`];
+  return security === undefined ? lines : [...lines, `deb ${security} ${release}-security main`];
+}

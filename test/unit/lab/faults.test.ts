@@ -1,0 +1,45 @@
+/** Cutting and healing over a node that fails, held against what a person is told: which step, which port, what now. */
+import { describe, expect, it } from 'vitest';
+import { createFaults } from '../../../src/lab/faults.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
+import type { CommandResult } from '../../../src/system/ports.ts';
+
+const cable = {
+  kind: 'uplink' as const,
+  uplink: 'internet',
+  a: { node: 'branch1', ifname: 'wan1', mac: '02:00:00:00:00:01', setUp: [] },
+  b: { node: 'provider-a', ifname: 'port4', mac: '02:00:00:00:00:02', setUp: [] },
+};
+const wiring = { nodes: [], before: new Map(), cables: [cable] };
+const dark = { lossPercent: 100, carrier: false };
+
+function faultsOver(exec: (command: readonly string[]) => Promise<CommandResult>) {
+  return createFaults({ wiring, nodes: { exec: (_node, command) => exec(command) } });
+}
+
+describe('a step of a cut that fails', () => {
+  it('is named with its port and a mend where it did not end in time', async () => {
+    const faults = faultsOver(async () => {
+      throw new BranchboxError('system/command-timeout', { message: 'nsenter did not end within 60000 ms' });
+    });
+    await expect(faults.cut('branch1', 'internet', dark)).rejects.toMatchObject({
+      code: 'system/command-timeout',
+      message: expect.stringMatching(
+        /^setting what is dropped at port port4 in provider-a: nsenter did not end/,
+      ),
+      mend: expect.stringContaining('run the command again'),
+    });
+  });
+
+  it('is named with the words of what refused', async () => {
+    const faults = faultsOver(async ([program]) => ({
+      exitCode: program === 'ip' ? 1 : 0,
+      stdout: '',
+      stderr: 'Cannot find device',
+    }));
+    await expect(faults.heal('branch1', 'internet')).rejects.toMatchObject({
+      code: 'system/command-failed',
+      message: 'taking port port4 up in provider-a: ip link set dev port4 up: Cannot find device',
+    });
+  });
+});
