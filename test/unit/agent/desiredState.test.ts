@@ -19,7 +19,8 @@ let directory: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'branchbox-test-'));
 });
-afterEach(() => rm(directory, { recursive: true, force: true }));
+// Retried: the keeper may still be at its last file when a test has seen enough.
+afterEach(() => rm(directory, { recursive: true, force: true, maxRetries: 10 }));
 
 /** A box whose network settles and whose controller answers when the test says so. */
 async function box(change: Partial<DesiredParts> = {}) {
