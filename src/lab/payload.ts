@@ -35,6 +35,8 @@ export async function stagePayload(paths: LabPaths): Promise<{ readonly sizeByte
     [join(firmware, 'boot-uplinks'), 'boot-uplinks', 0o755],
     [join(firmware, 'frr-load'), 'frr-load', 0o755],
     [join(firmware, 'wait-for-socket'), 'wait-for-socket', 0o755],
+    [join(firmware, 'console'), 'console', 0o755],
+    [join(firmware, 'consoles'), 'consoles', 0o755],
     [join(firmware, 'factory-reset'), 'factory-reset', 0o755],
     [join(firmware, 'reset-button'), 'reset-button', 0o755],
     [join(firmware, 'branchbox.sh'), 'branchbox.sh', 0o755],
