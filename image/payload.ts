@@ -18,6 +18,8 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['frr-load', 'frr-load', 0o755],
   ['wait-for-socket', 'wait-for-socket', 0o755],
   ['trial-deadline', 'trial-deadline', 0o755],
+  ['console', 'console', 0o755],
+  ['consoles', 'consoles', 0o755],
   ['factory-reset', 'factory-reset', 0o755],
   ['reset-button', 'reset-button', 0o755],
   ['branchbox.sh', 'branchbox.sh', 0o755],
