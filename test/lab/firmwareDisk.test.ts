@@ -150,20 +150,19 @@ describe('a version from the controller', () => {
     };
     let kills = 0;
     let end = {};
-    while (kills < 12) {
-      let lines = random(9);
-      end = await world.update(input, () => {
-        lines -= 1;
-        return lines < 0;
+    for (let runs = 0; runs < 20; runs += 1) {
+      // Every other one in the middle of something.
+      end = await world.update({
+        ...input,
+        dieAt: { line: random(7), afterMs: (runs % 2) * (1 + random(9)) },
       });
       if (!('ended' in end) || end.ended !== 'killed') break;
       kills += 1;
       expect(world.entry('branchbox_1.0.0.efi').equals(world.running.parts.uki)).toBe(true);
       expect(parseTable(world.table()).slots.a.rootHash).toBe(world.running.rootHash);
     }
-    if (kills === 12) end = await world.update(input);
     server.stop();
-    expect(kills).toBeGreaterThan(4);
+    expect(kills).toBeGreaterThan(2);
     expect(end).toEqual({ ended: 'ready' });
     expectInstalled(next);
   });

@@ -31,6 +31,8 @@ export interface UpdaterInput {
         readonly anchor: string;
       };
   readonly espFileSystem: { readonly type: string; readonly options: string };
+  /** Dies as by a power cut, helpers and all, at this line, or so many milliseconds after it. */
+  readonly dieAt?: { readonly line: number; readonly afterMs: number };
   readonly sizes?: { readonly writeBytes: number; readonly syncBytes: number };
 }
 
@@ -43,7 +45,16 @@ export interface UpdaterLine {
   readonly problems?: readonly { readonly path: string; readonly message: string }[];
 }
 
-const say = (line: UpdaterLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+let lines = 0;
+const say = (line: UpdaterLine): void => {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+  lines += 1;
+  if (lines - 1 !== input.dieAt?.line) return;
+  // It leads its own process group.
+  const die = (): void => void process.kill(-process.pid, 'SIGKILL');
+  if (input.dieAt.afterMs === 0) die();
+  else setTimeout(die, input.dieAt.afterMs);
+};
 const input: UpdaterInput = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
 const { runner, files, log } = createLinuxSystem({ name: 'updater' });
 const { from } = input;

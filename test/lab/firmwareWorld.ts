@@ -96,8 +96,8 @@ export interface FirmwareWorld {
   /** A release as it lies on a stick. */
   stick(release: Release, manifest: string, change?: Readonly<Record<string, Buffer>>): string;
   input(from: UpdaterInput['from'], change?: Partial<UpdaterInput>): UpdaterInput;
-  /** `kill`: at the line that it answers true to. */
-  update(input: UpdaterInput, kill?: (line: UpdaterLine) => boolean): Promise<UpdaterLine>;
+  /** The last line; `killed` where it died before it came to an end. */
+  update(input: UpdaterInput): Promise<UpdaterLine>;
   serve(
     release: Release,
     /** Bytes after which a connection is dropped, by its number; undefined: none. */
@@ -249,7 +249,7 @@ export function createFirmwareWorld(): FirmwareWorld {
       espFileSystem: { type: ESP_FILE_SYSTEM.type, options: ESP_FILE_SYSTEM.options },
       ...change,
     }),
-    async update(input, kill) {
+    async update(input) {
       const file = join(directory, `input-${(inputs += 1)}.json`);
       writeFileSync(file, JSON.stringify(input));
       const words = ['--mount', '--propagation', 'private', join(CHECKOUT, 'launch')];
@@ -260,10 +260,7 @@ export function createFirmwareWorld(): FirmwareWorld {
       let last: UpdaterLine = {};
       if (child.stdout === null) throw new Error('no output');
       createInterface({ input: child.stdout }).on('line', (text) => {
-        const line: UpdaterLine = JSON.parse(text);
-        last = line;
-        // Its helpers too: a power cut spares nobody.
-        if (kill?.(line) === true && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+        last = JSON.parse(text);
       });
       const [, signal] = await once(child, 'close');
       return signal === 'SIGKILL' ? { ...last, ended: 'killed' } : last;
