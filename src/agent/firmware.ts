@@ -30,6 +30,8 @@ export interface AgentFirmwareParts
   readonly wanted: () => WantedFirmware | undefined;
   readonly body: () => Pick<StatusBody, 'paths' | 'segments' | 'apps'> | undefined;
   readonly connected: () => boolean;
+  /** It holds to a desired state, committed or on trial. */
+  readonly held: () => boolean;
 }
 
 export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Updater> {
@@ -60,7 +62,9 @@ export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Upd
     source: createControllerSource(parts.device),
     vitals: () => {
       const body = parts.body();
-      return body === undefined ? undefined : vitalsOf(body, parts.connected());
+      return body === undefined
+        ? undefined
+        : vitalsOf(body, { desired: parts.held(), controller: parts.connected() });
     },
     uptimeMs: async () => Number(((await files.readText('/proc/uptime')) ?? '0').split(' ')[0]) * 1000,
     restart: async () => {
@@ -72,9 +76,12 @@ export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Upd
 }
 
 /** Pure. */
-export function vitalsOf(body: Pick<StatusBody, 'paths' | 'segments' | 'apps'>, controller: boolean): Vitals {
+export function vitalsOf(
+  body: Pick<StatusBody, 'paths' | 'segments' | 'apps'>,
+  box: Pick<Vitals, 'desired' | 'controller'>,
+): Vitals {
   return {
-    controller,
+    ...box,
     paths: new Map(body.paths.map(({ id, state }) => [id, state === 'up'])),
     segments: new Map(body.segments.map(({ id, state }) => [id, state === 'up'])),
     apps: new Map(body.apps.map(({ name, state }) => [name, state === 'running'])),

@@ -101,6 +101,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     wanted: () => keeper.committedSpec()?.firmware,
     body: () => reporting.latest(),
     connected: () => link.state().connected,
+    held: () => keeper.spec() !== undefined,
     beforeTrial: () => store.putCommittedAside(),
     restartHeld: () => keeper.snapshot().trial !== undefined,
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),

@@ -19,6 +19,8 @@ const MAX_ATTEMPTS = 3;
 
 /** What is up now; what is not wanted any more has no entry. */
 export interface Vitals {
+  /** It holds to a desired state. Without one nothing below has an entry either, which proves nothing. */
+  readonly desired: boolean;
   readonly controller: boolean;
   readonly paths: ReadonlyMap<string, boolean>;
   readonly segments: ReadonlyMap<string, boolean>;
@@ -28,6 +30,7 @@ export interface Vitals {
 const Names = z.array(z.string().max(200)).max(8192);
 /** What was up before. */
 export const Baseline = z.strictObject({
+  desired: z.boolean(),
   controller: z.boolean(),
   paths: Names,
   segments: Names,
@@ -35,7 +38,7 @@ export const Baseline = z.strictObject({
 });
 export type Baseline = z.output<typeof Baseline>;
 
-export const NO_BASELINE: Baseline = { controller: false, paths: [], segments: [], apps: [] };
+export const NO_BASELINE: Baseline = { desired: false, controller: false, paths: [], segments: [], apps: [] };
 
 /** trial.json: written before the box is restarted into the version. */
 export const TrialRecord = z.strictObject({
@@ -60,6 +63,7 @@ const upOf = (states: ReadonlyMap<string, boolean>): string[] =>
   [...states].flatMap(([name, up]) => (up ? [name] : [])).toSorted();
 
 export const baselineOf = (vitals: Vitals): Baseline => ({
+  desired: vitals.desired,
   controller: vitals.controller,
   paths: upOf(vitals.paths),
   segments: upOf(vitals.segments),
@@ -74,7 +78,11 @@ export function shortfalls(baseline: Baseline, vitals: Vitals | undefined): read
       .filter((name) => now.get(name) === false)
       .map((name) => ({ path: `${kind} ${name}`, message: 'was up before the update and is not now' }));
   const away = baseline.controller && !vitals.controller;
+  const lost = baseline.desired && !vitals.desired;
   return [
+    ...(lost
+      ? [{ path: 'desired state', message: 'was held to before the update and is not understood now' }]
+      : []),
     ...(away ? [{ path: 'controller', message: 'was reached before the update and is not now' }] : []),
     ...down('path', baseline.paths, vitals.paths),
     ...down('segment', baseline.segments, vitals.segments),

@@ -221,6 +221,7 @@ describe('a window', () => {
 
 describe('a trial', () => {
   const vitals = (change: Partial<Vitals> = {}): Vitals => ({
+    desired: true,
     controller: true,
     paths: new Map([
       ['a~hub', true],
@@ -245,6 +246,9 @@ describe('a trial', () => {
       'app app',
     ]);
     expect(shortfalls(baseline, undefined)).toHaveLength(1);
+    // A version that cannot read its desired state misses nothing else.
+    const blank = vitals({ desired: false, paths: new Map(), segments: new Map(), apps: new Map() });
+    expect(shortfalls(baseline, blank).map(({ path }) => path)).toEqual(['desired state']);
   });
 
   const record = (change: Partial<TrialRecord> = {}): TrialRecord => ({

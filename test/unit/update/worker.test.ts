@@ -41,6 +41,7 @@ const wantedOf = (version: Version, change: Partial<WantedFirmware> = {}): Wante
   ...change,
 });
 const up: Vitals = {
+  desired: true,
   controller: true,
   paths: new Map([['a~hub', true]]),
   segments: new Map([['red', true]]),
