@@ -41,6 +41,7 @@ export interface ControllerWorld {
   curl(...args: readonly string[]): Promise<CurlAnswer>;
   /** The REST API's JSON. */
   api(path: string): Promise<unknown>;
+  patchInventory(serial: string, change: object): Promise<void>;
   /** idevid.crt and idevid.key of a new box, in a directory of that name. */
   newIdentity(serial: string, model?: string): Promise<string>;
   /** A second identity of a serial, which the manufacturer itself would not make. */
@@ -117,6 +118,11 @@ user = "nobody"
     });
     return parseCurl(await readFile(headers, 'latin1'), stdout);
   };
+  const callApi = async (path: string, ...words: readonly string[]): Promise<CurlAnswer> => {
+    const credential = (await readFile(at('controller/admin.credential'), 'utf8')).trim();
+    const anchored = ['--cacert', at('anchors/domain.pem'), '-H', `Authorization: Bearer ${credential}`];
+    return curl(...anchored, ...words, `https://localhost:${api}${path}`);
+  };
   const openssl = async (...args: readonly string[]): Promise<string> =>
     (await run('openssl', args, { encoding: 'utf8' })).stdout;
   const newRequest = async (box: string, name: string, subject: string): Promise<string> => {
@@ -162,16 +168,12 @@ user = "nobody"
       await branchbox('controller', 'anchors', '--config', at('controller.toml'), '--out', at('anchors'));
       return controller;
     },
-    async api(path) {
-      const credential = (await readFile(at('controller/admin.credential'), 'utf8')).trim();
-      const answer = await curl(
-        '--cacert',
-        at('anchors/domain.pem'),
-        '-H',
-        `Authorization: Bearer ${credential}`,
-        `https://localhost:${api}${path}`,
-      );
-      return JSON.parse(answer.body.toString('utf8'));
+    api: async (path) => JSON.parse((await callApi(path)).body.toString('utf8')),
+    async patchInventory(serial, change) {
+      const json = ['-X', 'PATCH', '-H', 'Content-Type: application/json', '-d', JSON.stringify(change)];
+      const answer = await callApi(`/api/v1/inventory/${serial}`, ...json);
+      if (answer.status !== 200)
+        throw new Error(`the API answered ${answer.status}: ${answer.body.toString()}`);
     },
     async newIdentity(serial, model = 'lab') {
       const out = at(`box-${serial}`);

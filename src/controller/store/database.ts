@@ -46,6 +46,7 @@ const MIGRATIONS: readonly string[] = [
     number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
     subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
   `,
+  'ALTER TABLE certificates ADD COLUMN revoked_at_ms INTEGER',
 ];
 
 /** `:memory:` or a file, readable by its owner alone: it holds what every box runs. */

@@ -29,7 +29,12 @@ async function start(directory: string) {
     onChange: () => changes.push(changes.length),
   });
   const ailments: string[] = [];
-  const context = { store, fleet, bundles, clock };
+  const triggered: number[] = [];
+  const revocations = {
+    list: { der: Buffer.from('a list'), pem: '' },
+    trigger: () => void triggered.push(triggered.length),
+  };
+  const context = { store, fleet, bundles, revocations, clock };
   const api = await createApi({ context, admin, tls: {}, log, ailments: () => ailments });
   await api.ready();
   const call = async (
@@ -55,7 +60,7 @@ async function start(directory: string) {
         response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
     };
   };
-  return { api, call, store, changes, ailments };
+  return { api, call, store, changes, ailments, triggered };
 }
 
 let directory: string;
@@ -167,13 +172,33 @@ describe('who may', () => {
         '/api/v1/bundles',
         '/api/v1/status',
         '/healthz',
+        '/domain.crl',
       ]),
     );
     expect(JSON.stringify(described.paths['/api/v1/fleet'].put.requestBody)).toContain('tunnelRange');
   });
 });
 
+it('the revocation list is open to whoever verifies, as RFC 2585 names it', async () => {
+  const response = await running.api.inject({ method: 'GET', url: '/domain.crl' });
+  expect([response.statusCode, response.headers['content-type'], response.body]).toEqual([
+    200,
+    'application/pkix-crl',
+    'a list',
+  ]);
+});
+
 describe('the inventory', () => {
+  it('has the certificates of a box that is revoked, taken back or forgotten looked at', async () => {
+    await running.call('POST', '/api/v1/inventory', { serial: 'SN-branch1' });
+    expect(running.triggered).toHaveLength(0);
+    for (const revoked of [true, false]) {
+      await running.call('PATCH', '/api/v1/inventory/SN-branch1', { revoked });
+    }
+    await running.call('DELETE', '/api/v1/inventory/SN-branch1');
+    expect(running.triggered).toHaveLength(3);
+  });
+
   it('knows serials, once each', async () => {
     const added = await running.call('POST', '/api/v1/inventory', { serial: 'SN-branch1' });
     expect([added.status, added.json.state, added.json.approved]).toEqual([201, 'expected', true]);
