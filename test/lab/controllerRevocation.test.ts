@@ -14,10 +14,11 @@ import { parseCertificate } from '../../src/pki/certificate.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import { statusWith } from '../unit/controller/statusFixture.ts';
 import { brokerOptions, connectGateway, type GatewayClient } from './controllerGateway.ts';
-import { type ControllerWorld, createControllerWorld, type Process } from './controllerWorld.ts';
+import { type ControllerWorld, createControllerWorld } from './controllerWorld.ts';
+import type { Running } from './processes.ts';
 
 let world: ControllerWorld;
-let controller: Process;
+let controller: Running;
 const clients: MqttClient[] = [];
 
 const gateway = (id: string, serial: string, host: number): string => `
@@ -65,6 +66,22 @@ async function untilIn(id: string): Promise<GatewayClient> {
     }
   }
 }
+/**
+ * That this box is refused for being revoked. In TLS 1.3 a client has sent its first message by then, and the reset
+ * that answers it can overtake the alert: tried again until the reason is told.
+ */
+async function refused(attempt: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await attempt();
+    } catch (thrown) {
+      if (/certificate revoked/.test(String(thrown))) return;
+      if (/ECONNREFUSED|ECONNRESET|closed/.test(String(thrown))) continue;
+      throw thrown;
+    }
+    throw new Error('it was let in');
+  }
+}
 const closed = (of: GatewayClient): Promise<void> =>
   new Promise((resolve) => of.client.once('close', () => resolve()));
 const brokerPid = async (): Promise<number> =>
@@ -91,7 +108,7 @@ it('ends the session of the revoked box and keeps it out, and another box notice
   await ended;
   // MQTT 5: 0x8E, session taken over.
   expect(codes).toEqual([0x8e]);
-  await expect(connect('one')).rejects.toThrow(/certificate revoked/);
+  await refused(() => connect('one'));
 
   const csr = await world.newRequest(boxOf('one'), 'late', '/CN=one');
   const shown = ['--cacert', world.at('anchors/domain.pem'), '--key', join(boxOf('one'), 'ldevid.key')];
@@ -120,6 +137,7 @@ it('lets no TLS session of before be resumed', async () => {
     const ticket = new Promise<Buffer>((resolve, reject) => {
       socket.once('session', resolve);
       socket.once('error', reject);
+      socket.once('close', () => reject(new Error('the broker closed the connection')));
     });
     ticket.catch(() => undefined);
     return { socket, ticket };
@@ -138,8 +156,7 @@ it('lets no TLS session of before be resumed', async () => {
   const ended = closed(one);
   await world.patchInventory('SN-one', { revoked: true });
   await ended;
-  const late = await dial(next);
-  await expect(late.ticket).rejects.toThrow(/certificate revoked/);
+  await refused(async () => (await dial(next)).ticket);
 });
 
 it('lets a box that is taken back in again, and its messages count', async () => {
@@ -187,7 +204,7 @@ it('keeps out a box whose place another one has, under the same name', async () 
   await world.enrol(await world.newIdentity('SN-new'));
   const next = await connect('one', boxOf('new'));
   await next.settled();
-  await expect(connect('one')).rejects.toThrow(/certificate revoked/);
+  await refused(() => connect('one'));
   await applyFleet('SN-one');
 });
 
@@ -200,7 +217,7 @@ it('starts a broker again that spoilt its list, rather than have it go on withou
   process.kill(await brokerPid(), 'SIGHUP');
   await controller.said(/cannot read its files/);
   await untilIn('two');
-  await expect(connect('one')).rejects.toThrow(/certificate revoked/);
+  await refused(() => connect('one'));
 });
 
 it('starts a broker again that does not listen: the revoked box is out, the others come back', async () => {
@@ -213,5 +230,5 @@ it('starts a broker again that does not listen: the revoked box is out, the othe
   await ended;
   await untilIn('two');
   expect(await brokerPid()).not.toBe(pid);
-  await expect(connect('one')).rejects.toThrow(/certificate revoked/);
+  await refused(() => connect('one'));
 });
