@@ -1,6 +1,6 @@
 /**
  * Owns who is let in: whether a factory identity may have its place in the fleet, and whether a gateway's certificate
- * still counts. The same decision for SZTP, EST and the device API.
+ * still counts. The same decision for SZTP, EST, the device API and, by the revocation list, MQTT.
  * Does not own how a refusal is worded on the wire (sztp/, est/, device/).
  */
 import type { FleetGateway } from '../model/fleet.ts';
@@ -23,6 +23,8 @@ export interface Admissions {
   admit(serial: string, idevid: Certificate): Promise<Admission>;
   /** The gateway that a serial is for, whether or not it may become it yet. */
   placeOf(serial: string): Promise<string | undefined>;
+  /** Whether a certificate that was issued to this serial under this name counts: the same for all its certificates. */
+  standing(gatewayId: string, serial: string): Promise<Admission>;
   /** By a certificate that we issued, for the box that has the gateway's place now. */
   recognise(gatewayId: string, ldevid: Certificate): Promise<Admission & { readonly serial?: string }>;
 }
@@ -65,8 +67,20 @@ export function createAdmissions(options: {
     return { kind: 'refused', why };
   }
 
+  async function standing(gatewayId: string, serial: string): Promise<Admission> {
+    const gateway = (await fleet.read())?.fleet.gateways.find((candidate) => candidate.id === gatewayId);
+    // A box that was replaced still holds a certificate of this name.
+    if (gateway === undefined || gateway.serial !== serial) {
+      return { kind: 'refused', why: 'this box no longer has a place in the fleet' };
+    }
+    const entry = await store.inventory.get(serial);
+    if (entry?.state !== 'enrolled') return { kind: 'refused', why: 'this box was revoked' };
+    return { kind: 'admitted', gateway };
+  }
+
   return {
     consider,
+    standing,
     async admit(serial, idevid) {
       const admission = await consider(serial, idevid);
       if (admission.kind !== 'admitted') return admission;
@@ -81,14 +95,7 @@ export function createAdmissions(options: {
       const issued = await store.records.certificate(ldevid.fingerprintSha256);
       if (issued?.kind !== 'ldevid' || issued.serial === undefined) return { kind: 'unknown' };
       const { serial } = issued;
-      const gateway = (await fleet.read())?.fleet.gateways.find((candidate) => candidate.id === gatewayId);
-      // A box that was replaced still holds a certificate of this name.
-      if (gateway === undefined || gateway.serial !== serial) {
-        return { kind: 'refused', why: 'this box no longer has a place in the fleet' };
-      }
-      const entry = await store.inventory.get(serial);
-      if (entry?.state !== 'enrolled') return { kind: 'refused', why: 'this box was revoked' };
-      return { kind: 'admitted', gateway, serial };
+      return { ...(await standing(gatewayId, serial)), serial };
     },
   };
 }

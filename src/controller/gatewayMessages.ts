@@ -57,8 +57,13 @@ export function createMessageHandler(options: GatewayMessagesOptions): MessageHa
     if (payload.length === 0) return;
     try {
       const stored = await fleet.read();
-      if (stored?.fleet.gateways.some((gateway) => gateway.id === gatewayId) !== true) {
-        throw refusal(`no gateway of the fleet is named ${gatewayId}`);
+      const gateway = stored?.fleet.gateways.find((candidate) => candidate.id === gatewayId);
+      if (gateway === undefined) throw refusal(`no gateway of the fleet is named ${gatewayId}`);
+      // Its session ends a moment later (revocations.ts); until then nothing it says is believed.
+      const box =
+        gateway.serial === undefined ? undefined : await options.store.inventory.get(gateway.serial);
+      if (box?.state === 'revoked') {
+        throw refusal(`the box of ${gatewayId} was revoked`);
       }
       await handle(gatewayId, payload.toString('utf8'));
     } catch (thrown) {

@@ -4,20 +4,20 @@
  */
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
-import { BranchboxError } from '../model/errors.ts';
 import { PART_MAX_BYTES } from '../model/firmware.ts';
 import type { Command } from '../model/mqtt.ts';
 import { Secret } from '../model/secret.ts';
 import { parseCertificates } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
-import type { Clock, Files, Logger } from '../system/ports.ts';
+import type { Clock, Logger } from '../system/ports.ts';
 import { openAdminCredential } from './adminCredential.ts';
 import { createAdmissions } from './admission.ts';
 import { createApi } from './api/server.ts';
 import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
 import { openBlobs } from './blobs.ts';
-import { type ControllerConfig, parseControllerConfig, publicName } from './config.ts';
+import { endSession } from './broker/sessions.ts';
+import { publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
 import { settleEpoch } from './epoch.ts';
 import { createEstHandler, estFailed } from './est/estServer.ts';
@@ -27,14 +27,15 @@ import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
 import { createOrders } from './orders.ts';
 import { createPeersAway } from './peersAway.ts';
+import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
 import { createPublisher } from './publisher.ts';
+import { openRevocations } from './revocations.ts';
 import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCredentials.ts';
 import { apiTls, createServers } from './servers.ts';
-import { createSignerClient, type SignerAnchors, type SignerClient } from './signer/client.ts';
+import { createSignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
 
-const SIGNER_RETRY_MS = 500;
 const RENEWAL_LOOK_MS = 12 * 3_600_000;
 
 export async function runController(options: {
@@ -104,7 +105,10 @@ export async function runController(options: {
     clock,
     controller: endpoints,
     firmware: firmware.offered,
-    onChange: () => publisher.trigger(),
+    onChange: () => {
+      publisher.trigger();
+      revocations.trigger();
+    },
   });
   const admissions = createAdmissions({ store, fleet, clock, log });
   const publisher = createPublisher({
@@ -138,6 +142,21 @@ export async function runController(options: {
     domainAnchorPem: domain.pem,
   });
 
+  const brokerAddress = {
+    host: localAddress(listen.address),
+    port: listen.mqttPort,
+    serverName: host,
+    domainAnchorPem: domain.pem,
+  };
+  const revocations = await openRevocations({
+    store,
+    admissions,
+    signer,
+    broker: () => broker,
+    endSession: (gatewayId) => endSession({ signer, broker: brokerAddress }, gatewayId),
+    clock,
+    log,
+  });
   const isRoot = process.getuid?.() === 0;
   const broker = await startBroker(
     {
@@ -152,17 +171,14 @@ export async function runController(options: {
         listenAddress: listen.address,
         port: listen.mqttPort,
         user: isRoot ? config.mosquitto.user : undefined,
-        hasRevocations: false,
       },
     },
-    credentials.server,
+    { credential: credentials.server, revocationListPem: revocations.list.pem },
   );
+  const revoking = revocations.run(ending.signal);
   const link = openBrokerLink({
-    host: localAddress(listen.address),
-    port: listen.mqttPort,
-    serverName: host,
+    ...brokerAddress,
     credential: credentials.client,
-    domainAnchorPem: domain.pem,
     log,
     onMessage: (topic, payload) => void onMessage(topic, payload),
     onConnected: () => publisher.republish(),
@@ -188,7 +204,7 @@ export async function runController(options: {
     log,
   });
   const api = await createApi({
-    context: { store, fleet, bundles, firmware, orders, clock },
+    context: { store, fleet, bundles, firmware, orders, revocations, clock },
     admin,
     peersAway: createPeersAway({
       clock,
@@ -196,7 +212,10 @@ export async function runController(options: {
     }),
     tls: apiTls(credentials),
     log,
-    ailments: () => (link.connected ? [] : ['the MQTT broker is away']),
+    ailments: () => [
+      ...(link.connected ? [] : ['the MQTT broker is away']),
+      ...(revocations.ailment === undefined ? [] : [revocations.ailment]),
+    ],
   });
   await servers.listen();
   await api.listen({ host: listen.address, port: listen.apiPort });
@@ -218,6 +237,7 @@ export async function runController(options: {
   servers.close();
   await api.close();
   await publisher.stop();
+  await revoking;
   await link.close();
   await broker.stop();
   await store.close();
@@ -245,39 +265,6 @@ export async function writeAnchors(options: {
     await files.writeDurable(written[name], pem, 0o644);
   }
   return { ...written, adminCredential: join(config.stateDir, 'admin.credential') };
-}
-
-async function readConfig(files: Files, path: string): Promise<ControllerConfig> {
-  return parseControllerConfig(await readNeeded(files, path));
-}
-
-async function readNeeded(files: Files, path: string): Promise<string> {
-  const text = await files.readText(path);
-  if (text !== undefined) return text;
-  throw new BranchboxError('system/file', {
-    message: `${path} is not there`,
-    mend: 'name it in the configuration',
-  });
-}
-
-/** The three processes start together; without the signer there is no anchor to listen with. */
-async function awaitSigner(options: {
-  readonly signer: SignerClient;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly signal: AbortSignal;
-}): Promise<SignerAnchors> {
-  let told = false;
-  for (;;) {
-    try {
-      return await options.signer.anchors();
-    } catch (thrown) {
-      if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/unreachable') throw thrown;
-      if (!told) options.log.warn('waiting for the signer', { error: thrown });
-      told = true;
-      await options.clock.sleep(SIGNER_RETRY_MS, options.signal);
-    }
-  }
 }
 
 async function renewUntilEnd(

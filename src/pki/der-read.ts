@@ -10,6 +10,7 @@ export const TAG = {
   bitString: 0x03,
   octets: 0x04,
   oid: 0x06,
+  enumerated: 0x0a,
   utf8: 0x0c,
   sequence: 0x30,
   set: 0x31,
@@ -73,9 +74,10 @@ export function readInteger(node: DerNode | undefined, what: string): Uint8Array
   return content;
 }
 
+/** Not negative and exact as a JavaScript number: six octets at most. */
 export function readSmallInteger(node: DerNode | undefined, what: string): number {
   const content = readInteger(node, what);
-  if (content.length > 4 || (content[0] ?? 0) >= 0x80) throw malformed(`${what} is out of range`);
+  if (content.length > 6 || (content[0] ?? 0) >= 0x80) throw malformed(`${what} is out of range`);
   return content.reduce((value, byte) => value * 256 + byte, 0);
 }
 

@@ -43,6 +43,8 @@ export const setOf = (...children: readonly Der[]): Der =>
   asn1.create(UNIVERSAL, Type.SET, true, sortByEncoding(children));
 export const boolean = (value: boolean): Der =>
   asn1.create(UNIVERSAL, Type.BOOLEAN, false, value ? '\u00ff' : '\u0000');
+export const enumerated = (value: number): Der =>
+  asn1.create(UNIVERSAL, Type.ENUMERATED, false, toBinary(bytesOfNumber(value)));
 export const octets = (bytes: Uint8Array): Der =>
   asn1.create(UNIVERSAL, Type.OCTETSTRING, false, toBinary(bytes));
 export const oid = (dotted: string): Der =>

@@ -177,7 +177,7 @@ function extensionsOf({ profile, publicKey, authorityKeyId }: Body): readonly De
   return extensions;
 }
 
-function extension(id: string, critical: boolean, value: Der): Der {
+export function extension(id: string, critical: boolean, value: Der): Der {
   // DER leaves a default out: critical is false unless said.
   return critical
     ? sequence(oid(id), boolean(true), octets(encode(value)))

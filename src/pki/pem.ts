@@ -1,5 +1,5 @@
 /**
- * Owns PEM (RFC 7468) around public things: certificates and requests.
+ * Owns PEM (RFC 7468) around public things: certificates, requests, revocation lists.
  * Does not own private keys' PEM: those go from node:crypto straight into a Secret (keys.ts).
  */
 import { malformed } from './der.ts';
@@ -8,8 +8,8 @@ import { malformed } from './der.ts';
 const MAX_PEM_CHARS = 512 * 1024;
 
 /** The contents of all blocks of that label, in order; other labels are passed over. */
-export function fromPem(text: string, label: string): readonly Uint8Array[] {
-  if (text.length > MAX_PEM_CHARS) throw malformed(`PEM text is larger than ${MAX_PEM_CHARS} characters`);
+export function fromPem(text: string, label: string, maxChars = MAX_PEM_CHARS): readonly Uint8Array[] {
+  if (text.length > maxChars) throw malformed(`PEM text is larger than ${maxChars} characters`);
   const found: Uint8Array[] = [];
   let open: { label: string; body: string } | undefined;
   for (const line of text.split(/\r?\n/)) {

@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Journal, Owner } from '../../src/model/bootstrap.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
-import { type BootstrapWorld, createBootstrapWorld, readText, type Running } from './bootstrapWorld.ts';
+import { type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
+import type { Running } from './processes.ts';
 
 let world: BootstrapWorld;
 let controller: Running;

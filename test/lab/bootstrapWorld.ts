@@ -2,27 +2,17 @@
  * Owns a namespace with the real manufacturer, signer and controller in it, and boxes that bootstrap against them.
  * No broker (the identity process never speaks MQTT), no DHCP client: a lease is a file, as its hook writes it.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { createProcesses, type Running } from './processes.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
 const NAME = 'controller.branchbox.example';
 const ADDRESS = { controller: '198.51.100.10', box: '198.51.100.100', names: '198.51.100.1' } as const;
 const run = promisify(execFile);
-
-export interface Running {
-  readonly child: ChildProcess;
-  /** All it has said so far. */
-  readonly lines: string[];
-  /** Resolves with the first line (said already or to come) that fits; rejects when the process ends before. */
-  said(pattern: RegExp): Promise<string>;
-  end(signal: NodeJS.Signals): Promise<void>;
-}
 
 export interface BootstrapWorld {
   readonly directory: string;
@@ -44,7 +34,7 @@ export async function createBootstrapWorld(): Promise<BootstrapWorld> {
   const directory = await mkdtemp(join(tmpdir(), 'bbt-boot-'));
   const at = (name: string): string => join(directory, name);
   const inside = [`--net=/run/netns/${netns}`];
-  const running = new Set<Running>();
+  const processes = createProcesses();
 
   await run('ip', ['netns', 'add', netns]);
   await run('nsenter', [...inside, 'ip', 'link', 'set', 'lo', 'up']);
@@ -52,51 +42,8 @@ export async function createBootstrapWorld(): Promise<BootstrapWorld> {
     await run('nsenter', [...inside, 'ip', 'address', 'add', `${address}/32`, 'dev', 'lo']);
   }
 
-  function start(...args: readonly string[]): Running {
-    const child = spawn('nsenter', [...inside, join(CHECKOUT, 'launch'), ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const lines: string[] = [];
-    const waiting = new Set<() => void>();
-    let ended = false;
-    const look = (): void => {
-      for (const check of waiting) check();
-    };
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        lines.push(line);
-        look();
-      });
-    }
-    const closed = once(child, 'close').then(() => {
-      ended = true;
-      look();
-    });
-    const process_: Running = {
-      child,
-      lines,
-      said: (pattern) =>
-        new Promise((resolve, reject) => {
-          const check = (): void => {
-            const line = lines.find((candidate) => pattern.test(candidate));
-            if (line === undefined && !ended) return;
-            waiting.delete(check);
-            if (line !== undefined) resolve(line);
-            else reject(new Error(`${args.join(' ')} ended without ${pattern}:\n${lines.join('\n')}`));
-          };
-          waiting.add(check);
-          check();
-        }),
-      async end(signal) {
-        child.kill(signal);
-        await closed;
-        running.delete(process_);
-      },
-    };
-    running.add(process_);
-    return process_;
-  }
-
+  const start = (...args: readonly string[]): Running =>
+    processes.start('nsenter', [...inside, join(CHECKOUT, 'launch'), ...args]);
   const branchbox = async (...args: readonly string[]): Promise<string> => {
     const words = [...inside, join(CHECKOUT, 'launch'), 'src/cli/main.ts', ...args];
     return (await run('nsenter', words)).stdout;
@@ -170,7 +117,7 @@ user = "nobody"
       at('controller/admin.credential'),
     ],
     async remove() {
-      for (const one of running) await one.end('SIGKILL');
+      await processes.end('SIGKILL');
       await run('ip', ['netns', 'delete', netns]);
       await rm(directory, { recursive: true, force: true });
     },

@@ -100,24 +100,6 @@ function tagOf(answer: CurlAnswer): string {
   return errors['ietf-restconf:errors'].error[0]?.['error-tag'] ?? '';
 }
 
-async function patchInventory(serial: string, change: object): Promise<void> {
-  const token = (await readFile(world.at('controller/admin.credential'), 'utf8')).trim();
-  const answer = await world.curl(
-    '--cacert',
-    world.at('anchors/domain.pem'),
-    '-H',
-    `Authorization: Bearer ${token}`,
-    '-X',
-    'PATCH',
-    '-H',
-    'Content-Type: application/json',
-    '-d',
-    JSON.stringify(change),
-    `https://localhost:${world.ports.api}/api/v1/inventory/${serial}`,
-  );
-  expect(answer.status).toBe(200);
-}
-
 describe('the bootstrap server', () => {
   it('answers a known box with its owner, signed, and a voucher for its nonce', async () => {
     const nonce = Buffer.alloc(32, 7).toString('base64');
@@ -219,10 +201,10 @@ describe('EST', () => {
   it('makes an approved box wait for nothing, and any other wait', async () => {
     const box2 = await world.newIdentity('SN-two');
     const csr = await world.newRequest(box2, 'early', '/CN=two');
-    await patchInventory('SN-two', { approved: false });
+    await world.patchInventory('SN-two', { approved: false });
     const early = await est(box2, 'idevid', 'simpleenroll', ...pkcs10(csr));
     expect([early.status, early.headers.get('retry-after')]).toEqual([202, '15']);
-    await patchInventory('SN-two', { approved: true });
+    await world.patchInventory('SN-two', { approved: true });
     await world.enrol(box2);
     expect(await world.api('/api/v1/inventory/SN-two')).toMatchObject({ state: 'enrolled' });
   });
@@ -336,12 +318,12 @@ describe('the device API', () => {
   it('knows a gateway by its own certificate only, until it is revoked', async () => {
     expect((await device(box1, 'idevid', '/v1/ping')).status).toBe(401);
     expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(200);
-    await patchInventory('SN-one', { revoked: true });
+    await world.patchInventory('SN-one', { revoked: true });
     expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(403);
     const csr = await world.newRequest(box1, 'late', '/CN=one');
     expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(403);
     expect((await est(box1, 'idevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
-    await patchInventory('SN-one', { revoked: false });
+    await world.patchInventory('SN-one', { revoked: false });
     expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(200);
   });
 });

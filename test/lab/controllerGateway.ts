@@ -51,12 +51,13 @@ export async function connectGateway(options: IClientOptions, id: string): Promi
     received.push({ topic, text: payload.toString('utf8'), retained: packet.retain });
     for (const check of waiting) check();
   });
-  await new Promise<void>((resolve, reject) => {
-    client.once('connect', () => resolve());
+  const refused = new Promise<never>((_, reject) => {
     client.once('error', reject);
     client.once('close', () => reject(new Error('the broker closed the connection')));
   });
-  await client.subscribeAsync([topicsOf(id).cmd, topicsOf(id).desired], { qos: 1 });
+  refused.catch(() => undefined);
+  await Promise.race([refused, new Promise<void>((resolve) => void client.once('connect', () => resolve()))]);
+  await Promise.race([refused, client.subscribeAsync([topicsOf(id).cmd, topicsOf(id).desired], { qos: 1 })]);
   const until = (fits: (message: Received) => boolean): Promise<Received> =>
     new Promise((resolve) => {
       const check = (): void => {

@@ -20,10 +20,11 @@ import {
   stateOf,
 } from './controllerGateway.ts';
 import { statusWith } from '../unit/controller/statusFixture.ts';
-import { type ControllerWorld, createControllerWorld, type Process } from './controllerWorld.ts';
+import { type ControllerWorld, createControllerWorld } from './controllerWorld.ts';
+import type { Running } from './processes.ts';
 
 let world: ControllerWorld;
-let controller: Process;
+let controller: Running;
 const clients: MqttClient[] = [];
 const GATEWAYS = ['hub', 'branch1', 'branch2'] as const;
 

@@ -2,28 +2,21 @@
  * Owns the real manufacturer, signer, controller and mosquitto on free ports of the loopback, and somebody else's
  * clients (curl, openssl) pointed at them. Broker and curl come from the lab's root tree: no machine need have them.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { createKeyFiles } from '../../src/controller/keyholder/keyFiles.ts';
 import { issueCertificate, NO_EXPIRY_MS } from '../../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../src/pki/keys.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
+import { createProcesses, type Running } from './processes.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
-
-export interface Process {
-  readonly child: ChildProcess;
-  /** The first line, said already or to come, that fits; rejects when the process ends before. */
-  said(pattern: RegExp): Promise<string>;
-  end(signal: NodeJS.Signals): Promise<void>;
-}
 
 export interface CurlAnswer {
   readonly status: number;
@@ -37,10 +30,11 @@ export interface ControllerWorld {
   at(name: string): string;
   branchbox(...args: readonly string[]): Promise<string>;
   fleet(...args: readonly string[]): Promise<string>;
-  startController(...args: readonly string[]): Promise<Process>;
+  startController(...args: readonly string[]): Promise<Running>;
   curl(...args: readonly string[]): Promise<CurlAnswer>;
   /** The REST API's JSON. */
   api(path: string): Promise<unknown>;
+  patchInventory(serial: string, change: object): Promise<void>;
   /** idevid.crt and idevid.key of a new box, in a directory of that name. */
   newIdentity(serial: string, model?: string): Promise<string>;
   /** A second identity of a serial, which the manufacturer itself would not make. */
@@ -58,18 +52,14 @@ export async function createControllerWorld(rootTree: string): Promise<Controlle
   // The broker drops root and still has to reach its own directory in here.
   await chmod(directory, 0o711);
   const at = (name: string): string => join(directory, name);
-  const running = new Set<Process>();
+  const processes = createProcesses();
   let calls = 0;
   const [sztp = 0, est = 0, api = 0, device = 0, mqtt = 0, manufacturer = 0] = await freePorts(6);
   const ports = { sztp, est, api, device, mqtt };
 
   const branchbox = async (...args: readonly string[]): Promise<string> =>
     (await run(join(CHECKOUT, 'branchbox'), args)).stdout;
-  const start = (...args: readonly string[]): Process => {
-    const process_ = startProcess(args);
-    running.add(process_);
-    return process_;
-  };
+  const start = (...args: readonly string[]): Running => processes.start(join(CHECKOUT, 'branchbox'), args);
 
   await branchbox('manufacturer', 'init', '--state', at('manufacturer'), '--name', 'localhost');
   const mosquitto = at('mosquitto');
@@ -118,6 +108,11 @@ user = "nobody"
     });
     return parseCurl(await readFile(headers, 'latin1'), stdout);
   };
+  const callApi = async (path: string, ...words: readonly string[]): Promise<CurlAnswer> => {
+    const credential = (await readFile(at('controller/admin.credential'), 'utf8')).trim();
+    const anchored = ['--cacert', at('anchors/domain.pem'), '-H', `Authorization: Bearer ${credential}`];
+    return curl(...anchored, ...words, `https://localhost:${api}${path}`);
+  };
   const openssl = async (...args: readonly string[]): Promise<string> =>
     (await run('openssl', args, { encoding: 'utf8' })).stdout;
   const newRequest = async (box: string, name: string, subject: string): Promise<string> => {
@@ -163,16 +158,12 @@ user = "nobody"
       await branchbox('controller', 'anchors', '--config', at('controller.toml'), '--out', at('anchors'));
       return controller;
     },
-    async api(path) {
-      const credential = (await readFile(at('controller/admin.credential'), 'utf8')).trim();
-      const answer = await curl(
-        '--cacert',
-        at('anchors/domain.pem'),
-        '-H',
-        `Authorization: Bearer ${credential}`,
-        `https://localhost:${api}${path}`,
-      );
-      return JSON.parse(answer.body.toString('utf8'));
+    api: async (path) => JSON.parse((await callApi(path)).body.toString('utf8')),
+    async patchInventory(serial, change) {
+      const json = ['-X', 'PATCH', '-H', 'Content-Type: application/json', '-d', JSON.stringify(change)];
+      const answer = await callApi(`/api/v1/inventory/${serial}`, ...json);
+      if (answer.status !== 200)
+        throw new Error(`the API answered ${answer.status}: ${answer.body.toString()}`);
     },
     async newIdentity(serial, model = 'lab') {
       const out = at(`box-${serial}`);
@@ -182,52 +173,11 @@ user = "nobody"
     },
     cloneOf: (serial) => makeClone(at('manufacturer'), at(`clone-${serial}`), serial),
     async remove() {
-      for (const one of running) await one.end('SIGTERM');
+      await processes.end('SIGTERM');
       await endLeftBroker(at('controller/broker'));
       await rm(directory, { recursive: true, force: true });
     },
   };
-
-  function startProcess(args: readonly string[]): Process {
-    const child = spawn(join(CHECKOUT, 'branchbox'), args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    const lines: string[] = [];
-    const waiting = new Set<() => void>();
-    let ended = false;
-    const look = (): void => {
-      for (const check of waiting) check();
-    };
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        lines.push(line);
-        look();
-      });
-    }
-    const closed = once(child, 'exit').then(() => {
-      ended = true;
-      look();
-    });
-    const process_: Process = {
-      child,
-      said: (pattern) =>
-        new Promise((resolve, reject) => {
-          const check = (): void => {
-            const line = lines.find((candidate) => pattern.test(candidate));
-            if (line === undefined && !ended) return;
-            waiting.delete(check);
-            if (line !== undefined) resolve(line);
-            else reject(new Error(`${args.join(' ')} ended without ${pattern}:\n${lines.join('\n')}`));
-          };
-          waiting.add(check);
-          check();
-        }),
-      async end(signal) {
-        child.kill(signal);
-        await closed;
-        running.delete(process_);
-      },
-    };
-    return process_;
-  }
 }
 
 /** What somebody with the factory's key could bring along. */

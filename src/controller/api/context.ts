@@ -10,6 +10,7 @@ import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
 import type { Orders } from '../orders.ts';
+import type { Revocations } from '../revocations.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ApiContext {
@@ -18,6 +19,7 @@ export interface ApiContext {
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
   readonly orders: Pick<Orders, 'factoryReset'>;
+  readonly revocations: Pick<Revocations, 'list' | 'trigger'>;
   readonly clock: Clock;
 }
 

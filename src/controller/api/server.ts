@@ -28,8 +28,9 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** Of a whole request: 2 GiB at 20 Mbit/s. What is silent is cut sooner by Node's own time-outs. */
 const REQUEST_TIMEOUT_MS = 15 * 60_000;
 export const API_PREFIX = '/api/v1';
+const REVOCATIONS_PATH = '/domain.crl';
 /** Readable without a credential. */
-const OPEN_PATHS = new Set(['/healthz', `${API_PREFIX}/openapi.json`]);
+const OPEN_PATHS = new Set(['/healthz', REVOCATIONS_PATH, `${API_PREFIX}/openapi.json`]);
 
 export async function createApi(options: {
   readonly context: ApiContext;
@@ -132,6 +133,19 @@ export async function createApi(options: {
       const ailments = [...options.ailments(), ...(await options.peersAway())];
       return reply.code(ailments.length === 0 ? 200 : 503).send({ ok: ailments.length === 0, ailments });
     },
+  );
+  api.get(
+    REVOCATIONS_PATH,
+    {
+      schema: {
+        operationId: 'getRevocationList',
+        summary: 'The revocation list of the domain CA (RFC 5280, DER)',
+        security: [],
+      },
+    },
+    // RFC 2585 4.2.
+    async (_request, reply) =>
+      reply.type('application/pkix-crl').send(Buffer.from(options.context.revocations.list.der)),
   );
   return api;
 }

@@ -6,6 +6,7 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { BranchboxError } from '../../model/errors.ts';
 import { ALL_EVENTS, ALL_REPLIES, ALL_STATUS, MESSAGE_MAX_BYTES } from '../../model/mqtt.ts';
 import type { Logger } from '../../system/ports.ts';
+import type { BrokerAddress } from './sessions.ts';
 import { CLIENT_NAME, type ServiceCredential } from '../serviceCredentials.ts';
 
 export interface BrokerLink {
@@ -17,13 +18,8 @@ export interface BrokerLink {
   close(): Promise<void>;
 }
 
-export interface LinkOptions {
-  readonly host: string;
-  readonly port: number;
-  /** As in the broker's certificate. */
-  readonly serverName: string;
+export interface LinkOptions extends BrokerAddress {
   readonly credential: ServiceCredential;
-  readonly domainAnchorPem: string;
   readonly log: Logger;
   readonly onMessage: (topic: string, payload: Buffer) => void;
   /** After each connection: whatever was published meanwhile may be lost. */

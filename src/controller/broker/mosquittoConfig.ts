@@ -12,8 +12,9 @@ export interface BrokerPlace {
   readonly port: number;
   /** Given where the controller runs as root: whom the broker becomes. */
   readonly user: string | undefined;
-  readonly hasRevocations: boolean;
 }
+
+export const REVOCATIONS_FILE = 'revoked.crl';
 
 /** Room for MQTT's own header and properties about the largest message. */
 const PACKET_OVERHEAD_BYTES = 64 * 1024;
@@ -29,6 +30,8 @@ export function renderBrokerConfig(place: BrokerPlace): string {
     'log_type error',
     'log_type warning',
     'log_type notice',
+    // For its word that it has read its files again (broker.ts).
+    'log_type information',
     'per_listener_settings false',
     'allow_anonymous false',
     `acl_file ${file('acl')}`,
@@ -44,7 +47,8 @@ export function renderBrokerConfig(place: BrokerPlace): string {
     `cafile ${file('domain.crt')}`,
     `certfile ${file('server.crt')}`,
     `keyfile ${file('server.key')}`,
-    ...(place.hasRevocations ? [`crlfile ${file('revoked.crl')}`] : []),
+    // Of the certificate itself, not of its issuer; without a list that is in force nobody is let in.
+    `crlfile ${file(REVOCATIONS_FILE)}`,
     'require_certificate true',
     // The name that the CA gave is the user, and the user is the client id, whatever the client says it is.
     'use_identity_as_username true',

@@ -117,7 +117,7 @@ async function enrol(
   }
   const { certificate } = await signer.ldevid({ csr, gatewayId });
   const atMs = clock.nowMs();
-  await store.records.addCertificate(
+  const enrolled = await store.records.enrol(
     {
       fingerprintSha256: certificate.fingerprintSha256,
       number: certificate.number,
@@ -129,7 +129,8 @@ async function enrol(
     },
     atMs,
   );
-  await store.inventory.update(serial, { state: 'enrolled' });
+  // Nobody ever gets this certificate.
+  if (!enrolled) return refused({ kind: 'refused', why: 'this box was revoked' });
   await store.records.audit({
     atMs,
     actor: `serial:${serial}`,

@@ -5,8 +5,16 @@
 import type { DesiredState } from '../../model/desired.ts';
 import type { Order } from '../../model/mqtt.ts';
 import { type Certificate, parseCertificate } from '../../pki/certificate.ts';
+import type { RevokedCertificate } from '../../pki/crl.ts';
 import { callJson, type CallOptions } from '../keyholder/call.ts';
-import { AnchorsAnswer, CertificateAnswer, ConveyedAnswer, DesiredAnswer, OrderAnswer } from './messages.ts';
+import {
+  AnchorsAnswer,
+  CertificateAnswer,
+  ConveyedAnswer,
+  DesiredAnswer,
+  OrderAnswer,
+  RevocationListAnswer,
+} from './messages.ts';
 
 export interface IssuedCertificate {
   readonly certificate: Certificate;
@@ -19,6 +27,12 @@ export interface SignedConveyed {
   readonly conveyed: Uint8Array;
   /** CMS, DER: the SZTP answer's owner-certificate. */
   readonly ownerCertificate: Uint8Array;
+}
+
+export interface SignedRevocations {
+  /** RFC 5280's CertificateList. */
+  readonly der: Uint8Array;
+  readonly nextUpdateMs: number;
 }
 
 export interface SignerAnchors {
@@ -50,6 +64,8 @@ export interface SignerClient {
   order(order: Order): Promise<string>;
   /** JSON of RFC 8572's redirect or onboarding information (model/sztp.ts). */
   conveyed(information: unknown): Promise<SignedConveyed>;
+  /** Everybody who is revoked; who is left out no longer is. */
+  revocationList(revoked: readonly RevokedCertificate[]): Promise<SignedRevocations>;
   anchors(): Promise<SignerAnchors>;
 }
 
@@ -94,6 +110,14 @@ export function createSignerClient(options: {
         ConveyedAnswer,
       );
       return { conveyed: fromBase64(answer.conveyed), ownerCertificate: fromBase64(answer.ownerCertificate) };
+    },
+    async revocationList(revoked) {
+      const { der, nextUpdateMs } = await callJson(
+        target,
+        { method: 'POST', path: '/revocation-list', body: { revoked } },
+        RevocationListAnswer,
+      );
+      return { der: fromBase64(der), nextUpdateMs };
     },
     async anchors() {
       const answer = await callJson(target, { method: 'GET', path: '/anchors' }, AnchorsAnswer);

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { DnsName, IpAddress } from '../../model/addresses.ts';
 import { GatewayId } from '../../model/ids.ts';
+import { MAX_REVOKED, REVOCATION_REASONS } from '../../pki/crl.ts';
 
 const RequestBase64 = z
   .base64()
@@ -54,6 +55,21 @@ export const OrderAnswer = z.object({ jws: z.string() });
 /** JSON of RFC 8572's redirect or onboarding information, exactly the bytes to be signed. */
 export const ConveyedRequest = z.strictObject({ content: z.base64().max(512 * 1024) });
 export const ConveyedAnswer = z.object({ conveyed: z.base64(), ownerCertificate: z.base64() });
+
+/** Everybody who is revoked: a list is always whole. */
+export const RevocationListRequest = z.strictObject({
+  revoked: z
+    .array(
+      z.strictObject({
+        /** RFC 5280 4.1.2.2: at most 20 octets. */
+        number: z.string().regex(/^(?:[0-9a-f]{2}){1,20}$/, 'a certificate number in hexadecimal'),
+        revokedAtMs: z.int().min(0),
+        reason: z.enum(REVOCATION_REASONS),
+      }),
+    )
+    .max(MAX_REVOKED),
+});
+export const RevocationListAnswer = z.object({ der: z.base64(), nextUpdateMs: z.number() });
 
 export const AnchorsAnswer = z.object({
   /** What vouchers pin and boxes hold as their anchor. */

@@ -10,6 +10,7 @@ import { BranchboxError } from '../../model/errors.ts';
 import type { Clock, Files, Logger } from '../../system/ports.ts';
 import { createRouteListener, SERVER_LIMITS } from '../keyholder/routes.ts';
 import { openSignerKeys } from './keys.ts';
+import { openRevocationLists } from './revocationLists.ts';
 import { signerRoutes } from './signer.ts';
 
 /** Listens until the signal aborts; resolves once the socket is gone. */
@@ -26,10 +27,11 @@ export async function serveSigner(options: {
   const keys = await openSignerKeys({ files, clock, directory });
   // Made before the first request asks, so that a broken state directory is told at the start.
   await Promise.all([keys.configurationSigning(), keys.owner()]);
+  const revocationLists = await openRevocationLists({ files, clock, directory, issuer: keys.domainCa });
   const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize } = SERVER_LIMITS;
   const server = createServer(
     { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize },
-    createRouteListener({ routes: signerRoutes({ keys, clock, log }), log }),
+    createRouteListener({ routes: signerRoutes({ keys, revocationLists, clock, log }), log }),
   );
   await mkdir(dirname(socketPath), { recursive: true });
   await removeStale(socketPath);

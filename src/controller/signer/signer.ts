@@ -1,6 +1,6 @@
 /**
- * Owns what the signer signs and what it refuses: certificates, desired states, conveyed information.
- * Does not own its keys' life (keys.ts) nor how it is reached (server.ts).
+ * Owns what the signer signs and what it refuses: certificates, desired states, conveyed information, revocation
+ * lists. Does not own its keys' life (keys.ts), lists' numbers (revocationLists.ts), nor how it is reached (server.ts).
  */
 import { z } from 'zod';
 import { decode, decodeJson } from '../../model/decode.ts';
@@ -27,9 +27,12 @@ import {
   LdevidRequest,
   type OrderAnswer,
   OrderRequest,
+  type RevocationListAnswer,
+  RevocationListRequest,
   ServerCertificateRequest,
   serviceCommonName,
 } from './messages.ts';
+import type { RevocationLists } from './revocationLists.ts';
 
 const DAY_MS = 86_400_000;
 /** The controller renews its own certificates by itself; RFC 5280 sets no bound, CA/Browser Forum's is 398 days. */
@@ -38,15 +41,18 @@ const SMALL_BODY_BYTES = 64 * 1024;
 /** A desired state in base64, and the JSON around it. */
 const DESIRED_BODY_BYTES = Math.ceil((DESIRED_MAX_BYTES * 4) / 3) + 1024;
 const CONVEYED_BODY_BYTES = 768 * 1024;
+/** 10,000 entries of about 110 bytes as JSON. */
+const REVOCATIONS_BODY_BYTES = 2 * 1024 * 1024;
 
 const ConveyedInformation = z.union([RedirectInformation, OnboardingInformation]);
 
 export function signerRoutes(options: {
   readonly keys: SignerKeys;
+  readonly revocationLists: RevocationLists;
   readonly clock: Clock;
   readonly log: Logger;
 }): readonly Route[] {
-  const { keys, clock, log } = options;
+  const { keys, revocationLists, clock, log } = options;
 
   const certify = (csr: string, profile: Profile, lifeMs: number): Reply => {
     const { publicKey } = parseRequest(bytesOf(csr));
@@ -110,6 +116,12 @@ export function signerRoutes(options: {
         conveyed: base64Of(signConveyed({ content, format: 'json', owner })),
         ownerCertificate: base64Of(ownerCertificate({ ...owner, chain: [keys.domainCa.certificate] })),
       };
+      return json(answer);
+    }),
+    post('/revocation-list', REVOCATIONS_BODY_BYTES, RevocationListRequest, async ({ revoked }) => {
+      const { der, number, nextUpdateMs } = await revocationLists.issue(revoked);
+      log.info('revocation list signed', { number, entries: revoked.length });
+      const answer: z.input<typeof RevocationListAnswer> = { der: base64Of(der), nextUpdateMs };
       return json(answer);
     }),
     {

@@ -51,6 +51,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE firmware (version TEXT PRIMARY KEY, manifest TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
   CREATE TABLE firmware_parts (sha256 TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, at_ms INTEGER NOT NULL) STRICT;
   `,
+  'ALTER TABLE certificates ADD COLUMN revoked_at_ms INTEGER',
 ];
 
 /** `:memory:` or a file, readable by its owner alone: it holds what every box runs. */

@@ -1,10 +1,10 @@
 /**
- * Owns records in SQLite that are only ever added: certificates issued, bundles, the audit log (the last of each actor);
- * and single values.
+ * Owns records in SQLite that are kept: certificates issued and whether each still counts, bundles, the audit log (the
+ * last of each actor); and single values.
  */
 import { z } from 'zod';
 import type { Database } from './database.ts';
-import type { Store } from './store.ts';
+import type { IssuedCertificate, Store } from './store.ts';
 
 /** Oldest go first above these; a box that floods pushes out nothing but its own. A box leaves a handful a year. */
 const AUDIT_KEPT = { box: 1_000, other: 100_000 } as const;
@@ -21,6 +21,13 @@ const CertificateRow = z.object({
   notAfterMs: z.number(),
   pem: z.string(),
 });
+const LdevidRow = z.object({
+  fingerprintSha256: z.string(),
+  number: z.string(),
+  gatewayId: z.string(),
+  serial: z.string().nullable(),
+  revokedAtMs: z.number().nullable(),
+});
 const AuditRow = z.object({
   atMs: z.number(),
   actor: z.string(),
@@ -30,20 +37,31 @@ const AuditRow = z.object({
 });
 
 export function createRecordStore(database: Database): Store['records'] {
+  const add = (certificate: IssuedCertificate, atMs: number): void => {
+    database.run(
+      `INSERT OR REPLACE INTO certificates
+       (fingerprint_sha256, number, kind, subject, serial, not_after_ms, pem, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      certificate.fingerprintSha256,
+      certificate.number,
+      certificate.kind,
+      certificate.subject,
+      certificate.serial ?? null,
+      certificate.notAfterMs,
+      certificate.pem,
+      atMs,
+    );
+  };
   return {
     async addCertificate(certificate, atMs) {
-      database.run(
-        `INSERT OR REPLACE INTO certificates
-         (fingerprint_sha256, number, kind, subject, serial, not_after_ms, pem, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        certificate.fingerprintSha256,
-        certificate.number,
-        certificate.kind,
-        certificate.subject,
-        certificate.serial ?? null,
-        certificate.notAfterMs,
-        certificate.pem,
-        atMs,
-      );
+      add(certificate, atMs);
+    },
+    async enrol(certificate, atMs) {
+      return database.transaction(() => {
+        const sql = `UPDATE inventory SET state = 'enrolled' WHERE serial = ? AND state <> 'revoked'`;
+        if (database.run(sql, certificate.serial) !== 1) return false;
+        add(certificate, atMs);
+        return true;
+      });
     },
     async certificate(fingerprintSha256) {
       const row = database.get(
@@ -53,6 +71,24 @@ export function createRecordStore(database: Database): Store['records'] {
         fingerprintSha256,
       );
       return row === undefined ? undefined : { ...row, serial: row.serial ?? undefined };
+    },
+    async ldevids(endAfterMs) {
+      const rows = database.all(
+        LdevidRow,
+        `SELECT fingerprint_sha256 AS fingerprintSha256, number, subject AS gatewayId, serial,
+         revoked_at_ms AS revokedAtMs FROM certificates
+         WHERE kind = 'ldevid' AND not_after_ms > ? ORDER BY at_ms, fingerprint_sha256`,
+        endAfterMs,
+      );
+      return rows.map((row) => ({
+        ...row,
+        serial: row.serial ?? undefined,
+        revokedAtMs: row.revokedAtMs ?? undefined,
+      }));
+    },
+    async setRevoked(fingerprintSha256, atMs) {
+      const sql = 'UPDATE certificates SET revoked_at_ms = ? WHERE fingerprint_sha256 = ?';
+      database.run(sql, atMs ?? null, fingerprintSha256);
     },
     async addBundle(sha256, sizeBytes, atMs) {
       database.run(

@@ -70,6 +70,14 @@ export interface IssuedCertificate {
   readonly pem: string;
 }
 
+export interface LdevidRecord {
+  readonly fingerprintSha256: string;
+  readonly number: string;
+  readonly gatewayId: string;
+  readonly serial: string | undefined;
+  readonly revokedAtMs: number | undefined;
+}
+
 export interface AuditEntry {
   readonly atMs: number;
   /** `admin`, `gateway:<id>`, `serial:<serial>`, `controller`. */
@@ -136,7 +144,16 @@ export interface Store {
   };
   readonly records: {
     addCertificate(certificate: IssuedCertificate, atMs: number): Promise<void>;
+    /**
+     * A box has its certificate now. One step with a look at the inventory: false, and nothing done, where the box was
+     * revoked or forgotten while the certificate was being made.
+     */
+    enrol(certificate: IssuedCertificate & { readonly serial: string }, atMs: number): Promise<boolean>;
     certificate(fingerprintSha256: string): Promise<IssuedCertificate | undefined>;
+    /** Gateways' certificates that end after that time. */
+    ldevids(endAfterMs: number): Promise<readonly LdevidRecord[]>;
+    /** undefined: it counts again. */
+    setRevoked(fingerprintSha256: string, atMs: number | undefined): Promise<void>;
     addBundle(sha256: string, sizeBytes: number, atMs: number): Promise<void>;
     bundles(): Promise<ReadonlyMap<string, number>>;
     /** The last entries of each actor are kept, of a box fewer than of an operator. */

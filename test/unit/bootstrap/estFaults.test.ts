@@ -1,43 +1,28 @@
 /**
- * Enrolment, held against servers that answer wrongly, late or not yet: refused by code, waited for, never
- * given up.
+ * An enrolment server that issues what it must not, answers wrongly, makes a box wait, or is somebody else.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { issueCertificate } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
-import { type Authorities, createAuthorities, DAY_MS, GATEWAY, HOST, issued, NOW_MS } from './authorities.ts';
-import { type Box, createBox, type LogLine } from './box.ts';
-import { type Behaviour, pkcs7, type Reply, startController, type TestController } from './servers.ts';
+import { type Authorities, DAY_MS, GATEWAY, HOST, issued, NOW_MS } from './authorities.ts';
+import { createBox } from './box.ts';
+import { createFaultBench, failed } from './faultBench.ts';
+import { pkcs7, type Reply, startController, type TestController } from './servers.ts';
 
-let authorities: Authorities;
-let controller: TestController;
-let good: Behaviour;
-let box: Box;
-
-beforeAll(async () => {
-  authorities = createAuthorities();
-  controller = await startController(authorities);
-  good = { ...controller.behaviour };
-});
-afterAll(() => controller.close());
-beforeEach(async () => {
-  Object.assign(controller.behaviour, good);
-  controller.enrolments.length = 0;
-  controller.asked.length = 0;
-  box = await createBox(authorities, controller.port);
-  return () => box.remove();
-});
-
-const failed = (line: LogLine): boolean => line.message === 'bootstrap step failed, trying again';
-const has = async (name: string): Promise<boolean> => (await box.files.list(box.paths.state)).includes(name);
+const bench = createFaultBench();
+const has = async (name: string): Promise<boolean> =>
+  (await bench.box.files.list(bench.box.paths.state)).includes(name);
 
 /** The code of the first failure from ENROLLING on, what was kept of it, and whether good answers mend it. */
 async function refusal() {
-  await box.run({ controller, until: (line) => failed(line) || line.fields['state'] === 'LDEVID' });
-  const code = box.log.findLast(failed)?.fields['code'];
+  await bench.box.run({
+    controller: bench.controller,
+    until: (line) => failed(line) || line.fields['state'] === 'LDEVID',
+  });
+  const code = bench.box.log.findLast(failed)?.fields['code'];
   const kept = (await has('ldevid.crt')) || (await has('owner.json'));
-  Object.assign(controller.behaviour, good);
-  await box.run({ controller, until: 'OPERATIONAL' });
+  bench.mend();
+  await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
   return { code, kept, mended: await has('owner.json') };
 }
 const refusedBy = (code: string) => ({ code, kept: false, mended: true });
@@ -47,52 +32,52 @@ const ldevid = { kind: 'ldevid', gatewayId: GATEWAY } as const;
 
 describe('an issued certificate is refused', () => {
   it('for another key', async () => {
-    controller.behaviour.issue = () =>
+    bench.controller.behaviour.issue = () =>
       issueCertificate({
         profile: ldevid,
         publicKey: generateKeyPair().publicKey,
-        issuer: authorities.domain,
+        issuer: bench.authorities.domain,
         validity,
       });
     expect(await refusal()).toEqual(refusedBy('pki/mismatch'));
   });
   it('for another gateway', async () => {
-    controller.behaviour.issue = ({ publicKey }) =>
+    bench.controller.behaviour.issue = ({ publicKey }) =>
       issueCertificate({
         profile: { kind: 'ldevid', gatewayId: 'branch2' },
         publicKey,
-        issuer: authorities.domain,
+        issuer: bench.authorities.domain,
         validity,
       });
     expect(await refusal()).toEqual(refusedBy('pki/mismatch'));
   });
   it('of another CA', async () => {
-    controller.behaviour.issue = ({ publicKey }) =>
-      issueCertificate({ profile: ldevid, publicKey, issuer: authorities.stranger, validity });
+    bench.controller.behaviour.issue = ({ publicKey }) =>
+      issueCertificate({ profile: ldevid, publicKey, issuer: bench.authorities.stranger, validity });
     expect(await refusal()).toEqual(refusedBy('pki/untrusted'));
   });
   it('of a CA that cacerts names and the voucher did not pin', async () => {
-    controller.behaviour.cacerts = () => pkcs7([authorities.stranger.certificate]);
-    controller.behaviour.issue = ({ publicKey }) =>
-      issueCertificate({ profile: ldevid, publicKey, issuer: authorities.stranger, validity });
+    bench.controller.behaviour.cacerts = () => pkcs7([bench.authorities.stranger.certificate]);
+    bench.controller.behaviour.issue = ({ publicKey }) =>
+      issueCertificate({ profile: ldevid, publicKey, issuer: bench.authorities.stranger, validity });
     expect(await refusal()).toEqual(refusedBy('pki/untrusted'));
   });
   it('that makes the box a CA', async () => {
-    controller.behaviour.issue = ({ publicKey }) =>
+    bench.controller.behaviour.issue = ({ publicKey }) =>
       issueCertificate({
         profile: { kind: 'ca', commonName: GATEWAY },
         publicKey,
-        issuer: authorities.domain,
+        issuer: bench.authorities.domain,
         validity,
       });
     expect(await refusal()).toEqual(refusedBy('pki/mismatch'));
   });
   it('that has ended', async () => {
-    controller.behaviour.issue = ({ publicKey }) =>
+    bench.controller.behaviour.issue = ({ publicKey }) =>
       issueCertificate({
         profile: ldevid,
         publicKey,
-        issuer: authorities.domain,
+        issuer: bench.authorities.domain,
         validity: { notBeforeMs: NOW_MS - 9 * DAY_MS, notAfterMs: NOW_MS - DAY_MS },
       });
     expect(await refusal()).toEqual(refusedBy('pki/expired'));
@@ -112,7 +97,7 @@ describe('an answer of the enrolment server is refused', () => {
     ['no certificate', pkcs7([]), 'pki/mismatch'],
   ];
   it.each(cases)('%s', async (_what, reply, code) => {
-    controller.behaviour.enrol = () => reply;
+    bench.controller.behaviour.enrol = () => reply;
     expect(await refusal()).toEqual(refusedBy(code));
   });
 });
@@ -127,38 +112,38 @@ describe('approval', () => {
     ['that is nonsense', 'soon', 60_000],
   ])('is waited for: Retry-After %s', async (_what, header, delayMs) => {
     let pending = 3;
-    controller.behaviour.enrol = (request) => {
-      if (pending === 0) return good.enrol(request, 'simpleenroll');
+    bench.controller.behaviour.enrol = (request) => {
+      if (pending === 0) return bench.good.enrol(request, 'simpleenroll');
       pending -= 1;
       return { status: 202, ...(header !== undefined && { headers: { 'retry-after': header } }) };
     };
-    await box.run({ controller, until: 'OPERATIONAL' });
-    const delays = box.log.filter(failed);
+    await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+    const delays = bench.box.log.filter(failed);
     expect(delays.map((line) => line.fields['code'])).toEqual(Array(3).fill('bootstrap/pending'));
     const first = Number(delays[0]?.fields['delayMs']);
     expect(first).toBeGreaterThanOrEqual(delayMs);
     expect(first).toBeLessThanOrEqual(delayMs * 1.1 + 1_000);
-    expect(controller.enrolments).toHaveLength(4);
+    expect(bench.controller.enrolments).toHaveLength(4);
   });
 
   it('is waited for through any number of tries, and never sends the box back', async () => {
     let pending = 20;
-    controller.behaviour.enrol = (request) => {
+    bench.controller.behaviour.enrol = (request) => {
       pending -= 1;
-      return pending > 0 ? { status: 202, headers: { 'retry-after': '0' } } : good.enrol(request, '');
+      return pending > 0 ? { status: 202, headers: { 'retry-after': '0' } } : bench.good.enrol(request, '');
     };
-    await box.run({ controller, until: 'OPERATIONAL' });
-    const asked = controller.asked.filter((line) => line.includes('get-bootstrapping-data'));
+    await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+    const asked = bench.controller.asked.filter((line) => line.includes('get-bootstrapping-data'));
     expect(asked).toHaveLength(1);
   });
 });
 
 describe('an owner whose servers never take the box', () => {
   it('is asked for again after some tries: what the box was told may be overtaken', async () => {
-    controller.behaviour.enrol = () => ({ status: 403 });
-    await box.run({ controller, until: 'ENROLLING' });
-    await box.run({ controller, until: 'DISCOVER' });
-    expect(box.log.filter(failed)).toHaveLength(12);
+    bench.controller.behaviour.enrol = () => ({ status: 403 });
+    await bench.box.run({ controller: bench.controller, until: 'ENROLLING' });
+    await bench.box.run({ controller: bench.controller, until: 'DISCOVER' });
+    expect(bench.box.log.filter(failed)).toHaveLength(12);
   });
 });
 
@@ -197,7 +182,7 @@ describe('a server of the owner', () => {
   it.each(cases)('with the clock in %s (%d) is refused: %s', async (_when, atMs, _what, code, start) => {
     const impostor = await start();
     try {
-      const own = await createBox(authorities, impostor.port);
+      const own = await createBox(bench.authorities, impostor.port);
       own.clock.setMs(atMs);
       await own.run({
         controller: impostor,
@@ -214,5 +199,5 @@ describe('a server of the owner', () => {
   const serverProfile = (name: string) =>
     ({ kind: 'server', commonName: name, dnsNames: [name], ipAddresses: [] }) as const;
   const serving = (make: (all: Authorities) => Authorities['server']): Promise<TestController> =>
-    startController({ ...authorities, server: make(authorities) });
+    startController({ ...bench.authorities, server: make(bench.authorities) });
 });

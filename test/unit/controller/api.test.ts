@@ -46,6 +46,11 @@ async function start(directory: string) {
     onChange: () => changes.push(changes.length),
   });
   const ailments: string[] = [];
+  const triggered: number[] = [];
+  const revocations = {
+    list: { der: Buffer.from('a list'), pem: '' },
+    trigger: () => void triggered.push(triggered.length),
+  };
   const resets: string[] = [];
   const orders = {
     factoryReset: async (gatewayId: string, actor: string) => {
@@ -53,7 +58,7 @@ async function start(directory: string) {
       return 'resetting to factory state';
     },
   };
-  const context = { store, fleet, bundles, firmware, orders, clock };
+  const context = { store, fleet, bundles, firmware, orders, revocations, clock };
   const away: string[] = [];
   const api = await createApi({
     context,
@@ -87,7 +92,7 @@ async function start(directory: string) {
         response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
     };
   };
-  return { api, call, store, changes, ailments, away, resets };
+  return { api, call, store, changes, ailments, away, resets, triggered };
 }
 
 let directory: string;
@@ -203,6 +208,7 @@ describe('who may', () => {
         '/api/v1/bundles',
         '/api/v1/status',
         '/healthz',
+        '/domain.crl',
       ]),
     );
     expect(JSON.stringify(described.paths['/api/v1/fleet'].put.requestBody)).toContain('tunnelRange');
@@ -263,7 +269,26 @@ describe('what cannot be answered', () => {
   });
 });
 
+it('the revocation list is open to whoever verifies, as RFC 2585 names it', async () => {
+  const response = await running.api.inject({ method: 'GET', url: '/domain.crl' });
+  expect([response.statusCode, response.headers['content-type'], response.body]).toEqual([
+    200,
+    'application/pkix-crl',
+    'a list',
+  ]);
+});
+
 describe('the inventory', () => {
+  it('has the certificates of a box that is revoked, taken back or forgotten looked at', async () => {
+    await running.call('POST', '/api/v1/inventory', { serial: 'SN-branch1' });
+    expect(running.triggered).toHaveLength(0);
+    for (const revoked of [true, false]) {
+      await running.call('PATCH', '/api/v1/inventory/SN-branch1', { revoked });
+    }
+    await running.call('DELETE', '/api/v1/inventory/SN-branch1');
+    expect(running.triggered).toHaveLength(3);
+  });
+
   it('knows serials, once each', async () => {
     const added = await running.call('POST', '/api/v1/inventory', { serial: 'SN-branch1' });
     expect([added.status, added.json.state, added.json.approved]).toEqual([201, 'expected', true]);

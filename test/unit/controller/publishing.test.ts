@@ -45,6 +45,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     clientCertificate: unused,
     conveyed: unused,
     order: unused,
+    revocationList: unused,
     anchors: unused,
     async desired(state) {
       if (absent.signer > 0) {
@@ -192,6 +193,18 @@ describe('what a gateway says', () => {
     expect((await store.gateways.allStatus()).map((r) => [r.gatewayId, r.status.sequence])).toEqual([
       ['branch1', 1],
     ]);
+  });
+
+  it('is not believed from a box that was revoked, until it is taken back', async () => {
+    const { say, store } = await world();
+    await store.inventory.add('SN-branch1', undefined, true, 1);
+    await say(topic, status(1));
+    await store.inventory.update('SN-branch1', { state: 'revoked' });
+    await say(topic, status(2));
+    expect((await store.gateways.status('branch1'))?.status.sequence).toBe(1);
+    await store.inventory.update('SN-branch1', { state: 'enrolled' });
+    await say(topic, status(3));
+    expect((await store.gateways.status('branch1'))?.status.sequence).toBe(3);
   });
 
   it('is answered: events by what was stored, a proof request by its proof', async () => {

@@ -39,6 +39,8 @@ export function openssl(): {
   readonly write: (name: string, content: string | Uint8Array) => string;
   readonly read: (name: string) => Buffer;
   readonly run: (...args: readonly string[]) => string;
+  /** `openssl crl -verify`'s verdict, which it gives on standard error and by no exit code. */
+  readonly judgeList: (list: string, ca: string) => string;
   readonly [Symbol.dispose]: () => void;
 } {
   const directory = mkdtempSync(join(tmpdir(), 'bbt-pki-'));
@@ -49,6 +51,10 @@ export function openssl(): {
     },
     read: (name) => readFileSync(join(directory, name)),
     run: (...args) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' }).toString(),
+    judgeList: (list, ca) => {
+      const words = ['crl', '-in', list, '-verify', '-CAfile', ca, '-noout'];
+      return spawnSync('openssl', words, { cwd: directory, encoding: 'utf8' }).stderr.trim();
+    },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   };
 }

@@ -13,11 +13,12 @@ import { verifyConveyed } from '../../../src/pki/conveyed.ts';
 import { verifyJws } from '../../../src/pki/jws.ts';
 import { generateKeyPair, sameKey } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
+import { toPemBlock } from '../../../src/pki/pem.ts';
 import { createRequest } from '../../../src/pki/request.ts';
 import { createClock } from '../../../src/system/linux/clock.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
-import { refusal } from '../pki/domain.ts';
+import { openssl, refusal } from '../pki/domain.ts';
 
 let directory = '';
 let socketPath = '';
@@ -156,6 +157,32 @@ it('signs onboarding information with the owner certificate, and nothing else wi
   const { content } = await verifyConveyed(conveyed, options);
   expect(JSON.parse(Buffer.from(content).toString())).toEqual(information);
   expect(await refusal(client().conveyed({ anything: 1 }))).toBe('model/invalid');
+});
+
+it('signs revocation lists whose number grows, over a restart too, and takes nothing that is no number', async () => {
+  using tool = openssl();
+  const { domain } = await client().anchors();
+  tool.write('ca.pem', domain.pem);
+  const revoked = [{ number: 'a1'.repeat(20), revokedAtMs: Date.now(), reason: 'certificateHold' as const }];
+  const numberOf = async (): Promise<number> => {
+    const { der, nextUpdateMs } = await client().revocationList(revoked);
+    expect(nextUpdateMs).toBeGreaterThan(Date.now() + 9 * 86_400_000);
+    tool.write('list.pem', toPemBlock('X509 CRL', der));
+    expect(tool.judgeList('list.pem', 'ca.pem')).toBe('verify OK');
+    const text = tool.run('crl', '-in', 'list.pem', '-text', '-noout');
+    expect(text).toContain(`Serial Number: ${'A1'.repeat(20)}`);
+    return Number(/CRL Number: *\n *(\d+)/.exec(text)?.[1]);
+  };
+  // At once: within one second.
+  const [first, second, third] = [await numberOf(), await numberOf(), await numberOf()];
+  expect([second - first, third - second].every((step) => step >= 1)).toBe(true);
+  await stop();
+  stop = await start();
+  expect(await numberOf()).toBeGreaterThan(third);
+  for (const number of ['', 'xyz', 'a', 'aa'.repeat(21)]) {
+    const wrong = revoked.map((entry) => ({ ...entry, number }));
+    expect(await refusal(client().revocationList(wrong))).toBe('model/invalid');
+  }
 });
 
 it('keeps its domain over a restart, and refuses a second signer on its socket', async () => {

@@ -1,0 +1,59 @@
+/**
+ * Owns the domain's certificate revocation lists: their number, times and life, and the last one on disk.
+ * Does not own who is on one: the controller knows whose certificates no longer count.
+ */
+import { join } from 'node:path';
+import {
+  createRevocationList,
+  parseRevocationList,
+  type RevocationList,
+  type RevokedCertificate,
+} from '../../pki/crl.ts';
+import type { Credential } from '../../pki/issue.ts';
+import type { Clock, Files } from '../../system/ports.ts';
+
+export interface RevocationLists {
+  /** The next list, whole: whoever is not named is not revoked. */
+  issue(revoked: readonly RevokedCertificate[]): Promise<RevocationList>;
+}
+
+/**
+ * After its nextUpdate a list is refused, and with it everybody it is not about. The controller has a new one at half
+ * of this, so nobody notices a signer that is away for less than five days.
+ */
+export const REVOCATION_LIST_LIFE_MS = 10 * 86_400_000;
+const FILE = 'domain.crl';
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+export async function openRevocationLists(options: {
+  readonly files: Pick<Files, 'readText' | 'writeDurable'>;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly directory: string;
+  readonly issuer: Pick<Credential, 'key' | 'certificate'>;
+}): Promise<RevocationLists> {
+  const { files, clock, issuer } = options;
+  const path = join(options.directory, FILE);
+  const kept = await files.readText(path, MAX_FILE_BYTES);
+  let lastNumber = kept === undefined ? 0 : parseRevocationList(kept).number;
+
+  async function issue(revoked: readonly RevokedCertificate[]): Promise<RevocationList> {
+    const thisUpdateMs = clock.nowMs();
+    // Seconds since 1970 where they are ahead: it grows (RFC 5280 5.2.3) even when this directory was lost.
+    const number = Math.max(lastNumber + 1, Math.floor(thisUpdateMs / 1000));
+    const nextUpdateMs = Math.min(thisUpdateMs + REVOCATION_LIST_LIFE_MS, issuer.certificate.notAfterMs);
+    const list = createRevocationList({ issuer, number, thisUpdateMs, nextUpdateMs, revoked });
+    // Before it leaves: a number is never given twice.
+    await files.writeDurable(path, list.pem, 0o644);
+    lastNumber = number;
+    return list;
+  }
+
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    issue(revoked) {
+      const result = last.then(() => issue(revoked));
+      last = result.catch(() => undefined);
+      return result;
+    },
+  };
+}

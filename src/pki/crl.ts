@@ -1,0 +1,171 @@
+/**
+ * Owns certificate revocation lists (RFC 5280 5): making one, complete and version 2, and reading one.
+ * Does not own which certificates are on it, nor its number and times: the signer's.
+ */
+import { sign } from 'node:crypto';
+import {
+  bitString,
+  type Der,
+  type DerNode,
+  decode,
+  encode,
+  enumerated,
+  integer,
+  malformed,
+  oid,
+  raw,
+  sequence,
+  tagged,
+  taggedPrimitive,
+  time,
+} from './der.ts';
+import {
+  childrenOf,
+  contextTag,
+  expectTag,
+  readInteger,
+  readOctets,
+  readOid,
+  readSmallInteger,
+  readTime,
+  TAG,
+} from './der-read.ts';
+import { type Credential, extension, keyIdOf } from './issue.ts';
+import { OID } from './oids.ts';
+import { fromPem, toPemBlock } from './pem.ts';
+
+/** RFC 5280 5.3.1, those that a complete list may name; `unspecified` is said by naming none. */
+const REASON_NUMBERS = {
+  keyCompromise: 1,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+  certificateHold: 6,
+  privilegeWithdrawn: 9,
+} as const;
+export const REVOCATION_REASONS = [
+  'keyCompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'certificateHold',
+  'privilegeWithdrawn',
+] as const satisfies readonly (keyof typeof REASON_NUMBERS)[];
+export type RevocationReason = (typeof REVOCATION_REASONS)[number];
+
+export interface RevokedCertificate {
+  /** As Certificate.number. */
+  readonly number: string;
+  readonly revokedAtMs: number;
+  readonly reason: RevocationReason;
+}
+
+export interface RevocationList {
+  readonly der: Uint8Array;
+  readonly pem: string;
+  /** Grows with each list of an issuer (RFC 5280 5.2.3). */
+  readonly number: number;
+  readonly thisUpdateMs: number;
+  readonly nextUpdateMs: number;
+  readonly revoked: readonly RevokedCertificate[];
+}
+
+/** 10,000 entries of 60 bytes. */
+export const MAX_REVOKED = 10_000;
+const MAX_LIST_BYTES = 1024 * 1024;
+const LABEL = 'X509 CRL';
+
+/** Times are cut to whole seconds, as they are encoded. */
+export function createRevocationList(options: {
+  readonly issuer: Pick<Credential, 'key' | 'certificate'>;
+  readonly number: number;
+  readonly thisUpdateMs: number;
+  readonly nextUpdateMs: number;
+  readonly revoked: readonly RevokedCertificate[];
+}): RevocationList {
+  const { issuer, number, revoked } = options;
+  const { certificate } = issuer;
+  const thisUpdateMs = wholeSeconds(options.thisUpdateMs);
+  const nextUpdateMs = wholeSeconds(options.nextUpdateMs);
+  const algorithm = sequence(oid(OID.ecdsaWithSha256));
+  const authorityKeyId = certificate.subjectKeyId ?? keyIdOf(certificate.publicKey);
+  const body = sequence(
+    // Version 2 is 1 (RFC 5280 5.1.2.1).
+    integer(1),
+    algorithm,
+    raw(certificate.subjectDer),
+    time(thisUpdateMs),
+    time(nextUpdateMs),
+    // RFC 5280 5.1.2.6: absent where nothing is revoked.
+    ...(revoked.length === 0 ? [] : [sequence(...revoked.map(entryOf))]),
+    tagged(
+      0,
+      sequence(
+        extension(OID.authorityKeyIdentifier, false, sequence(taggedPrimitive(0, authorityKeyId))),
+        extension(OID.crlNumber, false, integer(number)),
+      ),
+    ),
+  );
+  const signature = sign('sha256', encode(body), issuer.key);
+  const der = encode(sequence(body, algorithm, bitString(signature)));
+  return { der, pem: toPemBlock(LABEL, der), number, thisUpdateMs, nextUpdateMs, revoked };
+}
+
+function entryOf({ number, revokedAtMs, reason }: RevokedCertificate): Der {
+  return sequence(
+    integer(Buffer.from(number, 'hex')),
+    time(revokedAtMs),
+    sequence(extension(OID.reasonCode, false, enumerated(REASON_NUMBERS[reason]))),
+  );
+}
+
+/** From PEM that holds exactly one of ours; its signature is not looked at. Throws pki/malformed. */
+export function parseRevocationList(pem: string): RevocationList {
+  const [first, ...others] = fromPem(pem, LABEL, MAX_LIST_BYTES * 2);
+  if (first === undefined || others.length > 0) {
+    throw malformed('There is not one revocation list in the PEM text');
+  }
+  return read(first);
+}
+
+function read(der: Uint8Array): RevocationList {
+  const what = 'Revocation list';
+  const [body] = childrenOf(decode(der, MAX_LIST_BYTES), TAG.sequence, what);
+  const [version, , , thisUpdate, nextUpdate, ...rest] = childrenOf(body, TAG.sequence, what);
+  if (readSmallInteger(version, what) !== 1) throw malformed('A revocation list is not version 2');
+  const entries = rest[0]?.tag === TAG.sequence ? rest[0].children : [];
+  const extensions = childrenOf(rest.at(-1), contextTag(0), what)[0];
+  return {
+    der,
+    pem: toPemBlock(LABEL, der),
+    number: readSmallInteger(valueOf(extensions, OID.crlNumber), 'Number of a revocation list'),
+    thisUpdateMs: readTime(thisUpdate, 'thisUpdate'),
+    nextUpdateMs: readTime(nextUpdate, 'nextUpdate'),
+    revoked: entries.map(readEntry),
+  };
+}
+
+function readEntry(node: DerNode): RevokedCertificate {
+  const what = 'Revoked certificate';
+  const [number, revokedAt, extensions] = childrenOf(node, TAG.sequence, what);
+  const [code] = expectTag(valueOf(extensions, OID.reasonCode), TAG.enumerated, what).content;
+  const reason = REVOCATION_REASONS.find((name) => REASON_NUMBERS[name] === code);
+  if (reason === undefined) throw malformed(`${what} has the unknown reason ${code}`);
+  return {
+    number: Buffer.from(readInteger(number, what))
+      .toString('hex')
+      .replace(/^00(?=.)/, ''),
+    revokedAtMs: readTime(revokedAt, what),
+    reason,
+  };
+}
+
+function valueOf(extensions: DerNode | undefined, id: string): DerNode {
+  for (const node of childrenOf(extensions, TAG.sequence, 'Extensions')) {
+    const [name, value] = childrenOf(node, TAG.sequence, 'Extension');
+    if (readOid(name, 'Extension') === id) return decode(readOctets(value, 'Extension'));
+  }
+  throw malformed(`Extension ${id} is missing from a revocation list`);
+}
+
+const wholeSeconds = (atMs: number): number => atMs - (atMs % 1000);
