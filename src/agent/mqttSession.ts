@@ -49,7 +49,7 @@ export async function openMqttSession(options: {
     client.end(true);
     ended.resolve(reason);
   };
-  client.on('error', (error) => end(error.message));
+  client.on('error', (error) => end(whyOf(error)));
   client.on('disconnect', (packet) => {
     reason = `the broker ended it: ${packet.properties?.reasonString ?? packet.reasonCode ?? 'no reason'}`;
   });
@@ -80,4 +80,12 @@ export async function openMqttSession(options: {
       }
     },
   };
+}
+
+/** In TLS 1.3 a refused certificate is told after the handshake: it comes as an error of the first read. */
+function whyOf({ message }: Error): string {
+  if (/alert certificate revoked/.test(message))
+    return "this box's certificate was revoked at the controller";
+  // OpenSSL's words end with a line of their own.
+  return message.trim();
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { openMqttSession } from '../../src/agent/mqttSession.ts';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { topicsOf } from '../../src/model/mqtt.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
@@ -56,6 +57,14 @@ async function connect(id: string, box = boxOf(id)): Promise<GatewayClient> {
   clients.push(made.client);
   return made;
 }
+const tlsOf = async (id: string): Promise<ConnectionOptions> => ({
+  host: '127.0.0.1',
+  port: world.ports.mqtt,
+  servername: 'localhost',
+  ca: await readFile(world.at('anchors/domain.pem')),
+  key: await readFile(join(boxOf(id), 'ldevid.key')),
+  cert: await readFile(join(boxOf(id), 'ldevid.crt')),
+});
 /** Tries until the broker has heard that this box counts. */
 async function untilIn(id: string): Promise<GatewayClient> {
   for (;;) {
@@ -70,12 +79,12 @@ async function untilIn(id: string): Promise<GatewayClient> {
  * That this box is refused for being revoked. In TLS 1.3 a client has sent its first message by then, and the reset
  * that answers it can overtake the alert: tried again until the reason is told.
  */
-async function refused(attempt: () => Promise<unknown>): Promise<void> {
+async function refused(attempt: () => Promise<unknown>, why = /certificate revoked/): Promise<void> {
   for (;;) {
     try {
       await attempt();
     } catch (thrown) {
-      if (/certificate revoked/.test(String(thrown))) return;
+      if (why.test(String(thrown))) return;
       if (/ECONNREFUSED|ECONNRESET|closed/.test(String(thrown))) continue;
       throw thrown;
     }
@@ -123,15 +132,23 @@ it('ends the session of the revoked box and keeps it out, and another box notice
   expect(interruptions).toBe(0);
 });
 
-it('lets no TLS session of before be resumed', async () => {
-  const words: ConnectionOptions = {
-    host: '127.0.0.1',
-    port: world.ports.mqtt,
-    servername: 'localhost',
-    ca: await readFile(world.at('anchors/domain.pem')),
-    key: await readFile(join(boxOf('one'), 'ldevid.key')),
-    cert: await readFile(join(boxOf('one'), 'ldevid.crt')),
+it('tells the box why, as its status words it', async () => {
+  const one = await connect('one');
+  const ended = closed(one);
+  await world.patchInventory('SN-one', { revoked: true });
+  await ended;
+  const words = await tlsOf('one');
+  const attempt = async () => {
+    const socket = connectTls(words);
+    // As the box does: MQTT begins on a connection that stands.
+    await once(socket, 'secureConnect');
+    await openMqttSession({ socket, gatewayId: 'one', onMessage: () => undefined });
   };
+  await refused(attempt, /MQTT: this box's certificate was revoked at the controller$/);
+});
+
+it('lets no TLS session of before be resumed', async () => {
+  const words = await tlsOf('one');
   const dial = async (session?: Buffer) => {
     const socket = connectTls({ ...words, ...(session === undefined ? {} : { session }) });
     const ticket = new Promise<Buffer>((resolve, reject) => {
