@@ -57,6 +57,7 @@ export type Profile =
     }
   | { readonly kind: 'client'; readonly commonName: string }
   | { readonly kind: 'configuration-signing'; readonly commonName: string }
+  | { readonly kind: 'firmware-signing'; readonly commonName: string }
   /** Signs conveyed information: no extended key usage (RFC 8572 asks none, and others' clients choke on ours). */
   | { readonly kind: 'owner'; readonly commonName: string }
   | { readonly kind: 'voucher-signing'; readonly commonName: string };
@@ -148,6 +149,7 @@ const PURPOSES: Readonly<Record<Profile['kind'], Purpose>> = {
     keyUsage: ['digitalSignature'],
     extendedKeyUsage: [OID.configurationSigning],
   },
+  'firmware-signing': { keyUsage: ['digitalSignature'], extendedKeyUsage: [OID.firmwareSigning] },
   owner: { keyUsage: ['digitalSignature'], extendedKeyUsage: [] },
   'voucher-signing': { keyUsage: ['digitalSignature'], extendedKeyUsage: [] },
 };

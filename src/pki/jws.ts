@@ -1,5 +1,5 @@
 /**
- * Owns signed desired states: compact JWS (RFC 7515), ES256, certificates in x5c, over the exact bytes.
+ * Owns signed desired states and firmware manifests: compact JWS (RFC 7515), ES256, certificates in x5c, over the exact bytes.
  * Does not own what the bytes say.
  */
 import { sign, verify } from 'node:crypto';
@@ -43,14 +43,19 @@ export function signJws(payload: Uint8Array, signer: Credential): string {
 }
 
 /**
- * The signer chains to an anchor at `atMs` and carries our configuration-signing usage.
+ * The signer chains to an anchor at `atMs` and carries the usage: one of ours, configuration signing where none is said.
  * For a committed state `atMs` is when it was accepted: a signer that expired since does not undo it.
  */
 export async function verifyJws(
   jws: string,
-  options: { readonly anchors: readonly Certificate[]; readonly atMs: number; readonly maxBytes?: number },
+  options: {
+    readonly anchors: readonly Certificate[];
+    readonly atMs: number;
+    readonly maxBytes?: number;
+    readonly extendedKeyUsage?: string;
+  },
 ): Promise<VerifiedJws> {
-  const { anchors, atMs, maxBytes = MAX_JWS_CHARS } = options;
+  const { anchors, atMs, maxBytes = MAX_JWS_CHARS, extendedKeyUsage = OID.configurationSigning } = options;
   if (jws.length > maxBytes) throw malformed(`A JWS of ${jws.length} bytes is larger than ${maxBytes}`);
   const [headerText, payloadText, signatureText, ...more] = jws.split('.');
   if (
@@ -73,7 +78,7 @@ export async function verifyJws(
   if (signature.length !== SIGNATURE_BYTES || !verify('sha256', signed, key, signature)) {
     throw new BranchboxError('pki/untrusted', { message: 'The signature of a JWS does not fit its content' });
   }
-  await validateChain({ leaf, intermediates, anchors, atMs, extendedKeyUsage: OID.configurationSigning });
+  await validateChain({ leaf, intermediates, anchors, atMs, extendedKeyUsage });
   return { payload, signer: leaf };
 }
 

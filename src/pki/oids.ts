@@ -47,6 +47,8 @@ export const OID = {
    * no certificate that anybody but a gateway reads.
    */
   configurationSigning: '2.25.121188758718805126321239782555053146567',
+  /** Ours likewise: the bearer signs firmware manifests. UUID 315c10a5-c8a3-4a01-bd64-6f0ecb4105d5. */
+  firmwareSigning: '2.25.65610200757740961554533667314855904725',
 
   // CMS content types (RFC 5652, RFC 8366, RFC 8572) and attributes.
   data: '1.2.840.113549.1.7.1',

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { signJws, verifyJws } from '../../../src/pki/jws.ts';
+import { OID } from '../../../src/pki/oids.ts';
 import { DAY_MS, issue, makeCa, NOW_MS, refusal, VALIDITY } from './domain.ts';
 
 const ca = makeCa();
@@ -13,7 +14,7 @@ it('gives the exact bytes back', async () => {
   expect(verified.signer.subject.commonName).toBe('config');
 });
 
-it.each(['ldevid', 'server', 'client', 'owner', 'idevid'] as const)(
+it.each(['ldevid', 'server', 'client', 'owner', 'idevid', 'firmware-signing'] as const)(
   'a %s certificate signs none',
   async (kind) => {
     const names = {
@@ -27,6 +28,13 @@ it.each(['ldevid', 'server', 'client', 'owner', 'idevid'] as const)(
     expect(await refusal(verifyJws(signJws(payload, other), options))).toBe('pki/untrusted');
   },
 );
+
+it('holds a signer to the usage that is asked for', async () => {
+  const firmware = issue(ca, { kind: 'firmware-signing', commonName: 'release' });
+  const asked = { ...options, extendedKeyUsage: OID.firmwareSigning };
+  expect(await refusal(verifyJws(signJws(payload, firmware), asked))).toBe('accepted');
+  expect(await refusal(verifyJws(signJws(payload, signer), asked))).toBe('pki/untrusted');
+});
 
 it('judges anchor, time and size', async () => {
   const jws = signJws(payload, signer);
