@@ -17,6 +17,8 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['boot-uplinks', 'boot-uplinks', 0o755],
   ['frr-load', 'frr-load', 0o755],
   ['wait-for-socket', 'wait-for-socket', 0o755],
+  ['factory-reset', 'factory-reset', 0o755],
+  ['reset-button', 'reset-button', 0o755],
   ['branchbox.sh', 'branchbox.sh', 0o755],
 ];
 

@@ -43,6 +43,13 @@ export const IMAGE_TREE: Tree = {
   packages: ['packages.txt', 'packages-image.txt'],
 };
 
+/** The systemd that judges and tries the units. */
+export const SYSTEMD_TREE: Tree = {
+  name: 'systemd',
+  purpose: 'the systemd that judges and tries the units',
+  packages: ['packages-systemd.txt'],
+};
+
 export interface Making {
   readonly runner: Runner;
   readonly say: (line: string) => void;

@@ -8,9 +8,10 @@ import { z } from 'zod';
 import type { EngineVersion } from '../containers/engine.ts';
 import { tryDecode } from '../model/decode.ts';
 import { type Facts, HardwareFact, KERNEL_FEATURES, type Lease } from '../model/facts.ts';
+import type { HardwareModel } from '../model/hardware.ts';
 import { readLeases } from '../system/leases.ts';
 import type { System } from '../system/ports.ts';
-import { type HardwareModel, matchPorts, readHardwareModel } from './hardware.ts';
+import { matchPorts, readHardwareModel } from './hardware.ts';
 import { readInterfaces } from './interfaces.ts';
 import { readHardware } from './inventory.ts';
 import { probeKernel } from './kernelFeatures.ts';
@@ -32,6 +33,8 @@ const ENGINE_TIMEOUT_MS = 2000;
 const ENGINE_KNOWN_MS = 30_000;
 
 export interface FactsGatherer {
+  /** What kind of box this is. */
+  readonly model: HardwareModel;
   /** Anew from the box. */
   gather(signal: AbortSignal): Promise<Facts>;
   /** The engine came, went, or did something. */
@@ -93,6 +96,7 @@ export async function createFactsGatherer(parts: {
   let latest = await gather(parts.signal);
 
   return {
+    model,
     async gather(signal) {
       latest = await gather(signal);
       return latest;

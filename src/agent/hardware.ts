@@ -1,42 +1,24 @@
 /**
- * Owns which interface is which port: the hardware model's file, and matching it with what the kernel shows.
- * Does not own what a port is used for.
+ * Owns which interface is which port: reading a hardware model's file, and matching it with what the kernel shows.
+ * Does not own what a model may say (model/hardware) nor what a port is used for. firmware/boot-uplinks does the same
+ * for WAN ports before the agent is there; test/unit/agent/hardware.test.ts holds the two together.
  */
 import { parse } from 'smol-toml';
-import { z } from 'zod';
+import { MacAddress } from '../model/addresses.ts';
 import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { PortFact } from '../model/facts.ts';
-import { InterfaceName, PortLabel } from '../model/ids.ts';
-import { MacAddress } from '../model/addresses.ts';
+import { GENERIC_MODEL, HardwareModel, ModelName } from '../model/hardware.ts';
+import { PortLabel } from '../model/ids.ts';
 import type { Files } from '../system/ports.ts';
-
-export const HardwareModel = z.strictObject({
-  model: z.string().min(1).max(64),
-  description: z.string().max(200).optional(),
-  ports: z
-    .array(
-      z.strictObject({
-        label: PortLabel,
-        role: z.enum(['wan', 'lan']),
-        /** By place in the machine, never by the order in which a kernel found things; by name only where names are ours. */
-        match: z.union([
-          z.strictObject({ path: z.string().min(1).max(256) }),
-          z.strictObject({ interface: InterfaceName }),
-        ]),
-      }),
-    )
-    .min(1)
-    .max(64)
-    .refine((ports) => new Set(ports.map((port) => port.label)).size === ports.length, 'labels must differ'),
-});
-export type HardwareModel = z.output<typeof HardwareModel>;
 
 /** An interface as the kernel shows it in /sys/class/net. */
 export interface FoundInterface {
   readonly ifname: string;
-  /** `0000:03:00.0`, or of USB `usb-0000:00:14.0-3`; undefined where there is no device. */
-  readonly path: string | undefined;
+  /** Its device below /sys/devices; undefined where there is none (bridges, tunnels, veth). */
+  readonly device: string | undefined;
+  /** Ethernet by wire: no radio, no modem that speaks IP without Ethernet. */
+  readonly isWired: boolean;
   readonly macAddress: string | undefined;
   readonly carrier: boolean;
 }
@@ -51,36 +33,106 @@ export function parseHardwareModel(text: string, what: string): HardwareModel {
   return decode(HardwareModel, value, what);
 }
 
+/**
+ * `name` is what the factory wrote; empty where it wrote nothing, which is the generic model. A name without a file is
+ * an error and never the generic model: that could take a WAN port for a tenant's.
+ */
 export async function readHardwareModel(
   files: Files,
   directory: string,
   name: string,
 ): Promise<HardwareModel> {
-  const path = `${directory}/${name}.toml`;
-  const text = await files.readText(path);
+  const known = name === '' ? GENERIC_MODEL : name;
+  const path = `${directory}/${known}.toml`;
+  const text = ModelName.safeParse(known).success ? await files.readText(path) : undefined;
   if (text === undefined) {
     throw new BranchboxError('model/invalid', {
-      message: `there is no hardware model ${name}: ${path} is missing`,
+      message: `there is no hardware model ${known}: ${path} is missing`,
       mend: 'Add the model file, or correct /etc/branchbox/factory/model.',
     });
   }
   return parseHardwareModel(text, path);
 }
 
-/** Ports in the model's order. Pure. */
+/** Named ports in the model's order, then those discovered in the machine's. Pure. */
 export function matchPorts(model: HardwareModel, found: readonly FoundInterface[]): readonly PortFact[] {
-  return model.ports.map(({ label, role, match }) => {
+  const taken = new Set<string>();
+  const named = model.ports.map(({ label, role, match }): PortFact => {
     const own = found.find((one) =>
-      'interface' in match ? one.ifname === match.interface : one.path === match.path,
+      'interface' in match ? one.ifname === match.interface : placesOf(one.device).includes(match.path),
     );
     if (own === undefined) return { label, role, carrier: false };
-    const macAddress = MacAddress.safeParse(own.macAddress);
-    return {
-      label,
-      role,
-      ifname: own.ifname,
-      ...(macAddress.success ? { macAddress: macAddress.data } : {}),
-      carrier: own.carrier,
-    };
+    taken.add(own.ifname);
+    return portFact(label, role, own);
   });
+  const modems = model.modems.map(({ match }) => match.path);
+  const left = found
+    .filter(({ ifname, isWired }) => isWired && !taken.has(ifname))
+    .filter(({ device }) => !placesOf(device).some((place) => modems.includes(place)))
+    .toSorted((a, b) => compare(a.device ?? '', b.device ?? '') || compare(a.ifname, b.ifname));
+  const labels = new Set<string>(named.map(({ label }) => label));
+  const discovered: PortFact[] = [];
+  const add = (label: string, role: PortFact['role'], one: FoundInterface): void => {
+    // A second of a name has none: better no port than one that is another after the next boot.
+    if (labels.has(label) || !PortLabel.safeParse(label).success) return;
+    labels.add(label);
+    discovered.push(portFact(label, role, one));
+  };
+  if (model.discover.includes('pci')) {
+    left
+      .filter(({ device }) => usbPlaceOf(device) === undefined && placesOf(device).length > 0)
+      .forEach((one, index) => add(index === 0 ? 'wan1' : `lan${index}`, index === 0 ? 'wan' : 'lan', one));
+  }
+  if (model.discover.includes('usb')) {
+    for (const one of left) {
+      const place = usbPlaceOf(one.device);
+      if (place !== undefined) add(usbLabel(place), 'wan', one);
+    }
+  }
+  return [...named, ...discovered];
+}
+
+/** All forms of model/hardware `Place` that a device below /sys/devices has. Pure. */
+export function placesOf(device: string | undefined): readonly string[] {
+  const usb = usbPlaceOf(device);
+  if (usb !== undefined) return [usb];
+  const addresses = pciAddresses(device);
+  const last = addresses.at(-1);
+  if (last === undefined) return [];
+  const [root, ...below] = addresses;
+  const byHops = [root, ...below.map((address) => address.slice(-4))].join('/');
+  return byHops === last ? [last] : [last, byHops];
+}
+
+/** `…/0000:00:14.0/usb1/1-3/1-3.1/1-3.1:1.0` → `usb-0000:00:14.0-3.1`: the bus's number may change, the ports not. */
+function usbPlaceOf(device: string | undefined): string | undefined {
+  const controller = pciAddresses(device).at(-1);
+  const ports = device
+    ?.split('/')
+    .map((part) => /^\d+-(\d+(?:\.\d+)*)$/.exec(part)?.[1])
+    .findLast((part) => part !== undefined);
+  return controller === undefined || ports === undefined ? undefined : `usb-${controller}-${ports}`;
+}
+
+/** `usb-0000:00:14.0-3.1` → `usb14-3-1`; a function other than 0 is told, `usb14f1-3`. */
+function usbLabel(place: string): string {
+  const [, slot = '', func = '', ports = ''] = /:([0-9a-f]{2})\.([0-7])-([\d.]+)$/.exec(place) ?? [];
+  return `usb${slot}${func === '0' ? '' : `f${func}`}-${ports.replaceAll('.', '-')}`;
+}
+
+const pciAddresses = (device: string | undefined): readonly string[] =>
+  device?.split('/').filter((part) => /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(part)) ?? [];
+
+/** By code unit, as `LC_ALL=C sort`. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+function portFact(label: string, role: PortFact['role'], one: FoundInterface): PortFact {
+  const macAddress = MacAddress.safeParse(one.macAddress);
+  return {
+    label,
+    role,
+    ifname: one.ifname,
+    ...(macAddress.success ? { macAddress: macAddress.data } : {}),
+    carrier: one.carrier,
+  };
 }

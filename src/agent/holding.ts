@@ -35,6 +35,8 @@ export interface Holding {
   /** What stands against it. */
   problems(): readonly Problem[];
   states(): readonly LaneState[];
+  /** How long the network's lane is in one run by now; undefined where it is in none. Apps may pull images for hours. */
+  busyMs(): number | undefined;
 }
 
 export function createHolding(parts: {
@@ -46,11 +48,13 @@ export function createHolding(parts: {
   readonly system: Pick<System, 'clock' | 'log'>;
 }): Holding {
   const { lanes } = parts;
+  const { clock } = parts.system;
   const reports = new Map<string, LoopRun<AnyItem>>();
   const defects = new Map<string, BranchboxError>();
   const loops = new Map<string, Loop>();
   const waiting = new Set<() => void>();
   let netEra = 0;
+  let netSinceMs: number | undefined;
   /** Trouble that was there before what is wanted changed. */
   let before: ReadonlySet<ItemId> = new Set();
 
@@ -64,7 +68,15 @@ export function createHolding(parts: {
         ...parts.system,
         name: lane.name,
         resyncMs: RESYNC_MS,
-        converge: async (held, signal) => lane.converge(await parts.items(signal), held, signal),
+        converge: async (held, signal) => {
+          const isNet = lane === lanes.net;
+          if (isNet) netSinceMs = clock.monotonicMs();
+          try {
+            return await lane.converge(await parts.items(signal), held, signal);
+          } finally {
+            if (isNet) netSinceMs = undefined;
+          }
+        },
         onRun: (run) => {
           reports.set(lane.name, run);
           defects.delete(lane.name);
@@ -90,6 +102,7 @@ export function createHolding(parts: {
   };
 
   return {
+    busyMs: () => (netSinceMs === undefined ? undefined : clock.monotonicMs() - netSinceMs),
     async run(signal) {
       await Promise.all([...loops.values()].map((loop) => loop.run(signal)));
     },

@@ -2,36 +2,47 @@
  * Owns reading /sys/class/net: which interfaces there are, where in the machine, with a carrier or not.
  * Files alone, no process: it is read at every run.
  */
-import { readlink } from 'node:fs/promises';
+import { readlink, realpath } from 'node:fs/promises';
 import type { Files } from '../system/ports.ts';
 import type { FoundInterface } from './hardware.ts';
 
 const SYS_NET = '/sys/class/net';
+/** ARPHRD_ETHER of linux/if_arp.h. */
+const ETHERNET = '1';
+/** Modems whose Ethernet is none: ModemManager dials, and their address comes from it. */
+const MODEM_DRIVERS: ReadonlySet<string> = new Set(['qmi_wwan', 'cdc_mbim']);
 
-export async function readInterfaces(files: Files): Promise<readonly FoundInterface[]> {
-  const names = await files.list(SYS_NET);
-  return Promise.all(names.filter((name) => name !== 'lo').map((name) => readInterface(files, name)));
+export async function readInterfaces(files: Files, directory = SYS_NET): Promise<readonly FoundInterface[]> {
+  const names = await files.list(directory);
+  return Promise.all(
+    names.filter((name) => name !== 'lo').map((name) => readInterface(files, directory, name)),
+  );
 }
 
-async function readInterface(files: Files, ifname: string): Promise<FoundInterface> {
-  const at = `${SYS_NET}/${ifname}`;
+async function readInterface(files: Files, directory: string, ifname: string): Promise<FoundInterface> {
+  const at = `${directory}/${ifname}`;
   // Gone meanwhile, or (carrier) EINVAL where the link is down.
   const read = (name: string): Promise<string | undefined> =>
     files.readText(`${at}/${name}`, 4096).catch(() => undefined);
-  const [macAddress, carrier, device] = await Promise.all([
+  const [macAddress, carrier, type, device] = await Promise.all([
     read('address'),
     read('carrier'),
-    readlink(`${at}/device`).catch(() => undefined),
+    read('type'),
+    realpath(`${at}/device`).catch(() => undefined),
   ]);
   return {
     ifname,
-    path: device === undefined ? undefined : devicePath(device),
+    device,
+    isWired: device !== undefined && type?.trim() === ETHERNET && (await isWired(at)),
     macAddress: macAddress?.trim(),
     carrier: carrier?.trim() === '1',
   };
 }
 
-/** `../../../0000:03:00.0` → `0000:03:00.0`; of USB the last part is the interface `1-3:1.0` at its port. Pure. */
-export function devicePath(link: string): string {
-  return link.split('/').at(-1) ?? link;
+async function isWired(at: string): Promise<boolean> {
+  const [radio, driver] = await Promise.all([
+    readlink(`${at}/phy80211`).catch(() => undefined),
+    readlink(`${at}/device/driver`).catch(() => ''),
+  ]);
+  return radio === undefined && !MODEM_DRIVERS.has(driver.split('/').at(-1) ?? '');
 }

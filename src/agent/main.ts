@@ -18,6 +18,7 @@ import { explainItem } from './explain.ts';
 import { createFactsGatherer } from './facts.ts';
 import { createHolding } from './holding.ts';
 import { createLanes, renderBox } from './items.ts';
+import { createLeds } from './leds.ts';
 import { serveLocalApi } from './localApi.ts';
 import { readLocalPlan, readLocalStatus } from './localStatus.ts';
 import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
@@ -30,10 +31,12 @@ import {
   outboxPath,
   sequencePath,
 } from './paths.ts';
+import { createOrders } from './orders.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
 import { rankUplinks } from './uplinkChoice.ts';
+import { createWatchdog } from './watchdog.ts';
 import { followWakeups } from './wakeups.ts';
 import { createOutbox } from '../telemetry/outbox.ts';
 import { watchLiveness } from '../telemetry/read.ts';
@@ -98,15 +101,18 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     });
     return { gatewayId: gatewayId(), ...keeper.snapshot(), ...body, facts: facts.latest() };
   };
+  const leds = createLeds({ model: facts.model, files, log });
   let uplinkStates = '';
   const reporting = await createReporting({
     read: readBody,
     onStatus: (body) => {
+      void leds.show(identity.latest() === undefined ? 'unowned' : body.health.state);
       // Which uplinks are dark decides where the connection should be.
       const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();
       if (states !== uplinkStates) link.wake();
       uplinkStates = states;
     },
+    onTurn: () => watchdog.turned(),
     send: (topic, text) => link.send(topic, text),
     queue,
     files,
@@ -122,6 +128,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     onDesired: (jws) => void keeper.offer(jws),
     onCommand: (command) => {
       if (command.kind === 'events-stored') reporting.stored(command.ids);
+      else if (command.kind === 'order') void orders.carryOut(command.id, command.jws);
       else {
         holding.wakeAll();
         reporting.connected();
@@ -141,6 +148,14 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     clock,
     log,
   });
+  const orders = createOrders({
+    identity: identity.read,
+    wireguardPublicKey: () => facts.latest().wireguardPublicKey,
+    services: system.services,
+    reply: (reply) => link.send('reply', JSON.stringify(reply)),
+    clock,
+    log,
+  });
   const keeper = await createDesiredKeeper({
     store: createTrialStore(files, paths, log),
     identity: identity.read,
@@ -155,6 +170,11 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     controllerAwayMs: () => link.awayMs(),
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
     clock,
+    log,
+  });
+  const watchdog = createWatchdog({
+    socket: process.env['NOTIFY_SOCKET'],
+    busyMs: () => holding.busyMs(),
     log,
   });
   const holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
@@ -208,6 +228,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   void watchLiveness({ vty, clock }, () => reporting.changed(), signal);
   await Promise.all([holding.run(signal), reporting.run(signal), link.run(signal), keeper.run(signal)]);
   queue.close();
+  watchdog.close();
 }
 
 async function afterStart(facts: { readInventory(): Promise<boolean> }, reporting: Reporting): Promise<void> {

@@ -48,6 +48,8 @@ export async function createReporting(parts: {
   /** Anew from the box. */
   readonly read: (signal: AbortSignal) => Promise<StatusBody>;
   readonly onStatus: (status: StatusBody) => void;
+  /** After each look at the box, whether it could be read or not. */
+  readonly onTurn: () => void;
   readonly send: (topic: 'status' | 'events', text: string) => Promise<boolean>;
   readonly queue: EventQueue;
   readonly files: Files;
@@ -138,6 +140,7 @@ export async function createReporting(parts: {
         } catch (thrown) {
           if (!signal.aborted) log.warn('the status cannot be read', { error: asBranchboxError(thrown) });
         }
+        parts.onTurn();
         if (!woken) await waitUntil(LOOK_MS, signal);
         if (signal.aborted) return;
         await clock.sleep(DEBOUNCE_MS, signal).catch(() => undefined);

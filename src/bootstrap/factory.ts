@@ -3,6 +3,7 @@
  * built-in list of bootstrap servers. Does not own how it came there (manufacturer, image).
  */
 import { BranchboxError, type Problem } from '../model/errors.ts';
+import { GENERIC_MODEL } from '../model/hardware.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import { importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
@@ -49,7 +50,8 @@ export async function readFactory(files: Files, directory: string): Promise<Fact
   const chainText = await files.readText(`${directory}/chain.pem`, MAX_FILE_BYTES);
   const anchorText = await read('voucher-anchor.pem');
   const serial = (await read('serial'))?.trim();
-  const model = (await read('model'))?.trim();
+  const modelText = await files.readText(`${directory}/model`, MAX_FILE_BYTES);
+  const model = modelText?.trim() || GENERIC_MODEL;
   const servers = (await files.readText(`${directory}/bootstrap-servers`, MAX_FILE_BYTES)) ?? '';
 
   const keyPem = keyText === undefined ? undefined : new Secret(keyText);
@@ -69,7 +71,7 @@ export async function readFactory(files: Files, directory: string): Promise<Fact
   }
   if (voucherAnchors && voucherAnchors.length === 0) note('voucher-anchor.pem', 'holds no certificate');
 
-  if (problems.length > 0 || !keyPem || !idevid || !chain || !voucherAnchors || !serial || !model) {
+  if (problems.length > 0 || !keyPem || !idevid || !chain || !voucherAnchors || !serial) {
     throw new BranchboxError('model/invalid', {
       message: `The factory identity in ${directory} has ${problems.length} problems`,
       mend: 'the box must go back to the factory, or its factory partition be written anew',

@@ -92,6 +92,21 @@ export function register(program: Command): void {
       }
       print(`${serials.length} in the inventory`);
     });
+  withAccess(fleet.command('reset <gateway>'))
+    .description(
+      'resets a gateway to factory state: its data goes, apps\u2019 volumes too, and it bootstraps anew',
+    )
+    .requiredOption('--yes', 'that this is meant')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet reset branch1 --yes --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
+    .action(async (gateway: string, access: Access) => {
+      const path = `/api/v1/gateways/${encodeURIComponent(gateway)}/factory-reset`;
+      const body = JSON.stringify({ confirm: gateway });
+      const text = await callApi(access, { method: 'POST', path, mediaType: 'application/json', body });
+      print(`${gateway}: ${z.object({ message: z.string() }).parse(JSON.parse(text)).message}`);
+    });
   withAccess(fleet.command('bundle <file>'))
     .description('uploads an app image in `docker save` format and prints its SHA-256')
     .addHelpText(

@@ -8,7 +8,7 @@ import { labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
 import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
-import { ensureRootTree, rootTreeExists } from '../lab/rootTree.ts';
+import { ensureRootTree, ensureSystemdTree, rootTreeExists } from '../lab/rootTree.ts';
 import { renderNextCommands, renderStatus } from '../lab/table.ts';
 import { type RunningLab, restartNode, startBare, startFleet, wireUp } from '../lab/up.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
@@ -29,6 +29,7 @@ export async function labPrepare(): Promise<void> {
   const say = sayer(clock);
   await ensureHostTools(runner, say, { treeToMake: !rootTreeExists() });
   say(`ready: ${await ensureRootTree(runner, say)}`);
+  say(`ready: ${await ensureSystemdTree(runner, say)}`);
 }
 
 export async function labUp(

@@ -23,6 +23,7 @@ export interface GatewayMessagesOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly command: (gatewayId: string, command: Command) => Promise<void>;
+  readonly onDone: (gatewayId: string, reply: Extract<Reply, { kind: 'done' }>) => void;
   /** A gateway said something that others' designs depend on (its public key). */
   readonly onNewFacts: () => void;
 }
@@ -102,7 +103,8 @@ async function takeReply(options: GatewayMessagesOptions, gatewayId: string, tex
       confine(gatewayId, reply.gatewayId);
       return options.command(gatewayId, { kind: 'proof', nonce: reply.nonce });
     case 'done':
-      options.log.info('a gateway did as it was told', { gatewayId, id: reply.id, ok: reply.ok });
+      options.log.info('a gateway answered', { gatewayId, id: reply.id, ok: reply.ok });
+      options.onDone(gatewayId, reply);
       return undefined;
   }
 }

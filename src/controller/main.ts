@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import type { Command } from '../model/mqtt.ts';
 import { Secret } from '../model/secret.ts';
 import { parseCertificates } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
@@ -22,6 +23,7 @@ import { createEstHandler, estFailed } from './est/estServer.ts';
 import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
+import { createOrders } from './orders.ts';
 import { createPublisher } from './publisher.ts';
 import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCredentials.ts';
 import { apiTls, createServers } from './servers.ts';
@@ -91,12 +93,16 @@ export async function runController(options: {
     link: () => link,
     controller: endpoints,
   });
+  const command = (gatewayId: string, command: Command): Promise<void> =>
+    link.publish(commandTopic(gatewayId), JSON.stringify(command));
+  const orders = createOrders({ store, signer, command, clock });
   const onMessage = createMessageHandler({
     store,
     fleet,
     clock,
     log,
-    command: (gatewayId, command) => link.publish(commandTopic(gatewayId), JSON.stringify(command)),
+    command,
+    onDone: (gatewayId, reply) => orders.answered(gatewayId, reply),
     onNewFacts: () => publisher.trigger(),
   });
   const ownerOf = (gatewayId: string): Owner => ({
@@ -158,7 +164,7 @@ export async function runController(options: {
     log,
   });
   const api = await createApi({
-    context: { store, fleet, bundles, clock },
+    context: { store, fleet, bundles, orders, clock },
     admin,
     tls: apiTls(credentials),
     log,

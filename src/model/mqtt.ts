@@ -3,6 +3,7 @@
  * Does not own the connection (agent/controllerLink, controller/broker).
  */
 import { z } from 'zod';
+import { WireGuardPublicKey } from './addresses.ts';
 import { GatewayId } from './ids.ts';
 import { GatewayEvent } from './status.ts';
 
@@ -36,6 +37,20 @@ export function gatewayOfTopic(topic: string): string | undefined {
   return match?.[1];
 }
 
+/**
+ * What is done only on the word of whoever signs desired states: the broker is not trusted with it. Signed over these
+ * very bytes (JWS). It holds for one life of one box: a reset box makes itself another WireGuard key, so an order that
+ * somebody kept and sends again is void.
+ */
+export const Order = z.strictObject({
+  schema: z.literal(1),
+  order: z.literal('factory-reset'),
+  gatewayId: GatewayId,
+  wireguardPublicKey: WireGuardPublicKey,
+});
+export type Order = z.output<typeof Order>;
+export const ORDER_MAX_BYTES = 1024;
+
 /** `/cmd`: controller to box. The answer to `proof` and `events` arrives here, since the box may read only this. */
 export const Command = z.discriminatedUnion('kind', [
   /** The controller's answer to a proof request: it is there, and reads this box. */
@@ -43,6 +58,7 @@ export const Command = z.discriminatedUnion('kind', [
   /** Events up to and including this id are stored; the outbox may drop them. */
   z.strictObject({ kind: z.literal('events-stored'), ids: z.array(z.string().max(80)).max(500) }),
   z.strictObject({ kind: z.literal('resync'), id: z.string().max(64) }),
+  z.strictObject({ kind: z.literal('order'), id: z.string().max(64), jws: z.string().max(32 * 1024) }),
 ]);
 export type Command = z.output<typeof Command>;
 

@@ -8,12 +8,14 @@ import type { Server } from 'node:https';
 import type { Clock } from '../../system/ports.ts';
 import type { Bundles } from '../bundles.ts';
 import type { FleetService } from '../fleetService.ts';
+import type { Orders } from '../orders.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ApiContext {
   readonly store: Store;
   readonly fleet: FleetService;
   readonly bundles: Bundles;
+  readonly orders: Pick<Orders, 'factoryReset'>;
   readonly clock: Clock;
 }
 

@@ -8,7 +8,7 @@ import { BranchboxError } from '../../model/errors.ts';
 import { GatewayId } from '../../model/ids.ts';
 import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import { FleetOverview, overviewOf } from '../overview.ts';
-import type { Api, ApiContext } from './context.ts';
+import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 
 const Params = z.object({ id: GatewayId });
@@ -16,6 +16,9 @@ const Limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default
 const Events = z.array(GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() }));
 const StatusAnswer = z.strictObject({ receivedAtMs: z.number(), status: GatewayStatus });
 const DesiredAnswer = z.strictObject({ digest: z.string(), state: DesiredState, jws: z.string() });
+/** Named twice, so that no slip of a finger in a path takes a branch away. */
+const Confirmation = z.strictObject({ confirm: GatewayId });
+const OrderAnswer = z.strictObject({ message: z.string() });
 const AuditAnswer = z.array(
   z.strictObject({
     atMs: z.number(),
@@ -26,7 +29,7 @@ const AuditAnswer = z.array(
   }),
 );
 
-export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): void {
+export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiContext): void {
   api.get(
     '/status',
     { schema: { summary: 'The fleet at a glance', response: { 200: FleetOverview, ...ERROR_RESPONSES } } },
@@ -88,6 +91,27 @@ export function registerGatewayRoutes(api: Api, { store, fleet }: ApiContext): v
       },
     },
     async (request) => [...(await store.gateways.events(request.params.id, request.query.limit))],
+  );
+  api.post(
+    '/gateways/:id/factory-reset',
+    {
+      schema: {
+        summary: 'Resets a gateway to factory state: its data goes, and it bootstraps anew',
+        params: Params,
+        body: Confirmation,
+        response: { 200: OrderAnswer, ...ERROR_RESPONSES },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      if (request.body.confirm !== id) {
+        throw new BranchboxError('model/invalid', {
+          message: 'the confirmation does not name the gateway',
+          problems: [{ path: '$.confirm', message: `must be ${id}` }],
+        });
+      }
+      return { message: await orders.factoryReset(id, ADMIN) };
+    },
   );
   api.get(
     '/events',

@@ -3,9 +3,10 @@
  * Does not own any key.
  */
 import type { DesiredState } from '../../model/desired.ts';
+import type { Order } from '../../model/mqtt.ts';
 import { type Certificate, parseCertificate } from '../../pki/certificate.ts';
 import { callJson, type CallOptions } from '../keyholder/call.ts';
-import { AnchorsAnswer, CertificateAnswer, ConveyedAnswer, DesiredAnswer } from './messages.ts';
+import { AnchorsAnswer, CertificateAnswer, ConveyedAnswer, DesiredAnswer, OrderAnswer } from './messages.ts';
 
 export interface IssuedCertificate {
   readonly certificate: Certificate;
@@ -45,6 +46,8 @@ export interface SignerClient {
   }): Promise<IssuedCertificate>;
   /** JWS over the JSON text of the state. */
   desired(state: DesiredState): Promise<string>;
+  /** JWS over the JSON text of the order. */
+  order(order: Order): Promise<string>;
   /** JSON of RFC 8572's redirect or onboarding information (model/sztp.ts). */
   conveyed(information: unknown): Promise<SignedConveyed>;
   anchors(): Promise<SignerAnchors>;
@@ -78,6 +81,10 @@ export function createSignerClient(options: {
       const payload = toBase64(Buffer.from(JSON.stringify(state)));
       return (await callJson(target, { method: 'POST', path: '/desired', body: { payload } }, DesiredAnswer))
         .jws;
+    },
+    async order(order) {
+      const payload = toBase64(Buffer.from(JSON.stringify(order)));
+      return (await callJson(target, { method: 'POST', path: '/order', body: { payload } }, OrderAnswer)).jws;
     },
     async conveyed(information) {
       const content = toBase64(Buffer.from(JSON.stringify(information)));

@@ -47,6 +47,10 @@ export const CertificateAnswer = z.object({ certificate: Pem, chain: z.array(Pem
 export const DesiredRequest = z.strictObject({ payload: z.base64() });
 export const DesiredAnswer = z.object({ jws: z.string() });
 
+/** JSON of an Order (model/mqtt), exactly the bytes to be signed. */
+export const OrderRequest = z.strictObject({ payload: z.base64().max(4096) });
+export const OrderAnswer = z.object({ jws: z.string() });
+
 /** JSON of RFC 8572's redirect or onboarding information, exactly the bytes to be signed. */
 export const ConveyedRequest = z.strictObject({ content: z.base64().max(512 * 1024) });
 export const ConveyedAnswer = z.object({ conveyed: z.base64(), ownerCertificate: z.base64() });

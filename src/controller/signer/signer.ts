@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { decode, decodeJson } from '../../model/decode.ts';
 import { DESIRED_MAX_BYTES, DesiredState } from '../../model/desired.ts';
 import { BranchboxError } from '../../model/errors.ts';
+import { Order, ORDER_MAX_BYTES } from '../../model/mqtt.ts';
 import { OnboardingInformation, RedirectInformation } from '../../model/sztp.ts';
 import { ownerCertificate, signConveyed } from '../../pki/conveyed.ts';
 import { issueCertificate, type Profile } from '../../pki/issue.ts';
@@ -24,6 +25,8 @@ import {
   type DesiredAnswer,
   DesiredRequest,
   LdevidRequest,
+  type OrderAnswer,
+  OrderRequest,
   ServerCertificateRequest,
   serviceCommonName,
 } from './messages.ts';
@@ -89,6 +92,14 @@ export function signerRoutes(options: {
       const { gatewayId, epoch, generation } = desired;
       log.info('desired state signed', { gatewayId, epoch, generation, sizeBytes: payload.length });
       const answer: z.input<typeof DesiredAnswer> = { jws };
+      return json(answer);
+    }),
+    post('/order', SMALL_BODY_BYTES, OrderRequest, async (request) => {
+      const payload = bytesOf(request.payload);
+      const { order, gatewayId } = decodeJson(Order, textOf(payload), 'The order', ORDER_MAX_BYTES);
+      const jws = signJws(payload, await keys.configurationSigning());
+      log.info('order signed', { order, gatewayId });
+      const answer: z.input<typeof OrderAnswer> = { jws };
       return json(answer);
     }),
     post('/conveyed', CONVEYED_BODY_BYTES, ConveyedRequest, async (request) => {

@@ -74,7 +74,8 @@ const IGNORED = new Set(
     RestrictRealtime RestrictSUIDSGID LockPersonality SystemCallFilter SystemCallArchitectures
     StandardOutput StandardError SyslogIdentifier RuntimeDirectoryMode StateDirectoryMode UMask
     SendSIGHUP WatchdogSec TimeoutSec User Group Alias AmbientCapabilities MemoryDenyWriteExecute
-    Also DefaultInstance
+    Also DefaultInstance NotifyAccess CacheDirectory ProtectKernelTunables ProtectProc PrivateNetwork
+    IPAddressDeny DevicePolicy DeviceAllow SystemCallErrorNumber
   `),
 );
 

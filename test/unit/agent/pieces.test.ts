@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { explainItem } from '../../../src/agent/explain.ts';
-import { devicePath } from '../../../src/agent/interfaces.ts';
-import { matchPorts, parseHardwareModel } from '../../../src/agent/hardware.ts';
 import { eventsOf } from '../../../src/agent/statusEvents.ts';
 import { rankUplinks } from '../../../src/agent/uplinkChoice.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
@@ -11,39 +9,6 @@ import { leaseGate } from '../../../src/net/identity.ts';
 import { trialProblems, troubledBefore } from '../../../src/reconcile/trial.ts';
 import { modelItem } from '../../fakes/modelBox.ts';
 import { desired } from './signedState.ts';
-
-const MODEL = `
-model = "test"
-[[ports]]
-label = "wan1"
-role = "wan"
-match.path = "0000:03:00.0"
-[[ports]]
-label = "lan1"
-role = "lan"
-match.interface = "lan1"
-`;
-
-describe('hardware model', () => {
-  it('finds ports by their place, not by the name of the day', () => {
-    const model = parseHardwareModel(MODEL, 'test.toml');
-    const found = [
-      { ifname: 'eth7', path: '0000:03:00.0', macAddress: '02:00:00:00:00:01', carrier: true },
-      { ifname: 'eth0', path: '0000:04:00.0', macAddress: undefined, carrier: true },
-    ];
-    expect(matchPorts(model, found)).toEqual([
-      { label: 'wan1', role: 'wan', ifname: 'eth7', macAddress: '02:00:00:00:00:01', carrier: true },
-      { label: 'lan1', role: 'lan', carrier: false },
-    ]);
-    expect(devicePath('../../../0000:03:00.0')).toBe('0000:03:00.0');
-  });
-
-  it('refuses two ports of one label and what is no model', () => {
-    expect(() => parseHardwareModel(MODEL.replace('"lan1"', '"wan1"'), 'test.toml')).toThrow(BranchboxError);
-    expect(() => parseHardwareModel('model = 1', 'test.toml')).toThrow(BranchboxError);
-    expect(() => parseHardwareModel('= = =', 'test.toml')).toThrow(BranchboxError);
-  });
-});
 
 const facts: Facts = {
   serial: 'S1',

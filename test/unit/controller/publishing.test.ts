@@ -44,6 +44,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     serverCertificate: unused,
     clientCertificate: unused,
     conveyed: unused,
+    order: unused,
     anchors: unused,
     async desired(state) {
       if (absent.signer > 0) {
@@ -76,12 +77,14 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     controller: CONTROLLER,
   });
   let triggered = 0;
+  const answers: { gatewayId: string; ok: boolean }[] = [];
   const handle = createMessageHandler({
     store,
     fleet,
     clock,
     log,
     command: async (gatewayId, command) => void commands.push({ gatewayId, command }),
+    onDone: (gatewayId, reply) => void answers.push({ gatewayId, ok: reply.ok }),
     onNewFacts: () => {
       triggered += 1;
     },
@@ -106,6 +109,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     set,
     round,
     say,
+    answers,
     triggered: () => triggered,
   };
 }
@@ -184,7 +188,7 @@ describe('what a gateway says', () => {
   });
 
   it('is answered: events by what was stored, a proof request by its proof', async () => {
-    const { say, commands } = await world();
+    const { say, commands, answers } = await world();
     const event = { id: 'b/1', atMs: 1, kind: 'agent-started', subject: 'a', sentence: 's' };
     await say(topicsOf('branch1').events, { gatewayId: 'branch1', events: [event] });
     await say(topicsOf('branch1').events, { gatewayId: 'branch2', events: [event] });
@@ -194,6 +198,8 @@ describe('what a gateway says', () => {
       { gatewayId: 'branch1', command: { kind: 'events-stored', ids: ['b/1'] } },
       { gatewayId: 'branch1', command: { kind: 'proof', nonce: 'n' } },
     ]);
+    await say(topicsOf('branch1').reply, { kind: 'done', id: 'o', ok: false, message: 'no' });
+    expect(answers).toEqual([{ gatewayId: 'branch1', ok: false }]);
   });
 });
 

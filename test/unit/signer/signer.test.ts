@@ -132,6 +132,20 @@ it('signs a desired state that a box accepts, and none that it would refuse', as
   expect(await refusal(sign('no JSON'))).toBe('model/invalid');
 });
 
+it('signs an order that a box accepts, and none that it would refuse', async () => {
+  const order = {
+    schema: 1,
+    order: 'factory-reset',
+    gatewayId: 'branch1',
+    wireguardPublicKey: `${'A'.repeat(42)}A=`,
+  } as const;
+  const anchors = [(await client().anchors()).domain];
+  const { payload } = await verifyJws(await client().order(order), { anchors, atMs: Date.now() });
+  expect(JSON.parse(Buffer.from(payload).toString())).toEqual(order);
+  // A desired state is none: what one route signs, another never does.
+  expect(await refusal(client().order(Object(DESIRED)))).toBe('model/invalid');
+});
+
 it('signs onboarding information with the owner certificate, and nothing else with it', async () => {
   const { domain } = await client().anchors();
   const configuration = Buffer.from('{}').toString('base64');

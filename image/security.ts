@@ -1,0 +1,26 @@
+/**
+ * `npm run image:security [UNIT]`: how exposed each unit is, as the box's own systemd judges it; with a unit's name,
+ * what it judges by. Does not own the bounds (test/lab/units.test.ts).
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createRunner } from '../src/system/linux/runner.ts';
+import { ensureTree, SYSTEMD_TREE } from './trees.ts';
+
+const UNITS = join(import.meta.dirname, '../firmware/units');
+const only = process.argv[2];
+const runner = createRunner();
+const tree = await ensureTree(SYSTEMD_TREE, { runner, say: (line) => console.error(line) });
+for (const unit of readdirSync(UNITS).filter((name) => name.endsWith('.service'))) {
+  if (only !== undefined && only !== unit) continue;
+  // Mounted for this one run alone: nothing is written into the tree.
+  const script =
+    'mount -t tmpfs units "$0/mnt" && cp "$1"/* "$0/mnt/" && chroot "$0" systemd-analyze security --offline=true --no-pager "/mnt/$2"';
+  const words = ['--mount', '--propagation', 'private', 'sh', '-c', script, tree, UNITS, unit];
+  const text = (await runner.runChecked('unshare', words, { timeoutMs: 60_000 })).trim();
+  console.log(
+    only === undefined
+      ? `${unit.padEnd(36)} ${/([\d.]+ [A-Z]+)/.exec(text.split('\n').at(-1) ?? '')?.[1] ?? 'no verdict'}`
+      : text,
+  );
+}

@@ -1,0 +1,79 @@
+/**
+ * Owns what becomes of an order: its signature, its signer and whom it is for, before anything is done; then doing it.
+ * Does not own the reset itself (firmware/factory-reset).
+ */
+import { decodeJson } from '../model/decode.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import { Order, ORDER_MAX_BYTES, type Reply } from '../model/mqtt.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import { verifyJws } from '../pki/jws.ts';
+import type { Clock, Logger, Services } from '../system/ports.ts';
+
+const RESET_UNIT = 'branchbox-factory-reset@controller.service';
+
+/** Throws pki/* or model/invalid where it is not from the domain's signer, pki/mismatch where it is for another box or life. */
+export async function acceptOrder(
+  jws: string,
+  options: {
+    readonly anchors: readonly Certificate[];
+    readonly gatewayId: string;
+    readonly wireguardPublicKey: string;
+    readonly atMs: number;
+  },
+): Promise<Order> {
+  const { anchors, atMs } = options;
+  const { payload } = await verifyJws(jws, { anchors, atMs });
+  const order = decodeJson(Order, new TextDecoder().decode(payload), 'an order', ORDER_MAX_BYTES);
+  if (order.gatewayId !== options.gatewayId) {
+    throw new BranchboxError('pki/mismatch', { message: `the order is for ${order.gatewayId}` });
+  }
+  if (order.wireguardPublicKey !== options.wireguardPublicKey) {
+    throw new BranchboxError('pki/mismatch', { message: 'the order is for an earlier life of this box' });
+  }
+  return order;
+}
+
+export interface Orders {
+  /** Never fails: what was refused is in the answer, which is told before the order is carried out. */
+  carryOut(id: string, jws: string): Promise<void>;
+}
+
+export function createOrders(parts: {
+  /** undefined while the box has no owner. */
+  readonly identity: () => Promise<
+    { readonly anchors: readonly Certificate[]; readonly gatewayId: string } | undefined
+  >;
+  readonly wireguardPublicKey: () => string;
+  readonly services: Pick<Services, 'start'>;
+  readonly reply: (reply: Reply) => Promise<boolean>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): Orders {
+  const { services, clock, log } = parts;
+  return {
+    async carryOut(id, jws) {
+      const answer = (ok: boolean, message: string): Promise<boolean> =>
+        parts.reply({ kind: 'done', id, ok, message });
+      try {
+        const own = await parts.identity();
+        if (own === undefined)
+          throw new BranchboxError('pki/untrusted', { message: 'this box has no owner' });
+        const { order } = await acceptOrder(jws, {
+          ...own,
+          wireguardPublicKey: parts.wireguardPublicKey(),
+          atMs: clock.nowMs(),
+        });
+        switch (order) {
+          case 'factory-reset':
+            log.warn('reset to factory state, as the controller ordered', { id });
+            await answer(true, 'resetting to factory state');
+            await services.start([RESET_UNIT]);
+        }
+      } catch (thrown) {
+        const error = asBranchboxError(thrown);
+        log.warn('an order was refused', { id, error });
+        await answer(false, error.message.slice(0, 2000));
+      }
+    },
+  };
+}

@@ -1,0 +1,204 @@
+/**
+ * The reset of a box with partitions, on a disk in a file with a real table and real file systems: the data goes, and
+ * nothing else; a power cut at any step is followed by the same reset. And the button that asks for one.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync, openSync, closeSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const FIRMWARE = join(import.meta.dirname, '../../firmware');
+const sh = (script: string, ...args: string[]): string =>
+  execFileSync('sh', ['-euc', script, 'sh', ...args], { stdio: ['ignore', 'pipe', 'pipe'] }).toString();
+/**
+ * A mount namespace whose /dev holds the disk's own nodes, made anew each time since partitions come and go: no udev
+ * runs here, and the host's /dev is not touched. What a script mounts is gone with it.
+ */
+const NAMESPACE = `
+mount -t tmpfs run /run
+mount -t tmpfs dev /dev
+mknod -m 666 /dev/null c 1 3; mknod /dev/zero c 1 5; mknod /dev/random c 1 8; mknod /dev/urandom c 1 9
+for block in /sys/block/$LOOP /sys/block/$LOOP/"$LOOP"p*; do
+  [ ! -e "$block/dev" ] || mknod "/dev/\${block##*/}" b $(tr : ' ' <"$block/dev")
+done
+mkdir /run/m
+`;
+
+describe('a reset of the data partition', () => {
+  let directory: string;
+  let loop: string;
+  const on = (script: string): string =>
+    execFileSync(
+      'unshare',
+      ['--mount', '--propagation', 'private', 'sh', '-euc', `${NAMESPACE}\n${script}`],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          PATH: process.env['PATH'],
+          LOOP: loop,
+          ESP: `/dev/${loop}p1`,
+          FACTORY: `/dev/${loop}p2`,
+          DATA: `/dev/${loop}p3`,
+          DISK: `/dev/${loop}`,
+          RESET: join(FIRMWARE, 'factory-reset'),
+          SCRATCH: directory,
+        },
+      },
+    ).toString();
+  const labels = (): string[] =>
+    on('sfdisk --json $DISK')
+      .split('\n')
+      .flatMap((line) => /"name": "([^"]+)"/.exec(line)?.[1] ?? []);
+  const mark = (): string =>
+    on('mount $ESP /run/m; mkdir -p /run/m/branchbox; echo button >/run/m/branchbox/factory-reset');
+  const isMarked = (): boolean => on('mount $ESP /run/m; ls /run/m/branchbox').includes('factory-reset');
+  const reset = (verb: string): string => on(`sh $RESET ${verb} $LOOP`);
+  const filesOf = (device: string): string =>
+    on(`mount ${device} /run/m; cat /run/m/file 2>/dev/null || ls /run/m`).trim();
+  /** As systemd-repart does where the label is missing. */
+  const remake = (): void => {
+    on(
+      'echo "size=48M, name=branchbox-data" | sfdisk --quiet --append --no-reread --no-tell-kernel --wipe never --wipe-partitions never $DISK; partx -a --nr 3 $DISK',
+    );
+    on('mkfs.ext4 -q $DATA');
+  };
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'bbt-reset-'));
+    const disk = join(directory, 'disk');
+    sh(
+      'truncate -s 128M "$1"; printf "label: gpt\\nsize=16M, name=esp\\nsize=16M, name=branchbox-factory\\nsize=48M, name=branchbox-data\\n" | sfdisk --quiet "$1"',
+      disk,
+    );
+    loop = sh('losetup --find --show "$1"', disk).trim().replace('/dev/', '');
+    // Not by the kernel: it may know no GPT.
+    on('partx -a $DISK');
+    on('for device in $ESP $FACTORY $DATA; do mkfs.ext4 -q $device; done');
+    on(
+      'mount $FACTORY /run/m; echo the identity >/run/m/file; umount /run/m; mount $DATA /run/m; echo tenant secret >/run/m/file',
+    );
+  });
+  afterEach(() => {
+    on('partx -d $DISK');
+    sh('losetup --detach "/dev/$1"', loop);
+    rmSync(directory, { recursive: true });
+  });
+
+  it('does nothing where none was asked for', () => {
+    reset('wipe');
+    reset('done');
+    expect(labels()).toEqual(['esp', 'branchbox-factory', 'branchbox-data']);
+    expect(filesOf('$DATA')).toBe('tenant secret');
+  });
+
+  it('erases the data and its partition, and leaves the factory’s; the mark goes last', () => {
+    mark();
+    reset('wipe');
+    expect(labels()).toEqual(['esp', 'branchbox-factory']);
+    expect(sh('grep -c "tenant secret" "$1" || :', join(directory, 'disk')).trim()).toBe('0');
+    expect(isMarked()).toBe(true);
+    remake();
+    reset('done');
+    expect(isMarked()).toBe(false);
+    expect(filesOf('$DATA')).toBe('lost+found');
+    expect(filesOf('$FACTORY')).toBe('the identity');
+  });
+
+  it('ends a LUKS volume’s keys', () => {
+    on(
+      'echo k >/run/key; cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $DATA /run/key',
+    );
+    expect(on('cryptsetup luksDump $DATA')).toContain('Keyslots');
+    mark();
+    reset('wipe');
+    // Whoever finds where it was, finds nothing.
+    on(
+      'echo "size=48M, name=x" | sfdisk --quiet --append --no-reread --no-tell-kernel --wipe never --wipe-partitions never $DISK; partx -a --nr 3 $DISK',
+    );
+    expect(() => on('cryptsetup luksDump $DATA')).toThrow('not a valid LUKS device');
+  });
+
+  it('goes on after a power cut at each step', () => {
+    mark();
+    reset('wipe');
+    // Cut before the partition was made: the next start finds the mark and no partition.
+    reset('wipe');
+    expect(labels()).toEqual(['esp', 'branchbox-factory']);
+    remake();
+    // Cut after it was made and before the mark went: it is made once more.
+    reset('wipe');
+    expect(labels()).toEqual(['esp', 'branchbox-factory']);
+    remake();
+    reset('done');
+    reset('wipe');
+    expect(labels()).toEqual(['esp', 'branchbox-factory', 'branchbox-data']);
+  });
+});
+
+describe('the reset button', () => {
+  let root: string;
+  const put = (path: string, text: string): void => {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    writeFileSync(join(root, path), text, { mode: 0o755 });
+  };
+  /** struct input_event of a 64 bit machine. */
+  const event = (type: number, code: number, value: number): Buffer => {
+    const bytes = Buffer.alloc(24);
+    bytes.writeUInt16LE(type, 16);
+    bytes.writeUInt16LE(code, 18);
+    bytes.writeInt32LE(value, 20);
+    return bytes;
+  };
+  const environment = (): NodeJS.ProcessEnv => ({
+    RESET_BUTTON_ROOT: root,
+    PATH: `${root}/bin:${process.env['PATH'] ?? ''}`,
+  });
+  const isButton = (name: string): boolean => {
+    put('sys/class/input/event3/device/name', `${name}\n`);
+    try {
+      execFileSync(join(FIRMWARE, 'reset-button'), ['--is', 'event3'], { env: environment() });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'bbt-button-'));
+    put('etc/branchbox/factory/model', 'box\n');
+    put(
+      'usr/lib/branchbox/models/box.toml',
+      'model = "box"\n\n[resetButton]\ninput = "gpio-keys-polled"\ncode = 408\nholdSeconds = 3\n',
+    );
+    put('bin/systemctl', `#!/bin/sh\necho "$@" >${root}/asked\n`);
+    put('sys/class/input/event3/device/name', 'gpio-keys-polled\n');
+    mkdirSync(join(root, 'dev/input'), { recursive: true });
+    execFileSync('mkfifo', [join(root, 'dev/input/event3')]);
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  it('is the input device that the hardware model names, and no keyboard', () => {
+    expect(isButton('gpio-keys-polled')).toBe(true);
+    expect(isButton('AT Translated Set 2 keyboard')).toBe(false);
+    put('etc/branchbox/factory/model', 'generic\n');
+    expect(isButton('gpio-keys-polled')).toBe(false);
+  });
+
+  it('resets when it is held, and not when it is only pressed', async () => {
+    const child = spawn(join(FIRMWARE, 'reset-button'), ['event3'], { env: environment(), stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const device = openSync(join(root, 'dev/input/event3'), 'w');
+    const asked = (): string => sh('cat "$1" 2>/dev/null || :', join(root, 'asked'));
+    writeSync(device, event(1, 408, 1));
+    writeSync(device, event(1, 408, 0));
+    // Another key, held: nothing; the right one after it proves that time went by.
+    writeSync(device, event(1, 30, 1));
+    expect(asked()).toBe('');
+    writeSync(device, event(1, 408, 1));
+    writeSync(device, event(1, 408, 2));
+    await expect.poll(asked, { timeout: 20_000 }).toContain('start branchbox-factory-reset@button.service');
+    closeSync(device);
+    await ended;
+  });
+});

@@ -1,0 +1,200 @@
+/**
+ * The units of the firmware under a real systemd, sandboxes and watchdog included: they come up, each does in its
+ * sandbox what it is for, and none is less hardened than is said here.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LocalCheck, LocalStatus } from '../../src/model/localStatus.ts';
+import { createRunner } from '../../src/system/linux/runner.ts';
+import { type SystemdNode, startSystemdNode } from './systemdNode.ts';
+
+const UNITS = join(import.meta.dirname, '../../firmware/units');
+const BRANCHBOX = join(import.meta.dirname, '../../branchbox');
+const WAIT = { timeout: 90_000, interval: 250 };
+
+/**
+ * Exposure by systemd-analyze, 0 to 10; none may be above. containerd and docker: what they are given is given to
+ * tenants' containers too, whose own profile the engine sets (docker.service says more).
+ */
+const EXPOSURE: Readonly<Record<string, number>> = {
+  'containerd.service': 9.5,
+  'docker.service': 9.5,
+  'branchbox-agent.service': 4.6,
+  'frr-zebra.service': 3.8,
+  'dhcpcd@.service': 3.7,
+};
+const USUAL_EXPOSURE = 3.5;
+
+describe('the units under systemd', () => {
+  const runner = createRunner();
+  let node: SystemdNode;
+  let scratch: string;
+  let isp: string;
+
+  const agent = async (path: string): Promise<unknown> =>
+    JSON.parse(
+      await node.checked('curl', '-sf', '--unix-socket', '/run/branchbox/agent.sock', `http://agent${path}`),
+    );
+  const services = readdirSync(UNITS).filter((name) => name.endsWith('.service'));
+
+  beforeAll(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'bbt-factory-'));
+    const state = join(scratch, 'manufacturer');
+    const factory = join(scratch, 'factory');
+    await runner.runChecked(
+      BRANCHBOX,
+      ['manufacturer', 'init', '--state', state, '--name', 'manufacturer.test', '--address', '198.51.100.1'],
+      { timeoutMs: 60_000 },
+    );
+    await runner.runChecked(
+      BRANCHBOX,
+      ['manufacturer', 'identity', '--state', state, '--serial', 'SN-1', '--model', 'lab', '--out', factory],
+      { timeoutMs: 60_000 },
+    );
+    node = await startSystemdNode({ name: 'units', directories: { '/etc/branchbox/factory': factory } });
+    // A provider: the far end of wan1, in a namespace of its own.
+    isp = `${node.netns}-isp`;
+    const ip = (...words: string[]) => runner.runChecked('ip', words);
+    await ip('netns', 'add', isp);
+    const far = `link add name wan1 netns ${node.netns} type veth peer name isp0 netns ${isp}`;
+    await ip(...far.split(' '));
+    await ip('-n', isp, 'address', 'add', '198.51.100.1/24', 'dev', 'isp0');
+    await ip('-n', isp, 'link', 'set', 'dev', 'isp0', 'up');
+    await runner.runChecked('nsenter', [
+      `--net=/run/netns/${isp}`,
+      'chroot',
+      node.root,
+      'dnsmasq',
+      '--conf-file=/dev/null',
+      '--port=0',
+      '--interface=isp0',
+      '--bind-interfaces',
+      '--dhcp-range=198.51.100.100,198.51.100.199',
+      '--dhcp-leasefile=/tmp/isp.leases',
+      '--pid-file=/tmp/isp.pid',
+    ]);
+  });
+  afterAll(async () => {
+    await runner.run('nsenter', [
+      `--net=/run/netns/${isp}`,
+      'sh',
+      '-c',
+      `kill $(cat ${node.root}/tmp/isp.pid)`,
+    ]);
+    await node.stop();
+    await runner.run('ip', ['netns', 'delete', isp]);
+    rmSync(scratch, { recursive: true });
+  });
+
+  it('say nothing that systemd does not understand', async () => {
+    const words = readdirSync(UNITS).map((name) => `/usr/lib/systemd/system/${name.replace('@.', '@wan1.')}`);
+    const verified = await node.run(
+      'systemd-analyze',
+      'verify',
+      '--man=no',
+      '--recursive-errors=no',
+      ...words,
+    );
+    const ours = verified.stderr
+      .split('\n')
+      .filter((line) => readdirSync(UNITS).some((name) => line.includes(name)));
+    expect(ours).toEqual([]);
+  });
+
+  it.each(services)('%s is no more exposed than is said', async (name) => {
+    const words = [
+      'security',
+      '--offline=true',
+      '--no-pager',
+      '--json=short',
+      `/usr/lib/systemd/system/${name}`,
+    ];
+    const text = (await node.run('systemd-analyze', ...words.filter((word) => word !== '--json=short')))
+      .stdout;
+    const exposure = Number(/Overall exposure level for .*: ([\d.]+)/.exec(text)?.[1]);
+    expect(exposure).toBeLessThanOrEqual(EXPOSURE[name] ?? USUAL_EXPOSURE);
+  });
+
+  it('come up, and none had to be started twice', async () => {
+    const wanted = (await node.checked('ls', '/etc/systemd/system/branchbox-gateway.target.wants'))
+      .trim()
+      .split('\n');
+    expect(wanted.length).toBeGreaterThan(8);
+    for (const unit of wanted) {
+      await expect.poll(() => node.property(unit, 'ActiveState'), { ...WAIT, message: unit }).toBe('active');
+    }
+    const restarts: string[] = [];
+    for (const unit of wanted) restarts.push(`${unit} ${await node.property(unit, 'NRestarts')}`);
+    expect(restarts.filter((line) => !line.endsWith(' 0') && !line.endsWith(' '))).toEqual([]);
+  });
+
+  it('dhcpcd gets an address and its hook tells it', async () => {
+    const read = async () =>
+      LocalStatus.parse(await agent('/status')).facts.leases.map(({ ifname }) => ifname);
+    await expect.poll(read, WAIT).toEqual(['wan1']);
+    // What the agent makes of it in its own sandbox: rules and routes of the uplink.
+    await expect
+      .poll(async () => (await node.run('ip', 'route', 'show', 'table', '101')).stdout, WAIT)
+      .toContain('default via 198.51.100.1 dev wan1');
+  });
+
+  it('the agent finds in its sandbox what the kernel can do', async () => {
+    const found = LocalCheck.parse(await agent('/check')).features.flatMap(({ feature, present }) =>
+      present ? [feature] : [],
+    );
+    expect(found).toEqual(expect.arrayContaining(['tun', 'vxlan', 'bridge', 'nft-inet', 'nft-bridge']));
+  });
+
+  it('the agent may do in its sandbox what it is for, and no more', async () => {
+    // A copy of its unit that runs a shell.
+    const does = async (script: string): Promise<string> => {
+      await node.checked(
+        'sh',
+        '-c',
+        `sed -e 's/^Type=.*/Type=oneshot/' -e 's/^Restart.*//' -e 's/^WatchdogSec.*//' -e 's/^RuntimeDir.*//' \
+           -e "s|^ExecStart=.*|ExecStart=/bin/sh /probe|" /usr/lib/systemd/system/branchbox-agent.service \
+           >/run/systemd/system/probe.service; cat >/probe <<'END'\n${script}\nEND\nsystemctl daemon-reload`,
+      );
+      const result = await node.run('systemctl', 'start', 'probe.service');
+      return result.exitCode === 0 ? 'done' : 'refused';
+    };
+    expect(
+      await does(
+        'set -e; nsenter --net=/proc/1/ns/net ip link show lo; unshare --net ip link add type dummy || unshare --net true',
+      ),
+    ).toBe('done');
+    expect(await does('echo x >/etc/frr/frr.conf.new && rm /etc/frr/frr.conf.new')).toBe('done');
+    expect(await does('echo 1 >/proc/sys/net/ipv4/ip_forward')).toBe('done');
+    expect(await does('mkdir /run/branchbox/esp && mount -t tmpfs x /run/branchbox/esp')).toBe('done');
+    expect(await does('systemctl is-active frr-zebra.service')).toBe('done');
+    expect(await does('vtysh -d zebra -c "show version"')).toBe('done');
+    expect(await does('touch /usr/bin/x')).toBe('refused');
+    expect(await does('touch /var/lib/docker/x')).toBe('refused');
+    expect(await does('unshare --user true')).toBe('refused');
+    expect(await does('date -s 2030-01-01')).toBe('refused');
+  });
+
+  it('an agent that turns is left alone, and one that hangs is started again', async () => {
+    await node.checked(
+      'sh',
+      '-c',
+      'mkdir -p /run/systemd/system/branchbox-agent.service.d && ' +
+        'printf "[Service]\\nWatchdogSec=20s\\n" >/run/systemd/system/branchbox-agent.service.d/watchdog.conf && ' +
+        'systemctl daemon-reload && systemctl restart branchbox-agent.service',
+    );
+    const fed = (): Promise<string> => node.property('branchbox-agent.service', 'WatchdogTimestampMonotonic');
+    const first = await fed();
+    await expect.poll(fed, WAIT).not.toBe(first);
+    const restarts = Number(await node.property('branchbox-agent.service', 'NRestarts'));
+    const pid = await node.property('branchbox-agent.service', 'MainPID');
+    await node.checked('kill', '-STOP', pid);
+    await expect
+      .poll(async () => Number(await node.property('branchbox-agent.service', 'NRestarts')), WAIT)
+      .toBe(restarts + 1);
+    await expect
+      .poll(async () => (await node.run('journalctl', '-u', 'branchbox-agent', '-o', 'cat')).stdout, WAIT)
+      .toContain('Watchdog timeout');
+  });
+});

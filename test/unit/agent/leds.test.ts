@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { createLeds } from '../../../src/agent/leds.ts';
+import type { HardwareModel } from '../../../src/model/hardware.ts';
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const leds: HardwareModel['leds'] = [
+  { label: '1', sysfs: 'box:1', shows: { ok: 'on', failed: 'fast' } },
+  { label: '2', sysfs: 'box:2', shows: { failed: 'slow' } },
+];
+
+describe('LEDs', () => {
+  it('show a state once, and off where the model says nothing', async () => {
+    const written: string[] = [];
+    const shown = createLeds({
+      model: { leds },
+      files: { writeKernel: async (path, content) => void written.push(`${path}=${content}`) },
+      log: silent,
+    });
+    await shown.show('ok');
+    await shown.show('ok');
+    expect(written.splice(0)).toEqual([
+      '/sys/class/leds/box:1/trigger=none',
+      '/sys/class/leds/box:1/brightness=255',
+      '/sys/class/leds/box:2/trigger=none',
+      '/sys/class/leds/box:2/brightness=0',
+    ]);
+    await shown.show('failed');
+    expect(written.slice(0, 3)).toEqual([
+      '/sys/class/leds/box:1/trigger=timer',
+      '/sys/class/leds/box:1/delay_on=100',
+      '/sys/class/leds/box:1/delay_off=100',
+    ]);
+  });
+
+  it('that are not there keep no other from its state', async () => {
+    const written: string[] = [];
+    const shown = createLeds({
+      model: { leds },
+      files: {
+        writeKernel: (path, content) => {
+          if (path.includes('box:1')) return Promise.reject(new Error('ENOENT'));
+          written.push(content);
+          return Promise.resolve();
+        },
+      },
+      log: silent,
+    });
+    await shown.show('failed');
+    expect(written).toEqual(['timer', '500', '500']);
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { createOrders } from '../../../src/agent/orders.ts';
+import type { Reply } from '../../../src/model/mqtt.ts';
+import { NOW_MS } from '../pki/domain.ts';
+import { ANCHORS, desired, GATEWAY, signed } from './signedState.ts';
+
+const KEY = `${'A'.repeat(42)}A=`;
+const OTHER_KEY = `${'B'.repeat(42)}A=`;
+const ORDER = { schema: 1, order: 'factory-reset', gatewayId: GATEWAY, wireguardPublicKey: KEY };
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+
+function box(owned = true) {
+  const happened: string[] = [];
+  const orders = createOrders({
+    identity: async () => (owned ? { anchors: ANCHORS, gatewayId: GATEWAY } : undefined),
+    wireguardPublicKey: () => KEY,
+    services: { start: async (units) => void happened.push(`start ${units.join()}`) },
+    reply: async (reply: Reply) => {
+      if (reply.kind === 'done') happened.push(`${reply.id} ${reply.ok ? 'yes' : 'no'}: ${reply.message}`);
+      return true;
+    },
+    clock: { nowMs: () => NOW_MS, monotonicMs: () => 0, sleep: async () => undefined },
+    log,
+  });
+  return { happened, orders };
+}
+
+describe('an order', () => {
+  it('of the domain\u2019s signer for this box is answered, then carried out', async () => {
+    const { happened, orders } = box();
+    await orders.carryOut('o1', signed(ORDER));
+    expect(happened).toEqual([
+      'o1 yes: resetting to factory state',
+      'start branchbox-factory-reset@controller.service',
+    ]);
+  });
+
+  it.each([
+    ['of a stranger', signed(ORDER, 'stranger'), 'signer'],
+    ['of a box of the domain', signed(ORDER, 'ldevid'), ''],
+    ['for another box', signed({ ...ORDER, gatewayId: 'branch2' }), 'is for branch2'],
+    ['for an earlier life', signed({ ...ORDER, wireguardPublicKey: OTHER_KEY }), 'earlier life'],
+    ['that is a desired state', signed(desired(1)), 'problem'],
+    ['with a changed byte', signed(ORDER).replace(/.\./, 'A.'), ''],
+    ['that is nothing', 'x', ''],
+  ])('%s is refused, and nothing happens', async (_name, jws, words) => {
+    const { happened, orders } = box();
+    await orders.carryOut('o2', jws);
+    expect(happened).toHaveLength(1);
+    expect(happened[0]).toMatch(/^o2 no: /);
+    expect(happened[0]).toContain(words);
+  });
+
+  it('is refused by a box without an owner', async () => {
+    const { happened, orders } = box(false);
+    await orders.carryOut('o3', signed(ORDER));
+    expect(happened).toEqual(['o3 no: this box has no owner']);
+  });
+});
