@@ -1,25 +1,27 @@
 /**
- * Owns the quick stage: one version of the image out of what is there already: slot, signed kernel, disk.
- * Does not own the slow stage (ingredients.ts) nor what is published beside the disk (build.ts).
+ * Owns the quick stage: one version of the image out of what is there already: slot, signed kernel, disk, the update's
+ * manifest. Does not own the slow stage (ingredients.ts) nor what is published beside it (publish.ts).
  */
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundle } from './bundle.ts';
+import { decode } from '../src/model/decode.ts';
+import { FirmwareVersion } from '../src/model/firmware.ts';
+import { describe } from './artefact.ts';
 import { type Ingredients, script } from './ingredients.ts';
 import type { Keys } from './keys.ts';
-import { putPayload, putUnits } from './payload.ts';
+import { renderUpdateManifest } from './manifest.ts';
+import { createReleaseSigner, signJwsBy } from './signing.ts';
+import { digestOf, stage, type Variant } from './staging.ts';
 import { createToolbox } from './toolbox.ts';
 import type { Making } from './trees.ts';
-
-/** Deliberately broken, for tests of going back. */
-export type Variant = 'agent-fails' | 'panics';
 
 export interface AssembleOptions {
   readonly version: string;
   readonly variant?: Variant;
   readonly ingredients: Ingredients;
   readonly keys: Keys;
-  /** Holds what is made: branchbox-VERSION.raw, .root, .verity, .efi. */
+  /** Holds what is made: branchbox-VERSION.raw, .root, .verity, .efi, .update.jws. */
   readonly out: string;
   /** Seconds since 1970: the time of everything in it. */
   readonly sourceDateEpoch: number;
@@ -31,13 +33,17 @@ export interface Assembled {
   readonly root: string;
   readonly verity: string;
   readonly uki: string;
+  /** The signed manifest of the three before. */
+  readonly update: string;
   /** 64 hexadecimal digits. */
   readonly rootHash: string;
+  readonly bundleBytes: number;
+  /** Directories below the checkout. */
+  readonly npmPackages: readonly string[];
 }
 
 const CHECKOUT = join(import.meta.dirname, '..');
-/** A version is a part of file names, of a kernel's file name with a counter (`+`), and of os-release. */
-const VERSION = /^[0-9A-Za-z][0-9A-Za-z.~-]{0,31}$/;
+export const FIRMWARE_ROOT = join(CHECKOUT, 'firmware/root');
 
 /** What is said to every kernel. The root hash makes the command line that of one root alone. Pure. */
 export const commandLine = (rootHash: string): string =>
@@ -52,82 +58,88 @@ export const commandLine = (rootHash: string): string =>
     'systemd.machine_id=firmware',
   ].join(' ');
 
+/** What was made of the same inputs before is taken as it is. */
 export async function assemble(options: AssembleOptions, { runner, say }: Making): Promise<Assembled> {
   const { version, variant, ingredients, keys, out, sourceDateEpoch } = options;
-  if (!VERSION.test(version)) throw new TypeError(`"${version}" is no version: letters, digits, . ~ -`);
+  decode(FirmwareVersion, version, 'The version');
   const { tree } = ingredients;
   const toolbox = createToolbox(runner, ingredients.toolbox.tree, {
     SOURCE_DATE_EPOCH: String(sourceDateEpoch),
   });
   const work = join(out, `work-${version}`);
-  await rm(work, { recursive: true, force: true });
-  await mkdir(join(work, 'slot'), { recursive: true });
-  const visible = [tree, CHECKOUT, out, keys.directory];
-  const step = (name: string, ...words: readonly string[]): Promise<string> =>
-    toolbox.run(visible, script(name, ...words));
-  const timed = async <T>(what: string, doing: Promise<T>): Promise<T> => {
-    const startMs = performance.now();
-    const result = await doing;
-    say(`${version}: ${what} in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
-    return result;
-  };
-
-  await timed('bundle', stage(join(work, 'staged'), ingredients, variant));
   const slot = join(work, 'slot');
-  await timed(
-    'root and hashes',
-    step(
-      'make-slot.sh',
-      join(tree, 'root'),
-      version,
-      join(work, 'staged'),
-      join(CHECKOUT, 'firmware/root'),
-      slot,
-    ),
-  );
-  const rootHash = (await readFile(join(slot, 'roothash'), 'utf8')).trim();
-  const initrds = [join(work, 'initrd')];
-  // Beside the checkout's own paths, a step sees `out` alone.
-  await copyFile(ingredients.initrd, join(work, 'initrd'));
-  if (variant === 'panics') {
-    await step('make-panic.sh', join(work, 'panic'));
-    initrds.push(join(work, 'panic'));
-  }
-  const uki = join(work, 'uki.efi');
-  await step('make-uki.sh', tree, version, commandLine(rootHash), keys.directory, uki, ...initrds);
-  const disk = join(work, 'disk.raw');
-  await timed(
-    'disk',
-    step('make-disk.sh', join(import.meta.dirname, 'repart.d'), slot, uki, version, keys.directory, disk),
-  );
+  const staged = join(work, 'staged');
+  await rm(work, { recursive: true, force: true });
+  await mkdir(slot, { recursive: true });
+  const step = (name: string, ...words: readonly string[]): Promise<string> =>
+    toolbox.run([tree, CHECKOUT, out, keys.directory], script(name, ...words));
+  const startMs = performance.now();
+  const done = (what: string): void =>
+    say(`${version}: ${what} after ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
 
+  const bundled = await stage(staged, ingredients, keys, variant);
   const named = (extension: string): string => join(out, `branchbox-${version}.${extension}`);
-  const made: Assembled = {
+  const record = named('inputs');
+  const inputs = await digestOf(
+    [join(staged, 'payload'), join(staged, 'units'), FIRMWARE_ROOT, import.meta.dirname],
+    [version, variant ?? '', tree, ingredients.initrd, String(sourceDateEpoch), keys.db.certificate],
+  );
+  const made = {
     version,
-    rootHash,
     raw: named('raw'),
     root: named('root'),
     verity: named('verity'),
     uki: named('efi'),
+    update: named('update.jws'),
+    bundleBytes: bundled.sizeBytes,
+    npmPackages: bundled.npmPackages,
   };
+  const [before, hashBefore] = await readRecord(record);
+  if (before === inputs && hashBefore !== undefined && [made.raw, made.update].every(existsSync)) {
+    await rm(work, { recursive: true });
+    done('unchanged');
+    return { ...made, rootHash: hashBefore };
+  }
+  await rm(record, { force: true });
+
+  await step('make-slot.sh', join(tree, 'root'), version, staged, FIRMWARE_ROOT, slot);
+  const rootHash = (await readFile(join(slot, 'roothash'), 'utf8')).trim();
+  done('root and its hashes');
+  // Beside the checkout, a step sees the output directory and the tree alone.
+  const initrds = [join(work, 'initrd')];
+  await copyFile(ingredients.initrd, join(work, 'initrd'));
+  if (variant === 'panics') {
+    initrds.push(join(work, 'panic'));
+    await step('make-panic.sh', join(work, 'panic'));
+  }
+  const uki = join(work, 'uki.efi');
+  const dbKey = [keys.db.key, keys.db.certificate];
+  await step('make-uki.sh', tree, version, commandLine(rootHash), ...dbKey, uki, ...initrds);
+  const disk = join(work, 'disk.raw');
+  await step('make-disk.sh', join(import.meta.dirname, 'repart.d'), slot, uki, version, ...dbKey, disk);
+  done('disk');
+
   await rename(join(slot, 'root'), made.root);
   await rename(join(slot, 'verity'), made.verity);
   await rename(uki, made.uki);
   await rename(disk, made.raw);
+  const signer = await createReleaseSigner(keys, toolbox, work);
+  const manifest = renderUpdateManifest(
+    { version, builtAtMs: sourceDateEpoch * 1000, rootHash },
+    {
+      root: await describe(made.root),
+      verity: await describe(made.verity),
+      uki: await describe(made.uki),
+    },
+  );
+  await writeFile(made.update, await signJwsBy(signer, manifest));
   await rm(work, { recursive: true });
-  return made;
+  await writeFile(record, `${inputs} ${rootHash}\n`);
+  done('update manifest');
+  return { ...made, rootHash };
 }
 
-/** The payload and units of a version, as directories that make-slot.sh lays over the tree. */
-async function stage(target: string, { node }: Ingredients, variant: Variant | undefined): Promise<void> {
-  const { directory } = await bundle('src/cli/main.ts', 'branchbox', join(target, 'bundle'));
-  await putPayload(directory, join(target, 'payload'));
-  await copyFile(node, join(target, 'payload/node'));
-  await putUnits(join(target, 'units'));
-  if (variant === 'agent-fails') {
-    const dropIns = join(target, 'units/branchbox-agent.service.d');
-    await mkdir(dropIns, { recursive: true });
-    await writeFile(join(dropIns, 'variant.conf'), '[Service]\nExecStart=\nExecStart=/usr/bin/false\n');
-  }
-  await stat(join(target, 'payload/branchbox.mjs'));
+/** Digest of inputs and root hash of an earlier run. */
+async function readRecord(path: string): Promise<readonly (string | undefined)[]> {
+  return existsSync(path) ? (await readFile(path, 'utf8')).trim().split(' ') : [];
 }

@@ -10,14 +10,16 @@ import { createRunner } from '../src/system/linux/runner.ts';
 import { assemble } from './assemble.ts';
 import { ensureIngredients } from './ingredients.ts';
 import { ensureKeys } from './keys.ts';
+import { publish } from './publish.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..');
-const USAGE = `usage: npm run image -- [--version VERSION] [--variant agent-fails|panics] [--keys DIR] [--out DIR]
+const USAGE = `usage: npm run image -- [--version VERSION] [--variant agent-fails|panics] [--keys DIR] [--out DIR] [--disk]
 
   --version  default: that of package.json
   --variant  deliberately broken, for tests of going back
   --keys     keys to sign with (docs/image.md); default out/keys, test keys made on first use
   --out      default out/image
+  --disk     the disk and the parts of its slot alone: no downloads, no package, no inventory
 
 example: npm run image -- --version 0.2.0
 `;
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     variant: { type: 'string' },
     keys: { type: 'string' },
     out: { type: 'string' },
+    disk: { type: 'boolean' },
     help: { type: 'boolean' },
   },
 });
@@ -47,6 +50,9 @@ const out = resolve(values.out ?? join(CHECKOUT, 'out/image'));
 await mkdir(out, { recursive: true });
 const ingredients = await ensureIngredients(making);
 const keys = await ensureKeys(resolve(values.keys ?? join(CHECKOUT, 'out/keys')), ingredients.toolbox);
+const sourceDateEpoch = Number(
+  execFileSync('git', ['-C', CHECKOUT, 'log', '-1', '--format=%ct'], { encoding: 'utf8' }),
+);
 const made = await assemble(
   {
     version: values.version ?? version,
@@ -54,10 +60,9 @@ const made = await assemble(
     ingredients,
     keys,
     out,
-    sourceDateEpoch: Number(
-      execFileSync('git', ['-C', CHECKOUT, 'log', '-1', '--format=%ct'], { encoding: 'utf8' }),
-    ),
+    sourceDateEpoch,
   },
   making,
 );
+if (values.disk !== true) await publish({ made, ingredients, keys, out, sourceDateEpoch }, making);
 process.stdout.write(`${made.raw}\n`);

@@ -25,6 +25,8 @@ export interface Bundled {
   readonly directory: string;
   readonly sizeBytes: number;
   readonly durationMs: number;
+  /** Directories of the npm packages that it holds code of, sorted: `node_modules/zod`. */
+  readonly npmPackages: readonly string[];
 }
 
 /**
@@ -36,6 +38,7 @@ export async function bundle(entry: string, name: string, parent = BUNDLE_DIRECT
   const startMs = performance.now();
   await rm(directory, { recursive: true, force: true });
   const { metafile } = await build({
+    absWorkingDir: CHECKOUT,
     entryPoints: { [name]: join(CHECKOUT, entry) },
     outdir: directory,
     outExtension: { '.js': '.mjs' },
@@ -57,7 +60,15 @@ export async function bundle(entry: string, name: string, parent = BUNDLE_DIRECT
     define: { BRANCHBOX_BUNDLED: 'true' },
   });
   const sizeBytes = Object.values(metafile.outputs).reduce((sum, { bytes }) => sum + bytes, 0);
-  return { directory, sizeBytes, durationMs: performance.now() - startMs };
+  const npmPackages = Object.keys(metafile.inputs).flatMap(
+    (input) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? [],
+  );
+  return {
+    directory,
+    sizeBytes,
+    durationMs: performance.now() - startMs,
+    npmPackages: [...new Set(npmPackages)].sort(),
+  };
 }
 
 if (import.meta.main) {

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createToolbox, type Toolbox } from './toolbox.ts';
 import { cachePath, ensureTree, IMAGE_TREE, type Making, TOOLS_TREE } from './trees.ts';
 
@@ -31,18 +31,15 @@ export async function ensureIngredients(making: Making): Promise<Ingredients> {
   const cache = dirname(raw);
 
   const finishing = ['finish-tree.sh', 'prune.txt', 'modules.txt'].map(read);
-  const tree = cachePath('image-tree', [raw, ...finishing]);
+  const tree = cachePath('image-tree', [basename(raw), ...finishing], cache);
   await once(tree, making, 'the root of the image', (part) =>
     toolbox.run([cache, CHECKOUT], script('finish-tree.sh', raw, part, import.meta.dirname), STEP_TIMEOUT_MS),
   );
   const kernelVersion = readFileSync(join(tree, 'kernel-version'), 'utf8').trim();
 
   const initrdRecipe = readdirSync(join(import.meta.dirname, 'initrd')).sort();
-  const initrd = cachePath('image-initrd', [
-    tree,
-    read('make-initrd.sh'),
-    ...initrdRecipe.map((name) => read(join('initrd', name))),
-  ]);
+  const initrdFiles = initrdRecipe.map((name) => read(join('initrd', name)));
+  const initrd = cachePath('image-initrd', [basename(tree), read('make-initrd.sh'), ...initrdFiles], cache);
   await once(initrd, making, 'the initrd', (part) =>
     toolbox.run(
       [cache, CHECKOUT],
@@ -51,7 +48,7 @@ export async function ensureIngredients(making: Making): Promise<Ingredients> {
     ),
   );
 
-  const node = cachePath('node', [readFileSync(join(NODE_PACKAGE, 'package.json'))]);
+  const node = cachePath('node', [readFileSync(join(NODE_PACKAGE, 'package.json'))], cache);
   await once(node, making, 'the Node binary', (part) =>
     toolbox.run([cache, CHECKOUT], ['strip', '-o', part, join(NODE_PACKAGE, 'bin/node')], STEP_TIMEOUT_MS),
   );

@@ -1,31 +1,100 @@
 /**
  * Owns the keys that an image is signed with: where they are, and test keys made on first use.
- * Does not own signing (make-uki.sh, make-disk.sh, update manifest).
+ * Does not own signing (make-uki.sh, make-disk.sh, signing.ts).
  */
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BranchboxError } from '../src/model/errors.ts';
+import { toPem } from '../src/pki/certificate.ts';
+import { issueCertificate, NO_EXPIRY_MS, selfSignedCa } from '../src/pki/issue.ts';
+import { exportPrivateKey, generateKeyPair } from '../src/pki/keys.ts';
 import type { Toolbox } from './toolbox.ts';
+
+export interface SigningKey {
+  /** A PEM file, or a PKCS#11 URI (RFC 7512) whose PIN, where it has one, is in a file: `pin-source=file:…`. */
+  readonly key: string;
+  /** A PEM file. */
+  readonly certificate: string;
+}
 
 export interface Keys {
   readonly directory: string;
-  /** PEM; Secure Boot's db. */
-  readonly dbKey: string;
-  readonly dbCertificate: string;
+  /** Secure Boot: signs the boot loader and the kernel. RSA-2048, which firmware is sure to verify. */
+  readonly db: SigningKey;
+  /** Signs update manifests and checksums. P-256; its certificate carries our firmware-signing usage. */
+  readonly release: SigningKey;
+  /** PEM; put into the image: whom a box believes an update of. */
+  readonly releaseAnchors: string;
 }
 
-/** RSA-2048: what UEFI firmware is sure to verify (UEFI 2.10, 32.5.3.3). */
+const NAMES = ['db', 'release'] as const;
+/** When test keys begin to be valid: a box whose clock was never set believes them too. */
+const NOT_BEFORE_MS = Date.UTC(2020, 0, 1);
+
+/**
+ * Keys of the directory: `db` and `release`, each NAME.crt with NAME.key, or with NAME.uri that holds a PKCS#11 URI; and
+ * release-anchors.pem. An empty or missing directory gets test keys.
+ */
 export async function ensureKeys(directory: string, toolbox: Toolbox): Promise<Keys> {
-  const dbKey = join(directory, 'db.key');
-  const dbCertificate = join(directory, 'db.crt');
-  if (!existsSync(dbKey) || !existsSync(dbCertificate)) {
+  const file = (name: string): string => join(directory, name);
+  const releaseAnchors = file('release-anchors.pem');
+  const isThere = (name: string): boolean => existsSync(file(name));
+  if (!NAMES.some((name) => isThere(`${name}.crt`))) {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await toolbox.run(
-      [directory],
-      'openssl req -x509 -newkey rsa:2048 -noenc -days 36500 -sha256'
-        .split(' ')
-        .concat('-subj', '/CN=Branchbox test key for Secure Boot', '-keyout', dbKey, '-out', dbCertificate),
-    );
+    await makeDbKey(file('db'), toolbox);
+    await makeReleaseKey(file('release'), releaseAnchors);
   }
-  return { directory, dbKey, dbCertificate };
+  const missing = [...NAMES.map((name) => `${name}.crt`), 'release-anchors.pem'].filter(
+    (name) => !isThere(name),
+  );
+  const keyless = NAMES.filter((name) => !isThere(`${name}.key`) && !isThere(`${name}.uri`));
+  if (missing.length > 0 || keyless.length > 0) {
+    throw new BranchboxError('system/file', {
+      message: `The signing keys in ${directory} are not whole`,
+      problems: [...missing, ...keyless.map((name) => `${name}.key or ${name}.uri`)].map((name) => ({
+        path: name,
+        message: 'is missing',
+      })),
+      mend: 'Put what is missing there (docs/image.md), or name an empty directory for test keys.',
+    });
+  }
+  const signingKey = (name: string): SigningKey => ({
+    key: isThere(`${name}.uri`) ? readFileSync(file(`${name}.uri`), 'utf8').trim() : file(`${name}.key`),
+    certificate: file(`${name}.crt`),
+  });
+  return { directory, db: signingKey('db'), release: signingKey('release'), releaseAnchors };
+}
+
+/** UEFI 2.10, 32.5.3.3: RSA-2048 with SHA-256. */
+async function makeDbKey(stem: string, toolbox: Toolbox): Promise<void> {
+  await toolbox.run(
+    [join(stem, '..')],
+    'openssl req -x509 -newkey rsa:2048 -noenc -days 36500 -sha256'
+      .split(' ')
+      .concat('-subj', '/CN=Branchbox test key for Secure Boot')
+      .concat('-keyout', `${stem}.key`, '-out', `${stem}.crt`),
+  );
+}
+
+/** A CA that boxes trust, whose key is thrown away, and one signer below it. */
+async function makeReleaseKey(stem: string, anchors: string): Promise<void> {
+  const validity = { notBeforeMs: NOT_BEFORE_MS, notAfterMs: NO_EXPIRY_MS };
+  const ca = generateKeyPair();
+  const anchor = selfSignedCa({
+    commonName: 'Branchbox test releases',
+    key: ca.privateKey,
+    validity,
+    pathLength: 0,
+  });
+  const signer = generateKeyPair();
+  const certificate = issueCertificate({
+    profile: { kind: 'firmware-signing', commonName: 'Branchbox test release' },
+    publicKey: signer.publicKey,
+    issuer: { key: ca.privateKey, certificate: anchor },
+    validity,
+  });
+  await writeFile(`${stem}.key`, exportPrivateKey(signer.privateKey).reveal(), { mode: 0o600 });
+  await writeFile(`${stem}.crt`, toPem([certificate]));
+  await writeFile(anchors, toPem([anchor]));
 }

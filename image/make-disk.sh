@@ -1,20 +1,23 @@
 #!/bin/sh
-# Makes the raw disk: make-disk.sh DEFINITIONS SLOT UKI VERSION KEYS OUT
-# Runs in the tools tree. DEFINITIONS is repart.d; SLOT holds root, verity, roothash.
+# Makes the raw disk: make-disk.sh DEFINITIONS SLOT UKI VERSION KEY CERTIFICATE OUT
+# Runs in the tools tree. DEFINITIONS is repart.d; SLOT holds root, verity, roothash. KEY is a PEM file or a PKCS#11 URI.
 # Owns: the ESP's content and the partition table. Everything after slot A is made by the box at its first boot.
 set -eu
 definitions=$1
 slot=$2
 uki=$3
 version=$4
-keys=$5
-out=$6
+key=$5
+certificate=$6
+out=$7
 esp=/tmp/esp
 loader=/usr/lib/systemd/boot/efi/systemd-bootx64.efi
 
 mkdir -p $esp/EFI/BOOT $esp/EFI/systemd $esp/EFI/Linux $esp/loader/keys/branchbox
-/usr/lib/systemd/systemd-sbsign sign --private-key="$keys/db.key" --certificate="$keys/db.crt" \
-  --output=$esp/EFI/BOOT/BOOTX64.EFI $loader
+source=file
+case $key in pkcs11:*) source=provider:pkcs11 ;; esac
+/usr/lib/systemd/systemd-sbsign sign --private-key-source=$source --private-key="$key" --certificate="$certificate" \
+  --output=$esp/EFI/BOOT/BOOTX64.EFI $loader >/dev/null
 cp $esp/EFI/BOOT/BOOTX64.EFI $esp/EFI/systemd/systemd-bootx64.efi
 cp "$uki" "$esp/EFI/Linux/branchbox_$version.efi"
 # Nobody waits for a menu, nobody edits a signed command line; keys are enrolled by whoever owns the machine.

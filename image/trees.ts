@@ -46,25 +46,31 @@ export const IMAGE_TREE: Tree = {
 export interface Making {
   readonly runner: Runner;
   readonly say: (line: string) => void;
+  /** Where what is made once is kept; default CACHE_DIRECTORY. */
+  readonly cache?: string;
 }
 
 /** Where something made of these inputs is kept. */
-export function cachePath(name: string, inputs: readonly (string | Uint8Array)[]): string {
+export function cachePath(
+  name: string,
+  inputs: readonly (string | Uint8Array)[],
+  cache = CACHE_DIRECTORY,
+): string {
   const hash = createHash('sha256');
   for (const input of inputs) hash.update(input);
-  return join(CACHE_DIRECTORY, `${name}-${hash.digest('hex').slice(0, 12)}`);
+  return join(cache, `${name}-${hash.digest('hex').slice(0, 12)}`);
 }
 
-export function treePath({ name, packages }: Tree): string {
+export function treePath({ name, packages }: Tree, cache = CACHE_DIRECTORY): string {
   const lists = packages.map((file) => readFileSync(join(import.meta.dirname, file)));
-  return cachePath(name, [...lists, readFileSync(RECIPE)]);
+  return cachePath(name, [...lists, readFileSync(RECIPE)], cache);
 }
 
 export const treeExists = (tree: Tree): boolean => existsSync(treePath(tree));
 
 /** The tree's path. */
-export async function ensureTree(tree: Tree, { runner, say }: Making): Promise<string> {
-  const path = treePath(tree);
+export async function ensureTree(tree: Tree, { runner, say, cache }: Making): Promise<string> {
+  const path = treePath(tree, cache);
   if (existsSync(path)) return path;
   const mirror = mirrorLines(aptSources(), 'trixie');
   say(`making ${tree.purpose}, of Debian 13, once: ${path}`);

@@ -1,6 +1,6 @@
 /**
- * Owns which root tree the nodes run from, made when it is not there.
- * Does not own trees as such (image/trees.ts) nor the recipe (image/make-root.sh, image/packages.txt).
+ * Owns which trees a lab needs, made when they are not there: the one that nodes run from, and the units' systemd.
+ * Does not own trees as such (image/trees.ts) nor the recipe (image/make-root.sh, image/packages*.txt).
  */
 import { ensureTree, NODES_TREE, TOOLS_TREE, treeExists } from '../../image/trees.ts';
 import type { Runner } from '../system/ports.ts';

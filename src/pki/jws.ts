@@ -32,15 +32,25 @@ const Header = z.strictObject({
 });
 
 export function signJws(payload: Uint8Array, signer: Credential): string {
-  const certificates = [signer.certificate, ...signer.chain];
+  const signed = jwsToSign(payload, [signer.certificate, ...signer.chain]);
+  return completeJws(
+    signed,
+    sign('sha256', Buffer.from(signed), { key: signer.key, dsaEncoding: 'ieee-p1363' }),
+  );
+}
+
+/** What is signed, where the key is not in this process; `certificates`: the signer's first, then what stands above. */
+export function jwsToSign(payload: Uint8Array, certificates: readonly Certificate[]): string {
   const header: z.input<typeof Header> = {
     alg: 'ES256',
     x5c: certificates.map(({ der }) => Buffer.from(der).toString('base64')),
   };
-  const signed = `${toBase64Url(Buffer.from(JSON.stringify(header)))}.${toBase64Url(payload)}`;
-  const signature = sign('sha256', Buffer.from(signed), { key: signer.key, dsaEncoding: 'ieee-p1363' });
-  return `${signed}.${toBase64Url(signature)}`;
+  return `${toBase64Url(Buffer.from(JSON.stringify(header)))}.${toBase64Url(payload)}`;
 }
+
+/** `signature`: r and s, 32 octets each. */
+export const completeJws = (signed: string, signature: Uint8Array): string =>
+  `${signed}.${toBase64Url(signature)}`;
 
 /**
  * The signer chains to an anchor at `atMs` and carries the usage: one of ours, configuration signing where none is said.

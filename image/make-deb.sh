@@ -1,0 +1,84 @@
+#!/bin/sh
+# Makes the Debian package for a machine that is already there: make-deb.sh STAGED VERSION PACKAGES FIRMWARE_ROOT OUT
+# Runs in the tools tree. STAGED holds payload/ and units/; PACKAGES is packages.txt, FIRMWARE_ROOT firmware/root.
+# Owns: what of Branchbox such a machine gets, and which of Debian's services give way to ours.
+# Its disk, boot and updates stay the machine's own: no slots, no verity.
+set -eu
+staged=$1
+version=$2
+packages=$3
+files=$4
+out=$5
+root=/tmp/deb
+units=$root/usr/lib/systemd/system
+
+mkdir -p $root/DEBIAN $root/usr/bin $root/usr/lib/branchbox $units $root/etc/systemd/system
+cp -R "$staged/payload/." $root/usr/lib/branchbox/
+ln -s ../lib/branchbox/branchbox.sh $root/usr/bin/branchbox
+cp -R "$staged/units/." $units/
+# What of the image's root has nothing to do with its disk.
+(cd "$files" && cp --parents -R usr/lib/modules-load.d usr/lib/udev/rules.d \
+  usr/lib/systemd/system/branchbox-agent.service.d usr/lib/systemd/system/branchbox-identity.service.d \
+  usr/lib/systemd/system/branchbox-no-identity.service $root)
+# Each unit is wanted by what it says itself, and the gateway by a start of the machine: nothing is left to enabling.
+for unit in $units/*.service $units/*.timer $units/*.path; do
+  [ -f "$unit" ] || continue
+  for wanting in $(sed -n 's/^WantedBy=//p' "$unit"); do
+    mkdir -p "$units/$wanting.wants"
+    ln -s "../${unit##*/}" "$units/$wanting.wants/${unit##*/}"
+  done
+done
+mkdir -p $units/multi-user.target.wants
+ln -s ../branchbox-gateway.target $units/multi-user.target.wants/branchbox-gateway.target
+# Ours in the place of Debian's of the same name; files of another package may not be replaced, but overridden.
+for unit in containerd.service docker.service; do mv "$units/$unit" $root/etc/systemd/system/; done
+# Debian's way to start what we start ourselves: two of a kind would fight over routes and sockets.
+for unit in frr.service docker.socket mosquitto.service; do ln -s /dev/null $root/etc/systemd/system/$unit; done
+
+depends=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' "$packages" | grep -v '^$' | paste -s -d , - | sed 's/,/, /g')
+cat >$root/DEBIAN/control <<CONTROL
+Package: branchbox
+Version: $(printf '%s' "$version" | tr '^' '+')
+Architecture: amd64
+Maintainer: Branchbox maintainers <maintainers@branchbox.example>
+Section: net
+Priority: optional
+Installed-Size: $(du -sk --apparent-size $root | cut -f 1)
+Depends: systemd, udev, kmod, $depends
+Description: SD-WAN branch gateway
+ Encrypted tunnels over several uplinks, segments of tenants across sites, their containers on them. Takes over the
+ network ports of the machine that it is installed on; what it is, comes from /etc/branchbox/factory.
+CONTROL
+printf '/etc/systemd/system/containerd.service\n/etc/systemd/system/docker.service\n' >$root/DEBIAN/conffiles
+cat >$root/DEBIAN/postinst <<'SCRIPT'
+#!/bin/sh
+set -e
+[ "$1" = configure ] || exit 0
+# In an image that is being built there is no systemd to tell.
+[ -d /run/systemd/system ] || exit 0
+systemctl daemon-reload
+systemctl stop frr.service docker.socket mosquitto.service || :
+modprobe br_netfilter || :
+systemctl restart containerd.service docker.service
+systemctl restart branchbox-gateway.target
+# An upgrade: the new code runs; traffic goes on meanwhile.
+systemctl try-restart branchbox-agent.service branchbox-identity.service
+SCRIPT
+cat >$root/DEBIAN/prerm <<'SCRIPT'
+#!/bin/sh
+set -e
+[ "$1" = remove ] && [ -d /run/systemd/system ] || exit 0
+systemctl stop branchbox-gateway.target branchbox-agent.service branchbox-identity.service \
+  frr-bgpd.service frr-bfdd.service frr-staticd.service frr-zebra.service frr-mgmtd.service || :
+SCRIPT
+cat >$root/DEBIAN/postrm <<'SCRIPT'
+#!/bin/sh
+set -e
+[ ! -d /run/systemd/system ] || systemctl daemon-reload || :
+[ "$1" = purge ] || exit 0
+rm -rf /var/lib/branchbox /var/cache/branchbox
+SCRIPT
+chmod -R u=rwX,go=rX $root
+chmod 755 $root/DEBIAN/postinst $root/DEBIAN/prerm $root/DEBIAN/postrm
+find $root -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+dpkg-deb --root-owner-group -Zzstd -z12 --build $root "$out" >/dev/null

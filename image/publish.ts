@@ -1,0 +1,92 @@
+/**
+ * Owns what is published of an assembled version: downloads, package, checksums, inventory; in the output directory
+ * beside the disk. Does not own the disk (assemble.ts) nor what the texts say (manifest.ts, sbom.ts).
+ */
+import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe } from './artefact.ts';
+import { type Assembled, FIRMWARE_ROOT } from './assemble.ts';
+import { type Ingredients, script } from './ingredients.ts';
+import { readInventory } from './inventory.ts';
+import type { Keys } from './keys.ts';
+import { renderManifest, renderSizes, renderSums } from './manifest.ts';
+import { renderSbom } from './sbom.ts';
+import { createReleaseSigner } from './signing.ts';
+import { measureParts } from './sizes.ts';
+import { stage } from './staging.ts';
+import { createToolbox, type Toolbox } from './toolbox.ts';
+import type { Making } from './trees.ts';
+
+export interface PublishOptions {
+  readonly made: Assembled;
+  readonly ingredients: Ingredients;
+  readonly keys: Keys;
+  readonly out: string;
+  readonly sourceDateEpoch: number;
+}
+
+const CHECKOUT = join(import.meta.dirname, '..');
+const COMPRESSION_LEVEL = 19;
+/** Minutes of two cores; on a busy machine many. */
+const PACKING_TIMEOUT_MS = 60 * 60_000;
+
+export async function publish(options: PublishOptions, { runner, say }: Making): Promise<void> {
+  const { made, ingredients, keys, out, sourceDateEpoch } = options;
+  const toolbox = createToolbox(runner, ingredients.toolbox.tree, {
+    SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+  });
+  const named = (suffix: string): string => join(out, `branchbox-${made.version}${suffix}`);
+  const facts = {
+    version: made.version,
+    builtAtMs: sourceDateEpoch * 1000,
+    rootHash: made.rootHash,
+    kernel: ingredients.kernelVersion,
+  };
+  say(`${made.version}: packing`);
+  const zst = named('.raw.zst');
+  const zstd = ['zstd', '-q', '-f', '-T2', '--long=27', `-${COMPRESSION_LEVEL}`, '-o', zst, made.raw];
+  await toolbox.run([out], zstd, PACKING_TIMEOUT_MS);
+  const qcow2 = named('.qcow2');
+  const convert = 'qemu-img convert -c -O qcow2 -o compression_type=zstd,compat=1.1'.split(' ');
+  await toolbox.run([out], [...convert, made.raw, `${qcow2}.part`], PACKING_TIMEOUT_MS);
+  await rename(`${qcow2}.part`, qcow2);
+  const deb = await makeDeb(options, toolbox);
+
+  const components = readInventory(ingredients.tree, made.npmPackages);
+  const sbom = named('.cdx.json');
+  await writeFile(sbom, renderSbom({ ...facts, components }));
+  const files = [made.root, made.verity, made.uki, made.update, zst, qcow2, deb, sbom];
+  const artefacts = await Promise.all(files.map(describe));
+  const sizes = await measureParts(ingredients, made);
+  const manifest = join(out, 'manifest.json');
+  await writeFile(manifest, renderManifest(facts, artefacts, sizes, components));
+
+  const sums = renderSums([...artefacts, await describe(manifest)]);
+  await writeFile(join(out, 'SHA256SUMS'), sums);
+  const signer = await createReleaseSigner(keys, toolbox, out);
+  await writeFile(join(out, 'SHA256SUMS.sig'), await signer.sign(Buffer.from(sums)));
+  await copyFile(keys.release.certificate, join(out, 'release.crt'));
+  await copyFile(keys.releaseAnchors, join(out, 'release-anchors.pem'));
+  say(renderSizes(sizes, artefacts));
+}
+
+/** Its path. Of the working code always: a package of a variant would break a machine that somebody needs. */
+async function makeDeb({ made, ingredients, keys, out }: PublishOptions, toolbox: Toolbox): Promise<string> {
+  const deb = join(out, `branchbox_${made.version}_amd64.deb`);
+  const work = await mkdtemp(join(out, 'package-'));
+  try {
+    await stage(work, ingredients, keys, undefined);
+    const words = [
+      work,
+      made.version,
+      join(import.meta.dirname, 'packages.txt'),
+      FIRMWARE_ROOT,
+      `${deb}.part`,
+    ];
+    await toolbox.run([out, CHECKOUT], script('make-deb.sh', ...words), PACKING_TIMEOUT_MS);
+    await rename(`${deb}.part`, deb);
+  } finally {
+    await rm(work, { recursive: true });
+  }
+  return deb;
+}

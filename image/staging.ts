@@ -1,0 +1,48 @@
+/**
+ * Owns what a version adds to the tree, as directories that make-slot.sh and make-deb.sh lay out: payload and units.
+ * Does not own the files themselves (payload.ts, bundle.ts).
+ */
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Bundled, bundle } from './bundle.ts';
+import type { Ingredients } from './ingredients.ts';
+import type { Keys } from './keys.ts';
+import { putPayload, putUnits } from './payload.ts';
+
+/** Deliberately broken, for tests of going back: the agent exits at once, or the kernel panics in the initrd. */
+export type Variant = 'agent-fails' | 'panics';
+
+export async function stage(
+  target: string,
+  ingredients: Ingredients,
+  keys: Keys,
+  variant: Variant | undefined,
+): Promise<Bundled> {
+  const bundled = await bundle('src/cli/main.ts', 'branchbox', join(target, 'bundle'));
+  await putPayload(bundled.directory, join(target, 'payload'));
+  await copyFile(ingredients.node, join(target, 'payload/node'));
+  await copyFile(keys.releaseAnchors, join(target, 'payload/release-anchors.pem'));
+  await putUnits(join(target, 'units'));
+  if (variant === 'agent-fails') {
+    const dropIns = join(target, 'units/branchbox-agent.service.d');
+    await mkdir(dropIns, { recursive: true });
+    await writeFile(join(dropIns, 'variant.conf'), '[Service]\nExecStart=\nExecStart=/usr/bin/false\n');
+  }
+  return bundled;
+}
+
+/** One digest of all files below the directories, names and contents, and of the words. */
+export async function digestOf(directories: readonly string[], words: readonly string[]): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(words));
+  for (const directory of directories) {
+    const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+    const paths = entries.map((entry) => ({ entry, path: join(entry.parentPath, entry.name) }));
+    for (const { entry, path } of paths.toSorted((left, right) => (left.path < right.path ? -1 : 1))) {
+      hash.update(`${path.slice(directory.length)}\0`);
+      if (entry.isSymbolicLink()) hash.update(await readlink(path));
+      else if (entry.isFile()) hash.update(await readFile(path));
+    }
+  }
+  return hash.digest('hex');
+}

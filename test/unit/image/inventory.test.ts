@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Component, parseLicences, parseNpmPackage, parsePackages } from '../../../image/inventory.ts';
+import { purlOf, renderSbom } from '../../../image/sbom.ts';
+
+const frr: Component = {
+  ecosystem: 'deb',
+  name: 'frr',
+  version: '10.3-3+deb13u1',
+  source: { name: 'frr', version: '10.3-3+deb13u1' },
+  arch: 'amd64',
+  licences: ['GPL-2+', 'ISC'],
+};
+const pkijs: Component = {
+  ecosystem: 'npm',
+  name: '@scope/pkijs',
+  version: '4.0.0',
+  licences: ['BSD-3-Clause'],
+};
+
+describe('what an image is made of', () => {
+  it('reads the list that the tree was made with', () => {
+    expect(parsePackages('libc6\t2.41-12\tglibc\t2.41-12\tamd64\n')).toEqual([
+      {
+        ecosystem: 'deb',
+        name: 'libc6',
+        version: '2.41-12',
+        source: { name: 'glibc', version: '2.41-12' },
+        arch: 'amd64',
+      },
+    ]);
+  });
+
+  it('takes licences from the fields of a machine-readable copyright file', () => {
+    const text =
+      'Files: *\nLicense: GPL-2+\n On Debian: /usr/share/common-licenses/GPL-2.\n\nLicense:  ISC\n\nLicense: GPL-2+\n';
+    expect(parseLicences(text)).toEqual(['GPL-2+', 'ISC']);
+  });
+
+  it('takes them from what prose points to, without the sentence’s full stop', () => {
+    expect(parseLicences('The text is in /usr/share/common-licenses/LGPL-2.1.')).toEqual(['LGPL-2.1']);
+    expect(parseLicences('Do what you want.')).toEqual([]);
+  });
+
+  it('reads a package of npm, and refuses one without a version', () => {
+    const text = readFileSync(join(import.meta.dirname, '../../../node_modules/zod/package.json'), 'utf8');
+    expect(parseNpmPackage(text, 'zod')).toMatchObject({ ecosystem: 'npm', name: 'zod', licences: ['MIT'] });
+    expect(() => parseNpmPackage('{"name":"x"}', 'x')).toThrow(/x has 1 problem/);
+  });
+});
+
+describe('the bill of materials', () => {
+  it('names packages as scanners look them up, with Debian’s source package', () => {
+    expect(purlOf(frr)).toBe(
+      'pkg:deb/debian/frr@10.3-3%2Bdeb13u1?arch=amd64&distro=debian-13&upstream=frr%4010.3-3%2Bdeb13u1',
+    );
+    expect(purlOf(pkijs)).toBe('pkg:npm/%40scope/pkijs@4.0.0');
+  });
+
+  it('is CycloneDX that depends on each component once, and the same for the same input', () => {
+    const options = { version: '0.2.0', builtAtMs: 0, rootHash: 'ab'.repeat(32), components: [frr, pkijs] };
+    const bom = JSON.parse(renderSbom(options)) as {
+      specVersion: string;
+      metadata: { timestamp: string };
+      components: { licenses: unknown[] }[];
+      dependencies: { dependsOn: string[] }[];
+    };
+    expect(bom.specVersion).toBe('1.6');
+    expect(bom.metadata.timestamp).toBe('1970-01-01T00:00:00.000Z');
+    expect(bom.components[0]?.licenses).toEqual([
+      { license: { name: 'GPL-2+' } },
+      { license: { name: 'ISC' } },
+    ]);
+    expect(bom.dependencies[0]?.dependsOn).toEqual([purlOf(frr), purlOf(pkijs)]);
+    expect(renderSbom(options)).toBe(renderSbom(options));
+  });
+});
