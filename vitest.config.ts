@@ -39,6 +39,18 @@ export default defineConfig({
           hookTimeout: 300_000,
         },
       },
+      {
+        test: {
+          name: 'vm',
+          include: ['test/vm/*.test.ts'],
+          globalSetup: ['test/vm/setup.ts'],
+          env: { BRANCHBOX_TEST_LAB: 'vm' },
+          fileParallelism: false,
+          // An emulated machine takes a second for what a real one does in fifty milliseconds.
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
+      },
     ],
   },
 });

@@ -11,7 +11,7 @@ import { BranchboxError } from '../src/model/errors.ts';
 import type { Runner } from '../src/system/ports.ts';
 
 const RECIPE = join(import.meta.dirname, 'make-root.sh');
-const CACHE_DIRECTORY = '/var/cache/branchbox';
+export const CACHE_DIRECTORY = '/var/cache/branchbox';
 /** 30 s on a good connection; a slow mirror is no failure. */
 const MAKE_TIMEOUT_MS = 20 * 60_000;
 

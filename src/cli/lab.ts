@@ -38,9 +38,18 @@ export function register(program: Command): void {
   word('up', 'make a lab and wait until it works')
     .argument('[topology]', 'a folder of src/lab/topologies', 'default')
     .option('--nodes-only', 'stop when the nodes run, before anything is configured')
-    .action(async (topology: string, options: LabOption & { nodesOnly?: boolean }) => {
+    .option('--vm', 'the topology vm: branch2 is a virtual machine of the image')
+    .action(async (topology: string, options: LabOption & { nodesOnly?: boolean; vm?: boolean }) => {
+      if (options.vm === true && topology !== 'default') {
+        throw new BranchboxError('cli/usage', {
+          message: `--vm is the topology vm: it cannot be ${topology} too`,
+          mend: 'name one or the other',
+        });
+      }
       const { labUp } = await import('./labUp.ts');
-      await labUp(options.lab, topology, { nodesOnly: options.nodesOnly === true });
+      await labUp(options.lab, options.vm === true ? 'vm' : topology, {
+        nodesOnly: options.nodesOnly === true,
+      });
     });
   lab
     .command('prepare')
@@ -110,7 +119,7 @@ export function register(program: Command): void {
           mend: 'branchbox lab exec --lab NAME NODE -- CMD',
         });
       }
-      execInNode(
+      await execInNode(
         named ?? options.lab,
         node,
         named !== undefined || end === 0 ? command.slice(end + 1) : command,
@@ -119,8 +128,8 @@ export function register(program: Command): void {
   word('shell', 'a shell in a node')
     .argument('<node>')
     .action(async (node: string, options: LabOption) => {
-      const { execInNode } = await import('./labExec.ts');
-      execInNode(options.lab, node, ['bash', '-l']);
+      const { shellInNode } = await import('./labExec.ts');
+      await shellInNode(options.lab, node);
     });
   word('cut', 'make an uplink dark at its provider; the carrier stays')
     .argument('<node>')

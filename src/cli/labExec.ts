@@ -5,22 +5,34 @@
 import { accessSync, constants } from 'node:fs';
 import { enterWords, notRunning, readNodePid } from '../lab/enter.ts';
 import { labPaths } from '../lab/paths.ts';
+import { isMachine } from '../lab/vm/machinePaths.ts';
 import { BranchboxError } from '../model/errors.ts';
 
-export function execInNode(lab: string, node: string, command: readonly string[]): void {
+const terminalType = (): string => process.env['TERM'] ?? 'linux';
+
+export async function execInNode(lab: string, node: string, command: readonly string[]): Promise<void> {
   const paths = labPaths(lab);
   const pid = readNodePid(paths, node);
   if (pid === undefined) throw notRunning(paths, node);
+  if (isMachine(paths, node)) {
+    const { execInMachine } = await import('../lab/vm/relay.ts');
+    process.exitCode = await execInMachine(paths, node, command, terminalType());
+    return;
+  }
   const nsenter = ['/usr/bin/nsenter', '/bin/nsenter'].find(isExecutable);
   if (nsenter === undefined || process.execve === undefined) {
     throw new BranchboxError('system/missing-tool', { message: 'nsenter (util-linux) is not installed' });
   }
-  process.execve(nsenter, [
-    'nsenter',
-    ...enterWords(pid),
-    `TERM=${process.env['TERM'] ?? 'linux'}`,
-    ...command,
-  ]);
+  process.execve(nsenter, ['nsenter', ...enterWords(pid), `TERM=${terminalType()}`, ...command]);
+}
+
+export async function shellInNode(lab: string, node: string): Promise<void> {
+  const paths = labPaths(lab);
+  if (readNodePid(paths, node) === undefined || !isMachine(paths, node)) {
+    return execInNode(lab, node, ['bash', '-l']);
+  }
+  const { shellInMachine } = await import('../lab/vm/relay.ts');
+  process.exitCode = await shellInMachine(paths, node, terminalType());
 }
 
 function isExecutable(path: string): boolean {

@@ -29,6 +29,6 @@ export async function labHeal(lab: string, node: string, uplink: string): Promis
 }
 
 async function openFaults(lab: string) {
-  const { nodes, topology } = await openLab(lab);
-  return createFaults({ nodes, wiring: planWiring(topology) });
+  const { nodes, machines, topology } = await openLab(lab);
+  return createFaults({ nodes, machines, wiring: planWiring(topology) });
 }

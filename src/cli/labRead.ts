@@ -37,7 +37,7 @@ export async function makeLabIdentity(lab: string, name: string, out: string): P
   if (node === undefined) throw new BranchboxError('cli/usage', { message: `lab ${lab} has no controller` });
   const controller = createControllerNode({ ...system, paths: running.paths, nodes: running.nodes, node });
   const serial = `LAB-${name.toUpperCase()}`;
-  const identity = await controller.makeIdentity(serial);
+  const identity = await controller.makeIdentity(serial, 'lab');
   await controller.makeKnown([serial]);
   await controller.addGateway({ id: name, serial });
   for (const [file, content] of Object.entries(identity)) {

@@ -11,6 +11,7 @@ import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
 import { ensureRootTree, ensureToolsTree, rootTreeExists } from '../lab/rootTree.ts';
 import { renderNextCommands, renderStatus } from '../lab/table.ts';
 import { type RunningLab, restartNode, startBare, startFleet, wireUp } from '../lab/up.ts';
+import { createMachines } from '../lab/vm/machineNodes.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import type { Clock } from '../system/ports.ts';
 
@@ -67,6 +68,13 @@ export async function labRestart(
   options: { readonly rebuild: boolean; readonly factory: boolean },
 ): Promise<void> {
   const running = await openLab(lab);
+  const isMachine = running.topology.nodes.some(({ name, machine }) => name === node && machine === 'vm');
+  if (options.rebuild && isMachine) {
+    throw new BranchboxError('cli/usage', {
+      message: `${node} is a virtual machine: it runs its image, not the checkout`,
+      mend: 'npm run image, and the lab again',
+    });
+  }
   if (options.rebuild) await stagePayload(running.paths);
   await restartNode(running, node, options);
 }
@@ -77,11 +85,13 @@ export async function openLab(lab: string): Promise<RunningLab> {
   const paths = labPaths(lab);
   const { record, topology } = await readRecord(files, paths);
   const { tree } = record;
+  const machines = createMachines({ runner, clock, files, paths });
   return {
     paths,
     topologyName: record.topology,
     topology,
     tree,
-    nodes: createNodes({ runner, clock, paths, tree }),
+    nodes: createNodes({ runner, clock, paths, tree, machines }),
+    machines,
   };
 }

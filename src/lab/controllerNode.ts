@@ -25,8 +25,8 @@ export const PORTS = {
   mqtt: 8883,
   manufacturer: 9443,
 } as const;
-/** All gateways of the lab are this hardware (firmware/models/lab.toml). */
-const MODEL = 'lab';
+/** On every gateway: what the factory wrote. */
+export const FACTORY_DIRECTORY = '/etc/branchbox/factory';
 const CONFIG_FILE = '/etc/branchbox/controller.toml';
 const MANUFACTURER_STATE = '/var/lib/branchbox/manufacturer';
 /** In the controller's node, below /var so that the host sees it on disk. */
@@ -42,6 +42,9 @@ const IDENTITY_FILES = [
 const COMMAND_TIMEOUT_MS = 60_000;
 const START_TIMEOUT_MS = 60_000;
 
+/** Files of firmware/models: a gateway in namespaces, a virtual machine. */
+export type HardwareModelName = 'lab' | 'qemu';
+
 export interface ControllerNodeDeps {
   readonly runner: Runner;
   readonly clock: Clock;
@@ -55,7 +58,7 @@ export interface ControllerNode {
   /** Resolves when all its ports listen and the anchors are in the lab's access directory. */
   ready(): Promise<void>;
   /** A factory identity that the manufacturer made, as files for /etc/branchbox/factory. */
-  makeIdentity(serial: string): Promise<Readonly<Record<string, string>>>;
+  makeIdentity(serial: string, model: HardwareModelName): Promise<Readonly<Record<string, string>>>;
   makeKnown(serials: readonly string[]): Promise<void>;
   applyFleet(fleet: Fleet, tree: string): Promise<void>;
   /** A branch with one uplink, so that whoever holds the serial's identity has a place in the fleet. */
@@ -138,7 +141,7 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
       const credential = await files.readText(onHost('/var/lib/branchbox/controller/admin.credential'));
       await files.writeDurable(join(paths.access, 'admin.credential'), credential ?? '', 0o600);
     },
-    async makeIdentity(serial) {
+    async makeIdentity(serial, model) {
       const out = `${EXCHANGE}/identities/${serial}`;
       await branchbox(
         'manufacturer',
@@ -148,7 +151,7 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
         '--serial',
         serial,
         '--model',
-        MODEL,
+        model,
         '--out',
         out,
       );
@@ -180,8 +183,8 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
 /** Where a box finds what the factory wrote, as files of its node. */
 export function factoryFiles(identity: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(identity).map(([name, content]) => [
-    `/etc/branchbox/factory/${name}`,
+    `${FACTORY_DIRECTORY}/${name}`,
     content,
   ]);
-  return { ...Object.fromEntries(entries), '/etc/branchbox/factory/bootstrap-servers': '' };
+  return { ...Object.fromEntries(entries), [`${FACTORY_DIRECTORY}/bootstrap-servers`]: '' };
 }

@@ -6,7 +6,8 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError, type ErrorCode } from '../model/errors.ts';
 import type { Nodes } from './nodes.ts';
-import { providerPortOf, type Wiring } from './wiring.ts';
+import type { Machines } from './vm/machineNodes.ts';
+import { type UplinkEnds, uplinkEndsOf, type Wiring } from './wiring.ts';
 
 export interface Cut {
   /** Share of packets lost each way, 0–100; 100 is dark. */
@@ -38,15 +39,15 @@ const STEP_TIMEOUT_MS = 60_000;
 /** numgen counts in these: a hundredth of a percent. */
 const STEPS = 10_000;
 
-export function createFaults({
-  nodes,
-  wiring,
-}: {
+export interface FaultsDeps {
   readonly nodes: Pick<Nodes, 'exec'>;
+  readonly machines: Pick<Machines, 'setCarrier'>;
   readonly wiring: Wiring;
-}): Faults {
-  const portOf = (node: string, uplink: string): { readonly provider: string; readonly port: string } => {
-    const found = providerPortOf(wiring, node, uplink);
+}
+
+export function createFaults({ nodes, machines, wiring }: FaultsDeps): Faults {
+  const portOf = (node: string, uplink: string): UplinkEnds => {
+    const found = uplinkEndsOf(wiring, node, uplink);
     if (found === undefined)
       throw new BranchboxError('cli/usage', {
         message: `${node} has no uplink ${uplink}`,
@@ -77,19 +78,23 @@ export function createFaults({
   };
   const setRules = (provider: string, port: string, cut: Cut | undefined): Promise<string> =>
     checked(provider, `setting what is dropped at port ${port}`, ['nft', '-f', '-'], renderFault(port, cut));
-  const setCarrier = (provider: string, port: string, state: 'up' | 'down'): Promise<string> =>
-    checked(provider, `taking port ${port} ${state}`, ['ip', 'link', 'set', 'dev', port, state]);
+  const setCarrier = async (node: string, ends: UplinkEnds, state: 'up' | 'down'): Promise<void> => {
+    const { provider, port } = ends;
+    await checked(provider, `taking port ${port} ${state}`, ['ip', 'link', 'set', 'dev', port, state]);
+    // Between the cable and a machine's NIC is a tap, which has its carrier from QEMU.
+    if (wiring.silent.includes(node)) await machines.setCarrier(node, ends.nodePort, state === 'up');
+  };
 
   return {
     async cut(node, uplink, cut) {
-      const { provider, port } = portOf(node, uplink);
-      await setRules(provider, port, cut);
-      await setCarrier(provider, port, cut.carrier ? 'down' : 'up');
+      const ends = portOf(node, uplink);
+      await setRules(ends.provider, ends.port, cut);
+      await setCarrier(node, ends, cut.carrier ? 'down' : 'up');
     },
     async heal(node, uplink) {
-      const { provider, port } = portOf(node, uplink);
-      await setRules(provider, port, undefined);
-      await setCarrier(provider, port, 'up');
+      const ends = portOf(node, uplink);
+      await setRules(ends.provider, ends.port, undefined);
+      await setCarrier(node, ends, 'up');
     },
     async list() {
       const found: FaultState[] = [];

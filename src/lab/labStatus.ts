@@ -6,7 +6,6 @@ import { z } from 'zod';
 import { BOOTSTRAP_STATES, BootstrapStatus } from '../model/bootstrap.ts';
 import { GatewayStatus } from '../model/status.ts';
 import type { Faults } from './faults.ts';
-import { askNode } from './localSocket.ts';
 import type { Nodes } from './nodes.ts';
 import { isGateway, type Topology } from './topology.ts';
 
@@ -61,7 +60,7 @@ export interface LabStatusDeps {
   readonly lab: string;
   readonly topologyName: string;
   readonly topology: Topology;
-  readonly nodes: Pick<Nodes, 'pidOf'>;
+  readonly nodes: Pick<Nodes, 'pidOf' | 'ask'>;
   readonly faults: Pick<Faults, 'list'>;
 }
 
@@ -96,8 +95,8 @@ export async function gatherStatus(deps: LabStatusDeps): Promise<LabStatus> {
     };
     if (pid === undefined || !isGateway(node)) return base;
     const [bootstrap, status] = await Promise.all([
-      askNode(pid, '/run/branchbox/identity.sock', '/bootstrap'),
-      askNode(pid, '/run/branchbox/agent.sock', '/status'),
+      nodes.ask(node.name, '/run/branchbox/identity.sock', '/bootstrap'),
+      nodes.ask(node.name, '/run/branchbox/agent.sock', '/status'),
     ]);
     return mergeGateway(base, bootstrap, status);
   });

@@ -8,6 +8,7 @@ import { CONTROLLER_NAME, controllerAddress, MANUFACTURER_NAME } from './control
 import type { NodeSpec } from './nodes.ts';
 import { renderDnsmasq, renderNat } from './provider.ts';
 import { isGateway, networkOfUplink, type Topology, type TopologyNode } from './topology.ts';
+import { machineSpec } from './vm/machineSpec.ts';
 
 const SUPERVISOR = ['/usr/lib/branchbox/node', '/usr/lib/branchbox/lab/supervisor.mjs'];
 /** A host of the lab does nothing until somebody runs something in it. */
@@ -38,6 +39,7 @@ export function nodeSpec(topology: Topology, node: TopologyNode): NodeSpec {
     role: node.role,
     command: commandOf(node),
     files: baseFiles(topology, node.name, resolvers),
+    machine: machineSpec(topology, node),
   };
 }
 

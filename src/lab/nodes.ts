@@ -9,11 +9,14 @@ import { dirname, join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, CommandResult, Runner, RunOptions } from '../system/ports.ts';
 import { enterWords, NODE_ENVIRONMENT, notRunning, readNodePid } from './enter.ts';
+import { askSocket } from './localSocket.ts';
 import { LAB_MARK, type LabPaths, NODE_MARK, nodePaths } from './paths.ts';
 import { patiently } from './patience.ts';
 import { NODE_BINARY } from './payload.ts';
 import { processesOf } from './processes.ts';
 import type { NodeRole } from './topology.ts';
+import { isMachine } from './vm/machinePaths.ts';
+import type { Machines, MachineSpec } from './vm/machineNodes.ts';
 import type { Cable, Wiring } from './wiring.ts';
 
 export interface NodeSpec {
@@ -21,8 +24,9 @@ export interface NodeSpec {
   readonly role: NodeRole;
   /** Words of what tini starts, without spaces in any of them. */
   readonly command: readonly string[];
-  /** Files put into the node's root, by absolute path. */
+  /** Files put into the node's root, by absolute path. A machine has of them what belongs to its factory partition. */
   readonly files: Readonly<Record<string, string>>;
+  readonly machine?: MachineSpec | undefined;
 }
 
 export interface Nodes {
@@ -36,6 +40,8 @@ export interface Nodes {
   /** Host pid of a node's PID 1; undefined where it is not running. */
   pidOf(node: string): number | undefined;
   exec(node: string, command: readonly string[], options?: RunOptions): Promise<CommandResult>;
+  /** The JSON that a process of the node answers over its unix socket; undefined where there is none. */
+  ask(node: string, socket: string, path: string): Promise<unknown>;
 }
 
 /** A node is mounts and a few forks: 0.3 s; this is for a machine that is busy with eleven at once. */
@@ -46,9 +52,10 @@ export interface NodesDeps {
   readonly clock: Clock;
   readonly paths: LabPaths;
   readonly tree: string;
+  readonly machines: Machines;
 }
 
-export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
+export function createNodes({ runner, clock, paths, tree, machines }: NodesDeps): Nodes {
   const ipBatch = async (node: string | undefined, lines: readonly string[]): Promise<void> => {
     if (lines.length === 0) return;
     const where = node === undefined ? [] : ['-n', nodePaths(paths, node).netnsName];
@@ -69,6 +76,15 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
     // One after the other: each is milliseconds, and a failure names its node.
     for (const [node, lines] of setUps) await ipBatch(node, lines);
   };
+  /** Namespaces in front of a machine: what they said of their own would be seen on its cables. */
+  const silence = async (node: string): Promise<void> => {
+    const settings = ['/proc/sys/net/ipv6/conf/all', '/proc/sys/net/ipv6/conf/default'];
+    const script = settings.map((setting) => `echo 1 >${setting}/disable_ipv6`).join('\n');
+    const bridged =
+      'for s in /proc/sys/net/bridge/bridge-nf-call-*tables; do [ ! -e $s ] || echo 0 >$s; done';
+    const { netns } = nodePaths(paths, node);
+    await runner.runChecked('nsenter', [`--net=${netns}`, '--', '/bin/sh', '-c', `${script}\n${bridged}`]);
+  };
   const cablesOf = (node: string, wiring: Wiring): Cable[] =>
     wiring.cables.filter(({ a, b }) => a.node === node || b.node === node);
 
@@ -79,15 +95,18 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
     async wire(wiring) {
       for (const node of wiring.nodes)
         await runner.runChecked('ip', ['netns', 'add', nodePaths(paths, node).netnsName]);
+      for (const node of wiring.silent) await silence(node);
       for (const [node, lines] of wiring.before) await ipBatch(node, lines);
       await lay(wiring.cables);
     },
     async rewire(node, wiring) {
       await runner.runChecked('ip', ['netns', 'add', nodePaths(paths, node).netnsName]);
+      if (wiring.silent.includes(node)) await silence(node);
       await ipBatch(node, wiring.before.get(node) ?? []);
       await lay(cablesOf(node, wiring));
     },
     async start(spec) {
+      if (spec.machine !== undefined) return machines.start(spec.name, spec.machine, spec.files);
       const own = nodePaths(paths, spec.name);
       for (const [path, content] of Object.entries(spec.files)) {
         const file = path.startsWith('/var/') ? join(own.var, path.slice(5)) : join(own.upper, path);
@@ -146,7 +165,14 @@ export function createNodes({ runner, clock, paths, tree }: NodesDeps): Nodes {
     async exec(node, command, options) {
       const pid = pidOf(node);
       if (pid === undefined) throw notRunning(paths, node);
+      if (isMachine(paths, node)) return machines.exec(node, command, options);
       return runner.run('nsenter', [...enterWords(pid), ...command], options);
+    },
+    async ask(node, socket, path) {
+      const pid = pidOf(node);
+      if (pid === undefined) return undefined;
+      if (isMachine(paths, node)) return machines.ask(node, socket, path);
+      return askSocket({ socketPath: `/proc/${pid}/root${socket}` }, path);
     },
   };
 }

@@ -22,6 +22,8 @@ export interface LabPaths {
   readonly payload: string;
   /** Topology and names of this lab, as `lab up` read them. */
   readonly record: string;
+  /** Which image its virtual machines run. */
+  readonly machineImage: string;
   /** Anchors and credentials for people and tests. */
   readonly access: string;
 }
@@ -52,6 +54,7 @@ export function labPaths(lab: string): LabPaths {
     state,
     payload: join(state, 'payload'),
     record: join(state, 'lab.json'),
+    machineImage: join(state, 'image.json'),
     access: join(state, 'access'),
   };
 }

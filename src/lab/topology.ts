@@ -10,6 +10,7 @@ import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { InterfaceName, PortLabel, UplinkName } from '../model/ids.ts';
 import type { Files } from '../system/ports.ts';
+import { PORT_SLOTS } from './vm/argv.ts';
 
 /** Short enough for a netns name and a host name; what people type after `lab exec`. */
 export const NodeName = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'a node name such as branch1-red');
@@ -35,9 +36,19 @@ const Uplink = z.strictObject({
   /** By DHCP, but always this one. */
   reserved: Ipv4.optional(),
 });
+
+/** A gateway's hardware where it is a virtual machine; its image has all the software. */
+const MachineHardware = z.strictObject({
+  memoryMiB: z.int().min(1024).max(65_536).default(2048),
+  cpus: z.int().min(1).max(32).default(2),
+  tpm: z.boolean().default(true),
+});
 const Node = z.strictObject({
   name: NodeName,
   role: z.enum(['controller', 'hub', 'branch', 'host']),
+  /** Namespaces of this host with the lab's tree, or a virtual machine that boots the image (gateways alone). */
+  machine: z.enum(['namespace', 'vm']).default('namespace'),
+  hardware: MachineHardware.prefault({}),
   uplinks: z.array(Uplink).max(8).default([]),
   /** LAN ports of a gateway; one without a host on it has no cable in. */
   lan: z.array(PortLabel).max(32).default([]),
@@ -83,6 +94,14 @@ export const Topology = z
           complain([...at, key], `${address} is not in ${network.router}`);
         }
       });
+      if (node.machine === 'vm') {
+        if (!isGateway(node)) complain(['nodes', i, 'machine'], 'only a gateway can be a virtual machine');
+        for (const port of [...node.uplinks.map(({ port }) => port), ...node.lan]) {
+          if (Object.hasOwn(PORT_SLOTS, port)) continue;
+          const has = Object.keys(PORT_SLOTS).join(', ');
+          complain(['nodes', i], `a virtual machine has no port ${port}: it has ${has}`);
+        }
+      }
       if (node.lanOf === undefined) return;
       const { gateway, port } = node.lanOf;
       const there = topology.nodes.find(({ name }) => name === gateway)?.lan.includes(port) === true;

@@ -5,7 +5,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { System } from '../system/ports.ts';
-import { controllerFiles, createControllerNode, factoryFiles } from './controllerNode.ts';
+import { controllerFiles, createControllerNode, FACTORY_DIRECTORY, factoryFiles } from './controllerNode.ts';
 import { createFaults } from './faults.ts';
 import { readFleet } from './fleetFile.ts';
 import { ensureHostTools } from './hostTools.ts';
@@ -20,10 +20,15 @@ import { writeRecord } from './record.ts';
 import { findRemains, isClean, removeRemains } from './remains.ts';
 import { ensureRootTree, rootTreeExists } from './rootTree.ts';
 import { isGateway, readTopology, type Topology } from './topology.ts';
+import type { Accelerator } from './vm/argv.ts';
+import { noteImage, prepareImage } from './vm/image.ts';
+import { createMachines, type Machines } from './vm/machineNodes.ts';
 import { planWiring } from './wiring.ts';
 
 /** `lab up` must end within 3 minutes; a fleet that is not in service by then has a reason to be told. */
 const WORKING_TIMEOUT_MS = 150_000;
+/** A machine boots first: a minute on hardware's speed, several where every instruction is emulated. */
+const MACHINE_TIMEOUT_MS: Readonly<Record<Accelerator, number>> = { kvm: 240_000, tcg: 900_000 };
 
 export interface RunningLab {
   readonly paths: LabPaths;
@@ -31,6 +36,7 @@ export interface RunningLab {
   readonly topology: Topology;
   readonly tree: string;
   readonly nodes: Nodes;
+  readonly machines: Machines;
 }
 
 export interface UpOptions {
@@ -58,12 +64,15 @@ export async function wireUp(system: System, { paths, topologyName, say }: UpOpt
     startedAt: new Date().toISOString(),
   });
 
-  const nodes = createNodes({ runner, clock, paths, tree });
+  const machines = createMachines({ runner, clock, files, paths });
+  if (topology.nodes.some(({ machine }) => machine === 'vm'))
+    await noteImage(files, paths, await prepareImage({ runner, say }));
+  const nodes = createNodes({ runner, clock, paths, tree, machines });
   await nodes.wire(planWiring(topology));
   say('cables are laid');
   await Promise.all(providerSpecs(topology).map((spec) => nodes.start(spec)));
   say(`providers route: ${topology.providers.map(({ name }) => name).join(', ')}`);
-  return { paths, topologyName, topology, tree, nodes };
+  return { paths, topologyName, topology, tree, nodes, machines };
 }
 
 /** Every node, none of it configured. */
@@ -98,9 +107,11 @@ export async function startFleet(
   await controller.makeKnown([...serials.values()]);
   await controller.applyFleet(fleet, lab.tree);
   say(`fleet is described: ${fleet.gateways.map(({ id }) => id).join(', ')}`);
+  const accelerator = await machineAccelerator(lab, say);
   for (const gateway of topology.nodes.filter(isGateway)) {
     const identity = await controller.makeIdentity(
       serials.get(gateway.name) ?? `LAB-${gateway.name.toUpperCase()}`,
+      gateway.machine === 'vm' ? 'qemu' : 'lab',
     );
     const own = nodeSpec(topology, gateway);
     await nodes.start({ ...own, files: { ...own.files, ...factoryFiles(identity) } });
@@ -113,19 +124,33 @@ export async function startFleet(
     fleet,
     say,
     gather: () => gather(lab),
-    deadlineMs: system.clock.monotonicMs() + patiently(WORKING_TIMEOUT_MS),
+    deadlineMs:
+      system.clock.monotonicMs() +
+      patiently(accelerator === undefined ? WORKING_TIMEOUT_MS : MACHINE_TIMEOUT_MS[accelerator]),
   });
 }
 
-export function gather({ paths, topologyName, topology, nodes }: RunningLab): Promise<LabStatus> {
-  const faults = createFaults({ nodes, wiring: planWiring(topology) });
+/** undefined where no node is a virtual machine. */
+async function machineAccelerator(
+  { topology, machines }: RunningLab,
+  say: (line: string) => void,
+): Promise<Accelerator | undefined> {
+  const names = topology.nodes.filter(({ machine }) => machine === 'vm').map(({ name }) => name);
+  if (names.length === 0) return undefined;
+  const { accelerator, reason } = await machines.accelerator();
+  say(`virtual machines (${names.join(', ')}) run by ${accelerator}: ${reason}`);
+  return accelerator;
+}
+
+export function gather({ paths, topologyName, topology, nodes, machines }: RunningLab): Promise<LabStatus> {
+  const faults = createFaults({ nodes, machines, wiring: planWiring(topology) });
   return gatherStatus({ lab: paths.lab, topologyName, topology, nodes, faults });
 }
 
 /** As pulling a box's plug and putting it back: its disk stays, everything else is made anew. */
 /** `factory`: as the factory left it; what the box learnt and made since is gone, its factory identity is not. */
 export async function restartNode(
-  { topology, nodes, paths }: RunningLab,
+  { topology, nodes, machines, paths }: RunningLab,
   name: string,
   options: { readonly factory: boolean },
 ): Promise<void> {
@@ -142,12 +167,12 @@ export async function restartNode(
     throw new BranchboxError('cli/usage', { message: `${name} is no gateway: it has no factory state` });
   }
   await nodes.cutPower(name, wiring);
-  const kept = options.factory ? await wipeDisk(nodePaths(paths, name)) : {};
+  const isMachine = spec.machine !== undefined;
+  const kept = options.factory && !isMachine ? await wipeDisk(nodePaths(paths, name)) : {};
+  if (options.factory && isMachine) await machines.resetDisk(name);
   await nodes.rewire(name, wiring);
   await nodes.start({ ...spec, files: { ...spec.files, ...kept } });
 }
-
-const FACTORY_DIRECTORY = '/etc/branchbox/factory';
 
 /** Empties a node's disk; what the factory put on it is returned, to be put back. */
 async function wipeDisk(own: NodePaths): Promise<Readonly<Record<string, string>>> {

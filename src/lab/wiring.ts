@@ -5,7 +5,7 @@
 import { networkOf, splitCidr } from '../model/addresses.ts';
 import { macOf } from '../model/ids.ts';
 import { SPARE_NODE } from './paths.ts';
-import { isGateway, networkOfUplink, type Topology } from './topology.ts';
+import { isGateway, networkOfUplink, type Topology, type TopologyNode } from './topology.ts';
 
 export interface CableEnd {
   readonly node: string;
@@ -28,8 +28,10 @@ export interface Wiring {
   /** Every namespace, providers first. */
   readonly nodes: readonly string[];
   readonly cables: readonly Cable[];
-  /** Lines for each provider's namespace before its cables: bridges and router addresses. */
+  /** Lines for a namespace before its cables: a provider's bridges and router addresses, a machine's taps. */
   readonly before: ReadonlyMap<string, readonly string[]>;
+  /** Namespaces that only hand frames on to a machine, and must say nothing of their own. */
+  readonly silent: readonly string[];
 }
 
 export function planWiring(topology: Topology): Wiring {
@@ -42,9 +44,47 @@ export function planWiring(topology: Topology): Wiring {
     ]);
     before.set(provider.name, lines);
   }
+  const machines = topology.nodes.filter(({ machine }) => machine === 'vm');
+  for (const node of machines) before.set(node.name, portsOf(node).flatMap(tapLines));
   const cables = [...transitCables(topology), ...uplinkCables(topology), ...lanCables(topology)];
   const nodes = [...topology.providers, ...topology.nodes].map(({ name }) => name);
-  return { nodes: [...nodes, SPARE_NODE], cables, before };
+  return { nodes: [...nodes, SPARE_NODE], cables, before, silent: machines.map(({ name }) => name) };
+}
+
+/** Ports of a gateway or uplinks of a host, by the names that they have in the node. */
+export const portsOf = (node: TopologyNode): readonly string[] => [
+  ...node.uplinks.map(({ port }) => port),
+  ...node.lan,
+];
+
+/** What the namespace of a machine has for each of its ports, beside the cable's end. */
+export const tapOf = (port: string): string => `t-${port.slice(0, 13)}`;
+const bridgeOf = (port: string): string => `b-${port.slice(0, 13)}`;
+
+/** As large as a bridge takes: what a frame may be is the business of both its ends. */
+const MACHINE_MTU = 9000;
+
+function tapLines(port: string): string[] {
+  return [
+    // A piece of cable: it forgets who is where, and hands on what bridges keep to themselves (LLDP, LACP, 802.1X).
+    `link add name ${bridgeOf(port)} mtu ${MACHINE_MTU} type bridge stp_state 0 mcast_snooping 0 forward_delay 0 ageing_time 0 group_fwd_mask 65528`,
+    `link set dev ${bridgeOf(port)} up`,
+    `tuntap add dev ${tapOf(port)} mode tap`,
+    `link set dev ${tapOf(port)} mtu ${MACHINE_MTU} master ${bridgeOf(port)} up`,
+  ];
+}
+
+/** A cable's end at a port of a gateway: the port itself, or of a machine what leads to its NIC, which has that address. */
+function gatewayEnd(node: TopologyNode, port: string, setUp: readonly string[]): CableEnd {
+  if (node.machine === 'namespace') {
+    return { node: node.name, ifname: port, mac: macOf(`${node.name}.${port}`), setUp };
+  }
+  return {
+    node: node.name,
+    ifname: port,
+    mac: macOf(`${node.name}.${port}.cable`),
+    setUp: [`link set dev ${port} mtu ${MACHINE_MTU} master ${bridgeOf(port)} up`],
+  };
 }
 
 function transitCables(topology: Topology): Cable[] {
@@ -93,12 +133,7 @@ function uplinkCables(topology: Topology): Cable[] {
       return {
         kind: 'uplink',
         uplink: uplink.name,
-        a: {
-          node: node.name,
-          ifname: uplink.port,
-          mac: macOf(`${node.name}.${uplink.port}`),
-          setUp: staticSetUp,
-        },
+        a: gatewayEnd(node, uplink.port, staticSetUp),
         b: {
           node: provider,
           ifname: port,
@@ -120,12 +155,7 @@ function lanCables(topology: Topology): Cable[] {
       const host = topology.nodes.find(
         ({ lanOf }) => lanOf?.gateway === gateway.name && lanOf.port === label,
       );
-      const a: CableEnd = {
-        node: gateway.name,
-        ifname: label,
-        mac: macOf(`${gateway.name}.${label}`),
-        setUp: [],
-      };
+      const a = gatewayEnd(gateway, label, []);
       if (host?.lanOf === undefined) {
         const ifname = `${gateway.name.slice(0, 10)}-${i + 1}`;
         return {
@@ -148,14 +178,16 @@ function lanCables(topology: Topology): Cable[] {
   );
 }
 
-/** The provider and its port where an uplink of a node can be cut. */
-export function providerPortOf(
-  wiring: Wiring,
-  node: string,
-  uplink: string,
-): { readonly provider: string; readonly port: string } | undefined {
+/** The provider and its port where an uplink of a node can be cut, and the port of the node at the other end. */
+export interface UplinkEnds {
+  readonly provider: string;
+  readonly port: string;
+  readonly nodePort: string;
+}
+
+export function uplinkEndsOf(wiring: Wiring, node: string, uplink: string): UplinkEnds | undefined {
   const cable = wiring.cables.find(
     (each) => each.kind === 'uplink' && each.a.node === node && each.uplink === uplink,
   );
-  return cable && { provider: cable.b.node, port: cable.b.ifname };
+  return cable && { provider: cable.b.node, port: cable.b.ifname, nodePort: cable.a.ifname };
 }

@@ -10,11 +10,15 @@ const cable = {
   a: { node: 'branch1', ifname: 'wan1', mac: '02:00:00:00:00:01', setUp: [] },
   b: { node: 'provider-a', ifname: 'port4', mac: '02:00:00:00:00:02', setUp: [] },
 };
-const wiring = { nodes: [], before: new Map(), cables: [cable] };
+const wiring = { nodes: [], before: new Map(), cables: [cable], silent: [] };
 const dark = { lossPercent: 100, carrier: false };
 
 function faultsOver(exec: (command: readonly string[]) => Promise<CommandResult>) {
-  return createFaults({ wiring, nodes: { exec: (_node, command) => exec(command) } });
+  return createFaults({
+    wiring,
+    machines: { setCarrier: async () => {} },
+    nodes: { exec: (_node, command) => exec(command) },
+  });
 }
 
 describe('a step of a cut that fails', () => {

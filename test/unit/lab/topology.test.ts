@@ -10,7 +10,7 @@ import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
 import { mirrorLines } from '../../../image/trees.ts';
 import { patiently } from '../../../src/lab/patience.ts';
 import { parseTopology, TOPOLOGIES_DIRECTORY } from '../../../src/lab/topology.ts';
-import { planWiring, providerPortOf } from '../../../src/lab/wiring.ts';
+import { planWiring, uplinkEndsOf } from '../../../src/lab/wiring.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 
 const textOf = (name: string, file: string): string =>
@@ -68,9 +68,9 @@ describe('the default topology', () => {
 
   it('knows where each uplink can be cut', () => {
     const wiring = planWiring(topology);
-    expect(providerPortOf(wiring, 'branch1', 'lte')?.provider).toBe('provider-b');
-    expect(providerPortOf(wiring, 'branch1', 'internet')?.provider).toBe('provider-a');
-    expect(providerPortOf(wiring, 'branch1', 'satellite')).toBeUndefined();
+    expect(uplinkEndsOf(wiring, 'branch1', 'lte')?.provider).toBe('provider-b');
+    expect(uplinkEndsOf(wiring, 'branch1', 'internet')?.provider).toBe('provider-a');
+    expect(uplinkEndsOf(wiring, 'branch1', 'satellite')).toBeUndefined();
   });
 
   it('wants hosts of one segment to reach each other and its app, and nothing across', () => {
