@@ -23,6 +23,8 @@ import {
  * instruction. It is gone when the program runs.
  */
 const ANCHOR_MEMORY_BYTES = 32 * 1024 * 1024;
+/** It pauses for good; but runc's init starts in the same cgroup, and with a hundredth of an emulated core took a minute. */
+const ANCHOR_CPUS = 1;
 
 export function createAnchorDriver(engine: Engine, inventory: ReadInventory): Driver<AppAnchorItem> {
   const haveImage = async (signal: AbortSignal): Promise<void> => {
@@ -45,7 +47,7 @@ export function createAnchorDriver(engine: Engine, inventory: ReadInventory): Dr
           labels: { [LABEL_APP]: spec.app, [LABEL_ROLE]: 'anchor', [LABEL_SPEC]: spec.hostname },
           network: { kind: 'none' },
           memoryBytes: ANCHOR_MEMORY_BYTES,
-          cpus: 0.01,
+          cpus: ANCHOR_CPUS,
           pids: 1,
           restart: 'never',
           readOnly: true,
