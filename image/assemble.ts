@@ -9,7 +9,7 @@ import { decode } from '../src/model/decode.ts';
 import { FirmwareVersion } from '../src/model/firmware.ts';
 import { describe } from './artefact.ts';
 import { type Ingredients, script } from './ingredients.ts';
-import type { Keys } from './keys.ts';
+import { type Keys, signingEnvironment } from './keys.ts';
 import { renderUpdateManifest } from './manifest.ts';
 import { createReleaseSigner, signJwsBy } from './signing.ts';
 import { digestOf, stage, type Variant } from './staging.ts';
@@ -65,6 +65,7 @@ export async function assemble(options: AssembleOptions, { runner, say }: Making
   const { tree } = ingredients;
   const toolbox = createToolbox(runner, ingredients.toolbox.tree, {
     SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+    ...signingEnvironment(keys),
   });
   const work = join(out, `work-${version}`);
   const slot = join(work, 'slot');

@@ -62,7 +62,13 @@ find "$root/usr/share/doc" "$root/etc" -mindepth 1 -type d -empty -delete
 find "$root" -xtype l -lname '/etc/alternatives/*' -delete
 find "$root/etc/alternatives" -xtype l -delete
 
-# --- nobody logs in: no account has a password
+# --- nobody logs in: no account has a password, no program is root's whoever starts it
+find "$root" -xdev -type f -perm /6000 | while read -r program; do
+  # A new file: the tree of raw packages has the same one.
+  cp -p "$program" "$part/program"
+  chmod ug-s "$part/program"
+  mv "$part/program" "$program"
+done
 awk -F : -v OFS=: '{ $2 = "!*"; print }' "$raw/etc/shadow" >"$part/shadow"
 chown --reference="$raw/etc/shadow" "$part/shadow"
 chmod --reference="$raw/etc/shadow" "$part/shadow"

@@ -28,6 +28,8 @@ export interface Keys {
   readonly releaseAnchors: string;
 }
 
+/** p11-kit's, whose tokens are wherever `p11-kit server` runs. */
+const DEFAULT_MODULE = '/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so';
 const NAMES = ['db', 'release'] as const;
 /** When test keys begin to be valid: a box whose clock was never set believes them too. */
 const NOT_BEFORE_MS = Date.UTC(2020, 0, 1);
@@ -64,6 +66,15 @@ export async function ensureKeys(directory: string, toolbox: Toolbox): Promise<K
     certificate: file(`${name}.crt`),
   });
   return { directory, db: signingKey('db'), release: signingKey('release'), releaseAnchors };
+}
+
+/** For steps that sign: empty where the keys are files. PKCS11_MODULE of the caller's environment names another module. */
+export function signingEnvironment({ db, release }: Keys): Record<string, string> {
+  if (![db, release].some(({ key }) => key.startsWith('pkcs11:'))) return {};
+  return {
+    OPENSSL_CONF: join(import.meta.dirname, 'pkcs11.cnf'),
+    PKCS11_MODULE: process.env['PKCS11_MODULE'] ?? DEFAULT_MODULE,
+  };
 }
 
 /** UEFI 2.10, 32.5.3.3: RSA-2048 with SHA-256. */

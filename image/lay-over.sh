@@ -31,8 +31,14 @@ mkdir -p "$root/etc/branchbox/factory" "$root/efi" "$root/var/lib/branchbox"
 mv "$root/etc/frr" "$root/var/lib/branchbox/frr"
 ln -s ../var/lib/branchbox/frr "$root/etc/frr"
 ln -sfn /run "$root/var/run"
+# What packages expect to find below /var: systemd-tmpfiles puts it onto the data partition (tmpfiles.d/var.conf).
+mkdir -p "$root/usr/share/factory"
+mv "$root/var" "$root/usr/share/factory/var"
+mkdir "$root/var"
 chmod -R go-w "$root/usr/lib/branchbox"
 
 rm -rf "$root/etc/systemd/system"
 mkdir -p "$root/etc/systemd/system"
+# Remounts what /etc/fstab says, which there is none of.
+ln -s /dev/null "$root/etc/systemd/system/systemd-remount-fs.service"
 systemctl --root="$root" preset-all --preset-mode=enable-only >/dev/null 2>&1

@@ -18,7 +18,7 @@ ln -s ../lib/branchbox/branchbox.sh $root/usr/bin/branchbox
 cp -R "$staged/units/." $units/
 # What of the image's root has nothing to do with its disk.
 (cd "$files" && cp --parents -R usr/lib/modules-load.d usr/lib/udev/rules.d \
-  usr/lib/systemd/system/branchbox-agent.service.d usr/lib/systemd/system/branchbox-identity.service.d \
+  usr/lib/systemd/system/branchbox-identity.service.d \
   usr/lib/systemd/system/branchbox-no-identity.service $root)
 # Each unit is wanted by what it says itself, and the gateway by a start of the machine: nothing is left to enabling.
 for unit in $units/*.service $units/*.timer $units/*.path; do

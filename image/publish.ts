@@ -5,10 +5,11 @@
 import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe } from './artefact.ts';
-import { type Assembled, FIRMWARE_ROOT } from './assemble.ts';
-import { type Ingredients, script } from './ingredients.ts';
+import { FIRMWARE_ROOT } from './assemble.ts';
+import type { Disk } from './disk.ts';
+import { script } from './ingredients.ts';
 import { readInventory } from './inventory.ts';
-import type { Keys } from './keys.ts';
+import { signingEnvironment } from './keys.ts';
 import { renderManifest, renderSizes, renderSums } from './manifest.ts';
 import { renderSbom } from './sbom.ts';
 import { createReleaseSigner } from './signing.ts';
@@ -17,23 +18,16 @@ import { stage } from './staging.ts';
 import { createToolbox, type Toolbox } from './toolbox.ts';
 import type { Making } from './trees.ts';
 
-export interface PublishOptions {
-  readonly made: Assembled;
-  readonly ingredients: Ingredients;
-  readonly keys: Keys;
-  readonly out: string;
-  readonly sourceDateEpoch: number;
-}
-
 const CHECKOUT = join(import.meta.dirname, '..');
 const COMPRESSION_LEVEL = 19;
 /** Minutes of two cores; on a busy machine many. */
 const PACKING_TIMEOUT_MS = 60 * 60_000;
 
-export async function publish(options: PublishOptions, { runner, say }: Making): Promise<void> {
-  const { made, ingredients, keys, out, sourceDateEpoch } = options;
+export async function publish(disk: Disk, { runner, say }: Making): Promise<void> {
+  const { made, ingredients, keys, out, sourceDateEpoch } = disk;
   const toolbox = createToolbox(runner, ingredients.toolbox.tree, {
     SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+    ...signingEnvironment(keys),
   });
   const named = (suffix: string): string => join(out, `branchbox-${made.version}${suffix}`);
   const facts = {
@@ -50,7 +44,7 @@ export async function publish(options: PublishOptions, { runner, say }: Making):
   const convert = 'qemu-img convert -c -O qcow2 -o compression_type=zstd,compat=1.1'.split(' ');
   await toolbox.run([out], [...convert, made.raw, `${qcow2}.part`], PACKING_TIMEOUT_MS);
   await rename(`${qcow2}.part`, qcow2);
-  const deb = await makeDeb(options, toolbox);
+  const deb = await makeDeb(disk, toolbox);
 
   const components = readInventory(ingredients.tree, made.npmPackages);
   const sbom = named('.cdx.json');
@@ -71,7 +65,7 @@ export async function publish(options: PublishOptions, { runner, say }: Making):
 }
 
 /** Its path. Of the working code always: a package of a variant would break a machine that somebody needs. */
-async function makeDeb({ made, ingredients, keys, out }: PublishOptions, toolbox: Toolbox): Promise<string> {
+async function makeDeb({ made, ingredients, keys, out }: Disk, toolbox: Toolbox): Promise<string> {
   const deb = join(out, `branchbox_${made.version}_amd64.deb`);
   const work = await mkdtemp(join(out, 'package-'));
   try {

@@ -1,14 +1,12 @@
 /**
  * `npm run image:reproduce`: builds one version twice from nothing, trees included, and says what differs, down to the
- * files within. Leaves nothing behind but its verdict. Does not own the build (ingredients.ts, assemble.ts, publish.ts).
+ * files within. Leaves nothing behind but its verdict. Does not own the build (disk.ts, publish.ts).
  */
-import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createRunner } from '../src/system/linux/runner.ts';
-import { assemble } from './assemble.ts';
-import { ensureIngredients, script } from './ingredients.ts';
-import { ensureKeys } from './keys.ts';
+import { buildDisk } from './disk.ts';
+import { script } from './ingredients.ts';
 import { publish } from './publish.ts';
 import { createToolbox } from './toolbox.ts';
 
@@ -25,11 +23,8 @@ const runner = createRunner();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 await mkdir(join(CHECKOUT, 'out'), { recursive: true });
 const scratch = await mkdtemp(join(CHECKOUT, 'out/reproduce-'));
-const sourceDateEpoch = Number(
-  execFileSync('git', ['-C', CHECKOUT, 'log', '-1', '--format=%ct'], { encoding: 'utf8' }),
-);
 try {
-  const built: { readonly out: string; readonly tree: string; readonly tools: string }[] = [];
+  const built: { readonly out: string; readonly tools: string }[] = [];
   for (const name of ['first', 'second']) {
     say(`${name} build`);
     const out = join(scratch, name, 'out');
@@ -37,12 +32,9 @@ try {
     await mkdir(out, { recursive: true });
     await mkdir(cache, { recursive: true });
     const making = { runner, say, cache };
-    const ingredients = await ensureIngredients(making);
-    const keys = await ensureKeys(join(scratch, 'keys'), ingredients.toolbox);
-    const options = { ingredients, keys, out, sourceDateEpoch };
-    const made = await assemble({ version: VERSION, ...options }, making);
-    await publish({ made, ...options }, making);
-    built.push({ out, tree: ingredients.tree, tools: ingredients.toolbox.tree });
+    const disk = await buildDisk({ version: VERSION, keys: join(scratch, 'keys'), out }, making);
+    await publish(disk, making);
+    built.push({ out, tools: disk.ingredients.toolbox.tree });
   }
   const [first, second] = built;
   if (first === undefined || second === undefined) throw new Error('two builds were made');

@@ -18,7 +18,7 @@ export interface ReleaseSigner {
   sign(data: Uint8Array): Promise<Uint8Array>;
 }
 
-/** `scratch`: a directory that a step may see, for data on its way to a token. */
+/** `toolbox` with signingEnvironment(); `scratch`: a directory that a step may see, for data on its way to a token. */
 export async function createReleaseSigner(
   { release, directory }: Keys,
   toolbox: Toolbox,

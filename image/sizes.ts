@@ -1,9 +1,10 @@
 /**
  * Owns how large the parts of an image are, unpacked. Does not own the files that are published (publish.ts).
  */
-import { lstat, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { Assembled } from './assemble.ts';
+import { filesBelow } from './files.ts';
 import type { Ingredients } from './ingredients.ts';
 import type { PartSizes } from './manifest.ts';
 
@@ -24,14 +25,13 @@ export async function measureParts({ tree, initrd, node }: Ingredients, made: As
   const groupOf = (path: string): string | undefined =>
     GROUPS.find(([, paths]) => paths.some((one) => path === one || path.startsWith(`${one}/`)))?.[0];
   const seen = new Set<number>();
-  for (const path of await readdir(root, { recursive: true })) {
-    const { size, ino, nlink } = await lstat(join(root, path)).then((found) =>
-      found.isFile() ? found : { size: 0, ino: 0, nlink: 1 },
-    );
+  for (const { entry, path } of await filesBelow(root)) {
+    if (!entry.isFile()) continue;
+    const { size, ino } = await stat(path);
     // Two names of one file are one file.
-    if (nlink > 1 && seen.has(ino)) continue;
+    if (seen.has(ino)) continue;
     seen.add(ino);
-    const group = groupOf(path);
+    const group = groupOf(relative(root, path));
     if (group === undefined) other += size;
     else totals.set(group, (totals.get(group) ?? 0) + size);
   }

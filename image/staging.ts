@@ -3,9 +3,10 @@
  * Does not own the files themselves (payload.ts, bundle.ts).
  */
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bundled, bundle } from './bundle.ts';
+import { filesBelow } from './files.ts';
 import type { Ingredients } from './ingredients.ts';
 import type { Keys } from './keys.ts';
 import { putPayload, putUnits } from './payload.ts';
@@ -36,12 +37,10 @@ export async function stage(
 export async function digestOf(directories: readonly string[], words: readonly string[]): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(words));
   for (const directory of directories) {
-    const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-    const paths = entries.map((entry) => ({ entry, path: join(entry.parentPath, entry.name) }));
-    for (const { entry, path } of paths.toSorted((left, right) => (left.path < right.path ? -1 : 1))) {
+    for (const { entry, path } of await filesBelow(directory)) {
       hash.update(`${path.slice(directory.length)}\0`);
       if (entry.isSymbolicLink()) hash.update(await readlink(path));
-      else if (entry.isFile()) hash.update(await readFile(path));
+      else hash.update(await readFile(path));
     }
   }
   return hash.digest('hex');

@@ -1,0 +1,201 @@
+/**
+ * The image as it is built, looked into without booting it: partitions, verity, signatures, and what is in the root.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+  closeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildDisk, type Disk } from '../../image/disk.ts';
+import { FirmwareManifest } from '../../src/model/firmware.ts';
+import { parseCertificates } from '../../src/pki/certificate.ts';
+import { verifyJws } from '../../src/pki/jws.ts';
+import { OID } from '../../src/pki/oids.ts';
+import { createRunner } from '../../src/system/linux/runner.ts';
+
+const MIB = 1024 * 1024;
+interface Table {
+  partitiontable: {
+    label: string;
+    sectorsize: number;
+    partitions: { name: string; type: string; uuid: string; size: number; start: number }[];
+  };
+}
+
+describe('the image', () => {
+  let disk: Disk;
+  let scratch: string;
+  let root: string;
+
+  const tool = (...words: string[]): Promise<string> =>
+    disk.ingredients.toolbox.run([disk.out, disk.keys.directory], words);
+  const inRoot = (...words: string[]): Promise<string> =>
+    tool('sh', '-c', `cd "$0" && ${words.join(' ')}`, root);
+  const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+
+  beforeAll(async () => {
+    disk = await buildDisk({}, { runner: createRunner(), say: () => {} });
+    scratch = mkdtempSync(join(disk.out, 'inspect-'));
+    root = join(scratch, 'root');
+    await tool('fsck.erofs', `--extract=${root}`, '--preserve', disk.made.root);
+  }, 1_200_000);
+  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+  describe('on the disk', () => {
+    let table: Table['partitiontable'];
+    beforeAll(async () => {
+      table = (JSON.parse(await tool('sfdisk', '--json', disk.made.raw)) as Table).partitiontable;
+    });
+
+    it('has an ESP and slot A, named by the root hash, and nothing of the box’s own', () => {
+      expect(table.label).toBe('gpt');
+      expect(table.partitions.map(({ name, size }) => [name, (size * table.sectorsize) / MIB])).toEqual([
+        ['esp', 512],
+        ['branchbox-root-a', 768],
+        ['branchbox-verity-a', 16],
+      ]);
+      const [, slot, verity] = table.partitions.map(({ uuid }) => uuid.replaceAll('-', '').toLowerCase());
+      expect(`${slot}${verity}`).toBe(disk.made.rootHash);
+    });
+
+    it('holds in slot A the root and hashes that updates bring, which fit', async () => {
+      const verify = (data: string): Promise<string> =>
+        tool('veritysetup', 'verify', data, disk.made.verity, disk.made.rootHash);
+      await verify(disk.made.root);
+      const [, slot] = table.partitions;
+      const offset = String((slot?.start ?? 0) * table.sectorsize);
+      await tool('cmp', '-n', '100000000', '-i', `0:${offset}`, disk.made.root, disk.made.raw);
+      // One bit.
+      const flipped = join(scratch, 'flipped');
+      copyFileSync(disk.made.root, flipped);
+      const file = openSync(flipped, 'r+');
+      const at = 64 * MIB;
+      writeSync(file, Buffer.from([(readFileSync(disk.made.root)[at] ?? 0) ^ 1]), 0, 1, at);
+      closeSync(file);
+      await expect(verify(flipped)).rejects.toThrow(/verif/i);
+      rmSync(flipped);
+    });
+
+    it('boots by a loader and a kernel image that our key signed', async () => {
+      const esp = `${disk.made.raw}@@${(table.partitions[0]?.start ?? 0) * table.sectorsize}`;
+      const entry = `EFI/Linux/branchbox_${disk.made.version}.efi`;
+      for (const path of ['EFI/BOOT/BOOTX64.EFI', 'EFI/systemd/systemd-bootx64.efi', entry]) {
+        const copy = join(scratch, 'copy.efi');
+        await tool('mcopy', '-o', '-i', esp, `::${path}`, copy);
+        expect(await tool('sbverify', '--cert', disk.keys.db.certificate, copy)).toMatch(/verification OK/);
+        if (path === entry) await tool('cmp', copy, disk.made.uki);
+      }
+    });
+
+    it('says to its kernel which root it is for, and to restart where it fails', async () => {
+      const section = join(scratch, 'cmdline');
+      await tool('objcopy', '-O', 'binary', '--only-section=.cmdline', disk.made.uki, section);
+      const words = readFileSync(section, 'utf8').replaceAll('\0', '').split(' ');
+      expect(words).toEqual(expect.arrayContaining([`roothash=${disk.made.rootHash}`, 'ro', 'panic=10']));
+    });
+  });
+
+  it('comes with an update manifest that a box of the same build believes', async () => {
+    const anchors = parseCertificates(
+      readFileSync(join(root, 'usr/lib/branchbox/release-anchors.pem'), 'utf8'),
+    );
+    const { payload } = await verifyJws(readFileSync(disk.made.update, 'utf8'), {
+      anchors,
+      atMs: Date.now(),
+      extendedKeyUsage: OID.firmwareSigning,
+    });
+    const manifest = FirmwareManifest.parse(JSON.parse(Buffer.from(payload).toString()));
+    expect(manifest.rootHash).toBe(disk.made.rootHash);
+    expect(manifest.parts.map(({ file }) => existsSync(join(disk.out, file)))).toEqual([true, true, true]);
+  });
+
+  describe('in its root', () => {
+    it('has no package manager, compiler, remote shell or engine’s command line', () => {
+      const unwanted = [
+        'apt',
+        'apt-get',
+        'dpkg',
+        'gcc',
+        'cc',
+        'make',
+        'docker',
+        'sshd',
+        'ctr',
+        'agetty',
+        'su',
+      ];
+      const found = unwanted.filter((name) =>
+        ['usr/bin', 'usr/sbin'].some((place) => existsSync(join(root, place, name))),
+      );
+      expect(found).toEqual([]);
+      expect(existsSync(join(root, 'etc/ssh/sshd_config'))).toBe(false);
+    });
+
+    it('has no account that anybody could log in to', () => {
+      const fields = lines(readFileSync(join(root, 'etc/shadow'), 'utf8')).map((line) => line.split(':'));
+      expect(fields.filter(([, password]) => password !== '!*')).toEqual([]);
+      expect(
+        lines(readFileSync(join(root, 'etc/passwd'), 'utf8')).filter((line) => line.split(':')[1] !== 'x'),
+      ).toEqual([]);
+    });
+
+    it('has no setuid program that was not decided on, and no file that everybody may write', async () => {
+      const setuid = lines(await inRoot("find . -xdev -type f -perm /6000 -printf '%P\\n' | sort"));
+      expect(setuid.filter((path) => !SETUID.includes(path))).toEqual([]);
+      expect(await inRoot('find . -xdev -type f -perm -o+w')).toBe('');
+      // Sticky, as /tmp.
+      expect(await inRoot('find . -xdev -type d -perm -o+w ! -perm -1000')).toBe('');
+    });
+
+    it('starts nothing but what is ours and what it names', async () => {
+      const wanted = lines(
+        await inRoot("find etc/systemd/system -name '*.service' -type l -printf '%f\\n' | sort -u"),
+      );
+      const foreign = wanted.filter((unit) => !/^(branchbox-|frr-)/.test(unit));
+      expect(foreign).toEqual([
+        'chrony.service',
+        'chronyd.service',
+        'containerd.service',
+        'docker.service',
+        'systemd-remount-fs.service',
+      ]);
+      expect(wanted).toEqual(
+        expect.arrayContaining(['branchbox-agent.service', 'branchbox-identity.service']),
+      );
+    });
+
+    it('knows its version, and nothing of one box', () => {
+      const release = readFileSync(join(root, 'usr/lib/os-release'), 'utf8');
+      expect(release).toContain(`IMAGE_ID=branchbox\nIMAGE_VERSION=${disk.made.version}\n`);
+      expect(readFileSync(join(root, 'etc/machine-id'), 'utf8')).toBe('');
+      expect(existsSync(join(root, 'etc/branchbox/factory'))).toBe(true);
+      expect(lines(readFileSync(join(root, 'etc/hostname'), 'utf8'))).toEqual(['branchbox']);
+    });
+
+    it('has the modules of the lists, unpacked, and licences of its packages', async () => {
+      const modules = await inRoot("find usr/lib/modules -name '*.ko*' -printf '%f\\n'");
+      for (const name of [
+        'wireguard',
+        'vxlan',
+        'vrf',
+        'hsr',
+        'sch_cake',
+        'igc',
+        'igb',
+        'qmi_wwan',
+        'r8169',
+      ]) {
+        expect(modules).toContain(`${name}.ko\n`);
+      }
+      expect(modules).not.toContain('.ko.xz');
+      expect(existsSync(join(root, 'usr/share/doc/frr/copyright'))).toBe(true);
+    });
+  });
+});
