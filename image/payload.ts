@@ -17,7 +17,10 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['boot-uplinks', 'boot-uplinks', 0o755],
   ['frr-load', 'frr-load', 0o755],
   ['wait-for-socket', 'wait-for-socket', 0o755],
+  ['console', 'console', 0o755],
+  ['consoles', 'consoles', 0o755],
   ['factory-reset', 'factory-reset', 0o755],
+  ['installer/branchbox-install', 'branchbox-install', 0o755],
   ['reset-button', 'reset-button', 0o755],
   ['branchbox.sh', 'branchbox.sh', 0o755],
 ];

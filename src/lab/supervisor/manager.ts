@@ -63,9 +63,8 @@ export function createManager(deps: ManagerDeps): Manager {
 
   const start = (name: string): Promise<void> => {
     const unit = load(name);
-    if (services.get(name)?.status().state === 'active' || targets.get(name)?.active === true) {
-      return Promise.resolve();
-    }
+    // A target that is up is started again for what it wants and somebody stopped, as systemd does.
+    if (services.get(name)?.status().state === 'active') return Promise.resolve();
     const pulled = unit.service === undefined ? [...unit.wants, ...deps.units.wantedBy(name)] : unit.wants;
     const needed = startAll(unit.requires);
     const wished = startAll(pulled);

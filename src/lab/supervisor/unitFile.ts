@@ -76,6 +76,7 @@ const IGNORED = new Set(
     SendSIGHUP WatchdogSec TimeoutSec User Group Alias AmbientCapabilities MemoryDenyWriteExecute
     Also DefaultInstance NotifyAccess CacheDirectory ProtectKernelTunables ProtectProc PrivateNetwork
     IPAddressDeny DevicePolicy DeviceAllow SystemCallErrorNumber
+    StandardInput TTYPath TTYReset TTYVHangup
   `),
 );
 

@@ -43,7 +43,7 @@ describe('a factory reset', () => {
   it('ordered by the controller takes identity, state and apps, and leaves the factory’s', async () => {
     const [before, factory] = [await keyOf(), await factoryOf()];
     await inNode(BOX, 'sh', '-c', 'echo kept >/var/lib/branchbox/agent/left-over');
-    const { body } = await api('POST', `/gateways/${BOX}/factory-reset`, { confirm: BOX });
+    const { body } = await api('POST', `/api/v1/gateways/${BOX}/factory-reset`, { confirm: BOX });
     expect(body).toEqual({ message: 'resetting to factory state' });
     await comesBack(before);
     expect(await factoryOf()).toBe(factory);

@@ -71,6 +71,15 @@ describe('the supervisor', () => {
     expect(state('t.target')).toBe('active');
   });
 
+  it('starts what somebody stopped when a target that is up is started again', async () => {
+    unit('t.target', '[Unit]', 'Description=t');
+    service('d.service', '/bin/sleep 1000', 'Type=exec', '[Install]', 'WantedBy=t.target');
+    await manager.start('t.target');
+    await manager.stop('d.service');
+    await manager.start('t.target');
+    expect(state('d.service')).toBe('active');
+  });
+
   it('brings a killed service back and counts it', async () => {
     service('d.service', '/bin/sleep 1000', 'Type=exec', 'Restart=always', 'RestartSec=10ms');
     await manager.start('d.service');
