@@ -21,6 +21,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['console', 'console', 0o755],
   ['consoles', 'consoles', 0o755],
   ['factory-reset', 'factory-reset', 0o755],
+  ['installer/branchbox-install', 'branchbox-install', 0o755],
   ['reset-button', 'reset-button', 0o755],
   ['branchbox.sh', 'branchbox.sh', 0o755],
 ];
