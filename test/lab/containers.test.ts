@@ -19,6 +19,7 @@ import { createClock } from '../../src/system/linux/clock.ts';
 import { type AppNode, startAppNode } from './appNode.ts';
 import { appFacts, appSpec } from './appSpec.ts';
 import { rootTree } from './wan/bareNode.ts';
+import { until } from './wan/network.ts';
 
 type Item = ContainerItem | NetItem;
 const GATEWAY = 'branch1';
@@ -159,7 +160,8 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
     const before = await idOf(appContainerName('red-app'));
     const anchor = await idOf(anchorName('red-app'));
     await converge(appSpec({ name: 'red-app again' }));
-    expect(await get('red', '10.10.0.100')).toBe('red-app again');
+    // The engine says that it runs before it listens.
+    await until('the new app answers', async () => (await get('red', '10.10.0.100')) === 'red-app again');
     expect(await idOf(appContainerName('red-app'))).not.toBe(before);
     expect(await idOf(anchorName('red-app'))).toBe(anchor);
     await converge(appSpec());
