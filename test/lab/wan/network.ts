@@ -36,6 +36,13 @@ export interface Network {
   /** Drops both directions at the provider; the carrier stays up. */
   cut(gateway: Gateway, provider: 0 | 1): Promise<void>;
   heal(gateway: Gateway, provider: 0 | 1): Promise<void>;
+  /** Pings every 10 ms; resolves when the first was answered, so that what is done then happens while they run. */
+  pinging(
+    branch: Branch,
+    tenant: Tenant,
+    target: string,
+    count: number,
+  ): Promise<{ readonly ended: Promise<PingResult> }>;
   pingFrom(
     branch: Branch,
     tenant: Tenant,
@@ -129,6 +136,17 @@ export async function startNetwork(tree: string): Promise<Network> {
     return reconciler.converge(items(gateway, options), AbortSignal.timeout(120_000));
   };
 
+  const pingWords = (
+    branch: Branch,
+    tenant: Tenant,
+    target: string,
+    count: number,
+    intervalS: number,
+  ): string[] => [
+    `--net=/run/netns/${name(`${branch}-${tenant}`)}`,
+    ...['chroot', tree, 'ping', '-n', '-i', String(intervalS), '-W', '1', '-c', String(count), target],
+  ];
+
   return {
     nodes,
     items,
@@ -152,10 +170,22 @@ export async function startNetwork(tree: string): Promise<Network> {
         'master',
         `br${i}`,
       ])),
+    async pinging(branch, tenant, target, count) {
+      const answered = Promise.withResolvers<void>();
+      const lines: string[] = [];
+      const onLine = (line: string): void => {
+        lines.push(line);
+        if (line.includes('icmp_seq=')) answered.resolve();
+      };
+      const words = pingWords(branch, tenant, target, count, 0.01);
+      const ended = host.follow('nsenter', words, onLine, AbortSignal.timeout(120_000));
+      // A ping that ends unanswered is a result too.
+      await Promise.race([answered.promise, ended]);
+      return { ended: ended.then(() => judge(lines.join('\n'), count)) };
+    },
     async pingFrom(branch, tenant, target, count, intervalS = 0.01) {
-      const where = [`--net=/run/netns/${name(`${branch}-${tenant}`)}`, 'chroot', tree];
-      const what = ['ping', '-n', '-i', String(intervalS), '-W', '1', '-c', String(count), target];
-      const { stdout } = await host.run('nsenter', [...where, ...what], { timeoutMs: 120_000 });
+      const words = pingWords(branch, tenant, target, count, intervalS);
+      const { stdout } = await host.run('nsenter', words, { timeoutMs: 120_000 });
       return judge(stdout, count);
     },
     forgetNeighbours: async (branch, tenant) =>
