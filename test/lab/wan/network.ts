@@ -144,7 +144,17 @@ export async function startNetwork(tree: string): Promise<Network> {
     intervalS: number,
   ): string[] => [
     `--net=/run/netns/${name(`${branch}-${tenant}`)}`,
-    ...['chroot', tree, 'ping', '-n', '-i', String(intervalS), '-W', '1', '-c', String(count), target],
+    'chroot',
+    tree,
+    'ping',
+    '-n',
+    '-i',
+    String(intervalS),
+    '-W',
+    '1',
+    '-c',
+    String(count),
+    target,
   ];
 
   return {
