@@ -11,7 +11,8 @@ import { locateFirmware } from '../update/locate.ts';
 import { createUpdateRecords } from '../update/records.ts';
 import { createControllerSource } from '../update/sources.ts';
 import type { Vitals } from '../update/trial.ts';
-import { createNoUpdater, createUpdater, type Updater, type UpdaterParts } from '../update/worker.ts';
+import { createNoUpdater, type Updater } from '../update/updater.ts';
+import { createUpdater, type UpdaterParts } from '../update/worker.ts';
 import type { AgentPaths } from './paths.ts';
 import type { StatusBody } from './reporting.ts';
 

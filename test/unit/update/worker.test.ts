@@ -9,7 +9,8 @@ import { createFiles } from '../../../src/system/linux/files.ts';
 import { createUpdateRecords } from '../../../src/update/records.ts';
 import { verifyManifest } from '../../../src/update/manifest.ts';
 import { STABLE_MS, VERDICT_MS, type Vitals } from '../../../src/update/trial.ts';
-import { createNoUpdater, createUpdater, type UpdaterParts } from '../../../src/update/worker.ts';
+import { createNoUpdater } from '../../../src/update/updater.ts';
+import { createUpdater, type UpdaterParts } from '../../../src/update/worker.ts';
 import {
   createFakeFirmwareDisk,
   createFakeSource,

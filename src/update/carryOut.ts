@@ -1,0 +1,139 @@
+/**
+ * Owns one job of an updater, from its signed manifest to the restart into its trial: verified, in its window, onto the
+ * disk. Does not own when it begins nor that it is tried again (worker.ts).
+ */
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import type { Clock } from '../system/ports.ts';
+import { isWrong } from './fetchPart.ts';
+import { install } from './install.ts';
+import type { Job } from './job.ts';
+import { type Target, verifyManifest } from './manifest.ts';
+import { createPace, windowState } from './pace.ts';
+import type { Step } from './plan.ts';
+import type { FirmwareDisk } from './ports.ts';
+import type { Ending, UpdateRecords } from './records.ts';
+import type { Standing } from './standing.ts';
+import type { TrialRun } from './trialRun.ts';
+
+/** A version whose bytes were not what its manifest names: somebody has to mend that first. */
+const RETRY_WRONG_MS = 3_600_000;
+const HELD_LOOK_MS = 1000;
+
+export interface CarryOutParts {
+  readonly anchors: () => Promise<readonly Certificate[]>;
+  readonly arch: string;
+  readonly disk: FirmwareDisk;
+  readonly running: { readonly version: string; readonly rootHash: string };
+  readonly records: Pick<UpdateRecords, 'progress'>;
+  readonly history: () => readonly Ending[];
+  readonly trial: Pick<TrialRun, 'enter'>;
+  /** A restart now would cut something else that is on trial. */
+  readonly restartHeld: () => boolean;
+  readonly say: (standing: Standing) => void;
+  readonly refuse: (job: Job, target: Target | undefined, error: BranchboxError) => Promise<void>;
+  readonly clock: Clock;
+}
+
+export interface CarriedOut {
+  /** Nothing is left to do for this job, whatever became of it. */
+  readonly settled: boolean;
+  /** How long to wait without an event; undefined: until one comes. */
+  readonly waitMs?: number;
+}
+
+/** `signal` ends the job (something else is wanted), `ending` the agent. Throws what a later try may mend. */
+export function createCarryOut(
+  parts: CarryOutParts,
+): (job: Job, signal: AbortSignal, ending: AbortSignal) => Promise<CarriedOut> {
+  const { disk, running, records, history, trial, say, clock } = parts;
+  const onStep = (target: Target) => (step: Step, doneBytes: number) => {
+    const { version } = target.manifest;
+    if (step.op !== 'fetch') {
+      say({ state: 'verifying', sentence: `Firmware ${version} is verified and put in place.`, target });
+      return;
+    }
+    const totalBytes = target.manifest.parts.find(({ role }) => role === step.role)?.sizeBytes ?? 0;
+    say({
+      state: 'downloading',
+      sentence: `Firmware ${version} is fetched.`,
+      target,
+      fetching: { role: step.role, doneBytes, totalBytes },
+    });
+  };
+
+  return async (job, signal, ending) => {
+    let target: Target | undefined;
+    let limit = signal;
+    try {
+      target = await verifyManifest(job.manifest, { anchors: await parts.anchors(), arch: parts.arch });
+      const { digest, manifest } = target;
+      if (job.version !== undefined && job.version !== manifest.version) {
+        throw new BranchboxError('firmware/refused', {
+          message: `firmware ${job.version} is wanted, and its manifest is of ${manifest.version}`,
+        });
+      }
+      if (manifest.rootHash === running.rootHash) {
+        const committed = history().at(-1)?.digest === digest && history().at(-1)?.result === 'committed';
+        say({
+          state: committed ? 'committed' : 'idle',
+          sentence: `The box runs ${running.version}, as wanted.`,
+        });
+        return { settled: true };
+      }
+      const last = history().findLast((ending) => ending.digest === digest);
+      if (last?.result === 'rolled-back' && !job.byHand) {
+        say({ state: 'rolled-back', sentence: `${last.sentence} It is not tried again by itself.` });
+        return { settled: false };
+      }
+      const hours = windowState(job.window, clock.nowMs());
+      if (!hours.open) {
+        const { start, end: until } = job.window ?? { start: '', end: '' };
+        say({
+          state: 'waiting',
+          sentence: `Firmware ${manifest.version} waits for ${start} to ${until} UTC.`,
+          target,
+        });
+        return { settled: false, waitMs: hours.opensInMs };
+      }
+      const closes = hours.closesInMs === undefined ? [] : [AbortSignal.timeout(hours.closesInMs)];
+      limit = AbortSignal.any([signal, ...closes]);
+      const outcome = await install(
+        {
+          disk,
+          source: job.source,
+          progress: records.progress,
+          pace: createPace(job.rateLimitKbps, clock),
+          allowDowngrade: job.allowDowngrade,
+          onStep: onStep(target),
+        },
+        target,
+        limit,
+      );
+      if (outcome === 'current') {
+        return { settled: true, waitMs: 0 };
+      }
+      while (parts.restartHeld()) {
+        say({
+          state: 'ready',
+          sentence: `Firmware ${manifest.version} waits for a desired state on trial.`,
+          target,
+        });
+        await clock.sleep(HELD_LOOK_MS, limit);
+      }
+      // From here on nothing else can be wanted: the record says what the next start is.
+      await trial.enter(target, ending);
+      return { settled: false };
+    } catch (thrown) {
+      // Something else is wanted, or the window closed: what came is kept.
+      if (limit.aborted) return { settled: false, waitMs: 0 };
+      const error = asBranchboxError(thrown);
+      const final = error.code === 'firmware/refused' || isWrong(error);
+      if (final || job.byHand) {
+        await parts.refuse(job, target, error);
+        return { settled: true, ...(isWrong(error) ? { waitMs: RETRY_WRONG_MS } : {}) };
+      }
+      throw error;
+    }
+  };
+}
