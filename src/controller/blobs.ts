@@ -5,11 +5,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BranchboxError } from '../model/errors.ts';
+import { syncPath } from '../system/syncPath.ts';
 
 export interface StoredBlob {
   readonly sha256: string;
@@ -72,9 +73,9 @@ export async function openBlobs(options: {
         if (expectedSha256 !== undefined && expectedSha256 !== sha256) {
           throw refusal(`${what} has SHA-256 ${sha256}, not ${expectedSha256}`);
         }
-        await syncFile(partial);
+        await syncPath(partial);
         await rename(partial, pathOf(sha256));
-        await syncFile(directory);
+        await syncPath(directory);
         return { sha256, sizeBytes };
       } finally {
         await rm(partial, { force: true });
@@ -87,13 +88,4 @@ export async function openBlobs(options: {
 
 function refusal(message: string): BranchboxError {
   return new BranchboxError('model/invalid', { message });
-}
-
-async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -12,6 +12,7 @@ import { type BootEntry, parseEntryName } from './entries.ts';
 import { hashFrom } from './fetchPart.ts';
 import type { PartFile } from './ports.ts';
 import { readRootHash } from './uki.ts';
+import { syncPath } from '../system/syncPath.ts';
 
 const ENTRIES = 'EFI/Linux';
 /** No entry to the loader, which takes `*.efi` that begin with no dot. */
@@ -103,12 +104,12 @@ export function createEsp(options: {
     remove: (node, files, signal) =>
       mounted(node, 'rw', signal, async () => {
         for (const file of files) await rm(join(folder, file), { force: true });
-        await syncDirectory(folder);
+        await syncPath(folder);
       }),
     rename: (node, from, to, signal) =>
       mounted(node, 'rw', signal, async () => {
         await rename(join(folder, from), join(folder, to));
-        await syncDirectory(folder);
+        await syncPath(folder);
       }),
     async place(node, file, from, part, signal) {
       await repair(node);
@@ -119,7 +120,7 @@ export function createEsp(options: {
         }
         await mkdir(folder, { recursive: true });
         await copy(from, join(folder, TEMPORARY), part.sizeBytes, signal);
-        await syncDirectory(folder);
+        await syncPath(folder);
       });
       // From the medium, before the loader is shown it.
       await runner.runChecked('blockdev', ['--flushbufs', node]);
@@ -130,7 +131,7 @@ export function createEsp(options: {
       });
       await mounted(node, 'rw', signal, async () => {
         await rename(join(folder, TEMPORARY), join(folder, file));
-        await syncDirectory(folder);
+        await syncPath(folder);
       });
     },
   };
@@ -182,15 +183,6 @@ export async function readAt(handle: FileHandle, offset: number, length: number)
   const buffer = Buffer.allocUnsafe(length);
   const { bytesRead } = await handle.read(buffer, 0, length, offset);
   return buffer.subarray(0, bytesRead);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function failed(message: string, cause: unknown): BranchboxError {

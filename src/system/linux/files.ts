@@ -8,6 +8,7 @@ import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
 import type { Files } from '../ports.ts';
+import { syncPath } from '../syncPath.ts';
 
 const DEFAULT_MAX_BYTES = 1024 * 1024;
 const READ_CHUNK_BYTES = 64 * 1024;
@@ -53,7 +54,7 @@ export function createFiles(): Files {
           await handle.close();
         }
         await rename(temporary, path);
-        await syncDirectory(directory);
+        await syncPath(directory);
       } catch (cause) {
         await rm(temporary, { force: true });
         throw fileError(`${path} cannot be written`, cause);
@@ -75,7 +76,7 @@ export function createFiles(): Files {
     async remove(path) {
       try {
         await rm(path);
-        await syncDirectory(dirname(path));
+        await syncPath(dirname(path));
       } catch (cause) {
         if (isMissing(cause)) return;
         throw fileError(`${path} cannot be removed`, cause);
@@ -113,15 +114,6 @@ async function readCapped(handle: FileHandle, path: string, maxBytes: number): P
     throw fileError(`${path} cannot be read`, cause);
   }
   throw fileError(`${path} is larger than ${maxBytes} bytes`, undefined);
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function watchFor(directory: string, onChange: () => void, signal: AbortSignal): Promise<void> {
