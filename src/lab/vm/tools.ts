@@ -4,11 +4,11 @@
  */
 import { join } from 'node:path';
 
-const SCRIPT = join(import.meta.dirname, 'run-in-tools.sh');
+const SCRIPT = join(import.meta.dirname, '../../../image/in-tools');
 
 /** `visible`: directories of the host that the program sees, at their own paths. */
 export const toolsCommand = (
   tree: string,
   visible: readonly string[],
   words: readonly string[],
-): string[] => ['/bin/sh', SCRIPT, tree, ...new Set(visible), '--', ...words];
+): string[] => [SCRIPT, '--stay', tree, ...new Set(visible), '--', ...words];
