@@ -2,57 +2,14 @@
  * Owns a disk with two firmware slots and an ESP whose power can be cut at any byte: what was not synced is kept, lost
  * or torn, as a seed has it. The real disk does the same in the same order (test/lab/firmwareDisk.test.ts).
  */
-import { createHash } from 'node:crypto';
 import { BranchboxError } from '../../src/model/errors.ts';
-import type { FirmwareManifest, PartRole } from '../../src/model/firmware.ts';
 import { type BootEntry, parseEntryName } from '../../src/update/entries.ts';
-import type { Target } from '../../src/update/manifest.ts';
 import type { Observation, Progress } from '../../src/update/plan.ts';
-import type { FirmwareDisk, PartFile, PartSource, ProgressStore } from '../../src/update/ports.ts';
+import type { FirmwareDisk, PartFile, ProgressStore } from '../../src/update/ports.ts';
 import { SLOT_NAMES, type SlotName } from '../../src/update/slots.ts';
+import { sha256, type Version } from './firmwareVersion.ts';
 
 export class PowerCut extends Error {}
-
-export interface Version {
-  readonly target: Target;
-  readonly bytes: Readonly<Record<PartRole, Buffer>>;
-}
-
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-const SIZES: Readonly<Record<PartRole, number>> = { root: 4000, verity: 250, uki: 900 };
-export const SMALL_SIZES: typeof SIZES = { root: 300, verity: 20, uki: 80 };
-
-/** Contents that differ from version to version; a boot entry ends in the root hash that it starts. */
-export function makeVersion(
-  version: string,
-  { sizes = SIZES, ...change }: Partial<FirmwareManifest> & { readonly sizes?: typeof SIZES } = {},
-): Version {
-  const rootHash = sha256(Buffer.from(version));
-  const fill = (role: PartRole): Buffer => {
-    const bytes = Buffer.alloc(sizes[role]);
-    for (let i = 0; i < bytes.length; i += 1) bytes[i] = rootHash.charCodeAt(i % 64) ^ (i >> 6) ^ role.length;
-    if (role === 'uki') bytes.write(rootHash, bytes.length - 64);
-    return bytes;
-  };
-  const bytes = { root: fill('root'), verity: fill('verity'), uki: fill('uki') };
-  const part = (role: PartRole) => ({
-    role,
-    file: `branchbox-${version}.${role === 'uki' ? 'efi' : role}`,
-    sizeBytes: bytes[role].length,
-    sha256: sha256(bytes[role]),
-  });
-  const manifest: FirmwareManifest = {
-    schema: 1,
-    product: 'branchbox',
-    arch: 'x86-64',
-    version,
-    builtAtMs: 1,
-    rootHash,
-    parts: [part('root'), part('verity'), part('uki')],
-    ...change,
-  };
-  return { target: { manifest, digest: sha256(Buffer.from(JSON.stringify(manifest))) }, bytes };
-}
 
 interface Medium {
   durable: Buffer;
@@ -287,26 +244,4 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
 
 function padded(bytes: Buffer, length: number): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(length - bytes.length, 9)]);
-}
-
-/** Hands parts out in chunks; each use takes the next of `drops` as the byte after which the line goes dead. */
-export function createFakeSource(
-  version: Version,
-  chunkBytes: number,
-  drops: readonly number[] = [],
-): PartSource {
-  let uses = 0;
-  return {
-    name: 'a fake',
-    async open(part, fromBytes) {
-      const drop = drops[(uses += 1) - 1] ?? Number.POSITIVE_INFINITY;
-      const bytes = version.bytes[part.role].subarray(fromBytes);
-      return (async function* () {
-        for (let at = 0; at < bytes.length; at += chunkBytes) {
-          if (at >= drop) throw new BranchboxError('firmware/source', { message: 'the line went dead' });
-          yield bytes.subarray(at, at + chunkBytes);
-        }
-      })();
-    },
-  };
 }

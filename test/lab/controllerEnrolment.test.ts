@@ -1,12 +1,10 @@
 /**
- * Bootstrap server, EST and device API as somebody else's clients see them: curl and openssl against the real
+ * Bootstrap server and EST as somebody else's clients see them: curl and openssl against the real
  * manufacturer, signer and controller.
  */
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { Owner } from '../../src/model/bootstrap.ts';
 import {
   GetBootstrappingDataResponse,
@@ -16,84 +14,18 @@ import {
   SZTP_REPORT_PATH,
 } from '../../src/model/sztp.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
-import { signJws } from '../../src/pki/jws.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
-import { makeVersion } from '../fakes/firmwareDisk.ts';
-import { makeAuthority } from './firmwareWorld.ts';
-import { type ControllerWorld, createControllerWorld, type CurlAnswer } from './controllerWorld.ts';
+import { type ControllerClients, pkcs10, startControllerClients } from './controllerClients.ts';
+import type { ControllerWorld, CurlAnswer } from './controllerWorld.ts';
 
 let world: ControllerWorld;
 let box1: string;
-const bundle = Buffer.from('a bundle of an app');
-const sha256 = createHash('sha256').update(bundle).digest('hex');
-
-const gateway = (id: string, host: number, app = '') => `
-[[gateways]]
-id = "${id}"
-serial = "SN-${id}"
-role = "branch"
-site = "here"
-vtep = "10.255.0.${host}"
-uplinks = [{ name = "internet", port = "wan1" }]
-${app}`;
-
+let credential: ControllerClients['credential'];
+let sztp: ControllerClients['sztp'];
+let est: ControllerClients['est'];
 beforeAll(async () => {
-  world = await createControllerWorld(await ensureRootTree(createRunner(), () => undefined));
-  await world.startController();
-  await writeFile(world.at('bundle.tar'), bundle);
-  await world.fleet('bundle', world.at('bundle.tar'));
-  await world.fleet('inventory', 'SN-one', 'SN-two', 'SN-four', 'SN-placeless');
-  const app = `
-[[gateways.apps]]
-name = "app"
-tenant = "red"
-segment = "red"
-address = "10.10.0.100"
-image = "branchbox/app:1"
-bundle = "${sha256}"
-memoryMiB = 32
-cpus = 0.5
-`;
-  const fleet = `
-[fleet]
-name = "test"
-[[tenants]]
-name = "red"
-[[segments]]
-id = "red"
-tenant = "red"
-vni = 10010
-subnet = "10.10.0.0/24"
-${gateway('one', 11, app)}${gateway('two', 12)}${gateway('three', 13)}${gateway('four', 14)}`;
-  await writeFile(world.at('fleet.toml'), fleet);
-  await world.fleet('apply', world.at('fleet.toml'));
-  box1 = await world.newIdentity('SN-one');
+  ({ world, box1, credential, sztp, est } = await startControllerClients());
 });
 afterAll(() => world.remove());
-
-type Identity = 'idevid' | 'ldevid' | 'none';
-const credential = (box: string, identity: Identity, anchor: string): string[] => {
-  const anchored = ['--cacert', world.at(`anchors/${anchor}.pem`)];
-  if (identity === 'none') return anchored;
-  return [...anchored, '--cert', join(box, `${identity}.crt`), '--key', join(box, `${identity}.key`)];
-};
-
-const sztp = (box: string, path: string, input: object | string, identity: Identity = 'idevid') =>
-  world.curl(
-    ...credential(box, identity, 'tls'),
-    '-H',
-    'Content-Type: application/yang-data+json',
-    '-d',
-    typeof input === 'string' ? input : JSON.stringify({ 'ietf-sztp-bootstrap-server:input': input }),
-    `https://localhost:${world.ports.sztp}${path}`,
-  );
-const est = (box: string, identity: Identity, path: string, ...words: readonly string[]) =>
-  world.curl(
-    ...credential(box, identity, 'domain'),
-    ...words,
-    `https://localhost:${world.ports.est}/.well-known/est/${path}`,
-  );
-const pkcs10 = (file: string) => ['-H', 'Content-Type: application/pkcs10', '--data-binary', `@${file}`];
 
 function tagOf(answer: CurlAnswer): string {
   const errors = RestconfErrors.parse(JSON.parse(answer.body.toString('utf8')));
@@ -259,71 +191,5 @@ describe('EST', () => {
     ];
     for (const [answer, status] of tries) expect((await answer).status).toBe(status);
     expect((await est(box1, 'idevid', 'simpleenroll')).headers.get('allow')).toBe('POST');
-  });
-});
-
-describe('the device API', () => {
-  const device = (box: string, identity: Identity, path: string, ...words: readonly string[]) =>
-    world.curl(
-      ...credential(box, identity, 'domain'),
-      ...words,
-      `https://localhost:${world.ports.device}${path}`,
-    );
-
-  it('gives a gateway the bundles of its own apps', async () => {
-    const whole = await device(box1, 'ldevid', `/v1/bundles/${sha256}`);
-    expect([whole.status, whole.body.equals(bundle)]).toEqual([200, true]);
-    const rest = await device(box1, 'ldevid', `/v1/bundles/${sha256}`, '-r', '5-');
-    expect([rest.status, rest.body.equals(bundle.subarray(5))]).toEqual([206, true]);
-    const other = await device(world.at('box-SN-two'), 'ldevid', `/v1/bundles/${sha256}`);
-    expect(other.status).toBe(404);
-  });
-
-  it('gives a gateway the parts of the firmware that it is to run, whole and from any byte on', async () => {
-    const release = makeAuthority();
-    const version = makeVersion('1.1.0', { builtAtMs: Date.now() });
-    const { manifest } = version.target;
-    const place = world.at('release');
-    await mkdir(place);
-    const key = release.issue({ kind: 'firmware-signing', commonName: 'release' });
-    await writeFile(
-      join(place, 'branchbox-1.1.0.update.jws'),
-      signJws(Buffer.from(JSON.stringify(manifest)), key),
-    );
-    for (const { role, file } of manifest.parts) await writeFile(join(place, file), version.bytes[role]);
-    expect(await world.fleet('firmware', 'upload', place)).toContain('firmware 1.1.0 can be had');
-    expect(await world.fleet('firmware', 'list')).toContain('whole');
-    const [root] = manifest.parts;
-    const path = `/v1/firmware/${root?.sha256}`;
-    expect((await device(box1, 'ldevid', path)).status).toBe(404);
-    const fleet = await readFile(world.at('fleet.toml'), 'utf8');
-    await writeFile(
-      world.at('fleet-firmware.toml'),
-      fleet.replace('id = "one"', 'id = "one"\nfirmware = { version = "1.1.0" }'),
-    );
-    await world.fleet('apply', world.at('fleet-firmware.toml'));
-    const whole = await device(box1, 'ldevid', path);
-    expect([whole.status, whole.body.equals(version.bytes.root)]).toEqual([200, true]);
-    const rest = await device(box1, 'ldevid', path, '-r', '3000-');
-    expect([
-      rest.status,
-      rest.headers.get('content-range'),
-      rest.body.equals(version.bytes.root.subarray(3000)),
-    ]).toEqual([206, 'bytes 3000-3999/4000', true]);
-    expect((await device(world.at('box-SN-two'), 'ldevid', path)).status).toBe(404);
-    await world.fleet('apply', world.at('fleet.toml'));
-    expect(await world.fleet('firmware', 'remove', '1.1.0')).toContain('forgotten');
-  });
-
-  it('knows a gateway by its own certificate only, until it is revoked', async () => {
-    expect((await device(box1, 'idevid', '/v1/ping')).status).toBe(401);
-    expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(200);
-    await world.patchInventory('SN-one', { revoked: true });
-    expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(403);
-    const csr = await world.newRequest(box1, 'late', '/CN=one');
-    expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(403);
-    expect((await est(box1, 'idevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
-    await world.patchInventory('SN-one', { revoked: false });
-    expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(200);
   });
 });

@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseTable } from '../../src/update/slots.ts';
-import { createFirmwareWorld, type FirmwareWorld, makeAuthority, type Release } from './firmwareWorld.ts';
+import { makeAuthority, type Release } from './firmwareRelease.ts';
+import { createFirmwareWorld, type FirmwareWorld } from './firmwareWorld.ts';
 
 let world: FirmwareWorld;
 let next: Release;

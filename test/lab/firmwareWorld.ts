@@ -1,9 +1,8 @@
 /**
- * Owns a disk image with the partitions of a box, a version that runs from it, versions to update to, a release key, and
- * a real HTTPS server that hands parts out and drops connections.
+ * Owns a disk image with the partitions of a box, a version that runs from it, a release key, and an updater of its own
+ * process on it. Does not own releases (firmwareRelease.ts) nor who hands them out (firmwareServer.ts).
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -19,15 +18,15 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { FirmwareManifest } from '../../src/model/firmware.ts';
-import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../src/pki/issue.ts';
+import type { Credential } from '../../src/pki/issue.ts';
 import { signJws } from '../../src/pki/jws.ts';
-import { exportPrivateKey, generateKeyPair } from '../../src/pki/keys.ts';
 import { partitionUuids } from '../../src/update/slots.ts';
+import { makeAuthority, makeRelease, type Release } from './firmwareRelease.ts';
+import { type FirmwareServer, serveRelease } from './firmwareServer.ts';
 import type { UpdaterInput, UpdaterLine } from './firmwareUpdater.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
@@ -38,56 +37,10 @@ const run = (command: string, args: readonly string[], input?: string): string =
     ...(input === undefined ? {} : { input }),
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 /** A kernel without FAT (a container's host, often) still has ext2; FAT itself is tried in the virtual machines. */
 export const ESP_FILE_SYSTEM = /\tvfat$/m.test(readFileSync('/proc/filesystems', 'utf8'))
   ? { type: 'vfat', options: 'umask=0077', make: ['mkfs.vfat', '-F', '32'] }
   : { type: 'ext2', options: 'errors=remount-ro', make: ['mkfs.ext2', '-q', '-F'] };
-const validity = { notBeforeMs: Date.now() - 86_400_000, notAfterMs: Date.now() + 86_400_000 };
-
-export interface Release {
-  readonly version: string;
-  readonly rootHash: string;
-  readonly parts: Readonly<Record<'root' | 'verity' | 'uki', Buffer>>;
-  readonly manifest: FirmwareManifest;
-}
-
-/** A CA and what it issues. */
-export function makeAuthority(): { readonly ca: Credential; issue(profile: Profile): Credential } {
-  const { privateKey } = generateKeyPair();
-  const ca: Credential = {
-    key: privateKey,
-    certificate: selfSignedCa({ commonName: 'Test CA', key: privateKey, validity }),
-    chain: [],
-  };
-  return {
-    ca,
-    issue(profile) {
-      const pair = generateKeyPair();
-      const certificate = issueCertificate({ profile, publicKey: pair.publicKey, issuer: ca, validity });
-      return { key: pair.privateKey, certificate, chain: [] };
-    },
-  };
-}
-
-/** The smallest PE file that a boot entry's reader takes: one section, `.cmdline`; then some bulk. */
-function makeUki(rootHash: string, bulkBytes: number): Buffer {
-  const head = Buffer.alloc(1024);
-  head.write('MZ');
-  head.writeUInt32LE(64, 0x3c);
-  head.write('PE\0\0', 64, 'latin1');
-  head.writeUInt16LE(1, 64 + 6);
-  head.writeUInt16LE(16, 64 + 20);
-  const section = 64 + 24 + 16;
-  const commandLine = `ro roothash=${rootHash} panic=10`;
-  head.write('.cmdline', section);
-  head.writeUInt32LE(commandLine.length, section + 8);
-  head.writeUInt32LE(512, section + 16);
-  head.writeUInt32LE(512, section + 20);
-  head.write(commandLine, 512);
-  return Buffer.concat([head, randomBytes(bulkBytes)]);
-}
-
 export interface FirmwareWorld {
   readonly directory: string;
   readonly running: Release;
@@ -98,11 +51,7 @@ export interface FirmwareWorld {
   input(from: UpdaterInput['from'], change?: Partial<UpdaterInput>): UpdaterInput;
   /** The last line; `killed` where it died before it came to an end. */
   update(input: UpdaterInput): Promise<UpdaterLine>;
-  serve(
-    release: Release,
-    /** Bytes after which a connection is dropped, by its number; undefined: none. */
-    dropAfter: (connection: number) => number | undefined,
-  ): Promise<{ readonly from: UpdaterInput['from']; readonly ranges: (string | undefined)[]; stop(): void }>;
+  serve(release: Release, dropAfter: (connection: number) => number | undefined): Promise<FirmwareServer>;
   entries(): readonly string[];
   entry(file: string): Buffer;
   renameEntry(from: string, to: string): void;
@@ -140,37 +89,13 @@ export function createFirmwareWorld(): FirmwareWorld {
   const state = join(directory, 'state');
   const authority = makeAuthority();
   const releaseKey = authority.issue({ kind: 'firmware-signing', commonName: 'release' });
-  const tls = makeAuthority();
   const loops: string[] = [];
   let inputs = 0;
   let sticks = 0;
 
-  const release: FirmwareWorld['release'] = (version, change = {}) => {
-    const at = (name: string): string => join(directory, `${name}-${version}`);
-    // Squares no block size: a part ends where it ends.
-    const root = randomBytes(6 * MIB + 4096);
-    writeFileSync(at('root'), root);
-    const said = run('veritysetup', ['format', at('root'), at('verity')]);
-    const rootHash = /Root hash:\s*([0-9a-f]{64})/.exec(said)?.[1] ?? '';
-    const parts = { root, verity: readFileSync(at('verity')), uki: makeUki(rootHash, 2 * MIB + 77) };
-    const part = (role: 'root' | 'verity' | 'uki') => ({
-      role,
-      file: `branchbox-${version}.${role === 'uki' ? 'efi' : role}`,
-      sizeBytes: parts[role].length,
-      sha256: sha256(parts[role]),
-    });
-    const manifest: FirmwareManifest = {
-      schema: 1,
-      product: 'branchbox',
-      arch: 'x86-64',
-      version,
-      builtAtMs: Date.now(),
-      rootHash,
-      parts: [part('root'), part('verity'), part('uki')],
-      ...change,
-    };
-    return { version, rootHash, parts, manifest };
-  };
+  const release: FirmwareWorld['release'] = (version, change) => makeRelease(directory, version, change);
+  const sign: FirmwareWorld['sign'] = ({ manifest }, by = releaseKey) =>
+    signJws(Buffer.from(JSON.stringify(manifest)), by);
   const running = release('1.0.0');
 
   const partitionFile = (number: number): string => `${device}${number}`;
@@ -231,7 +156,7 @@ export function createFirmwareWorld(): FirmwareWorld {
     directory,
     running,
     release,
-    sign: ({ manifest }, by = releaseKey) => signJws(Buffer.from(JSON.stringify(manifest)), by),
+    sign,
     stick({ manifest, parts }, jws, change = {}) {
       const stick = join(directory, `stick-${(sticks += 1)}`);
       mkdirSync(stick);
@@ -265,60 +190,7 @@ export function createFirmwareWorld(): FirmwareWorld {
       const [, signal] = await once(child, 'close');
       return signal === 'SIGKILL' ? { ...last, ended: 'killed' } : last;
     },
-    async serve({ manifest, parts }, dropAfter) {
-      const ranges: (string | undefined)[] = [];
-      const own = tls.issue({
-        kind: 'server',
-        commonName: 'controller',
-        dnsNames: ['localhost'],
-        ipAddresses: ['127.0.0.1'],
-      });
-      const client = tls.issue({ kind: 'ldevid', gatewayId: 'branch1' });
-      const server: Server = createServer(
-        {
-          key: exportPrivateKey(own.key).reveal(),
-          cert: own.certificate.pem,
-          ca: tls.ca.certificate.pem,
-          requestCert: true,
-          rejectUnauthorized: true,
-        },
-        (request, response) => {
-          const digest = /^\/v1\/firmware\/([0-9a-f]{64})$/.exec(request.url ?? '')?.[1];
-          const part = manifest.parts.find((one) => one.sha256 === digest);
-          if (part === undefined) return void response.writeHead(404).end();
-          const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-          ranges.push(request.headers.range);
-          const bytes = parts[part.role].subarray(start);
-          response.writeHead(start > 0 ? 206 : 200, {
-            'Content-Length': bytes.length,
-            ...(start > 0
-              ? { 'Content-Range': `bytes ${start}-${part.sizeBytes - 1}/${part.sizeBytes}` }
-              : {}),
-          });
-          const limit = dropAfter(ranges.length - 1);
-          if (limit === undefined || limit >= bytes.length) return void response.end(bytes);
-          response.write(bytes.subarray(0, limit), () => response.destroy());
-        },
-      );
-      server.listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      const address = server.address();
-      if (address === null || typeof address === 'string') throw new Error('no port');
-      return {
-        ranges,
-        from: {
-          port: address.port,
-          manifest: this.sign({ version: manifest.version, rootHash: manifest.rootHash, parts, manifest }),
-          key: exportPrivateKey(client.key).reveal(),
-          certificate: client.certificate.pem,
-          anchor: tls.ca.certificate.pem,
-        },
-        stop() {
-          server.close();
-          server.closeAllConnections();
-        },
-      };
-    },
+    serve: (release, dropAfter) => serveRelease(release, sign(release), dropAfter),
     entries: () => inEsp('ls -A "$esp/EFI/Linux"').toString('utf8').trim().split('\n').toSorted(),
     espNode: () => partitionFile(1),
     renameEntry(from, to) {

@@ -3,15 +3,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BranchboxError } from '../../src/model/errors.ts';
 import { install } from '../../src/update/install.ts';
-import {
-  createFakeFirmwareDisk,
-  createFakeSource,
-  type FakeFirmwareDisk,
-  makeVersion,
-  PowerCut,
-  SMALL_SIZES,
-  type Version,
-} from '../fakes/firmwareDisk.ts';
+import { createFakeFirmwareDisk, type FakeFirmwareDisk, PowerCut } from '../fakes/firmwareDisk.ts';
+import { createFakeSource } from '../fakes/firmwareSource.ts';
+import { makeVersion, SMALL_SIZES, type Version } from '../fakes/firmwareVersion.ts';
 
 const signal = new AbortController().signal;
 const OLD = makeVersion('1.0.0');

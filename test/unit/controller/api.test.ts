@@ -1,105 +1,16 @@
 /** The REST API, in process over a real store, held against what it says of itself and what an operator may do. */
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openAdminCredential } from '../../../src/controller/adminCredential.ts';
-import { createApi } from '../../../src/controller/api/server.ts';
-import { openBlobs } from '../../../src/controller/blobs.ts';
-import { createFirmwareStore } from '../../../src/controller/firmware.ts';
-import { createFleetService } from '../../../src/controller/fleetService.ts';
-import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
-import { createFiles } from '../../../src/system/linux/files.ts';
-import { createLogger } from '../../../src/system/linux/logger.ts';
-import { signJws } from '../../../src/pki/jws.ts';
-import { makeVersion } from '../../fakes/firmwareDisk.ts';
-import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
-import { branch, CONTROLLER, SMALL_FLEET } from './fixtures.ts';
-
-const RELEASE = (() => {
-  const ca = makeCa('Release CA');
-  return { ca, key: issue(ca, { kind: 'firmware-signing', commonName: 'release' }) };
-})();
-const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
-
-async function start(directory: string) {
-  const store = openSqliteStore(':memory:');
-  const log = createLogger({ name: 'test', write: () => undefined });
-  const path = join(directory, 'admin.credential');
-  const admin = await openAdminCredential({ store, files: createFiles(), path, log });
-  const token = ((await createFiles().readText(path)) ?? '').trim();
-  const changes: number[] = [];
-  const kept = { maxBytes: 4096, suffix: '.tar', what: 'the bundle' };
-  const bundles = await openBlobs({ ...kept, directory: join(directory, 'bundles') });
-  const firmware = createFirmwareStore({
-    store: store.firmware,
-    blobs: await openBlobs({ ...kept, directory: join(directory, 'firmware') }),
-    anchors: [RELEASE.ca.certificate],
-    clock,
-  });
-  const fleet = createFleetService({
-    store,
-    controller: CONTROLLER,
-    firmware: firmware.offered,
-    clock,
-    onChange: () => changes.push(changes.length),
-  });
-  const ailments: string[] = [];
-  const triggered: number[] = [];
-  const revocations = {
-    list: { der: Buffer.from('a list'), pem: '' },
-    trigger: () => void triggered.push(triggered.length),
-  };
-  const resets: string[] = [];
-  const orders = {
-    factoryReset: async (gatewayId: string, actor: string) => {
-      resets.push(`${gatewayId} by ${actor}`);
-      return 'resetting to factory state';
-    },
-  };
-  const context = { store, fleet, bundles, firmware, orders, revocations, clock };
-  const away: string[] = [];
-  const api = await createApi({
-    context,
-    admin,
-    tls: {},
-    log,
-    ailments: () => ailments,
-    peersAway: async () => away,
-  });
-  await api.ready();
-  const call = async (
-    method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
-    url: string,
-    body?: unknown,
-    headers: Record<string, string> = {},
-  ) => {
-    const response = await api.inject({
-      method,
-      url,
-      headers: { authorization: `Bearer ${token}`, ...headers },
-      ...(body === undefined
-        ? {}
-        : { payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : Object(body) }),
-    });
-    const text = response.body;
-    return {
-      status: response.statusCode,
-      etag: response.headers.etag,
-      text,
-      json:
-        response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
-    };
-  };
-  return { api, call, store, changes, ailments, away, resets, triggered };
-}
+import { startApi } from './apiWorld.ts';
+import { branch, SMALL_FLEET } from './fixtures.ts';
 
 let directory: string;
-let running: Awaited<ReturnType<typeof start>>;
+let running: Awaited<ReturnType<typeof startApi>>;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await start(directory);
+  running = await startApi(directory);
 });
 afterEach(async () => {
   await running.api.close();
@@ -311,103 +222,6 @@ describe('the inventory', () => {
       identity: { spkiSha256: '11', boundAtMs: 2 },
       quarantined: [{ spkiSha256: '22' }],
     });
-  });
-});
-
-describe('a bundle', () => {
-  const content = Buffer.from('an archive');
-  const sha256 = createHash('sha256').update(content).digest('hex');
-  const tar = { 'content-type': 'application/x-tar' };
-
-  it('is taken in by its digest', async () => {
-    const taken = await running.call('POST', `/api/v1/bundles?sha256=${sha256}`, content, tar);
-    expect([taken.status, taken.json]).toEqual([201, { sha256, sizeBytes: content.length }]);
-    expect((await running.call('GET', '/api/v1/bundles')).json).toEqual([
-      { sha256, sizeBytes: content.length },
-    ]);
-  });
-
-  it('of another digest, too large or empty is refused and leaves nothing', async () => {
-    const other = await running.call('POST', `/api/v1/bundles?sha256=${'0'.repeat(64)}`, content, tar);
-    expect(other.json.message).toContain('SHA-256');
-    expect((await running.call('POST', '/api/v1/bundles', Buffer.alloc(5000), tar)).status).toBe(400);
-    expect((await running.call('POST', '/api/v1/bundles', {}, {})).status).toBe(400);
-    expect(await createFiles().list(join(directory, 'bundles'))).toEqual([]);
-  });
-});
-
-describe('a firmware version', () => {
-  const version = makeVersion('1.1.0', { builtAtMs: NOW_MS });
-  const { manifest } = version.target;
-  const sign = (what: object, by = RELEASE.key): string => signJws(Buffer.from(JSON.stringify(what)), by);
-  const jose = { 'content-type': 'application/jose' };
-  const stream = { 'content-type': 'application/octet-stream' };
-  const register = (jws: string) => running.call('POST', '/api/v1/firmware', jws, jose);
-  const upload = (sha256: string, bytes: Buffer) =>
-    running.call('POST', `/api/v1/firmware/parts?sha256=${sha256}`, bytes, stream);
-  const wanting = (firmware: object) => ({
-    ...SMALL_FLEET,
-    fleet: { ...SMALL_FLEET.fleet, firmware },
-  });
-
-  it('is offered when all its parts are here, and wanted only then', async () => {
-    const jws = sign(manifest);
-    const registered = await register(jws);
-    expect([registered.status, registered.json.missing.length]).toEqual([201, 3]);
-    const early = await running.call('PUT', '/api/v1/fleet', wanting({ version: '1.1.0' }));
-    expect([early.status, early.json.problems[0].path]).toEqual([400, '$.fleet.firmware.version']);
-    for (const { role, sha256 } of manifest.parts) {
-      expect((await upload(sha256, version.bytes[role])).status).toBe(201);
-    }
-    expect((await running.call('GET', '/api/v1/firmware')).json).toMatchObject([
-      { version: '1.1.0', missing: [] },
-    ]);
-    const window = { start: '01:00', end: '04:00' };
-    expect((await running.call('PUT', '/api/v1/fleet', wanting({ version: '1.1.0', window }))).status).toBe(
-      200,
-    );
-    const kept = await running.call('DELETE', '/api/v1/firmware/1.1.0');
-    expect([kept.status, kept.json.code]).toEqual([409, 'controller/conflict']);
-    await putFleet();
-    expect((await running.call('DELETE', '/api/v1/firmware/1.1.0')).status).toBe(204);
-    expect(await createFiles().list(join(directory, 'firmware'))).toEqual([]);
-  });
-
-  it.each<[string, () => string]>([
-    [
-      'by nobody that is trusted',
-      () => sign(manifest, issue(makeCa(), { kind: 'firmware-signing', commonName: 'x' })),
-    ],
-    [
-      'by a key for other things',
-      () => sign(manifest, issue(RELEASE.ca, { kind: 'owner', commonName: 'x' })),
-    ],
-    ['over something else', () => sign({ hello: 1 })],
-    ['not at all', () => 'no.jws'],
-  ])('signed %s is not taken', async (_, jws) => {
-    const answer = await register(jws());
-    expect([answer.status, answer.json.code]).toEqual([400, 'model/invalid']);
-    expect((await running.call('GET', '/api/v1/firmware')).json).toEqual([]);
-  });
-
-  it('takes no part that it does not name, and no other bytes than its own', async () => {
-    const [root] = manifest.parts;
-    const sha256 = root?.sha256 ?? '';
-    expect((await upload(sha256, version.bytes.root)).status).toBe(404);
-    await register(sign(manifest));
-    expect((await upload('0'.repeat(64), version.bytes.root)).status).toBe(404);
-    expect((await upload(sha256, version.bytes.verity)).json.message).toContain('SHA-256');
-    expect(
-      (await upload(sha256, Buffer.concat([version.bytes.root, Buffer.from('x')]))).json.message,
-    ).toContain('at most');
-    expect((await running.call('GET', '/api/v1/firmware')).json[0].missing.length).toBe(3);
-  });
-
-  it('is one content: another build of that name is a conflict', async () => {
-    await register(sign(manifest));
-    const other = await register(sign({ ...manifest, rootHash: 'e'.repeat(64) }));
-    expect([other.status, other.json.code]).toEqual([409, 'controller/conflict']);
-    expect((await register(sign(manifest))).status).toBe(201);
   });
 });
 

@@ -11,12 +11,9 @@ import { verifyManifest } from '../../../src/update/manifest.ts';
 import { STABLE_MS, VERDICT_MS, type Vitals } from '../../../src/update/trial.ts';
 import { createNoUpdater } from '../../../src/update/updater.ts';
 import { createUpdater, type UpdaterParts } from '../../../src/update/worker.ts';
-import {
-  createFakeFirmwareDisk,
-  createFakeSource,
-  makeVersion,
-  type Version,
-} from '../../fakes/firmwareDisk.ts';
+import { createFakeFirmwareDisk } from '../../fakes/firmwareDisk.ts';
+import { createFakeSource } from '../../fakes/firmwareSource.ts';
+import { makeVersion, type Version } from '../../fakes/firmwareVersion.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
 
 const ca = makeCa('Release CA');

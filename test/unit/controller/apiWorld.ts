@@ -1,0 +1,90 @@
+/** Owns the REST API in process, over a real store in memory, with whoever it asks played by the test. */
+import { join } from 'node:path';
+import { openAdminCredential } from '../../../src/controller/adminCredential.ts';
+import { createApi } from '../../../src/controller/api/server.ts';
+import { openBlobs } from '../../../src/controller/blobs.ts';
+import { createFirmwareStore } from '../../../src/controller/firmware.ts';
+import { createFleetService } from '../../../src/controller/fleetService.ts';
+import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+import { createLogger } from '../../../src/system/linux/logger.ts';
+import { issue, makeCa } from '../pki/domain.ts';
+import { CONTROLLER } from './fixtures.ts';
+
+export const RELEASE = (() => {
+  const ca = makeCa('Release CA');
+  return { ca, key: issue(ca, { kind: 'firmware-signing', commonName: 'release' }) };
+})();
+const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
+
+export async function startApi(directory: string) {
+  const store = openSqliteStore(':memory:');
+  const log = createLogger({ name: 'test', write: () => undefined });
+  const path = join(directory, 'admin.credential');
+  const admin = await openAdminCredential({ store, files: createFiles(), path, log });
+  const token = ((await createFiles().readText(path)) ?? '').trim();
+  const changes: number[] = [];
+  const kept = { maxBytes: 4096, suffix: '.tar', what: 'the bundle' };
+  const bundles = await openBlobs({ ...kept, directory: join(directory, 'bundles') });
+  const firmware = createFirmwareStore({
+    store: store.firmware,
+    blobs: await openBlobs({ ...kept, directory: join(directory, 'firmware') }),
+    anchors: [RELEASE.ca.certificate],
+    clock,
+  });
+  const fleet = createFleetService({
+    store,
+    controller: CONTROLLER,
+    firmware: firmware.offered,
+    clock,
+    onChange: () => changes.push(changes.length),
+  });
+  const ailments: string[] = [];
+  const triggered: number[] = [];
+  const revocations = {
+    list: { der: Buffer.from('a list'), pem: '' },
+    trigger: () => void triggered.push(triggered.length),
+  };
+  const resets: string[] = [];
+  const orders = {
+    factoryReset: async (gatewayId: string, actor: string) => {
+      resets.push(`${gatewayId} by ${actor}`);
+      return 'resetting to factory state';
+    },
+  };
+  const context = { store, fleet, bundles, firmware, orders, revocations, clock };
+  const away: string[] = [];
+  const api = await createApi({
+    context,
+    admin,
+    tls: {},
+    log,
+    ailments: () => ailments,
+    peersAway: async () => away,
+  });
+  await api.ready();
+  const call = async (
+    method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
+    url: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ) => {
+    const response = await api.inject({
+      method,
+      url,
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      ...(body === undefined
+        ? {}
+        : { payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : Object(body) }),
+    });
+    const text = response.body;
+    return {
+      status: response.statusCode,
+      etag: response.headers.etag,
+      text,
+      json:
+        response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
+    };
+  };
+  return { api, call, store, changes, ailments, away, resets, triggered };
+}
