@@ -65,25 +65,33 @@ describe('an answer is refused', () => {
   });
 });
 
+/** Bare and unsigned, at the first question; good answers after it. */
+function redirectOnce(target: Parameters<typeof redirect>[0][number]): void {
+  let first = true;
+  bench.controller.behaviour.sztp = (nonce) => {
+    if (!first) return bench.good.sztp(nonce);
+    first = false;
+    return sztpReply({
+      conveyed: wrapConveyed(redirect([target]), 'json'),
+      voucher: undefined,
+      ownerCertificate: undefined,
+    });
+  };
+}
+async function ownedWithoutFailure(): Promise<void> {
+  await bench.box.run({
+    controller: bench.controller,
+    until: (line) => failed(line) || line.fields['state'] === 'OWNED',
+  });
+  expect(bench.box.log.filter(failed)).toEqual([]);
+}
+
 describe('redirects', () => {
   const toSelf = () => ({ address: HOST, port: bench.controller.port });
 
   it('are followed when bare and unsigned, to a server whose signed data then counts', async () => {
-    let first = true;
-    bench.controller.behaviour.sztp = (nonce) => {
-      if (!first) return bench.good.sztp(nonce);
-      first = false;
-      return sztpReply({
-        conveyed: wrapConveyed(redirect([toSelf()]), 'json'),
-        voucher: undefined,
-        ownerCertificate: undefined,
-      });
-    };
-    await bench.box.run({
-      controller: bench.controller,
-      until: (line) => failed(line) || line.fields['state'] === 'OWNED',
-    });
-    expect(bench.box.log.filter(failed)).toEqual([]);
+    redirectOnce(toSelf());
+    await ownedWithoutFailure();
   });
 
   it('are given up after ten', async () => {
@@ -129,21 +137,8 @@ describe('redirects', () => {
       ...toSelf(),
       'trust-anchor': Buffer.from(certsOnly([bench.authorities.stranger.certificate])).toString('base64'),
     };
-    let first = true;
-    bench.controller.behaviour.sztp = (nonce) => {
-      if (!first) return bench.good.sztp(nonce);
-      first = false;
-      return sztpReply({
-        conveyed: wrapConveyed(redirect([target]), 'json'),
-        voucher: undefined,
-        ownerCertificate: undefined,
-      });
-    };
-    await bench.box.run({
-      controller: bench.controller,
-      until: (line) => failed(line) || line.fields['state'] === 'OWNED',
-    });
-    expect(bench.box.log.filter(failed)).toEqual([]);
+    redirectOnce(target);
+    await ownedWithoutFailure();
   });
 });
 
