@@ -6,6 +6,7 @@ const LAB_GATES: readonly Gate[] = [
   { name: 'lab-set-up', command: './branchbox', args: ['lab', 'prepare'] },
   { name: 'lab-tests', command: 'vitest', args: ['run', '--project', 'lab'], vitest: true },
   { name: 'main-job', command: 'vitest', args: ['run', '--project', 'main-job'], vitest: true },
+  { name: 'vm', command: 'vitest', args: ['run', '--project', 'vm'], vitest: true },
 ];
 
 const results: GateResult[] = [];

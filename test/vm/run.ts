@@ -2,7 +2,7 @@
 import { report, runGate } from '../gates.ts';
 
 const result = await runGate({
-  name: 'virtual-machine',
+  name: 'vm',
   command: 'vitest',
   args: ['run', '--project', 'vm'],
   vitest: true,
