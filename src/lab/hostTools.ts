@@ -33,6 +33,7 @@ const TEST_TOOLS: readonly Tool[] = [
     packageName: 'fdisk',
     why: 'makes and reads the partition table of a disk under test',
   },
+  { command: 'mkfs.ext4', packageName: 'e2fsprogs', why: 'makes the data partition of a disk under test' },
   { command: 'mkfs.vfat', packageName: 'dosfstools', why: 'makes the ESP of a disk under test' },
   { command: 'veritysetup', packageName: 'cryptsetup-bin', why: 'judges a slot that an update wrote' },
 ];

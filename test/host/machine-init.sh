@@ -49,6 +49,9 @@ node full 666 1 7
 node random 666 1 8
 node urandom 666 1 9
 node tty 666 5 0
+# Disks of tests are files.
+node loop-control 660 10 237
+for number in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do mknod -m 660 "dev/loop$number" b 7 "$number"; done
 mkdir dev/pts dev/shm dev/net
 node net/tun 666 10 200
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts

@@ -53,7 +53,11 @@ export function openssl(): {
     run: (...args) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' }).toString(),
     judgeList: (list, ca) => {
       const words = ['crl', '-in', list, '-verify', '-CAfile', ca, '-noout'];
-      return spawnSync('openssl', words, { cwd: directory, encoding: 'utf8' }).stderr.trim();
+      // The verdict is its first line; newer releases say below it where in the library that was found.
+      const [verdict = ''] = spawnSync('openssl', words, { cwd: directory, encoding: 'utf8' }).stderr.split(
+        '\n',
+      );
+      return verdict;
     },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   };
