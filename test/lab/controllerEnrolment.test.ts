@@ -173,6 +173,20 @@ describe('EST', () => {
     await world.enrol(box1);
   });
 
+  it('gives a box many certificates and not without end, and no other box waits for it', async () => {
+    const eager = world.at('box-SN-four');
+    const csr = await world.newRequest(eager, 'again', '/CN=four');
+    let answer = await est(eager, 'idevid', 'simpleenroll', ...pkcs10(csr));
+    let count = 0;
+    for (; answer.status === 200 && count < 60; count += 1)
+      answer = await est(eager, 'idevid', 'simpleenroll', ...pkcs10(csr));
+    expect(count).toBeGreaterThanOrEqual(24);
+    expect(answer.status).toBe(429);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    const renewal = await world.newRequest(box1, 'beside', '/CN=one');
+    expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(renewal))).status).toBe(200);
+  });
+
   it('answers each mistake by its code', async () => {
     const csr = await world.newRequest(box1, 'good', '/CN=one');
     await writeFile(world.at('large'), 'A'.repeat(60_000));

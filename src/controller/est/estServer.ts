@@ -9,11 +9,17 @@ import { certsOnly } from '../../pki/cms.ts';
 import { parseRequest } from '../../pki/request.ts';
 import type { Clock, Logger } from '../../system/ports.ts';
 import type { Admission, Admissions } from '../admission.ts';
+import { type AskLimit, createAskLimit } from '../askLimit.ts';
 import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
 import { type Peer, peerOf, type PeerAnchors } from '../peer.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 
+/**
+ * Certificates for one serial: a box that is killed again and again before it keeps one is never refused, and one that
+ * enrols without end adds 288 lines a day to the records.
+ */
+const ENROLMENTS = { burst: 30, refillMs: 5 * 60_000 } as const;
 /** A request with a large RSA key and attributes is 3 KB; twice that in base64. */
 const MAX_BODY_BYTES = 24 * 1024;
 const RETRY_AFTER_PENDING_S = 15;
@@ -45,6 +51,7 @@ export interface EstServerOptions {
 }
 
 export function createEstHandler(options: EstServerOptions): Handler {
+  const enrolments = createAskLimit({ clock: options.clock, ...ENROLMENTS });
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);
     const operation = operationOf(path);
@@ -62,7 +69,7 @@ export function createEstHandler(options: EstServerOptions): Handler {
     if ('status' in who) return who;
     const csr = await readRequest(request);
     if ('status' in csr) return csr;
-    return enrol(options, operation, peer, who, csr.der);
+    return enrol(options, enrolments, operation, peer, who, csr.der);
   };
 }
 
@@ -104,6 +111,7 @@ async function authorise(
 
 async function enrol(
   options: EstServerOptions,
+  enrolments: AskLimit,
   operation: Operation,
   peer: Peer,
   { gatewayId, serial }: Enrollee,
@@ -114,6 +122,12 @@ async function enrol(
     // Only now, with a good request in hand: a malformed one must not bind a serial.
     const admission = await options.admissions.admit(serial, peer.certificate);
     if (admission.kind !== 'admitted') return refused(admission);
+  }
+  // Only now: somebody with another key under this serial must not use up what the box may have.
+  const waitMs = enrolments.take(serial);
+  if (waitMs !== undefined) {
+    const retryAfter = { 'Retry-After': String(Math.ceil(waitMs / 1000)) };
+    return plain(429, `serial ${serial} asks for certificates too often`, retryAfter);
   }
   const { certificate } = await signer.ldevid({ csr, gatewayId });
   const atMs = clock.nowMs();
