@@ -105,15 +105,18 @@ export async function runController(options: {
     clock,
     controller: endpoints,
     firmware: firmware.offered,
-    onChange: () => {
-      publisher.trigger();
-      revocations.trigger();
-    },
+    onChange: () => onChange(),
   });
+  /** The fleet, the inventory, or who enrolled. */
+  const onChange = (): void => {
+    publisher.trigger();
+    revocations.trigger();
+  };
   const admissions = createAdmissions({ store, fleet, clock, log });
   const publisher = createPublisher({
     store,
     fleet,
+    admissions,
     signer,
     clock,
     log,
@@ -194,7 +197,7 @@ export async function runController(options: {
       failed: bootstrapFailed,
     },
     est: {
-      handle: createEstHandler({ store, admissions, signer, anchors, clock, log }),
+      handle: createEstHandler({ store, admissions, signer, anchors, onEnrolled: onChange, clock, log }),
       failed: estFailed,
     },
     device: {
@@ -204,7 +207,16 @@ export async function runController(options: {
     log,
   });
   const api = await createApi({
-    context: { store, fleet, bundles, firmware, orders, revocations, clock },
+    context: {
+      store,
+      fleet,
+      bundles,
+      firmware,
+      orders,
+      revocationList: () => revocations.list.der,
+      onInventoryChange: onChange,
+      clock,
+    },
     admin,
     peersAway: createPeersAway({
       clock,

@@ -8,6 +8,7 @@ import { DESIRED_SCHEMA, type DesiredSpec } from '../model/desired.ts';
 import { asBranchboxError } from '../model/errors.ts';
 import { topicsOf } from '../model/mqtt.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import type { Admissions } from './admission.ts';
 import type { BrokerLink } from './broker/link.ts';
 import { designGateway } from './designer.ts';
 import type { FleetService } from './fleetService.ts';
@@ -17,6 +18,7 @@ import type { DesiredRecord, Store } from './store/store.ts';
 export interface PublisherOptions {
   readonly store: Store;
   readonly fleet: FleetService;
+  readonly admissions: Pick<Admissions, 'standing'>;
   readonly signer: SignerClient;
   readonly link: () => Pick<BrokerLink, 'publish' | 'connected'>;
   readonly controller: DesiredSpec['controller'];
@@ -93,7 +95,7 @@ async function publishAll(options: PublisherOptions, published: Map<string, stri
   const inputs = {
     fleet: stored.fleet,
     allocations: stored.allocations,
-    publicKeys: await store.gateways.publicKeys(),
+    publicKeys: await peerKeys(options),
     bundleSizes: await store.records.bundles(),
     firmware: await options.firmware(),
     controller: options.controller,
@@ -125,6 +127,18 @@ async function publishAll(options: PublisherOptions, published: Map<string, stri
     published.delete(gatewayId);
   }
   if (failure !== undefined) throw failure;
+}
+
+/**
+ * What others may have as a peer: a box that was revoked, or whose place another box has, is one of nobody, so that
+ * revoking a stolen box also ends its tunnels.
+ */
+async function peerKeys({ store, admissions }: PublisherOptions): Promise<ReadonlyMap<string, string>> {
+  const keys = new Map<string, string>();
+  for (const { gatewayId, serial, publicKey } of await store.gateways.reportedKeys()) {
+    if ((await admissions.standing(gatewayId, serial)).kind === 'admitted') keys.set(gatewayId, publicKey);
+  }
+  return keys;
 }
 
 function isCurrent(last: DesiredRecord | undefined, spec: DesiredSpec, epoch: number): last is DesiredRecord {

@@ -10,7 +10,6 @@ import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
 import type { Orders } from '../orders.ts';
-import type { Revocations } from '../revocations.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ApiContext {
@@ -19,7 +18,10 @@ export interface ApiContext {
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
   readonly orders: Pick<Orders, 'factoryReset'>;
-  readonly revocations: Pick<Revocations, 'list' | 'trigger'>;
+  /** DER. */
+  readonly revocationList: () => Uint8Array;
+  /** A box was approved, revoked, taken back or forgotten. */
+  readonly onInventoryChange: () => void;
   readonly clock: Clock;
 }
 

@@ -17,7 +17,7 @@ const NewEntry = z.strictObject({
 });
 const Change = z.strictObject({ approved: z.boolean().optional(), revoked: z.boolean().optional() });
 
-export function registerInventoryRoutes(api: Api, { store, revocations, clock }: ApiContext): void {
+export function registerInventoryRoutes(api: Api, { store, onInventoryChange, clock }: ApiContext): void {
   const find = async (serial: string): Promise<InventoryEntry> => {
     const entry = await store.inventory.get(serial);
     if (entry !== undefined) return entry;
@@ -94,7 +94,7 @@ export function registerInventoryRoutes(api: Api, { store, revocations, clock }:
         ...(approved === undefined ? {} : { approved }),
         ...(revoked === undefined ? {} : { state }),
       });
-      revocations.trigger();
+      onInventoryChange();
       await audit('inventory-changed', serial, JSON.stringify(request.body));
       return find(serial);
     },
@@ -112,7 +112,7 @@ export function registerInventoryRoutes(api: Api, { store, revocations, clock }:
     async (request, reply) => {
       await find(request.params.serial);
       await store.inventory.remove(request.params.serial);
-      revocations.trigger();
+      onInventoryChange();
       await audit('inventory-removed', request.params.serial);
       return reply.code(204).send();
     },

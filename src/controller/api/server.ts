@@ -145,7 +145,7 @@ export async function createApi(options: {
     },
     // RFC 2585 4.2.
     async (_request, reply) =>
-      reply.type('application/pkix-crl').send(Buffer.from(options.context.revocations.list.der)),
+      reply.type('application/pkix-crl').send(Buffer.from(options.context.revocationList())),
   );
   return api;
 }

@@ -46,6 +46,8 @@ export interface EstServerOptions {
   readonly admissions: Admissions;
   readonly signer: SignerClient;
   readonly anchors: PeerAnchors;
+  /** A box has a certificate that it did not have. */
+  readonly onEnrolled: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -152,6 +154,7 @@ async function enrol(
     subject: gatewayId,
     detail: certificate.fingerprintSha256,
   });
+  options.onEnrolled();
   log.info('issued a certificate', { gatewayId, serial, operation });
   // RFC 7030 4.2.3: the certificate alone; the anchor is had by cacerts.
   return pkcs7([certificate]);

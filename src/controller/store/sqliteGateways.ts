@@ -20,7 +20,9 @@ const DesiredRow = z.object({
 });
 const STATUS = 'SELECT gateway_id AS gatewayId, received_at_ms AS receivedAtMs, document FROM status';
 const StatusRow = z.object({ gatewayId: z.string(), receivedAtMs: z.number(), document: z.string() });
-const KeyRow = z.object({ gatewayId: z.string(), publicKey: z.string() });
+const KEYS = `SELECT gateway_id AS gatewayId, public_key AS publicKey,
+  json_extract(document, '$.facts.serial') AS serial FROM status`;
+const KeyRow = z.object({ gatewayId: z.string(), publicKey: z.string(), serial: z.string() });
 const EpochRow = z.object({ epoch: z.int().nullable() });
 const EVENTS = `SELECT gateway_id AS gatewayId, id, at_ms AS atMs, kind, subject, sentence,
   received_at_ms AS receivedAtMs FROM events`;
@@ -88,11 +90,10 @@ export function createGatewayStore(database: Database): Store['gateways'] {
       database.run('DELETE FROM status WHERE gateway_id = ?', gatewayId);
     },
     async publicKeys() {
-      const rows = database.all(
-        KeyRow,
-        'SELECT gateway_id AS gatewayId, public_key AS publicKey FROM status',
-      );
-      return new Map(rows.map((row) => [row.gatewayId, row.publicKey]));
+      return new Map(database.all(KeyRow, KEYS).map((row) => [row.gatewayId, row.publicKey]));
+    },
+    async reportedKeys() {
+      return database.all(KeyRow, KEYS);
     },
     async addEvents(gatewayId, events, atMs) {
       database.transaction(() => {

@@ -87,6 +87,12 @@ export interface AuditEntry {
   readonly detail: string;
 }
 
+export interface ReportedKey {
+  readonly gatewayId: string;
+  readonly serial: string;
+  readonly publicKey: string;
+}
+
 export interface Store {
   readonly fleet: {
     /** 0 where none is stored; cheap. */
@@ -128,6 +134,8 @@ export interface Store {
     removeStatus(gatewayId: string): Promise<void>;
     /** gatewayId → WireGuard public key. */
     publicKeys(): Promise<ReadonlyMap<string, string>>;
+    /** The same, with the serial of the box that said so. */
+    reportedKeys(): Promise<readonly ReportedKey[]>;
     /** Repeats (same gateway and id) are dropped. */
     addEvents(gatewayId: string, events: readonly GatewayEvent[], atMs: number): Promise<void>;
     events(gatewayId: string | undefined, limit: number): Promise<readonly StoredEvent[]>;

@@ -9,6 +9,7 @@ export interface FleetDocument {
   fleet: Record<string, unknown>;
   gateways: {
     id: string;
+    serial?: string;
     uplinks: { name: string; port: string; static?: { address: string; gateway: string; dns?: string[] } }[];
     ports: { port: string; segment: string }[];
     apps: { name: string; memoryMiB: number; cpus: number }[];

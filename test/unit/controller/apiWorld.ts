@@ -41,10 +41,6 @@ export async function startApi(directory: string) {
   });
   const ailments: string[] = [];
   const triggered: number[] = [];
-  const revocations = {
-    list: { der: Buffer.from('a list'), pem: '' },
-    trigger: () => void triggered.push(triggered.length),
-  };
   const resets: string[] = [];
   const orders = {
     factoryReset: async (gatewayId: string, actor: string) => {
@@ -52,7 +48,16 @@ export async function startApi(directory: string) {
       return 'resetting to factory state';
     },
   };
-  const context = { store, fleet, bundles, firmware, orders, revocations, clock };
+  const context = {
+    store,
+    fleet,
+    bundles,
+    firmware,
+    orders,
+    revocationList: () => Buffer.from('a list'),
+    onInventoryChange: () => void triggered.push(triggered.length),
+    clock,
+  };
   const away: string[] = [];
   const api = await createApi({
     context,

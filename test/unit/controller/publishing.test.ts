@@ -2,6 +2,7 @@
  * What the controller publishes and what it believes, with a signer and a broker that can be taken away.
  */
 import { describe, expect, it } from 'vitest';
+import { createAdmissions } from '../../../src/controller/admission.ts';
 import type { BrokerLink } from '../../../src/controller/broker/link.ts';
 import { createFleetService } from '../../../src/controller/fleetService.ts';
 import { createMessageHandler } from '../../../src/controller/gatewayMessages.ts';
@@ -77,6 +78,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
   const publisher = createPublisher({
     store,
     fleet,
+    admissions: createAdmissions({ store, fleet, clock, log }),
     signer,
     clock,
     log,
@@ -167,6 +169,51 @@ describe('publishing', () => {
     publisher.republish();
     await publisher.settled();
     expect(published.slice(first.length)).toEqual(first);
+  });
+});
+
+describe('a box as a peer of others', () => {
+  const peersOfHub = async (store: ReturnType<typeof openSqliteStore>): Promise<string[]> => {
+    const jws = (await store.gateways.desired('hub'))?.jws.split('.')[1] ?? '';
+    const { spec } = JSON.parse(Buffer.from(jws, 'base64url').toString()) as {
+      spec: { tunnels: { peers: { gatewayId: string }[] }[] };
+    };
+    return [...new Set(spec.tunnels.flatMap(({ peers }) => peers.map(({ gatewayId }) => gatewayId)))].sort();
+  };
+  const enrolled = async ({ store, say }: Awaited<ReturnType<typeof world>>): Promise<void> => {
+    for (const [index, id] of ['branch1', 'branch2'].entries()) {
+      await store.inventory.add(`SN-${id}`, undefined, true, 1);
+      await store.inventory.update(`SN-${id}`, { state: 'enrolled' });
+      await say(topicsOf(id).status, statusWith(id, { sequence: 1, seed: 2 + index }));
+    }
+  };
+
+  it('is one while it counts: revoked it is none, and one again when it is taken back', async () => {
+    const here = await world();
+    await enrolled(here);
+    await here.round();
+    expect(await peersOfHub(here.store)).toEqual(['branch1', 'branch2']);
+    await here.store.inventory.update('SN-branch1', { state: 'revoked' });
+    expect(await here.round()).toContain(desiredOf('hub'));
+    expect(await peersOfHub(here.store)).toEqual(['branch2']);
+    await here.store.inventory.update('SN-branch1', { state: 'enrolled' });
+    await here.round();
+    expect(await peersOfHub(here.store)).toEqual(['branch1', 'branch2']);
+  });
+
+  it('is none any more where another box has its place, whose key is not known yet', async () => {
+    const here = await world();
+    await enrolled(here);
+    await here.set({
+      ...SMALL_FLEET,
+      gateways: SMALL_FLEET.gateways.map((each) =>
+        each.id === 'branch2' ? { ...each, serial: 'SN-new' } : each,
+      ),
+    });
+    await here.store.inventory.add('SN-new', undefined, true, 1);
+    await here.store.inventory.update('SN-new', { state: 'enrolled' });
+    await here.round();
+    expect(await peersOfHub(here.store)).toEqual(['branch1']);
   });
 });
 
