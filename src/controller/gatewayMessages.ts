@@ -2,7 +2,7 @@
  * Owns what becomes of a message from a gateway: decoded under its cap, believed only for the gateway whose topic it
  * came by, stored, answered. Does not own the connection (broker/link.ts).
  */
-import { decodeJson } from '../model/decode.ts';
+import { decodeNewerJson } from '../model/decode.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import {
   type Command,
@@ -78,7 +78,7 @@ export function createMessageHandler(options: GatewayMessagesOptions): MessageHa
 
 async function takeStatus(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {
   const { store, clock } = options;
-  const status = decodeJson(GatewayStatus, text, 'a status', MESSAGE_MAX_BYTES.status);
+  const status = decodeNewerJson(GatewayStatus, text, 'a status', MESSAGE_MAX_BYTES.status);
   confine(gatewayId, status.gatewayId);
   const known = (await store.gateways.status(gatewayId))?.status;
   const isRepeat = known?.facts.bootId === status.facts.bootId && status.sequence <= known.sequence;
@@ -95,14 +95,14 @@ async function takeStatus(options: GatewayMessagesOptions, gatewayId: string, te
 }
 
 async function takeEvents(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {
-  const batch = decodeJson(EventBatch, text, 'a batch of events', MESSAGE_MAX_BYTES.events);
+  const batch = decodeNewerJson(EventBatch, text, 'a batch of events', MESSAGE_MAX_BYTES.events);
   confine(gatewayId, batch.gatewayId);
   await options.store.gateways.addEvents(gatewayId, batch.events, options.clock.nowMs());
   await options.command(gatewayId, { kind: 'events-stored', ids: batch.events.map((event) => event.id) });
 }
 
 async function takeReply(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {
-  const reply = decodeJson(Reply, text, 'a reply', MESSAGE_MAX_BYTES.reply);
+  const reply = decodeNewerJson(Reply, text, 'a reply', MESSAGE_MAX_BYTES.reply);
   switch (reply.kind) {
     case 'proof-request':
       confine(gatewayId, reply.gatewayId);

@@ -52,6 +52,27 @@ export function decode<S extends z.ZodType>(
   });
 }
 
+/**
+ * A copy of JSON without the fields that a strict schema does not know. For what a newer release may have written to an
+ * older one: what is known is still held against the schema whole.
+ */
+export function withoutUnknown<S extends z.ZodType>(schema: S, input: unknown): unknown {
+  const result = schema.safeParse(input);
+  const unknown = (result.error?.issues ?? []).flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? [issue] : [],
+  );
+  if (unknown.length === 0) return input;
+  const copy = structuredClone(input);
+  for (const { path, keys } of unknown) {
+    const holder = path.reduce<unknown>((at, part) => (isRecord(at) ? at[String(part)] : undefined), copy);
+    if (isRecord(holder)) for (const key of keys) Reflect.deleteProperty(holder, key);
+  }
+  return copy;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
+
 /** As decode, from JSON text of at most `maxBytes` UTF-16 units. */
 export function decodeJson<S extends z.ZodType>(
   schema: S,
@@ -59,14 +80,26 @@ export function decodeJson<S extends z.ZodType>(
   what: string,
   maxBytes = 4 * 1024 * 1024,
 ): z.output<S> {
+  return decode(schema, parseJson(text, what, maxBytes), what);
+}
+
+/** As decodeJson, of a writer that may be newer than this reader: what it says beyond the schema is passed over. */
+export function decodeNewerJson<S extends z.ZodType>(
+  schema: S,
+  text: string,
+  what: string,
+  maxBytes: number,
+): z.output<S> {
+  return decode(schema, withoutUnknown(schema, parseJson(text, what, maxBytes)), what);
+}
+
+function parseJson(text: string, what: string, maxBytes: number): unknown {
   if (text.length > maxBytes) {
     throw new BranchboxError('model/invalid', { message: `${what} is larger than ${maxBytes} bytes` });
   }
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text) as unknown;
   } catch (cause) {
     throw new BranchboxError('model/invalid', { message: `${what} is not JSON`, cause });
   }
-  return decode(schema, value, what);
 }

@@ -2,7 +2,7 @@
  * Owns what is kept of each gateway in SQLite: the desired state sent to it, its last status, its events.
  */
 import { z } from 'zod';
-import { tryDecode } from '../../model/decode.ts';
+import { tryDecode, withoutUnknown } from '../../model/decode.ts';
 import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import type { Database } from './database.ts';
 import type { StatusRecord, Store } from './store.ts';
@@ -29,9 +29,9 @@ const EVENTS = `SELECT gateway_id AS gatewayId, id, at_ms AS atMs, kind, subject
 const EventRow = GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() });
 
 export function createGatewayStore(database: Database): Store['gateways'] {
-  /** A status that an earlier release stored may no longer fit its schema: as if the gateway had not reported yet. */
+  /** A status that another release stored may not fit this one's schema: as if the gateway had not reported yet. */
   const toStatus = (row: z.output<typeof StatusRow>): StatusRecord[] => {
-    const decoded = tryDecode(GatewayStatus, JSON.parse(row.document));
+    const decoded = tryDecode(GatewayStatus, withoutUnknown(GatewayStatus, JSON.parse(row.document)));
     const { gatewayId, receivedAtMs } = row;
     return decoded.ok ? [{ gatewayId, receivedAtMs, status: decoded.value }] : [];
   };

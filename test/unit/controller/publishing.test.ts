@@ -230,13 +230,20 @@ describe('what a gateway says', () => {
     expect(triggered()).toBe(1);
   });
 
+  it('of a newer release is read as far as this one knows it', async () => {
+    const { say, store } = await world();
+    const told = status(3);
+    await say(topic, { ...told, weather: 'fine', facts: { ...told.facts, colour: { of: 'the case' } } });
+    expect((await store.gateways.status('branch1'))?.status).toEqual(told);
+  });
+
   it('is not believed in another name, with another gateway’s key, or from outside the fleet', async () => {
     const { say, store } = await world();
     await say(topic, status(1));
     await say(topicsOf('branch2').status, status(9));
     await say(topicsOf('branch2').status, statusWith('branch2', { sequence: 1, seed: 2 }));
     await say(topicsOf('stranger').status, statusWith('stranger', { sequence: 1, seed: 5 }));
-    await say(topic, { ...status(2), extra: true });
+    await say(topic, { ...status(2), sentAtMs: 'late' });
     expect((await store.gateways.allStatus()).map((r) => [r.gatewayId, r.status.sequence])).toEqual([
       ['branch1', 1],
     ]);
