@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
-import { PART_MAX_BYTES } from '../model/firmware.ts';
 import type { Command } from '../model/mqtt.ts';
 import { Secret } from '../model/secret.ts';
 import { parseCertificates } from '../pki/certificate.ts';
@@ -15,13 +14,11 @@ import { createAdmissions } from './admission.ts';
 import { createApi } from './api/server.ts';
 import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
-import { openBlobs } from './blobs.ts';
 import { endSession } from './broker/sessions.ts';
 import { publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
 import { settleEpoch } from './epoch.ts';
 import { createEstHandler, estFailed } from './est/estServer.ts';
-import { createFirmwareStore } from './firmware.ts';
 import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
@@ -34,6 +31,7 @@ import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCreden
 import { apiTls, createServers } from './servers.ts';
 import { createSignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { openUploads } from './uploads.ts';
 import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
 
 const RENEWAL_LOOK_MS = 12 * 3_600_000;
@@ -54,26 +52,7 @@ export async function runController(options: {
   const store = openSqliteStore(state('controller.sqlite'));
   const admin = await openAdminCredential({ store, files, log, path: state('admin.credential') });
   await settleEpoch({ store, files, log, path: state('epoch'), raise: options.raiseEpoch });
-  const bundles = await openBlobs({
-    directory: state('bundles'),
-    maxBytes: config.bundleMaxBytes,
-    suffix: '.tar',
-    what: 'the bundle',
-  });
-  const firmware = createFirmwareStore({
-    store: store.firmware,
-    blobs: await openBlobs({
-      directory: state('firmware'),
-      maxBytes: Math.max(...Object.values(PART_MAX_BYTES)),
-      suffix: '.part',
-      what: 'the part',
-    }),
-    anchors:
-      config.releaseAnchors === undefined
-        ? undefined
-        : parseCertificates(await readNeeded(files, config.releaseAnchors)),
-    clock,
-  });
+  const { bundles, firmware } = await openUploads({ config, store, files, clock });
 
   const signer = createSignerClient({ socketPath: config.signer.socket });
   const { domain } = await awaitSigner({ signer, clock, log, signal: ending.signal });
