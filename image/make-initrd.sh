@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the initrd from the image's own tree: make-initrd.sh TREE VERSION RECIPE TARGET
-# Runs in the tools tree. RECIPE is image/initrd: init, modules.txt, programs.txt. VERSION is the kernel's.
+# Runs in the tools tree. RECIPE is image/initrd: init, modules.txt, programs.txt. VERSION is the kernel's. What root and
+# initrd both do is a script of firmware/.
 # Owns: what is in it, and that its bytes depend on nothing else (order, times, inode numbers).
 set -eu
 tree=$1
@@ -16,7 +17,7 @@ lines() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' "$1" | grep -v '^$'; }
 put() { mkdir -p "$root${1%/*}" && cp -L "$tree$1" "$root$1"; }
 
 put /usr/bin/busybox
-for applet in sh mount sleep reboot find cat sort xargs tail tr sed mkdir switch_root echo; do
+for applet in sh mount sleep reboot find cat sort xargs tail tr sed mkdir switch_root echo rm readlink; do
   ln -s busybox "$root/usr/bin/$applet"
 done
 lines "$recipe/programs.txt" >"$work/programs"
@@ -44,6 +45,10 @@ depmod -b "$root" "$version"
 rm -f "$root$modules/modules.symbols"*
 
 install -m 755 "$recipe/init" "$root/init"
+mkdir -p "$root/usr/lib/branchbox"
+for shared in boot-failed start-from-stick; do
+  install -m 755 "$recipe/../../firmware/$shared" "$root/usr/lib/branchbox/$shared"
+done
 find "$root" -exec touch -h -d "@${SOURCE_DATE_EPOCH:-0}" {} +
 (cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible -R 0:0) |
   zstd -q -10 -T1 >"$target"

@@ -22,6 +22,9 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['consoles', 'consoles', 0o755],
   ['factory-reset', 'factory-reset', 0o755],
   ['installer/branchbox-install', 'branchbox-install', 0o755],
+  ['boot-failed', 'boot-failed', 0o755],
+  ['start-from-stick', 'start-from-stick', 0o755],
+  ['rescue', 'rescue', 0o755],
   ['reset-button', 'reset-button', 0o755],
   ['branchbox.sh', 'branchbox.sh', 0o755],
 ];

@@ -119,6 +119,14 @@ describe('the local console', () => {
     rmSync(root, { recursive: true });
   });
 
+  it('says what to do where the disk does not come up, and nothing of processes that cannot be there', async () => {
+    put('run/branchbox/rescue', 'var.mount branchbox-disk.service\n');
+    const text = await screen();
+    expect(text).toContain('Failed: var.mount branchbox-disk.service');
+    expect(text).not.toContain('does not answer');
+    expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(79);
+  });
+
   it('says who the box is, how far it is and what is wrong', async () => {
     await serve('agent.sock', '/status', status);
     await serve('identity.sock', '/bootstrap', bootstrap);
@@ -155,6 +163,8 @@ describe('the local console', () => {
   });
 
   it('says that nobody answers, and that the box may work all the same', async () => {
+    expect(await screen()).toContain('nobody gave this box a factory identity');
+    put('etc/branchbox/factory/idevid.crt', 'a certificate');
     const text = await screen();
     expect(text).toContain('Identity    its process does not answer');
     expect(text).toContain('Agent       does not answer; traffic and failover go on');
