@@ -68,11 +68,14 @@ describe('a box that does not come up', () => {
   });
 
   it('says on its screen that its data cannot be opened, and is reset there', async () => {
-    // As after another TPM: encrypted, by nobody that is here.
-    const partition = join(scratch, 'partition');
-    writeFileSync(partition, 'size=1GiB, type=linux, name="branchbox-data"\n');
+    // As on a box that was at work: the box makes what is missing by type, and meets what is there in this order.
+    const partitions = join(scratch, 'partitions');
+    const [factory, data] = ['factory', 'data'].map((name) => `type=linux, name="branchbox-${name}"`);
+    writeFileSync(partitions, `size=32MiB, ${factory}\nsize=1GiB, ${data}\n`);
     await tool('sfdisk', '--quiet', '--relocate', 'gpt-bak-std', disk);
-    await tool('sh', '-c', 'sfdisk --quiet --append "$0" <"$1"', disk, partition);
+    await tool('sh', '-c', 'sfdisk --quiet --append "$0" <"$1"', disk, partitions);
+    await tool('mke2fs', '-q', '-F', '-E', `offset=${await begin('branchbox-factory')}`, disk, '32M');
+    // As after another TPM: encrypted, by nobody that is here.
     spoil(
       await begin('branchbox-data'),
       Buffer.concat([Buffer.from('LUKS\u00ba\u00be', 'latin1'), Buffer.alloc(4090)]),
