@@ -2,23 +2,20 @@
  * Owns what is published of an assembled version: downloads, package, checksums, inventory; in the output directory
  * beside the disk. Does not own the disk (assemble.ts) nor what the texts say (manifest.ts, sbom.ts).
  */
-import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe } from './artefact.ts';
-import { FIRMWARE_ROOT } from './assemble.ts';
 import type { Disk } from './disk.ts';
-import { script } from './ingredients.ts';
 import { readInventory } from './inventory.ts';
 import { signingEnvironment } from './keys.ts';
 import { renderManifest, renderSizes, renderSums } from './manifest.ts';
 import { renderSbom } from './sbom.ts';
+import { makePackage } from './package.ts';
 import { createReleaseSigner } from './signing.ts';
 import { measureParts } from './sizes.ts';
-import { stage } from './staging.ts';
-import { createToolbox, type Toolbox } from './toolbox.ts';
+import { createToolbox } from './toolbox.ts';
 import type { Making } from './trees.ts';
 
-const CHECKOUT = join(import.meta.dirname, '..');
 const COMPRESSION_LEVEL = 19;
 /** Minutes of two cores; on a busy machine many. */
 const PACKING_TIMEOUT_MS = 60 * 60_000;
@@ -44,7 +41,7 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
   const convert = 'qemu-img convert -c -O qcow2 -o compression_type=zstd,compat=1.1'.split(' ');
   await toolbox.run([out], [...convert, made.raw, `${qcow2}.part`], PACKING_TIMEOUT_MS);
   await rename(`${qcow2}.part`, qcow2);
-  const deb = await makeDeb(disk, toolbox);
+  const deb = await makePackage(disk, { runner, say });
 
   const components = readInventory(ingredients.tree, made.npmPackages);
   const sbom = named('.cdx.json');
@@ -62,25 +59,4 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
   await copyFile(keys.release.certificate, join(out, 'release.crt'));
   await copyFile(keys.releaseAnchors, join(out, 'release-anchors.pem'));
   say(renderSizes(sizes, artefacts));
-}
-
-/** Its path. Of the working code always: a package of a variant would break a machine that somebody needs. */
-async function makeDeb({ made, ingredients, keys, out }: Disk, toolbox: Toolbox): Promise<string> {
-  const deb = join(out, `branchbox_${made.version}_amd64.deb`);
-  const work = await mkdtemp(join(out, 'package-'));
-  try {
-    await stage(work, ingredients, keys, undefined);
-    const words = [
-      work,
-      made.version,
-      join(import.meta.dirname, 'packages.txt'),
-      FIRMWARE_ROOT,
-      `${deb}.part`,
-    ];
-    await toolbox.run([out, CHECKOUT], script('make-deb.sh', ...words), PACKING_TIMEOUT_MS);
-    await rename(`${deb}.part`, deb);
-  } finally {
-    await rm(work, { recursive: true });
-  }
-  return deb;
 }

@@ -2,7 +2,8 @@
 # A gateway's userland under a real systemd: two stages, as src/lab/node-init.sh.
 #   enter  on the host: a cgroup of its own in the unified hierarchy, the other namespaces
 #   init   becomes systemd as PID 1, with the units of the firmware and nothing else
-# NODE_DIR (upper, work, root), NODE_LOWER (root tree:systemd's tree), NODE_NAME, NODE_NETNS, NODE_PAYLOAD, NODE_BINARY.
+# NODE_DIR (upper, work, root), NODE_LOWER (root tree:systemd's tree), NODE_NAME, NODE_NETNS, NODE_PAYLOAD, NODE_BINARY;
+# or NODE_PACKAGE: a Debian package in the place of those two.
 set -eu
 if [ "$1" = enter ]; then
   unified=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
@@ -15,21 +16,34 @@ fi
 root=$NODE_DIR/root
 mkdir -p "$root" "$NODE_DIR/upper" "$NODE_DIR/work"
 mount -t overlay node -o "lowerdir=$NODE_LOWER,upperdir=$NODE_DIR/upper,workdir=$NODE_DIR/work" "$root"
-mkdir -p "$root/usr/lib/branchbox"
-mount --bind "$NODE_PAYLOAD" "$root/usr/lib/branchbox"
-mount --bind "$NODE_BINARY" "$root/usr/lib/branchbox/node"
-ln -sfn ../lib/branchbox/branchbox.sh "$root/usr/bin/branchbox"
 # Docker's overlay2 cannot stand on an overlay.
 mkdir -p "$NODE_DIR/docker" "$root/var/lib/docker"
 mount --bind "$NODE_DIR/docker" "$root/var/lib/docker"
 
-units=$root/usr/lib/systemd/system
-wants=$root/etc/systemd/system/branchbox-gateway.target.wants
-cp "$NODE_PAYLOAD"/units/* "$units/"
-mkdir -p "$wants"
-grep -l '^WantedBy=branchbox-gateway.target' "$NODE_PAYLOAD"/units/* | while read -r unit; do
-  ln -sfn "/usr/lib/systemd/system/${unit##*/}" "$wants/${unit##*/}"
-done
+target=branchbox-gateway.target
+if [ -n "${NODE_PACKAGE:-}" ]; then
+  # As apt would: the package's own scripts, without a running systemd. A start of the machine does the rest.
+  cp "$NODE_PACKAGE" "$root/package.deb"
+  chroot "$root" dpkg --install /package.deb >&2
+  rm "$root/package.deb"
+  # Of a machine, and of no use in namespaces.
+  ln -sfn /dev/null "$root/etc/systemd/system/ModemManager.service"
+  ln -sfn /dev/null "$root/etc/systemd/system/apparmor.service"
+  target=multi-user.target
+else
+  mkdir -p "$root/usr/lib/branchbox"
+  mount --bind "$NODE_PAYLOAD" "$root/usr/lib/branchbox"
+  mount --bind "$NODE_BINARY" "$root/usr/lib/branchbox/node"
+  ln -sfn ../lib/branchbox/branchbox.sh "$root/usr/bin/branchbox"
+
+  units=$root/usr/lib/systemd/system
+  wants=$root/etc/systemd/system/branchbox-gateway.target.wants
+  cp "$NODE_PAYLOAD"/units/* "$units/"
+  mkdir -p "$wants"
+  grep -l '^WantedBy=branchbox-gateway.target' "$NODE_PAYLOAD"/units/* | while read -r unit; do
+    ln -sfn "/usr/lib/systemd/system/${unit##*/}" "$wants/${unit##*/}"
+  done
+fi
 
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o nosuid,nodev,noexec sysfs "$root/sys"
@@ -53,4 +67,4 @@ umount -l /.host
 rmdir /.host
 ip link set dev lo up
 exec env -i container=branchbox PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-  /usr/lib/systemd/systemd --unit=branchbox-gateway.target
+  /usr/lib/systemd/systemd --unit=$target

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stagePayload } from '../../src/lab/payload.ts';
 import { labPaths } from '../../src/lab/paths.ts';
-import { NODES_TREE, TOOLS_TREE, treePath } from '../../image/trees.ts';
+import { ensureTree, IMAGE_TREE, NODES_TREE, TOOLS_TREE } from '../../image/trees.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import type { CommandResult } from '../../src/system/ports.ts';
 
@@ -39,12 +39,17 @@ const CHECKOUT = join(import.meta.dirname, '../..');
 export async function startSystemdNode(options: {
   readonly name: string;
   readonly directories: Readonly<Record<string, string>>;
+  /** A Debian package, installed into a Debian 13 that has what it depends on, in the place of the checkout's files. */
+  readonly package?: string;
 }): Promise<SystemdNode> {
   const runner = createRunner();
+  const trees = options.package === undefined ? [NODES_TREE, TOOLS_TREE] : [IMAGE_TREE];
+  const lower: string[] = [];
+  for (const tree of trees) lower.push(await ensureTree(tree, { runner, say: () => {} }));
   const name = `bbt-${options.name}-${process.pid}`;
   const directory = mkdtempSync(join(tmpdir(), `${name}-`));
   const paths = { ...labPaths(name), state: directory, payload: join(directory, 'payload') };
-  await stagePayload(paths);
+  if (options.package === undefined) await stagePayload(paths);
   for (const [path, from] of Object.entries(options.directories)) {
     mkdirSync(join(directory, 'upper', path), { recursive: true });
     cpSync(from, join(directory, 'upper', path), { recursive: true });
@@ -55,7 +60,8 @@ export async function startSystemdNode(options: {
     env: {
       ...process.env,
       NODE_DIR: directory,
-      NODE_LOWER: `${treePath(NODES_TREE)}:${treePath(TOOLS_TREE)}`,
+      NODE_LOWER: lower.join(':'),
+      NODE_PACKAGE: options.package ?? '',
       NODE_NAME: name,
       NODE_NETNS: `/run/netns/${name}`,
       NODE_PAYLOAD: paths.payload,
