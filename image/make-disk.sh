@@ -14,10 +14,7 @@ esp=/tmp/esp
 loader=/usr/lib/systemd/boot/efi/systemd-bootx64.efi
 
 mkdir -p $esp/EFI/BOOT $esp/EFI/systemd $esp/EFI/Linux $esp/loader/keys/branchbox
-source=file
-case $key in pkcs11:*) source=provider:pkcs11 ;; esac
-/usr/lib/systemd/systemd-sbsign sign --private-key-source=$source --private-key="$key" --certificate="$certificate" \
-  --output=$esp/EFI/BOOT/BOOTX64.EFI $loader >/dev/null
+"$(dirname "$0")/sign-efi.sh" "$key" "$certificate" $loader $esp/EFI/BOOT/BOOTX64.EFI
 cp $esp/EFI/BOOT/BOOTX64.EFI $esp/EFI/systemd/systemd-bootx64.efi
 cp "$uki" "$esp/EFI/Linux/branchbox_$version.efi"
 # Nobody waits for a menu, nobody edits a signed command line; keys are enrolled by whoever owns the machine.

@@ -15,10 +15,7 @@ for initrd in "$@"; do initrds="$initrds --initrd=$initrd"; done
   grep -v '^IMAGE_' "$tree/root/usr/lib/os-release"
   printf 'IMAGE_ID=branchbox\nIMAGE_VERSION=%s\n' "$version"
 } >/tmp/os-release
-provider=
-case $key in pkcs11:*) provider=--signing-provider=pkcs11 ;; esac
 # shellcheck disable=SC2086 # no path of ours has a space
 ukify build --linux="$tree/vmlinuz" $initrds --cmdline="$cmdline" --os-release=@/tmp/os-release \
-  --uname="$(cat "$tree/kernel-version")" \
-  --signtool=systemd-sbsign --no-sign-kernel $provider \
-  --secureboot-private-key="$key" --secureboot-certificate="$certificate" --output="$out" >/dev/null
+  --uname="$(cat "$tree/kernel-version")" --output=/tmp/unsigned.efi >/dev/null
+"$(dirname "$0")/sign-efi.sh" "$key" "$certificate" /tmp/unsigned.efi "$out"

@@ -36,20 +36,8 @@ export async function createReleaseSigner(
       try {
         await writeFile(join(own, 'data'), data);
         // The PIN is in a file that the URI names: never among the words of a command.
-        const words = [
-          'dgst',
-          '-sha256',
-          '-provider',
-          'pkcs11',
-          '-provider',
-          'default',
-          '-sign',
-          release.key,
-        ];
-        await toolbox.run(
-          [own, directory],
-          ['openssl', ...words, '-out', join(own, 'signature'), join(own, 'data')],
-        );
+        const words = ['openssl', 'dgst', '-sha256', '-sign', release.key, '-out', join(own, 'signature')];
+        await toolbox.run([directory, own, import.meta.dirname], [...words, join(own, 'data')]);
         return await readFile(join(own, 'signature'));
       } finally {
         await rm(own, { recursive: true });

@@ -1,0 +1,82 @@
+/** Keys behind PKCS#11: what releases are signed with is never a file. Against SoftHSM, by the recipe's own steps. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ensureKeys, type Keys, signingEnvironment } from '../../image/keys.ts';
+import { createReleaseSigner, signJwsBy } from '../../image/signing.ts';
+import { createToolbox, type Toolbox } from '../../image/toolbox.ts';
+import { ensureTree, TOOLS_TREE } from '../../image/trees.ts';
+import { parseCertificates } from '../../src/pki/certificate.ts';
+import { verifyJws } from '../../src/pki/jws.ts';
+import { OID } from '../../src/pki/oids.ts';
+import { createRunner } from '../../src/system/linux/runner.ts';
+
+const RECIPE = join(import.meta.dirname, '../../image');
+const LOADER = '/usr/lib/systemd/boot/efi/systemd-bootx64.efi';
+
+describe('keys behind PKCS#11', () => {
+  let directory: string;
+  let keys: Keys;
+  let toolbox: Toolbox;
+  const before = { module: process.env['PKCS11_MODULE'], softhsm: process.env['SOFTHSM2_CONF'] };
+
+  beforeAll(async () => {
+    const runner = createRunner();
+    const tools = await ensureTree(TOOLS_TREE, { runner, say: () => {} });
+    directory = mkdtempSync(join(tmpdir(), 'bbt-signing-'));
+    const config = join(directory, 'softhsm2.conf');
+    mkdirSync(join(directory, 'tokens'));
+    writeFileSync(config, `directories.tokendir = ${directory}/tokens\n`);
+    process.env['SOFTHSM2_CONF'] = config;
+    process.env['PKCS11_MODULE'] = '/usr/lib/softhsm/libsofthsm2.so';
+
+    // Test keys, moved into a token: certificates stay, private keys leave the directory.
+    const inFiles = createToolbox(runner, tools);
+    await ensureKeys(directory, inFiles);
+    const hsm = (...words: string[]) => inFiles.run([directory], ['softhsm2-util', ...words]);
+    await hsm('--init-token', '--free', '--label', 'test', '--so-pin', '1234', '--pin', '1234');
+    writeFileSync(join(directory, 'pin'), '1234');
+    for (const [index, name] of ['db', 'release'].entries()) {
+      const file = join(directory, `${name}.key`);
+      const id = ['--label', name, '--id', `0${index + 1}`];
+      await hsm('--import', file, '--token', 'test', ...id, '--pin', '1234');
+      const uri = `pkcs11:token=test;object=${name};type=private?pin-source=file:${directory}/pin`;
+      rmSync(file);
+      writeFileSync(join(directory, `${name}.uri`), `${uri}\n`);
+    }
+    keys = await ensureKeys(directory, inFiles);
+    toolbox = createToolbox(runner, tools, { SOURCE_DATE_EPOCH: '0', ...signingEnvironment(keys) });
+  }, 1_200_000);
+  afterAll(() => {
+    process.env['PKCS11_MODULE'] = before.module ?? '';
+    process.env['SOFTHSM2_CONF'] = before.softhsm ?? '';
+    rmSync(directory, { recursive: true });
+  });
+
+  it('sign an update manifest that a box believes', async () => {
+    const signer = await createReleaseSigner(keys, toolbox, directory);
+    const jws = await signJwsBy(signer, Buffer.from('{}'));
+    const { payload } = await verifyJws(jws, {
+      anchors: parseCertificates(readFileSync(keys.releaseAnchors, 'utf8')),
+      atMs: Date.now(),
+      extendedKeyUsage: OID.firmwareSigning,
+    });
+    expect(Buffer.from(payload).toString()).toBe('{}');
+  });
+
+  it('sign what firmware starts', async () => {
+    const signed = join(directory, 'loader.efi');
+    await toolbox.run(
+      [directory, RECIPE],
+      [join(RECIPE, 'sign-efi.sh'), keys.db.key, keys.db.certificate, LOADER, signed],
+    );
+    const verified = await toolbox.run([directory], ['sbverify', '--cert', keys.db.certificate, signed]);
+    expect(verified).toMatch(/verification OK/);
+  });
+
+  it('are missed with a sentence that says what is missing where', async () => {
+    rmSync(join(directory, 'release.uri'));
+    await expect(ensureKeys(directory, toolbox)).rejects.toThrow(/are not whole/);
+  });
+});
