@@ -17,6 +17,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['boot-uplinks', 'boot-uplinks', 0o755],
   ['frr-load', 'frr-load', 0o755],
   ['wait-for-socket', 'wait-for-socket', 0o755],
+  ['cloud-identity', 'cloud-identity', 0o755],
   ['trial-deadline', 'trial-deadline', 0o755],
   ['console', 'console', 0o755],
   ['consoles', 'consoles', 0o755],
