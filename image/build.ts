@@ -2,17 +2,19 @@
  * `npm run image`: makes the bootable disk and what is published beside it, in out/image.
  * Owns the words of the command and the order of stages. Does not own any stage.
  */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createRunner } from '../src/system/linux/runner.ts';
 import { buildDisk } from './disk.ts';
 import { publish } from './publish.ts';
 
-const USAGE = `usage: npm run image -- [--version VERSION] [--variant agent-fails|panics] [--keys DIR] [--out DIR] [--disk]
+const USAGE = `usage: npm run image -- [--version VERSION] [--variant agent-fails|panics] [--keys DIR] [--out DIR] [--cache DIR] [--disk]
 
   --version  default: that of package.json
   --variant  deliberately broken, for tests of going back
   --keys     keys to sign with (docs/image.md); default out/keys, test keys made on first use
   --out      default out/image
+  --cache    where trees are kept; default /var/cache/branchbox
   --disk     the disk and the parts of its slot alone: no downloads, no package, no inventory
 
 example: npm run image -- --version 0.2.0
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     variant: { type: 'string' },
     keys: { type: 'string' },
     out: { type: 'string' },
+    cache: { type: 'string' },
     disk: { type: 'boolean' },
     help: { type: 'boolean' },
   },
@@ -38,8 +41,12 @@ if (variant !== undefined && variant !== 'agent-fails' && variant !== 'panics') 
   process.exit(2);
 }
 
-const { version, keys, out } = values;
-const making = { runner: createRunner(), say: (line: string) => process.stdout.write(`${line}\n`) };
+const { version, keys, out, cache } = values;
+const making = {
+  runner: createRunner(),
+  say: (line: string) => process.stdout.write(`${line}\n`),
+  ...(cache === undefined ? {} : { cache: resolve(cache) }),
+};
 const disk = await buildDisk(
   {
     ...(version === undefined ? {} : { version }),

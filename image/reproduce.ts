@@ -1,22 +1,23 @@
 /**
- * `npm run image:reproduce`: builds one version twice from nothing, trees included, and says what differs, down to the
- * files within. Leaves nothing behind but its verdict. Does not own the build (disk.ts, publish.ts).
+ * `npm run image:reproduce`: builds the last commit twice from nothing, trees included, in two clones of this checkout,
+ * and says what differs, down to the files within. Leaves nothing behind but its verdict.
+ * Does not own the build (build.ts) nor the comparison (compare-builds.sh).
  */
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createRunner } from '../src/system/linux/runner.ts';
-import { buildDisk } from './disk.ts';
 import { script } from './ingredients.ts';
-import { publish } from './publish.ts';
 import { createToolbox } from './toolbox.ts';
+import { TOOLS_TREE, treePath } from './trees.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..');
 const VERSION = '0.0.0';
 /**
- * Different each time by their nature: an ECDSA signature holds a random number. What they sign is compared:
- * the other lines of SHA256SUMS, and the update manifest's payload by the parts that it names.
+ * Different each time by their nature: an ECDSA signature holds a random number, and the manifest and the checksums
+ * hold the digest of one. What they speak of is compared itself.
  */
 const SIGNATURES = [`branchbox-${VERSION}.update.jws`, 'manifest.json', 'SHA256SUMS', 'SHA256SUMS.sig'];
+const BUILD_TIMEOUT_MS = 3 * 60 * 60_000;
 const COMPARE_TIMEOUT_MS = 30 * 60_000;
 
 const runner = createRunner();
@@ -24,26 +25,32 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 await mkdir(join(CHECKOUT, 'out'), { recursive: true });
 const scratch = await mkdtemp(join(CHECKOUT, 'out/reproduce-'));
 try {
-  const built: { readonly out: string; readonly tools: string }[] = [];
-  for (const name of ['first', 'second']) {
-    say(`${name} build`);
-    const out = join(scratch, name, 'out');
-    const cache = join(scratch, name, 'cache');
-    await mkdir(out, { recursive: true });
-    await mkdir(cache, { recursive: true });
-    const making = { runner, say, cache };
-    const disk = await buildDisk({ version: VERSION, keys: join(scratch, 'keys'), out }, making);
-    await publish(disk, making);
-    built.push({ out, tools: disk.ingredients.toolbox.tree });
+  const builds = ['first', 'second'].map((name) => join(scratch, name));
+  for (const build of builds) {
+    const clone = join(build, 'checkout');
+    await runner.runChecked('git', ['clone', '--quiet', CHECKOUT, clone], { timeoutMs: 300_000 });
+    // As npm ci made them, without asking the registry twice; nothing changes one in place.
+    await runner.runChecked('cp', ['-al', join(CHECKOUT, 'node_modules'), join(clone, 'node_modules')], {
+      timeoutMs: 300_000,
+    });
+    const cache = join(build, 'cache');
+    await mkdir(cache);
+    const words = ['--version', VERSION, '--keys', join(scratch, 'keys')];
+    say(`building in ${clone}`);
+    const built = await runner.runChecked(
+      join(clone, 'launch'),
+      ['image/build.ts', ...words, '--out', join(build, 'out'), '--cache', cache],
+      { timeoutMs: BUILD_TIMEOUT_MS },
+    );
+    say(built.trimEnd());
   }
-  const [first, second] = built;
-  if (first === undefined || second === undefined) throw new Error('two builds were made');
-  const toolbox = createToolbox(runner, first.tools);
-  const compared = (await readdir(first.out)).filter((name) => !SIGNATURES.includes(name)).sort();
-  const words = script('compare-builds.sh', first.out, second.out, VERSION, ...compared);
+  const [first = '', second = ''] = builds.map((build) => join(build, 'out'));
+  const toolbox = createToolbox(runner, treePath(TOOLS_TREE, join(scratch, 'first/cache')));
+  const compared = (await readdir(first)).filter((name) => !SIGNATURES.includes(name)).sort();
+  const words = script('compare-builds.sh', first, second, VERSION, ...compared);
   const report = await toolbox.run([scratch, CHECKOUT], words, COMPARE_TIMEOUT_MS);
   say(report.trimEnd());
-  process.exitCode = report.includes('differs') ? 1 : 0;
+  process.exitCode = /^differs/m.test(report) ? 1 : 0;
 } finally {
   await rm(scratch, { recursive: true, force: true });
 }
