@@ -22,7 +22,7 @@ for name in "$@"; do
     diff -rq --no-dereference /tmp/root-a /tmp/root-b 2>/dev/null | head -100 | sed 's|/tmp/root-||g; s/^/          /' || :
     ;;
   *.efi)
-    for section in .linux .initrd .cmdline .osrel .uname .sbat; do
+    for section in .linux .ucode .initrd .cmdline .osrel .uname .sbat; do
       for side in a b; do
         eval "file=\$$side/$name"
         objcopy -O binary --only-section=$section "$file" /tmp/section-$side

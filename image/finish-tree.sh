@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the root tree of the image from Debian's packages as they were unpacked: finish-tree.sh RAW TARGET RECIPE
-# Runs in the tools tree. RECIPE is the directory of prune.txt and modules.txt.
-# Owns: what leaves the tree, which modules stay, that nobody can log in, and TARGET: root/, vmlinuz, kernel-version,
+# Runs in the tools tree. RECIPE is the directory of prune.txt, modules.txt and microcode.txt.
+# Owns: what leaves the tree, which modules stay, that nobody can log in, and TARGET: root/, vmlinuz, microcode, kernel-version,
 # packages.tsv (name, version, source, source version, architecture). TARGET is whole or absent.
 # Does not own what of Branchbox is laid over it (overlay.ts).
 set -eu
@@ -49,6 +49,21 @@ depmod -b "$root" "$version"
 rm -f "$modules"/modules.symbols*
 rm "$part/all" "$part/patterns" "$part/listed" "$part/kept"
 
+# --- microcode, as the kernel looks for it before any initrd (Documentation/arch/x86/microcode.rst)
+place=$part/early/kernel/x86/microcode
+mkdir -p "$place"
+lines "$recipe/microcode.txt" | sort | while read -r model; do
+  set -- "$root/usr/lib/firmware/intel-ucode/$model"-*
+  [ -e "$1" ] || { echo "finish-tree: no microcode is for $model of microcode.txt" >&2; exit 1; }
+  cat "$@"
+done >"$place/GenuineIntel.bin"
+cat "$root"/usr/lib/firmware/amd-ucode/*.bin >"$place/AuthenticAMD.bin"
+find "$part/early" -exec touch -h -d "@${SOURCE_DATE_EPOCH:-0}" {} +
+(cd "$part/early" && find . -mindepth 1 | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible -R 0:0) >"$part/microcode"
+rm -r "$part/early"
+# Of network cards alone: sound, radio and cameras have their drivers not here.
+find "$root/usr/lib/firmware" -mindepth 1 -maxdepth 1 ! -name rtl_nic -exec rm -rf {} +
+
 # --- what nobody needs on a box
 idle=$(lines "$recipe/prune.txt" | while read -r glob; do
   # shellcheck disable=SC2086 # globs are meant to be expanded
@@ -69,7 +84,8 @@ find "$root" -xdev -type f -perm /6000 | while read -r program; do
   chmod ug-s "$part/program"
   mv "$part/program" "$program"
 done
-awk -F : -v OFS=: '{ $2 = "!*"; print }' "$raw/etc/shadow" >"$part/shadow"
+# Nor does a day of a password's change stand there: it would be the day of the build.
+awk -F : -v OFS=: '{ $2 = "!*"; $3 = ""; print }' "$raw/etc/shadow" >"$part/shadow"
 chown --reference="$raw/etc/shadow" "$part/shadow"
 chmod --reference="$raw/etc/shadow" "$part/shadow"
 mv "$part/shadow" "$root/etc/shadow"

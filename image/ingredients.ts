@@ -10,7 +10,7 @@ import { cachePath, ensureTree, IMAGE_TREE, type Making, TOOLS_TREE } from './tr
 
 export interface Ingredients {
   readonly toolbox: Toolbox;
-  /** Made by finish-tree.sh: root/, vmlinuz, kernel-version, packages.tsv. */
+  /** Made by finish-tree.sh: root/, vmlinuz, microcode, kernel-version, packages.tsv. */
   readonly tree: string;
   readonly kernelVersion: string;
   readonly initrd: string;
@@ -32,7 +32,7 @@ export async function ensureIngredients(making: Making): Promise<Ingredients> {
   const raw = await ensureTree(IMAGE_TREE, making);
   const cache = dirname(raw);
 
-  const finishing = ['finish-tree.sh', 'prune.txt', 'modules.txt'].map(read);
+  const finishing = ['finish-tree.sh', 'prune.txt', 'modules.txt', 'microcode.txt'].map(read);
   const tree = cachePath('image-tree', [basename(raw), ...finishing], cache);
   await once(tree, making, 'the root of the image', (part) =>
     toolbox.run([cache, CHECKOUT], script('finish-tree.sh', raw, part, import.meta.dirname), STEP_TIMEOUT_MS),

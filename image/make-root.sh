@@ -1,12 +1,14 @@
 #!/bin/sh
-# Makes a root tree of Debian 13: make-root.sh TARGET PACKAGES [SOURCES]
+# Makes a root tree of Debian 13: make-root.sh TARGET PACKAGES COMPONENTS [SOURCES]
 # Owns: the recipe (its bytes are part of the tree's name), the lock, and that TARGET is whole or absent.
 # Does not own: which packages (packages*.txt), where trees are kept, what is laid over one.
-# SOURCES is a file of apt lines; without it mmdebstrap's own default mirror serves.
+# COMPONENTS of Debian's archive, by commas. SOURCES is a file of apt lines; without it mmdebstrap's own default mirror
+# serves.
 set -eu
 target=$1
 packages=$2
-sources=${3:-}
+components=$3
+sources=${4:-}
 
 mkdir -p "$(dirname "$target")"
 exec 9>"$target.lock"
@@ -18,7 +20,7 @@ part="$target.part"
 rm -rf --one-file-system "$part"
 trap 'rm -rf --one-file-system "$part"' EXIT
 include=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' "$packages" | grep -v '^$' | paste -s -d , -)
-set -- --variant=minbase --include="$include" \
+set -- --variant=minbase --components="$components" --include="$include" \
   --dpkgopt='path-exclude=/usr/share/doc/*' \
   --dpkgopt='path-include=/usr/share/doc/*/copyright' \
   --dpkgopt='path-exclude=/usr/share/man/*' \

@@ -16,6 +16,6 @@ for initrd in "$@"; do initrds="$initrds --initrd=$initrd"; done
   printf 'IMAGE_ID=branchbox\nIMAGE_VERSION=%s\n' "$version"
 } >/tmp/os-release
 # shellcheck disable=SC2086 # no path of ours has a space
-ukify build --linux="$tree/vmlinuz" $initrds --cmdline="$cmdline" --os-release=@/tmp/os-release \
-  --uname="$(cat "$tree/kernel-version")" --output=/tmp/unsigned.efi >/dev/null
+ukify build --linux="$tree/vmlinuz" --microcode="$tree/microcode" $initrds --cmdline="$cmdline" \
+  --os-release=@/tmp/os-release --uname="$(cat "$tree/kernel-version")" --output=/tmp/unsigned.efi >/dev/null
 "$(dirname "$0")/sign-efi.sh" "$key" "$certificate" /tmp/unsigned.efi "$out"

@@ -42,6 +42,7 @@ export async function measureParts({ tree, initrd, node }: Ingredients, made: As
     ...Object.fromEntries([...totals].map(([name, bytes]) => [`root, unpacked: ${name}`, bytes])),
     'root, unpacked: rest of Debian': other,
     'kernel image': await sizeOf(join(tree, 'vmlinuz')),
+    microcode: await sizeOf(join(tree, 'microcode')),
     initrd: await sizeOf(initrd),
     'slot: root (erofs)': await sizeOf(made.root),
     'slot: hashes (dm-verity)': await sizeOf(made.verity),

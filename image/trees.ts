@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { BranchboxError } from '../src/model/errors.ts';
 import type { Runner } from '../src/system/ports.ts';
 
+const MAIN: readonly string[] = ['main'];
 const RECIPE = join(import.meta.dirname, 'make-root.sh');
 export const CACHE_DIRECTORY = '/var/cache/branchbox';
 /** 30 s on a good connection; a slow mirror is no failure. */
@@ -22,6 +23,8 @@ export interface Tree {
   readonly purpose: string;
   /** Files of this directory, one package a line. */
   readonly packages: readonly string[];
+  /** Of Debian's archive; default main alone. */
+  readonly components?: readonly string[];
 }
 
 /** What the lab's nodes run from: the userland of a gateway. */
@@ -41,6 +44,8 @@ export const IMAGE_TREE: Tree = {
   name: 'image-raw',
   purpose: 'the tree that an image is made of',
   packages: ['packages.txt', 'packages-image.txt'],
+  // Microcode and firmware of network cards.
+  components: ['main', 'non-free-firmware'],
 };
 
 export interface Making {
@@ -61,9 +66,9 @@ export function cachePath(
   return join(cache, `${name}-${hash.digest('hex').slice(0, 12)}`);
 }
 
-export function treePath({ name, packages }: Tree, cache = CACHE_DIRECTORY): string {
+export function treePath({ name, packages, components = MAIN }: Tree, cache = CACHE_DIRECTORY): string {
   const lists = packages.map((file) => readFileSync(join(import.meta.dirname, file)));
-  return cachePath(name, [...lists, readFileSync(RECIPE)], cache);
+  return cachePath(name, [...lists, components.join(), readFileSync(RECIPE)], cache);
 }
 
 export const treeExists = (tree: Tree): boolean => existsSync(treePath(tree));
@@ -72,7 +77,8 @@ export const treeExists = (tree: Tree): boolean => existsSync(treePath(tree));
 export async function ensureTree(tree: Tree, { runner, say, cache }: Making): Promise<string> {
   const path = treePath(tree, cache);
   if (existsSync(path)) return path;
-  const mirror = mirrorLines(aptSources(), 'trixie');
+  const { components = MAIN } = tree;
+  const mirror = mirrorLines(aptSources(), 'trixie', components);
   say(`making ${tree.purpose}, of Debian 13, once: ${path}`);
   const scratch = await mkdtemp(join(tmpdir(), 'branchbox-sources-'));
   try {
@@ -82,12 +88,16 @@ export async function ensureTree(tree: Tree, { runner, say, cache }: Making): Pr
     const sources = join(scratch, 'sources.list');
     if (mirror.length > 0) {
       await writeFile(sources, `${mirror.join('\n')}\n`);
-      const made = await runner.run(RECIPE, [path, packages, sources], { timeoutMs: MAKE_TIMEOUT_MS });
+      const made = await runner.run(RECIPE, [path, packages, components.join(), sources], {
+        timeoutMs: MAKE_TIMEOUT_MS,
+      });
       if (made.exitCode === 0) return path;
       // This machine's mirror may hold its own release alone.
       say('this machine\u2019s mirror does not have all of it; trying Debian\u2019s default mirror');
     }
-    const made = await runner.run(RECIPE, [path, packages], { timeoutMs: MAKE_TIMEOUT_MS });
+    const made = await runner.run(RECIPE, [path, packages, components.join()], {
+      timeoutMs: MAKE_TIMEOUT_MS,
+    });
     if (made.exitCode === 0) return path;
     throw new BranchboxError('lab/missing-capability', {
       message: `the Debian 13 tree could not be made: ${made.stderr.trim().slice(-600)}`,
@@ -112,12 +122,17 @@ export function aptSources(): string {
  * Lines for a release of Debian from the mirrors that the machine itself uses for Debian: those that end in `/debian`,
  * and `/debian-security`, in the one-line or the deb822 form. Pure.
  */
-export function mirrorLines(sources: string, release: string): string[] {
+export function mirrorLines(
+  sources: string,
+  release: string,
+  components: readonly string[] = MAIN,
+): string[] {
   const text = sources.replace(/^\s*#.*$/gm, '');
   const uris = [...text.matchAll(/https?:\/\/[^\s\]]+/g)].map(([uri]) => uri.replace(/\/+$/, ''));
   const main = uris.find((uri) => uri.endsWith('/debian'));
   const security = uris.find((uri) => uri.endsWith('/debian-security'));
   if (main === undefined) return [];
-  const lines = [`deb ${main} ${release} main`, `deb ${main} ${release}-updates main`];
-  return security === undefined ? lines : [...lines, `deb ${security} ${release}-security main`];
+  const line = (uri: string, suite: string): string => `deb ${uri} ${suite} ${components.join(' ')}`;
+  const lines = [line(main, release), line(main, `${release}-updates`)];
+  return security === undefined ? lines : [...lines, line(security, `${release}-security`)];
 }

@@ -4,8 +4,10 @@
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeSync,
@@ -102,6 +104,24 @@ describe('the image', () => {
     });
   });
 
+  it('brings microcode before its initrd: of Intel for what gateways have, of AMD all', async () => {
+    const early = join(scratch, 'early');
+    mkdirSync(early);
+    await tool('objcopy', '-O', 'binary', '--only-section=.ucode', disk.made.uki, `${early}/cpio`);
+    await tool('sh', '-c', 'cd "$0" && cpio -i -d --quiet <cpio', early);
+    const intel = readFileSync(join(early, 'kernel/x86/microcode/GenuineIntel.bin'));
+    const signatures: number[] = [];
+    // One update behind the other: signature of the processor at 12, size at 32 (Intel SDM 3A 11.11.1).
+    for (let at = 0; at < intel.length; at += intel.readUInt32LE(at + 32) || 2048) {
+      expect(intel.readUInt32LE(at)).toBe(1);
+      signatures.push(intel.readUInt32LE(at + 12));
+    }
+    // Apollo, Gemini, Elkhart and Jasper Lake, N100.
+    expect(signatures).toEqual(expect.arrayContaining([0x506c9, 0x706a1, 0x90661, 0x906c0, 0xb06e0]));
+    const amd = readFileSync(join(early, 'kernel/x86/microcode/AuthenticAMD.bin'));
+    expect(amd.subarray(0, 4).toString('latin1')).toBe('DMA\0');
+  });
+
   it('comes with an update manifest that a box of the same build believes', async () => {
     const anchors = parseCertificates(
       readFileSync(join(root, 'usr/lib/branchbox/release-anchors.pem'), 'utf8'),
@@ -176,6 +196,20 @@ describe('the image', () => {
       expect(readFileSync(join(root, 'etc/machine-id'), 'utf8')).toBe('');
       expect(existsSync(join(root, 'etc/branchbox/factory'))).toBe(true);
       expect(lines(readFileSync(join(root, 'etc/hostname'), 'utf8'))).toEqual(['branchbox']);
+    });
+
+    it('has the firmware that its drivers of Realtek ask for, and no other', async () => {
+      const { kernelVersion } = disk.ingredients;
+      const named = await Promise.all(
+        ['r8169', 'r8152'].map((name) =>
+          tool('modinfo', '-b', root, '-k', kernelVersion, '-F', 'firmware', name),
+        ),
+      );
+      const files = named.flatMap(lines);
+      expect(files).toEqual(expect.arrayContaining(['rtl_nic/rtl8168h-2.fw', 'rtl_nic/rtl8153b-2.fw']));
+      const firmware = join(root, 'usr/lib/firmware');
+      expect(files.filter((file) => !existsSync(join(firmware, file)))).toEqual([]);
+      expect(readdirSync(firmware)).toEqual(['rtl_nic']);
     });
 
     it('has the modules of the lists, unpacked, and licences of its packages', async () => {

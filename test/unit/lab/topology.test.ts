@@ -174,6 +174,9 @@ describe('small things', () => {
       ),
     ).toEqual([...lines, 'deb http://s.example/debian-security trixie-security main']);
     expect(
+      mirrorLines('deb http://m.example/debian bookworm main\n', 'trixie', ['main', 'non-free-firmware'])[1],
+    ).toBe('deb http://m.example/debian trixie-updates main non-free-firmware');
+    expect(
       mirrorLines(
         '# deb http://m.example/debian bookworm main\ndeb https://other.example/apt stable main',
         'trixie',
