@@ -1,7 +1,7 @@
 /** `npm run bench -- NAME [N]`: one bench, its table on the screen and its figures in out/bench/NAME.json. */
-const BENCHES = ['failover', 'throughput', 'apply', 'footprint'] as const;
+const BENCHES = ['failover', 'throughput', 'apply', 'footprint', 'boot'] as const;
 const USAGE = `usage: npm run bench -- ${BENCHES.join(' | ')} [N]
-  N   how often each case is measured (default: failover 10, throughput 3, apply 5, footprint 1)
+  N   how often each case is measured (default: failover 10, throughput 3, apply 5, footprint 1, boot 5)
   The benches of the lab use the lab named by BRANCHBOX_TEST_LAB (default: bench), which they bring up and take down;
   BRANCHBOX_TEST_KEEP=1 leaves it up.
 example: npm run bench -- failover 20`;
@@ -17,15 +17,21 @@ if (
   process.exit(name === '--help' ? 0 : 2);
 }
 
-const { setup, teardown } = await import('../lab/mainjob/setup.ts');
 const { publish } = await import('./result.ts');
-setup();
-try {
-  if (name === 'failover') publish(name, await (await import('./failover.ts')).measureFailover(times ?? 10));
-  if (name === 'throughput')
-    publish(name, await (await import('./throughput.ts')).measureThroughput(times ?? 3));
-  if (name === 'apply') publish(name, await (await import('./apply.ts')).measureApply(times ?? 5));
-  if (name === 'footprint') publish(name, await (await import('./footprint.ts')).measureFootprint());
-} finally {
-  teardown();
+if (name === 'boot') publish(name, await (await import('./boot.ts')).measureBoot(times ?? 5));
+else await inLab();
+
+async function inLab(): Promise<void> {
+  const { setup, teardown } = await import('../lab/mainjob/setup.ts');
+  setup();
+  try {
+    if (name === 'failover')
+      publish(name, await (await import('./failover.ts')).measureFailover(times ?? 10));
+    if (name === 'throughput')
+      publish(name, await (await import('./throughput.ts')).measureThroughput(times ?? 3));
+    if (name === 'apply') publish(name, await (await import('./apply.ts')).measureApply(times ?? 5));
+    if (name === 'footprint') publish(name, await (await import('./footprint.ts')).measureFootprint());
+  } finally {
+    teardown();
+  }
 }
