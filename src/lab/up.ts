@@ -23,6 +23,8 @@ import { isGateway, readTopology, type Topology } from './topology.ts';
 import type { Accelerator } from './vm/argv.ts';
 import { noteImage, prepareImage } from './vm/image.ts';
 import { createMachines, type Machines } from './vm/machineNodes.ts';
+import { machinePaths } from './vm/machinePaths.ts';
+import { followStages } from './vm/stages.ts';
 import { planWiring } from './wiring.ts';
 
 /** `lab up` must end within 3 minutes; a fleet that is not in service by then has a reason to be told. */
@@ -117,17 +119,27 @@ export async function startFleet(
     await nodes.start({ ...own, files: { ...own.files, ...factoryFiles(identity) } });
     say(`${gateway.name} is switched on, with a factory identity and nothing else`);
   }
-  return awaitWorking({
-    clock: system.clock,
-    nodes,
-    topology,
-    fleet,
-    say,
-    gather: () => gather(lab),
-    deadlineMs:
-      system.clock.monotonicMs() +
-      patiently(accelerator === undefined ? WORKING_TIMEOUT_MS : MACHINE_TIMEOUT_MS[accelerator]),
-  });
+  const { clock } = system;
+  const timeoutMs = patiently(
+    accelerator === undefined ? WORKING_TIMEOUT_MS : MACHINE_TIMEOUT_MS[accelerator],
+  );
+  const working = new AbortController();
+  const followed = topology.nodes
+    .filter(({ machine }) => machine === 'vm')
+    .map(({ name }) =>
+      followStages(clock, {
+        serialLog: machinePaths(paths, name).serialLog,
+        onStage: (stage) => say(`${name}: ${stage}`),
+        signal: working.signal,
+      }),
+    );
+  try {
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    return await awaitWorking({ clock, nodes, topology, fleet, say, gather: () => gather(lab), deadlineMs });
+  } finally {
+    working.abort();
+    await Promise.all(followed);
+  }
 }
 
 /** undefined where no node is a virtual machine. */
