@@ -95,11 +95,13 @@ export function register(program: Command): void {
     .argument('<node>')
     .option('--rebuild', 'bundle the checkout again first')
     .option('--factory', 'a gateway as the factory left it: all it learnt and made is gone')
-    .action(async (node: string, options: LabOption & { rebuild?: boolean; factory?: boolean }) => {
+    .option('--without-tpm', 'a virtual machine that has none, until its next start')
+    .action(async (node: string, options: LabOption & RestartFlags) => {
       const { labRestart } = await import('./labUp.ts');
       await labRestart(options.lab, node, {
         rebuild: options.rebuild === true,
         factory: options.factory === true,
+        withoutTpm: options.withoutTpm === true,
       });
     });
   word('exec', 'run a command in a node; its exit code is passed on')
@@ -148,6 +150,12 @@ export function register(program: Command): void {
       const { labHeal } = await import('./labFaults.ts');
       await labHeal(options.lab, node, uplink);
     });
+}
+
+interface RestartFlags {
+  readonly rebuild?: boolean;
+  readonly factory?: boolean;
+  readonly withoutTpm?: boolean;
 }
 
 export interface CutOptions {

@@ -10,7 +10,14 @@ import { readRecord } from '../lab/record.ts';
 import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
 import { ensureRootTree, ensureToolsTree, rootTreeExists } from '../lab/rootTree.ts';
 import { renderNextCommands, renderStatus } from '../lab/table.ts';
-import { type RunningLab, restartNode, startBare, startFleet, wireUp } from '../lab/up.ts';
+import {
+  type RestartOptions,
+  type RunningLab,
+  restartNode,
+  startBare,
+  startFleet,
+  wireUp,
+} from '../lab/up.ts';
 import { createMachines } from '../lab/vm/machineNodes.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import type { Clock } from '../system/ports.ts';
@@ -65,7 +72,7 @@ export async function labDown(lab: string): Promise<void> {
 export async function labRestart(
   lab: string,
   node: string,
-  options: { readonly rebuild: boolean; readonly factory: boolean },
+  options: RestartOptions & { readonly rebuild: boolean },
 ): Promise<void> {
   const running = await openLab(lab);
   const isMachine = running.topology.nodes.some(({ name, machine }) => name === node && machine === 'vm');

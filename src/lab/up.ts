@@ -159,12 +159,18 @@ export function gather({ paths, topologyName, topology, nodes, machines }: Runni
   return gatherStatus({ lab: paths.lab, topologyName, topology, nodes, faults });
 }
 
+export interface RestartOptions {
+  /** As the factory left it: what the box learnt and made since is gone, its factory identity is not. */
+  readonly factory: boolean;
+  /** Of a machine: until the next start. Data that are sealed to the TPM do not open without it. */
+  readonly withoutTpm: boolean;
+}
+
 /** As pulling a box's plug and putting it back: its disk stays, everything else is made anew. */
-/** `factory`: as the factory left it; what the box learnt and made since is gone, its factory identity is not. */
 export async function restartNode(
   { topology, nodes, machines, paths }: RunningLab,
   name: string,
-  options: { readonly factory: boolean },
+  options: RestartOptions,
 ): Promise<void> {
   const wiring = planWiring(topology);
   const spec = [...providerSpecs(topology), ...topology.nodes.map((node) => nodeSpec(topology, node))].find(
@@ -178,12 +184,19 @@ export async function restartNode(
   if (options.factory && spec.role !== 'hub' && spec.role !== 'branch') {
     throw new BranchboxError('cli/usage', { message: `${name} is no gateway: it has no factory state` });
   }
+  if (options.withoutTpm && spec.machine === undefined) {
+    throw new BranchboxError('cli/usage', { message: `${name} is no virtual machine: it has no TPM` });
+  }
   await nodes.cutPower(name, wiring);
-  const isMachine = spec.machine !== undefined;
-  const kept = options.factory && !isMachine ? await wipeDisk(nodePaths(paths, name)) : {};
-  if (options.factory && isMachine) await machines.resetDisk(name);
+  const { machine } = spec;
+  const kept = options.factory && machine === undefined ? await wipeDisk(nodePaths(paths, name)) : {};
+  if (options.factory && machine !== undefined) await machines.resetDisk(name);
   await nodes.rewire(name, wiring);
-  await nodes.start({ ...spec, files: { ...spec.files, ...kept } });
+  await nodes.start({
+    ...spec,
+    files: { ...spec.files, ...kept },
+    machine: machine === undefined ? undefined : { ...machine, tpm: machine.tpm && !options.withoutTpm },
+  });
 }
 
 /** Empties a node's disk; what the factory put on it is returned, to be put back. */
