@@ -50,6 +50,8 @@ export const commandLine = (rootHash: string): string =>
   [
     `roothash=${rootHash}`,
     'ro',
+    // Where a power cut tore the first copy of the partition table, the second one counts (block/partitions/efi.c).
+    'gpt',
     // A kernel that panics restarts, so that the boot loader's counting can go back.
     'panic=10',
     'console=tty0',

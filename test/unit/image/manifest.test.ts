@@ -76,9 +76,9 @@ describe('signatures', () => {
 });
 
 describe('the command line', () => {
-  it('names one root, mounts it read-only, and restarts on a panic', () => {
+  it('names one root, mounts it read-only, takes either copy of the table, and restarts on a panic', () => {
     expect(commandLine('ab'.repeat(32)).split(' ')).toEqual(
-      expect.arrayContaining([`roothash=${'ab'.repeat(32)}`, 'ro', 'panic=10']),
+      expect.arrayContaining([`roothash=${'ab'.repeat(32)}`, 'ro', 'gpt', 'panic=10']),
     );
   });
 });
