@@ -2,9 +2,11 @@
  * Owns which tests there are: `fast` needs no privileges and no daemon, `lab` needs root and real parts.
  */
 import { defineConfig } from 'vitest/config';
+import { ByPath } from './test/byPath.ts';
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: ByPath },
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
@@ -54,7 +56,7 @@ export default defineConfig({
           name: 'vm',
           include: ['test/vm/*.test.ts'],
           globalSetup: ['test/vm/setup.ts'],
-          env: { BRANCHBOX_TEST_LAB: 'vm' },
+          env: { BRANCHBOX_TEST_LAB: process.env['BRANCHBOX_TEST_LAB'] ?? 'vm' },
           fileParallelism: false,
           // An emulated machine takes a second for what a real one does in fifty milliseconds.
           testTimeout: 300_000,

@@ -1,17 +1,30 @@
 /** Brings the topology vm up once for all tests on a virtual machine, and takes it down after them. */
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { spawn, spawnSync } from 'node:child_process';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { root } from '../lab/mainjob/lab.ts';
+import { UP_LOG } from './upLog.ts';
 
+/** As in vitest.config.ts: this runs before the tests' environment is set. */
+const LAB = process.env['BRANCHBOX_TEST_LAB'] ?? 'vm';
 const run = (...args: string[]) =>
-  spawnSync('./branchbox', ['lab', ...args, '--lab', 'vm'], {
-    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  spawnSync('./branchbox', ['lab', ...args, '--lab', LAB], {
+    cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   }).status;
 
-export function setup(): void {
+export async function setup(): Promise<void> {
   // A developer's own lab may be tested again without waiting for it: BRANCHBOX_TEST_KEEP=1.
   if (process.env['BRANCHBOX_TEST_KEEP'] === '1' && run('status') === 0) return;
-  const status = run('up', '--vm');
+  mkdirSync(dirname(UP_LOG), { recursive: true });
+  const child = spawn('./branchbox', ['lab', 'up', '--vm', '--lab', LAB], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  // What it says is when the machine came to each stage: tests read it.
+  child.stdout.pipe(createWriteStream(UP_LOG));
+  child.stdout.pipe(process.stdout, { end: false });
+  const status = await new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)));
   if (status !== 0) throw new Error(`lab up --vm ended with ${status}: no test on a virtual machine can run`);
 }
 

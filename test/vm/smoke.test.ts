@@ -1,15 +1,50 @@
 /**
- * The image as a box: branch2 is a virtual machine that was switched on with a factory identity and nothing else, held
- * against what a gateway of namespaces does, and against what the image promises of itself.
+ * A virtual machine that boots the image, from power on to a tenant's traffic: nothing was put into it but a factory
+ * identity and the debug shell through which these tests look.
  */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { inNode, jsonIn, lab, pings, tryIn, until } from '../lab/mainjob/lab.ts';
+import { publish, rowOf } from '../bench/result.ts';
+import { inNode, jsonIn, lab, pings, root, tryIn, until } from '../lab/mainjob/lab.ts';
+import { stageTimes, UP_LOG } from './upLog.ts';
 
 const BOX = 'branch2';
-const RED_APP = '10.10.0.101';
+const RED_APP = '10.10.0.100';
+const RED_APP_OF_BOX = '10.10.0.101';
+const inBox = (script: string): Promise<string> => inNode(BOX, 'sh', '-c', script);
+const fetches = async (from: string, address: string): Promise<boolean> =>
+  (await tryIn(from, ['curl', '-s', '-f', '-o', '/dev/null', '--max-time', '5', `http://${address}/`]))
+    .exitCode === 0;
 
-describe('a box that is the image', () => {
-  it('bootstrapped itself and committed what it was told', async () => {
+describe('a box of the image', () => {
+  it('went from power on to work; the time of each stage is written down', async () => {
+    const times = stageTimes(readFileSync(UP_LOG, 'utf8'), BOX);
+    const stages = times.map(({ stage }) => stage);
+    for (const wanted of [
+      'kernel runs',
+      'root is verified',
+      'data partition is there',
+      'multi-user',
+      'in service',
+    ])
+      expect(stages).toContain(wanted);
+    publish(
+      'vm-boot',
+      times.map(({ stage, sinceSwitchedOnMs }) =>
+        rowOf(BOX, stage, 'since-power-on', 'ms', [sinceSwitchedOnMs]),
+      ),
+    );
+    const bootstrap = await jsonIn<{ state: string; history: { state: string }[] }>(
+      BOX,
+      'branchbox',
+      'bootstrap',
+      'status',
+      '--json',
+    );
+    expect(bootstrap.state).toBe('OPERATIONAL');
+    expect(bootstrap.history.map(({ state }) => state)).toEqual(
+      expect.arrayContaining(['FACTORY', 'PROVISIONAL', 'ENROLLING', 'STRICT', 'OPERATIONAL']),
+    );
     const status = await jsonIn<{ readonly committed?: { readonly generation: number } }>(
       BOX,
       'branchbox',
@@ -19,57 +54,102 @@ describe('a box that is the image', () => {
     expect(status.committed?.generation).toBeGreaterThan(0);
   });
 
-  it('runs from a root that dm-verity checks and nobody can write, and keeps /var apart', async () => {
-    const mounts = await inNode(BOX, 'cat', '/proc/mounts');
-    expect(mounts).toMatch(/^\S+ \/ erofs ro\b/m);
-    expect(mounts).toMatch(/^\S+ \/var ext4 rw\b/m);
-    expect(await inNode(BOX, 'cat', '/proc/cmdline')).toMatch(/roothash=[0-9a-f]{64}/);
-    expect((await tryIn(BOX, ['touch', '/usr/bin/mine'])).exitCode).not.toBe(0);
+  it('runs the signed image: Secure Boot, a root that is verified and read-only', async () => {
+    const variable = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c';
+    expect((await inBox(`tail -c 1 ${variable} | od -An -tu1`)).trim()).toBe('1');
+    expect(await inBox('cat /proc/mounts')).toMatch(/^\/dev\/mapper\/root \/ erofs ro,/m);
+    expect(await inBox('cat /proc/cmdline')).toMatch(/roothash=[0-9a-f]{64}/);
+    expect((await tryIn(BOX, ['touch', '/usr/x'])).exitCode).not.toBe(0);
+    const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string };
+    expect(await inBox('cat /usr/lib/os-release')).toContain(`IMAGE_VERSION=${version}`);
     // Whoever starts a shell finds nobody to be: no account has a password.
-    const open = (await inNode(BOX, 'cat', '/etc/shadow'))
-      .split('\n')
-      .filter((line) => line !== '' && !/^[^:]+:[!*]/.test(line));
-    expect(open).toEqual([]);
+    const accounts = (await inBox('cat /etc/shadow')).trim().split('\n');
+    expect(accounts.filter((line) => !/^[^:]+:[!*]/.test(line))).toEqual([]);
   });
 
-  it('has tunnels of the kernel\u2019s WireGuard to hubs that run it in userspace', async () => {
-    const tunnels = await inNode(BOX, 'ip', '-j', '-d', 'link', 'show', 'type', 'wireguard');
-    expect(JSON.parse(tunnels).length).toBe(4);
-    expect(await inNode('hub', 'sh', '-c', 'ls /run/wireguard')).toContain('.sock');
+  it('keeps its data encrypted to its TPM', async () => {
+    expect(await inBox('cat /proc/mounts')).toMatch(/^\/dev\/mapper\/data \/var ext4/m);
+    const header = await inBox('cryptsetup luksDump "$(blkid -t TYPE=crypto_LUKS -o device)"');
+    expect(header).toContain('systemd-tpm2');
+    // One key slot, the TPM's: nobody's passphrase opens it.
+    expect(header.match(/^ {2}\d+: luks2$/gm)).toHaveLength(1);
   });
 
-  it('joins red across sites, ARP answered, in both directions', async () => {
+  it('joins hosts of red across branches, and no host of blue to red', async () => {
     expect(await pings('branch2-red', '10.10.0.11')).toBe(true);
     expect(await pings('branch1-red', '10.10.0.12')).toBe(true);
-  });
-
-  it('runs an app of red that red reaches from either branch', async () => {
-    for (const host of ['branch1-red', 'branch2-red'])
-      expect(await inNode(host, 'curl', '-s', '--max-time', '20', `http://${RED_APP}/`)).toContain(
-        'red-app-vm',
-      );
-  });
-
-  it('keeps blue out of red: its host behind the box reaches blue, and not what red alone has', async () => {
     expect(await pings('branch2-blue', '10.10.0.11')).toBe(true);
-    expect(await pings('branch2-blue', RED_APP)).toBe(false);
+    for (const address of [RED_APP, RED_APP_OF_BOX]) {
+      expect(await pings('branch2-blue', address)).toBe(false);
+      expect(await fetches('branch2-red', address)).toBe(true);
+    }
   });
 
-  it('has the kernel features that namespaces here lack', async () => {
+  it('runs an app of red by the image alone', async () => {
+    expect(await fetches('branch1-red', RED_APP_OF_BOX)).toBe(true);
+    const status = await jsonIn<{ apps: { name: string; state: string }[] }>(
+      BOX,
+      'branchbox',
+      'status',
+      '--json',
+    );
+    expect(status.apps).toEqual([expect.objectContaining({ name: 'red-app-vm', state: 'running' })]);
+  });
+
+  it('speaks by its kernel’s WireGuard to others’ wireguard-go, and by FRR 10 to their FRR 10', async () => {
+    expect((await inBox('ip -br link show type wireguard')).trim().split('\n').length).toBeGreaterThan(1);
+    expect((await tryIn(BOX, ['pgrep', 'wireguard-go'])).exitCode).toBe(1);
+    expect(await inNode('hub', 'pgrep', '-c', 'wireguard-go')).not.toBe('0\n');
+    const handshakes = (await inBox('wg show all latest-handshakes')).trim().split('\n');
+    expect(handshakes.filter((line) => !line.endsWith('\t0'))).toHaveLength(4);
+    for (const node of [BOX, 'hub'])
+      expect(await inNode(node, 'vtysh', '-c', 'show version')).toMatch(/^FRRouting 10\./);
+  });
+
+  it('has in its kernel what the namespaces’ may lack', async () => {
+    const script = readFileSync(new URL('features.sh', import.meta.url), 'utf8');
+    const tried = await inNode(BOX, 'unshare', '--net', 'sh', '-c', script);
+    expect(tried.trim().split('\n')).toEqual([
+      'vrf ok',
+      'vlan ok',
+      'bridge-vlan-filtering ok',
+      'vxlan-vnifilter ok',
+      'wireguard ok',
+      'prp ok',
+      'hsr ok',
+      'netem ok',
+      'cake ok',
+      'flowtable ok',
+      'dummy ok',
+    ]);
     const check = await jsonIn<{ readonly features: readonly { feature: string; present: boolean }[] }>(
       BOX,
       'branchbox',
       'check',
       '--json',
     );
-    const missing = check.features.filter(({ present }) => !present).map(({ feature }) => feature);
-    expect(missing).toEqual([]);
+    expect(check.features.filter(({ present }) => !present)).toEqual([]);
+  });
+
+  it('sees a cable that is pulled, and goes on over the other uplink', async () => {
+    const carrier = 'cat /sys/class/net/enp0s16/carrier';
+    await lab('cut', BOX, 'internet', '--carrier');
+    try {
+      await until('the box sees no carrier', async () => (await inBox(carrier)).trim() === '0');
+      await until('red goes over lte', () => pings('branch2-red', '10.10.0.11', 1));
+    } finally {
+      await lab('heal', BOX, 'internet');
+    }
+    await until('the box sees the carrier again', async () => (await inBox(carrier)).trim() === '1');
   });
 
   it('moves to the other uplink when the provider goes dark, and back', async () => {
     await lab('cut', BOX, 'internet');
-    await until('red reaches red over lte', () => pings('branch2-red', '10.10.0.11'));
-    await lab('heal', BOX, 'internet');
+    try {
+      await until('red reaches red over lte', () => pings('branch2-red', '10.10.0.11'));
+    } finally {
+      await lab('heal', BOX, 'internet');
+    }
     await until('the paths over internet are up again', async () => {
       const { paths } = await jsonIn<{ readonly paths: readonly { id: string; state: string }[] }>(
         BOX,
@@ -79,6 +159,17 @@ describe('a box that is the image', () => {
       );
       return paths.every(({ state }) => state === 'up');
     });
-    expect(await pings('branch2-red', '10.10.0.11')).toBe(true);
+  });
+});
+
+describe('a command in a machine', () => {
+  it('has its own exit code, outputs and input, byte for byte', async () => {
+    const ended = await tryIn(BOX, ['sh', '-c', 'cat; echo err >&2; exit 7'], 'a\0b\u00fc\r\n\u0003');
+    expect(ended).toEqual({ exitCode: 7, stdout: 'a\0b\u00fc\r\n\u0003', stderr: 'err\n' });
+  });
+
+  it('runs beside others', async () => {
+    const echoed = await Promise.all(['1', '2', '3'].map((word) => inNode(BOX, 'echo', word)));
+    expect(echoed).toEqual(['1\n', '2\n', '3\n']);
   });
 });
