@@ -39,15 +39,15 @@ export async function switchOn(options: PowerOptions): Promise<void> {
   // Sockets of a QEMU that was killed.
   for (const socket of [files.qmpSocket, files.tpmSocket]) await rm(socket, { force: true });
   const deadlineMs = clock.monotonicMs() + START_TIMEOUT_MS;
-  const appears = async (path: string, child: ChildProcess): Promise<void> => {
-    while (!existsSync(path)) {
+  const until = async (isThere: () => Promise<boolean>, child: ChildProcess): Promise<void> => {
+    while (!(await isThere())) {
       if (child.exitCode !== null || clock.monotonicMs() > deadlineMs) throw notStarted(machine, files);
       await clock.sleep(POLL_MS);
     }
   };
   if (machine.tpm) {
     const swtpm = await launch(options, files, ['swtpm', ...renderSwtpm(files)]);
-    await appears(files.tpmSocket, swtpm);
+    await until(async () => existsSync(files.tpmSocket), swtpm);
   }
   const disk: DiskSource = existsSync(files.diskServer)
     ? { kind: 'nbd', socket: files.diskServer }
@@ -58,9 +58,9 @@ export async function switchOn(options: PowerOptions): Promise<void> {
     'qemu-system-x86_64',
     ...renderQemu({ machine, paths: files, firmware, accelerator, disk }),
   ]);
-  await appears(files.qmpSocket, qemu);
+  // By an answer: a socket that is there is bound, and may not listen yet.
+  await until(() => answers(files.qmpSocket), qemu);
   for (const label of options.unplugged) await setCarrier(files.qmpSocket, label, false);
-  await askQmp(files.qmpSocket, { execute: 'query-status' });
   await writeFile(own.pidFile, `${qemu.pid ?? 0}\n`);
 }
 
@@ -84,6 +84,12 @@ async function launch(
   await log.close();
   return child;
 }
+
+const answers = (qmpSocket: string): Promise<boolean> =>
+  askQmp(qmpSocket, { execute: 'query-status' }).then(
+    () => true,
+    () => false,
+  );
 
 function notStarted(machine: Machine, files: MachinePaths): BranchboxError {
   const words = existsSync(files.qemuLog) ? readFileSync(files.qemuLog, 'utf8').trim().slice(-500) : '';

@@ -32,7 +32,10 @@ export function askQmp(socketPath: string, command: QmpCommand): Promise<unknown
     socket.on('error', (error) => fail(error.message));
     socket.on('close', () => fail('it hung up'));
     const sayAll = [{ execute: 'qmp_capabilities' }, command];
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // It tells of its input's error too, and would end the process where nobody listens.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => {
       let message: z.output<typeof Message>;
       try {
         message = decodeJson(Message, line, 'QMP');
