@@ -13,9 +13,13 @@ const run = (...args: string[]) =>
     stdio: ['ignore', 'inherit', 'inherit'],
   }).status;
 
+/** Well or not: a machine may be between two starts. */
+const isUp = (): boolean =>
+  spawnSync('./branchbox', ['lab', 'info', '--lab', LAB], { cwd: root, stdio: 'ignore' }).status === 0;
+
 export async function setup(): Promise<void> {
   // A developer's own lab may be tested again without waiting for it: BRANCHBOX_TEST_KEEP=1.
-  if (process.env['BRANCHBOX_TEST_KEEP'] === '1' && run('status') === 0) return;
+  if (process.env['BRANCHBOX_TEST_KEEP'] === '1' && isUp()) return;
   mkdirSync(dirname(UP_LOG), { recursive: true });
   const child = spawn('./branchbox', ['lab', 'up', '--vm', '--lab', LAB], {
     cwd: root,

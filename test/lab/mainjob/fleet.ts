@@ -13,6 +13,7 @@ export interface FleetDocument {
     uplinks: { name: string; port: string; static?: { address: string; gateway: string; dns?: string[] } }[];
     ports: { port: string; segment: string }[];
     apps: { name: string; memoryMiB: number; cpus: number }[];
+    firmware?: { version?: string; allowDowngrade?: boolean };
   }[];
   segments: { id: string; tenant: string; vni: number; subnet?: string }[];
 }

@@ -8,7 +8,7 @@ import { serveDisk } from '../../vm/power/diskServer.ts';
 import { COMMANDS } from '../../vm/power/nbd.ts';
 import { openVolatileDisk, SECTOR_BYTES } from '../../vm/power/volatileDisk.ts';
 
-/** As QEMU's client does it (nbd doc/proto.md); a machine's own client is in test/vm/power.test.ts. */
+/** As QEMU's client does it (nbd doc/proto.md); a machine's own client is in test/vm/withoutPower.test.ts. */
 const GO = Buffer.concat([
   Buffer.from('00000003', 'hex'),
   Buffer.from('49484156454f5054', 'hex'),

@@ -1,0 +1,85 @@
+/**
+ * `npm run chaos:power`: cuts a machine's power at seeded moments, and tells whether it came back each time.
+ * Owns the words of the command and the lab it needs. Does not own the cuts (cuts.ts).
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { renderSummary } from './summary.ts';
+
+const USAGE = `usage: npm run chaos:power -- [--seed N] [--cuts M] [--together K]
+
+  --seed      the same seed cuts at the same moments (default 1)
+  --cuts      how many (default 15, one turn of all kinds: first boot, bootstrap, configuration change, boot, update
+              while the slot is written, update in its first boot)
+  --together  so many boots may be cut one after the other before the box must have been at work (default 1)
+
+Brings up the lab named by BRANCHBOX_TEST_LAB (default: power) and takes it down; BRANCHBOX_TEST_KEEP=1 leaves it up.
+Its result is in out/chaos/power-SEED.json.
+
+example: npm run chaos:power -- --seed 7 --cuts 30
+`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    cuts: { type: 'string', default: '15' },
+    together: { type: 'string', default: '1' },
+    help: { type: 'boolean', default: false },
+  },
+});
+const [seed, count, together] = [values.seed, values.cuts, values.together].map(Number);
+const isCount = (value: number | undefined): value is number => Number.isInteger(value) && Number(value) > 0;
+if (values.help || !isCount(seed) || !isCount(count) || !isCount(together)) {
+  process.stderr.write(USAGE);
+  process.exit(values.help ? 0 : 2);
+}
+
+process.env['BRANCHBOX_TEST_LAB'] ??= 'power';
+const [
+  { setup, teardown },
+  { root },
+  { BOX, offerUpdate },
+  { openPowerCuts },
+  { planCuts },
+  { horizonOf, UP_LOG },
+] = await Promise.all([
+  import('../setup.ts'),
+  import('../../lab/mainjob/lab.ts'),
+  import('./box.ts'),
+  import('./cuts.ts'),
+  import('./plan.ts'),
+  import('../upLog.ts'),
+]);
+const say = (line: string): void =>
+  void process.stdout.write(`${new Date().toISOString().slice(11, 19)}  ${line}\n`);
+await setup();
+try {
+  const horizon = horizonOf(readFileSync(UP_LOG, 'utf8'), BOX);
+  const [multiUserS, inServiceS] = [horizon.multiUserMs, horizon.inServiceMs].map((ms) =>
+    Math.round(ms / 1000),
+  );
+  say(`a boot takes ${multiUserS} s to multi-user, ${inServiceS} s to service`);
+  await offerUpdate(say);
+  const file = join(root, `out/chaos/power-${seed}.json`);
+  mkdirSync(dirname(file), { recursive: true });
+  const power = await openPowerCuts({
+    seed,
+    together,
+    // Every second box has none.
+    hasTpm: (n) => n % 2 === 0,
+    horizon,
+    onReport(line, done) {
+      say(line);
+      writeFileSync(file, `${JSON.stringify({ seed, horizon, reports: done }, undefined, 2)}\n`);
+    },
+  });
+  const reports = await power.run(planCuts(seed, count));
+  await power.close();
+  const lost = reports.filter(({ problem }) => problem !== undefined).length;
+  process.stdout.write(`${renderSummary(reports)}\n`);
+  say(`${reports.length} cuts, ${lost} after which the box did not come back; ${file}`);
+  process.exitCode = lost === 0 && reports.length === count ? 0 : 1;
+} finally {
+  teardown();
+}

@@ -1,0 +1,46 @@
+/**
+ * Power cuts at seeded moments, few, of a machine without a TPM; `npm run chaos:power` does many, with and without.
+ */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inNode, tryIn } from '../lab/mainjob/lab.ts';
+import { BOX, offerUpdate, wantUpdate } from './power/box.ts';
+import { openPowerCuts, type PowerCuts } from './power/cuts.ts';
+import { type CutKind, planCut, seededRandom } from './power/plan.ts';
+import { horizonOf, UP_LOG } from './upLog.ts';
+
+const SEED = 1;
+const KINDS: readonly CutKind[] = ['first-table', 'bootstrap', 'config-change', 'update'];
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+describe('a box without a TPM whose power is cut', () => {
+  let power: PowerCuts;
+
+  beforeAll(async () => {
+    const horizon = horizonOf(readFileSync(UP_LOG, 'utf8'), BOX);
+    await offerUpdate(say);
+    power = await openPowerCuts({
+      seed: SEED,
+      together: KINDS.length,
+      hasTpm: () => false,
+      horizon,
+      onReport: say,
+    });
+  });
+  afterAll(async () => {
+    await wantUpdate(false);
+    await power.close();
+  });
+
+  it(`comes to work again after each: ${KINDS.join(', ')}`, async () => {
+    const random = seededRandom(SEED);
+    const reports = await power.run(KINDS.map((kind) => planCut(kind, random())));
+    expect(reports.filter(({ problem }) => problem !== undefined)).toEqual([]);
+    expect(reports).toHaveLength(KINDS.length);
+  }, 3_600_000);
+
+  it('keeps its data on a plain partition, since nothing could seal it', async () => {
+    expect((await tryIn(BOX, ['test', '-e', '/dev/tpmrm0'])).exitCode).toBe(1);
+    expect(await inNode(BOX, 'cat', '/proc/mounts')).toMatch(/^\/dev\/vda7 \/var ext4 rw\b/m);
+  });
+});
