@@ -225,10 +225,14 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
       signal.addEventListener('abort', () => clearTimeout(notYet), { once: true });
       while (!signal.aborted) {
         await clock.sleep(RETRY_CHECK_MS, signal).catch(() => undefined);
-        if (trial !== undefined || parts.controllerAwayMs() < RETRY_AFTER_MS) continue;
+        if (trial !== undefined) continue;
+        if (committed !== undefined && parts.controllerAwayMs() < RETRY_AFTER_MS) continue;
         const retry = retriable(rolledBack, committed?.id);
         if (retry === undefined || !isOldEnough(rolledBack, clock.nowMs())) continue;
-        log.warn('the controller cannot be reached either way: one more try', { digest: retry.digest });
+        log.warn('what was rolled back is tried again', {
+          digest: retry.digest,
+          why: committed === undefined ? 'nothing is committed yet' : 'the controller is away either way',
+        });
         await inLine(async () => {
           if (trial !== undefined) return;
           void (await tryOut(decodeHeld(retry.jws, 'rolled-back.json'), true))().catch(reportDefect);

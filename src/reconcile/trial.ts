@@ -14,7 +14,10 @@ import type { Report } from './reconciler.ts';
 
 /** A trial ends after this, whatever it waits for: the way back takes some of the minute that a box may be away. */
 export const TRIAL_MS = 50_000;
-/** How long the last committed state may be without a controller before a rolled-back one gets its one retry. */
+/**
+ * How long the last committed state may be without a controller before a rolled-back one gets its one retry; and between
+ * two tries where nothing is committed yet.
+ */
 export const RETRY_AFTER_MS = 120_000;
 /** Where nothing is committed yet a killed trial says nothing about its state: only this many end it for good. */
 const MAX_INTERRUPTIONS = 3;
@@ -140,15 +143,19 @@ export function recordRollBack(
   return { schema: 1, entries: [...others, entry].slice(-MAX_ROLLED_BACK), jws: trial.jws };
 }
 
-/** The newest rolled-back state, where it has not had its one retry. */
+/**
+ * The newest rolled-back state, where it may be tried again: over a committed one once, before the first commit as often
+ * as it takes. A box that holds to nothing has nothing to lose, and what failed may have been the line, or the hour.
+ */
 export function retriable(
   record: RolledBackRecord | undefined,
   committed: Identified | undefined,
 ): { readonly digest: string; readonly jws: string } | undefined {
   const newest = record?.entries.at(-1);
-  if (newest === undefined || newest.retried || record?.jws === undefined) return undefined;
+  if (newest === undefined || record?.jws === undefined) return undefined;
   // Since something newer was committed, going back to this would be going back in time.
-  if (committed !== undefined && compareVersions(newest, committed) <= 0) return undefined;
+  if (committed !== undefined && (newest.retried || compareVersions(newest, committed) <= 0))
+    return undefined;
   return { digest: newest.digest, jws: record.jws };
 }
 

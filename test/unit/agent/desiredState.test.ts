@@ -159,6 +159,37 @@ describe('a new desired state', () => {
     expect(last.keeper.snapshot().refused?.reason).toBe('rolled-back');
   });
 
+  it('that failed is tried again by itself where nothing is committed yet, two minutes after each failure', async () => {
+    let nowMs = NOW_MS;
+    let tries = 0;
+    let answers = false;
+    const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+    const one = await box({
+      settle: async () => undefined,
+      prove: async () => {
+        tries += 1;
+        if (!answers) throw new Error('no answer');
+      },
+      clock: {
+        nowMs: () => nowMs,
+        monotonicMs: () => 0,
+        sleep: async (ms) => {
+          nowMs += ms;
+          answers ||= tries === 3;
+          await turn();
+        },
+      },
+    });
+    const stop = new AbortController();
+    const running = one.keeper.run(stop.signal);
+    await one.keeper.offer(signed(desired(1)));
+    await expect.poll(() => one.keeper.snapshot().committed?.generation).toBe(1);
+    stop.abort();
+    await running;
+    expect(tries).toBe(4);
+    expect(nowMs - NOW_MS).toBeGreaterThanOrEqual(3 * 120_000);
+  });
+
   it('knows after a restart that it was committed just before', async () => {
     const first = await box();
     const jws = signed(desired(1));
