@@ -22,6 +22,7 @@ import {
   LABEL_APP,
   LABEL_ROLE,
   LABEL_SPEC,
+  volumeName,
 } from './items.ts';
 
 /** What the label holds: the part of the spec that the container was made from. */
@@ -33,6 +34,7 @@ const Made = z.strictObject({
   }),
   command: z.array(z.string()).exactOptional(),
   environment: z.record(z.string(), z.string()),
+  volumes: z.array(z.strictObject({ name: z.string(), path: z.string() })).exactOptional(),
   memoryBytes: z.number(),
   cpus: z.number(),
   pids: z.number(),
@@ -54,6 +56,7 @@ export function createAppDriver(engine: Engine, inventory: ReadInventory): Drive
         image: imageMark(spec.image),
         ...(spec.command === undefined ? {} : { command: spec.command }),
         environment: spec.environment,
+        volumes: (spec.volumes ?? []).map(({ name, path }) => ({ name: volumeName(spec, name), path })),
         labels: { [LABEL_APP]: spec.app, [LABEL_ROLE]: 'app', [LABEL_SPEC]: labelOf(spec) },
         network: { kind: 'joined', container: anchor.id },
         memoryBytes: spec.memoryBytes,

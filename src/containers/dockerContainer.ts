@@ -17,6 +17,11 @@ export function containerBody(request: ContainerRequest): unknown {
     // A container in another's namespace has its host name and resolver from there; naming them is an error.
     ...(request.hostname === undefined || joined ? {} : { Hostname: request.hostname }),
     HostConfig: {
+      Mounts: (request.volumes ?? []).map(({ name, path }) => ({
+        Type: 'volume',
+        Source: name,
+        Target: path,
+      })),
       NetworkMode: request.network.kind === 'joined' ? `container:${request.network.container}` : 'none',
       // Without one, Docker hands the box's own resolvers to a tenant.
       ...(joined ? {} : { Dns: ['127.0.0.1'] }),

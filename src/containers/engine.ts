@@ -42,6 +42,8 @@ export interface ContainerRequest {
   readonly hostname?: string;
   readonly command?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** By the engine's name; made where there is none, and kept when the container goes. */
+  readonly volumes?: readonly { readonly name: string; readonly path: string }[];
   readonly labels: Readonly<Record<string, string>>;
   readonly network: { readonly kind: 'none' } | { readonly kind: 'joined'; readonly container: string };
   readonly memoryBytes: number;

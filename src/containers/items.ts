@@ -48,6 +48,8 @@ export interface AppSpec {
   readonly image: AppImageSpec;
   readonly command?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** Absent: none. */
+  readonly volumes?: readonly { readonly name: string; readonly path: string }[];
   readonly memoryBytes: number;
   readonly cpus: number;
   readonly pids: number;
@@ -108,6 +110,9 @@ export type ContainerRole = 'anchor' | 'app';
 
 export const anchorName = (app: string): string => `branchbox-anchor-${app}`;
 export const appContainerName = (app: string): string => `branchbox-app-${app}`;
+/** A tenant's: an app of another tenant that is named the same finds nothing of it. No part has a dot in it. */
+export const volumeName = ({ tenant, app }: Pick<AppSpec, 'tenant' | 'app'>, volume: string): string =>
+  `branchbox.${tenant}.${app}.${volume}`;
 
 /**
  * A reference as the engine writes it in its lists: no `docker.io/library/`, always a tag or a digest,

@@ -90,6 +90,7 @@ function appSpecOf(app: App, reference: string): AppSpec {
     image: { reference, ...(bundle === undefined ? {} : { bundle }) },
     ...(app.command === undefined ? {} : { command: app.command }),
     environment: app.environment,
+    ...(app.volumes === undefined ? {} : { volumes: app.volumes }),
     memoryBytes: app.limits.memoryBytes,
     cpus: app.limits.cpus,
     pids: app.limits.pids,

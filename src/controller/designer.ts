@@ -125,6 +125,7 @@ function designApp(
     },
     ...(app.command === undefined ? {} : { command: app.command }),
     environment: Object.fromEntries(sortBy(Object.entries(app.environment), ([name]) => name)),
+    ...(app.volumes === undefined ? {} : { volumes: sortBy(app.volumes, ({ name }) => name) }),
     attachment: {
       segment: app.segment,
       address: `${app.address}/${splitCidr(subnet).prefixLength}`,

@@ -25,6 +25,7 @@ import {
   TenantName,
   TunnelId,
   UplinkName,
+  VolumeName,
 } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { WantedFirmware } from './firmware.ts';
@@ -117,6 +118,33 @@ export const ImageReference = z
   .regex(/^[a-z0-9]([a-zA-Z0-9._/:@-]*[a-zA-Z0-9])$/, 'an image reference such as tenant/app:1');
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex');
 
+/** A directory of an app that outlives its container: a restart of the box, another image, other firmware. */
+const AppVolume = z.strictObject({
+  name: VolumeName,
+  /** In the app. */
+  path: z
+    .string()
+    .max(255)
+    .regex(/^(\/[A-Za-z0-9._-]+)+$/, 'an absolute path such as /data')
+    .refine((path) => path.split('/').every((part) => part !== '.' && part !== '..'), 'a path without dots'),
+});
+export const AppVolumes = z
+  .array(AppVolume)
+  .min(1)
+  .max(16)
+  .superRefine((volumes, context) => {
+    for (const key of ['name', 'path'] as const) {
+      const seen = new Set<string>();
+      volumes.forEach((volume, index) => {
+        if (seen.has(volume[key])) {
+          const message = `${volume[key]} is another volume's already`;
+          context.addIssue({ code: 'custom', path: [index, key], message });
+        }
+        seen.add(volume[key]);
+      });
+    }
+  });
+
 export const App = z.strictObject({
   name: AppName,
   tenant: TenantName,
@@ -135,6 +163,8 @@ export const App = z.strictObject({
   }),
   command: z.array(z.string().max(4096)).max(64).optional(),
   environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(32_768)).default({}),
+  /** Absent where it keeps nothing: a version that knows no volumes understands that too. */
+  volumes: AppVolumes.optional(),
   attachment: z.strictObject({
     segment: SegmentId,
     address: Ipv4Interface,

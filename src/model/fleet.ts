@@ -14,6 +14,7 @@ import {
   overlaps,
 } from './addresses.ts';
 import {
+  AppVolumes,
   DEFAULT_TENANT_MTU,
   ImageReference,
   LEAST_APP_MEMORY_MIB,
@@ -82,6 +83,7 @@ export const FleetApp = z.strictObject({
   bundle: Sha256.optional(),
   command: z.array(z.string().max(4096)).max(64).optional(),
   environment: z.record(z.string(), z.string()).default({}),
+  volumes: AppVolumes.optional(),
   memoryMiB: z.int().min(LEAST_APP_MEMORY_MIB).max(1_048_576),
   cpus: z.number().min(0.01).max(256),
 });

@@ -19,6 +19,8 @@ export const UplinkName = name(15);
 export const TenantName = name(32);
 export const SegmentId = name(63);
 export const AppName = name(63);
+/** Of an app's. */
+export const VolumeName = name(32);
 /** A port's label as printed on the box or named by its hardware model: `lan1`, `wan1`. */
 export const PortLabel = z.string().regex(/^[a-z][a-z0-9-]{0,14}$/, 'a port label such as lan1');
 /** Linux interface names: at most 15 bytes (IFNAMSIZ - 1), none of `/`, white space, or dots alone. */

@@ -12,7 +12,7 @@ export interface AppChoice {
 }
 
 const SERVE =
-  'ip -4 addr show eth0 >/www/seen; echo "$NAME" >/www/index.html; exec busybox httpd -f -p 80 -h /www';
+  'ip -4 addr show eth0 >/www/seen; echo start >>/www/kept/starts; echo "$NAME" >/www/index.html; exec busybox httpd -f -p 80 -h /www';
 
 export function appSpec(choice: AppChoice = {}): DesiredSpec {
   return DesiredSpec.parse({
@@ -47,6 +47,7 @@ export function appSpec(choice: AppChoice = {}): DesiredSpec {
         },
         command: ['-c', SERVE],
         environment: { NAME: choice.name ?? 'red-app' },
+        volumes: [{ name: 'kept', path: '/www/kept' }],
         attachment: { segment: 'red', address: choice.address ?? '10.10.0.100/24' },
         limits: { memoryBytes: 32 * 1024 * 1024, cpus: 0.5 },
       },

@@ -55,6 +55,9 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
     ]);
     return result.exitCode === 0 ? result.stdout.trim() : undefined;
   };
+  /** As often as the app wrote into its volume that it was started; 0 where it does not answer. */
+  const starts = async (): Promise<number> =>
+    ((await get('red', '10.10.0.100', '/kept/starts')) ?? '').match(/^start$/gm)?.length ?? 0;
   const idOf = async (container: string): Promise<string | undefined> =>
     (await box.engine.inspectContainer(container, signal))?.id;
 
@@ -167,6 +170,15 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
     await converge(appSpec());
   });
 
+  test('what an app keeps in a volume is there for the next container of it', async () => {
+    await until('the app answers', async () => (await starts()) > 0);
+    const before = await starts();
+    await converge(appSpec({ name: 'red-app with what it kept' }));
+    await until('the new app answers', async () => (await starts()) === before + 1);
+    await converge(appSpec());
+    await until('and so does the next', async () => (await starts()) === before + 2);
+  });
+
   test('an app cannot speak as another address', async () => {
     const anchor = await box.engine.inspectContainer(anchorName('red-app'), signal);
     const inApp = [`--net=${anchor?.namespacePath ?? ''}`];
@@ -191,13 +203,15 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
     expect(await idOf(appContainerName('red-app'))).toBe(before);
   });
 
-  test('after a power cut the app never runs without its address', async () => {
+  test('after a power cut the app never runs without its address, and has what it kept', async () => {
+    const kept = await starts();
     await box.killEverything();
     const before = await box.engine.inspectContainer(appContainerName('red-app'), signal);
     expect(before?.running).toBe(false);
     await converge(appSpec());
     expect(await get('red', '10.10.0.100')).toBe('red-app');
     expect(await get('red', '10.10.0.100', '/seen')).toContain('inet 10.10.0.100/24');
+    expect(await starts()).toBe(kept + 1);
   });
 
   test('an archive of another name is refused, and leaves nothing', async () => {

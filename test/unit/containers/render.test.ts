@@ -12,6 +12,7 @@ import {
   familiarReference,
   imageMark,
   markedImages,
+  volumeName,
 } from '../../../src/containers/items.ts';
 import { renderContainers } from '../../../src/containers/render.ts';
 import { bridgeItem } from '../../../src/model/ids.ts';
@@ -110,6 +111,17 @@ describe('attachment', () => {
   });
 });
 
+test('a volume is the tenant’s own, whatever other apps are named, and is mounted where the app wants it', () => {
+  const names = [
+    volumeName({ tenant: 'red', app: 'a-b' }, 'c'),
+    volumeName({ tenant: 'red', app: 'a' }, 'b-c'),
+    volumeName({ tenant: 'blue', app: 'a-b' }, 'c'),
+  ];
+  expect(new Set(names).size).toBe(names.length);
+  const [app] = renderContainers(appSpec(), appFacts(), 'branch1').filter(({ kind }) => kind === 'app');
+  expect(app?.spec).toMatchObject({ volumes: [{ name: 'kept', path: '/www/kept' }] });
+});
+
 test('an app is limited, cannot change its network, and gets no resolver of the box', () => {
   const common = {
     name: 'x',
@@ -123,11 +135,14 @@ test('an app is limited, cannot change its network, and gets no resolver of the 
     readOnly: false,
     drop: 'network' as const,
   };
-  const joined = containerBody({ ...common, hostname: 'h', network: { kind: 'joined', container: 'c' } });
+  const volumes = [{ name: 'branchbox.red.x.data', path: '/data' }];
+  const network = { kind: 'joined', container: 'c' } as const;
+  const joined = containerBody({ ...common, hostname: 'h', network, volumes });
   expect(joined).toMatchObject({
     Env: ['A=b'],
     HostConfig: {
       NetworkMode: 'container:c',
+      Mounts: [{ Type: 'volume', Source: 'branchbox.red.x.data', Target: '/data' }],
       Memory: 1024,
       MemorySwap: 1024,
       NanoCpus: 500_000_000,

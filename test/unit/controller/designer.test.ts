@@ -148,6 +148,12 @@ describe('an app', () => {
     expect(spec.segments.map((s) => s.id)).toEqual(['red-lan']);
   });
 
+  it('keeps its volumes, and is sent no word of them where it has none', () => {
+    const volumes = [{ name: 'data', path: '/data' }];
+    expect(specOf('branch1', inputs(withApp({ volumes }))).apps[0]?.volumes).toEqual(volumes);
+    expect(specOf('branch1', inputs(withApp({}))).apps[0]).not.toHaveProperty('volumes');
+  });
+
   it('names an uploaded bundle with its size, and an unknown one is refused by path', () => {
     const bundle = 'a'.repeat(64);
     const known = inputs(withApp({ bundle }), { bundleSizes: new Map([[bundle, 4096]]) });

@@ -51,17 +51,32 @@ describe('decoding a desired state', () => {
     ]);
   });
 
+  const app = (memoryMiB: number, more: object = {}) => ({
+    name: 'web',
+    tenant: 'red',
+    image: { reference: 'web:1' },
+    attachment: { segment: 'red', address: '10.10.0.100/24' },
+    limits: { memoryBytes: memoryMiB * 1024 * 1024, cpus: 0.5 },
+    ...more,
+  });
+  const pathsOfApp = (one: unknown): string[] => pathsOf({ ...state, spec: { ...spec, apps: [one] } });
+
   it('refuses an app so little memory that its runtime could not start it', () => {
-    const app = (memoryMiB: number) => ({
-      name: 'web',
-      tenant: 'red',
-      image: { reference: 'web:1' },
-      attachment: { segment: 'red', address: '10.10.0.100/24' },
-      limits: { memoryBytes: memoryMiB * 1024 * 1024, cpus: 0.5 },
-    });
-    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(20)] } })).toEqual([]);
-    expect(pathsOf({ ...state, spec: { ...spec, apps: [app(19)] } })).toEqual([
-      '$.spec.apps[0].limits.memoryBytes',
+    expect(pathsOfApp(app(20))).toEqual([]);
+    expect(pathsOfApp(app(19))).toEqual(['$.spec.apps[0].limits.memoryBytes']);
+  });
+
+  it('refuses an app a volume that is no plain directory of its own', () => {
+    const withVolumes = (...volumes: object[]) => pathsOfApp(app(20, { volumes }));
+    const data = { name: 'data', path: '/data' };
+    expect(withVolumes(data, { name: 'more', path: '/var/lib/more' })).toEqual([]);
+    for (const path of ['/', 'data', '/a/../b', '/./a', '/a b', '/a:ro'])
+      expect(withVolumes({ ...data, path }), path).toEqual(['$.spec.apps[0].volumes[0].path']);
+    for (const name of ['a.b', '../x', ''])
+      expect(withVolumes({ ...data, name }), name).toContain('$.spec.apps[0].volumes[0].name');
+    expect(withVolumes(data, data)).toEqual([
+      '$.spec.apps[0].volumes[1].name',
+      '$.spec.apps[0].volumes[1].path',
     ]);
   });
 
