@@ -14,7 +14,7 @@ import {
   RETRY_AFTER_MS,
   type RolledBack,
   type RolledBackRecord,
-  TRIAL_MS,
+  trialMs,
   type TrialRecord,
 } from '../reconcile/trial.ts';
 import type { Clock, Logger } from '../system/ports.ts';
@@ -139,7 +139,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
   const seeThrough = async (own: OngoingTrial): Promise<void> => {
     const { held, record, stop } = own;
     const { epoch, generation } = held.id;
-    const failure = await carryThrough(parts, stop.signal);
+    const failure = await carryThrough(parts, trialMs(committed?.id), stop.signal);
     // In line with what comes in: a message must not be judged by half a commit.
     await inLine(async () => {
       if (trial !== own) return;
@@ -217,7 +217,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
       ...(committed === undefined ? {} : { committed: committed.id }),
       ...(trial === undefined
         ? {}
-        : { trial: { ...trial.held.id, endsAtMs: trial.record.startedAtMs + TRIAL_MS } }),
+        : { trial: { ...trial.held.id, endsAtMs: trial.record.startedAtMs + trialMs(committed?.id) } }),
       ...(refused === undefined ? {} : { refused }),
     }),
     offer,
@@ -247,8 +247,12 @@ function isOldEnough(record: RolledBackRecord | undefined, nowMs: number): boole
 }
 
 /** undefined where the state holds and the controller answered; else why not, for a person. */
-async function carryThrough(parts: DesiredParts, stop: AbortSignal): Promise<string | undefined> {
-  const timeUp = AbortSignal.timeout(TRIAL_MS);
+async function carryThrough(
+  parts: DesiredParts,
+  durationMs: number,
+  stop: AbortSignal,
+): Promise<string | undefined> {
+  const timeUp = AbortSignal.timeout(durationMs);
   const signal = AbortSignal.any([stop, timeUp]);
   let proving = false;
   try {
@@ -265,7 +269,7 @@ async function carryThrough(parts: DesiredParts, stop: AbortSignal): Promise<str
       const named = problems.slice(0, 5).map(({ path, message }) => `${path}: ${message}`);
       return `the box did not become as described: ${named.join('; ')}`;
     }
-    if (proving) return `the controller did not answer within ${TRIAL_MS / 1000} s after the change`;
+    if (proving) return `the controller did not answer within ${durationMs / 1000} s after the change`;
     return asBranchboxError(thrown).message;
   }
 }

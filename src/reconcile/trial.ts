@@ -13,7 +13,11 @@ import { itemOf } from './plan.ts';
 import type { Report } from './reconciler.ts';
 
 /** A trial ends after this, whatever it waits for: the way back takes some of the minute that a box may be away. */
-export const TRIAL_MS = 50_000;
+const TRIAL_MS = 50_000;
+/** Of a box that holds to nothing yet, nobody misses a minute; all it becomes, it becomes in this one trial. */
+const FIRST_TRIAL_MS = 180_000;
+export const trialMs = (committed: Identified | undefined): number =>
+  committed === undefined ? FIRST_TRIAL_MS : TRIAL_MS;
 /**
  * How long the last committed state may be without a controller before a rolled-back one gets its one retry; and between
  * two tries where nothing is committed yet.

@@ -27,6 +27,10 @@ export interface Firmware {
   readonly code: string;
 }
 
+const USB_CONTROLLER = 'usb';
+/** Whose ports take a stick. */
+export const USB_BUS = `${USB_CONTROLLER}.0`;
+
 /** On the root bus, where firmware/models/qemu.toml expects each port. */
 export const PORT_SLOTS = { wan1: 0x10, wan2: 0x11, lan1: 0x14, lan2: 0x15, lan3: 0x16, lan4: 0x17 } as const;
 
@@ -62,6 +66,8 @@ export function renderQemu({ machine, paths, firmware, accelerator, disk }: Qemu
     ...diskWords(disk),
     ['-object', 'rng-random,id=rng,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=rng,addr=0x03'],
     ['-device', 'i6300esb,addr=0x04', '-action', 'watchdog=reset'],
+    // Nothing is in it before somebody plugs something in, by QMP.
+    ['-device', `qemu-xhci,id=${USB_CONTROLLER},addr=0x06`],
     ...(machine.tpm
       ? [
           ['-chardev', `socket,id=tpm,path=${paths.tpmSocket}`],
