@@ -77,7 +77,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     roots: 'all',
     reason: 'it starts processes and reads their APIs: it must not share code with what it tests',
   },
-  web: { may: ['model'], roots: 'none', reason: 'a page speaks to agent and controller over their APIs' },
+  web: {
+    may: ['model', 'system'],
+    roots: 'main',
+    reason: 'a page speaks to agent, identity and controller over their APIs',
+  },
 };
 const FOLDERS = [...Object.keys(LAYERS), 'cli'];
 

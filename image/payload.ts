@@ -15,6 +15,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['containerd.toml', 'containerd.toml', 0o644],
   ['dhcpcd-hook', 'dhcpcd-hook', 0o755],
   ['boot-uplinks', 'boot-uplinks', 0o755],
+  ['installer-dhcp', 'installer-dhcp', 0o755],
   ['frr-load', 'frr-load', 0o755],
   ['wait-for-socket', 'wait-for-socket', 0o755],
   ['cloud-identity', 'cloud-identity', 0o755],

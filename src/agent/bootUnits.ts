@@ -37,7 +37,10 @@ export function createBootUnits(parts: {
 /** One unit a line. Pure. */
 export function renderBootUnits(wanted: readonly AnyItem[]): string {
   // A service's id is `service:UNIT`.
-  const units = wanted.filter(({ kind }) => kind === 'service').map(({ id }) => id.slice('service:'.length));
+  const units = wanted
+    .filter(({ kind }) => kind === 'service')
+    .map(({ id }) => id.slice('service:'.length))
+    .filter((unit) => unit.startsWith('dhcpcd@'));
   return [...new Set(units)]
     .toSorted()
     .map((unit) => `${unit}\n`)

@@ -8,6 +8,7 @@ import { createContainerDrivers } from '../containers/drivers.ts';
 import type { Bundles } from '../containers/images.ts';
 import type { ContainerItem } from '../containers/items.ts';
 import { renderContainers } from '../containers/render.ts';
+import { renderInstaller } from '../evpn/installer.ts';
 import { renderEvpn } from '../evpn/render.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
@@ -27,14 +28,20 @@ type ImageItem = Extract<AgentItem, { readonly kind: 'app-image' }>;
 type AppLaneItem = Exclude<ContainerItem, ImageItem> | FdbItem;
 type NetLaneItem = Exclude<NetItem, FdbItem>;
 
-/** Without a desired state: what bootstrap runs on. */
+/** Without a desired state: what bootstrap runs on, and without an owner what an installer sees. */
 export function renderBox(
   spec: DesiredSpec | undefined,
   facts: Facts,
   gatewayId: string | undefined,
 ): readonly AgentItem[] {
-  if (spec === undefined || gatewayId === undefined)
-    return [...renderFactory(facts), ...renderFactoryPolicy(facts)];
+  if (spec === undefined || gatewayId === undefined) {
+    const enrolled = gatewayId !== undefined;
+    return [
+      ...renderFactory(facts),
+      ...renderFactoryPolicy(facts, { enrolled }),
+      ...(enrolled ? [] : renderInstaller(facts)),
+    ];
+  }
   return [
     ...renderWan(spec, facts),
     ...renderEvpn(spec, facts),

@@ -1,6 +1,6 @@
 /**
- * Owns the agent's read-outs for this box, and the few things that may be asked of it: HTTP over a unix socket that
- * only root may open, JSON out, and JSON in for what is asked. Does not own what they say or do.
+ * Owns the agent's read-outs for this box, and the few things that may be asked of it: HTTP over a unix socket (one that
+ * only root may open unless a mode is given), JSON out, and JSON in for what is asked. Does not own what they say or do.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -20,6 +20,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 export async function serveLocalApi(
   parts: {
     readonly socket: string;
+    /** Default 0o600. Where it is wider, everybody may enter the socket's directory too. */
+    readonly mode?: number;
     /** By path, for GET. */
     readonly readOuts: Readonly<Record<string, ReadOut>>;
     /** By path, for POST. */
@@ -28,7 +30,7 @@ export async function serveLocalApi(
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { socket, readOuts, actions, log } = parts;
+  const { socket, mode = 0o600, readOuts, actions, log } = parts;
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://agent');
     const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_OUT_TIMEOUT_MS)]);
@@ -54,6 +56,7 @@ export async function serveLocalApi(
   });
   server.on('error', (error) => log.error('the local API failed', { error }));
   await mkdir(dirname(socket), { recursive: true });
+  if (mode !== 0o600) await chmod(dirname(socket), 0o755);
   // A killed agent leaves it behind.
   await rm(socket, { force: true });
   const oldMask = process.umask(0o177);
@@ -65,7 +68,7 @@ export async function serveLocalApi(
   } finally {
     process.umask(oldMask);
   }
-  await chmod(socket, 0o600);
+  await chmod(socket, mode);
   signal.addEventListener('abort', () => {
     server.close();
     server.closeAllConnections();

@@ -6,6 +6,7 @@ import { createDockerEngine } from '../containers/dockerEngine.ts';
 import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { FirmwareRequest } from '../model/firmware.ts';
+import { installerPortsOf } from '../model/installer.ts';
 import type { LocalEvents } from '../model/localStatus.ts';
 import type { Reply } from '../model/mqtt.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
@@ -87,8 +88,11 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   const store = createTrialStore(files, paths, log);
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
   const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
+  let renderedFor: string | undefined;
   const items = async (limit: AbortSignal) => {
-    const wanted = renderBox(keeper.spec(), await facts.gather(limit), gatewayId());
+    const found = await facts.gather(limit);
+    renderedFor = gatewayId();
+    const wanted = renderBox(keeper.spec(), found, renderedFor);
     await bootUnits.note(wanted);
     return wanted;
   };
@@ -235,6 +239,17 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     },
     signal,
   );
+  // A socket of its own, so that the page can ask for this and nothing else.
+  await serveLocalApi(
+    {
+      socket: paths.installerSocket,
+      mode: 0o666,
+      log,
+      readOuts: { '/ports': () => Promise.resolve(installerPortsOf(facts.latest())) },
+      actions: {},
+    },
+    signal,
+  );
   followWakeups(
     { runner, files, clock, log, engine, paths },
     {
@@ -248,7 +263,13 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         holding.wakeAll();
         reporting.changed();
       },
-      onIdentity: () => void identity.read().finally(() => link.wake()),
+      onIdentity: () => {
+        void identity.read().finally(() => {
+          link.wake();
+          // Enrolled: what was for the installer goes now.
+          if (gatewayId() !== renderedFor) holding.wakeAll();
+        });
+      },
       onEngine: () => {
         facts.forgetEngine();
         holding.wakeAll();

@@ -16,6 +16,8 @@ export interface AgentPaths {
   /** Gone at the next boot. */
   readonly run: string;
   readonly socket: string;
+  /** What the installer's page may ask. */
+  readonly installerSocket: string;
   readonly engineSocket: string;
 }
 
@@ -28,6 +30,7 @@ export const AGENT_PATHS: AgentPaths = {
   releaseAnchors: '/usr/lib/branchbox/release-anchors.pem',
   run: '/run/branchbox',
   socket: '/run/branchbox/agent.sock',
+  installerSocket: '/run/branchbox/installer/agent.sock',
   engineSocket: '/run/docker.sock',
 };
 

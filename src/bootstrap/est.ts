@@ -4,6 +4,7 @@
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import type { Secret } from '../model/secret.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
 import type { Server } from './discover.ts';
@@ -25,12 +26,17 @@ const DEFAULT_RETRY_MS = 60_000;
 
 export interface EstClient {
   cacerts(uplink: Uplink, identity: TlsIdentity, signal: AbortSignal): Promise<readonly Certificate[]>;
-  /** Throws bootstrap/pending with `retryAfterMs` where somebody must approve first. */
+  /**
+   * Throws bootstrap/pending with `retryAfterMs` where somebody must approve first; `asksForCode` of its fields says
+   * that an activation code would help, `codeRefused` that the one sent was not taken.
+   */
   enrol(options: {
     readonly operation: 'simpleenroll' | 'simplereenroll';
     readonly request: Uint8Array;
     readonly uplink: Uplink;
     readonly identity: TlsIdentity;
+    /** The installer's code, as credentials of HTTP Basic. */
+    readonly code?: Secret | undefined;
     readonly signal: AbortSignal;
   }): Promise<readonly Certificate[]>;
 }
@@ -58,7 +64,7 @@ export function createEstClient(options: {
       };
       return certificatesOf(exchange, await https(exchange, signal));
     },
-    async enrol({ operation, request, uplink, identity, signal }) {
+    async enrol({ operation, request, uplink, identity, code, signal }) {
       const exchange: Exchange = {
         server,
         uplink,
@@ -70,13 +76,26 @@ export function createEstClient(options: {
         // libest's server answers 400 to base64 that does not end in a newline.
         body: { contentType: 'application/pkcs10', text: `${Buffer.from(request).toString('base64')}\n` },
         maxBytes: MAX_ANSWER_BYTES,
+        basic: code,
       };
       const answer = await https(exchange, signal);
+      const retryAfterMs = answer.retryAfterMs ?? DEFAULT_RETRY_MS;
       if (answer.status === 202) {
         throw new BranchboxError('bootstrap/pending', {
-          message: 'The enrolment server waits for an approval of this box',
+          message: answer.asksForBasic
+            ? 'The enrolment server waits for the activation code, or for an approval of this box'
+            : 'The enrolment server waits for an approval of this box',
           mend: 'an operator approves the box at the controller',
-          fields: { retryAfterMs: answer.retryAfterMs ?? DEFAULT_RETRY_MS },
+          fields: { retryAfterMs, asksForCode: answer.asksForBasic },
+        });
+      }
+      if (answer.status === 401 && code !== undefined) {
+        // RFC 7030 4.2.3: plain text is for a person. The server proved itself, and the words are cut before they show.
+        const words = answer.contentType === 'text/plain' ? Buffer.from(answer.body).toString('utf8') : '';
+        throw new BranchboxError('bootstrap/pending', {
+          message: 'The enrolment server did not take the activation code',
+          mend: 'type the code again, or have an operator make a new one',
+          fields: { retryAfterMs, asksForCode: true, codeRefused: words.slice(0, 1000) },
         });
       }
       return certificatesOf(exchange, answer);

@@ -44,6 +44,8 @@ export interface Exchange {
   readonly path: string;
   readonly accept: string;
   readonly body?: { readonly contentType: string; readonly text: string };
+  /** `user:password` of HTTP Basic (RFC 7617), sent once the peer was judged. */
+  readonly basic?: Secret | undefined;
   readonly maxBytes: number;
 }
 
@@ -53,6 +55,8 @@ export interface Answer {
   readonly contentType: string;
   readonly body: Uint8Array;
   readonly retryAfterMs: number | undefined;
+  /** The server says that credentials of HTTP Basic would help (RFC 9110 11.6.1: whatever the status). */
+  readonly asksForBasic: boolean;
 }
 
 export type Https = (exchange: Exchange, signal: AbortSignal) => Promise<Answer>;
@@ -104,6 +108,9 @@ function ask(socket: TLSSocket, exchange: Exchange, signal: AbortSignal, nowMs: 
         host: server.host.includes(':') ? `[${server.host}]:${server.port}` : serverName(server),
         accept: exchange.accept,
         connection: 'close',
+        ...(exchange.basic && {
+          authorization: `Basic ${Buffer.from(exchange.basic.reveal()).toString('base64')}`,
+        }),
         ...(body && { 'content-type': body.contentType, 'content-length': Buffer.byteLength(body.text) }),
       },
       signal,
@@ -127,6 +134,7 @@ function ask(socket: TLSSocket, exchange: Exchange, signal: AbortSignal, nowMs: 
           contentType: (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
           body: Buffer.concat(chunks),
           retryAfterMs: parseRetryAfter(response.headers['retry-after'], nowMs),
+          asksForBasic: /^basic\b/i.test(response.headers['www-authenticate'] ?? ''),
         }),
       );
     });

@@ -1,18 +1,24 @@
 /**
- * Owns the identity process's own page on the box: `GET /bootstrap` over a unix socket, for root alone.
- * Does not own what it says (machine.ts renderStatus).
+ * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, for root alone; on a
+ * socket for the installer's page also `POST /activation`, for whoever serves that page.
+ * Does not own what it says (machine.ts renderStatus) nor what becomes of a code (activation.ts).
  */
 import { chmod, mkdir } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { dirname } from 'node:path';
 import type { BootstrapStatus } from '../model/bootstrap.ts';
+import { ActivationOffer } from '../model/installer.ts';
 import type { Files } from '../system/ports.ts';
+
+const MAX_OFFER_BYTES = 1024;
 
 /** Until the signal aborts. A socket that an earlier process left is taken over. */
 export async function serveLocalApi(options: {
   readonly files: Files;
   readonly socketPath: string;
   readonly status: () => Promise<BootstrapStatus>;
+  /** A code that was typed; false where it is not taken now. With it the socket is open to every process of the box. */
+  readonly offer?: (offer: ActivationOffer) => boolean;
   readonly signal: AbortSignal;
 }): Promise<Server> {
   const { files, socketPath, signal } = options;
@@ -21,6 +27,13 @@ export async function serveLocalApi(options: {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(`${JSON.stringify(body)}\n`);
     };
+    if (options.offer !== undefined && request.method === 'POST' && request.url === '/activation') {
+      takeOffer(request, options.offer).then(
+        (taken) => answer(taken ? 200 : 409, { taken }),
+        () => answer(400, { error: 'this is no code' }),
+      );
+      return;
+    }
     if (request.method !== 'GET' || request.url !== '/bootstrap') {
       answer(404, { error: 'there is GET /bootstrap and nothing else' });
       return;
@@ -31,12 +44,26 @@ export async function serveLocalApi(options: {
     );
   });
   await mkdir(dirname(socketPath), { recursive: true });
+  if (options.offer !== undefined) await chmod(dirname(socketPath), 0o755);
   await files.remove(socketPath);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(socketPath, resolve);
   });
-  await chmod(socketPath, 0o600);
+  await chmod(socketPath, options.offer === undefined ? 0o600 : 0o666);
   signal.addEventListener('abort', () => server.close(), { once: true });
   return server;
+}
+
+/** Rejects on anything but an offer; what was sent is in no message. */
+async function takeOffer(
+  request: IncomingMessage,
+  offer: (offer: ActivationOffer) => boolean,
+): Promise<boolean> {
+  let text = '';
+  for await (const chunk of request) {
+    text += String(chunk);
+    if (text.length > MAX_OFFER_BYTES) throw new Error('too large');
+  }
+  return offer(ActivationOffer.parse(JSON.parse(text)));
 }

@@ -6,8 +6,9 @@
 import {
   type BootstrapState,
   type BootstrapStatus,
-  BOOTSTRAP_SENTENCES,
   type JournalEntry,
+  type SecondFactor,
+  sentencesOf,
 } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, Logger } from '../system/ports.ts';
@@ -41,6 +42,8 @@ export function createMachine(options: {
   readonly journal: Journal;
   readonly actions: Actions;
   readonly waker: Waker;
+  /** Woken when a person gave what a server may be waiting for: that is worth asking before its time. */
+  readonly given: Waker;
   readonly clock: Clock;
   readonly log: Logger;
   /** In [0, 1). */
@@ -72,8 +75,8 @@ export function createMachine(options: {
       await waker.wait(delayMs, signal);
       return;
     }
-    // A new lease is no answer to "come back later".
-    await options.clock.sleep(delayMs, signal);
+    // A new lease is no answer to "come back later"; a code that was typed is.
+    await options.given.wait(delayMs, signal);
   }
 
   return {
@@ -111,15 +114,17 @@ export function renderStatus(options: {
   readonly history: readonly JournalEntry[];
   readonly serial: string;
   readonly gatewayId: string | undefined;
+  readonly secondFactor?: SecondFactor | undefined;
   readonly lastProblem: string | undefined;
 }): BootstrapStatus {
-  const { history, serial, gatewayId, lastProblem } = options;
+  const { history, serial, gatewayId, secondFactor, lastProblem } = options;
   const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
   return {
     state: last.state,
     sinceMs: last.enteredAtMs,
-    ...BOOTSTRAP_SENTENCES[last.state],
+    ...sentencesOf(last.state, secondFactor),
     serial,
+    ...(secondFactor !== undefined && { secondFactor }),
     ...(gatewayId !== undefined && { gatewayId }),
     ...(lastProblem !== undefined && { lastProblem }),
     history: [...history],

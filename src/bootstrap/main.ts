@@ -3,11 +3,12 @@
  * Does not own a step of it. Shares no code path with containers or the data plane.
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
-import type { BootstrapState, BootstrapStatus } from '../model/bootstrap.ts';
+import { type BootstrapState, type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Files, System } from '../system/ports.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
+import { createActivation } from './activation.ts';
 import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
 import { createEnrolment } from './enrol.ts';
@@ -83,11 +84,14 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     nowMs: () => clock.nowMs(),
   });
   const waker = createWaker(system.clock);
+  const given = createWaker(system.clock);
+  const activation = createActivation({ onOffer: () => given.wake() });
   const context: ServiceContext = {
     factory,
     uplinks: options.uplinks ?? createUplinks(files, options.leaseDirectory),
     owners,
     enrolment,
+    activation,
     ldevid,
     next: nextLdevidPaths(paths),
     sztp: createSztpClient({
@@ -111,6 +115,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     journal,
     actions: { ...createEarlyActions(context), ...createServiceActions(context) },
     waker,
+    given,
     clock: system.clock,
     log,
     random,
@@ -121,6 +126,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       history: journal.history(),
       serial: factory.serial,
       gatewayId: (await owners.read())?.gatewayId,
+      secondFactor: activation.state(),
       lastProblem: machine.lastProblem(),
     });
   }
@@ -129,6 +135,14 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const running = AbortSignal.any([signal, ended.signal]);
   watchLeases(files, () => waker.wake(), running, options.leaseDirectory);
   await serveLocalApi({ files, socketPath: paths.socket, status, signal: running });
+  await serveLocalApi({
+    files,
+    socketPath: paths.installerSocket,
+    // For a process that listens to a LAN: how far the box is, and nothing of how it came there.
+    status: async () => ({ ...(await status()), history: [] }),
+    offer: (offer) => isBeforeEnrolment(journal.current().state) && activation.offer(offer),
+    signal: running,
+  });
   try {
     await machine.run(signal);
   } finally {

@@ -11,6 +11,8 @@ export interface BootstrapPaths {
   /** The agent's; this process only looks whether a state is on trial or committed. */
   readonly agent: string;
   readonly socket: string;
+  /** What the installer's page may ask. */
+  readonly installerSocket: string;
 }
 
 export const BOOTSTRAP_PATHS: BootstrapPaths = {
@@ -18,6 +20,7 @@ export const BOOTSTRAP_PATHS: BootstrapPaths = {
   state: '/var/lib/branchbox/identity',
   agent: '/var/lib/branchbox/agent',
   socket: '/run/branchbox/identity.sock',
+  installerSocket: '/run/branchbox/installer/identity.sock',
 };
 
 export const journalPath = (paths: BootstrapPaths): string => `${paths.state}/journal.json`;

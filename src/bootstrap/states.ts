@@ -4,8 +4,10 @@
  */
 import { type Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import type { Secret } from '../model/secret.ts';
 import { parseCertificate } from '../pki/certificate.ts';
 import type { Logger } from '../system/ports.ts';
+import type { Activation } from './activation.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { candidateName, discover, rotate, serverName } from './discover.ts';
 import type { Enrolment, LocalIdentity } from './enrol.ts';
@@ -25,6 +27,7 @@ export interface StateContext {
   readonly uplinks: Uplinks;
   readonly owners: OwnerStore;
   readonly enrolment: Enrolment;
+  readonly activation: Activation;
   readonly ldevid: CredentialPaths;
   readonly sztp: SztpClient;
   readonly https: Https;
@@ -141,8 +144,9 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       // Killed between certificate and journal: it is there, and no second one is asked for.
       let identity = await enrolment.read(owner, ldevid);
       if (identity === undefined || identity.certificate.notAfterMs <= clock.nowMs()) {
-        identity = await enrol(context, owner, ldevid, 'simpleenroll', factory.tls, signal);
+        identity = await enrolWithCode(context, owner, signal);
       }
+      context.activation.forget();
       return { state: 'LDEVID', note: { certificate: identity.certificate.fingerprintSha256 } };
     },
     async LDEVID(signal) {
@@ -198,6 +202,24 @@ export async function overUplinks<T>(
   );
 }
 
+/** With the installer's code, where one was typed; what the server says of it is kept for who looks. */
+async function enrolWithCode(
+  context: StateContext,
+  owner: Owner,
+  signal: AbortSignal,
+): Promise<LocalIdentity> {
+  const { activation, factory, ldevid } = context;
+  try {
+    return await enrol(context, owner, ldevid, 'simpleenroll', factory.tls, signal, activation.credentials());
+  } catch (thrown) {
+    if (!(thrown instanceof BranchboxError) || thrown.code !== 'bootstrap/pending') throw thrown;
+    const { asksForCode, codeRefused } = thrown.fields;
+    if (typeof codeRefused === 'string') activation.refused(codeRefused);
+    else activation.waiting(asksForCode === true);
+    throw thrown;
+  }
+}
+
 /** Key, request, answer, check, on disk. */
 export async function enrol(
   context: StateContext,
@@ -206,13 +228,14 @@ export async function enrol(
   operation: 'simpleenroll' | 'simplereenroll',
   identity: TlsIdentity,
   signal: AbortSignal,
+  code?: Secret,
 ): Promise<LocalIdentity> {
   const { enrolment, factory, uplinks } = context;
   const est = estOf(context, owner);
   const request = await enrolment.request(owner, paths, factory.serial);
   const { issued, others } = await overUplinks(await uplinks.all(), async (uplink) => ({
     others: await est.cacerts(uplink, identity, signal),
-    issued: await est.enrol({ operation, request, uplink, identity, signal }),
+    issued: await est.enrol({ operation, request, uplink, identity, code, signal }),
   }));
   return enrolment.accept(owner, paths, issued, others);
 }

@@ -63,6 +63,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./identity.ts'),
   },
   {
+    name: 'installer-page',
+    summary: 'the page on LAN ports of a box that is not enrolled (started by its unit)',
+    load: () => import('./installerPage.ts'),
+  },
+  {
     name: 'status',
     summary: 'on a box: what it holds to, and how it is',
     load: () => import('./status.ts'),

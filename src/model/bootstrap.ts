@@ -68,6 +68,32 @@ export const BOOTSTRAP_SENTENCES: Readonly<
   WIPE: { waitsFor: 'the end of the reset', mend: 'nothing to do' },
 };
 
+/** A code that the installer types: whether the enrolment server asks for one, and what became of the last. */
+export const SecondFactor = z.strictObject({
+  /** held: typed, and not yet judged. refused: typed, and not taken; another one may be. */
+  state: z.enum(['wanted', 'held', 'refused']),
+  /** Why it was refused, in the words of the server. */
+  message: z.string().max(200).optional(),
+});
+export type SecondFactor = z.output<typeof SecondFactor>;
+
+/** The words of a state, where it matters with those of the second factor: the same on page, screen and command line. */
+export function sentencesOf(
+  state: BootstrapState,
+  secondFactor: SecondFactor | undefined,
+): { readonly waitsFor: string; readonly mend: string } {
+  if (state !== 'ENROLLING' || secondFactor === undefined) return BOOTSTRAP_SENTENCES[state];
+  if (secondFactor.state === 'held') return { waitsFor: 'the verdict on the code', mend: 'nothing to do' };
+  return {
+    waitsFor: 'the activation code, or an approval',
+    mend: 'on a LAN port of the box open the link that was mailed, and type the code; or an operator approves this box',
+  };
+}
+
+/** From STRICT on the box has an owner, and a page for installers is nobody's business any more. */
+export const isBeforeEnrolment = (state: BootstrapState): boolean =>
+  BOOTSTRAP_STATES.indexOf(state) < BOOTSTRAP_STATES.indexOf('STRICT');
+
 const Pem = z
   .string()
   .max(64 * 1024)
@@ -111,6 +137,7 @@ export const BootstrapStatus = z.strictObject({
   lastProblem: z.string().optional(),
   serial: z.string(),
   gatewayId: GatewayId.optional(),
+  secondFactor: SecondFactor.optional(),
   history: z.array(JournalEntry),
 });
 export type BootstrapStatus = z.output<typeof BootstrapStatus>;

@@ -1,15 +1,16 @@
 /**
- * Owns instances of template units that items ask for. wireguard-go's are not among them: they are part of a link.
- * The init system's state is the mark: an instance of one of these templates runs for us, or not at all.
+ * Owns units that items ask for: instances of templates, and the installer's page. wireguard-go's are not among them:
+ * they are part of a link.
+ * The init system's state is the mark: what fits one of these patterns runs for us, or not at all.
  */
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { service } from './identity.ts';
 import type { ServiceItem } from './items.ts';
-import { eachAtOnce, eachInTurn } from './outcome.ts';
+import { eachAtOnce } from './outcome.ts';
 
 /** One list call each at every observation: a template stands here when something renders it. */
-const TEMPLATES = ['dhcpcd@*'] as const;
+const TEMPLATES = ['dhcpcd@*', 'branchbox-installer-*'] as const;
 
 export function createServiceDriver({ services }: Pick<System, 'services'>): Driver<ServiceItem> {
   const start = (items: readonly ServiceItem[]) =>
@@ -22,7 +23,7 @@ export function createServiceDriver({ services }: Pick<System, 'services'>): Dri
     },
     create: start,
     modify: (changes) => start(changes.map((change) => change.to)),
-    delete: (items) => eachInTurn(items, ({ spec }) => services.stop([spec.unit])),
+    delete: (items) => eachAtOnce(items, ({ spec }) => services.stop([spec.unit])),
     needsRecreate: () => true,
   };
 }

@@ -14,6 +14,7 @@ export const CHAINS = {
   input: 'input',
   uplinkInput: 'uplink_input',
   tunnelInput: 'tunnel_input',
+  installerInput: 'installer_input',
   forward: 'forward',
   tunnelForward: 'tunnel_forward',
   output: 'output',
@@ -23,6 +24,7 @@ export const CHAINS = {
 export const SETS = {
   uplinks: 'uplinks',
   tunnels: 'tunnels',
+  installerPorts: 'installer_ports',
   wireguardPorts: 'wireguard_ports',
   hubVteps: 'hub_vteps',
   vtepVnis: 'vtep_vnis',

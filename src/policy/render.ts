@@ -8,6 +8,7 @@
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { wireguardOf } from '../model/ids.ts';
+import { planInstallerPorts } from '../model/installer.ts';
 import type { NetItem } from '../net/items.ts';
 import { renderAppGuard } from './appGuard.ts';
 import { CHAINS, chain, chainIds, elements, set, SETS } from './pieces.ts';
@@ -56,13 +57,20 @@ export function renderPolicy(spec: DesiredSpec, facts: Facts, gatewayId: string)
   ];
 }
 
-/** Of a box that has no desired state yet: it may ask for an address and call out; nobody may call in. */
-export function renderFactoryPolicy(facts: Facts): readonly NetItem[] {
+/**
+ * Of a box that has no desired state yet: it may ask for an address and call out; nobody may call in. Where it is not
+ * enrolled, who stands before it may ask by a LAN port for an address, for names and for the installer's page.
+ */
+export function renderFactoryPolicy(
+  facts: Facts,
+  { enrolled }: { readonly enrolled: boolean },
+): readonly NetItem[] {
   const uplinks = facts.ports
     .filter(({ role }) => role === 'wan')
     .map(({ ifname, label }) => ifname ?? label);
+  const installerPorts = enrolled ? [] : planInstallerPorts(facts).map(({ ifname }) => ifname);
   return [
-    ...renderBox(uplinks),
+    ...renderBox(uplinks, installerPorts),
     chain(CHAINS.tunnelInput, undefined, []),
     chain(CHAINS.tunnelForward, undefined, []),
     chain(CHAINS.overlayLeak, undefined, []),
@@ -70,12 +78,14 @@ export function renderFactoryPolicy(facts: Facts): readonly NetItem[] {
 }
 
 /** The same with and without a desired state, so that taking one on opens nothing for a moment. */
-function renderBox(uplinks: readonly string[]): NetItem[] {
+function renderBox(uplinks: readonly string[], installerPorts: readonly string[] = []): NetItem[] {
   return [
     set(SETS.uplinks, 'ifname'),
     set(SETS.tunnels, 'ifname'),
+    set(SETS.installerPorts, 'ifname'),
     set(SETS.wireguardPorts, 'inet_service'),
     ...elements(SETS.uplinks, uplinks, [chainIds.input, chainIds.output]),
+    ...elements(SETS.installerPorts, installerPorts, [chainIds.input]),
     chain(CHAINS.untrackedIn, { hook: 'prerouting', priority: PRIORITY_RAW, policy: 'accept' }, [
       // Also: no flow of a permitted VNI may open the way for another VNI of the same sender.
       `udp dport { 3784, 3785, 4784, ${VXLAN_PORT} } notrack`,
@@ -89,7 +99,21 @@ function renderBox(uplinks: readonly string[]): NetItem[] {
       'ct state invalid drop',
       `iifname @${SETS.uplinks} jump ${CHAINS.uplinkInput}`,
       `iifname @${SETS.tunnels} jump ${CHAINS.tunnelInput}`,
+      `iifname @${SETS.installerPorts} jump ${CHAINS.installerInput}`,
     ]),
+    // Without such a port it is closed, too. Forwarding stays dropped: a phone reaches the box and nothing behind it.
+    chain(
+      CHAINS.installerInput,
+      undefined,
+      installerPorts.length === 0
+        ? []
+        : [
+            'udp sport 68 udp dport 67 accept',
+            'udp dport 53 accept',
+            'tcp dport { 53, 80 } accept',
+            'icmp type echo-request accept',
+          ],
+    ),
     chain(CHAINS.uplinkInput, undefined, [
       'icmp type echo-request accept',
       'icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept',

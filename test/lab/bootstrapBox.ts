@@ -17,6 +17,7 @@ await runIdentity({
     state: `${directory}/identity`,
     agent: `${directory}/agent`,
     socket: `${directory}/identity.sock`,
+    installerSocket: `${directory}/installer/identity.sock`,
   },
   leaseDirectory: `${directory}/leases`,
 });

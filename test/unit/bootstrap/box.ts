@@ -82,6 +82,7 @@ export async function createBox(authorities: Authorities, port: number): Promise
     state: join(directory, 'identity'),
     agent: join(directory, 'agent'),
     socket: join(directory, 'identity.sock'),
+    installerSocket: join(directory, 'installer/identity.sock'),
   };
   const { idevid, manufacturer } = authorities;
   const factory: Record<string, string> = {

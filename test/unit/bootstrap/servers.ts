@@ -40,7 +40,7 @@ export interface Behaviour {
   sztp: (nonce: Uint8Array) => Reply;
   cacerts: () => Reply;
   issue: (request: CertificateRequest) => Certificate;
-  enrol: (request: CertificateRequest, operation: string) => Reply;
+  enrol: (request: CertificateRequest, operation: string, authorization?: string) => Reply;
   ping: (peer: Certificate | undefined) => Reply;
 }
 
@@ -128,7 +128,13 @@ export async function startController(authorities: Authorities): Promise<TestCon
     ping: (peer) => (peer?.subject.commonName === GATEWAY ? json({ ok: true }) : json({}, 401)),
   };
 
-  function route(method: string, path: string, body: string, peer: Certificate | undefined): Reply {
+  function route(
+    method: string,
+    path: string,
+    body: string,
+    peer: Certificate | undefined,
+    authorization: string | undefined,
+  ): Reply {
     if (path === SZTP_GET_PATH) {
       const input = GetBootstrappingDataRequest.parse(JSON.parse(body))['ietf-sztp-bootstrap-server:input'];
       return behaviour.sztp(Buffer.from(input.nonce ?? '', 'base64'));
@@ -142,13 +148,14 @@ export async function startController(authorities: Authorities): Promise<TestCon
     const operation = /^\/\.well-known\/est\/lab\/(simpleenroll|simplereenroll)$/.exec(path)?.[1];
     if (operation === undefined || !body.endsWith('\n')) return { status: 400 };
     enrolments.push(`${operation} by ${peer?.subject.commonName ?? 'nobody'}`);
-    return behaviour.enrol(parseRequest(Buffer.from(body, 'base64')), operation);
+    return behaviour.enrol(parseRequest(Buffer.from(body, 'base64')), operation, authorization);
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readAll(request);
     asked.push(`${request.method} ${request.url}`);
-    const reply = route(request.method ?? '', request.url ?? '', body, peerOf(request));
+    const { authorization } = request.headers;
+    const reply = route(request.method ?? '', request.url ?? '', body, peerOf(request), authorization);
     response.writeHead(reply.status ?? 200, reply.headers);
     response.end(reply.body);
   }

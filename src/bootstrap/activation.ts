@@ -1,0 +1,62 @@
+/**
+ * Owns the code that an installer typed, from the page to the enrolment server's verdict. In memory alone: it is on no
+ * disk and in no log, and a box that restarts asks for it again.
+ * Does not own sending it (est.ts) nor what is shown (model/bootstrap sentencesOf).
+ */
+import type { SecondFactor } from '../model/bootstrap.ts';
+import type { ActivationOffer } from '../model/installer.ts';
+import { Secret } from '../model/secret.ts';
+
+/** What a server says of a code is shown to a person, so it is cut and cleaned. */
+const MAX_MESSAGE = 200;
+
+export interface Activation {
+  /** false where an earlier code has no verdict yet. */
+  offer(offer: ActivationOffer): boolean;
+  /** Credentials of HTTP Basic (RFC 7617): the link's end, or `code` where there was none, and the code. */
+  credentials(): Secret | undefined;
+  /** The server waits; `asksForCode`: a code would help. */
+  waiting(asksForCode: boolean): void;
+  refused(message: string): void;
+  /** The box has its certificate, or begins afresh elsewhere: nothing of it is kept. */
+  forget(): void;
+  state(): SecondFactor | undefined;
+}
+
+export function createActivation(options: { readonly onOffer: () => void }): Activation {
+  let held: Secret<ActivationOffer> | undefined;
+  let known: SecondFactor | undefined;
+  return {
+    offer(offer) {
+      if (held !== undefined) return false;
+      held = new Secret(offer);
+      options.onOffer();
+      return true;
+    },
+    credentials() {
+      if (held === undefined) return undefined;
+      const { code, link } = held.reveal();
+      return new Secret(`${link ?? 'code'}:${code}`);
+    },
+    waiting(asksForCode) {
+      if (!asksForCode) known = undefined;
+      else if (known === undefined) known = { state: 'wanted' };
+    },
+    refused(message) {
+      held = undefined;
+      known = { state: 'refused', message: cleaned(message) };
+    },
+    forget() {
+      held = undefined;
+      known = undefined;
+    },
+    state: () => (held === undefined ? known : { state: 'held' }),
+  };
+}
+
+/** One line of what can be printed. Pure. */
+const cleaned = (text: string): string =>
+  text
+    .replaceAll(/[\p{C}\p{Z}]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_MESSAGE);

@@ -1,0 +1,63 @@
+/**
+ * Owns what a request asks for, as far as its line and headers say: which page, or why it is turned away. Pure.
+ * Since any name leads to this box, a page of somebody else's that is still open in the phone finds itself here under
+ * its own name. So pages are given under two names alone, the box's address and INSTALLER_NAME, which nobody else can
+ * have; whatever asks by another name is sent to the address, where its scripts may not read.
+ */
+import { ACTIVATION_PATH, ActivationLinkId, INSTALLER_NAME } from '../../model/installer.ts';
+
+export interface RequestHead {
+  readonly method: string;
+  readonly target: string;
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  /** Sec-Fetch-Site. */
+  readonly fetchSite: string | undefined;
+  readonly contentType: string | undefined;
+}
+
+export type Asked =
+  | { readonly kind: 'status' }
+  | { readonly kind: 'form'; readonly link: string | undefined }
+  | { readonly kind: 'offer' }
+  | { readonly kind: 'elsewhere'; readonly location: string }
+  | { readonly kind: 'refused'; readonly status: 400 | 403 | 404 | 405 | 415; readonly sentence: string };
+
+const FORM = 'application/x-www-form-urlencoded';
+
+export function readRequest(head: RequestHead, ownAddress: string): Asked {
+  const host = head.host?.toLowerCase().replace(/:80$/, '').replace(/\.$/, '');
+  const isReading = head.method === 'GET' || head.method === 'HEAD';
+  if (host !== ownAddress && host !== INSTALLER_NAME) {
+    if (isReading) return { kind: 'elsewhere', location: `http://${ownAddress}/` };
+    return refused(403, 'This box takes nothing under another name than its own.');
+  }
+  const base = `http://${host}`;
+  const url = URL.canParse(head.target, base) ? new URL(head.target, base) : undefined;
+  // An absolute target names its own host.
+  if (url?.host !== host) return refused(400, 'This is no address of this box.');
+  if (url.pathname === '/') {
+    return isReading ? { kind: 'status' } : refused(405, 'This page can only be read.');
+  }
+  if (url.pathname !== ACTIVATION_PATH) return refused(404, 'There is no such page on this box.');
+  if (isReading) {
+    const link = url.searchParams.get('link');
+    if (link === null) return { kind: 'form', link: undefined };
+    if (ActivationLinkId.safeParse(link).success) return { kind: 'form', link };
+    return refused(400, 'The link is not whole: copy all of it from the mail.');
+  }
+  if (head.method !== 'POST') return refused(405, 'This page can be read, and a code be sent to it.');
+  const isOwn = head.origin === undefined || head.origin === `http://${host}`;
+  const isSameSite = head.fetchSite === undefined || head.fetchSite === 'same-origin';
+  if (!isOwn || !isSameSite) return refused(403, 'A code is only taken from this box’s own page.');
+  if (head.contentType?.split(';')[0]?.trim().toLowerCase() !== FORM) {
+    return refused(415, 'A code is only taken from this box’s own page.');
+  }
+  return { kind: 'offer' };
+}
+
+const refused = (status: 400 | 403 | 404 | 405 | 415, sentence: string): Asked => ({
+  kind: 'refused',
+  status,
+  sentence,
+});

@@ -1,0 +1,238 @@
+/** The installer's page over real sockets: what it says, to whom, and what it takes. */
+import { connect, type AddressInfo } from 'node:net';
+import { request } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ActivationOffer } from '../../../src/model/installer.ts';
+import { createFormTokens } from '../../../src/web/installer/formToken.ts';
+import type { Progress } from '../../../src/web/installer/page.ts';
+import { isBeforeEnrolment, sentencesOf } from '../../../src/model/bootstrap.ts';
+import { createPageServer, type Offered } from '../../../src/web/installer/server.ts';
+
+const OWN = '127.0.0.1';
+const LINK = 'AAAAAAAAAAAAAAAAAAAAAA';
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+
+interface Got {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+describe('the page', () => {
+  let server: ReturnType<typeof createPageServer>;
+  let port: number;
+  let progress: Progress | undefined;
+  let offered: ActivationOffer[];
+  let verdict: Offered;
+  let nowMs: number;
+  const logged: unknown[] = [];
+
+  const ask = (
+    path: string,
+    options: { host?: string; method?: string; body?: string; headers?: object } = {},
+  ) =>
+    new Promise<Got>((resolve, reject) => {
+      const { host = OWN, method = 'GET', body, headers } = options;
+      const asked = request({ host: OWN, port, path, method, headers: { host, ...headers } }, (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => (text += chunk));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }),
+        );
+      });
+      asked.on('error', reject);
+      asked.end(body);
+    });
+  const tokenIn = (body: string): string => /name="token" value="([^"]+)"/.exec(body)?.[1] ?? '';
+  const post = async (fields: Readonly<Record<string, string>>, headers: object = {}, host = OWN) => {
+    const token = tokenIn((await ask('/activate')).body);
+    return ask('/activate', {
+      method: 'POST',
+      host,
+      body: new URLSearchParams({ token, ...fields }).toString(),
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    });
+  };
+
+  beforeEach(async () => {
+    offered = [];
+    verdict = 'held';
+    nowMs = 1_000_000;
+    logged.length = 0;
+    progress = {
+      state: 'ENROLLING',
+      sinceMs: Date.UTC(2026, 0, 1),
+      ...sentencesOf('ENROLLING', { state: 'wanted' }),
+      serial: 'SN-<1>',
+      secondFactor: { state: 'wanted' },
+    };
+    server = createPageServer({
+      look: () =>
+        Promise.resolve({
+          progress,
+          ports: [
+            { label: 'wan1', role: 'wan', ifname: 'wan1', carrier: true, address: '198.51.100.7/24' },
+            { label: 'wan2', role: 'wan', carrier: false },
+            { label: 'lan1', role: 'lan', ifname: 'lan1', carrier: true, address: `${OWN}/28` },
+          ],
+        }),
+      isOpen: (seen) => seen === undefined || isBeforeEnrolment(seen.state),
+      offer: (offer) => {
+        offered.push(offer);
+        return Promise.resolve(verdict);
+      },
+      tokens: createFormTokens({ key: new Uint8Array(32).fill(7), monotonicMs: () => nowMs }),
+      nowMs: () => Date.UTC(2026, 0, 1) + 185_000,
+      monotonicMs: () => nowMs,
+      log: { ...log, warn: (...words: unknown[]) => void logged.push(words) },
+      isOwnAddress: (address) => address === OWN,
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, OWN, resolve);
+    });
+    port = (server.address() as AddressInfo).port;
+  });
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it('says the state in the words of the command line, since when, the cables and the serial', async () => {
+    const { status, body, headers } = await ask('/');
+    expect(status).toBe(200);
+    const { waitsFor, mend } = sentencesOf('ENROLLING', { state: 'wanted' });
+    for (const words of ['ENROLLING', '(step 8 of 9)', waitsFor, mend, 'for 3 min 5 s', 'SN-&lt;1&gt;']) {
+      expect(body).toContain(words);
+    }
+    expect(body).toContain('<th scope="row">wan1</th><td>WAN</td><td>seen</td><td>198.51.100.7/24</td>');
+    expect(body).toContain('<th scope="row">wan2</th><td>WAN</td><td>no such interface</td>');
+    expect(body).toContain('<th scope="row">lan1</th><td>LAN</td><td>seen, you are here</td>');
+    expect(body).not.toMatch(/<script|\son[a-z]+=/i);
+    expect(body).toContain('name="viewport"');
+    expect(headers['content-security-policy']).toContain("default-src 'none'");
+    expect(headers['cache-control']).toBe('no-store');
+  });
+
+  it('is still a page while the box’s processes do not answer', async () => {
+    progress = undefined;
+    expect((await ask('/')).body).toContain('identity process does not answer yet');
+  });
+
+  it('has nothing to say once the box is enrolled', async () => {
+    if (progress !== undefined) progress = { ...progress, state: 'STRICT' };
+    const { status, body } = await ask('/');
+    expect(status).toBe(404);
+    expect(body).not.toContain('SN-');
+    expect((await post({ code: 'ABCD' })).status).toBe(404);
+    expect(offered).toEqual([]);
+  });
+
+  it('sends whoever asks by another name to its address, and shows nothing there', async () => {
+    const { status, headers, body } = await ask('/generate_204', { host: 'connectivitycheck.example' });
+    expect([status, headers['location'], body]).toEqual([302, `http://${OWN}/`, '']);
+    expect((await ask('/', { host: 'branchbox.internal' })).status).toBe(200);
+    expect((await ask('/', { host: 'BRANCHBOX.internal.:80' })).status).toBe(200);
+    expect((await ask('http://evil.example/', {})).status).toBe(400);
+  });
+
+  it('hands a code over once, as it was meant and not as it was spelt', async () => {
+    const sent = await post({ code: ' abcd-efgh ', link: LINK });
+    expect([sent.status, sent.headers['location']]).toEqual([303, '/']);
+    expect(offered).toEqual([{ code: 'ABCDEFGH', link: LINK }]);
+  });
+
+  it('keeps the link in the form, and refuses one that was cut', async () => {
+    expect((await ask(`/activate?link=${LINK}`)).body).toContain(`name="link" value="${LINK}"`);
+    expect((await ask('/activate?link=short')).status).toBe(400);
+    expect((await ask('/activate?link=%22%3E%3Cscript%3E')).body).not.toContain('<script');
+  });
+
+  it.each([
+    ['another origin', { origin: 'http://evil.example' }, 403],
+    ['an origin that is hidden', { origin: 'null' }, 403],
+    ['another site, as the browser says', { 'sec-fetch-site': 'cross-site' }, 403],
+    ['a form of another kind', { 'content-type': 'text/plain' }, 415],
+    ['its own origin', { origin: `http://${OWN}`, 'sec-fetch-site': 'same-origin' }, 303],
+  ])('posted with %s', async (_, headers, status) => {
+    expect((await post({ code: 'ABCD' }, headers)).status).toBe(status);
+    expect(offered).toHaveLength(status === 303 ? 1 : 0);
+  });
+
+  it('takes no post under another name', async () => {
+    expect((await post({ code: 'ABCD' }, {}, 'evil.example')).status).toBe(403);
+    expect(offered).toEqual([]);
+  });
+
+  it('takes a code only with a token of its own, of this hour', async () => {
+    expect((await post({ code: 'ABCD', token: '' })).status).toBe(403);
+    expect((await post({ code: 'ABCD', token: `${nowMs}.${'A'.repeat(43)}` })).status).toBe(403);
+    const old = tokenIn((await ask('/activate')).body);
+    nowMs += 3_600_000;
+    expect((await post({ code: 'ABCD', token: old })).status).toBe(403);
+    expect(offered).toEqual([]);
+  });
+
+  it('says what a code looks like, and does not repeat what was typed', async () => {
+    for (const code of ['ABC', 'ABCDEFGHJKL', 'ABC0', '', '<b>']) {
+      const { status, body } = await post({ code });
+      expect(status).toBe(400);
+      expect(body).toContain('four to ten letters and digits');
+      if (code !== '') expect(body).not.toContain(`"${code}"`);
+    }
+    expect(offered).toEqual([]);
+  });
+
+  it('takes codes no faster than somebody types', async () => {
+    for (let i = 0; i < 10; i += 1) expect((await post({ code: 'ABCD' })).status).toBe(303);
+    expect((await post({ code: 'ABCD' })).status).toBe(429);
+    nowMs += 3_000;
+    expect((await post({ code: 'ABCD' })).status).toBe(303);
+  });
+
+  it('says so where a code is being checked', async () => {
+    verdict = 'busy';
+    expect((await post({ code: 'ABCD' })).status).toBe(409);
+  });
+
+  it('tells the verdict of the server as text', async () => {
+    if (progress !== undefined) {
+      progress = { ...progress, secondFactor: { state: 'refused', message: '<i>4 tries are left</i>' } };
+    }
+    expect((await ask('/')).body).toContain('was not taken: &lt;i&gt;4 tries are left&lt;/i&gt;');
+  });
+
+  it('reads no more than a code needs, and no other page', async () => {
+    const large = await post({ code: 'A'.repeat(2000) }).catch(() => undefined);
+    expect(large?.status ?? 413).toBe(413);
+    expect((await ask('/x')).status).toBe(404);
+    expect((await ask('/', { method: 'DELETE' })).status).toBe(405);
+    const silent = connect(port, OWN);
+    silent.on('error', () => undefined);
+    silent.write(`GET / HTTP/1.1\r\nHost: ${OWN}\r\nX: ${'a'.repeat(9000)}\r\n\r\n`);
+    const said: Buffer[] = [];
+    silent.on('data', (chunk) => said.push(chunk));
+    await new Promise((resolve) => silent.once('close', resolve));
+    expect(Buffer.concat(said).toString()).not.toContain('SN-');
+  });
+
+  it('gives one address no more than its share of connections', async () => {
+    const sockets = Array.from({ length: 20 }, () => connect(port, OWN));
+    const closed = sockets.map(
+      (socket) =>
+        new Promise<void>((resolve) => {
+          socket.on('error', () => undefined);
+          socket.once('close', () => resolve());
+        }),
+    );
+    await Promise.any(closed);
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(closed);
+  });
+
+  it('logs nothing of what was sent', async () => {
+    await post({ code: 'SECRETXY', link: LINK });
+    await post({ code: 'SECRET' }, { origin: 'http://evil.example' });
+    expect(JSON.stringify(logged)).not.toContain('SECRET');
+  });
+});
