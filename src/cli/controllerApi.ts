@@ -19,7 +19,7 @@ export interface Access {
 }
 
 export interface Call {
-  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly mediaType?: string;
   readonly accept?: string;

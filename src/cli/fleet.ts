@@ -4,9 +4,9 @@
  */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { BranchboxError } from '../model/errors.ts';
 import { type Access, type Call, callApi, readInput, withAccess } from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
+import { registerInventory } from './fleetInventory.ts';
 
 export function register(program: Command): void {
   const fleet = program
@@ -43,22 +43,7 @@ export function register(program: Command): void {
     .action(async (access: Access) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/status' }));
     });
-  withAccess(fleet.command('inventory <serial...>'))
-    .description('makes serials known; those that are known already stay as they are')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet inventory SN-1 SN-2 --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
-    .action(async (serials: readonly string[], access: Access) => {
-      for (const serial of serials) {
-        const body = JSON.stringify({ serial });
-        const call: Call = { method: 'POST', path: '/api/v1/inventory', mediaType: 'application/json', body };
-        await callApi(access, call).catch((thrown: unknown) => {
-          if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/conflict') throw thrown;
-        });
-      }
-      print(`${serials.length} in the inventory`);
-    });
+  registerInventory(fleet);
   withAccess(fleet.command('reset <gateway>'))
     .description(
       'resets a gateway to factory state: its data goes, apps\u2019 volumes too, and it bootstraps anew',

@@ -6,21 +6,30 @@
 import type { FleetGateway } from '../model/fleet.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import type { ActivationCredentials, Activations } from './activation.ts';
 import type { FleetService } from './fleetService.ts';
 import type { Store } from './store/store.ts';
 
 export type Admission =
   | { readonly kind: 'admitted'; readonly gateway: FleetGateway }
-  /** Known, but not approved or without a place in the fleet: worth asking again. */
-  | { readonly kind: 'pending'; readonly why: string }
+  /**
+   * Known, but not approved or without a place in the fleet: worth asking again. `byCode`: a code that the installer
+   * types would approve it.
+   */
+  | { readonly kind: 'pending'; readonly why: string; readonly byCode?: boolean }
+  /** A code was sent and not taken. */
+  | { readonly kind: 'wrong-code'; readonly why: string }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused'; readonly why: string };
 
 export interface Admissions {
   /** Looks, and marks another key under a known serial; binds nothing. */
   consider(serial: string, idevid: Certificate): Promise<Admission>;
-  /** As consider; whoever is admitted has its key bound to the serial from now on. */
-  admit(serial: string, idevid: Certificate): Promise<Admission>;
+  /**
+   * As consider; whoever is admitted has its key bound to the serial from now on. An installer's code counts where it
+   * would help: one that is right approves the box, and is for the key that came with it alone.
+   */
+  admit(serial: string, idevid: Certificate, code?: ActivationCredentials): Promise<Admission>;
   /** The gateway that a serial is for, whether or not it may become it yet. */
   placeOf(serial: string): Promise<string | undefined>;
   /** Whether a certificate that was issued to this serial under this name counts: the same for all its certificates. */
@@ -32,10 +41,11 @@ export interface Admissions {
 export function createAdmissions(options: {
   readonly store: Store;
   readonly fleet: FleetService;
+  readonly activations: Pick<Activations, 'judge'>;
   readonly clock: Clock;
   readonly log: Logger;
 }): Admissions {
-  const { store, fleet, clock, log } = options;
+  const { store, fleet, activations, clock, log } = options;
 
   async function consider(serial: string, idevid: Certificate): Promise<Admission> {
     const entry = await store.inventory.get(serial);
@@ -48,10 +58,48 @@ export function createAdmissions(options: {
     ) {
       return quarantine(serial, idevid);
     }
-    if (!entry.approved) return { kind: 'pending', why: 'this box waits for an approval' };
     const gateway = await gatewayOf(serial);
+    if (!entry.approved) {
+      // A code is for once: it is not used up by a box that could not enrol.
+      return entry.twoFactor && gateway !== undefined
+        ? { kind: 'pending', why: 'this box waits for its activation code, or an approval', byCode: true }
+        : { kind: 'pending', why: 'this box waits for an approval' };
+    }
     if (gateway === undefined) return { kind: 'pending', why: 'this box has no place in the fleet yet' };
     return { kind: 'admitted', gateway };
+  }
+
+  const bind = async (serial: string, idevid: Certificate): Promise<boolean> => {
+    const identity = { issuerKeyId: issuerKeyId(idevid), spkiSha256: idevid.spkiSha256 };
+    return store.inventory.bind(serial, identity, clock.nowMs());
+  };
+
+  /** Bound before it is approved: else another key under this serial could come in between. */
+  async function approveByCode(
+    serial: string,
+    idevid: Certificate,
+    code: ActivationCredentials,
+  ): Promise<Admission> {
+    const verdict = await activations.judge(serial, code);
+    const note = (action: string, detail: string): Promise<void> =>
+      store.records.audit({
+        atMs: clock.nowMs(),
+        actor: `serial:${serial}`,
+        action,
+        subject: serial,
+        detail,
+      });
+    if (verdict.kind === 'refused') {
+      if (verdict.counted) {
+        log.warn('a wrong activation code', { serial });
+        await note('activation-refused', verdict.why);
+      }
+      return { kind: 'wrong-code', why: verdict.why };
+    }
+    if (!(await bind(serial, idevid))) return quarantine(serial, idevid);
+    await store.inventory.update(serial, { approved: true });
+    await note('activated', idevid.spkiSha256);
+    return consider(serial, idevid);
   }
 
   async function gatewayOf(serial: string): Promise<FleetGateway | undefined> {
@@ -81,12 +129,13 @@ export function createAdmissions(options: {
   return {
     consider,
     standing,
-    async admit(serial, idevid) {
-      const admission = await consider(serial, idevid);
+    async admit(serial, idevid, code) {
+      let admission = await consider(serial, idevid);
+      if (admission.kind === 'pending' && admission.byCode === true && code !== undefined) {
+        admission = await approveByCode(serial, idevid, code);
+      }
       if (admission.kind !== 'admitted') return admission;
-      const identity = { issuerKeyId: issuerKeyId(idevid), spkiSha256: idevid.spkiSha256 };
-      const ours = await store.inventory.bind(serial, identity, clock.nowMs());
-      return ours ? admission : quarantine(serial, idevid);
+      return (await bind(serial, idevid)) ? admission : quarantine(serial, idevid);
     },
     async placeOf(serial) {
       return (await gatewayOf(serial))?.id;

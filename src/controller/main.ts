@@ -9,6 +9,7 @@ import { Secret } from '../model/secret.ts';
 import { parseCertificates } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { createActivations } from './activation.ts';
 import { openAdminCredential } from './adminCredential.ts';
 import { createAdmissions } from './admission.ts';
 import { createApi } from './api/server.ts';
@@ -91,7 +92,8 @@ export async function runController(options: {
     publisher.trigger();
     revocations.trigger();
   };
-  const admissions = createAdmissions({ store, fleet, clock, log });
+  const activations = createActivations({ store, clock });
+  const admissions = createAdmissions({ store, fleet, activations, clock, log });
   const publisher = createPublisher({
     store,
     fleet,
@@ -192,6 +194,7 @@ export async function runController(options: {
       bundles,
       firmware,
       orders,
+      activations,
       revocationList: () => revocations.list.der,
       onInventoryChange: onChange,
       clock,

@@ -6,6 +6,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import type { Clock } from '../../system/ports.ts';
+import type { Activations } from '../activation.ts';
 import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
@@ -18,6 +19,7 @@ export interface ApiContext {
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
   readonly orders: Pick<Orders, 'factoryReset'>;
+  readonly activations: Pick<Activations, 'make'>;
   /** DER. */
   readonly revocationList: () => Uint8Array;
   /** A box was approved, revoked, taken back or forgotten. */

@@ -12,10 +12,16 @@ const Params = z.object({ serial: Serial });
 const NewEntry = z.strictObject({
   serial: Serial,
   model: z.string().min(1).max(64).optional(),
-  /** false: the box gets its certificate only after an operator approved it. */
-  approved: z.boolean().default(true),
+  /** false: the box gets its certificate only after an operator approved it, or an installer's code. */
+  approved: z.boolean().optional(),
+  /** An installer's code approves it; `approved` is then false unless it says otherwise. */
+  twoFactor: z.boolean().default(false),
 });
-const Change = z.strictObject({ approved: z.boolean().optional(), revoked: z.boolean().optional() });
+const Change = z.strictObject({
+  approved: z.boolean().optional(),
+  twoFactor: z.boolean().optional(),
+  revoked: z.boolean().optional(),
+});
 
 export function registerInventoryRoutes(api: Api, { store, onInventoryChange, clock }: ApiContext): void {
   const find = async (serial: string): Promise<InventoryEntry> => {
@@ -51,8 +57,8 @@ export function registerInventoryRoutes(api: Api, { store, onInventoryChange, cl
       },
     },
     async (request, reply) => {
-      const { serial, model, approved } = request.body;
-      if (!(await store.inventory.add(serial, model, approved, clock.nowMs()))) {
+      const { serial, model, twoFactor, approved = !twoFactor } = request.body;
+      if (!(await store.inventory.add(serial, { model, approved, twoFactor }, clock.nowMs()))) {
         throw new BranchboxError('controller/conflict', {
           message: `${serial} is known already`,
           mend: `change it with PATCH /api/v1/inventory/${serial}`,
@@ -79,7 +85,7 @@ export function registerInventoryRoutes(api: Api, { store, onInventoryChange, cl
     {
       schema: {
         operationId: 'changeInventoryEntry',
-        summary: 'Approves a box, or revokes it',
+        summary: 'Approves a box, asks for a second factor, or revokes it',
         params: Params,
         body: Change,
         response: { 200: InventoryEntry, ...ERROR_RESPONSES },
@@ -87,11 +93,12 @@ export function registerInventoryRoutes(api: Api, { store, onInventoryChange, cl
     },
     async (request) => {
       const { serial } = request.params;
-      const { approved, revoked } = request.body;
+      const { approved, twoFactor, revoked } = request.body;
       const entry = await find(serial);
       const state = revoked === true ? 'revoked' : entry.identity === undefined ? 'expected' : 'enrolled';
       await store.inventory.update(serial, {
         ...(approved === undefined ? {} : { approved }),
+        ...(twoFactor === undefined ? {} : { twoFactor }),
         ...(revoked === undefined ? {} : { state }),
       });
       onInventoryChange();

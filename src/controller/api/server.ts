@@ -21,6 +21,7 @@ import { registerFirmwareRoutes } from './firmwareRoutes.ts';
 import { registerFleetPartRoutes } from './fleetPartRoutes.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
+import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
 
 /** A fleet of 1,000 gateways is about 1 MB of JSON. */
@@ -101,6 +102,7 @@ export async function createApi(options: {
     registerFleetPartRoutes(scope, options.context);
     registerGatewayRoutes(scope, options.context);
     registerInventoryRoutes(scope, options.context);
+    registerActivationRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
     scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
     registerBundleRoutes(scope, options.context);

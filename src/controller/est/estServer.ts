@@ -8,6 +8,7 @@ import type { Certificate } from '../../pki/certificate.ts';
 import { certsOnly } from '../../pki/cms.ts';
 import { parseRequest } from '../../pki/request.ts';
 import type { Clock, Logger } from '../../system/ports.ts';
+import { type ActivationCredentials, readBasic } from '../activation.ts';
 import type { Admission, Admissions } from '../admission.ts';
 import { type AskLimit, createAskLimit } from '../askLimit.ts';
 import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
@@ -24,6 +25,11 @@ const ENROLMENTS = { burst: 30, refillMs: 5 * 60_000 } as const;
 const MAX_BODY_BYTES = 24 * 1024;
 const RETRY_AFTER_PENDING_S = 15;
 const RETRY_AFTER_AWAY_S = 5;
+/**
+ * RFC 9110 11.6.1: with any status it says that credentials would help. On a 202 it tells a box that a code is wanted,
+ * and a client that knows nothing of codes waits as ever.
+ */
+const CODE_CHALLENGE = { 'WWW-Authenticate': 'Basic realm="activation code", charset="UTF-8"' } as const;
 const OPERATIONS = {
   cacerts: 'GET',
   csrattrs: 'GET',
@@ -67,11 +73,12 @@ export function createEstHandler(options: EstServerOptions): Handler {
     }
     if (mediaType !== 'application/pkcs10') return plain(415, 'a request is application/pkcs10');
     const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
-    const who = await authorise(options, operation, peer);
+    const code = readBasic(request.headers.authorization);
+    const who = await authorise(options, operation, peer, code !== undefined);
     if ('status' in who) return who;
     const csr = await readRequest(request);
     if ('status' in csr) return csr;
-    return enrol(options, enrolments, operation, peer, who, csr.der);
+    return enrol(options, enrolments, operation, peer, who, csr.der, code);
   };
 }
 
@@ -84,7 +91,8 @@ export function estFailed(thrown: unknown): Answer {
 }
 
 interface Enrollee {
-  readonly gatewayId: string;
+  /** undefined where that depends on the code. */
+  readonly gatewayId: string | undefined;
   readonly serial: string;
 }
 
@@ -92,10 +100,11 @@ async function authorise(
   options: EstServerOptions,
   operation: Operation,
   peer: Peer,
+  withCode: boolean,
 ): Promise<Enrollee | Answer> {
   if (peer.kind === 'none' || peer.kind === 'untrusted') {
     return plain(401, 'a client certificate of a known manufacturer or of this domain is needed', {
-      // RFC 9110 15.5.2 demands a challenge; there is no scheme for certificates, and passwords are not taken.
+      // RFC 9110 15.5.2 demands a challenge; there is no scheme for certificates, and no password does without one.
       'WWW-Authenticate': 'Certificate realm="branchbox"',
     });
   }
@@ -107,6 +116,10 @@ async function authorise(
   }
   if (peer.kind !== 'idevid') return plain(403, 'enrolment needs the factory identity (IDevID)');
   const admission = await options.admissions.consider(peer.serial, peer.certificate);
+  // Judged with a good request in hand alone: a malformed one must not use the code up.
+  if (admission.kind === 'pending' && admission.byCode === true && withCode) {
+    return { gatewayId: undefined, serial: peer.serial };
+  }
   if (admission.kind !== 'admitted') return refused(admission);
   return { gatewayId: admission.gateway.id, serial: peer.serial };
 }
@@ -116,15 +129,19 @@ async function enrol(
   enrolments: AskLimit,
   operation: Operation,
   peer: Peer,
-  { gatewayId, serial }: Enrollee,
+  { gatewayId: known, serial }: Enrollee,
   csr: Uint8Array,
+  code: ActivationCredentials | undefined,
 ): Promise<Answer> {
   const { store, signer, clock, log } = options;
+  let gatewayId = known;
   if (peer.kind === 'idevid') {
     // Only now, with a good request in hand: a malformed one must not bind a serial.
-    const admission = await options.admissions.admit(serial, peer.certificate);
+    const admission = await options.admissions.admit(serial, peer.certificate, code);
     if (admission.kind !== 'admitted') return refused(admission);
+    gatewayId = admission.gateway.id;
   }
+  if (gatewayId === undefined) return refused({ kind: 'unknown' });
   // Only now: somebody with another key under this serial must not use up what the box may have.
   const waitMs = enrolments.take(serial);
   if (waitMs !== undefined) {
@@ -162,7 +179,13 @@ async function enrol(
 
 function refused(admission: Admission): Answer {
   if (admission.kind === 'pending') {
-    return plain(202, admission.why, { 'Retry-After': String(RETRY_AFTER_PENDING_S) });
+    return plain(202, admission.why, {
+      'Retry-After': String(RETRY_AFTER_PENDING_S),
+      ...(admission.byCode === true ? CODE_CHALLENGE : {}),
+    });
+  }
+  if (admission.kind === 'wrong-code') {
+    return plain(401, admission.why, { 'Retry-After': String(RETRY_AFTER_PENDING_S), ...CODE_CHALLENGE });
   }
   return plain(403, admission.kind === 'refused' ? admission.why : 'this box is not known here');
 }

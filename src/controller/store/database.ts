@@ -52,6 +52,12 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE firmware_parts (sha256 TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, at_ms INTEGER NOT NULL) STRICT;
   `,
   'ALTER TABLE certificates ADD COLUMN revoked_at_ms INTEGER',
+  `
+  ALTER TABLE inventory ADD COLUMN two_factor INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE activations (
+    serial TEXT PRIMARY KEY REFERENCES inventory (serial) ON DELETE CASCADE, salt TEXT NOT NULL,
+    code_digest TEXT NOT NULL, link_sha256 TEXT, ends_at_ms INTEGER NOT NULL, tries_left INTEGER NOT NULL) STRICT;
+  `,
 ];
 
 /** `:memory:` or a file, readable by its owner alone: it holds what every box runs. */

@@ -2,6 +2,7 @@
  * Owns the store made of its SQLite parts.
  */
 import { openDatabase } from './database.ts';
+import { createActivationStore } from './sqliteActivations.ts';
 import { createFirmwareRecords } from './sqliteFirmware.ts';
 import { createFleetStore } from './sqliteFleet.ts';
 import { createGatewayStore } from './sqliteGateways.ts';
@@ -15,6 +16,7 @@ export function openSqliteStore(path: string): Store {
   return {
     fleet: createFleetStore(database),
     inventory: createInventoryStore(database),
+    activations: createActivationStore(database),
     gateways: createGatewayStore(database),
     firmware: createFirmwareRecords(database),
     records: createRecordStore(database),

@@ -5,13 +5,14 @@ import { z } from 'zod';
 import type { Database } from './database.ts';
 import { InventoryEntry, type Store } from './store.ts';
 
-const COLUMNS = `serial, model, approved, state, issuer_key_id AS issuerKeyId, spki_sha256 AS spkiSha256,
+const COLUMNS = `serial, model, approved, two_factor AS twoFactor, state, issuer_key_id AS issuerKeyId, spki_sha256 AS spkiSha256,
   bound_at_ms AS boundAtMs, progress_type AS progressType, progress_message AS progressMessage,
   progress_at_ms AS progressAtMs, created_at_ms AS createdAtMs`;
 const Row = z.object({
   serial: z.string(),
   model: z.string().nullable(),
   approved: z.int(),
+  twoFactor: z.int(),
   state: InventoryEntry.shape.state,
   issuerKeyId: z.string().nullable(),
   spkiSha256: z.string().nullable(),
@@ -51,13 +52,14 @@ export function createInventoryStore(database: Database): Store['inventory'] {
     async get(serial) {
       return get(serial);
     },
-    async add(serial, model, approved, atMs) {
+    async add(serial, { model, approved, twoFactor }, atMs) {
       const changed = database.run(
-        `INSERT INTO inventory (serial, model, approved, state, created_at_ms) VALUES (?, ?, ?, 'expected', ?)
-         ON CONFLICT DO NOTHING`,
+        `INSERT INTO inventory (serial, model, approved, two_factor, state, created_at_ms)
+         VALUES (?, ?, ?, ?, 'expected', ?) ON CONFLICT DO NOTHING`,
         serial,
         model ?? null,
         approved ? 1 : 0,
+        twoFactor === true ? 1 : 0,
         atMs,
       );
       return changed === 1;
@@ -65,6 +67,10 @@ export function createInventoryStore(database: Database): Store['inventory'] {
     async update(serial, change) {
       if (change.approved !== undefined) {
         database.run('UPDATE inventory SET approved = ? WHERE serial = ?', change.approved ? 1 : 0, serial);
+      }
+      if (change.twoFactor !== undefined) {
+        const sql = 'UPDATE inventory SET two_factor = ? WHERE serial = ?';
+        database.run(sql, change.twoFactor ? 1 : 0, serial);
       }
       if (change.state !== undefined) {
         database.run('UPDATE inventory SET state = ? WHERE serial = ?', change.state, serial);
@@ -123,6 +129,7 @@ function toEntry(
     serial: row.serial,
     ...(row.model === null ? {} : { model: row.model }),
     approved: row.approved === 1,
+    twoFactor: row.twoFactor === 1,
     ...(issuerKeyId === null || spkiSha256 === null || boundAtMs === null
       ? {}
       : { identity: { issuerKeyId, spkiSha256, boundAtMs } }),

@@ -17,8 +17,10 @@ export type FleetRevision = z.output<typeof FleetRevision>;
 export const InventoryEntry = z.strictObject({
   serial: z.string().min(1).max(64),
   model: z.string().max(64).optional(),
-  /** false: EST answers 202 until an operator approves. */
+  /** false: EST answers 202 until an operator approves, or an installer's code does. */
   approved: z.boolean(),
+  /** A code that an installer types approves this box. */
+  twoFactor: z.boolean(),
   /** The IDevID bound at first enrolment; another key under this serial is quarantined. */
   identity: z
     .strictObject({
@@ -37,6 +39,19 @@ export const InventoryEntry = z.strictObject({
   createdAtMs: z.number(),
 });
 export type InventoryEntry = z.output<typeof InventoryEntry>;
+
+/** A code for one box, as a digest. */
+export interface ActivationRecord {
+  readonly serial: string;
+  /** Base64, as both digests. */
+  readonly salt: string;
+  /** scrypt of the code. */
+  readonly codeDigest: string;
+  /** Of the link that it goes with; undefined where it is enough by itself. */
+  readonly linkSha256: string | undefined;
+  readonly endsAtMs: number;
+  readonly triesLeft: number;
+}
 
 export interface DesiredRecord {
   readonly gatewayId: string;
@@ -105,10 +120,18 @@ export interface Store {
     list(): Promise<readonly InventoryEntry[]>;
     get(serial: string): Promise<InventoryEntry | undefined>;
     /** false where the serial is known already. */
-    add(serial: string, model: string | undefined, approved: boolean, atMs: number): Promise<boolean>;
+    add(
+      serial: string,
+      box: { readonly model?: string | undefined; readonly approved: boolean; readonly twoFactor?: boolean },
+      atMs: number,
+    ): Promise<boolean>;
     update(
       serial: string,
-      change: { readonly approved?: boolean; readonly state?: InventoryEntry['state'] },
+      change: {
+        readonly approved?: boolean;
+        readonly twoFactor?: boolean;
+        readonly state?: InventoryEntry['state'];
+      },
     ): Promise<void>;
     remove(serial: string): Promise<void>;
     /** Binds at first, and says whether this is the bound identity. One step, so that two cannot both be first. */
@@ -119,6 +142,15 @@ export interface Store {
     ): Promise<boolean>;
     quarantine(serial: string, spkiSha256: string, reason: string, atMs: number): Promise<void>;
     recordProgress(serial: string, type: string, message: string | undefined, atMs: number): Promise<void>;
+  };
+  /** At most one a serial; they go with its inventory entry. */
+  readonly activations: {
+    put(record: ActivationRecord): Promise<void>;
+    get(serial: string): Promise<ActivationRecord | undefined>;
+    /** One step: the record with a try less, undefined where none is left. */
+    takeTry(serial: string): Promise<ActivationRecord | undefined>;
+    /** false where there was none. */
+    remove(serial: string): Promise<boolean>;
   };
   readonly gateways: {
     desired(gatewayId: string): Promise<DesiredRecord | undefined>;

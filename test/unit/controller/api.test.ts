@@ -212,7 +212,7 @@ describe('the inventory', () => {
 
   it('binds the first key of a serial and no other', async () => {
     const { inventory } = running.store;
-    await inventory.add('SN-1', undefined, true, 1);
+    await inventory.add('SN-1', { approved: true }, 1);
     const identity = { issuerKeyId: 'aa', spkiSha256: '11' };
     expect(await inventory.bind('SN-1', identity, 2)).toBe(true);
     expect(await inventory.bind('SN-1', { ...identity, spkiSha256: '22' }, 3)).toBe(false);

@@ -1,5 +1,6 @@
 /** Owns the REST API in process, over a real store in memory, with whoever it asks played by the test. */
 import { join } from 'node:path';
+import { createActivations } from '../../../src/controller/activation.ts';
 import { openAdminCredential } from '../../../src/controller/adminCredential.ts';
 import { createApi } from '../../../src/controller/api/server.ts';
 import { openBlobs } from '../../../src/controller/blobs.ts';
@@ -54,6 +55,7 @@ export async function startApi(directory: string) {
     bundles,
     firmware,
     orders,
+    activations: createActivations({ store, clock }),
     revocationList: () => Buffer.from('a list'),
     onInventoryChange: () => void triggered.push(triggered.length),
     clock,

@@ -2,6 +2,7 @@
  * What the controller publishes and what it believes, with a signer and a broker that can be taken away.
  */
 import { describe, expect, it } from 'vitest';
+import { createActivations } from '../../../src/controller/activation.ts';
 import { createAdmissions } from '../../../src/controller/admission.ts';
 import type { BrokerLink } from '../../../src/controller/broker/link.ts';
 import { createFleetService } from '../../../src/controller/fleetService.ts';
@@ -78,7 +79,13 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
   const publisher = createPublisher({
     store,
     fleet,
-    admissions: createAdmissions({ store, fleet, clock, log }),
+    admissions: createAdmissions({
+      store,
+      fleet,
+      activations: createActivations({ store, clock }),
+      clock,
+      log,
+    }),
     signer,
     clock,
     log,
@@ -182,7 +189,7 @@ describe('a box as a peer of others', () => {
   };
   const enrolled = async ({ store, say }: Awaited<ReturnType<typeof world>>): Promise<void> => {
     for (const [index, id] of ['branch1', 'branch2'].entries()) {
-      await store.inventory.add(`SN-${id}`, undefined, true, 1);
+      await store.inventory.add(`SN-${id}`, { approved: true }, 1);
       await store.inventory.update(`SN-${id}`, { state: 'enrolled' });
       await say(topicsOf(id).status, statusWith(id, { sequence: 1, seed: 2 + index }));
     }
@@ -210,7 +217,7 @@ describe('a box as a peer of others', () => {
         each.id === 'branch2' ? { ...each, serial: 'SN-new' } : each,
       ),
     });
-    await here.store.inventory.add('SN-new', undefined, true, 1);
+    await here.store.inventory.add('SN-new', { approved: true }, 1);
     await here.store.inventory.update('SN-new', { state: 'enrolled' });
     await here.round();
     expect(await peersOfHub(here.store)).toEqual(['branch1']);
@@ -251,7 +258,7 @@ describe('what a gateway says', () => {
 
   it('is not believed from a box that was revoked, until it is taken back', async () => {
     const { say, store } = await world();
-    await store.inventory.add('SN-branch1', undefined, true, 1);
+    await store.inventory.add('SN-branch1', { approved: true }, 1);
     await say(topic, status(1));
     await store.inventory.update('SN-branch1', { state: 'revoked' });
     await say(topic, status(2));

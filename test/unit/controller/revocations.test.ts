@@ -2,6 +2,7 @@
  * Which certificates are on the revocation list, and in what order signer, broker and sessions learn of it.
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import { createActivations } from '../../../src/controller/activation.ts';
 import { createAdmissions } from '../../../src/controller/admission.ts';
 import { createFleetService } from '../../../src/controller/fleetService.ts';
 import { openRevocations } from '../../../src/controller/revocations.ts';
@@ -76,7 +77,7 @@ async function world() {
   let last: readonly RevokedCertificate[] = [];
   const enrol = async (id: string, number: string, lifeMs = 90 * DAY_MS): Promise<boolean> => {
     const serial = `SN-${id}`;
-    await store.inventory.add(serial, undefined, true, 1);
+    await store.inventory.add(serial, { approved: true }, 1);
     await store.inventory.bind(serial, { issuerKeyId: 'aa', spkiSha256: id }, 1);
     const certificate = {
       fingerprintSha256: `print-${number}`,
@@ -94,7 +95,13 @@ async function world() {
   await enrol('branch2', '0c');
   const revocations = await openRevocations({
     store,
-    admissions: createAdmissions({ store, fleet, clock, log }),
+    admissions: createAdmissions({
+      store,
+      fleet,
+      activations: createActivations({ store, clock }),
+      clock,
+      log,
+    }),
     signer: {
       async revocationList(revoked) {
         if (absent.signer > 0) {

@@ -1,0 +1,117 @@
+/**
+ * Owns the words of `branchbox fleet inventory|activation|approve|deny`: which boxes may join, and by what.
+ * Does not own mailing: what to send is printed, and how it goes is the operator's.
+ */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { type Access, type Call, callApi, withAccess } from './controllerApi.ts';
+
+const ACCESS_EXAMPLE = '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
+const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+const Made = z.object({
+  serial: z.string(),
+  code: z.string(),
+  link: z.string().optional(),
+  endsAtMs: z.number(),
+  mail: z.string().optional(),
+  message: z.string(),
+});
+
+const json = (method: 'POST' | 'PATCH', path: string, body: object): Call => ({
+  method,
+  path,
+  mediaType: 'application/json',
+  body: JSON.stringify(body),
+});
+const entryPath = (serial: string): string => `/api/v1/inventory/${encodeURIComponent(serial)}`;
+const print = (text: string): boolean => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+
+export function registerInventory(fleet: Command): void {
+  withAccess(fleet.command('inventory <serial...>'))
+    .description('makes serials known; those that are known already stay as they are')
+    .option('--two-factor', 'each enrols once its installer typed a code (branchbox fleet activation)')
+    .option('--pending', 'each enrols once it was approved (branchbox fleet approve)')
+    .addHelpText('after', `\nexample: branchbox fleet inventory SN-1 SN-2 --two-factor ${ACCESS_EXAMPLE}`)
+    .action(
+      async (
+        serials: readonly string[],
+        flags: Access & { readonly twoFactor?: boolean; readonly pending?: boolean },
+      ) => {
+        const how = {
+          ...(flags.twoFactor === true ? { twoFactor: true } : {}),
+          ...(flags.pending === true ? { approved: false } : {}),
+        };
+        for (const serial of serials) {
+          const call = json('POST', '/api/v1/inventory', { serial, ...how });
+          await callApi(flags, call).catch((thrown: unknown) => {
+            if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/conflict') throw thrown;
+          });
+        }
+        print(`${serials.length} in the inventory`);
+      },
+    );
+  withAccess(fleet.command('activation <serial>'))
+    .description('makes the link and the code by which an installer activates a box, to be sent by two ways')
+    .option('--valid <span>', 'from 60s to 7d', '24h')
+    .option('--length <characters>', 'of the code, 4 to 10', '8')
+    .option('--no-link', 'a code that is enough by itself, for where there is no mail')
+    .option('--json', 'for programs: one JSON object')
+    .addHelpText('after', `\nexample: branchbox fleet activation SN-1 --valid 2h ${ACCESS_EXAMPLE}`)
+    .action(
+      async (
+        serial: string,
+        flags: Access & {
+          readonly valid: string;
+          readonly length: string;
+          readonly link: boolean;
+          readonly json?: boolean;
+        },
+      ) => {
+        const wanted = {
+          validS: parseSpanS(flags.valid),
+          codeLength: Number(flags.length),
+          link: flags.link,
+        };
+        const text = await callApi(flags, json('POST', `${entryPath(serial)}/activation`, wanted));
+        const made = decodeJson(Made, text, "the controller's answer");
+        if (flags.json === true) {
+          print(JSON.stringify(made));
+          return;
+        }
+        const mail =
+          made.mail === undefined ? '' : `Mail this:\n\n${made.mail}\n\nAnd tell this by another way:\n\n`;
+        print(`${mail}${made.message}`);
+      },
+    );
+  withAccess(fleet.command('approve <serial>'))
+    .description('lets a box enrol that waits for an approval or a code')
+    .addHelpText('after', `\nexample: branchbox fleet approve SN-1 ${ACCESS_EXAMPLE}`)
+    .action(async (serial: string, access: Access) => {
+      await callApi(access, json('PATCH', entryPath(serial), { approved: true }));
+      print(`${serial} may enrol`);
+    });
+  withAccess(fleet.command('deny <serial>'))
+    .description(
+      'refuses a box for good, one that enrolled already too; `fleet approve` does not take it back',
+    )
+    .addHelpText('after', `\nexample: branchbox fleet deny SN-1 ${ACCESS_EXAMPLE}`)
+    .action(async (serial: string, access: Access) => {
+      await callApi(access, json('PATCH', entryPath(serial), { approved: false, revoked: true }));
+      print(`${serial} is refused; PATCH ${entryPath(serial)} with { "revoked": false } takes that back`);
+    });
+}
+
+/** `90s`, `15m`, `24h`, `7d`. */
+function parseSpanS(text: string): number {
+  const [, count, unit] = /^(\d{1,7})([smhd])$/.exec(text) ?? [];
+  if (count === undefined || unit === undefined) {
+    throw new BranchboxError('cli/usage', {
+      message: `"${text}" is no time span`,
+      mend: 'for instance 90s, 15m, 24h or 7d',
+    });
+  }
+  return Number(count) * UNIT_S[unit as keyof typeof UNIT_S];
+}

@@ -1,0 +1,211 @@
+/** The second factor at the controller: what a code is good for, how often, how long, and for whom. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createActivations, readBasic } from '../../../src/controller/activation.ts';
+import { createAdmissions } from '../../../src/controller/admission.ts';
+import { createFleetService } from '../../../src/controller/fleetService.ts';
+import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
+import { ActivationCode, ActivationLinkId } from '../../../src/model/installer.ts';
+import { Secret } from '../../../src/model/secret.ts';
+import { createLogger } from '../../../src/system/linux/logger.ts';
+import { issue, makeCa } from '../pki/domain.ts';
+import { CONTROLLER, SMALL_FLEET } from './fixtures.ts';
+
+const SERIAL = 'SN-branch1';
+const manufacturer = makeCa('Manufacturer');
+const idevid = (serial: string) =>
+  issue(manufacturer, { kind: 'idevid', serialNumber: serial, commonName: serial }).certificate;
+
+let nowMs: number;
+let store: Store;
+let said: string[];
+const clock = { nowMs: () => nowMs, monotonicMs: () => 0, sleep: async () => undefined };
+const usual = { codeLength: 8, validS: 3600, withLink: true };
+
+async function start() {
+  store = openSqliteStore(':memory:');
+  said = [];
+  const log = createLogger({ name: 'test', write: (line) => void said.push(line) });
+  const fleet = createFleetService({
+    store,
+    clock,
+    controller: CONTROLLER,
+    firmware: async () => new Map(),
+    onChange: () => undefined,
+  });
+  await fleet.change({ actor: 'test', subject: 'fleet', edit: () => SMALL_FLEET });
+  for (const serial of [SERIAL, 'SN-branch2', 'SN-placeless']) {
+    await store.inventory.add(serial, { approved: false, twoFactor: true }, 1);
+  }
+  const activations = createActivations({ store, clock });
+  return { activations, admissions: createAdmissions({ store, fleet, activations, clock, log }) };
+}
+let world: Awaited<ReturnType<typeof start>>;
+beforeEach(async () => {
+  nowMs = Date.UTC(2026, 5, 1);
+  world = await start();
+});
+
+const linkOf = (link: string | undefined): string => new URL(link ?? '').searchParams.get('link') ?? '';
+const sent = (link: string, code: string) => ({ link, code: new Secret(code) });
+const wrongOf = (code: string): string => (code.startsWith('A') ? 'B' : 'A') + code.slice(1);
+
+describe('a code', () => {
+  it('has the length that was asked for, and a link that only this box’s page reads', async () => {
+    for (const codeLength of [4, 10]) {
+      const { code, link } = await world.activations.make(SERIAL, { ...usual, codeLength });
+      expect(ActivationCode.parse(code.reveal())).toHaveLength(codeLength);
+      expect(link).toMatch(/^http:\/\/branchbox\.internal\/activate\?link=/);
+      expect(ActivationLinkId.safeParse(linkOf(link)).success).toBe(true);
+    }
+  });
+
+  it('is kept as a digest, and printed nowhere', async () => {
+    const made = await world.activations.make(SERIAL, usual);
+    const code = made.code.reveal();
+    const kept = JSON.stringify([
+      await store.activations.get(SERIAL),
+      made,
+      await store.records.auditTail(9),
+    ]);
+    expect(kept.replace(made.link ?? '', '')).not.toContain(linkOf(made.link));
+    await world.admissions.admit(SERIAL, idevid(SERIAL), sent(linkOf(made.link), wrongOf(code)));
+    const all = kept + said.join('') + JSON.stringify(await store.records.auditTail(9));
+    expect(all).not.toContain(code);
+    expect(all).not.toContain(wrongOf(code));
+  });
+
+  it('approves the box that brings it, spelt as people spell, and once only', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const text = code.reveal().toLowerCase();
+    const spelt = `${text.slice(0, 4)}-${text.slice(4)}`;
+    const box = idevid(SERIAL);
+    expect(await world.admissions.consider(SERIAL, box)).toMatchObject({ kind: 'pending', byCode: true });
+    expect((await world.admissions.admit(SERIAL, box, sent(linkOf(link), spelt))).kind).toBe('admitted');
+    expect(await store.inventory.get(SERIAL)).toMatchObject({
+      approved: true,
+      identity: { spkiSha256: box.spkiSha256 },
+    });
+    // A box that was killed asks again with the same code, or without.
+    expect((await world.admissions.admit(SERIAL, box, sent(linkOf(link), spelt))).kind).toBe('admitted');
+    await store.inventory.update(SERIAL, { approved: false });
+    expect(await world.admissions.admit(SERIAL, box, sent(linkOf(link), spelt))).toEqual({
+      kind: 'wrong-code',
+      why: 'There is no code for this box. Ask for one.',
+    });
+  });
+
+  it('is for one key: another under that serial is put aside, and the code is not its own', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const first = idevid(SERIAL);
+    expect((await world.admissions.admit(SERIAL, first, sent(linkOf(link), code.reveal()))).kind).toBe(
+      'admitted',
+    );
+    expect((await world.admissions.admit(SERIAL, idevid(SERIAL))).kind).toBe('refused');
+    expect((await store.inventory.get(SERIAL))?.quarantined).toHaveLength(1);
+  });
+
+  it('does nothing for another box', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const other = await world.admissions.admit(
+      'SN-branch2',
+      idevid('SN-branch2'),
+      sent(linkOf(link), code.reveal()),
+    );
+    expect(other).toMatchObject({ kind: 'wrong-code' });
+    expect((await store.activations.get(SERIAL))?.triesLeft).toBe(5);
+  });
+
+  it('is gone after five wrong ones, also where they come at once, and the right one is no use then', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const attempt = (text: string) =>
+      world.admissions.admit(SERIAL, idevid(SERIAL), sent(linkOf(link), text));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => attempt(wrongOf(code.reveal()))));
+    expect(answers.every(({ kind }) => kind === 'wrong-code')).toBe(true);
+    const words = answers.flatMap((answer) => (answer.kind === 'wrong-code' ? [answer.why] : []));
+    expect(words.filter((why) => why.startsWith('The code is wrong.')).toSorted()).toEqual([
+      'The code is wrong. 1 try is left.',
+      'The code is wrong. 2 tries are left.',
+      'The code is wrong. 3 tries are left.',
+      'The code is wrong. 4 tries are left.',
+    ]);
+    expect(await attempt(code.reveal())).toMatchObject({
+      why: 'The code was wrong five times. Ask for a new one.',
+    });
+    expect((await store.inventory.get(SERIAL))?.approved).toBe(false);
+    // A new one counts anew.
+    const next = await world.activations.make(SERIAL, usual);
+    const box = idevid(SERIAL);
+    expect(
+      (await world.admissions.admit(SERIAL, box, sent(linkOf(next.link), next.code.reveal()))).kind,
+    ).toBe('admitted');
+  });
+
+  it('costs no try where the link is missing or another’s', async () => {
+    const { code } = await world.activations.make(SERIAL, usual);
+    for (const link of ['code', 'A'.repeat(22), '']) {
+      const answer = await world.activations.judge(SERIAL, sent(link, code.reveal()));
+      expect(answer).toMatchObject({ kind: 'refused', counted: false });
+    }
+    expect((await store.activations.get(SERIAL))?.triesLeft).toBe(5);
+  });
+
+  it('is enough by itself where it was made without a link', async () => {
+    const { code, link } = await world.activations.make(SERIAL, { ...usual, withLink: false });
+    expect(link).toBeUndefined();
+    expect(await world.activations.judge(SERIAL, sent('code', code.reveal()))).toEqual({ kind: 'accepted' });
+  });
+
+  it('ends with its time', async () => {
+    const { code, link, endsAtMs } = await world.activations.make(SERIAL, { ...usual, validS: 60 });
+    nowMs = endsAtMs;
+    expect(await world.activations.judge(SERIAL, sent(linkOf(link), code.reveal()))).toMatchObject({
+      why: 'The code is too old. Ask for a new one.',
+    });
+  });
+
+  it('is not asked for, nor used up, before the box has a place', async () => {
+    const { code, link } = await world.activations.make('SN-placeless', usual);
+    const box = idevid('SN-placeless');
+    const answer = await world.admissions.admit('SN-placeless', box, sent(linkOf(link), code.reveal()));
+    expect(answer).toEqual({ kind: 'pending', why: 'this box waits for an approval' });
+    expect((await store.activations.get('SN-placeless'))?.triesLeft).toBe(5);
+  });
+
+  it('is not needed where an operator approves, and is no way around a denial', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const box = idevid(SERIAL);
+    await store.inventory.update(SERIAL, { state: 'revoked' });
+    expect((await world.admissions.admit(SERIAL, box, sent(linkOf(link), code.reveal()))).kind).toBe(
+      'refused',
+    );
+    await store.inventory.update(SERIAL, { state: 'expected', approved: true });
+    expect((await world.admissions.admit(SERIAL, box)).kind).toBe('admitted');
+  });
+
+  it('goes with its inventory entry', async () => {
+    await world.activations.make(SERIAL, usual);
+    await store.inventory.remove(SERIAL);
+    expect(await store.activations.get(SERIAL)).toBeUndefined();
+  });
+});
+
+describe('HTTP Basic', () => {
+  const encoded = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
+  it('is read as RFC 7617 writes it', () => {
+    const read = readBasic(encoded('link:ab:cd'));
+    expect([read?.link, read?.code.reveal()]).toEqual(['link', 'ab:cd']);
+    expect(readBasic(encoded(':X'))?.link).toBe('');
+  });
+  it.each([
+    undefined,
+    '',
+    'Bearer eA==',
+    'Basic',
+    'Basic !!',
+    encoded('no colon'),
+    encoded(`:${'x'.repeat(200)}`),
+  ])('is nothing where %j came', (header) => {
+    expect(readBasic(header)).toBeUndefined();
+  });
+});
