@@ -187,6 +187,53 @@ describe('EST', () => {
     expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(renewal))).status).toBe(200);
   });
 
+  it('asks a box for the code of its installer, as HTTP Basic of any client, and takes it once', async () => {
+    await world.fleet('inventory', 'SN-three', '--two-factor');
+    const box = await world.newIdentity('SN-three');
+    const csr = await world.newRequest(box, 'ldevid', '/CN=three');
+    const ask = (...more: readonly string[]) => est(box, 'idevid', 'simpleenroll', ...pkcs10(csr), ...more);
+    const waiting = await ask();
+    expect([waiting.status, waiting.headers.get('www-authenticate')]).toEqual([
+      202,
+      'Basic realm="activation code", charset="UTF-8"',
+    ]);
+    expect(Number(waiting.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await ask('-u', 'code:ABCD2345')).body.toString()).toContain('There is no code for this box');
+
+    const made = await world.fleet('activation', 'SN-three', '--length', '4', '--valid', '60s', '--json');
+    const { code, link } = JSON.parse(made) as { code: string; link: string };
+    const id = new URL(link).searchParams.get('link') ?? '';
+    const wrong = (code.startsWith('A') ? 'B' : 'A') + code.slice(1);
+    const refused = await ask('-u', `${id}:${wrong}`);
+    expect([refused.status, refused.body.toString()]).toEqual([
+      401,
+      'The code is wrong. 4 tries are left.\n',
+    ]);
+    // Neither a request that is none, nor somebody without the link, uses it up.
+    await writeFile(world.at('no-request'), 'AAAA\n');
+    const malformed = await est(
+      box,
+      'idevid',
+      'simpleenroll',
+      ...pkcs10(world.at('no-request')),
+      '-u',
+      `${id}:${code}`,
+    );
+    expect(malformed.status).toBe(400);
+    expect((await ask('-u', `code:${code}`)).status).toBe(401);
+    expect(await world.api('/api/v1/inventory/SN-three/activation')).toMatchObject({ triesLeft: 4 });
+
+    expect((await ask('-u', `${id}:${code}`)).status).toBe(200);
+    expect(await world.api('/api/v1/inventory/SN-three')).toMatchObject({
+      approved: true,
+      state: 'enrolled',
+    });
+    await world.fleet('deny', 'SN-three');
+    expect((await ask('-u', `${id}:${code}`)).status).toBe(403);
+    const refusal = world.fleet('activation', 'SN-three', '--valid', '8d');
+    await expect(refusal).rejects.toThrow(/validS/);
+  });
+
   it('answers each mistake by its code', async () => {
     const csr = await world.newRequest(box1, 'good', '/CN=one');
     await writeFile(world.at('large'), 'A'.repeat(60_000));

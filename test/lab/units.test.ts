@@ -62,6 +62,11 @@ describe('the units under systemd', () => {
     await ip(...far.split(' '));
     await ip('-n', isp, 'address', 'add', '198.51.100.1/24', 'dev', 'isp0');
     await ip('-n', isp, 'link', 'set', 'dev', 'isp0', 'up');
+    // And an installer's device on lan1, in the same far namespace.
+    const lan = `link add name lan1 netns ${node.netns} type veth peer name lan0 netns ${isp}`;
+    await ip(...lan.split(' '));
+    await ip('-n', isp, 'address', 'add', '172.31.254.2/28', 'dev', 'lan0');
+    await ip('-n', isp, 'link', 'set', 'dev', 'lan0', 'up');
     await runner.runChecked('nsenter', [
       `--net=/run/netns/${isp}`,
       'chroot',
@@ -143,6 +148,38 @@ describe('the units under systemd', () => {
     await expect
       .poll(async () => (await node.run('ip', 'route', 'show', 'table', '101')).stdout, WAIT)
       .toContain('default via 198.51.100.1 dev wan1');
+  });
+
+  it('the page for an installer is served out of its sandbox, and no key can be seen there', async () => {
+    const words = ['curl', '-sS', '--max-time', '5', 'http://172.31.254.1/'];
+    const page = async (): Promise<string> =>
+      (await runner.run('nsenter', [`--net=/run/netns/${isp}`, 'chroot', node.root, ...words])).stdout;
+    // Of both processes, over the sockets that are there for it.
+    await expect.poll(page, WAIT).toMatch(/<dd>SN-1<\/dd>[^]*>lan1 \(LAN\)<.*seen, you are here/);
+    const units = ['branchbox-installer-page', 'branchbox-installer-dhcp@lan1:172.31.254.1'];
+    for (const unit of units) {
+      await expect.poll(() => node.property(`${unit}.service`, 'ActiveState'), WAIT).toBe('active');
+      expect(await node.property(`${unit}.service`, 'NRestarts')).toBe('0');
+    }
+    const pid = await node.property('branchbox-installer-page.service', 'MainPID');
+    expect((await node.checked('stat', '-c', '%u', `/proc/${pid}`)).trim()).not.toBe('0');
+    // A look around with its eyes.
+    const sees = async (path: string): Promise<boolean> =>
+      (
+        await node.run(
+          ...['nsenter', '-t', pid, '-m', '-r', '-w', '--setuid', '65534', '--setgid', '65534', '--'],
+          ...['ls', path],
+        )
+      ).exitCode === 0;
+    expect(await sees('/run/branchbox/installer/agent.sock')).toBe(true);
+    for (const hidden of [
+      '/run/branchbox/agent.sock',
+      '/run/branchbox/identity.sock',
+      '/etc/branchbox/factory',
+      '/var/lib/branchbox/identity',
+    ]) {
+      expect(await sees(hidden), hidden).toBe(false);
+    }
   });
 
   it('the agent finds in its sandbox what the kernel can do', async () => {

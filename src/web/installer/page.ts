@@ -36,7 +36,7 @@ const REFRESH_S = 5;
 const STYLE = `
 body{font:1.05rem/1.5 system-ui,sans-serif;max-width:40rem;margin:0 auto;padding:1rem;color:#111;background:#fff}
 h1{font-size:1.3rem}h2{font-size:1.1rem;margin:1.5rem 0 .5rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.5rem .5rem .5rem 0;border-bottom:1px solid #767676}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.5rem .5rem .5rem 0;border-bottom:1px solid #767676;vertical-align:top}td{overflow-wrap:anywhere}
 dt{font-weight:600;margin-top:.75rem}dd{margin:0;overflow-wrap:anywhere}
 label{display:block;font-weight:600}
 input,button,a.go{font:inherit;font-size:1.3rem;box-sizing:border-box;width:100%;min-height:3rem;padding:.5rem;margin:.5rem 0}
@@ -44,7 +44,7 @@ input{border:2px solid #111;border-radius:.25rem;letter-spacing:.15em;text-trans
 button,a.go{display:block;text-align:center;color:#fff;background:#0b3d91;border:0;border-radius:.25rem;text-decoration:none}
 :focus-visible{outline:3px solid #b35c00;outline-offset:2px}
 .no{border-left:.4rem solid #b00020;padding-left:.75rem}
-@media(prefers-color-scheme:dark){body{color:#eee;background:#111}input{color:#eee;background:#111;border-color:#eee}}
+@media(prefers-color-scheme:dark){body{color:#eee;background:#111}input{color:#eee;background:#111;border-color:#eee}a:not(.go){color:#9ec1ff}}
 `;
 /** For Content-Security-Policy: no other style, and nothing else at all. */
 export const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
@@ -88,15 +88,15 @@ function renderProgress(progress: Progress, nowMs: number): Html {
   const { state, sinceMs, waitsFor, mend, lastProblem, serial, secondFactor } = progress;
   const steps = BOOTSTRAP_STATES.filter(isBeforeEnrolment);
   const step = steps.indexOf(state) + 1;
-  return html`<dl>
+  return html`${secondFactor === undefined ? undefined : renderSecondFactor(secondFactor, state)}
+<dl>
 <dt>State</dt><dd><strong>${state}</strong>${step > 0 ? ` (step ${step} of ${steps.length})` : undefined}</dd>
 <dt>Waits for</dt><dd>${waitsFor}</dd>
-<dt>Since</dt><dd>${new Date(sinceMs).toISOString()}${describeAge(nowMs - sinceMs)}</dd>
+<dt>Since</dt><dd>${new Date(sinceMs).toISOString().replace(/\.\d+Z$/, 'Z')}${describeAge(nowMs - sinceMs)}</dd>
 <dt>What to do</dt><dd>${mend}</dd>
 ${lastProblem === undefined ? undefined : html`<dt>Last problem</dt><dd>${lastProblem}</dd>`}
 <dt>Serial</dt><dd>${serial}</dd>
-</dl>
-${secondFactor === undefined ? undefined : renderSecondFactor(secondFactor, state)}`;
+</dl>`;
 }
 
 function renderSecondFactor({ state, message }: SecondFactor, progress: Progress['state']): Html {
@@ -115,12 +115,12 @@ function renderSecondFactor({ state, message }: SecondFactor, progress: Progress
 
 function renderPorts(ports: InstallerPorts['ports'], ownAddress: string): Html {
   return html`<table>
-<thead><tr><th scope="col">Port</th><th scope="col">Kind</th><th scope="col">Cable</th><th scope="col">Address</th></tr></thead>
+<thead><tr><th scope="col">Port</th><th scope="col">Cable</th><th scope="col">Address</th></tr></thead>
 <tbody>
 ${ports.map(({ label, role, ifname, carrier, address }) => {
   const cable = ifname === undefined ? 'no such interface' : carrier ? 'seen' : 'none';
   const here = role === 'lan' && address !== undefined && splitCidr(address).address === ownAddress;
-  return html`<tr><th scope="row">${label}</th><td>${role.toUpperCase()}</td><td>${cable}${here ? ', you are here' : undefined}</td><td>${role === 'wan' ? (address ?? 'none') : ''}</td></tr>
+  return html`<tr><th scope="row">${label} (${role.toUpperCase()})</th><td>${cable}${here ? ', you are here' : undefined}</td><td>${role === 'wan' ? (address ?? 'none') : ''}</td></tr>
 `;
 })}</tbody>
 </table>`;

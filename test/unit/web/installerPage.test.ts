@@ -105,9 +105,9 @@ describe('the page', () => {
     for (const words of ['ENROLLING', '(step 8 of 9)', waitsFor, mend, 'for 3 min 5 s', 'SN-&lt;1&gt;']) {
       expect(body).toContain(words);
     }
-    expect(body).toContain('<th scope="row">wan1</th><td>WAN</td><td>seen</td><td>198.51.100.7/24</td>');
-    expect(body).toContain('<th scope="row">wan2</th><td>WAN</td><td>no such interface</td>');
-    expect(body).toContain('<th scope="row">lan1</th><td>LAN</td><td>seen, you are here</td>');
+    expect(body).toContain('<th scope="row">wan1 (WAN)</th><td>seen</td><td>198.51.100.7/24</td>');
+    expect(body).toContain('<th scope="row">wan2 (WAN)</th><td>no such interface</td>');
+    expect(body).toContain('<th scope="row">lan1 (LAN)</th><td>seen, you are here</td>');
     expect(body).not.toMatch(/<script|\son[a-z]+=/i);
     expect(body).toContain('name="viewport"');
     expect(headers['content-security-policy']).toContain("default-src 'none'");
