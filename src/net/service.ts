@@ -9,7 +9,7 @@ import { service } from './identity.ts';
 import type { ServiceItem } from './items.ts';
 import { eachAtOnce } from './outcome.ts';
 
-/** One list call each at every observation: a template stands here when something renders it. */
+/** All in one call at every observation: a template stands here when something renders it. */
 const TEMPLATES = ['dhcpcd@*', 'branchbox-installer-*'] as const;
 
 export function createServiceDriver({ services }: Pick<System, 'services'>): Driver<ServiceItem> {
@@ -17,9 +17,9 @@ export function createServiceDriver({ services }: Pick<System, 'services'>): Dri
     eachAtOnce(items, ({ spec }) => services.start([spec.unit]));
   return {
     async observe() {
-      const lists = await Promise.all(TEMPLATES.map((pattern) => services.list(pattern)));
+      const found = await services.list(...TEMPLATES);
       // One that failed counts as missing: starting it again is what mends it.
-      return lists.flat().flatMap(({ unit, active }) => (active ? [service({ unit })] : []));
+      return found.flatMap(({ unit, active }) => (active ? [service({ unit })] : []));
     },
     create: start,
     modify: (changes) => start(changes.map((change) => change.to)),

@@ -73,8 +73,8 @@ export interface Services {
   start(units: readonly string[]): Promise<void>;
   stop(units: readonly string[]): Promise<void>;
   restart(units: readonly string[]): Promise<void>;
-  /** State of each unit that is loaded and matches a pattern such as `dhcpcd@*`. */
-  list(pattern: string): Promise<readonly ServiceState[]>;
+  /** State of each unit that is loaded and matches one of the patterns, such as `dhcpcd@*`. */
+  list(...patterns: readonly string[]): Promise<readonly ServiceState[]>;
 }
 
 export interface Logger {

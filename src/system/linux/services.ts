@@ -17,12 +17,12 @@ export function createServices(options: { readonly runner: Runner }): Services {
     start: (units) => change('start', units),
     stop: (units) => change('stop', units),
     restart: (units) => change('restart', units),
-    async list(pattern) {
+    async list(...patterns) {
       const text = await runner.runChecked('systemctl', [
         'show',
         '--no-pager',
         '--property=Id,LoadState,ActiveState,MainPID,NRestarts',
-        pattern,
+        ...patterns,
       ]);
       return parseShow(text);
     },

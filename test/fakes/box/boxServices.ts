@@ -52,8 +52,8 @@ export function createFakeServices(kernel: FakeKernel, files: FakeFiles): FakeSe
         stop(unit);
         up(unit);
       }),
-    list(pattern) {
-      const matcher = new RegExp(`^${pattern.replaceAll('*', '.*')}$`);
+    list(...patterns) {
+      const matcher = new RegExp(patterns.map((pattern) => `^${pattern.replaceAll('*', '.*')}$`).join('|'));
       return Promise.resolve([...units.values()].filter(({ unit }) => matcher.test(unit)));
     },
     kill(unit, then = 'restarted') {
