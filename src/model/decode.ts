@@ -56,7 +56,7 @@ export function decode<S extends z.ZodType>(
  * A copy of JSON without the fields that a strict schema does not know. For what a newer release may have written to an
  * older one: what is known is still held against the schema whole.
  */
-export function withoutUnknown<S extends z.ZodType>(schema: S, input: unknown): unknown {
+export function withoutUnknown(schema: z.ZodType, input: unknown): unknown {
   const result = schema.safeParse(input);
   const unknown = (result.error?.issues ?? []).flatMap((issue) =>
     issue.code === 'unrecognized_keys' ? [issue] : [],
