@@ -164,13 +164,9 @@ describe('the units under systemd', () => {
     const pid = await node.property('branchbox-installer-page.service', 'MainPID');
     expect((await node.checked('stat', '-c', '%u', `/proc/${pid}`)).trim()).not.toBe('0');
     // A look around with its eyes.
+    const inside = ['nsenter', '-t', pid, '-m', '-r', '-w', '--setuid', '65534', '--setgid', '65534', '--'];
     const sees = async (path: string): Promise<boolean> =>
-      (
-        await node.run(
-          ...['nsenter', '-t', pid, '-m', '-r', '-w', '--setuid', '65534', '--setgid', '65534', '--'],
-          ...['ls', path],
-        )
-      ).exitCode === 0;
+      (await node.run(...inside, 'ls', path)).exitCode === 0;
     expect(await sees('/run/branchbox/installer/agent.sock')).toBe(true);
     for (const hidden of [
       '/run/branchbox/agent.sock',
