@@ -18,7 +18,7 @@ export interface Activation {
   /** The server waits; `asksForCode`: a code would help. */
   waiting(asksForCode: boolean): void;
   refused(message: string): void;
-  /** The box has its certificate, or begins afresh elsewhere: nothing of it is kept. */
+  /** The box has its certificate: nothing of it is kept. */
   forget(): void;
   state(): SecondFactor | undefined;
 }
