@@ -105,6 +105,18 @@ describe('a code', () => {
     expect((await store.inventory.get(SERIAL))?.quarantined).toHaveLength(1);
   });
 
+  it('lets no other key of that serial in between the approval and its own', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const between: string[] = [];
+    const { update } = store.inventory;
+    store.inventory.update = async (serial, change) => {
+      await update(serial, change);
+      between.push((await world.admissions.admit(SERIAL, idevid(SERIAL))).kind);
+    };
+    const own = await world.admissions.admit(SERIAL, idevid(SERIAL), sent(linkOf(link), code.reveal()));
+    expect([own.kind, between]).toEqual(['admitted', ['refused']]);
+  });
+
   it('does nothing for another box', async () => {
     const { code, link } = await world.activations.make(SERIAL, usual);
     const other = await world.admissions.admit(

@@ -1,5 +1,5 @@
 /** The installer's page over real sockets: what it says, to whom, and what it takes. */
-import { connect, type AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ActivationOffer } from '../../../src/model/installer.ts';
@@ -217,17 +217,21 @@ describe('the page', () => {
   });
 
   it('gives one address no more than its share of connections', async () => {
-    const sockets = Array.from({ length: 20 }, () => connect(port, OWN));
-    const closed = sockets.map(
-      (socket) =>
-        new Promise<void>((resolve) => {
-          socket.on('error', () => undefined);
-          socket.once('close', () => resolve());
-        }),
-    );
-    await Promise.any(closed);
-    for (const socket of sockets) socket.destroy();
-    await Promise.all(closed);
+    const opened = (): Promise<Socket> =>
+      new Promise((resolve) => {
+        const socket = connect(port, OWN, () => resolve(socket));
+        socket.on('error', () => undefined);
+      });
+    const held = await Promise.all(Array.from({ length: 12 }, opened));
+    const over = await opened();
+    await new Promise((resolve) => over.once('close', resolve));
+    // The others are not turned away with it.
+    const said = await new Promise<string>((resolve) => {
+      held[0]?.once('data', (chunk) => resolve(String(chunk))).once('close', () => resolve('closed'));
+      held[0]?.write(`GET / HTTP/1.1\r\nHost: ${OWN}\r\n\r\n`);
+    });
+    expect(said).toMatch(/^HTTP\/1\.1 200/);
+    for (const socket of held) socket.destroy();
   });
 
   it('logs nothing of what was sent', async () => {
