@@ -101,8 +101,11 @@ ${lastProblem === undefined ? undefined : html`<dt>Last problem</dt><dd>${lastPr
 
 function renderSecondFactor({ state, message }: SecondFactor, progress: Progress['state']): Html {
   if (state === 'held') {
-    const isAsking = progress === 'ENROLLING';
-    return html`<p role="status">${isAsking ? 'The code is being checked.' : 'The code is kept, and sent as soon as the box gets that far.'}</p>`;
+    const words =
+      progress === 'ENROLLING'
+        ? 'The code is being checked. When this page can no longer be reached, it was right and the box is enrolled.'
+        : 'The code is kept, and sent as soon as the box gets that far.';
+    return html`<p role="status">${words}</p>`;
   }
   return html`${
     state === 'refused'
