@@ -110,7 +110,9 @@ function renderBox(uplinks: readonly string[], installerPorts: readonly string[]
         : [
             'udp sport 68 udp dport 67 accept',
             'udp dport 53 accept',
-            'tcp dport { 53, 80 } accept',
+            // 443 and 853: nobody listens, and the kernel says so. A phone that tries HTTPS or DNS over TLS first
+            // would wait for an answer that is dropped.
+            'tcp dport { 53, 80, 443, 853 } accept',
             'icmp type echo-request accept',
           ],
     ),
