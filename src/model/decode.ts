@@ -62,7 +62,7 @@ export function withoutUnknown(schema: z.ZodType, input: unknown): unknown {
     issue.code === 'unrecognized_keys' ? [issue] : [],
   );
   if (unknown.length === 0) return input;
-  const copy = structuredClone(input);
+  const copy: unknown = JSON.parse(JSON.stringify(input));
   for (const { path, keys } of unknown) {
     const holder = path.reduce<unknown>((at, part) => (isRecord(at) ? at[String(part)] : undefined), copy);
     if (isRecord(holder)) for (const key of keys) Reflect.deleteProperty(holder, key);
