@@ -4,6 +4,15 @@
 import { defineConfig } from 'vitest/config';
 import { ByPath } from './test/byPath.ts';
 
+const VIRTUAL_MACHINE = {
+  globalSetup: ['test/vm/setup.ts'],
+  env: { BRANCHBOX_TEST_LAB: process.env['BRANCHBOX_TEST_LAB'] ?? 'vm' },
+  fileParallelism: false,
+  // An emulated machine takes a second for what a real one does in fifty milliseconds.
+  testTimeout: 300_000,
+  hookTimeout: 600_000,
+};
+
 export default defineConfig({
   test: {
     sequence: { sequencer: ByPath },
@@ -42,6 +51,17 @@ export default defineConfig({
         },
       },
       {
+        test: { ...VIRTUAL_MACHINE, name: 'vm', include: ['test/vm/*.test.ts'] },
+      },
+      // The same, and what takes too long for `npm test`.
+      {
+        test: {
+          ...VIRTUAL_MACHINE,
+          name: 'vm-long',
+          include: ['test/vm/*.test.ts', 'test/vm/update/*.test.ts'],
+        },
+      },
+      {
         test: {
           name: 'vm-alone',
           include: ['test/vm/alone/*.test.ts'],
@@ -49,18 +69,6 @@ export default defineConfig({
           // Several starts of an emulated machine each, beside whatever the host does.
           testTimeout: 2_400_000,
           hookTimeout: 1_200_000,
-        },
-      },
-      {
-        test: {
-          name: 'vm',
-          include: ['test/vm/*.test.ts'],
-          globalSetup: ['test/vm/setup.ts'],
-          env: { BRANCHBOX_TEST_LAB: process.env['BRANCHBOX_TEST_LAB'] ?? 'vm' },
-          fileParallelism: false,
-          // An emulated machine takes a second for what a real one does in fifty milliseconds.
-          testTimeout: 300_000,
-          hookTimeout: 600_000,
         },
       },
     ],
