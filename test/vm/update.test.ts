@@ -1,6 +1,7 @@
 /**
  * Updates of a box over its boots, ordered by its controller: a good version is kept, an older one is refused, and from
- * one whose kernel panics the box comes back by itself. Last of the lab's tests: the box runs another version after it.
+ * one whose kernel panics the box comes back by itself. After what tests the image as it came: the box runs another
+ * version then.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
