@@ -10,10 +10,11 @@ import { createFirmwareDisk } from '../update/disk.ts';
 import { locateFirmware } from '../update/locate.ts';
 import { createUpdateRecords } from '../update/records.ts';
 import { createControllerSource } from '../update/sources.ts';
+import { createStartTime } from '../update/startTime.ts';
 import type { Vitals } from '../update/trial.ts';
 import { createNoUpdater, type Updater } from '../update/updater.ts';
 import { createUpdater, type UpdaterParts } from '../update/worker.ts';
-import type { AgentPaths } from './paths.ts';
+import { type AgentPaths, upAfterPath, verdictByPath } from './paths.ts';
 import type { StatusBody } from './reporting.ts';
 
 /** Of this machine, as manifests name it. */
@@ -35,16 +36,30 @@ export interface AgentFirmwareParts
   readonly held: () => boolean;
 }
 
-export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Updater> {
+export interface AgentUpdater extends Updater {
+  /** The box was looked at. */
+  looked(): void;
+}
+
+export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<AgentUpdater> {
   const { system, paths, version, ...told } = parts;
   const { runner, files, clock, log } = system;
   const located = await locateFirmware(files, version).catch((thrown: unknown) => {
     log.error('the slots of this box cannot be found', { error: thrown });
     return { ok: false, reason: `The slots of this box cannot be found: ${String(thrown)}` } as const;
   });
-  if (!located.ok) return createNoUpdater(version, located.reason);
+  if (!located.ok) return { ...createNoUpdater(version, located.reason), looked() {} };
   const running = { version: located.version, rootHash: located.rootHash };
-  return createUpdater({
+  const uptimeMs = async (): Promise<number> =>
+    Number(((await files.readText('/proc/uptime')) ?? '0').split(' ')[0]) * 1000;
+  const startTime = createStartTime({ files, path: upAfterPath(paths), uptimeMs });
+  const vitals = (): Vitals | undefined => {
+    const body = parts.body();
+    return body === undefined
+      ? undefined
+      : vitalsOf(body, { desired: parts.held(), controller: parts.connected() });
+  };
+  const updater = createUpdater({
     ...told,
     disk: createFirmwareDisk({
       runner,
@@ -61,19 +76,26 @@ export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Upd
       parseCertificates((await files.readText(paths.releaseAnchors)) ?? ''),
     arch: ARCHITECTURES[process.arch] ?? process.arch,
     source: createControllerSource(parts.device),
-    vitals: () => {
-      const body = parts.body();
-      return body === undefined
-        ? undefined
-        : vitalsOf(body, { desired: parts.held(), controller: parts.connected() });
-    },
-    uptimeMs: async () => Number(((await files.readText('/proc/uptime')) ?? '0').split(' ')[0]) * 1000,
+    vitals,
+    uptimeMs,
+    upAfterMs: startTime.upAfterMs,
+    deferDeadline: (seconds) => files.writeDurable(verdictByPath(paths), String(seconds)),
     restart: async () => {
       await runner.runChecked('systemctl', ['reboot'], { timeoutMs: RESTART_TIMEOUT_MS });
     },
     clock,
     log,
   });
+  return {
+    ...updater,
+    looked() {
+      const now = vitals();
+      if (now === undefined) return;
+      startTime.note(now).catch((thrown: unknown) => {
+        log.warn('how long this start took cannot be noted', { error: thrown });
+      });
+    },
+  };
 }
 
 /** Pure. */

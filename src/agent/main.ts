@@ -136,6 +136,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   const reporting = await createReporting({
     read: readBody,
     onStatus: (body) => {
+      updater.looked();
       void leds.show(identity.latest() === undefined ? 'unowned' : body.health.state);
       // Which uplinks are dark decides where the connection should be.
       const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();

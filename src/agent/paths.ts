@@ -47,4 +47,8 @@ export const bundlesDirectory = (paths: AgentPaths): string => `${paths.state}/b
 /** Found once a boot: kernel features, hardware, boot id. */
 export const bootFindingsPath = (paths: AgentPaths): string => `${paths.run}/agent-boot.json`;
 export const sequencePath = (paths: AgentPaths): string => `${paths.run}/agent-sequence`;
+/** How long this start took (update/startTime.ts). */
+export const upAfterPath = (paths: AgentPaths): string => `${paths.run}/up-after-ms`;
+/** Read by firmware/trial-deadline. */
+export const verdictByPath = (paths: AgentPaths): string => `${paths.run}/verdict-by`;
 export const leasesDirectory = (paths: AgentPaths): string => `${paths.run}/leases`;

@@ -14,6 +14,17 @@ import type { Observation } from './plan.ts';
 export const STABLE_MS = 30_000;
 /** Since the box started. The deadline without an agent is 10 minutes: the agent's own verdict comes before. */
 export const VERDICT_MS = 480_000;
+/** However long the version before took: so long a bad one may keep a branch dark. */
+const MAX_VERDICT_MS = 1_800_000;
+/** What the deadline without an agent leaves the agent's own verdict, where that comes later. */
+const DEADLINE_AFTER_VERDICT_MS = 120_000;
+
+/** Twice what the version before took until all was up, where that is more than most boxes need. */
+export const verdictMs = (trial: Pick<TrialRecord, 'upAfterMs'> | undefined): number =>
+  Math.min(Math.max(VERDICT_MS, 2 * (trial?.upAfterMs ?? 0)), MAX_VERDICT_MS);
+/** Seconds since the start, as firmware/trial-deadline takes them. */
+export const deadlineS = (verdictAtMs: number): number =>
+  Math.round((verdictAtMs + DEADLINE_AFTER_VERDICT_MS) / 1000);
 /** A start of another version than the one on trial, though that one has all its tries: after so many, no more. */
 const MAX_ATTEMPTS = 3;
 
@@ -52,6 +63,8 @@ export const TrialRecord = z.strictObject({
   recordedAtMs: z.number(),
   attempts: z.int().min(1),
   baseline: Baseline,
+  /** Of the version before, since its machine started; absent where not all was up at once in that start. */
+  upAfterMs: z.number().min(0).optional(),
   /** The version's own agent came up and saw this record. */
   agentSeen: z.boolean(),
   /** Why that agent gave it up. */

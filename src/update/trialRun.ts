@@ -17,7 +17,8 @@ import {
   shortfalls,
   STABLE_MS,
   type TrialRecord,
-  VERDICT_MS,
+  deadlineS,
+  verdictMs,
   type Vitals,
 } from './trial.ts';
 import { compareFirmwareVersions } from './version.ts';
@@ -35,6 +36,10 @@ export interface TrialParts {
   readonly vitals: () => Vitals | undefined;
   /** Since the machine started. */
   readonly uptimeMs: () => Promise<number>;
+  /** How long this start took until all was up (startTime.ts). */
+  readonly upAfterMs: () => Promise<number | undefined>;
+  /** Tells the deadline without an agent, in seconds since the machine started, that this one lives and judges later. */
+  readonly deferDeadline: (seconds: number) => Promise<void>;
   /** What the version on trial may change and the present one needs is put aside. */
   readonly beforeTrial: () => Promise<void>;
   readonly restart: () => Promise<void>;
@@ -125,7 +130,9 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     const trial = found?.rootHash === running.rootHash ? found : undefined;
     if (trial?.agentSeen === false) await records.writeTrial({ ...trial, agentSeen: true });
     const baseline = trial?.baseline ?? NO_BASELINE;
-    log.info('firmware on trial', { version: running.version, tries: entry.triesLeft });
+    const verdictAtMs = verdictMs(trial);
+    await parts.deferDeadline(deadlineS(verdictAtMs));
+    log.info('firmware on trial', { version: running.version, tries: entry.triesLeft, verdictAtMs });
     let healthySinceMs: number | undefined;
     while (!signal.aborted) {
       const problems = shortfalls(baseline, parts.vitals());
@@ -143,7 +150,7 @@ export function createTrialRun(parts: TrialParts): TrialRun {
         await giveUp(entry, trial, [{ path: '$', message: 'somebody at the box asked for it' }], signal);
         return;
       }
-      if (problems.length > 0 && (await parts.uptimeMs()) >= VERDICT_MS) {
+      if (problems.length > 0 && (await parts.uptimeMs()) >= verdictAtMs) {
         await giveUp(entry, trial, problems, signal);
         return;
       }
@@ -190,6 +197,7 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     },
     async enter({ manifest, digest }, signal) {
       const vitals = parts.vitals();
+      const upAfterMs = await parts.upAfterMs();
       await parts.beforeTrial();
       await records.writeTrial({
         schema: 1,
@@ -201,6 +209,7 @@ export function createTrialRun(parts: TrialParts): TrialRun {
         recordedAtMs: clock.nowMs(),
         attempts: 1,
         baseline: vitals === undefined ? NO_BASELINE : baselineOf(vitals),
+        ...(upAfterMs === undefined ? {} : { upAfterMs }),
         agentSeen: false,
       });
       log.info('firmware trial begins', { version: manifest.version });

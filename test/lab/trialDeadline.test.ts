@@ -50,6 +50,7 @@ function look(name: string, upSeconds: number, restarts: number, rootHash = worl
       TRIAL_STATE: join(place, 'state'),
       TRIAL_ESP_TYPE: ESP_FILE_SYSTEM.type,
       TRIAL_MOUNT: join(place, 'mount'),
+      TRIAL_VERDICT_BY: join(place, 'verdict-by'),
     },
     timeout: 60_000,
   });
@@ -62,6 +63,19 @@ test('no verdict in ten minutes: marked, written down, restarted', () => {
   expect(look('branchbox_1.0.0+1-1.efi', 600, 0)).toBe('reboot');
   expect(world.entries()).toContain('branchbox_1.0.0+0-1.efi');
   expect(reason()).toBe('its agent gave no verdict within 10 minutes.');
+});
+
+test.each([
+  ['1000', 999, ''],
+  ['1000', 1000, 'reboot'],
+  ['9999', 1919, ''],
+  ['9999', 1920, 'reboot'],
+  ['99999', 600, 'reboot'],
+  ['1000 -o x', 600, 'reboot'],
+  ['', 600, 'reboot'],
+])('an agent that lives and says that it judges by "%s": after %d s it is asked "%s"', (by, up, asked) => {
+  writeFileSync(join(place, 'verdict-by'), by);
+  expect(look('branchbox_1.0.0+1-1.efi', up, 0)).toBe(asked);
 });
 
 test('an agent that is started again and again: the same, at once', () => {

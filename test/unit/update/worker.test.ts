@@ -56,6 +56,7 @@ function box(options: {
   readonly bootId?: string;
   readonly restartHeld?: () => boolean;
   readonly nowMs?: number;
+  readonly upAfterMs?: number;
 }) {
   const running = options.running ?? OLD;
   const fake = options.disk ?? createFakeFirmwareDisk(OLD, [OLD, NEW]);
@@ -71,7 +72,7 @@ function box(options: {
   const said: string[] = [];
   const states = new Set<() => void>();
   let sinceMs = 0;
-  const state = { wanted: options.wanted, restarts: 0, setAside: 0 };
+  const state = { wanted: options.wanted, restarts: 0, setAside: 0, deadlineS: 0 };
   const updater = createUpdater({
     disk,
     running: { version, rootHash },
@@ -83,6 +84,8 @@ function box(options: {
     source: options.source ?? createFakeSource(NEW, 100),
     vitals: options.vitals ?? (() => up),
     uptimeMs: async () => sinceMs,
+    upAfterMs: async () => options.upAfterMs,
+    deferDeadline: async (seconds) => void (state.deadlineS = seconds),
     beforeTrial: async () => void (state.setAside += 1),
     restartHeld: options.restartHeld ?? (() => false),
     restart: async () => {
@@ -207,8 +210,8 @@ describe('a version that is wanted', () => {
 
 describe('a trial', () => {
   /** A box restarted into the version on trial, as the loader does it. */
-  async function restarted(tries = 'branchbox_1.1.0+1-1.efi') {
-    const before = box({ wanted: wantedOf(NEW) });
+  async function restarted(tries = 'branchbox_1.1.0+1-1.efi', upAfterMs?: number) {
+    const before = box({ wanted: wantedOf(NEW), ...(upAfterMs === undefined ? {} : { upAfterMs }) });
     await before.ended;
     await before.fake.disk.renameEntry('branchbox_1.1.0+2.efi', tries, AbortSignal.timeout(1000));
     return before.fake;
@@ -248,6 +251,20 @@ describe('a trial', () => {
     await back.ended;
     expect(back.state.restarts).toBe(1);
     expect(disk.entries()).toEqual(['branchbox_1.0.0.efi', 'branchbox_1.1.0+2.efi']);
+  });
+
+  it.each([
+    ['as most', 60_000, VERDICT_MS],
+    ['long, so it has twice that', 400_000, 800_000],
+    ['for ever, so it has half an hour', 40_000_000, 1_800_000],
+  ])('of a box whose version before took %s', async (_what, upAfterMs, verdictAtMs) => {
+    const disk = await restarted('branchbox_1.1.0+1-1.efi', upAfterMs);
+    const dark: Vitals = { ...up, paths: new Map([['a~hub', false]]) };
+    const one = box({ running: NEW, disk, vitals: () => dark, bootId: 'two' });
+    await one.ended;
+    expect(one.clockMs()).toBe(verdictAtMs);
+    // The deadline without an agent stays behind it.
+    expect(one.state.deadlineS).toBe(verdictAtMs / 1000 + 120);
   });
 
   it('is decided by whoever stands at the box', async () => {
