@@ -107,8 +107,7 @@ const LOADER = '4a67b082-0a4c-41cf-b6c7-440b29bb8c4f';
 const LOOK = `set -eu
 sed -n 's/^IMAGE_VERSION=/version /p' /usr/lib/os-release
 echo "slot $(cat /run/branchbox/boot/slot)"
-variable() { tail -c +5 "/sys/firmware/efi/efivars/$1-${LOADER}" | tr -d '\\000' | tr A-F a-f; }
-echo "started $(variable LoaderEntrySelected)"
+echo "started $(cat /sys/firmware/efi/efivars/LoaderEntrySelected-${LOADER} | tail -c +5 | tr -d '\\000')"
 echo "bootId $(cat /proc/sys/kernel/random/boot_id)"
 esp=/run/esp-of-a-test
 mkdir -p $esp
@@ -134,7 +133,7 @@ export async function booted(): Promise<Booted> {
     version: one('version'),
     slot: one('slot'),
     started: one('started'),
-    entries: of('entry'),
+    entries: of('entry').toSorted(),
     bootId: one('bootId'),
   };
 }
