@@ -38,6 +38,8 @@ export interface DesiredParts {
   readonly settle: (signal: AbortSignal) => Promise<void>;
   /** What stands against the state that is held to now. */
   readonly problems: () => readonly Problem[];
+  /** Whether the network was as wanted at least once since this process started. */
+  readonly wasSettled: () => boolean;
   /** Called when what is held to changes: lanes start over. */
   readonly onChange: () => void;
   /** A state was committed. */
@@ -52,6 +54,7 @@ export interface DesiredParts {
 
 interface OngoingTrial {
   readonly record: TrialRecord;
+  readonly durationMs: number;
   readonly held: HeldState;
   readonly stop: AbortController;
 }
@@ -76,9 +79,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
   const { store, clock, log, emit } = parts;
   let committed = await store.readCommitted();
   let rolledBack = await store.readRolledBack();
-  let trial:
-    | { readonly record: TrialRecord; readonly held: HeldState; readonly stop: AbortController }
-    | undefined;
+  let trial: OngoingTrial | undefined;
   let refused: GatewayStatus['refused'];
   let notYet: NodeJS.Timeout | undefined;
 
@@ -128,7 +129,8 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     // Before anything changes, and before anybody is shown the new state.
     await store.writeTrial(record);
     const stop = new AbortController();
-    const own = { record, held, stop };
+    const durationMs = trialMs(committed !== undefined && parts.wasSettled());
+    const own = { record, durationMs, held, stop };
     trial = own;
     refused = undefined;
     emit('desired-received', `${epoch}/${generation}`, `desired state ${epoch}/${generation} is on trial`);
@@ -139,7 +141,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
   const seeThrough = async (own: OngoingTrial): Promise<void> => {
     const { held, record, stop } = own;
     const { epoch, generation } = held.id;
-    const failure = await carryThrough(parts, trialMs(committed?.id), stop.signal);
+    const failure = await carryThrough(parts, own.durationMs, stop.signal);
     // In line with what comes in: a message must not be judged by half a commit.
     await inLine(async () => {
       if (trial !== own) return;
@@ -217,7 +219,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
       ...(committed === undefined ? {} : { committed: committed.id }),
       ...(trial === undefined
         ? {}
-        : { trial: { ...trial.held.id, endsAtMs: trial.record.startedAtMs + trialMs(committed?.id) } }),
+        : { trial: { ...trial.held.id, endsAtMs: trial.record.startedAtMs + trial.durationMs } }),
       ...(refused === undefined ? {} : { refused }),
     }),
     offer,

@@ -32,6 +32,8 @@ export interface Holding {
   restart(): void;
   /** Resolves when the network is as wanted since the last restart; rejects where it never will be, or on abort. */
   settle(signal: AbortSignal): Promise<void>;
+  /** It was, at least once. */
+  wasSettled(): boolean;
   /** What stands against it. */
   problems(): readonly Problem[];
   states(): readonly LaneState[];
@@ -55,6 +57,7 @@ export function createHolding(parts: {
   const waiting = new Set<() => void>();
   let netEra = 0;
   let netSinceMs: number | undefined;
+  let wasSettled = false;
   /** Trouble that was there before what is wanted changed. */
   let before: ReadonlySet<ItemId> = new Set();
 
@@ -82,7 +85,10 @@ export function createHolding(parts: {
           defects.delete(lane.name);
           // What this lane brought about may be what another waits for.
           if (run.report.applied > 0) wakeOthers(lane);
-          if (lane === lanes.net) for (const look of waiting) look();
+          if (lane === lanes.net) {
+            wasSettled ||= run.era === netEra && problems().length === 0;
+            for (const look of waiting) look();
+          }
           parts.onRun();
         },
         onDefect: (error, era) => {
@@ -148,6 +154,7 @@ export function createHolding(parts: {
         look();
       }),
     problems,
+    wasSettled: () => wasSettled,
     states: () =>
       lanes.all.map(({ name }) => ({ name, report: reports.get(name)?.report, defect: defects.get(name) })),
   };

@@ -192,6 +192,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     identity: identity.read,
     settle: (limit) => holding.settle(limit),
     problems: () => holding.problems(),
+    wasSettled: () => holding.wasSettled(),
     onChange: () => {
       holding.restart();
       reporting.changed();

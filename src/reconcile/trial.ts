@@ -14,10 +14,10 @@ import type { Report } from './reconciler.ts';
 
 /** A trial ends after this, whatever it waits for: the way back takes some of the minute that a box may be away. */
 const TRIAL_MS = 50_000;
-/** Of a box that holds to nothing yet, nobody misses a minute; all it becomes, it becomes in this one trial. */
+/** Of a box that is not up yet nobody misses a minute, and all it becomes, it becomes in this one trial. */
 const FIRST_TRIAL_MS = 180_000;
-export const trialMs = (committed: Identified | undefined): number =>
-  committed === undefined ? FIRST_TRIAL_MS : TRIAL_MS;
+/** `wasUp`: it held to a committed state, and its network was as that wants, since it started. */
+export const trialMs = (wasUp: boolean): number => (wasUp ? TRIAL_MS : FIRST_TRIAL_MS);
 /**
  * How long the last committed state may be without a controller before a rolled-back one gets its one retry; and between
  * two tries where nothing is committed yet.

@@ -41,6 +41,7 @@ async function box(change: Partial<DesiredParts> = {}) {
     identity: async () => ({ gatewayId: GATEWAY, anchors: ANCHORS }),
     settle: (signal) => until(settle.promise, signal),
     problems: () => problems,
+    wasSettled: () => true,
     onChange: () => {},
     onCommitted: () => {},
     prove: (signal) => until(proof.promise, signal),
@@ -188,6 +189,21 @@ describe('a new desired state', () => {
     await running;
     expect(tries).toBe(4);
     expect(nowMs - NOW_MS).toBeGreaterThanOrEqual(3 * 120_000);
+  });
+
+  it('has more time on a box that was not up since it started', async () => {
+    const first = await box();
+    const timeOf = (one: typeof first): number => (one.keeper.snapshot().trial?.endsAtMs ?? 0) - NOW_MS;
+    await first.keeper.offer(signed(desired(1)));
+    expect(timeOf(first)).toBe(180_000);
+    first.settle();
+    first.prove();
+    await finished(first.keeper);
+    await first.keeper.offer(signed(desired(2)));
+    expect(timeOf(first)).toBe(50_000);
+    const starting = await box({ wasSettled: () => false });
+    await starting.keeper.offer(signed(desired(3)));
+    expect(timeOf(starting)).toBe(180_000);
   });
 
   it('knows after a restart that it was committed just before', async () => {
