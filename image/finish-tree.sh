@@ -10,6 +10,7 @@ target=$2
 recipe=$3
 part=$target.part
 rm -rf --one-file-system "$part"
+trap 'rm -rf --one-file-system "$part"' EXIT
 mkdir -p "$part"
 # Names of the same files: nothing below changes one in place.
 cp -al "$raw" "$part/root"
