@@ -26,6 +26,7 @@ await mkdir(join(CHECKOUT, 'out'), { recursive: true });
 const scratch = await mkdtemp(join(CHECKOUT, 'out/reproduce-'));
 try {
   const builds = ['first', 'second'].map((name) => join(scratch, name));
+  // Both before the first build: the checkout may move on meanwhile.
   for (const build of builds) {
     const clone = join(build, 'checkout');
     await runner.runChecked('git', ['clone', '--quiet', CHECKOUT, clone], { timeoutMs: 300_000 });
@@ -33,6 +34,9 @@ try {
     await runner.runChecked('cp', ['-al', join(CHECKOUT, 'node_modules'), join(clone, 'node_modules')], {
       timeoutMs: 300_000,
     });
+  }
+  for (const build of builds) {
+    const clone = join(build, 'checkout');
     const cache = join(build, 'cache');
     await mkdir(cache);
     const words = ['--version', VERSION, '--keys', join(scratch, 'keys')];
