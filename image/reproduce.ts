@@ -17,6 +17,8 @@ const VERSION = '0.0.0';
  * hold the digest of one. What they speak of is compared itself.
  */
 const SIGNATURES = [`branchbox-${VERSION}.update.jws`, 'manifest.json', 'SHA256SUMS', 'SHA256SUMS.sig'];
+/** Not published: a note of where the inputs lay (assemble.ts), which is another place for each build. */
+const NOTE = `branchbox-${VERSION}.inputs`;
 const BUILD_TIMEOUT_MS = 3 * 60 * 60_000;
 const COMPARE_TIMEOUT_MS = 30 * 60_000;
 
@@ -50,7 +52,7 @@ try {
   }
   const [first = '', second = ''] = builds.map((build) => join(build, 'out'));
   const toolbox = createToolbox(runner, treePath(TOOLS_TREE, join(scratch, 'first/cache')));
-  const compared = (await readdir(first)).filter((name) => !SIGNATURES.includes(name)).sort();
+  const compared = (await readdir(first)).filter((name) => ![...SIGNATURES, NOTE].includes(name)).sort();
   const words = script('compare-builds.sh', first, second, VERSION, ...compared);
   const report = await toolbox.run([scratch, CHECKOUT], words, COMPARE_TIMEOUT_MS);
   say(report.trimEnd());
