@@ -9,7 +9,7 @@ import { openPowerCuts, type PowerCuts } from './power/cuts.ts';
 import { type CutKind, planCut, seededRandom } from './power/plan.ts';
 import { horizonOf, UP_LOG } from './upLog.ts';
 
-const SEED = 1;
+const SEED = 3;
 const KINDS: readonly CutKind[] = ['first-table', 'bootstrap', 'config-change', 'update'];
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
