@@ -78,3 +78,24 @@ it('serves reads, writes and flushes, stops at the flush it is told to, and lose
   await server.close();
   disk.close();
 });
+
+it('asks nothing of a disk any more when it was closed under a client', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'branchbox-nbd-'));
+  writeFileSync(join(directory, 'base'), Buffer.alloc(64 * 1024, 'b'));
+  const disk = openVolatileDisk(join(directory, 'base'), join(directory, 'overlay'));
+  const path = join(directory, 'socket');
+  let losses = 0;
+  const server = await serveDisk(path, disk, {
+    onPowerLoss: () => (losses += 1),
+    stopsAtFlush: () => false,
+  });
+  const client = connect(path);
+  client.on('error', () => undefined);
+  const isGone = once(client, 'close');
+  client.write(GO);
+  await answered(client, NEGOTIATED_BYTES);
+  await server.close();
+  disk.close();
+  await isGone;
+  expect(losses).toBe(0);
+});

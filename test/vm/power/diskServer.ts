@@ -52,6 +52,8 @@ export async function serveDisk(
   return {
     close: () =>
       new Promise((done) => {
+        // No power loss any more: the disk may be closed when its sockets are.
+        isOn = false;
         server.close(() => done());
         for (const socket of sockets) socket.destroy();
       }),
