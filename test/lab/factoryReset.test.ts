@@ -54,6 +54,11 @@ describe('a reset of the data partition', () => {
     on('mount $ESP /run/m; mkdir -p /run/m/branchbox; echo button >/run/m/branchbox/factory-reset');
   const isMarked = (): boolean => on('mount $ESP /run/m; ls /run/m/branchbox').includes('factory-reset');
   const reset = (verb: string): string => on(`sh $RESET ${verb} $LOOP`);
+  /** Up to the restart that it asks for, after which the kernel has read the table anew. */
+  const wipe = (): void => {
+    expect(on('sh $RESET wipe $LOOP; ls /run/branchbox/boot')).toContain('restart');
+    on('partx -d --nr 3 $DISK');
+  };
   const filesOf = (device: string): string =>
     on(`mount ${device} /run/m; cat /run/m/file 2>/dev/null || ls /run/m`).trim();
   /** As systemd-repart does where the label is missing. */
@@ -94,7 +99,7 @@ describe('a reset of the data partition', () => {
 
   it('erases the data and its partition, and leaves the factory’s; the mark goes last', () => {
     mark();
-    reset('wipe');
+    wipe();
     expect(labels()).toEqual(['esp', 'branchbox-factory']);
     expect(sh('grep -c "tenant secret" "$1" || :', join(directory, 'disk')).trim()).toBe('0');
     expect(isMarked()).toBe(true);
@@ -111,7 +116,7 @@ describe('a reset of the data partition', () => {
     );
     expect(on('cryptsetup luksDump $DATA')).toContain('Keyslots');
     mark();
-    reset('wipe');
+    wipe();
     // Whoever finds where it was, finds nothing.
     on(
       'echo "size=48M, name=x" | sfdisk --quiet --append --no-reread --no-tell-kernel --wipe never --wipe-partitions never $DISK; partx -a --nr 3 $DISK',
@@ -121,13 +126,13 @@ describe('a reset of the data partition', () => {
 
   it('goes on after a power cut at each step', () => {
     mark();
-    reset('wipe');
+    wipe();
     // Cut before the partition was made: the next start finds the mark and no partition.
     reset('wipe');
     expect(labels()).toEqual(['esp', 'branchbox-factory']);
     remake();
     // Cut after it was made and before the mark went: it is made once more.
-    reset('wipe');
+    wipe();
     expect(labels()).toEqual(['esp', 'branchbox-factory']);
     remake();
     reset('done');
