@@ -25,6 +25,9 @@ export interface LaneState {
   readonly defect: BranchboxError | undefined;
 }
 
+/** Of an agent, on a slow box, until its network is as wanted. */
+const START_MS = 180_000;
+
 export interface Holding {
   run(signal: AbortSignal): Promise<void>;
   wakeAll(): void;
@@ -32,7 +35,7 @@ export interface Holding {
   restart(): void;
   /** Resolves when the network is as wanted since the last restart; rejects where it never will be, or on abort. */
   settle(signal: AbortSignal): Promise<void>;
-  /** It was, at least once. */
+  /** It was, at least once, or has had the time that a start may take: who is never well has no longer trials. */
   wasSettled(): boolean;
   /** What stands against it. */
   problems(): readonly Problem[];
@@ -58,6 +61,7 @@ export function createHolding(parts: {
   let netEra = 0;
   let netSinceMs: number | undefined;
   let wasSettled = false;
+  const startedAtMs = clock.monotonicMs();
   /** Trouble that was there before what is wanted changed. */
   let before: ReadonlySet<ItemId> = new Set();
 
@@ -154,7 +158,7 @@ export function createHolding(parts: {
         look();
       }),
     problems,
-    wasSettled: () => wasSettled,
+    wasSettled: () => wasSettled || clock.monotonicMs() - startedAtMs >= START_MS,
     states: () =>
       lanes.all.map(({ name }) => ({ name, report: reports.get(name)?.report, defect: defects.get(name) })),
   };
