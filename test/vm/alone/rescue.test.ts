@@ -98,7 +98,7 @@ describe('a box that does not come up', () => {
     writeFileSync(other, uki.replaceAll(image.made.rootHash, '0123456789abcdef'.repeat(4)), 'latin1');
     await intoEsp(disk, other, '/EFI/Linux/branchbox_9.0.0.efi');
     await box.start();
-    await box.sees(/branchbox-initrd: no disk has the partitions/, BOOT_MS);
+    await box.sees(/branchbox-initrd: no disk that can be used has the partitions/, BOOT_MS);
     await box.sees(/branchbox-initrd: restarting/, BOOT_MS);
     await box.sees(UP, BOOT_MS);
     await box.stop();
