@@ -1,15 +1,14 @@
 /** The second factor at the controller: what a code is good for, how often, how long, and for whom. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createActivations, readBasic } from '../../../src/controller/activation.ts';
-import { createAdmissions } from '../../../src/controller/admission.ts';
-import { createFleetService } from '../../../src/controller/fleetService.ts';
+import { readBasic } from '../../../src/controller/activation.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { ActivationCode, ActivationLinkId } from '../../../src/model/installer.ts';
 import { Secret } from '../../../src/model/secret.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { issue, makeCa } from '../pki/domain.ts';
-import { CONTROLLER, SMALL_FLEET } from './fixtures.ts';
+import { createControllerParts } from './controllerParts.ts';
+import { SMALL_FLEET } from './fixtures.ts';
 
 const SERIAL = 'SN-branch1';
 const manufacturer = makeCa('Manufacturer');
@@ -26,19 +25,12 @@ async function start() {
   store = openSqliteStore(':memory:');
   said = [];
   const log = createLogger({ name: 'test', write: (line) => void said.push(line) });
-  const fleet = createFleetService({
-    store,
-    clock,
-    controller: CONTROLLER,
-    firmware: async () => new Map(),
-    onChange: () => undefined,
-  });
-  await fleet.change({ actor: 'test', subject: 'fleet', edit: () => SMALL_FLEET });
+  const { setFleet, activations, admissions } = createControllerParts({ store, clock, log });
+  await setFleet(SMALL_FLEET);
   for (const serial of [SERIAL, 'SN-branch2', 'SN-placeless']) {
     await store.inventory.add(serial, { approved: false, twoFactor: true }, 1);
   }
-  const activations = createActivations({ store, clock });
-  return { activations, admissions: createAdmissions({ store, fleet, activations, clock, log }) };
+  return { activations, admissions };
 }
 let world: Awaited<ReturnType<typeof start>>;
 beforeEach(async () => {

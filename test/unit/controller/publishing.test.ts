@@ -2,10 +2,7 @@
  * What the controller publishes and what it believes, with a signer and a broker that can be taken away.
  */
 import { describe, expect, it } from 'vitest';
-import { createActivations } from '../../../src/controller/activation.ts';
-import { createAdmissions } from '../../../src/controller/admission.ts';
 import type { BrokerLink } from '../../../src/controller/broker/link.ts';
-import { createFleetService } from '../../../src/controller/fleetService.ts';
 import { createMessageHandler } from '../../../src/controller/gatewayMessages.ts';
 import { createPublisher } from '../../../src/controller/publisher.ts';
 import type { SignerClient } from '../../../src/controller/signer/client.ts';
@@ -15,6 +12,7 @@ import type { Fleet } from '../../../src/model/fleet.ts';
 import { type Command, topicsOf } from '../../../src/model/mqtt.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { statusWith } from './statusFixture.ts';
+import { createControllerParts } from './controllerParts.ts';
 import { branch, CONTROLLER, fleetOf, hub, SMALL_FLEET } from './fixtures.ts';
 
 const log = createLogger({ name: 'test', write: () => undefined });
@@ -69,23 +67,11 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     },
   };
   await store.gateways.setEpoch(1);
-  const fleet = createFleetService({
-    store,
-    clock,
-    controller: CONTROLLER,
-    firmware: async () => new Map(),
-    onChange: () => undefined,
-  });
+  const { fleet, admissions, setFleet: set } = createControllerParts({ store, clock, log });
   const publisher = createPublisher({
     store,
     fleet,
-    admissions: createAdmissions({
-      store,
-      fleet,
-      activations: createActivations({ store, clock }),
-      clock,
-      log,
-    }),
+    admissions,
     signer,
     clock,
     log,
@@ -106,7 +92,6 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
       triggered += 1;
     },
   });
-  const set = (next: Fleet) => fleet.change({ actor: 'test', subject: 'fleet', edit: () => next });
   await set(fleetNow);
   /** One round, to its end. */
   const round = async (): Promise<string[]> => {

@@ -2,15 +2,13 @@
  * Which certificates are on the revocation list, and in what order signer, broker and sessions learn of it.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { createActivations } from '../../../src/controller/activation.ts';
-import { createAdmissions } from '../../../src/controller/admission.ts';
-import { createFleetService } from '../../../src/controller/fleetService.ts';
 import { openRevocations } from '../../../src/controller/revocations.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import type { RevokedCertificate } from '../../../src/pki/crl.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
-import { CONTROLLER, SMALL_FLEET } from './fixtures.ts';
+import { createControllerParts } from './controllerParts.ts';
+import { SMALL_FLEET } from './fixtures.ts';
 
 const DAY_MS = 86_400_000;
 const START_MS = Date.UTC(2026, 0, 1);
@@ -63,14 +61,7 @@ afterEach(() => {
 async function world() {
   const store = openSqliteStore(':memory:');
   const clock = createManualClock();
-  const fleet = createFleetService({
-    store,
-    clock,
-    controller: CONTROLLER,
-    firmware: async () => new Map(),
-    onChange: () => undefined,
-  });
-  const setFleet = (next: object) => fleet.change({ actor: 'test', subject: 'fleet', edit: () => next });
+  const { setFleet, admissions } = createControllerParts({ store, clock, log });
   await setFleet(SMALL_FLEET);
   const happened: string[] = [];
   const absent = { signer: 0, session: false };
@@ -95,13 +86,7 @@ async function world() {
   await enrol('branch2', '0c');
   const revocations = await openRevocations({
     store,
-    admissions: createAdmissions({
-      store,
-      fleet,
-      activations: createActivations({ store, clock }),
-      clock,
-      log,
-    }),
+    admissions,
     signer: {
       async revocationList(revoked) {
         if (absent.signer > 0) {
