@@ -3,7 +3,8 @@
  * static forwarding entry that makes EVPN advertise it before it ever sent a frame. Pure.
  * Does not own the policy of an attachment's link (policy), only that it is there first.
  */
-import type { App, DesiredSpec } from '../model/desired.ts';
+import type { App } from '../model/app.ts';
+import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import {
   APP_SOURCES_SET,

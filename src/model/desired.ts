@@ -9,14 +9,13 @@ import {
   Ipv4Interface,
   Ipv4Network,
   IpAddress,
-  MacAddress,
   Port,
   WireGuardPublicKey,
   contains,
   overlaps,
 } from './addresses.ts';
+import { App } from './app.ts';
 import {
-  AppName,
   GatewayId,
   PathId,
   PortLabel,
@@ -25,7 +24,6 @@ import {
   TenantName,
   TunnelId,
   UplinkName,
-  VolumeName,
 } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { WantedFirmware } from './firmware.ts';
@@ -38,9 +36,6 @@ export const DESIRED_MAX_BYTES = 4 * 1024 * 1024;
 export const DEFAULT_TENANT_MTU = 1150;
 /** VXLAN over IPv4: 14 inner Ethernet + 8 VXLAN + 8 UDP + 20 IPv4 (RFC 7348). */
 export const VXLAN_OVERHEAD_BYTES = 50;
-
-/** With less no app starts: runc itself, inside the app's limit, takes 14.3 MiB with cgroup version 2. */
-export const LEAST_APP_MEMORY_MIB = 20;
 
 export const Uplink = z.strictObject({
   name: UplinkName,
@@ -110,76 +105,6 @@ export const PortAttachment = z.strictObject({
   segment: SegmentId,
 });
 export type PortAttachment = z.output<typeof PortAttachment>;
-
-/** OCI image reference; kept narrow since it reaches an engine's API. */
-export const ImageReference = z
-  .string()
-  .max(255)
-  .regex(/^[a-z0-9]([a-zA-Z0-9._/:@-]*[a-zA-Z0-9])$/, 'an image reference such as tenant/app:1');
-export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex');
-
-/** A directory of an app that outlives its container: a restart of the box, another image, other firmware. */
-const AppVolume = z.strictObject({
-  name: VolumeName,
-  /** In the app. */
-  path: z
-    .string()
-    .max(255)
-    .regex(/^(\/[A-Za-z0-9._-]+)+$/, 'an absolute path such as /data')
-    .refine((path) => path.split('/').every((part) => part !== '.' && part !== '..'), 'a path without dots'),
-});
-export const AppVolumes = z
-  .array(AppVolume)
-  .min(1)
-  .max(16)
-  .superRefine((volumes, context) => {
-    for (const key of ['name', 'path'] as const) {
-      const seen = new Set<string>();
-      volumes.forEach((volume, index) => {
-        if (seen.has(volume[key])) {
-          const message = `${volume[key]} is another volume's already`;
-          context.addIssue({ code: 'custom', path: [index, key], message });
-        }
-        seen.add(volume[key]);
-      });
-    }
-  });
-
-export const App = z.strictObject({
-  name: AppName,
-  tenant: TenantName,
-  image: z.strictObject({
-    reference: ImageReference,
-    /** An archive (`docker save` format) the controller serves; absent where the image comes from a registry. */
-    bundle: z
-      .strictObject({
-        sha256: Sha256,
-        sizeBytes: z
-          .int()
-          .min(1)
-          .max(8 * 1024 ** 3),
-      })
-      .optional(),
-  }),
-  command: z.array(z.string().max(4096)).max(64).optional(),
-  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(32_768)).default({}),
-  /** Absent where it keeps nothing: a version that knows no volumes understands that too. */
-  volumes: AppVolumes.optional(),
-  attachment: z.strictObject({
-    segment: SegmentId,
-    address: Ipv4Interface,
-    /** Absent: derived from gateway and app name. */
-    macAddress: MacAddress.optional(),
-    gateway: Ipv4.optional(),
-  }),
-  limits: z.strictObject({
-    memoryBytes: z.int().min(LEAST_APP_MEMORY_MIB * 1024 * 1024),
-    /** Cores, in hundredths at the finest. */
-    cpus: z.number().min(0.01).max(256),
-    pids: z.int().min(1).max(100_000).default(256),
-  }),
-});
-export type App = z.output<typeof App>;
 
 export const DesiredSpec = z
   .strictObject({

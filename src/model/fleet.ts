@@ -13,15 +13,8 @@ import {
   contains,
   overlaps,
 } from './addresses.ts';
-import {
-  AppVolumes,
-  DEFAULT_TENANT_MTU,
-  ImageReference,
-  LEAST_APP_MEMORY_MIB,
-  Liveness,
-  Segment,
-  Sha256,
-} from './desired.ts';
+import { AppVolumes, ImageReference, LEAST_APP_MEMORY_MIB, Sha256 } from './app.ts';
+import { DEFAULT_TENANT_MTU, Liveness, Segment } from './desired.ts';
 import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
 import { AppName, GatewayId, PortLabel, SegmentId, SiteName, TenantName, UplinkName } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';

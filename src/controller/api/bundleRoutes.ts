@@ -3,7 +3,7 @@
  */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { Sha256 } from '../../model/desired.ts';
+import { Sha256 } from '../../model/app.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
