@@ -1,127 +1,17 @@
 /** The updater as the agent runs it, on a disk of the fakes: wanted, windowed, refused, tried, committed, taken back. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
 import type { WantedFirmware } from '../../../src/model/firmware.ts';
-import { signJws } from '../../../src/pki/jws.ts';
-import { createFiles } from '../../../src/system/linux/files.ts';
-import { createUpdateRecords } from '../../../src/update/records.ts';
 import { verifyManifest } from '../../../src/update/manifest.ts';
 import { STABLE_MS, VERDICT_MS, type Vitals } from '../../../src/update/trial.ts';
 import { createNoUpdater } from '../../../src/update/updater.ts';
-import { createUpdater, type UpdaterParts } from '../../../src/update/worker.ts';
 import { createFakeFirmwareDisk } from '../../fakes/firmwareDisk.ts';
 import { createFakeSource } from '../../fakes/firmwareSource.ts';
-import { makeVersion, type Version } from '../../fakes/firmwareVersion.ts';
+import { makeVersion } from '../../fakes/firmwareVersion.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
 
-const ca = makeCa('Release CA');
-const release = issue(ca, { kind: 'firmware-signing', commonName: 'release' });
-const sign = ({ target }: Version, by = release): string =>
-  signJws(Buffer.from(JSON.stringify(target.manifest)), by);
-const log = { debug() {}, info() {}, warn() {}, error() {} };
-/** Longer sleeps are rests between events. */
-const REST_MS = 5000;
-const OLD = makeVersion('1.0.0');
-const NEW = makeVersion('1.1.0', { builtAtMs: NOW_MS });
+import { ca, sign, OLD, NEW, wantedOf, up, useUpdaterBoxes } from './updaterBox.ts';
 
-let directory: string;
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'bbt-updater-'));
-});
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
-
-const wantedOf = (version: Version, change: Partial<WantedFirmware> = {}): WantedFirmware => ({
-  version: version.target.manifest.version,
-  manifest: sign(version),
-  allowDowngrade: false,
-  ...change,
-});
-const up: Vitals = {
-  desired: true,
-  controller: true,
-  paths: new Map([['a~hub', true]]),
-  segments: new Map([['red', true]]),
-  apps: new Map(),
-};
-
-/** A box that runs `running`; its clock goes on only while somebody sleeps. */
-function box(options: {
-  readonly running?: Version;
-  readonly disk?: ReturnType<typeof createFakeFirmwareDisk>;
-  readonly wanted?: WantedFirmware | undefined;
-  readonly vitals?: () => Vitals | undefined;
-  readonly source?: UpdaterParts['source'];
-  readonly bootId?: string;
-  readonly restartHeld?: () => boolean;
-  readonly nowMs?: number;
-  readonly upAfterMs?: number;
-}) {
-  const running = options.running ?? OLD;
-  const fake = options.disk ?? createFakeFirmwareDisk(OLD, [OLD, NEW]);
-  const { version, rootHash } = running.target.manifest;
-  const observe = fake.disk.observe.bind(fake.disk);
-  const disk = {
-    ...fake.disk,
-    observe: async (signal: AbortSignal) => ({ ...(await observe(signal)), running: { version, rootHash } }),
-  };
-  const events: string[] = [];
-  const records = createUpdateRecords(createFiles(), directory, log);
-  const stop = new AbortController();
-  const said: string[] = [];
-  const states = new Set<() => void>();
-  let sinceMs = 0;
-  const state = { wanted: options.wanted, restarts: 0, setAside: 0, deadlineS: 0 };
-  const updater = createUpdater({
-    disk,
-    running: { version, rootHash },
-    records,
-    bootId: options.bootId ?? 'one',
-    anchors: async () => [ca.certificate],
-    arch: 'x86-64',
-    wanted: () => state.wanted,
-    source: options.source ?? createFakeSource(NEW, 100),
-    vitals: options.vitals ?? (() => up),
-    uptimeMs: async () => sinceMs,
-    upAfterMs: async () => options.upAfterMs,
-    deferDeadline: async (seconds) => void (state.deadlineS = seconds),
-    beforeTrial: async () => void (state.setAside += 1),
-    restartHeld: options.restartHeld ?? (() => false),
-    restart: async () => {
-      state.restarts += 1;
-      stop.abort();
-    },
-    emit: (kind, subject, sentence) => events.push(`${kind} ${subject}: ${sentence}`),
-    onChange: () => {
-      said.push(updater.status().state);
-      for (const look of states) look();
-    },
-    clock: {
-      nowMs: () => (options.nowMs ?? NOW_MS) + sinceMs,
-      monotonicMs: () => sinceMs,
-      // Looks are made as fast as they come; a rest lasts until somebody ends it.
-      async sleep(durationMs, signal) {
-        signal?.throwIfAborted();
-        if (durationMs < REST_MS) sinceMs += durationMs;
-        else await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
-      },
-    },
-    log,
-  });
-  const until = (name: string): Promise<void> =>
-    new Promise((resolve) => {
-      const look = (): void => {
-        if (updater.status().state !== name) return;
-        states.delete(look);
-        resolve();
-      };
-      states.add(look);
-      look();
-    });
-  const ended = updater.run(stop.signal);
-  return { fake, updater, events, records, stop, said, state, until, ended, clockMs: () => sinceMs };
-}
+const { box } = useUpdaterBoxes();
 
 describe('a version that is wanted', () => {
   it('is fetched, put in place, recorded with what is up, and restarted into', async () => {
