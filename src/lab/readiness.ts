@@ -7,7 +7,7 @@ import { splitCidr } from '../model/addresses.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
-import { type LabStatus } from './labStatus.ts';
+import type { LabNodeStatus, LabStatus } from './labStatus.ts';
 import type { Nodes } from './nodes.ts';
 import type { Topology } from './topology.ts';
 
@@ -77,8 +77,15 @@ export function gatewayProblems(status: LabStatus, fleet: Fleet): Problem[] {
       ...wanted.apps
         .filter(({ name }) => !node.apps.some((app) => app.name === name && app.state === 'running'))
         .map(({ name }) => problem(`app ${name} does not run`)),
+      // Said last: what is above says most of it better, and a path that was just lost shows up here alone.
+      ...(node.health === 'ok' ? [] : healthSentences(node).map(problem)),
     ];
   });
+}
+
+function healthSentences(node: LabNodeStatus): readonly string[] {
+  const sentences = node.conditions.map(({ sentence }) => sentence);
+  return sentences.length > 0 ? sentences : [`is ${node.health ?? 'silent of its health'}`];
 }
 
 export interface Reach {

@@ -90,6 +90,29 @@ describe('the default topology', () => {
       'branch2 is not running',
     ]);
   });
+
+  it('is not told that a gateway works which says itself that it does not', () => {
+    const branch = {
+      name: 'branch1',
+      role: 'branch' as const,
+      running: true,
+      bootstrap: 'OPERATIONAL' as const,
+      generation: 2,
+      uplinks: [],
+      paths: [{ id: 'branch1.internet~hub.internet', state: 'up', active: true }],
+      segments: ['red', 'blue'].map((id) => ({ id, tenant: id, state: 'up', ports: [] })),
+      apps: [{ name: 'red-app', segment: 'red', address: '10.10.0.100/24', state: 'running' }],
+    };
+    const conditions = [{ code: 'uplink-down', subject: 'lte', sentence: 'Uplink lte has no living path.' }];
+    const ofBranch = (health: 'ok' | 'degraded', said: typeof conditions): readonly string[] =>
+      gatewayProblems(
+        { lab: 'x', topology: 'default', nodes: [{ ...branch, health, conditions: said }] },
+        fleet,
+      ).flatMap(({ path, message }) => (path === 'branch1' ? [message] : []));
+    expect(ofBranch('degraded', conditions)).toEqual(['Uplink lte has no living path.']);
+    expect(ofBranch('degraded', [])).toEqual(['is degraded']);
+    expect(ofBranch('ok', [])).toEqual([]);
+  });
 });
 
 describe('a topology file', () => {
