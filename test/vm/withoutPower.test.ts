@@ -4,7 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inNode, tryIn } from '../lab/mainjob/lab.ts';
-import { BOX, offerUpdate, wantUpdate } from './power/box.ts';
+import { offerUpdate, wantUpdate } from './power/box.ts';
+import { BOX } from './update/box.ts';
 import { openPowerCuts, type PowerCuts } from './power/cuts.ts';
 import { type CutKind, planCut, seededRandom } from './power/plan.ts';
 import { horizonOf, UP_LOG } from './upLog.ts';
@@ -18,7 +19,7 @@ describe('a box without a TPM whose power is cut', () => {
 
   beforeAll(async () => {
     const horizon = horizonOf(readFileSync(UP_LOG, 'utf8'), BOX);
-    await offerUpdate(say);
+    await offerUpdate();
     power = await openPowerCuts({
       seed: SEED,
       together: KINDS.length,

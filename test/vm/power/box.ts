@@ -2,13 +2,11 @@
  * Owns what the power-cut tests do to the box and ask of it beside its power: whether it is at work, a configuration
  * change, an update. Does not own when its power goes (cuts.ts).
  */
-import { join } from 'node:path';
-import { editFleet, fleetGateway, labInfo } from '../../lab/mainjob/fleet.ts';
-import { branchbox, elapse, jsonIn, LAB, root, tryIn, until } from '../../lab/mainjob/lab.ts';
-import { createLinuxSystem } from '../../../src/system/linux/system.ts';
-import { buildDisk } from '../../../image/disk.ts';
+import { editFleet, fleetGateway } from '../../lab/mainjob/fleet.ts';
+import { branchbox, elapse, jsonIn, LAB, tryIn, until } from '../../lab/mainjob/lab.ts';
+import { BOX, want } from '../update/box.ts';
+import { makeVersion, upload } from '../update/versions.ts';
 
-export const BOX = 'branch2';
 const HOST_ELSEWHERE = 'branch1-red';
 const HOST_OF_BOX = '10.10.0.12';
 const APP_OF_BOX = '10.10.0.101';
@@ -78,27 +76,10 @@ export async function acceptAnother(patienceMs: number): Promise<void> {
 const ownStatus = (): Promise<Status> => jsonIn<Status>(BOX, 'branchbox', 'status', '--json');
 
 /** Makes a version that the box does not have, and gives it to the controller. */
-export async function offerUpdate(say: (line: string) => void): Promise<void> {
-  const out = join(root, 'out/test', `firmware-${VERSION}`);
-  const { runner } = createLinuxSystem({ name: 'power' });
-  await buildDisk({ version: VERSION, out }, { runner, say });
-  const { nodes, endpoints, anchors, adminCredential } = await labInfo();
-  const from = nodes.find(({ name }) => name === 'internet-host');
-  const api = new URL(endpoints.api.url).origin;
-  const access = ['--api', api, '--ca', anchors.domain, '--credential', adminCredential];
-  const upload = [join(root, 'branchbox'), 'fleet', 'firmware', 'upload', out, ...access];
-  await runner.runChecked('nsenter', [`--net=${from?.netns ?? ''}`, '--', ...upload], {
-    timeoutMs: 300_000,
-  });
-}
+export const offerUpdate = async (): Promise<unknown> => upload(await makeVersion(VERSION));
 
 /** undefined: the version that it has is wanted, or whichever. */
-export const wantUpdate = (wanted: boolean): Promise<void> =>
-  editFleet((fleet) => {
-    const gateway = fleetGateway(fleet, BOX);
-    if (wanted) gateway.firmware = { version: VERSION };
-    else delete gateway.firmware;
-  });
+export const wantUpdate = (wanted: boolean): Promise<void> => want(wanted ? { version: VERSION } : undefined);
 
 /** The box has committed the state that wants it, and the first of it is on its way to the other slot. */
 export const awaitUpdateBegun = (patienceMs: number): Promise<boolean> =>

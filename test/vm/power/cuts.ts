@@ -13,10 +13,10 @@ import {
   awaitUpdateBegun,
   awaitUpdateEnded,
   awaitWork,
-  BOX,
   changeConfiguration,
   wantUpdate,
 } from './box.ts';
+import { BOX } from '../update/box.ts';
 import { serveDisk } from './diskServer.ts';
 import type { Horizon } from '../upLog.ts';
 import { type CutKind, momentOf, type PlannedCut, seededRandom } from './plan.ts';

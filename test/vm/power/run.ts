@@ -39,7 +39,8 @@ process.env['BRANCHBOX_TEST_LAB'] ??= 'power';
 const [
   { setup, teardown },
   { root },
-  { BOX, offerUpdate },
+  { offerUpdate },
+  { BOX },
   { openPowerCuts },
   { planCuts },
   { horizonOf, UP_LOG },
@@ -47,6 +48,7 @@ const [
   import('../setup.ts'),
   import('../../lab/mainjob/lab.ts'),
   import('./box.ts'),
+  import('../update/box.ts'),
   import('./cuts.ts'),
   import('./plan.ts'),
   import('../upLog.ts'),
@@ -60,7 +62,8 @@ try {
     Math.round(ms / 1000),
   );
   say(`a boot takes ${multiUserS} s to multi-user, ${inServiceS} s to service`);
-  await offerUpdate(say);
+  say('making a version to update to');
+  await offerUpdate();
   const file = join(root, `out/chaos/power-${seed}.json`);
   mkdirSync(dirname(file), { recursive: true });
   const power = await openPowerCuts({
