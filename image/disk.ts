@@ -5,6 +5,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Assembled, assemble } from './assemble.ts';
+import { commitTime } from './commitTime.ts';
 import { ensureIngredients, type Ingredients } from './ingredients.ts';
 import { ensureKeys, type Keys } from './keys.ts';
 import type { Variant } from './staging.ts';
@@ -36,9 +37,7 @@ export async function buildDisk(options: DiskOptions, making: Making): Promise<D
   await mkdir(out, { recursive: true });
   const ingredients = await ensureIngredients(making);
   const keys = await ensureKeys(resolve(options.keys ?? join(CHECKOUT, 'out/keys')), ingredients.toolbox);
-  // The commit's time, so that two builds of a commit are the same.
-  const time = await making.runner.runChecked('git', ['-C', CHECKOUT, 'log', '-1', '--format=%ct']);
-  const shared = { ingredients, keys, out, sourceDateEpoch: Number(time) };
+  const shared = { ingredients, keys, out, sourceDateEpoch: await commitTime(CHECKOUT, making) };
   const version = options.version ?? (await packageVersion());
   const { variant } = options;
   const made = await assemble({ version, ...(variant === undefined ? {} : { variant }), ...shared }, making);

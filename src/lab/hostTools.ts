@@ -26,8 +26,17 @@ const TREE_TOOLS: readonly Tool[] = [
     why: 'makes the Debian 13 tree that every node runs from, once',
   },
 ];
+/** Only where an image is built from a clone. */
+const IMAGE_TOOLS: readonly Tool[] = [
+  {
+    command: 'git',
+    packageName: 'git',
+    why: 'tells the time of the commit, which all files of an image bear',
+  },
+];
 /** Only for the tests on real parts. */
 const TEST_TOOLS: readonly Tool[] = [
+  { command: 'curl', packageName: 'curl', why: 'asks a metadata service as a box does' },
   {
     command: 'sfdisk',
     packageName: 'fdisk',
@@ -43,7 +52,7 @@ const INSTALL_TIMEOUT_MS = 10 * 60_000;
 export async function ensureHostTools(
   runner: Runner,
   say: (line: string) => void,
-  options: { readonly treeToMake: boolean; readonly forTests?: boolean },
+  options: { readonly treeToMake: boolean; readonly forTests?: boolean; readonly forImage?: boolean },
 ): Promise<void> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     throw new BranchboxError('lab/missing-capability', {
@@ -55,6 +64,7 @@ export async function ensureHostTools(
     ...TOOLS,
     ...(options.treeToMake ? TREE_TOOLS : []),
     ...(options.forTests === true ? TEST_TOOLS : []),
+    ...(options.forImage === true ? IMAGE_TOOLS : []),
   ];
   const missing = needed.filter(({ command }) => !isInstalled(command));
   if (missing.length === 0) return;

@@ -71,7 +71,7 @@ async function untilIn(id: string): Promise<GatewayClient> {
     try {
       return await connect(id);
     } catch (thrown) {
-      if (!/revoked|ECONNREFUSED|ECONNRESET|closed/.test(String(thrown))) throw thrown;
+      if (!/revoked|ECONNREFUSED|ECONNRESET|closed|disconnected/.test(String(thrown))) throw thrown;
     }
   }
 }
@@ -85,7 +85,7 @@ async function refused(attempt: () => Promise<unknown>, why = /certificate revok
       await attempt();
     } catch (thrown) {
       if (why.test(String(thrown))) return;
-      if (/ECONNREFUSED|ECONNRESET|closed/.test(String(thrown))) continue;
+      if (/ECONNREFUSED|ECONNRESET|closed|disconnected/.test(String(thrown))) continue;
       throw thrown;
     }
     throw new Error('it was let in');
