@@ -35,6 +35,7 @@ export const HEALTH_CODES = [
   'events-dropped',
   'firmware-refused',
   'firmware-rolled-back',
+  'data-plain',
 ] as const;
 
 export const Condition = z.strictObject({

@@ -23,6 +23,8 @@ export interface HealthInput {
   /** undefined where nobody updates this box. */
   readonly firmware?: FirmwareStatus | undefined;
   readonly eventsDropped: number;
+  /** As open-data of the image says; undefined where that does not run. */
+  readonly dataProtection?: string | undefined;
 }
 type Finding = Omit<Condition, 'sinceMs'>;
 
@@ -38,6 +40,7 @@ export function judge(input: HealthInput): readonly Finding[] {
     ...itemFindings(input),
     ...appFindings(input),
     ...firmwareFindings(input),
+    ...dataFindings(input),
     ...(input.eventsDropped > 0
       ? [
           finding(
@@ -222,4 +225,12 @@ function firmwareFindings({ firmware }: HealthInput): Finding[] {
     return [finding('firmware-rolled-back', 'warning', subject, `${firmware.sentence} ${mend}`)];
   }
   return [];
+}
+
+/** A box that got its TPM, or had it switched on, after its first start. */
+function dataFindings({ dataProtection }: HealthInput): Finding[] {
+  if (dataProtection !== 'plain-beside-tpm') return [];
+  const sentence =
+    'The data of this box is not encrypted although it has a TPM: it was made when there was none. A factory reset makes it anew, encrypted.';
+  return [finding('data-plain', 'info', 'data', sentence)];
 }

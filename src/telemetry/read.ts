@@ -31,6 +31,7 @@ export interface StatusReaderParts {
   readonly gateSentence: (id: ItemId) => string | undefined;
 }
 
+const DATA_PROTECTION = '/run/branchbox/boot/data-protection';
 /** Handshakes come every 2 minutes; asking is the one thing here that starts a process. */
 const HANDSHAKES_EVERY_MS = 60_000;
 
@@ -40,6 +41,8 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
   let conditions: readonly Condition[] = [];
   let handshakes: ReadonlyMap<string, number> = new Map();
   let handshakesAtMs = Number.NEGATIVE_INFINITY;
+  /** Of this boot: read once. */
+  let dataProtection: Promise<string | undefined> | undefined;
 
   const readHandshakes = async (spec: DesiredSpec | undefined, signal: AbortSignal): Promise<void> => {
     if (spec === undefined || clock.monotonicMs() - handshakesAtMs < HANDSHAKES_EVERY_MS) return;
@@ -70,7 +73,9 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
         },
       };
       const body = statusOf(spec, facts, box, undone);
-      const findings = judge({ ...input, body, box, gateSentence });
+      dataProtection ??= files.readText(DATA_PROTECTION).catch(() => undefined);
+      const protection = { dataProtection: (await dataProtection)?.trim() };
+      const findings = judge({ ...input, ...protection, body, box, gateSentence });
       conditions = conditionsOf(findings, conditions, clock.nowMs());
       return { ...body, health: { state: healthState(conditions), conditions: [...conditions] } };
     },

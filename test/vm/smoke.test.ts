@@ -73,6 +73,21 @@ describe('a box of the image', () => {
     expect(header).toContain('systemd-tpm2');
     // One key slot, the TPM's: nobody's passphrase opens it.
     expect(header.match(/^ {2}\d+: luks2$/gm)).toHaveLength(1);
+    const token = await inBox(
+      'cryptsetup token export --token-id 0 "$(blkid -t TYPE=crypto_LUKS -o device)"',
+    );
+    expect(JSON.parse(token)).toMatchObject({ type: 'systemd-tpm2', 'tpm2-pcrs': [7, 15] });
+    expect((await inBox('cat /run/branchbox/boot/data-protection')).trim()).toBe('tpm2');
+  });
+
+  it('has a TPM that opens it once a start, and for nobody after that', async () => {
+    // As open-data did a minute ago, by the same program on the same TPM, as root.
+    const again =
+      'systemd-cryptsetup attach again "$(blkid -t TYPE=crypto_LUKS -o device)" - tpm2-device=auto,headless=1,readonly';
+    const tried = await tryIn(BOX, ['sh', '-c', again]);
+    expect(tried.exitCode).not.toBe(0);
+    expect(await inBox('ls /dev/mapper')).not.toContain('again');
+    expect((await inBox('cat /sys/class/tpm/tpm0/pcr-sha256/15')).trim()).toMatch(/[1-9A-F]/i);
   });
 
   it('joins hosts of red across branches, and no host of blue to red', async () => {

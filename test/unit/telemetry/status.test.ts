@@ -109,6 +109,13 @@ test('a firmware that is refused, or was taken back and is still wanted, degrade
     expect(codes(state)).toEqual([]);
 });
 
+test('data in clear beside a TPM is said, and no reason to call a box unwell', () => {
+  const found = verdict(well, nothing, { dataProtection: 'plain-beside-tpm' });
+  expect(found.map(({ code, severity }) => [code, severity])).toEqual([['data-plain', 'info']]);
+  for (const dataProtection of ['tpm2', 'plain', undefined])
+    expect(verdict(well, nothing, { dataProtection })).toEqual([]);
+});
+
 describe('status', () => {
   test('a box that is well is said to be', () => {
     const body = statusOf(spec, facts, well, nothing);
