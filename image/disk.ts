@@ -36,7 +36,10 @@ export async function buildDisk(options: DiskOptions, making: Making): Promise<D
   const out = resolve(options.out ?? join(CHECKOUT, 'out/image'));
   await mkdir(out, { recursive: true });
   const ingredients = await ensureIngredients(making);
-  const keys = await ensureKeys(resolve(options.keys ?? join(CHECKOUT, 'out/keys')), ingredients.toolbox);
+  const keys = await ensureKeys(resolve(options.keys ?? join(CHECKOUT, 'out/keys')), {
+    toolbox: ingredients.toolbox,
+    say: making.say,
+  });
   const shared = { ingredients, keys, out, sourceDateEpoch: await commitTime(CHECKOUT, making) };
   const version = options.version ?? (await packageVersion());
   const { variant } = options;

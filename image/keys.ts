@@ -34,15 +34,25 @@ const NAMES = ['db', 'release'] as const;
 /** When test keys begin to be valid: a box whose clock was never set believes them too. */
 const NOT_BEFORE_MS = Date.UTC(2020, 0, 1);
 
+const PARTS = [
+  ...NAMES.flatMap((name) => ['crt', 'key', 'uri'].map((end) => `${name}.${end}`)),
+  'release-anchors.pem',
+];
+
 /**
  * Keys of the directory: `db` and `release`, each NAME.crt with NAME.key, or with NAME.uri that holds a PKCS#11 URI; and
- * release-anchors.pem. An empty or missing directory gets test keys.
+ * release-anchors.pem. A directory with none of these gets test keys, which `say` tells; one with some of them is never
+ * written to: they are somebody's.
  */
-export async function ensureKeys(directory: string, toolbox: Toolbox): Promise<Keys> {
+export async function ensureKeys(
+  directory: string,
+  { toolbox, say }: { readonly toolbox: Toolbox; readonly say: (line: string) => void },
+): Promise<Keys> {
   const file = (name: string): string => join(directory, name);
   const releaseAnchors = file('release-anchors.pem');
   const isThere = (name: string): boolean => existsSync(file(name));
-  if (!NAMES.some((name) => isThere(`${name}.crt`))) {
+  if (!PARTS.some(isThere)) {
+    say(`making test keys in ${directory}: for trying, not for boxes of yours (docs/image.md)`);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await makeDbKey(file('db'), toolbox);
     await makeReleaseKey(file('release'), releaseAnchors);
@@ -62,10 +72,25 @@ export async function ensureKeys(directory: string, toolbox: Toolbox): Promise<K
     });
   }
   const signingKey = (name: string): SigningKey => ({
-    key: isThere(`${name}.uri`) ? readFileSync(file(`${name}.uri`), 'utf8').trim() : file(`${name}.key`),
+    key: isThere(`${name}.uri`) ? readUri(file(`${name}.uri`)) : file(`${name}.key`),
     certificate: file(`${name}.crt`),
   });
   return { directory, db: signingKey('db'), release: signingKey('release'), releaseAnchors };
+}
+
+/** A URI is a word of commands, which every process of the machine can read: no PIN in it. */
+function readUri(path: string): string {
+  const uri = readFileSync(path, 'utf8').trim();
+  const problem = !uri.startsWith('pkcs11:')
+    ? 'is no PKCS#11 URI (RFC 7512)'
+    : /[?&]pin-value=/i.test(uri)
+      ? 'holds a PIN (pin-value), which the words of commands would show'
+      : undefined;
+  if (problem === undefined) return uri;
+  throw new BranchboxError('system/file', {
+    message: `${path} ${problem}`,
+    mend: 'Write pkcs11:…?pin-source=file:/…/pin, with the PIN in that file.',
+  });
 }
 
 /** For steps that sign: empty where the keys are files. PKCS11_MODULE of the caller's environment names another module. */
@@ -105,7 +130,7 @@ async function makeReleaseKey(stem: string, anchors: string): Promise<void> {
     issuer: { key: ca.privateKey, certificate: anchor },
     validity,
   });
-  await writeFile(`${stem}.key`, exportPrivateKey(signer.privateKey).reveal(), { mode: 0o600 });
+  await writeFile(`${stem}.key`, exportPrivateKey(signer.privateKey).reveal(), { mode: 0o600, flag: 'wx' });
   await writeFile(`${stem}.crt`, toPem([certificate]));
   await writeFile(anchors, toPem([anchor]));
 }

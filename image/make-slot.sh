@@ -23,3 +23,5 @@ mkfs.erofs --quiet -T "$SOURCE_DATE_EPOCH" --all-time -U "$(uuid root)" -L branc
   -z "${BRANCHBOX_COMPRESSION:-lz4hc}" -C 65536 "$out/root" /tmp/layer/root
 veritysetup format --uuid "$(uuid verity)" --salt "$(digest salt 64)" --root-hash-file "$out/roothash" \
   "$out/root" "$out/verity" >/dev/null
+# veritysetup makes its file for the owner alone; these are for everybody to check and to serve.
+chmod 0644 "$out/root" "$out/verity" "$out/roothash"

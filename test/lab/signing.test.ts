@@ -1,5 +1,5 @@
 /** Keys behind PKCS#11: what releases are signed with is never a file. Against SoftHSM, by the recipe's own steps. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,6 +14,56 @@ import { createRunner } from '../../src/system/linux/runner.ts';
 
 const RECIPE = join(import.meta.dirname, '../../image');
 const LOADER = '/usr/lib/systemd/boot/efi/systemd-bootx64.efi';
+
+const believes = async (keys: Keys, jws: string): Promise<string> => {
+  const { payload } = await verifyJws(jws, {
+    anchors: parseCertificates(readFileSync(keys.releaseAnchors, 'utf8')),
+    atMs: Date.now(),
+    extendedKeyUsage: OID.firmwareSigning,
+  });
+  return Buffer.from(payload).toString();
+};
+
+describe('keys of one\u2019s own', () => {
+  let directory: string;
+  let toolbox: Toolbox;
+  beforeAll(async () => {
+    const runner = createRunner();
+    const tools = await ensureTree(TOOLS_TREE, { runner, say: () => {} });
+    toolbox = createToolbox(runner, tools, { SOURCE_DATE_EPOCH: '0' });
+    directory = mkdtempSync(join(tmpdir(), 'bbt-keys-'));
+  }, 1_200_000);
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it('made by the words of the docs sign what boxes and firmware believe', async () => {
+    const docs = readFileSync(join(import.meta.dirname, '../../docs/image.md'), 'utf8');
+    const words = /^\*\*Keys of one's own\*\*.*?```sh\n(.*?)```/ms.exec(docs)?.[1];
+    if (words === undefined) throw new Error('docs/image.md has no words for keys');
+    await toolbox.run([directory], ['sh', '-euc', `cd ${directory}\n${words}`]);
+    const keys = await ensureKeys(join(directory, 'keys'), {
+      toolbox,
+      say: (line) => {
+        throw new Error(line);
+      },
+    });
+    const signer = await createReleaseSigner(keys, toolbox, directory);
+    expect(await believes(keys, await signJwsBy(signer, Buffer.from('{}')))).toBe('{}');
+    const signed = join(directory, 'loader.efi');
+    const { key, certificate } = keys.db;
+    await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), key, certificate, LOADER, signed]);
+    const verified = await toolbox.run([directory], ['sbverify', '--cert', certificate, signed]);
+    expect(verified).toMatch(/verification OK/);
+  });
+
+  it('are never written over, whichever of them are there', async () => {
+    const some = join(directory, 'some');
+    mkdirSync(some);
+    writeFileSync(join(some, 'release.key'), 'somebody\u2019s');
+    await expect(ensureKeys(some, { toolbox, say: () => {} })).rejects.toThrow(/are not whole/);
+    expect(readdirSync(some)).toEqual(['release.key']);
+    expect(readFileSync(join(some, 'release.key'), 'utf8')).toBe('somebody\u2019s');
+  });
+});
 
 describe('keys behind PKCS#11', () => {
   let directory: string;
@@ -33,7 +83,7 @@ describe('keys behind PKCS#11', () => {
 
     // Test keys, moved into a token: certificates stay, private keys leave the directory.
     const inFiles = createToolbox(runner, tools);
-    await ensureKeys(directory, inFiles);
+    await ensureKeys(directory, { toolbox: inFiles, say: () => {} });
     const hsm = (...words: string[]) => inFiles.run([directory], ['softhsm2-util', ...words]);
     await hsm('--init-token', '--free', '--label', 'test', '--so-pin', '1234', '--pin', '1234');
     writeFileSync(join(directory, 'pin'), '1234');
@@ -45,7 +95,7 @@ describe('keys behind PKCS#11', () => {
       rmSync(file);
       writeFileSync(join(directory, `${name}.uri`), `${uri}\n`);
     }
-    keys = await ensureKeys(directory, inFiles);
+    keys = await ensureKeys(directory, { toolbox: inFiles, say: () => {} });
     toolbox = createToolbox(runner, tools, { SOURCE_DATE_EPOCH: '0', ...signingEnvironment(keys) });
   }, 1_200_000);
   afterAll(() => {
@@ -57,12 +107,7 @@ describe('keys behind PKCS#11', () => {
   it('sign an update manifest that a box believes', async () => {
     const signer = await createReleaseSigner(keys, toolbox, directory);
     const jws = await signJwsBy(signer, Buffer.from('{}'));
-    const { payload } = await verifyJws(jws, {
-      anchors: parseCertificates(readFileSync(keys.releaseAnchors, 'utf8')),
-      atMs: Date.now(),
-      extendedKeyUsage: OID.firmwareSigning,
-    });
-    expect(Buffer.from(payload).toString()).toBe('{}');
+    expect(await believes(keys, jws)).toBe('{}');
   });
 
   it('sign what firmware starts', async () => {
@@ -75,8 +120,18 @@ describe('keys behind PKCS#11', () => {
     expect(verified).toMatch(/verification OK/);
   });
 
+  it('give no PIN to the words of a command', async () => {
+    const uri = join(directory, 'release.uri');
+    const before = readFileSync(uri, 'utf8');
+    writeFileSync(uri, 'pkcs11:token=test;object=release;type=private?pin-value=1234\n');
+    const refused = ensureKeys(directory, { toolbox, say: () => {} });
+    await expect(refused).rejects.toThrow(/pin-value/);
+    await expect(refused).rejects.not.toThrow(/1234/);
+    writeFileSync(uri, before);
+  });
+
   it('are missed with a sentence that says what is missing where', async () => {
     rmSync(join(directory, 'release.uri'));
-    await expect(ensureKeys(directory, toolbox)).rejects.toThrow(/are not whole/);
+    await expect(ensureKeys(directory, { toolbox, say: () => {} })).rejects.toThrow(/are not whole/);
   });
 });

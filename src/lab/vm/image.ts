@@ -40,7 +40,10 @@ export async function prepareImage(making: Making): Promise<MachineImage> {
   const out = join(CHECKOUT, 'out/image');
   await mkdir(out, { recursive: true });
   const ingredients = await ensureIngredients(making);
-  const keys = await ensureKeys(join(CHECKOUT, 'out/keys'), ingredients.toolbox);
+  const keys = await ensureKeys(join(CHECKOUT, 'out/keys'), {
+    toolbox: ingredients.toolbox,
+    say: making.say,
+  });
   const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
   const raw = join(out, `branchbox-${version}.raw`);
   if (!existsSync(raw) || statSync(raw).mtimeMs < newestSourceMs()) {
