@@ -17,7 +17,7 @@ lines() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' "$1" | grep -v '^$'; }
 put() { mkdir -p "$root${1%/*}" && cp -L "$tree$1" "$root$1"; }
 
 put /usr/bin/busybox
-for applet in sh mount sleep reboot find cat sort xargs tail tr sed mkdir switch_root echo rm readlink; do
+for applet in sh mount sleep reboot find cat sort xargs tail tr sed od mkdir switch_root echo rm readlink; do
   ln -s busybox "$root/usr/bin/$applet"
 done
 lines "$recipe/programs.txt" >"$work/programs"

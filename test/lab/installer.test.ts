@@ -180,11 +180,26 @@ describe('an installation', () => {
     ).toBe('1');
   });
 
-  it('refuses half an identity before anything is written', () => {
+  it.each([
+    ['a key without its certificate', 'idevid.key', 'lacks idevid.crt'],
+    ['a certificate without its key', 'idevid.crt', 'lacks idevid.key'],
+  ])('refuses half an identity before anything is written: %s', (_what, name, why) => {
+    conf();
+    stick(`mkdir -p branchbox/factory; echo half >branchbox/factory/${name}`);
+    expect(install).toThrow(why);
+    expect(() => table(target)).toThrow('does not contain a recognized partition table');
+  });
+
+  it('leaves the sentence of a refusal for the screen, and none where it installs', () => {
+    const told = (): string =>
+      on('$INSTALL boot $SOURCE >/dev/null 2>&1 || :; cat /run/branchbox/install-failed || :');
+    stick('mkdir -p branchbox; echo target=sdz >branchbox/install.conf');
+    expect(told()).toMatch(/^there is no disk sdz; there are /);
     conf();
     stick('mkdir -p branchbox/factory; echo key >branchbox/factory/idevid.key');
-    expect(install).toThrow('lacks idevid.crt');
-    expect(() => table(target)).toThrow('does not contain a recognized partition table');
+    expect(told()).toBe('the identity in branchbox/factory lacks idevid.crt\n');
+    stick('rm branchbox/factory/idevid.key');
+    expect(told()).toBe('');
   });
 
   it('leaves a disk with a Branchbox alone until it is told, and starts again after an interruption', () => {

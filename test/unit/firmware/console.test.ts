@@ -127,6 +127,21 @@ describe('the local console', () => {
     expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(79);
   });
 
+  it('says why a machine was not installed, and offers no reset of the stick', async () => {
+    put(
+      'run/branchbox/install-failed',
+      'no disk will do (read-only, smaller than 4 GB, or on USB); there are sda; name one in install.conf: target=NAME\n',
+    );
+    const text = await screen();
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(
+      'there are sda; name one in install.conf: target=NAME What to do',
+    );
+    expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(79);
+    expect(text).not.toContain('factory reset');
+    const menu = 'not installed';
+    expect(await type([menu, 'r'], [menu, 'SN-1'], [menu, ''])).toBe('');
+  });
+
   it('says who the box is, how far it is and what is wrong', async () => {
     await serve('agent.sock', '/status', status);
     await serve('identity.sock', '/bootstrap', bootstrap);
