@@ -62,7 +62,7 @@ describe('the root that the initrd looks for', () => {
     ['a disk', `${PCI}${SATA}`, 'no'],
   ])('is of a stick where the firmware started %s', (_what, path, answer) => {
     variable('BootCurrent', '0bbb');
-    variable('BootBB0B', `01000000${'1c00'}4200000000${path}${END}`);
+    variable('BootBB0B', `010000001c004200000000${path}${END}`);
     expect(look('is_from_usb && echo yes || echo no')).toBe(answer);
   });
 
