@@ -3,7 +3,7 @@
  * only root may open unless a mode is given), JSON out, and JSON in for what is asked. Does not own what they say or do.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { Logger } from '../system/ports.ts';
@@ -16,42 +16,30 @@ export type Action = (body: unknown, signal: AbortSignal) => Promise<unknown>;
 
 const READ_OUT_TIMEOUT_MS = 15_000;
 const MAX_BODY_BYTES = 64 * 1024;
+const BASE = 'http://agent';
 
-export async function serveLocalApi(
-  parts: {
-    readonly socket: string;
-    /** Default 0o600. Where it is wider, everybody may enter the socket's directory too. */
-    readonly mode?: number;
-    /** By path, for GET. */
-    readonly readOuts: Readonly<Record<string, ReadOut>>;
-    /** By path, for POST. */
-    readonly actions: Readonly<Record<string, Action>>;
-    readonly log: Logger;
-  },
-  signal: AbortSignal,
-): Promise<void> {
+export interface LocalApi {
+  readonly socket: string;
+  /** Default 0o600. Where it is wider, everybody may enter the socket's directory too. */
+  readonly mode?: number;
+  /** By path, for GET. */
+  readonly readOuts: Readonly<Record<string, ReadOut>>;
+  /** By path, for POST. */
+  readonly actions: Readonly<Record<string, Action>>;
+  readonly log: Logger;
+}
+
+/** Until the signal aborts; the socket goes with it. */
+export async function serveLocalApi(parts: LocalApi, signal: AbortSignal): Promise<void> {
   const { socket, mode = 0o600, readOuts, actions, log } = parts;
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://agent');
     const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_OUT_TIMEOUT_MS)]);
-    const work = (): Promise<unknown> | undefined => {
-      const own = <T>(table: Readonly<Record<string, T>>): T | undefined =>
-        Object.hasOwn(table, url.pathname) ? table[url.pathname] : undefined;
-      if (request.method === 'GET') return own(readOuts)?.(url.searchParams, limit);
-      const action = request.method === 'POST' ? own(actions) : undefined;
-      return action === undefined ? undefined : readBody(request).then((body) => action(body, limit));
-    };
-    const answered = work();
-    if (answered === undefined) {
-      answer(response, 404, { error: { code: 'cli/usage', message: `there is no ${url.pathname}` } });
-      return;
-    }
-    answered.then(
-      (value) => answer(response, 200, value),
-      (thrown: unknown) => {
-        const { code, message, mend, problems } = asBranchboxError(thrown);
-        answer(response, 500, { error: { code, message, mend, problems } });
+    answerTo(request, { readOuts, actions }, limit).then(
+      ({ status, text }) => {
+        response.writeHead(status, { 'content-type': 'application/json' });
+        response.end(text);
       },
+      (error: unknown) => log.error('a read-out could not be answered', { error }),
     );
   });
   server.on('error', (error) => log.error('the local API failed', { error }));
@@ -75,10 +63,39 @@ export async function serveLocalApi(
   });
 }
 
-function answer(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(`${JSON.stringify(value)}\n`);
+interface Answer {
+  readonly status: number;
+  readonly text: string;
 }
+
+/** Whoever may open the socket writes what is read here, and an exception in a server's callback ends the process. */
+async function answerTo(
+  request: IncomingMessage,
+  { readOuts, actions }: Pick<LocalApi, 'readOuts' | 'actions'>,
+  limit: AbortSignal,
+): Promise<Answer> {
+  const refuse = (status: number, message: string): Answer =>
+    say(status, { error: { code: 'cli/usage', message } });
+  const target = request.url ?? '';
+  // `//` and `http://[` are requests that HTTP lets through and no URL.
+  if (!target.startsWith('/') || !URL.canParse(target, BASE)) return refuse(400, 'this is no path');
+  const { pathname, searchParams } = new URL(target, BASE);
+  try {
+    const readOut = request.method === 'GET' ? own(readOuts, pathname) : undefined;
+    if (readOut !== undefined) return say(200, await readOut(searchParams, limit));
+    const action = request.method === 'POST' ? own(actions, pathname) : undefined;
+    if (action !== undefined) return say(200, await action(await readBody(request), limit));
+  } catch (thrown) {
+    const { code, message, mend, problems } = asBranchboxError(thrown);
+    return say(500, { error: { code, message, mend, problems } });
+  }
+  return refuse(404, `there is no ${pathname}`);
+}
+
+const own = <T>(table: Readonly<Record<string, T>>, path: string): T | undefined =>
+  Object.hasOwn(table, path) ? table[path] : undefined;
+
+const say = (status: number, value: unknown): Answer => ({ status, text: `${JSON.stringify(value)}\n` });
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];

@@ -241,17 +241,22 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     },
     signal,
   );
-  // A socket of its own, so that the page can ask for this and nothing else.
+  // A socket of its own, so that the page can ask for this and nothing else; it goes where the page goes.
+  const enrolled = new AbortController();
+  const closeForInstallers = (): void => {
+    if (gatewayId() !== undefined) enrolled.abort();
+  };
   await serveLocalApi(
     {
       socket: paths.installerSocket,
       mode: 0o666,
       log,
-      readOuts: { '/ports': () => Promise.resolve(installerPortsOf(facts.latest())) },
+      readOuts: { '/ports': async () => installerPortsOf(facts.latest()) },
       actions: {},
     },
-    signal,
+    AbortSignal.any([signal, enrolled.signal]),
   );
+  closeForInstallers();
   followWakeups(
     { runner, files, clock, log, engine, paths },
     {
@@ -268,6 +273,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       onIdentity: () => {
         void identity.read().finally(() => {
           link.wake();
+          closeForInstallers();
           // Enrolled: what was for the installer goes now.
           if (gatewayId() !== renderedFor) holding.wakeAll();
         });

@@ -132,6 +132,7 @@ describe('an installer', () => {
     expect((await tryIn(LAPTOP, ['curl', '-sS', '--max-time', '1', `http://${OWN}/`])).exitCode).not.toBe(0);
     const units = await inNode(BOX, 'systemctl', 'show', '-p', 'ActiveState', 'branchbox-installer-*');
     expect(units).not.toMatch(/=(active|activating)/);
+    expect(await inNode(BOX, 'ls', '/run/branchbox/installer')).not.toContain('agent.sock');
     expect(await inNode(BOX, 'nft', 'list', 'chain', 'inet', 'branchbox', 'installer_input')).not.toContain(
       'accept',
     );

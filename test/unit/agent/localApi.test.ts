@@ -1,0 +1,111 @@
+/** The agent's own server, asked over its real socket by whoever may open it: nothing that is sent ends the agent. */
+import { access, mkdtemp, rm, stat } from 'node:fs/promises';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { serveLocalApi } from '../../../src/agent/localApi.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
+
+describe('the local API of the agent', () => {
+  let directory: string;
+  let socket: string;
+  let ending: AbortController;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'bb-api-'));
+    socket = join(directory, 'api/agent.sock');
+    ending = new AbortController();
+    await serveLocalApi(
+      {
+        socket,
+        mode: 0o666,
+        log: { debug() {}, info() {}, warn() {}, error() {} },
+        readOuts: {
+          '/good': async (query) => ({ item: query.get('item') }),
+          '/throws': () => {
+            throw new BranchboxError('system/file', { message: 'the file is away' });
+          },
+          '/rejects': async () => {
+            throw new BranchboxError('system/file', { message: 'the file is away' });
+          },
+          '/no-json': async () => ({ big: 1n }),
+        },
+        actions: { '/echo': async (body) => body },
+      },
+      ending.signal,
+    );
+  });
+
+  afterEach(async () => {
+    ending.abort();
+    await rm(directory, { recursive: true });
+  });
+
+  const ask = (path: string, body?: string): Promise<{ status: number; text: string }> =>
+    new Promise((resolve, reject) => {
+      const method = body === undefined ? 'GET' : 'POST';
+      const asked = request({ socketPath: socket, path, method }, (response) => {
+        let text = '';
+        response.on('data', (chunk) => (text += String(chunk)));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      asked.on('error', reject);
+      asked.end(body);
+    });
+  /** What Node's client would not send. */
+  const sendRaw = (target: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let text = '';
+      const connection = connect(socket, () =>
+        connection.write(`GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`),
+      );
+      connection.on('data', (chunk) => (text += String(chunk)));
+      connection.on('end', () => resolve(text));
+      connection.on('error', reject);
+    });
+
+  it('answers what it has, and says so of what it does not have', async () => {
+    expect(await ask('/good?item=link%3Aa')).toEqual({ status: 200, text: '{"item":"link:a"}\n' });
+    expect(await ask('/echo', '{"a":1}')).toEqual({ status: 200, text: '{"a":1}\n' });
+    for (const [path, body] of [['/none'], ['/echo'], ['/good', '{}'], ['/constructor']] as const) {
+      expect((await ask(path, body)).status, path).toBe(404);
+    }
+  });
+
+  it.each(['//', 'http://[', 'http://[/', '///', '/\\', '*'])(
+    'answers %s, which is no path, and goes on',
+    async (target) => {
+      expect(await sendRaw(target)).toMatch(/^HTTP\/1\.1 40[04] /);
+      expect((await ask('/good')).status).toBe(200);
+    },
+  );
+
+  it.each(['/throws', '/rejects', '/no-json'])('tells what went wrong in %s, and goes on', async (path) => {
+    const { status, text } = await ask(path);
+    expect(status).toBe(500);
+    expect(JSON.parse(text)).toMatchObject({
+      error: { code: path === '/no-json' ? 'internal' : 'system/file' },
+    });
+    expect((await ask('/good')).status).toBe(200);
+  });
+
+  it.each(['{', '', 'x'.repeat(65 * 1024)])('refuses a body that is no JSON or too large', async (body) => {
+    expect(JSON.parse((await ask('/echo', body)).text)).toMatchObject({ error: { code: 'model/invalid' } });
+  });
+
+  it('is open as wide as it was told, and gone when it is over', async () => {
+    expect((await stat(socket)).mode & 0o777).toBe(0o666);
+    ending.abort();
+    await expect
+      .poll(() =>
+        access(socket).then(
+          () => 'there',
+          () => 'gone',
+        ),
+      )
+      .toBe('gone');
+    await expect(ask('/good')).rejects.toThrow(/ENOENT/);
+  });
+});
