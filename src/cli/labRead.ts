@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { createControllerNode } from '../lab/controllerNode.ts';
 import { followEvents } from '../lab/events.ts';
 import { labInfo } from '../lab/info.ts';
+import { ailmentOf } from '../lab/readiness.ts';
 import { renderStatus } from '../lab/table.ts';
 import { gather } from '../lab/up.ts';
 import { decode } from '../model/decode.ts';
@@ -17,10 +18,12 @@ import { openLab } from './labUp.ts';
 export async function printStatus(lab: string, json: boolean): Promise<void> {
   const status = await gather(await openLab(lab));
   process.stdout.write(json ? `${JSON.stringify(status)}\n` : renderStatus(status));
-  const isWell = status.nodes.every(
-    ({ running, health }) => running && (health === undefined || health === 'ok'),
-  );
-  process.exitCode = isWell ? 0 : 1;
+  const ailments = status.nodes.flatMap((node) => {
+    const ailment = ailmentOf(node);
+    return ailment === undefined ? [] : [`${node.name}: ${ailment}\n`];
+  });
+  for (const line of ailments) process.stderr.write(line);
+  process.exitCode = ailments.length === 0 ? 0 : 1;
 }
 
 export async function printInfo(lab: string): Promise<void> {

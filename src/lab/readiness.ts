@@ -9,7 +9,7 @@ import type { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
 import type { LabNodeStatus, LabStatus } from './labStatus.ts';
 import type { Nodes } from './nodes.ts';
-import type { Topology } from './topology.ts';
+import { isGateway, type Topology } from './topology.ts';
 
 /** Readings of sockets and of /proc: they cost nearly nothing. */
 const POLL_MS = 200;
@@ -81,6 +81,16 @@ export function gatewayProblems(status: LabStatus, fleet: Fleet): Problem[] {
       ...(node.health === 'ok' ? [] : healthSentences(node).map(problem)),
     ];
   });
+}
+
+/** Why a node is not well, or undefined: who says nothing of itself is not well either. Pure. */
+export function ailmentOf(node: LabNodeStatus): string | undefined {
+  if (!node.running) return 'is not running';
+  if (!isGateway(node)) return undefined;
+  if (node.bootstrap === undefined) return 'its identity process does not answer';
+  if (node.bootstrap !== 'OPERATIONAL') return `bootstrap is at ${node.bootstrap}`;
+  if (node.health === undefined) return 'its agent does not answer';
+  return node.health === 'ok' ? undefined : `is ${node.health}`;
 }
 
 function healthSentences(node: LabNodeStatus): readonly string[] {

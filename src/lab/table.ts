@@ -54,7 +54,8 @@ function stateOf(node: LabNodeStatus): string {
   if (!node.running) return 'not running';
   if (node.role !== 'hub' && node.role !== 'branch') return 'runs';
   const generation = node.generation === undefined ? '' : ` generation ${node.generation}`;
-  return `${node.health ?? node.bootstrap ?? 'starting'}${generation}`;
+  const unsaid = node.bootstrap === 'OPERATIONAL' ? 'silent' : (node.bootstrap ?? 'starting');
+  return `${node.health ?? unsaid}${generation}`;
 }
 
 /** What to try next, with the words of this lab. */

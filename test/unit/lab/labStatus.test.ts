@@ -1,7 +1,8 @@
 /** The read-outs of a lab, held against their committed form and gateways that say nothing. */
 import { describe, expect, it } from 'vitest';
 import { LabInfo } from '../../../src/lab/info.ts';
-import { LabStatus, mergeGateway } from '../../../src/lab/labStatus.ts';
+import { type LabNodeStatus, LabStatus, mergeGateway } from '../../../src/lab/labStatus.ts';
+import { ailmentOf } from '../../../src/lab/readiness.ts';
 import { renderNextCommands, renderStatus } from '../../../src/lab/table.ts';
 
 const bare = {
@@ -96,6 +97,39 @@ describe('the status of a lab', () => {
       bootstrap: 'ENROLLING',
       bootstrapProblem: 'refused',
     });
+  });
+});
+
+describe('a node of a lab', () => {
+  const gateway = {
+    ...bare,
+    name: 'branch1',
+    role: 'branch',
+    bootstrap: 'OPERATIONAL',
+    health: 'ok',
+  } as const;
+
+  it('is well where it runs, and a gateway where it is in service and says so', () => {
+    expect(ailmentOf(gateway)).toBeUndefined();
+    expect(ailmentOf({ ...bare, name: 'provider-a', role: 'provider' })).toBeUndefined();
+    expect(ailmentOf({ ...bare, name: 'controller', role: 'controller' })).toBeUndefined();
+  });
+
+  it.each([
+    [{ running: false }, 'is not running'],
+    [{ health: undefined }, 'its agent does not answer'],
+    [{ health: 'degraded' }, 'is degraded'],
+    [{ bootstrap: undefined }, 'its identity process does not answer'],
+    [{ bootstrap: 'ENROLLING' }, 'bootstrap is at ENROLLING'],
+    [{ bootstrap: undefined, health: undefined }, 'its identity process does not answer'],
+  ] as const)('is not well with %o', (change, why) => {
+    const node: LabNodeStatus = { ...gateway, ...change };
+    expect(ailmentOf(node)).toBe(why);
+  });
+
+  it('says in the table that its agent says nothing', () => {
+    const { health: _unsaid, ...silent } = gateway;
+    expect(renderStatus({ lab: 'l', topology: 't', nodes: [silent] })).toContain('branch1  branch  silent');
   });
 });
 
