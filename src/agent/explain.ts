@@ -14,13 +14,15 @@ import type { Report } from '../reconcile/reconciler.ts';
 export interface Knowledge {
   readonly wanted: readonly AnyItem[];
   readonly reports: readonly Report<AnyItem>[];
+  /** Of each lane whose last run could not be planned. */
+  readonly defects: readonly { readonly owns: (kind: string) => boolean; readonly error: BranchboxError }[];
 }
 
 export function explainItem(id: string, knowledge: Knowledge): Explanation {
   const known = index(knowledge);
   const item = known.wanted.get(id);
   const observed = known.observed.get(id);
-  const error = known.errors.get(id);
+  const error = known.errors.get(id) ?? defectOf(item, known);
   const needs = (item?.needs ?? observed?.needs ?? []).map((need) => needState(need, known));
   const neededBy = knowledge.wanted
     .filter((one) => one.needs.some((need) => need === id))
@@ -38,10 +40,11 @@ export function explainItem(id: string, knowledge: Knowledge): Explanation {
   };
 }
 
-/** Whatever is wanted or there, each with its state and why, sorted by id. */
+/** Whatever is wanted, there, or needed and not there, each with its state and why, sorted by id. */
 export function listItems(knowledge: Knowledge): ItemList {
   const known = index(knowledge);
-  const ids = new Set([...known.wanted.keys(), ...known.observed.keys()]);
+  const missing = [...known.needed].filter((need) => !known.gates.has(need));
+  const ids = new Set([...known.wanted.keys(), ...known.observed.keys(), ...missing]);
   return { items: [...ids].toSorted().map((id) => ({ id, ...judgeItem(id, known) })) };
 }
 
@@ -52,10 +55,15 @@ interface Index {
   readonly gates: ReadonlySet<string>;
   readonly blocked: ReadonlyMap<string, readonly ItemId[]>;
   readonly errors: ReadonlyMap<string, BranchboxError>;
+  /** What a wanted item stands on. */
+  readonly needed: ReadonlySet<string>;
+  readonly defects: Knowledge['defects'];
 }
 
-function index({ wanted, reports }: Knowledge): Index {
+function index({ wanted, reports, defects }: Knowledge): Index {
   return {
+    defects,
+    needed: new Set(wanted.flatMap(({ needs }) => needs)),
     wanted: new Map(wanted.map((item) => [item.id, item])),
     observed: new Map(reports.flatMap(({ observation }) => observation.items.map((item) => [item.id, item]))),
     gates: new Set(reports.flatMap(({ observation }) => [...observation.gates])),
@@ -64,17 +72,18 @@ function index({ wanted, reports }: Knowledge): Index {
   };
 }
 
+const defectOf = (item: AnyItem | undefined, { defects }: Index): BranchboxError | undefined =>
+  item === undefined ? undefined : defects.find(({ owns }) => owns(item.kind))?.error;
+
 function judgeItem(id: string, known: Index): Pick<Explanation, 'state' | 'sentence' | 'mend'> {
   const item = known.wanted.get(id);
   const observed = known.observed.get(id);
-  if (item === undefined) {
-    if (observed === undefined) {
-      const mend = '`branchbox explain` without an item lists every id of this box';
-      return { state: 'unknown', sentence: 'No item of this box has this id.', mend };
-    }
-    return observed.owner === 'external'
-      ? { state: 'not-wanted', sentence: "It is somebody else's: it only gates others." }
-      : { state: 'not-wanted', sentence: 'It is ours and no longer wanted: it will be deleted.' };
+  if (item === undefined) return judgeUnwanted(id, observed, known);
+  // Nothing that was seen or planned before it is true of what is wanted now.
+  const defect = defectOf(item, known);
+  if (defect !== undefined) {
+    const sentence = `What is wanted together with it could not be planned, so that nothing of it is done: ${defect.message}`;
+    return { state: 'failed', sentence };
   }
   const missing = known.blocked.get(id);
   if (missing !== undefined) {
@@ -87,6 +96,23 @@ function judgeItem(id: string, known: Index): Pick<Explanation, 'state' | 'sente
   return sameSpec(item.spec, observed.spec)
     ? { state: 'as-wanted', sentence: 'It is as wanted.' }
     : { state: 'different', sentence: 'It differs from what is wanted, and will be changed.' };
+}
+
+function judgeUnwanted(
+  id: string,
+  observed: AnyItem | undefined,
+  known: Index,
+): Pick<Explanation, 'state' | 'sentence' | 'mend'> {
+  if (observed?.owner === 'us')
+    return { state: 'not-wanted', sentence: 'It is ours and no longer wanted: it will be deleted.' };
+  if (observed !== undefined || known.gates.has(id))
+    return { state: 'not-wanted', sentence: "It is somebody else's: it only gates others." };
+  if (known.needed.has(id)) {
+    const sentence = missingGateSentence(id) ?? 'Items of this box stand on it, and it is not there.';
+    return { state: 'missing', sentence };
+  }
+  const mend = '`branchbox explain` without an item lists every id of this box';
+  return { state: 'unknown', sentence: 'No item of this box has this id.', mend };
 }
 
 function needState(need: ItemId, known: Index): Explanation['needs'][number] {

@@ -20,6 +20,7 @@ const RESYNC_MS = 600_000;
 
 export interface LaneState {
   readonly name: string;
+  readonly owns: (kind: string) => boolean;
   readonly report: Report<AnyItem> | undefined;
   /** Why its last run could not be planned at all. */
   readonly defect: BranchboxError | undefined;
@@ -160,6 +161,11 @@ export function createHolding(parts: {
     problems,
     wasSettled: () => wasSettled || clock.monotonicMs() - startedAtMs >= START_MS,
     states: () =>
-      lanes.all.map(({ name }) => ({ name, report: reports.get(name)?.report, defect: defects.get(name) })),
+      lanes.all.map(({ name, owns }) => ({
+        name,
+        owns,
+        report: reports.get(name)?.report,
+        defect: defects.get(name),
+      })),
   };
 }

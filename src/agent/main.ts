@@ -214,7 +214,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
 
   const knowledge = async (limit: AbortSignal): Promise<Knowledge> => ({
     wanted: await items(limit),
-    reports: holding.states().flatMap(({ report }) => (report === undefined ? [] : [report])),
+    reports: holding.states().flatMap(({ report }) => report ?? []),
+    defects: holding
+      .states()
+      .flatMap(({ owns, defect }) => (defect === undefined ? [] : { owns, error: defect })),
   });
   await serveLocalApi(
     {

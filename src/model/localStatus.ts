@@ -65,7 +65,17 @@ export type LocalPlan = z.output<typeof LocalPlan>;
 
 export const Explanation = z.strictObject({
   id: z.string(),
-  state: z.enum(['as-wanted', 'different', 'absent', 'blocked', 'failed', 'not-wanted', 'unknown']),
+  state: z.enum([
+    'as-wanted',
+    'different',
+    'absent',
+    'blocked',
+    'failed',
+    'not-wanted',
+    // Of others, needed here and not there.
+    'missing',
+    'unknown',
+  ]),
   sentence: z.string(),
   owner: z.enum(['us', 'external']).optional(),
   wanted: z.unknown().optional(),

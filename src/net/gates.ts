@@ -3,7 +3,7 @@
  * is not. Does not gather facts.
  */
 import type { Facts } from '../model/facts.ts';
-import { type ItemId, itemId } from '../model/ids.ts';
+import { itemId } from '../model/ids.ts';
 import { external, portGate } from './identity.ts';
 import type { ExternalItem } from './items.ts';
 
@@ -22,7 +22,7 @@ export function presentGates(facts: Facts): ExternalItem[] {
 }
 
 /** Why an item waits, for `explain` and the condition item-blocked; undefined where the id is no gate. */
-export function missingGateSentence(id: ItemId): string | undefined {
+export function missingGateSentence(id: string): string | undefined {
   if (id === 'external:engine') {
     return 'No container engine answers at /run/docker.sock: `systemctl status docker.service` says why.';
   }

@@ -109,7 +109,7 @@ describe('explain', () => {
   });
 
   it('says in words what a blocked item waits for', () => {
-    const answer = explainItem(route.id, { wanted: [route, app], reports: [reportOf(true)] });
+    const answer = explainItem(route.id, { wanted: [route, app], reports: [reportOf(true)], defects: [] });
     expect(Explanation.parse(answer)).toMatchObject({ state: 'blocked', neededBy: ['beta:app'] });
     expect(answer.sentence).toContain('has no DHCP lease');
     expect(answer.needs).toEqual([
@@ -117,15 +117,44 @@ describe('explain', () => {
     ]);
   });
 
+  it('says what is needed and not there, with what waits for it', () => {
+    const knowledge = { wanted: [route, app], reports: [reportOf(true)], defects: [] };
+    const answer = explainItem('external:lease/wan1', knowledge);
+    expect(Explanation.parse(answer)).toMatchObject({ state: 'missing', neededBy: ['alpha:route'] });
+    expect(answer.sentence).toContain('wan1 has no DHCP lease');
+    const there = {
+      ...reportOf(false),
+      observation: { ...reportOf(false).observation, gates: new Set([leaseGate('wan1')]) },
+    };
+    expect(explainItem('external:lease/wan1', { ...knowledge, reports: [there] }).state).toBe('not-wanted');
+  });
+
+  it('lets what could not be planned speak for all that was to be planned with it', () => {
+    const error = new BranchboxError('reconcile/conflict', {
+      message: 'alpha:x is wanted in two ways at once',
+    });
+    const defects = [{ owns: (kind: string) => kind === 'alpha', error }];
+    // The run before: then it was as wanted.
+    const knowledge = { wanted: [route, app], reports: [reportOf(false)], defects };
+    const answer = explainItem(route.id, knowledge);
+    expect(Explanation.parse(answer)).toMatchObject({ state: 'failed' });
+    expect(answer.sentence).toContain('in two ways at once');
+    expect(answer.lastError).toContain('in two ways at once');
+    expect(explainItem(app.id, knowledge)).toMatchObject({ state: 'absent' });
+    expect(explainItem(app.id, knowledge).lastError).toBeUndefined();
+    expect(listItems(knowledge).items.find(({ id }) => id === route.id)?.state).toBe('failed');
+  });
+
   it('tells what is as wanted, what is not wanted and what nobody knows', () => {
     const reports = [reportOf(false)];
-    const state = (id: string, wanted = [route, app]) => explainItem(id, { wanted, reports }).state;
+    const state = (id: string, wanted = [route, app]) =>
+      explainItem(id, { wanted, reports, defects: [] }).state;
     expect(state(route.id)).toBe('as-wanted');
     expect(state(route.id, [modelItem('alpha', 'route', 2)])).toBe('different');
     expect(state(route.id, [])).toBe('not-wanted');
     expect(state(app.id)).toBe('absent');
     expect(state('alpha:nothing')).toBe('unknown');
-    const unknown = Explanation.parse(explainItem('alpha:nothing', { wanted: [], reports }));
+    const unknown = Explanation.parse(explainItem('alpha:nothing', { wanted: [], reports, defects: [] }));
     expect(unknown.mend).toContain('branchbox explain');
   });
 
@@ -133,14 +162,15 @@ describe('explain', () => {
     const gone = modelItem('alpha', 'gone', 1);
     const report = reportOf(false);
     const reports = [{ ...report, observation: { ...report.observation, items: [route, gone] } }];
-    const { items } = listItems({ wanted: [app, route], reports });
+    const { items } = listItems({ wanted: [app, route], reports, defects: [] });
     expect(items.map(({ id, state }) => [id, state])).toEqual([
       ['alpha:gone', 'not-wanted'],
       ['alpha:route', 'as-wanted'],
       ['beta:app', 'absent'],
+      ['external:lease/wan1', 'missing'],
     ]);
     for (const { id, ...listed } of items) {
-      expect(explainItem(id, { wanted: [app, route], reports })).toMatchObject(listed);
+      expect(explainItem(id, { wanted: [app, route], reports, defects: [] })).toMatchObject(listed);
     }
   });
 });
