@@ -32,7 +32,9 @@ const Vnis = z.array(
     remoteVteps: z.unknown().optional(),
   }),
 );
-const Sessions = z.object({ peers: z.record(z.string(), z.object({ state: z.string() })).optional() });
+const Sessions = z.object({
+  peers: z.record(z.string(), z.object({ state: z.string(), pfxRcd: z.number().optional() })).optional(),
+});
 /** A list of addresses, or (since FRR 8) of objects with one. */
 const VtepList = z.array(z.union([z.string(), z.object({ ip: z.string() })]));
 
@@ -93,5 +95,17 @@ export function parseSessions(answer: unknown): FrrState['sessions'] {
   if (!decoded.success) return undefined;
   return new Map(
     Object.entries(decoded.data.peers ?? {}).map(([peer, { state }]) => [peer, state === 'Established']),
+  );
+}
+
+/** What of the sessions moves a status: who is there, and how many routes each told. undefined where bgpd is silent. */
+export function parseNeighbours(answer: unknown): ReadonlyMap<string, string> | undefined {
+  const decoded = Sessions.safeParse(answer);
+  if (!decoded.success) return undefined;
+  return new Map(
+    Object.entries(decoded.data.peers ?? {}).map(([peer, { state, pfxRcd }]) => [
+      peer,
+      `${state} ${pfxRcd ?? 0}`,
+    ]),
   );
 }

@@ -8,7 +8,14 @@ import type { Facts } from '../model/facts.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import type { System } from '../system/ports.ts';
-import { parseLiveness, parseRoutes, parseSessions, parseVnis, type FrrState } from './frrState.ts';
+import {
+  type FrrState,
+  parseLiveness,
+  parseNeighbours,
+  parseRoutes,
+  parseSessions,
+  parseVnis,
+} from './frrState.ts';
 import { conditionsOf, healthState, type HealthInput, judge } from './health.ts';
 import { type AppObservation, type StatusBody, statusOf, type Undone } from './status.ts';
 import type { Vty } from './vty.ts';
@@ -32,6 +39,7 @@ export interface StatusReaderParts {
 }
 
 const DATA_PROTECTION = '/run/branchbox/boot/data-protection';
+const SESSIONS = 'show bgp l2vpn evpn summary json';
 /** Handshakes come every 2 minutes; asking is the one thing here that starts a process. */
 const HANDSHAKES_EVERY_MS = 60_000;
 
@@ -95,7 +103,7 @@ async function readFrr(vty: Vty, spec: DesiredSpec | undefined, signal: AbortSig
     vty.show('bfdd', 'show bfd peers json', signal),
     vty.show('zebra', `show ip route ${spec.fleet.vtepRange} longer-prefixes json`, signal),
     vty.show('zebra', 'show evpn vni detail json', signal),
-    vty.show('bgpd', 'show bgp l2vpn evpn summary json', signal),
+    vty.show('bgpd', SESSIONS, signal),
   ]);
   return {
     liveness: parseLiveness(liveness),
@@ -117,23 +125,28 @@ export function parseHandshakes(text: string): ReadonlyMap<string, number> {
   return found;
 }
 
-/** Every so often: a path that dies while it carries nothing moves no route, so that no kernel event tells. */
+/** Every so often: a path that dies while it carries nothing moves no route, nor does a session or a site of a segment. */
 const LIVENESS_EVERY_MS = 1000;
 
-/** Calls back when any path came or went. One question to bfdd a second, no process. */
+/** Calls back when any path, EVPN session or route of one came or went. Two questions to FRR a second, no process. */
 export async function watchLiveness(
   parts: { readonly vty: Vty; readonly clock: Pick<System['clock'], 'sleep'> },
   onChange: () => void,
   signal: AbortSignal,
 ): Promise<void> {
+  const { vty, clock } = parts;
   let last: string | undefined;
   while (!signal.aborted) {
-    const liveness = parseLiveness(await parts.vty.show('bfdd', 'show bfd peers json', signal));
-    const now = JSON.stringify(
-      liveness === undefined ? 'silent' : [...liveness].toSorted(([a], [b]) => (a < b ? -1 : 1)),
-    );
+    const [paths, sessions] = await Promise.all([
+      vty.show('bfdd', 'show bfd peers json', signal),
+      vty.show('bgpd', SESSIONS, signal),
+    ]);
+    const now = JSON.stringify([parseLiveness(paths), parseNeighbours(sessions)].map(inOrder));
     if (last !== undefined && now !== last) onChange();
     last = now;
-    await parts.clock.sleep(LIVENESS_EVERY_MS, signal).catch(() => undefined);
+    await clock.sleep(LIVENESS_EVERY_MS, signal).catch(() => undefined);
   }
 }
+
+const inOrder = (found: ReadonlyMap<string, unknown> | undefined) =>
+  found === undefined ? 'silent' : [...found].toSorted(([a], [b]) => (a < b ? -1 : 1));

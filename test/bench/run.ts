@@ -1,7 +1,8 @@
 /** `npm run bench -- NAME [N]`: one bench, its table on the screen and its figures in out/bench/NAME.json. */
-const BENCHES = ['failover', 'throughput', 'apply', 'footprint', 'boot'] as const;
+const BENCHES = ['failover', 'throughput', 'apply', 'footprint', 'status', 'boot'] as const;
 const USAGE = `usage: npm run bench -- ${BENCHES.join(' | ')} [N]
-  N   how often each case is measured (default: failover 10, throughput 3, apply 5, footprint 1, boot 5)
+  N   how often each case is measured (default: failover 10, throughput 3, apply 5, footprint 1, status 10,
+      boot 5)
   The benches of the lab use the lab named by BRANCHBOX_TEST_LAB (default: bench), which they bring up and take down;
   BRANCHBOX_TEST_KEEP=1 leaves it up.
 example: npm run bench -- failover 20`;
@@ -30,6 +31,7 @@ async function inLab(): Promise<void> {
     if (name === 'throughput')
       publish(name, await (await import('./throughput.ts')).measureThroughput(times ?? 3));
     if (name === 'apply') publish(name, await (await import('./apply.ts')).measureApply(times ?? 5));
+    if (name === 'status') publish(name, await (await import('./status.ts')).measureStatus(times ?? 10));
     if (name === 'footprint') publish(name, await (await import('./footprint.ts')).measureFootprint());
   } finally {
     teardown();
