@@ -5,6 +5,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
+import { errorReadout } from '../model/errorReadout.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { Logger } from '../system/ports.ts';
 
@@ -75,7 +76,7 @@ async function answerTo(
   limit: AbortSignal,
 ): Promise<Answer> {
   const refuse = (status: number, message: string): Answer =>
-    say(status, { error: { code: 'cli/usage', message } });
+    say(status, errorReadout(new BranchboxError('cli/usage', { message })));
   const target = request.url ?? '';
   // `//` and `http://[` are requests that HTTP lets through and no URL.
   if (!target.startsWith('/') || !URL.canParse(target, BASE)) return refuse(400, 'this is no path');
@@ -86,8 +87,7 @@ async function answerTo(
     const action = request.method === 'POST' ? own(actions, pathname) : undefined;
     if (action !== undefined) return say(200, await action(await readBody(request), limit));
   } catch (thrown) {
-    const { code, message, mend, problems } = asBranchboxError(thrown);
-    return say(500, { error: { code, message, mend, problems } });
+    return say(500, errorReadout(asBranchboxError(thrown)));
   }
   return refuse(404, `there is no ${pathname}`);
 }

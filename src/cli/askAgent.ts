@@ -2,22 +2,14 @@
  * Owns asking this box's agent over its socket. Does not own what is printed.
  */
 import { request } from 'node:http';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
+import { ErrorReadout } from '../model/errorReadout.ts';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
 
 const SOCKET = '/run/branchbox/agent.sock';
 const ANSWER_TIMEOUT_MS = 20_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-
-const Refusal = z.object({
-  error: z.object({
-    code: z.string(),
-    message: z.string(),
-    mend: z.string().optional(),
-    problems: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
-  }),
-});
 
 /** With a body it asks for something to be done (POST), else for a read-out. */
 export async function askAgent<S extends z.ZodType>(
@@ -28,7 +20,7 @@ export async function askAgent<S extends z.ZodType>(
   const { status, text } = await ask(path, socketPath, body);
   const what = `the agent's answer to ${path}`;
   if (status === 200) return decodeJson(schema, text, what, MAX_ANSWER_BYTES);
-  const { error } = decodeJson(Refusal, text, what);
+  const { error } = decodeJson(ErrorReadout, text, what);
   const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
   const { code, message, mend, problems } = error;
   throw new BranchboxError(isCode(code) ? code : 'internal', {

@@ -11,7 +11,8 @@ import { type Access, type Call, callApi, withAccess } from './controllerApi.ts'
 const ACCESS_EXAMPLE = '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
-const Made = z.object({
+/** What `fleet activation --json` prints. */
+export const ActivationMade = z.object({
   serial: z.string(),
   code: z.string(),
   link: z.string().optional(),
@@ -76,7 +77,7 @@ export function registerInventory(fleet: Command): void {
           link: flags.link,
         };
         const text = await callApi(flags, json('POST', `${entryPath(serial)}/activation`, wanted));
-        const made = decodeJson(Made, text, "the controller's answer");
+        const made = decodeJson(ActivationMade, text, "the controller's answer");
         if (flags.json === true) {
           print(JSON.stringify(made));
           return;

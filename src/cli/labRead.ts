@@ -2,9 +2,8 @@
  * Owns `lab status`, `info`, `identity` and `events`: what is printed of a lab that is up.
  */
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
 import { createControllerNode } from '../lab/controllerNode.ts';
-import { followEvents } from '../lab/events.ts';
+import { followEvents, type LabEvent } from '../lab/events.ts';
 import { labInfo } from '../lab/info.ts';
 import { ailmentOf } from '../lab/readiness.ts';
 import { renderStatus } from '../lab/table.ts';
@@ -51,26 +50,16 @@ export async function makeLabIdentity(lab: string, name: string, out: string): P
   );
 }
 
-const UnitEvent = z.object({
-  time: z.string(),
-  unit: z.string().optional(),
-  state: z.string().optional(),
-  reason: z.string().optional(),
-  problem: z.string().optional(),
-});
-
 export async function printEvents(lab: string, json: boolean): Promise<void> {
   const { paths, topology } = await openLab(lab);
   const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
   const nodes = topology.nodes.filter(({ role }) => role !== 'host').map(({ name }) => name);
-  const print = (node: string, line: string): void => {
-    if (json) process.stdout.write(`${JSON.stringify({ node, ...JSON.parse(line) })}\n`);
-    else {
-      const { time, unit, state, reason, problem } = UnitEvent.parse(JSON.parse(line));
-      const why = reason === undefined ? '' : ` (${reason})`;
-      process.stdout.write(`${time} ${node} ${problem ?? `${unit ?? ''} ${state ?? ''}${why}`}\n`);
-    }
+  const print = (event: LabEvent): void => {
+    const { node, time, unit, state, reason, problem } = event;
+    const why = reason === undefined ? '' : ` (${reason})`;
+    const text = `${time} ${node} ${problem ?? `${unit ?? ''} ${state ?? ''}${why}`}`;
+    process.stdout.write(`${json ? JSON.stringify(event) : text}\n`);
   };
   followEvents(paths, nodes, print, ending.signal);
   await new Promise<void>((done) => ending.signal.addEventListener('abort', () => done(), { once: true }));

@@ -4,6 +4,7 @@
  * Exit codes: 0 done, 1 failed, 2 the words were off; `lab exec` passes on its command's own.
  */
 import { Command, CommanderError } from 'commander';
+import { errorReadout } from '../model/errorReadout.ts';
 import { asBranchboxError, BranchboxError, renderError } from '../model/errors.ts';
 import { COMMANDS } from './commands.ts';
 
@@ -43,8 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function printJsonError(error: BranchboxError): void {
-  const { code, message, mend, problems, fields } = error;
-  process.stdout.write(`${JSON.stringify({ error: { code, message, mend, problems, fields } })}\n`);
+  process.stdout.write(`${JSON.stringify(errorReadout(error))}\n`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -13,10 +13,14 @@ export function register(program: Command): void {
     .option('--json', 'for programs: one JSON object')
     .option(
       '--events',
-      'also the events that wait for the controller; those it has are at its /api/v1/events',
+      'also the events that wait for the controller (with --json these alone); those it has are at its /api/v1/events',
     )
-    .addHelpText('after', '\nexample: branchbox status --json')
+    .addHelpText('after', '\nexample: branchbox status --json\nexample: branchbox status --events --json')
     .action(async (flags: { readonly json?: boolean; readonly events?: boolean }) => {
+      if (flags.json === true && flags.events === true) {
+        process.stdout.write(`${JSON.stringify(await askAgent('/events', LocalEvents))}\n`);
+        return;
+      }
       const status = await askAgent('/status', LocalStatus);
       if (flags.json === true) {
         process.stdout.write(`${JSON.stringify(status)}\n`);

@@ -5,21 +5,49 @@
 import { createReadStream, existsSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { z } from 'zod';
 import { type LabPaths, nodePaths } from './paths.ts';
 
 /** inotify does not tell of a file that is not there yet. */
 const LOOK_MS = 1_000;
 
-/** Each line from now on, until the signal aborts. */
+/** A line of `lab events --json`: a unit that changed its state, or what the supervisor could not do. */
+export const LabEvent = z.strictObject({
+  node: z.string(),
+  time: z.iso.datetime(),
+  unit: z.string().optional(),
+  state: z.string().optional(),
+  mainPid: z.int().optional(),
+  restarts: z.int().optional(),
+  /** Why it failed or was restarted last. */
+  reason: z.string().optional(),
+  problem: z.string().optional(),
+});
+export type LabEvent = z.output<typeof LabEvent>;
+
+/** undefined where it is none: a file that is cut off while it is read gives half a line. Pure. */
+export function parseEvent(node: string, line: string): LabEvent | undefined {
+  try {
+    return LabEvent.safeParse({ node, ...JSON.parse(line) }).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Each event from now on, until the signal aborts. */
 export function followEvents(
   paths: LabPaths,
   nodes: readonly string[],
-  onLine: (node: string, line: string) => void,
+  onEvent: (event: LabEvent) => void,
   signal: AbortSignal,
 ): void {
   for (const node of nodes) {
     const file = join(nodePaths(paths, node).var, 'log/units/events.jsonl');
-    followFile(file, (line) => onLine(node, line), signal);
+    const onLine = (line: string): void => {
+      const event = parseEvent(node, line);
+      if (event !== undefined) onEvent(event);
+    };
+    followFile(file, onLine, signal);
   }
 }
 

@@ -2,17 +2,27 @@
  * Owns the list of JSON read-outs that scripts may rely on, each with the command that prints it.
  */
 import type { z } from 'zod';
+import { ActivationMade } from '../../../src/cli/fleetInventory.ts';
+import { LabEvent } from '../../../src/lab/events.ts';
 import { LabInfo } from '../../../src/lab/info.ts';
 import { LabStatus } from '../../../src/lab/labStatus.ts';
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
+import { ErrorReadout } from '../../../src/model/errorReadout.ts';
 import { LocalFirmware } from '../../../src/model/firmware.ts';
-import { Explanation, ItemList, LocalCheck, LocalPlan, LocalStatus } from '../../../src/model/localStatus.ts';
+import {
+  Explanation,
+  ItemList,
+  LocalCheck,
+  LocalEvents,
+  LocalPlan,
+  LocalStatus,
+} from '../../../src/model/localStatus.ts';
 import { GatewayStatus } from '../../../src/model/status.ts';
 
 export interface Readout {
   readonly name: string;
   readonly schema: z.ZodType;
-  /** On a box where it begins with `branchbox`, else on the lab's machine; undefined where no command prints it. */
+  /** On a box where it begins with `branchbox`, else on the lab's machine; undefined where one alone does not. */
   readonly command?: readonly string[];
 }
 
@@ -30,5 +40,10 @@ export const READOUTS: readonly Readout[] = [
     command: ['branchbox', 'bootstrap', 'status', '--json'],
   },
   { name: 'firmware', schema: LocalFirmware, command: ['branchbox', 'firmware', 'status', '--json'] },
+  { name: 'events', schema: LocalEvents, command: ['branchbox', 'status', '--events', '--json'] },
   { name: 'mqtt-status', schema: GatewayStatus },
+  // These are held against what is printed in test/lab/mainjob/09-readouts.test.ts: they need more than a command.
+  { name: 'lab-events', schema: LabEvent },
+  { name: 'activation', schema: ActivationMade },
+  { name: 'error', schema: ErrorReadout },
 ];

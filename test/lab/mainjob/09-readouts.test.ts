@@ -1,9 +1,18 @@
 /** The read-outs as a script gets them, held against the schemas of docs/schema. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { ActivationMade } from '../../../src/cli/fleetInventory.ts';
+import { LabEvent } from '../../../src/lab/events.ts';
 import { tryDecode } from '../../../src/model/decode.ts';
-import { ItemList } from '../../../src/model/localStatus.ts';
+import { ErrorReadout } from '../../../src/model/errorReadout.ts';
+import { Explanation, ItemList, LocalPlan } from '../../../src/model/localStatus.ts';
 import { READOUTS } from '../../golden/schema/readouts.ts';
-import { inNode, lab, tryIn, until } from './lab.ts';
+import { api, editFleet, fleetGateway, labInfo } from './fleet.ts';
+import { branchbox, inNode, jsonIn, LAB, lab, root, tryIn, until } from './lab.ts';
 
 describe('what scripts read', () => {
   it.each(READOUTS.filter(({ command }) => command !== undefined))(
@@ -17,6 +26,104 @@ describe('what scripts read', () => {
       expect(decoded.ok ? [] : decoded.problems).toEqual([]);
     },
   );
+
+  it('includes what an item waits for that the box does not have', async () => {
+    const portOf = (change: (ports: { port: string; segment: string }[]) => void) =>
+      editFleet((fleet) => change(fleetGateway(fleet, 'branch1').ports));
+    const gate = 'external:port/lan9';
+    await portOf((ports) => ports.push({ port: 'lan9', segment: 'red' }));
+    try {
+      const plan = await until('the plan has a blocked item', async () => {
+        const found = LocalPlan.parse(await jsonIn('branch1', 'branchbox', 'plan', '--json'));
+        return found.blocked.some(({ missing }) => missing.includes(gate)) ? found : undefined;
+      });
+      const blocked = plan.blocked.find(({ missing }) => missing.includes(gate))?.id ?? '';
+      expect(plan.text).toContain(`! ${blocked}`);
+      const why = await until('the box knows it too', async () => {
+        const found = Explanation.parse(await jsonIn('branch1', 'branchbox', 'explain', blocked, '--json'));
+        return found.state === 'blocked' ? found : undefined;
+      });
+      expect(why.sentence).toContain('No interface of this box is port lan9');
+      expect(why.needs).toContainEqual(expect.objectContaining({ id: gate, state: 'missing' }));
+      const missing = Explanation.parse(await jsonIn('branch1', 'branchbox', 'explain', gate, '--json'));
+      expect(missing).toMatchObject({ state: 'missing', sentence: expect.stringContaining('port lan9') });
+      expect(missing.neededBy).toContain(blocked);
+      expect(await inNode('branch1', 'branchbox', 'explain')).toMatch(/^ *external:port\/lan9 +missing/m);
+    } finally {
+      await portOf((ports) => ports.pop());
+    }
+    await until('nothing waits any more', async () => {
+      const { blocked } = LocalPlan.parse(await jsonIn('branch1', 'branchbox', 'plan', '--json'));
+      return blocked.length === 0;
+    });
+  });
+
+  it('tells of a gateway whose agent is away: `lab status` ends with 1, and the box says an error', async () => {
+    const labStatus = () => branchbox(['lab', 'status', '--lab', LAB]);
+    await until('all is well', async () => (await labStatus()).exitCode === 0);
+    await inNode('branch1', 'systemctl', 'stop', 'branchbox-agent.service');
+    try {
+      const away = await labStatus();
+      expect(away.exitCode).toBe(1);
+      expect(away.stderr).toContain('branch1: its agent does not answer');
+      expect(away.stdout).toMatch(/^branch1 +branch +silent/m);
+      const refused = await tryIn('branch1', ['branchbox', 'status', '--json']);
+      expect(refused.exitCode).toBe(1);
+      expect(ErrorReadout.parse(JSON.parse(refused.stdout)).error.code).toBe('system/file');
+    } finally {
+      await inNode('branch1', 'systemctl', 'start', 'branchbox-agent.service');
+    }
+    await until('all is well again', async () => (await labStatus()).exitCode === 0);
+  });
+
+  it('has an error in one form from the lab too, whatever was wrong', async () => {
+    const cases = [
+      [['lab', 'status', '--json', '--lab', 'no-such-lab'], 1, 'lab/not-running'],
+      [['lab', 'status', '--json', '--no-such-option'], 2, 'cli/usage'],
+    ] as const;
+    for (const [words, exitCode, code] of cases) {
+      const ended = await branchbox(words);
+      expect(ended.exitCode).toBe(exitCode);
+      expect(ErrorReadout.parse(JSON.parse(ended.stdout)).error.code).toBe(code);
+    }
+  });
+
+  it('has the events of a lab, one a line', async () => {
+    const follower = spawn('./branchbox', ['lab', 'events', '--json', '--lab', LAB], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const lines: string[] = [];
+    createInterface({ input: follower.stdout }).on('line', (line) => lines.push(line));
+    try {
+      await until('a restart is told', async () => {
+        await inNode('branch1', 'systemctl', 'restart', 'branchbox-identity.service');
+        return lines.some((line) => line.includes('"active"'));
+      });
+    } finally {
+      follower.kill('SIGTERM');
+      await once(follower, 'close');
+    }
+    const events = lines.map((line) => LabEvent.parse(JSON.parse(line)));
+    expect(events).toContainEqual(
+      expect.objectContaining({ node: 'branch1', unit: 'branchbox-identity.service', state: 'active' }),
+    );
+  });
+
+  it('has the code that an installer gets', async () => {
+    const serial = 'READ-OUT-1';
+    expect((await api('POST', '/api/v1/inventory', { serial, twoFactor: true })).status).toBeLessThan(300);
+    const { endpoints, anchors, adminCredential } = await labInfo();
+    const put = (file: string, from: string) =>
+      tryIn('internet-host', ['sh', '-c', `umask 077; cat >/run/${file}`], readFileSync(from, 'utf8'));
+    await put('ca.pem', anchors.domain);
+    await put('credential', adminCredential);
+    const access = ['--api', endpoints.api.url, '--ca', '/run/ca.pem', '--credential', '/run/credential'];
+    const words = ['branchbox', 'fleet', 'activation', serial, ...access, '--json'];
+    const text = await inNode('internet-host', ...words);
+    expect(z.strictObject(ActivationMade.shape).parse(JSON.parse(text))).toMatchObject({ serial });
+    expect((await api('DELETE', `/api/v1/inventory/${serial}/activation`)).status).toBeLessThan(300);
+  });
 
   it('is refused in words and with a code where an item is unknown', async () => {
     const ended = await tryIn('branch1', ['branchbox', 'explain', 'link:nothing-of-this-name']);

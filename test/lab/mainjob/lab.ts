@@ -16,13 +16,22 @@ export interface Ended {
   readonly stderr: string;
 }
 
-function start(args: readonly string[]): ChildProcessByStdio<Writable, Readable, Readable> {
-  return spawn('./branchbox', args, { cwd: root, stdio: ['pipe', 'pipe', 'pipe'] });
+type Environment = Readonly<Record<string, string>>;
+
+function start(
+  args: readonly string[],
+  env: Environment = {},
+): ChildProcessByStdio<Writable, Readable, Readable> {
+  return spawn('./branchbox', args, {
+    cwd: root,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
 }
 
 /** Runs `./branchbox …` to its end, with `input` on its standard input. */
-export async function branchbox(args: readonly string[], input = ''): Promise<Ended> {
-  const child = start(args);
+export async function branchbox(args: readonly string[], input = '', env: Environment = {}): Promise<Ended> {
+  const child = start(args, env);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

@@ -1,5 +1,6 @@
 /** The read-outs of a lab, held against their committed form and gateways that say nothing. */
 import { describe, expect, it } from 'vitest';
+import { parseEvent } from '../../../src/lab/events.ts';
 import { LabInfo } from '../../../src/lab/info.ts';
 import { type LabNodeStatus, LabStatus, mergeGateway } from '../../../src/lab/labStatus.ts';
 import { ailmentOf } from '../../../src/lab/readiness.ts';
@@ -130,6 +131,20 @@ describe('a node of a lab', () => {
   it('says in the table that its agent says nothing', () => {
     const { health: _unsaid, ...silent } = gateway;
     expect(renderStatus({ lab: 'l', topology: 't', nodes: [silent] })).toContain('branch1  branch  silent');
+  });
+});
+
+describe('an event of a lab', () => {
+  it('is a line of a supervisor with its node, and half a line is none', () => {
+    const line = JSON.stringify({
+      time: '2026-11-26T06:00:00.000Z',
+      unit: 'a.service',
+      state: 'active',
+      restarts: 1,
+    });
+    expect(parseEvent('branch1', line)).toMatchObject({ node: 'branch1', unit: 'a.service', restarts: 1 });
+    expect(parseEvent('branch1', line.slice(0, 30))).toBeUndefined();
+    expect(parseEvent('branch1', '{}')).toBeUndefined();
   });
 });
 
