@@ -1,6 +1,6 @@
 /** The paths of the default topology: one interface each, pinned, monitored, with a floor below, keys on the box. */
 import { describe, expect, it } from 'vitest';
-import { inNode, jsonIn } from './lab.ts';
+import { inNode, jsonIn, pings, tryIn } from './lab.ts';
 
 interface Rule {
   readonly priority: number;
@@ -59,19 +59,50 @@ describe('tunnels', () => {
     expect(
       (await inNode('branch1', 'stat', '-c', '%a', '/var/lib/branchbox/agent/wireguard.key')).trim(),
     ).toBe('600');
+    // Keys are read from standard input: in the words of a command each process of the node could read them.
+    const filesAtController = (key: string) =>
+      tryIn('controller', ['grep', '-r', '-l', '-F', '-f', '-', '/var/lib/branchbox', '/etc', '/run'], key);
     const key = (await inNode('branch1', 'cat', '/var/lib/branchbox/agent/wireguard.key')).trim();
-    const found = await inNode(
-      'controller',
-      'sh',
-      '-c',
-      'grep -rl -F -f - /var/lib/branchbox 2>/dev/null | wc -l',
-    ).catch(() => '0');
-    expect(key.length).toBeGreaterThan(40);
-    expect(found.trim()).toBe('0');
+    expect(key).toMatch(/^[A-Za-z0-9+/]{43}=$/);
+    expect((await filesAtController(key)).stdout).toBe('');
+
+    // The same look finds what is there: the public key, which the box did tell.
+    const publicKey = (await tryIn('branch1', ['wg', 'pubkey'], key)).stdout.trim();
+    expect((await filesAtController(publicKey)).stdout).toContain('/var/lib/branchbox/');
   });
 
-  it('leave no default route in the main table and no VXLAN outside a tunnel', async () => {
+  it('leave no default route in the main table', async () => {
     const main = await jsonIn<{ dst: string }[]>('branch1', 'ip', '-j', 'route', 'show', 'table', 'main');
     expect(main.some((route) => route.dst === 'default')).toBe(false);
+    // The same question finds one in the table of an uplink.
+    const own = await jsonIn<{ dst: string }[]>('branch1', 'ip', '-j', 'route', 'show', 'table', 'all');
+    expect(own.some((route) => route.dst === 'default')).toBe(true);
+  });
+
+  it('carry every VXLAN packet: none leaves by an uplink as it is', async () => {
+    const tunnels = (await inNode('branch1', 'wg', 'show', 'interfaces')).trim().split(/\s+/);
+    const set = (names: readonly string[]) => `{ ${names.map((name) => `"${name}"`).join(', ')} }`;
+    const probe = [
+      'table inet probe {',
+      '  counter in_tunnel {}',
+      '  counter on_uplink {}',
+      '  chain out {',
+      '    type filter hook postrouting priority 300;',
+      `    oifname ${set(tunnels)} udp dport 4789 counter name in_tunnel`,
+      `    oifname ${set(['wan1', 'wan2'])} udp dport 4789 counter name on_uplink`,
+      '  }',
+      '}',
+    ].join('\n');
+    expect((await tryIn('branch1', ['nft', '-f', '-'], probe)).exitCode).toBe(0);
+    try {
+      expect(await pings('branch1-red', '10.10.0.12')).toBe(true);
+      const text = await inNode('branch1', 'nft', 'list', 'counters', 'table', 'inet', 'probe');
+      const packets = (counter: string) =>
+        Number(new RegExp(`counter ${counter} \\{\\s*packets (\\d+)`).exec(text)?.[1]);
+      expect(packets('in_tunnel')).toBeGreaterThan(0);
+      expect(packets('on_uplink')).toBe(0);
+    } finally {
+      await inNode('branch1', 'nft', 'delete', 'table', 'inet', 'probe');
+    }
   });
 });
