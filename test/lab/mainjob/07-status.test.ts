@@ -21,6 +21,10 @@ interface Status {
   }[];
   readonly apps: readonly { readonly name: string; readonly state: string }[];
 }
+interface Event {
+  readonly id: string;
+  readonly kind: string;
+}
 /** The API's answer holds the status as the box sent it, at its top or under `status`. */
 async function knownOf(gateway: string): Promise<Status> {
   const { body } = await api('GET', `/api/v1/gateways/${gateway}/status`);
@@ -83,23 +87,42 @@ describe('what the controller knows', () => {
   });
 
   it('holds the events of an outage that the box kept through a restart of its agent', async () => {
+    const atController = async (): Promise<ReadonlySet<string>> => {
+      const { body } = await api('GET', '/api/v1/gateways/branch1/events?limit=1000');
+      return new Set((body as readonly { id: string }[]).map(({ id }) => id));
+    };
+    const waiting = async () =>
+      (await jsonIn<{ events: readonly Event[] }>('branch1', 'branchbox', 'status', '--events', '--json'))
+        .events;
+    await until('nothing waits for the controller', async () => (await waiting()).length === 0);
+    const before = await atController();
     const units = ['branchbox-controller.service'];
     await inNode('controller', 'systemctl', 'stop', ...units);
+    let kept: readonly string[] = [];
     try {
       await lab('cut', 'branch1', 'lte');
-      await until('the box sees it', async () => {
-        const status = await jsonIn<Status>('branch1', 'branchbox', 'status', '--json');
-        return status.paths.some((path) => path.uplink === 'lte' && path.state === 'down');
+      const events = await until('the box has events of the cut', async () => {
+        const found = await waiting();
+        const tells = (kind: string, text: string) =>
+          found.some((event) => event.kind === kind && JSON.stringify(event).includes(text));
+        return tells('path-changed', 'lte') && tells('condition-raised', 'controller') ? found : undefined;
       });
+      kept = events.map(({ id }) => id);
       await inNode('branch1', 'systemctl', 'restart', 'branchbox-agent.service');
-      await lab('heal', 'branch1', 'lte');
+      await until('the agent is back, with every event it had', async () => {
+        const after = new Set((await waiting()).map(({ id }) => id));
+        return kept.every((id) => after.has(id));
+      });
     } finally {
+      await lab('heal', 'branch1', 'lte');
       await inNode('controller', 'systemctl', 'start', ...units);
     }
-    await until('the controller has the events of the time it was away', async () => {
-      const { body } = await api('GET', '/api/v1/gateways/branch1/events');
-      const text = JSON.stringify(body);
-      return text.includes('controller-unreachable') && text.includes('path');
+    // None of them had come before the outage, so that what is found below came after it.
+    expect(kept.filter((id) => before.has(id))).toEqual([]);
+    await until('the controller has each of them', async () => {
+      const known = await atController();
+      return kept.every((id) => known.has(id));
     });
+    await until('the box keeps none that is stored', async () => (await waiting()).length === 0);
   });
 });
