@@ -64,13 +64,16 @@ export async function buildAppImage(
   }
 }
 
+/** What it saw of its network when it began is a page of its own: an app must never start before its address is there. */
+const COMMAND = '/bin/ip -4 -o address >/www/at-start; exec /bin/httpd -f -p 80 -h /www';
+
 /** OCI image configuration, as little of it as Docker Engine takes. */
 export function renderImageConfig(layerSha256: string): string {
   return JSON.stringify({
     architecture: 'amd64',
     os: 'linux',
     created: '1970-01-01T00:00:00Z',
-    config: { Env: ['PATH=/bin'], Cmd: ['/bin/httpd', '-f', '-p', '80', '-h', '/www'], WorkingDir: '/' },
+    config: { Env: ['PATH=/bin'], Cmd: ['/bin/sh', '-c', COMMAND], WorkingDir: '/' },
     rootfs: { type: 'layers', diff_ids: [`sha256:${layerSha256}`] },
     history: [{ created: '1970-01-01T00:00:00Z', created_by: 'branchbox lab' }],
   });

@@ -1,7 +1,8 @@
 /** The tenant's app: reachable by its tenant alone, limited, wired before it starts. */
 import { describe, expect, it } from 'vitest';
 import { inspectApp } from './engine.ts';
-import { inNode, jsonIn, tryIn, until } from './lab.ts';
+import { fleetGateway, labInfo, readFleet } from './fleet.ts';
+import { inNode, jsonIn, pings, tryIn, until } from './lab.ts';
 
 const APP = 'http://10.10.0.100/';
 const curl = (...more: string[]) => [
@@ -29,6 +30,10 @@ describe('the app of tenant red', () => {
   });
 
   it('is not on the internet: neither by its own address nor on an uplink of its gateway', async () => {
+    // Who asks there gets an answer where there is one.
+    const { endpoints } = await labInfo();
+    const there = new URL('/', endpoints.api.url).href;
+    expect((await tryIn('internet-host', curl('-k', '-o', '/dev/null', there))).exitCode).toBe(0);
     expect((await tryIn('internet-host', curl(APP))).exitCode).not.toBe(0);
     const addresses = await jsonIn<{ addr_info: { family: string; local: string }[] }[]>(
       'branch1',
@@ -41,14 +46,27 @@ describe('the app of tenant red', () => {
     );
     const address = addresses.flatMap((link) => link.addr_info).find((info) => info.family === 'inet')?.local;
     expect(address).toMatch(/^198\.51\.100\./);
+    // The gateway is reached there, and nothing answers as the app does.
+    expect(await pings('internet-host', address ?? '')).toBe(true);
     expect((await tryIn('internet-host', curl(`http://${address}/`))).exitCode).not.toBe(0);
+    expect((await tryIn('branch1-red', curl(APP))).exitCode).toBe(0);
   });
 
-  it('is held to its memory and CPU, and had its address before its first process', async () => {
+  it('is held to the memory and CPU that the fleet gives it', async () => {
     const container = await inspectApp('branch1', 'red-app');
-    expect(container.HostConfig.NetworkMode).toMatch(/^container:/);
-    expect(container.HostConfig.Memory).toBeGreaterThan(0);
-    expect(container.HostConfig.NanoCpus + container.HostConfig.CpuQuota).toBeGreaterThan(0);
+    const wanted = fleetGateway((await readFleet()).fleet, 'branch1').apps.find(
+      ({ name }) => name === 'red-app',
+    );
+    expect(container.HostConfig.Memory).toBe((wanted?.memoryMiB ?? 0) * 1024 * 1024);
+    expect(container.HostConfig.NanoCpus).toBe((wanted?.cpus ?? 0) * 1e9);
+    expect(wanted).toMatchObject({ memoryMiB: 64, cpus: 0.5 });
+  });
+
+  it('had its address before its first process: that wrote down which there were', async () => {
+    expect((await inspectApp('branch1', 'red-app')).HostConfig.NetworkMode).toMatch(/^container:/);
+    const atStart = await tryIn('branch1-red', curl(`${APP}at-start`));
+    expect(atStart.exitCode).toBe(0);
+    expect(atStart.stdout).toMatch(/ inet 10\.10\.0\.100\/24 /);
   });
 
   it('left no rule of the engine behind, and no bridge', async () => {
