@@ -60,4 +60,15 @@ describe('a second lab beside the first', () => {
     expect(remains(OTHER)).toEqual([]);
     expect(await pings('branch1-red', '10.10.0.12')).toBe(true);
   });
+
+  it('says why where it does not come up, ends with 1, and leaves nothing once it is taken down', async () => {
+    // A fiftieth of the time that it may take: three seconds from the first box to all at work.
+    const up = await branchbox(['lab', 'up', '--lab', OTHER], '', { BRANCHBOX_LAB_PATIENCE: '0.02' });
+    expect(up.exitCode, up.stderr + up.stdout).toBe(1);
+    expect(up.stderr).toMatch(/^branchbox: (lab\/not-ready|system\/command-timeout): ./m);
+    expect(up.stdout).not.toContain(`lab ${OTHER} works`);
+    const down = await branchbox(['lab', 'down', '--lab', OTHER]);
+    expect(down.exitCode, down.stderr).toBe(0);
+    expect(remains(OTHER)).toEqual([]);
+  });
 });

@@ -209,7 +209,8 @@ describe('small things', () => {
   it('waits longer where the user says so, and says what is wrong with what they said', () => {
     expect(patiently(100, undefined)).toBe(100);
     expect(patiently(100, '2.5')).toBe(250);
-    for (const wanted of ['0', '-1', 'long', '1e9'])
+    expect(patiently(100, '0.1')).toBe(10);
+    for (const wanted of ['0', '0.001', '-1', 'long', '1e9'])
       expect(() => patiently(100, wanted)).toThrow('BRANCHBOX_LAB_PATIENCE');
   });
   it('refuses a lab name that could reach out of its directory', () => {
