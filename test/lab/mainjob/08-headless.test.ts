@@ -13,6 +13,7 @@ interface Status {
   readonly paths: readonly { readonly state: string; readonly active: boolean; readonly uplink: string }[];
   readonly apps: readonly { readonly name: string; readonly state: string }[];
   readonly health: { readonly state: string; readonly conditions: readonly { readonly code: string }[] };
+  readonly controller: { readonly connected: boolean };
 }
 const statusOf = (node: string) => jsonIn<Status>(node, 'branchbox', 'status', '--json');
 
@@ -27,11 +28,18 @@ const pathsUp = () =>
 const redReaches = () => until('red reaches red', () => pings('branch1-red', '10.10.0.12', 1));
 
 describe('the controller away', () => {
+  let whileItWent: { readonly received: number; readonly lost: number };
   beforeAll(async () => {
-    await inNode('controller', 'systemctl', 'stop', ...CONTROLLER_UNITS);
-    await until('no controller answers', async () => {
-      const listening = await inNode('controller', 'ss', '-Hltn');
-      return !/:(8443|8444|8445|8446|8883) /.test(listening);
+    await redReaches();
+    whileItWent = await streamWhile('branch1-red', 'branch2-red', '10.10.0.12', 5, async () => {
+      await inNode('controller', 'systemctl', 'stop', ...CONTROLLER_UNITS);
+      await until('no controller answers', async () => {
+        const listening = await inNode('controller', 'ss', '-Hltn');
+        return !/:(8443|8444|8445|8446|8883) /.test(listening);
+      });
+      await until('branch1 knows that it is away', async () =>
+        (await statusOf('branch1')).health.conditions.some(({ code }) => code === 'controller-unreachable'),
+      );
     });
   });
 
@@ -43,7 +51,9 @@ describe('the controller away', () => {
     });
   });
 
-  it('leaves segments and app as they are', async () => {
+  it('costs not one tenant packet, and leaves segments and app as they are', async () => {
+    expect(whileItWent.received).toBeGreaterThan(50);
+    expect(whileItWent.lost).toBe(0);
     expect(await pings('branch1-red', '10.10.0.12')).toBe(true);
     await appAnswers('branch2-red');
   });
@@ -75,6 +85,18 @@ describe('the controller away', () => {
         : undefined;
     });
     expect(status.apps).toMatchObject([{ name: 'red-app', state: 'running' }]);
+  });
+});
+
+describe('a gateway restarted with its controller there', () => {
+  it('comes up again with its tenants, and is known to be well', async () => {
+    await lab('restart', 'branch1');
+    await redReaches();
+    await appAnswers('branch2-red');
+    await until('it is well, connected to its controller', async () => {
+      const { health, controller } = await statusOf('branch1');
+      return controller.connected && health.state === 'ok';
+    });
   });
 });
 
