@@ -49,3 +49,24 @@ export function contains(network: string, address: string): boolean {
 export function overlaps(a: string, b: string): boolean {
   return contains(a, splitCidr(b).address) || contains(b, splitCidr(a).address);
 }
+
+/** Whether a host of that network may have it: not the network's own address nor its broadcast (RFC 3021: a /31 has neither). */
+export function isHostOf(network: string, address: string): boolean {
+  if (!contains(network, address)) return false;
+  const { address: base, prefixLength } = splitCidr(networkOf(network));
+  if (prefixLength >= 31) return true;
+  const host = ipv4ToNumber(address) - ipv4ToNumber(base);
+  return host !== 0 && host !== 2 ** (32 - prefixLength) - 1;
+}
+
+/** Whether packets can be sent there from elsewhere: neither unspecified, loopback, multicast nor reserved (RFC 1122 3.2.1.3, RFC 4291 2.5 and 2.7). */
+export function isReachable(address: string): boolean {
+  if (address.includes(':')) return !/^[0:]*1?$/.test(address) && !/^ff/i.test(address);
+  const first = Math.floor(ipv4ToNumber(address) / 2 ** 24);
+  return first !== 0 && first !== 127 && first < 224;
+}
+
+/** Whether one station has it: the group bit is clear (IEEE 802, 8.2), and it is not all zero. */
+export function isStationMac(macAddress: string): boolean {
+  return Number.parseInt(macAddress.slice(0, 2), 16) % 2 === 0 && macAddress !== '00:00:00:00:00:00';
+}

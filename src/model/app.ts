@@ -2,7 +2,7 @@
  * Owns a tenant's app as the desired state has it: image, volumes, attachment, limits. Does not own how it is run (containers).
  */
 import { z } from 'zod';
-import { Ipv4, Ipv4Interface, MacAddress } from './addresses.ts';
+import { Ipv4, Ipv4Interface, isStationMac, MacAddress } from './addresses.ts';
 import { AppName, SegmentId, TenantName, VolumeName } from './ids.ts';
 
 /** With less no app starts: runc itself, inside the app's limit, takes 14.3 MiB with cgroup version 2. */
@@ -14,6 +14,15 @@ export const ImageReference = z
   .max(255)
   .regex(/^[a-z0-9]([a-zA-Z0-9._/:@-]*[a-zA-Z0-9])$/, 'an image reference such as tenant/app:1');
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex');
+
+/** A program's arguments and environment end at a NUL (execve(2)). */
+const withoutNul = (text: string): boolean => !text.includes('\0');
+export const AppCommand = z.array(z.string().max(4096).refine(withoutNul, 'text without NUL')).max(64);
+export const AppEnvironment = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+  z.string().max(32_768).refine(withoutNul, 'text without NUL'),
+);
+export const AppMac = MacAddress.refine(isStationMac, 'the address of one station: no group address');
 
 /** A directory of an app that outlives its container: a restart of the box, another image, other firmware. */
 const AppVolume = z.strictObject({
@@ -58,15 +67,15 @@ export const App = z.strictObject({
       })
       .optional(),
   }),
-  command: z.array(z.string().max(4096)).max(64).optional(),
-  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(32_768)).default({}),
+  command: AppCommand.optional(),
+  environment: AppEnvironment.default({}),
   /** Absent where it keeps nothing: a version that knows no volumes understands that too. */
   volumes: AppVolumes.optional(),
   attachment: z.strictObject({
     segment: SegmentId,
     address: Ipv4Interface,
     /** Absent: derived from gateway and app name. */
-    macAddress: MacAddress.optional(),
+    macAddress: AppMac.optional(),
     gateway: Ipv4.optional(),
   }),
   limits: z.strictObject({

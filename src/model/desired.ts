@@ -12,7 +12,10 @@ import {
   Port,
   WireGuardPublicKey,
   contains,
+  isHostOf,
+  networkOf,
   overlaps,
+  splitCidr,
 } from './addresses.ts';
 import { App } from './app.ts';
 import {
@@ -25,7 +28,7 @@ import {
   TunnelId,
   UplinkName,
 } from './ids.ts';
-import { type Report, reportDuplicates } from './crossCheck.ts';
+import { type Report, reportDuplicates, reportRepeats } from './crossCheck.ts';
 import { WantedFirmware } from './firmware.ts';
 
 export const DESIRED_SCHEMA = 1;
@@ -212,6 +215,26 @@ export const DesiredSpec = z
         );
       }
     });
+    const attachments = spec.apps.map((app, i) => ({
+      ...app.attachment,
+      address: splitCidr(app.attachment.address).address,
+      network: networkOf(app.attachment.address),
+      path: ['apps', i, 'attachment'],
+    }));
+    for (const { network, address, path } of attachments) {
+      if (!isHostOf(network, address))
+        report([...path, 'address'], `is the network or broadcast address of ${network}`);
+    }
+    for (const key of ['address', 'macAddress'] as const) {
+      reportRepeats(
+        report,
+        attachments.flatMap(({ segment, path, ...attachment }) => {
+          const value = attachment[key];
+          const shown = `${value} in segment ${segment}`;
+          return value === undefined ? [] : [{ path: [...path, key], key: shown, shown }];
+        }),
+      );
+    }
     if (!contains(spec.fleet.vtepRange, spec.vtep))
       report(['vtep'], `is outside the fleet's VTEP range ${spec.fleet.vtepRange}`);
     if (overlaps(spec.fleet.vtepRange, spec.fleet.tunnelRange))

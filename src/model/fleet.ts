@@ -3,21 +3,21 @@
  * Does not own what it becomes for one gateway (controller/designer).
  */
 import { z } from 'zod';
+import { Ipv4, Ipv4Interface, Ipv4Network, IpAddress, Port, contains, overlaps } from './addresses.ts';
 import {
-  Ipv4,
-  Ipv4Interface,
-  Ipv4Network,
-  IpAddress,
-  MacAddress,
-  Port,
-  contains,
-  overlaps,
-} from './addresses.ts';
-import { AppVolumes, ImageReference, LEAST_APP_MEMORY_MIB, Sha256 } from './app.ts';
+  AppCommand,
+  AppEnvironment,
+  AppMac,
+  AppVolumes,
+  ImageReference,
+  LEAST_APP_MEMORY_MIB,
+  Sha256,
+} from './app.ts';
 import { DEFAULT_TENANT_MTU, Liveness, Segment } from './desired.ts';
 import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
 import { AppName, GatewayId, PortLabel, SegmentId, SiteName, TenantName, UplinkName } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
+import { checkPlaces } from './fleetPlaces.ts';
 
 /** What a gateway, or the whole fleet, is to run; a gateway's own words win, one by one. */
 export const FleetFirmware = z.strictObject({
@@ -70,12 +70,12 @@ export const FleetApp = z.strictObject({
   tenant: TenantName,
   segment: SegmentId,
   address: Ipv4,
-  macAddress: MacAddress.optional(),
+  macAddress: AppMac.optional(),
   image: ImageReference,
   /** SHA-256 of an uploaded bundle (`POST /api/v1/bundles`); absent: pulled from the image's registry. */
   bundle: Sha256.optional(),
-  command: z.array(z.string().max(4096)).max(64).optional(),
-  environment: z.record(z.string(), z.string()).default({}),
+  command: AppCommand.optional(),
+  environment: AppEnvironment.default({}),
   volumes: AppVolumes.optional(),
   memoryMiB: z.int().min(LEAST_APP_MEMORY_MIB).max(1_048_576),
   cpus: z.number().min(0.01).max(256),
@@ -89,8 +89,11 @@ export const FleetGateway = z.strictObject({
   site: SiteName,
   vtep: Ipv4,
   uplinks: z.array(FleetUplink).min(1).max(15),
-  ports: z.array(z.strictObject({ port: PortLabel, segment: SegmentId })).default([]),
-  apps: z.array(FleetApp).default([]),
+  ports: z
+    .array(z.strictObject({ port: PortLabel, segment: SegmentId }))
+    .max(64)
+    .default([]),
+  apps: z.array(FleetApp).max(256).default([]),
   firmware: FleetFirmware.optional(),
 });
 export type FleetGateway = z.output<typeof FleetGateway>;
@@ -181,6 +184,7 @@ export const Fleet = z
         }
       });
     });
+    checkPlaces(fleet, report);
     if (overlaps(fleet.fleet.vtepRange, fleet.fleet.tunnelRange))
       report(['fleet', 'tunnelRange'], 'overlaps the VTEP range');
   });

@@ -66,6 +66,24 @@ describe('decoding a desired state', () => {
     expect(pathsOfApp(app(19))).toEqual(['$.spec.apps[0].limits.memoryBytes']);
   });
 
+  it('refuses apps what two members of a segment, or none, may have', () => {
+    const one = (name: string, attachment: object) =>
+      app(20, { name, attachment: { segment: 'red', ...attachment } });
+    const apps = (...list: object[]) => pathsOf({ ...state, spec: { ...spec, apps: list } });
+    const macAddress = '02:00:00:00:00:01';
+    const first = one('a', { address: '10.10.0.100/24', macAddress });
+    expect(apps(first, one('b', { address: '10.10.0.101/24' }))).toEqual([]);
+    expect(apps(first, one('b', { address: '10.10.0.100/24', macAddress }))).toEqual([
+      '$.spec.apps[1].attachment.address',
+      '$.spec.apps[1].attachment.macAddress',
+    ]);
+    expect(apps(one('a', { address: '10.10.0.0/24' }), one('b', { address: '10.10.0.255/24' }))).toEqual([
+      '$.spec.apps[0].attachment.address',
+      '$.spec.apps[1].attachment.address',
+    ]);
+    expect(pathsOfApp(app(20, { command: ['a\0'] }))).toEqual(['$.spec.apps[0].command[0]']);
+  });
+
   it('refuses an app a volume that is no plain directory of its own', () => {
     const withVolumes = (...volumes: object[]) => pathsOfApp(app(20, { volumes }));
     const data = { name: 'data', path: '/data' };
