@@ -90,7 +90,7 @@ export function slotsInUse(
   const slots = new Set<number>();
   for (const branch of branches) {
     for (const uplink of branch.uplinks) {
-      const slot = uplinkSlots[slotKey(branch.id, uplink.name)];
+      const slot = numberOf(uplinkSlots, slotKey(branch.id, uplink.name));
       if (slot !== undefined) slots.add(slot);
     }
   }
@@ -122,6 +122,10 @@ function tunnelNetworkShape(tunnelRange: string) {
   };
 }
 
+/** A gateway may be called `constructor`: what every object inherits is no number of it. */
+export const numberOf = (table: Readonly<Record<string, number>>, key: string): number | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
 function assign(
   keys: readonly string[],
   previous: Readonly<Record<string, number>>,
@@ -131,7 +135,7 @@ function assign(
   const numbers: Record<string, number> = {};
   const taken = new Set<number>();
   for (const key of keys) {
-    const kept = previous[key];
+    const kept = numberOf(previous, key);
     if (kept === undefined || kept < lowest || kept > highest || taken.has(kept)) continue;
     numbers[key] = kept;
     taken.add(kept);
@@ -139,7 +143,7 @@ function assign(
   const unplaced: string[] = [];
   let candidate = lowest;
   for (const key of keys) {
-    if (numbers[key] !== undefined) continue;
+    if (Object.hasOwn(numbers, key)) continue;
     while (taken.has(candidate)) candidate += 1;
     if (candidate > highest) {
       unplaced.push(key);

@@ -6,7 +6,7 @@
 import type { Tunnel, TunnelPeer } from '../model/desired.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { Fleet, FleetGateway } from '../model/fleet.ts';
-import { type Allocations, networkKey, slotKey, slotsInUse, tunnelAddress } from './allocations.ts';
+import { type Allocations, networkKey, numberOf, slotKey, slotsInUse, tunnelAddress } from './allocations.ts';
 
 export interface TunnelInputs {
   readonly fleet: Fleet;
@@ -170,7 +170,7 @@ export function slotOf(inputs: TunnelInputs, gateway: FleetGateway, uplink: Flee
 }
 
 function allocated(table: Readonly<Record<string, number>>, key: string): number {
-  const number = table[key];
+  const number = numberOf(table, key);
   if (number === undefined)
     throw new BranchboxError('internal', { message: `no number is allocated to ${key}` });
   return number;

@@ -8,6 +8,7 @@ import { tryDecode } from '../model/decode.ts';
 import { DesiredSpec } from '../model/desired.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import { type Fleet, type FleetGateway, firmwareOf } from '../model/fleet.ts';
+import { asWritten } from './designProblems.ts';
 import {
   branchTunnels,
   hubTunnels,
@@ -79,7 +80,7 @@ export function designGateway(inputs: DesignInputs, gateway: FleetGateway): Desi
   if (decoded.ok) return decoded.value;
   throw new BranchboxError('model/invalid', {
     message: `the fleet asks for what gateway ${gateway.id} cannot be told`,
-    problems: decoded.problems.map((p) => ({ path: `gateways ${gateway.id} ${p.path}`, message: p.message })),
+    problems: decoded.problems.map((problem) => asWritten(problem, fleet.gateways.indexOf(gateway))),
   });
 }
 
@@ -92,7 +93,8 @@ export function designFleet(inputs: DesignInputs): ReadonlyMap<string, DesiredSp
       specs.set(gateway.id, designGateway(inputs, gateway));
     } catch (thrown) {
       if (!(thrown instanceof BranchboxError)) throw thrown;
-      problems.push(...thrown.problems);
+      // What all gateways share is told once.
+      problems.push(...thrown.problems.filter((problem) => !problems.some(isSame(problem))));
     }
   }
   if (problems.length === 0) return specs;
@@ -101,6 +103,11 @@ export function designFleet(inputs: DesignInputs): ReadonlyMap<string, DesiredSp
     problems,
   });
 }
+
+const isSame =
+  ({ path, message }: Problem) =>
+  (other: Problem): boolean =>
+    other.path === path && other.message === message;
 
 function clientOf(fleet: Fleet, branch: FleetGateway): DesiredSpec['overlay']['clients'][number] {
   const used = segmentsOf(branch);

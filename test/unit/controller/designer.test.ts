@@ -176,6 +176,28 @@ it('ports of two uplinks that overlap are refused by path', () => {
   );
 });
 
+it('a gateway may have the name of something that every object has', () => {
+  const fleet = fleetOf([hub('hub', '10.255.0.1'), branch('constructor', '10.255.0.11')]);
+  const allocations = allocate(fleet, NO_ALLOCATIONS);
+  expect(allocations.spokeNumbers).toEqual({ constructor: 2 });
+  expect(specOf('constructor', inputs(fleet)).tunnels[0]?.address).toBe('10.254.0.2/22');
+  expect(allocate(fleet, allocations)).toEqual(allocations);
+});
+
+it('what no gateway alone is to blame for is told once, at what the author wrote', () => {
+  const hubs = Array.from({ length: 10 }, (_, i) => ({
+    ...hub(`hub${i}`, `10.255.0.${i + 1}`),
+    uplinks: [{ name: 'internet', port: 'wan1', publicAddress: `198.51.100.${i + 1}` }],
+  }));
+  expect(() => designFleet(inputs(fleetOf(hubs)))).toThrow(
+    expect.objectContaining({
+      problems: [
+        { path: '$.gateways', message: expect.stringContaining('(overlay.reflectors of a gateway)') },
+      ],
+    }),
+  );
+});
+
 it('the same inputs give the same bytes, in whatever order people list things', () => {
   const shuffled: Fleet = {
     ...SMALL_FLEET,
