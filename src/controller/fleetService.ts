@@ -15,8 +15,8 @@ export interface FleetChange {
   readonly actor: string;
   /** For the audit log: `segments/red`. */
   readonly subject: string;
-  /** What the caller saw; a fleet that moved on since is a conflict. */
-  readonly ifRevision?: number;
+  /** What the caller saw, one of several, or whichever there is; a fleet that moved on since is a conflict. */
+  readonly ifRevision?: readonly number[] | 'any';
   /** The whole next document from the present one; not yet decoded. */
   readonly edit: (present: Fleet | undefined) => unknown;
 }
@@ -46,11 +46,16 @@ export function createFleetService(options: {
   async function change(change: FleetChange): Promise<FleetRevision> {
     const present = await read();
     const revision = present?.revision ?? 0;
-    if (change.ifRevision !== undefined && change.ifRevision !== revision) {
+    const { ifRevision } = change;
+    const holds = ifRevision === 'any' ? present !== undefined : (ifRevision?.includes(revision) ?? true);
+    if (!holds) {
       throw new BranchboxError('controller/conflict', {
-        message: `the fleet is at revision ${revision}, not ${change.ifRevision}`,
+        message:
+          present === undefined
+            ? 'no fleet is described yet'
+            : `the fleet is at revision ${revision}, which is not the one named`,
         mend: 'read the fleet again and repeat the change',
-        fields: { precondition: true },
+        fields: { httpStatus: 412 },
       });
     }
     const fleet = decode(Fleet, change.edit(present?.fleet), 'the fleet');

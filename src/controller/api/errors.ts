@@ -26,8 +26,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 };
 
 export function statusOf(error: BranchboxError): number {
-  if (error.fields['precondition'] === true) return 412;
-  if (error.fields['unauthorized'] === true) return 401;
+  const { httpStatus } = error.fields;
+  if (typeof httpStatus === 'number') return httpStatus;
   return STATUS[error.code] ?? 500;
 }
 

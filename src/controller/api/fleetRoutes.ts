@@ -7,6 +7,7 @@ import { Fleet } from '../../model/fleet.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 import { IfMatch, present, revisionWanted, setRevision } from './fleetRevision.ts';
+import { preferred } from './negotiation.ts';
 
 export function registerFleetRoutes(api: Api, context: ApiContext): void {
   api.get(
@@ -29,10 +30,14 @@ export function registerFleetRoutes(api: Api, context: ApiContext): void {
     },
     async (request, reply) => {
       const { fleet, revision } = await present(context);
-      setRevision(reply, revision);
-      if (request.headers.accept === 'application/toml') {
+      reply.header('Vary', 'Accept');
+      if (
+        preferred(request.headers.accept, ['application/json', 'application/toml']) === 'application/toml'
+      ) {
+        setRevision(reply, revision, 'toml');
         return reply.type('application/toml').serializer(String).send(asToml(fleet));
       }
+      setRevision(reply, revision);
       return reply.type('application/json').send(fleet);
     },
   );

@@ -19,7 +19,10 @@ import { DESCRIPTION } from './describe.ts';
 import { createErrorHandler } from './errors.ts';
 import { registerFirmwareRoutes } from './firmwareRoutes.ts';
 import { registerFleetPartRoutes } from './fleetPartRoutes.ts';
+import { answerUnchanged } from './fleetRevision.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
+import { watchMethods } from './methods.ts';
+import { consumedBy, mediaTypeOf } from './negotiation.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
@@ -86,15 +89,33 @@ export async function createApi(options: {
     { parseAs: 'string', bodyLimit: MANIFEST_MAX_BYTES },
     async (_request: unknown, body: unknown) => String(body),
   );
-  api.addHook('onRequest', async (request) => {
+  api.addHook('onRequest', async (request, reply) => {
     if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return;
-    if (options.admin.accepts(request.headers.authorization)) return;
+    const { authorization } = request.headers;
+    if (options.admin.accepts(authorization)) return;
+    // RFC 6750 3.
+    reply.header('WWW-Authenticate', authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"');
     throw new BranchboxError('controller/refused', {
       message: 'this needs the admin credential as a bearer token',
       mend: 'send `Authorization: Bearer` with the content of admin.credential in the state directory of the controller',
-      fields: { unauthorized: true },
+      fields: { httpStatus: 401 },
     });
   });
+
+  // Before a body is read, and whatever any route reads: each says what it takes.
+  api.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
+    const takes = consumedBy(routeOptions.schema);
+    const given = headers['content-type'];
+    if (takes === undefined || given === undefined || takes.includes(mediaTypeOf(given))) return;
+    reply.header('Accept', takes.join(', '));
+    throw new BranchboxError('model/invalid', {
+      message: `a body of ${mediaTypeOf(given)} is not taken here`,
+      mend: `send ${takes.join(' or ')}, and say so in Content-Type`,
+      fields: { httpStatus: 415 },
+    });
+  });
+  api.addHook('onSend', answerUnchanged);
+  const refuseOtherMethods = watchMethods(api);
 
   await api.register(swagger, DESCRIPTION);
   const routes: FastifyPluginAsync<FastifyPluginOptions, Server, ZodTypeProvider> = async (scope) => {
@@ -149,6 +170,7 @@ export async function createApi(options: {
     async (_request, reply) =>
       reply.type('application/pkix-crl').send(Buffer.from(options.context.revocationList())),
   );
+  refuseOtherMethods();
   return api;
 }
 

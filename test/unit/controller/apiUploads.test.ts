@@ -41,7 +41,7 @@ describe('a bundle', () => {
     const other = await running.call('POST', `/api/v1/bundles?sha256=${'0'.repeat(64)}`, content, tar);
     expect(other.json.message).toContain('SHA-256');
     expect((await running.call('POST', '/api/v1/bundles', Buffer.alloc(5000), tar)).status).toBe(400);
-    expect((await running.call('POST', '/api/v1/bundles', {}, {})).status).toBe(400);
+    expect((await running.call('POST', '/api/v1/bundles', {}, {})).status).toBe(415);
     expect(await createFiles().list(join(directory, 'bundles'))).toEqual([]);
   });
 });

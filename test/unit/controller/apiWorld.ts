@@ -71,7 +71,7 @@ export async function startApi(directory: string) {
   });
   await api.ready();
   const call = async (
-    method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
+    method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
     url: string,
     body?: unknown,
     headers: Record<string, string> = {},
@@ -88,6 +88,7 @@ export async function startApi(directory: string) {
     return {
       status: response.statusCode,
       etag: response.headers.etag,
+      headers: response.headers,
       text,
       json:
         response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
