@@ -4,7 +4,7 @@
  */
 import type { TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
-import { topicsOf } from '../model/mqtt.ts';
+import { type Reply, topicsOf } from '../model/mqtt.ts';
 
 /** Seconds. A dead connection is mostly noticed earlier, by a publish that nobody acknowledged. */
 const KEEPALIVE_S = 10;
@@ -31,6 +31,8 @@ export async function openMqttSession(options: {
   // Loaded when first needed: a box comes up from its committed state before it thinks of its controller.
   // By its default: in the bundle a CommonJS package has no named exports.
   const { default: mqtt } = await import('mqtt');
+  const { desired, cmd, reply } = topicsOf(gatewayId);
+  const gone: Reply = { kind: 'gone', gatewayId };
   const client = new mqtt.MqttClient(() => socket, {
     protocolVersion: 5,
     clientId: gatewayId,
@@ -39,6 +41,7 @@ export async function openMqttSession(options: {
     keepalive: KEEPALIVE_S,
     reconnectPeriod: 0,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    will: { topic: reply, payload: Buffer.from(JSON.stringify(gone)), qos: 1, retain: false },
     properties: { sessionExpiryInterval: 0, maximumPacketSize: MAXIMUM_PACKET_BYTES },
   });
   const ended = Promise.withResolvers<string>();
@@ -65,7 +68,6 @@ export async function openMqttSession(options: {
   });
   failed.catch(() => undefined);
   await Promise.race([connected, failed]);
-  const { desired, cmd } = topicsOf(gatewayId);
   await Promise.race([client.subscribeAsync([desired, cmd], { qos: 1 }), failed]);
 
   return {

@@ -15,6 +15,7 @@ import {
 import { GatewayStatus } from '../model/status.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { FleetService } from './fleetService.ts';
+import type { Presence } from './presence.ts';
 import type { Store } from './store/store.ts';
 
 export interface GatewayMessagesOptions {
@@ -24,6 +25,7 @@ export interface GatewayMessagesOptions {
   readonly log: Logger;
   readonly command: (gatewayId: string, command: Command) => Promise<void>;
   readonly onDone: (gatewayId: string, reply: Extract<Reply, { kind: 'done' }>) => void;
+  readonly presence: Pick<Presence, 'heard' | 'gone'>;
   /** A gateway said something that others' designs depend on (its public key). */
   readonly onNewFacts: () => void;
 }
@@ -82,6 +84,7 @@ async function takeStatus(options: GatewayMessagesOptions, gatewayId: string, te
   confine(gatewayId, status.gatewayId);
   const known = (await store.gateways.status(gatewayId))?.status;
   const isRepeat = known?.facts.bootId === status.facts.bootId && status.sequence <= known.sequence;
+  // What the broker kept of a box that is off comes again with each connection to it.
   if (isRepeat) return;
   const publicKey = status.facts.wireguardPublicKey;
   if (known?.facts.wireguardPublicKey !== publicKey) {
@@ -91,12 +94,14 @@ async function takeStatus(options: GatewayMessagesOptions, gatewayId: string, te
     }
   }
   await store.gateways.putStatus(status, clock.nowMs());
+  options.presence.heard(gatewayId);
   if (known?.facts.wireguardPublicKey !== publicKey) options.onNewFacts();
 }
 
 async function takeEvents(options: GatewayMessagesOptions, gatewayId: string, text: string): Promise<void> {
   const batch = decodeNewerJson(EventBatch, text, 'a batch of events', MESSAGE_MAX_BYTES.events);
   confine(gatewayId, batch.gatewayId);
+  options.presence.heard(gatewayId);
   await options.store.gateways.addEvents(gatewayId, batch.events, options.clock.nowMs());
   await options.command(gatewayId, { kind: 'events-stored', ids: batch.events.map((event) => event.id) });
 }
@@ -106,10 +111,15 @@ async function takeReply(options: GatewayMessagesOptions, gatewayId: string, tex
   switch (reply.kind) {
     case 'proof-request':
       confine(gatewayId, reply.gatewayId);
+      options.presence.heard(gatewayId);
       return options.command(gatewayId, { kind: 'proof', nonce: reply.nonce });
     case 'done':
       options.log.info('a gateway answered', { gatewayId, id: reply.id, ok: reply.ok });
       options.onDone(gatewayId, reply);
+      return undefined;
+    case 'gone':
+      confine(gatewayId, reply.gatewayId);
+      options.presence.gone(gatewayId);
       return undefined;
   }
 }

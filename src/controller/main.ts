@@ -25,6 +25,7 @@ import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
 import { createOrders } from './orders.ts';
 import { createPeersAway } from './peersAway.ts';
+import { createPresence } from './presence.ts';
 import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
 import { createPublisher } from './publisher.ts';
 import { openRevocations } from './revocations.ts';
@@ -108,9 +109,11 @@ export async function runController(options: {
   const command = (gatewayId: string, command: Command): Promise<void> =>
     link.publish(commandTopic(gatewayId), JSON.stringify(command));
   const orders = createOrders({ store, signer, command, clock });
+  const presence = createPresence({ clock });
   const onMessage = createMessageHandler({
     store,
     fleet,
+    presence,
     clock,
     log,
     command,
@@ -195,6 +198,7 @@ export async function runController(options: {
       firmware,
       orders,
       activations,
+      presence,
       revocationList: () => revocations.list.der,
       onInventoryChange: onChange,
       clock,

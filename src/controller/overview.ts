@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { compareVersions } from '../model/desired.ts';
 import type { Fleet } from '../model/fleet.ts';
 import { GatewayStatus } from '../model/status.ts';
+import type { Presence } from './presence.ts';
 import { InventoryEntry, type DesiredRecord, type StatusRecord } from './store/store.ts';
 
 const VersionRef = z.strictObject({ epoch: z.int(), generation: z.int(), digest: z.string() });
@@ -21,12 +22,16 @@ export const GatewayOverview = z.strictObject({
   /**
    * in-sync: the box committed what it should be. pending: not yet. refused: it said no, or went back by itself.
    * ahead: it holds a later state than this controller knows of, so this controller was restored from an old copy.
+   * silent: nobody can say now, since it is not heard. revoked: what it does is not counted any more.
    */
-  sync: z.enum(['in-sync', 'pending', 'refused', 'ahead', 'unknown']),
+  sync: z.enum(['in-sync', 'pending', 'refused', 'ahead', 'silent', 'revoked', 'unknown']),
   sentence: z.string(),
+  /** By its own word; none of a box that is silent or revoked, whose last word is at its own resource. */
   health: GatewayStatus.shape.health.optional(),
   firmware: GatewayStatus.shape.firmware,
   statusReceivedAtMs: z.number().optional(),
+  /** The session ended then, or its last status came then and none since, though one a minute should. */
+  silentSinceMs: z.number().optional(),
 });
 export type GatewayOverview = z.output<typeof GatewayOverview>;
 
@@ -42,6 +47,7 @@ export function overviewOf(known: {
   readonly desired: readonly DesiredRecord[];
   readonly status: readonly StatusRecord[];
   readonly inventory: readonly InventoryEntry[];
+  readonly silentSince: Presence['silentSince'];
 }): GatewayOverview[] {
   const desired = new Map(known.desired.filter((d) => d.jws !== '').map((d) => [d.gatewayId, d]));
   const status = new Map(known.status.map((record) => [record.gatewayId, record]));
@@ -50,6 +56,9 @@ export function overviewOf(known: {
     const wanted = desired.get(gateway.id);
     const record = status.get(gateway.id);
     const entry = gateway.serial === undefined ? undefined : inventory.get(gateway.serial);
+    const silentSinceMs =
+      record === undefined ? undefined : known.silentSince(gateway.id, record.receivedAtMs);
+    const isHeard = silentSinceMs === undefined && entry?.state !== 'revoked';
     return {
       id: gateway.id,
       site: gateway.site,
@@ -60,20 +69,36 @@ export function overviewOf(known: {
         ? {}
         : { desired: { epoch: wanted.epoch, generation: wanted.generation, digest: wanted.digest } }),
       ...(record?.status.committed === undefined ? {} : { committed: record.status.committed }),
-      ...judge(wanted, record?.status, entry),
-      ...(record === undefined
-        ? {}
-        : { health: record.status.health, statusReceivedAtMs: record.receivedAtMs }),
+      ...judge(wanted, record?.status, entry, silentSinceMs),
+      ...(record === undefined ? {} : { statusReceivedAtMs: record.receivedAtMs }),
+      ...(record === undefined || !isHeard ? {} : { health: record.status.health }),
+      ...(silentSinceMs === undefined ? {} : { silentSinceMs }),
       ...(record?.status.firmware === undefined ? {} : { firmware: record.status.firmware }),
     };
   });
 }
 
+type Judgement = Pick<GatewayOverview, 'sync' | 'sentence'>;
+
 function judge(
   wanted: DesiredRecord | undefined,
   status: GatewayStatus | undefined,
   entry: InventoryEntry | undefined,
-): Pick<GatewayOverview, 'sync' | 'sentence'> {
+  silentSinceMs: number | undefined,
+): Judgement {
+  if (entry?.state === 'revoked') return { sync: 'revoked', sentence: 'its box is revoked' };
+  const judgement = judgeWord(wanted, status, entry);
+  if (silentSinceMs === undefined) return judgement;
+  const since = new Date(silentSinceMs).toISOString();
+  return { sync: 'silent', sentence: `silent since ${since}; its last word: ${judgement.sentence}` };
+}
+
+/** By what it last said. */
+function judgeWord(
+  wanted: DesiredRecord | undefined,
+  status: GatewayStatus | undefined,
+  entry: InventoryEntry | undefined,
+): Judgement {
   if (status === undefined) return { sync: 'unknown', sentence: waitsFor(entry) };
   if (wanted === undefined) return { sync: 'unknown', sentence: 'no desired state was published yet' };
   const { committed, refused } = status;
@@ -96,7 +121,6 @@ function judge(
 
 function waitsFor(entry: InventoryEntry | undefined): string {
   if (entry === undefined) return 'its serial is not in the inventory';
-  if (entry.state === 'revoked') return 'its box is revoked';
   if (entry.state === 'expected') {
     const progress = entry.progress === undefined ? '' : `; it last reported ${entry.progress.type}`;
     return `its box has not enrolled yet${progress}`;

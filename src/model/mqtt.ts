@@ -71,6 +71,8 @@ export const Reply = z.discriminatedUnion('kind', [
     ok: z.boolean(),
     message: z.string().max(2000),
   }),
+  /** Left with the broker at CONNECT (MQTT 5, 3.1.2.5): it says so when the session ended, however it did. */
+  z.strictObject({ kind: z.literal('gone'), gatewayId: GatewayId }),
 ]);
 export type Reply = z.output<typeof Reply>;
 

@@ -11,6 +11,7 @@ import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
 import type { Orders } from '../orders.ts';
+import type { Presence } from '../presence.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ApiContext {
@@ -19,6 +20,7 @@ export interface ApiContext {
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
   readonly orders: Pick<Orders, 'factoryReset'>;
+  readonly presence: Pick<Presence, 'silentSince'>;
   readonly activations: Pick<Activations, 'make'>;
   /** DER. */
   readonly revocationList: () => Uint8Array;

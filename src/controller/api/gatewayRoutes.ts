@@ -29,7 +29,7 @@ const AuditAnswer = z.array(
   }),
 );
 
-export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiContext): void {
+export function registerGatewayRoutes(api: Api, { store, fleet, orders, presence }: ApiContext): void {
   const isInFleet = async (id: string): Promise<boolean> =>
     (await fleet.read())?.fleet.gateways.some((gateway) => gateway.id === id) === true;
   const absent = async (id: string, what: string): Promise<BranchboxError> =>
@@ -55,6 +55,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders }: ApiCon
         desired: await store.gateways.allDesired(),
         status: await store.gateways.allStatus(),
         inventory: await store.inventory.list(),
+        silentSince: presence.silentSince,
       });
       return { revision: stored.revision, epoch, gateways };
     },

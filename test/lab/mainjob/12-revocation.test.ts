@@ -15,6 +15,12 @@ describe('a box that was revoked', () => {
   /** Peers of the hub, by the kernel's or wireguard-go's own word. */
   const peers = async (): Promise<number> =>
     (await inNode('hub', 'wg', 'show', 'all', 'peers')).split('\n').filter((line) => line !== '').length;
+  const seen = async (): Promise<string | undefined> => {
+    const { gateways } = (await api('GET', '/api/v1/status')).body as {
+      gateways: { id: string; sync: string }[];
+    };
+    return gateways.find(({ id }) => id === STOLEN)?.sync;
+  };
   afterAll(() => say(false));
 
   it('loses its tunnels and what they carry, and others keep theirs', async () => {
@@ -25,8 +31,10 @@ describe('a box that was revoked', () => {
     // Four paths of two branches each: half of them were its own.
     expect(await peers()).toBe(before / 2);
     expect(await pings('branch1-red', '10.10.0.12')).toBe(false);
+    expect(await seen()).toBe('revoked');
     await say(false);
     await until('the hub has its peers again', async () => (await peers()) === before);
+    await until('it counts again', async () => (await seen()) === 'in-sync');
     await until('red reaches red', () => pings('branch1-red', '10.10.0.12'));
   });
 });

@@ -6,6 +6,7 @@ import { createApi } from '../../../src/controller/api/server.ts';
 import { openBlobs } from '../../../src/controller/blobs.ts';
 import { createFirmwareStore } from '../../../src/controller/firmware.ts';
 import { createFleetService } from '../../../src/controller/fleetService.ts';
+import { createPresence } from '../../../src/controller/presence.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
@@ -56,6 +57,7 @@ export async function startApi(directory: string) {
     firmware,
     orders,
     activations: createActivations({ store, clock }),
+    presence: createPresence({ clock }),
     revocationList: () => Buffer.from('a list'),
     onInventoryChange: () => void triggered.push(triggered.length),
     clock,

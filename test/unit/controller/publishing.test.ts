@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { BrokerLink } from '../../../src/controller/broker/link.ts';
+import { createPresence } from '../../../src/controller/presence.ts';
 import { createMessageHandler } from '../../../src/controller/gatewayMessages.ts';
 import { createPublisher } from '../../../src/controller/publisher.ts';
 import type { SignerClient } from '../../../src/controller/signer/client.ts';
@@ -81,6 +82,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
   });
   let triggered = 0;
   const answers: { gatewayId: string; ok: boolean }[] = [];
+  const presence = createPresence({ clock });
   const handle = createMessageHandler({
     store,
     fleet,
@@ -88,6 +90,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     log,
     command: async (gatewayId, command) => void commands.push({ gatewayId, command }),
     onDone: (gatewayId, reply) => void answers.push({ gatewayId, ok: reply.ok }),
+    presence,
     onNewFacts: () => {
       triggered += 1;
     },
@@ -112,6 +115,7 @@ async function world(fleetNow: Fleet = SMALL_FLEET) {
     round,
     say,
     answers,
+    presence,
     triggered: () => triggered,
   };
 }
@@ -266,6 +270,41 @@ describe('what a gateway says', () => {
     ]);
     await say(topicsOf('branch1').reply, { kind: 'done', id: 'o', ok: false, message: 'no' });
     expect(answers).toEqual([{ gatewayId: 'branch1', ok: false }]);
+  });
+});
+
+describe('a gateway that is not heard', () => {
+  const { status: topic, reply, events } = topicsOf('branch1');
+  const gone = { kind: 'gone', gatewayId: 'branch1' };
+
+  it('is silent from the end of its session until it says something again', async () => {
+    const { say, presence, clock } = await world();
+    const now = clock.nowMs();
+    await say(topic, statusWith('branch1', { sequence: 5, seed: 2 }));
+    expect(presence.silentSince('branch1', now)).toBeUndefined();
+    await say(reply, { ...gone, gatewayId: 'branch2' });
+    expect(presence.silentSince('branch1', now)).toBeUndefined();
+    await say(reply, gone);
+    expect(presence.silentSince('branch1', now)).toBe(now);
+    // What the broker retained is no sign of life.
+    await say(topic, statusWith('branch1', { sequence: 5, seed: 2 }));
+    expect(presence.silentSince('branch1', now)).toBe(now);
+    await say(topic, statusWith('branch1', { sequence: 6, seed: 2 }));
+    expect(presence.silentSince('branch1', now)).toBeUndefined();
+    await say(reply, gone);
+    const event = { id: 'b/1', atMs: 1, kind: 'agent-started', subject: 'a', sentence: 's' };
+    await say(events, { gatewayId: 'branch1', events: [event] });
+    expect(presence.silentSince('branch1', now)).toBeUndefined();
+  });
+
+  it('is silent since its last status where nobody saw its session end', () => {
+    let nowMs = 1_000_000;
+    const { silentSince } = createPresence({ clock: { nowMs: () => nowMs } as never });
+    expect(silentSince('branch1', nowMs)).toBeUndefined();
+    nowMs += 150_000;
+    expect(silentSince('branch1', 1_000_000)).toBeUndefined();
+    nowMs += 1;
+    expect(silentSince('branch1', 1_000_000)).toBe(1_000_000);
   });
 });
 

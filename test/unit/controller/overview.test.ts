@@ -1,0 +1,64 @@
+/** The fleet at a glance, held against what may be said of a box that is not heard or not counted any more. */
+import { describe, expect, it } from 'vitest';
+import { overviewOf } from '../../../src/controller/overview.ts';
+import type { InventoryEntry } from '../../../src/controller/store/store.ts';
+import { SMALL_FLEET } from './fixtures.ts';
+import { statusWith } from './statusFixture.ts';
+
+const desired = {
+  gatewayId: 'branch1',
+  epoch: 1,
+  generation: 3,
+  digest: 'd',
+  specDigest: 's',
+  jws: 'a.b.c',
+};
+const status = {
+  ...statusWith('branch1', { sequence: 1, seed: 2 }),
+  committed: { epoch: 1, generation: 3, digest: 'd' },
+};
+const box = (state: InventoryEntry['state']): InventoryEntry => ({
+  serial: 'SN-branch1',
+  state,
+  approved: true,
+  twoFactor: false,
+  quarantined: [],
+  createdAtMs: 1,
+});
+
+function seen(state: InventoryEntry['state'], silentSinceMs?: number) {
+  const all = overviewOf({
+    fleet: SMALL_FLEET,
+    desired: [desired],
+    status: [{ gatewayId: 'branch1', receivedAtMs: 5_000, status }],
+    inventory: [box(state)],
+    silentSince: () => silentSinceMs,
+  });
+  return all.find(({ id }) => id === 'branch1');
+}
+
+describe('a gateway that runs what it should', () => {
+  it('is in sync and as well as it says', () => {
+    expect(seen('enrolled')).toMatchObject({ sync: 'in-sync', health: { state: 'ok' } });
+    expect(seen('enrolled')).not.toHaveProperty('silentSinceMs');
+  });
+
+  it('is silent, and nobody knows how it is, while it is not heard', () => {
+    const silent = seen('enrolled', 7_000);
+    expect(silent).toMatchObject({
+      sync: 'silent',
+      silentSinceMs: 7_000,
+      sentence: 'silent since 1970-01-01T00:00:07.000Z; its last word: runs generation 3',
+      statusReceivedAtMs: 5_000,
+    });
+    expect(silent).not.toHaveProperty('health');
+  });
+
+  it('is revoked, whatever it said before', () => {
+    for (const silentSinceMs of [undefined, 7_000]) {
+      const revoked = seen('revoked', silentSinceMs);
+      expect(revoked).toMatchObject({ sync: 'revoked', sentence: 'its box is revoked' });
+      expect(revoked).not.toHaveProperty('health');
+    }
+  });
+});
