@@ -3,7 +3,10 @@
  * Does not own what any of it means: the controller decodes, and its problems are printed as they come.
  */
 import type { Command } from 'commander';
+import { parse as parseToml } from 'smol-toml';
 import { z } from 'zod';
+import { decode } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
 import { type Access, type Call, callApi, readInput, withAccess } from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
 import { registerInventory } from './fleetInventory.ts';
@@ -43,6 +46,21 @@ export function register(program: Command): void {
     .action(async (access: Access) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/status' }));
     });
+  withAccess(fleet.command('gateway <file>'))
+    .description(
+      'puts one gateway into the fleet, new or in place of the one of that id; TOML, the fields of [[gateways]]',
+    )
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet gateway branch9.toml --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
+    .action(async (file: string, access: Access) => {
+      const gateway = await readGateway(file);
+      const path = `/api/v1/gateways/${encodeURIComponent(gateway.id)}`;
+      const body = JSON.stringify(gateway);
+      await callApi(access, { method: 'PUT', path, mediaType: 'application/json', body });
+      print(`${gateway.id} is as described`);
+    });
   registerInventory(fleet);
   withAccess(fleet.command('reset <gateway>'))
     .description(
@@ -70,4 +88,15 @@ export function register(program: Command): void {
       print(z.object({ sha256: z.string() }).parse(JSON.parse(await callApi(access, call))).sha256);
     });
   registerFirmware(fleet);
+}
+
+async function readGateway(file: string): Promise<{ readonly id: string }> {
+  const text = await readInput(file);
+  try {
+    return decode(z.looseObject({ id: z.string() }), parseToml(text), file);
+  } catch (cause) {
+    if (cause instanceof BranchboxError) throw cause;
+    const message = `${file} is not TOML: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new BranchboxError('model/invalid', { message, cause });
+  }
 }

@@ -30,13 +30,19 @@ export async function printInfo(lab: string): Promise<void> {
   process.stdout.write(`${JSON.stringify(labInfo(paths, topology, nodes), undefined, 2)}\n`);
 }
 
-/** The manufacturer makes it, the inventory gets its serial, and the fleet a gateway of that name. */
+/** The manufacturer makes it, the inventory gets its serial, and the fleet a gateway of that name. Said again, it goes on. */
 export async function makeLabIdentity(lab: string, name: string, out: string): Promise<void> {
   decode(GatewayId, name, `gateway name "${name}"`, 'cli/usage');
   const system = createLinuxSystem({ name: 'lab' });
   const running = await openLab(lab);
   const node = running.topology.nodes.find(({ role }) => role === 'controller')?.name;
   if (node === undefined) throw new BranchboxError('cli/usage', { message: `lab ${lab} has no controller` });
+  if (running.topology.nodes.some((other) => other.name === name)) {
+    throw new BranchboxError('cli/usage', {
+      message: `${name} is a node of lab ${lab} and has an identity of its own`,
+      mend: 'give the client a name that no node has',
+    });
+  }
   const controller = createControllerNode({ ...system, paths: running.paths, nodes: running.nodes, node });
   const serial = `LAB-${name.toUpperCase()}`;
   const identity = await controller.makeIdentity(serial, 'lab');

@@ -8,7 +8,7 @@ import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts'
 import type { Fleet } from '../model/fleet.ts';
 import type { Clock, Files, Runner } from '../system/ports.ts';
 import { buildAppImage } from './appImage.ts';
-import { labImagesOf, parseFleet, renderFleet, withBranch } from './fleetFile.ts';
+import { branchFor, labImagesOf, parseFleet, renderFleet, renderToml } from './fleetFile.ts';
 import type { Nodes } from './nodes.ts';
 import { type LabPaths, nodePaths } from './paths.ts';
 import { patiently } from './patience.ts';
@@ -41,6 +41,7 @@ const IDENTITY_FILES = [
 ] as const;
 const COMMAND_TIMEOUT_MS = 60_000;
 const START_TIMEOUT_MS = 60_000;
+const MAX_ADD_TRIES = 5;
 
 /** Files of firmware/models: a gateway in namespaces, a virtual machine. */
 export type HardwareModelName = 'lab' | 'qemu';
@@ -57,7 +58,7 @@ export interface ControllerNodeDeps {
 export interface ControllerNode {
   /** Resolves when all its ports listen and the anchors are in the lab's access directory. */
   ready(): Promise<void>;
-  /** A factory identity that the manufacturer made, as files for /etc/branchbox/factory. */
+  /** A factory identity that the manufacturer made, as files for /etc/branchbox/factory; asked again, the same. */
   makeIdentity(serial: string, model: HardwareModelName): Promise<Readonly<Record<string, string>>>;
   makeKnown(serials: readonly string[]): Promise<void>;
   applyFleet(fleet: Fleet, tree: string): Promise<void>;
@@ -154,7 +155,11 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
         model,
         '--out',
         out,
-      );
+      ).catch(async (thrown: unknown) => {
+        // Made earlier, by a call that did not come to its end: the manufacturer gives a serial once.
+        const isTaken = thrown instanceof BranchboxError && thrown.code === 'controller/conflict';
+        if (!isTaken || (await files.readText(onHost(`${out}/serial`)))?.trim() !== serial) throw thrown;
+      });
       const made: Record<string, string> = {};
       for (const name of IDENTITY_FILES) made[name] = (await files.readText(onHost(`${out}/${name}`))) ?? '';
       return made;
@@ -172,10 +177,20 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
       }
       await apply(renderFleet(wanted, bundles));
     },
-    async addGateway(gateway) {
-      await apply(
-        renderFleet(withBranch(parseFleet(await fleet(['show']), 'the fleet'), gateway), new Map()),
-      );
+    async addGateway(wanted) {
+      // The gateway alone is written: what others change in the fleet meanwhile stays.
+      for (let tries = 1; ; tries += 1) {
+        const gateway = branchFor(parseFleet(await fleet(['show']), 'the fleet'), wanted);
+        await files.writeDurable(onHost(`${EXCHANGE}/${gateway.id}.toml`), renderToml(gateway), 0o644);
+        try {
+          await fleet(['gateway', `${EXCHANGE}/${gateway.id}.toml`]);
+          return;
+        } catch (thrown) {
+          // Somebody who came at the same time may have taken the VTEP.
+          const again = thrown instanceof BranchboxError && thrown.code === 'model/invalid';
+          if (!again || tries === MAX_ADD_TRIES) throw thrown;
+        }
+      }
     },
   };
 }

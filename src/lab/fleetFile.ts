@@ -37,19 +37,18 @@ export function parseFleet(text: string, what: string): Fleet {
   }
 }
 
-/** One more branch, with the lowest VTEP that is free from .100 on; one that is there already gets the serial. */
-export function withBranch(
+/** A branch for that serial, with the lowest VTEP that is free from .100 on; one that is there already gets the serial. */
+export function branchFor(
   fleet: Fleet,
   { id, serial }: { readonly id: string; readonly serial: string },
-): Fleet {
-  const others = fleet.gateways.filter((gateway) => gateway.id !== id);
+): FleetGateway {
   const present = fleet.gateways.find((gateway) => gateway.id === id);
-  if (present !== undefined) return { ...fleet, gateways: [...others, { ...present, serial }] };
+  if (present !== undefined) return { ...present, serial };
   const base = ipv4ToNumber(splitCidr(fleet.fleet.vtepRange).address) + FIRST_ADDED_VTEP;
   const taken = new Set(fleet.gateways.map(({ vtep }) => vtep));
   let offset = 0;
   while (taken.has(numberToIpv4(base + offset))) offset += 1;
-  const gateway = FleetGateway.parse({
+  return FleetGateway.parse({
     id,
     serial,
     role: 'branch',
@@ -57,7 +56,6 @@ export function withBranch(
     vtep: numberToIpv4(base + offset),
     uplinks: [{ name: 'internet', port: 'wan1' }],
   });
-  return { ...fleet, gateways: [...others, gateway] };
 }
 
 export function labImagesOf(fleet: Fleet): readonly AppImage[] {
@@ -76,6 +74,8 @@ export function renderFleet(fleet: Fleet, bundles: ReadonlyMap<string, string>):
       return bundle === undefined ? app : { ...app, bundle };
     }),
   }));
-  // By way of JSON: TOML has no word for a field that is absent.
-  return stringifyToml(JSON.parse(JSON.stringify({ ...fleet, gateways })));
+  return renderToml({ ...fleet, gateways });
 }
+
+/** By way of JSON: TOML has no word for a field that is absent. */
+export const renderToml = (value: object): string => stringifyToml(JSON.parse(JSON.stringify(value)));

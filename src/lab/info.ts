@@ -45,10 +45,13 @@ export function labInfo(paths: LabPaths, topology: Topology, nodes: Pick<Nodes, 
     ...topology.providers.map(({ name }) => ({ name, role: 'provider' as const })),
     ...topology.nodes,
   ];
-  // Whoever has an uplink to a provider, and the providers themselves: LAN hosts have none.
-  const reachableFrom = topology.nodes
-    .filter(({ uplinks }) => uplinks.some((uplink) => networkOfUplink(topology, uplink)))
-    .map(({ name }) => name);
+  // The providers and whoever has an uplink to one: LAN hosts have none.
+  const reachableFrom = [
+    ...topology.providers.map(({ name }) => name),
+    ...topology.nodes
+      .filter(({ uplinks }) => uplinks.some((uplink) => networkOfUplink(topology, uplink)))
+      .map(({ name }) => name),
+  ];
   // By address: gateways have no resolver of their own, and a program that enters a netns uses the host's.
   const address = controllerAddress(topology);
   const endpoint = (scheme: string, port: number, path = ''): z.output<typeof Endpoint> => ({
