@@ -15,7 +15,7 @@ import {
 } from './app.ts';
 import { DEFAULT_TENANT_MTU, Liveness, Segment } from './desired.ts';
 import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
-import { AppName, GatewayId, PortLabel, SegmentId, SiteName, TenantName, UplinkName } from './ids.ts';
+import { AppName, GatewayId, PortLabel, SegmentId, Serial, SiteName, TenantName, UplinkName } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { checkPlaces } from './fleetPlaces.ts';
 
@@ -84,7 +84,7 @@ export const FleetApp = z.strictObject({
 export const FleetGateway = z.strictObject({
   id: GatewayId,
   /** Of the box's IDevID; absent while no box is assigned. */
-  serial: z.string().min(1).max(64).optional(),
+  serial: Serial.optional(),
   role: z.enum(['hub', 'branch']),
   site: SiteName,
   vtep: Ipv4,

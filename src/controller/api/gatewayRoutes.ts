@@ -12,8 +12,16 @@ import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 
 const Params = z.object({ id: GatewayId });
-const Limit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
-const Events = z.array(GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() }));
+const Place = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
+/** `after` and `before` are numbers of entries that were read before: the way through all that is kept, either way. */
+const Paging = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  after: Place,
+  before: Place,
+});
+const Events = z.array(
+  GatewayEvent.extend({ number: z.int(), gatewayId: z.string(), receivedAtMs: z.number() }),
+);
 const StatusAnswer = z.strictObject({ receivedAtMs: z.number(), status: GatewayStatus });
 const DesiredAnswer = z.strictObject({ digest: z.string(), state: DesiredState, jws: z.string() });
 /** Named twice, so that no slip of a finger in a path takes a branch away. */
@@ -21,6 +29,7 @@ const Confirmation = z.strictObject({ confirm: GatewayId });
 const OrderAnswer = z.strictObject({ message: z.string() });
 const AuditAnswer = z.array(
   z.strictObject({
+    number: z.int(),
     atMs: z.number(),
     actor: z.string(),
     action: z.string(),
@@ -101,15 +110,15 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders, presence
     {
       schema: {
         operationId: 'listGatewayEvents',
-        summary: 'The last events of one gateway, oldest first',
+        summary: 'Events of one gateway, oldest first: the last, or those after or before a number',
         params: Params,
-        querystring: Limit,
+        querystring: Paging,
         response: { 200: Events, ...ERROR_RESPONSES },
       },
     },
     async (request) => {
       const { id } = request.params;
-      const events = [...(await store.gateways.events(id, request.query.limit))];
+      const events = [...(await store.gateways.events(id, request.query))];
       // A gateway that left the fleet leaves its events behind.
       if (events.length === 0 && !(await isInFleet(id))) throw await absent(id, 'has no events');
       return events;
@@ -142,24 +151,24 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders, presence
     {
       schema: {
         operationId: 'listEvents',
-        summary: 'The last events of all gateways, oldest first',
-        querystring: Limit,
+        summary: 'Events of all gateways, oldest first: the last, or those after or before a number',
+        querystring: Paging,
         response: { 200: Events, ...ERROR_RESPONSES },
       },
     },
-    async (request) => [...(await store.gateways.events(undefined, request.query.limit))],
+    async (request) => [...(await store.gateways.events(undefined, request.query))],
   );
   api.get(
     '/audit',
     {
       schema: {
         operationId: 'listAudit',
-        summary: 'Who changed what, oldest first',
-        querystring: Limit,
+        summary: 'Who changed what, oldest first: the last, or those after or before a number',
+        querystring: Paging,
         response: { 200: AuditAnswer, ...ERROR_RESPONSES },
       },
     },
-    async (request) => [...(await store.records.auditTail(request.query.limit))],
+    async (request) => [...(await store.records.auditPage(request.query))],
   );
 }
 

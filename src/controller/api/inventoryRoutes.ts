@@ -95,6 +95,8 @@ export function registerInventoryRoutes(api: Api, { store, onInventoryChange, cl
       const { serial } = request.params;
       const { approved, twoFactor, revoked } = request.body;
       const entry = await find(serial);
+      // Nothing is asked for, so nothing is looked at anew and nobody did anything.
+      if (Object.keys(request.body).length === 0) return entry;
       const state = revoked === true ? 'revoked' : entry.identity === undefined ? 'expected' : 'enrolled';
       await store.inventory.update(serial, {
         ...(approved === undefined ? {} : { approved }),

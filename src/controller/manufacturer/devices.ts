@@ -7,12 +7,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { decodeJson } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
+import { Serial } from '../../model/ids.ts';
 import type { Files } from '../../system/ports.ts';
-
-/** Fits a PrintableString and a file name: letters, digits, dots, dashes and underscores. */
-export const Serial = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a serial of at most 64 letters, digits, dots and dashes');
 
 /**
  * Of the log of one device. A box asks at will, and each answer is one more of the same kind for the same domain: of

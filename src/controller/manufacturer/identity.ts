@@ -4,10 +4,11 @@
  */
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
+import { Serial } from '../../model/ids.ts';
 import { issueCertificate, NO_EXPIRY_MS } from '../../pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../pki/keys.ts';
 import type { Clock, Files } from '../../system/ports.ts';
-import { createDevices, Serial } from './devices.ts';
+import { createDevices } from './devices.ts';
 import { openManufacturerKeys } from './keys.ts';
 
 export interface IdentityMade {

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { NONCE_BYTES } from '../../pki/voucher.ts';
-import { Serial } from './devices.ts';
+import { Serial } from '../../model/ids.ts';
 
 const Nonce = z.base64().refine((text) => {
   const { length } = Buffer.from(text, 'base64');

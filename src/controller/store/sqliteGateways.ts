@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { tryDecode, withoutUnknown } from '../../model/decode.ts';
 import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import type { Database } from './database.ts';
+import { readPage } from './paging.ts';
 import type { StatusRecord, Store } from './store.ts';
 
 /** Oldest go first above this; a box that floods fills only its own share. */
@@ -24,9 +25,9 @@ const KEYS = `SELECT gateway_id AS gatewayId, public_key AS publicKey,
   json_extract(document, '$.facts.serial') AS serial FROM status`;
 const KeyRow = z.object({ gatewayId: z.string(), publicKey: z.string(), serial: z.string() });
 const EpochRow = z.object({ epoch: z.int().nullable() });
-const EVENTS = `SELECT gateway_id AS gatewayId, id, at_ms AS atMs, kind, subject, sentence,
+const EVENTS = `SELECT rowid AS number, gateway_id AS gatewayId, id, at_ms AS atMs, kind, subject, sentence,
   received_at_ms AS receivedAtMs FROM events`;
-const EventRow = GatewayEvent.extend({ gatewayId: z.string(), receivedAtMs: z.number() });
+const EventRow = GatewayEvent.extend({ number: z.int(), gatewayId: z.string(), receivedAtMs: z.number() });
 
 export function createGatewayStore(database: Database): Store['gateways'] {
   /** A status that another release stored may not fit this one's schema: as if the gateway had not reported yet. */
@@ -117,17 +118,9 @@ export function createGatewayStore(database: Database): Store['gateways'] {
         );
       });
     },
-    async events(gatewayId, limit) {
-      const rows =
-        gatewayId === undefined
-          ? database.all(EventRow, `${EVENTS} ORDER BY rowid DESC LIMIT ?`, limit)
-          : database.all(
-              EventRow,
-              `${EVENTS} WHERE gateway_id = ? ORDER BY rowid DESC LIMIT ?`,
-              gatewayId,
-              limit,
-            );
-      return rows.reverse();
+    async events(gatewayId, page) {
+      const only = gatewayId === undefined ? {} : { only: ['gateway_id', gatewayId] as const };
+      return readPage(database, EventRow, { select: EVENTS, key: 'rowid', ...only }, page);
     },
   };
 }

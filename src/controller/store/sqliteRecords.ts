@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { Database } from './database.ts';
+import { readPage } from './paging.ts';
 import type { IssuedCertificate, Store } from './store.ts';
 
 /** Oldest go first above these; a box that floods pushes out nothing but its own. A box leaves a handful a year. */
@@ -29,6 +30,7 @@ const LdevidRow = z.object({
   revokedAtMs: z.number().nullable(),
 });
 const AuditRow = z.object({
+  number: z.int(),
   atMs: z.number(),
   actor: z.string(),
   action: z.string(),
@@ -120,14 +122,9 @@ export function createRecordStore(database: Database): Store['records'] {
         );
       });
     },
-    async auditTail(limit) {
-      return database
-        .all(
-          AuditRow,
-          'SELECT at_ms AS atMs, actor, action, subject, detail FROM audit ORDER BY number DESC LIMIT ?',
-          limit,
-        )
-        .reverse();
+    async auditPage(page) {
+      const select = 'SELECT number, at_ms AS atMs, actor, action, subject, detail FROM audit';
+      return readPage(database, AuditRow, { select, key: 'number' }, page);
     },
     async meta(key) {
       return database.get(Value, 'SELECT value FROM meta WHERE key = ?', key)?.value;

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { Fleet } from '../../model/fleet.ts';
+import { Serial } from '../../model/ids.ts';
 import type { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import { Allocations } from '../allocations.ts';
 
@@ -15,7 +16,7 @@ export const FleetRevision = z.strictObject({
 export type FleetRevision = z.output<typeof FleetRevision>;
 
 export const InventoryEntry = z.strictObject({
-  serial: z.string().min(1).max(64),
+  serial: Serial,
   model: z.string().max(64).optional(),
   /** false: EST answers 202 until an operator approves, or an installer's code does. */
   approved: z.boolean(),
@@ -70,7 +71,17 @@ export interface StatusRecord {
   readonly status: GatewayStatus;
 }
 
+/** Of a list that grows at its end and loses its oldest: what is between the two, both excluded. */
+export interface Page {
+  readonly limit: number;
+  /** The first after it; absent: the last. */
+  readonly after?: number | undefined;
+  readonly before?: number | undefined;
+}
+
 export interface StoredEvent extends GatewayEvent {
+  /** Grows with each that is stored. */
+  readonly number: number;
   readonly gatewayId: string;
   readonly receivedAtMs: number;
 }
@@ -170,7 +181,7 @@ export interface Store {
     reportedKeys(): Promise<readonly ReportedKey[]>;
     /** Repeats (same gateway and id) are dropped. */
     addEvents(gatewayId: string, events: readonly GatewayEvent[], atMs: number): Promise<void>;
-    events(gatewayId: string | undefined, limit: number): Promise<readonly StoredEvent[]>;
+    events(gatewayId: string | undefined, page: Page): Promise<readonly StoredEvent[]>;
   };
   readonly firmware: {
     /** Version → signed manifest. */
@@ -198,7 +209,7 @@ export interface Store {
     bundles(): Promise<ReadonlyMap<string, number>>;
     /** The last entries of each actor are kept, of a box fewer than of an operator. */
     audit(entry: AuditEntry): Promise<void>;
-    auditTail(limit: number): Promise<readonly AuditEntry[]>;
+    auditPage(page: Page): Promise<readonly (AuditEntry & { readonly number: number })[]>;
     meta(key: string): Promise<string | undefined>;
     setMeta(key: string, value: string): Promise<void>;
   };

@@ -58,11 +58,11 @@ describe('a code', () => {
     const kept = JSON.stringify([
       await store.activations.get(SERIAL),
       made,
-      await store.records.auditTail(9),
+      await store.records.auditPage({ limit: 9 }),
     ]);
     expect(kept.replace(made.link ?? '', '')).not.toContain(linkOf(made.link));
     await world.admissions.admit(SERIAL, idevid(SERIAL), sent(linkOf(made.link), wrongOf(code)));
-    const all = kept + said.join('') + JSON.stringify(await store.records.auditTail(9));
+    const all = kept + said.join('') + JSON.stringify(await store.records.auditPage({ limit: 9 }));
     expect(all).not.toContain(code);
     expect(all).not.toContain(wrongOf(code));
   });

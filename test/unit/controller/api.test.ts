@@ -207,7 +207,18 @@ describe('the inventory', () => {
     const held = await running.call('PATCH', '/api/v1/inventory/SN-branch1', { approved: false });
     expect(held.json.approved).toBe(false);
     expect((await running.call('PATCH', '/api/v1/inventory/SN-none', {})).status).toBe(404);
+    for (const serial of ['S 1/../x', '../x', 'a\nb', '', '-x'])
+      expect((await running.call('POST', '/api/v1/inventory', { serial })).status, serial).toBe(400);
     expect((await running.call('PATCH', '/api/v1/inventory/SN-branch1', { state: 'x' })).status).toBe(400);
+  });
+
+  it('is not touched by a change of nothing', async () => {
+    const added = await running.call('POST', '/api/v1/inventory', { serial: 'SN-branch1' });
+    const audited = async () => (await running.call('GET', '/api/v1/audit')).json.length;
+    const before = await audited();
+    const same = await running.call('PATCH', '/api/v1/inventory/SN-branch1', {});
+    expect([same.status, same.json]).toEqual([200, added.json]);
+    expect([await audited(), running.triggered.length]).toEqual([before, 0]);
   });
 
   it('binds the first key of a serial and no other', async () => {
@@ -222,6 +233,58 @@ describe('the inventory', () => {
       identity: { spkiSha256: '11', boundAtMs: 2 },
       quarantined: [{ spkiSha256: '22' }],
     });
+  });
+});
+
+describe('what is kept of events', () => {
+  const event = (n: number) => ({
+    id: `b/${n}`,
+    atMs: n,
+    kind: 'agent-started' as const,
+    subject: 'a',
+    sentence: 's',
+  });
+  const pageOf = async (path: string, query: string): Promise<{ id: string; number: number }[]> =>
+    (await running.call('GET', `/api/v1/${path}?${query}`)).json;
+  beforeEach(async () => {
+    await putFleet();
+    const { gateways } = running.store;
+    await gateways.addEvents('branch1', [1, 2, 3].map(event), 1);
+    await gateways.addEvents('branch2', [event(1)], 2);
+    await gateways.addEvents('branch1', [4, 5, 6, 7].map(event), 3);
+  });
+
+  it('is read to its last, forwards', async () => {
+    const seen: string[] = [];
+    for (
+      let after = 0, page = await pageOf('gateways/branch1/events', 'limit=3&after=0');
+      page.length > 0;
+    ) {
+      seen.push(...page.map(({ id }) => id));
+      after = page.at(-1)?.number ?? after;
+      page = await pageOf('gateways/branch1/events', `limit=3&after=${after}`);
+    }
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7].map((n) => `b/${n}`));
+  });
+
+  it('is read to its first, from the last', async () => {
+    const last = await pageOf('events', 'limit=3');
+    expect(last.map(({ id }) => id)).toEqual(['b/5', 'b/6', 'b/7']);
+    const earlier = await pageOf('events', `limit=3&before=${last[0]?.number}`);
+    expect(earlier.map(({ id }) => id)).toEqual(['b/3', 'b/1', 'b/4']);
+    const none = await pageOf(
+      'events',
+      `before=${earlier[0]?.number}&after=${(earlier[0]?.number ?? 0) - 1}`,
+    );
+    expect(none).toEqual([]);
+    expect((await running.call('GET', '/api/v1/events?after=-1')).status).toBe(400);
+  });
+
+  it('is so for the audit log too', async () => {
+    await putFleet();
+    const [first, second] = await pageOf('audit', 'limit=2');
+    expect(await pageOf('audit', `before=${second?.number}`)).toEqual([first]);
+    expect(await pageOf('audit', `after=${first?.number}`)).toEqual([second]);
   });
 });
 

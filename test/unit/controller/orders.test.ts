@@ -22,7 +22,7 @@ async function world(timeoutMs: number) {
   });
   let answer = (_gatewayId: string, _command: Command): void => {};
   const audit = async () =>
-    (await store.records.auditTail(10)).map(({ detail }) => detail.replace(/order .*/, 'order'));
+    (await store.records.auditPage({ limit: 10 })).map(({ detail }) => detail.replace(/order .*/, 'order'));
   return {
     orders,
     sent,
