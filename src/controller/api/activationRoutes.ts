@@ -44,7 +44,7 @@ export function registerActivationRoutes(api: Api, { store, activations, clock }
         summary:
           'Makes the code, and the link, by which an installer activates a box; replaces an earlier one',
         params: Params,
-        body: Wanted,
+        body: Wanted.prefault({}),
         response: { 201: Made, ...ERROR_RESPONSES },
       },
     },

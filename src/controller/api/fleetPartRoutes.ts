@@ -118,8 +118,9 @@ function registerCollection<S extends z.ZodType>(
     },
     async (request, reply) => {
       const { fleet, revision } = await present(context);
+      const found = find(fleet, Params.parse(request.params).id);
       setRevision(reply, revision);
-      return reply.send(find(fleet, Params.parse(request.params).id));
+      return reply.send(found);
     },
   );
   api.put(

@@ -59,7 +59,8 @@ export async function createApi(options: {
   });
   const api: Api = server.withTypeProvider<ZodTypeProvider>();
   api.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (input: unknown) => {
-    const decoded = tryDecode(schema, input);
+    // No body at all comes as null.
+    const decoded = tryDecode(schema, httpPart === 'body' ? (input ?? undefined) : input);
     if (decoded.ok) return { value: decoded.value };
     const { problems } = decoded;
     return {
@@ -164,6 +165,9 @@ export async function createApi(options: {
         operationId: 'getRevocationList',
         summary: 'The revocation list of the domain CA (RFC 5280, DER)',
         security: [],
+        response: {
+          200: { description: 'The list', content: { 'application/pkix-crl': { schema: z.unknown() } } },
+        },
       },
     },
     // RFC 2585 4.2.

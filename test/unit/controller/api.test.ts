@@ -2,9 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startApi } from './apiWorld.ts';
 import { branch, SMALL_FLEET } from './fixtures.ts';
+import { Description } from './openapi.ts';
 
 let directory: string;
 let running: Awaited<ReturnType<typeof startApi>>;
@@ -16,6 +18,12 @@ afterEach(async () => {
   await running.api.close();
   await rm(directory, { recursive: true, force: true });
 });
+
+/** Every schema of a description. */
+function schemasOf(value: unknown): object[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => (key === 'schema' ? [inner] : schemasOf(inner)));
+}
 
 const putFleet = () => running.call('PUT', '/api/v1/fleet', SMALL_FLEET);
 
@@ -127,6 +135,10 @@ describe('who may', () => {
 
   it('the description is one that a client can be made from', async () => {
     const described = (await running.call('GET', '/api/v1/openapi.json')).json;
+    expect(Description.safeParse(described).error?.issues ?? []).toEqual([]);
+    const ajv = new Ajv2020({ strict: false, validateFormats: false });
+    for (const schema of schemasOf(described))
+      expect(ajv.validateSchema(schema), ajv.errorsText()).toBe(true);
     const operations = Object.entries<Record<string, { operationId?: string }>>(described.paths).flatMap(
       ([path, methods]) =>
         Object.entries(methods).map(([method, { operationId }]) => ({ path, method, operationId })),
@@ -135,11 +147,16 @@ describe('who may', () => {
     const ids = operations.map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toEqual(expect.arrayContaining(['listTenants', 'putGateway', 'uploadBundle', 'getHealth']));
-    const binary = { schema: { type: 'string', format: 'binary' } };
     expect(described.paths['/api/v1/bundles'].post.requestBody).toEqual({
       required: true,
-      content: { 'application/x-tar': binary, 'application/octet-stream': binary },
+      content: { 'application/x-tar': {}, 'application/octet-stream': {} },
     });
+    expect(described.paths['/api/v1/inventory/{serial}/activation'].post.requestBody.required).toBe(false);
+    const statuses = (path: string, method: string) =>
+      Object.keys(described.paths[path][method].responses).toSorted();
+    expect(statuses('/api/v1/gateways/{id}', 'get')).toEqual(['200', '304', '401', '4XX', '5XX']);
+    expect(statuses('/api/v1/gateways/{id}', 'put')).toEqual(['200', '401', '412', '415', '4XX', '5XX']);
+    expect(statuses('/healthz', 'get')).toEqual(['200', '503']);
   });
 });
 
@@ -181,8 +198,8 @@ describe('what cannot be answered', () => {
 });
 
 it('the revocation list is open to whoever verifies, as RFC 2585 names it', async () => {
-  const response = await running.api.inject({ method: 'GET', url: '/domain.crl' });
-  expect([response.statusCode, response.headers['content-type'], response.body]).toEqual([
+  const response = await running.call('GET', '/domain.crl', undefined, { authorization: '' });
+  expect([response.status, response.headers['content-type'], response.text]).toEqual([
     200,
     'application/pkix-crl',
     'a list',

@@ -50,6 +50,11 @@ it('a code is told once, in the words to be sent by two ways', async () => {
   expect(audit).not.toContain(json.code);
 });
 
+it('a code with all as usual needs no body', async () => {
+  const made = await running.call('POST', ACTIVATION);
+  expect([made.status, made.json.code.length, typeof made.json.link]).toEqual([201, 8, 'string']);
+});
+
 it('a code by itself has no link to be mailed', async () => {
   const { json } = await make({ link: false });
   expect([json.code.length, json.link, json.mail]).toEqual([8, undefined, undefined]);

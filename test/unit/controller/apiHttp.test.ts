@@ -59,6 +59,11 @@ it('a wrong method is told to whoever may know', async () => {
   expect([answer.status, answer.headers['allow']]).toEqual([401, undefined]);
 });
 
+it('what can be read answers HEAD too', async () => {
+  await put();
+  expect(await running.call('HEAD', '/api/v1/fleet')).toMatchObject({ status: 200, etag: '"1"', text: '' });
+});
+
 it('a client without the credential is told how one is shown', async () => {
   const challenge = async (headers: Record<string, string>) =>
     (await running.api.inject({ method: 'GET', url: '/api/v1/fleet', headers })).headers['www-authenticate'];

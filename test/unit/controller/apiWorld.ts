@@ -10,6 +10,7 @@ import { createPresence } from '../../../src/controller/presence.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
+import { createAnswerCheck } from './openapi.ts';
 import { issue, makeCa } from '../pki/domain.ts';
 import { CONTROLLER } from './fixtures.ts';
 
@@ -72,6 +73,8 @@ export async function startApi(directory: string) {
     peersAway: async () => away,
   });
   await api.ready();
+  // Whatever a test asks for, the answer is as the API describes it.
+  const check = createAnswerCheck(JSON.parse(JSON.stringify(api.swagger())));
   const call = async (
     method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
     url: string,
@@ -87,13 +90,17 @@ export async function startApi(directory: string) {
         : { payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : Object(body) }),
     });
     const text = response.body;
+    check(method, url, { status: response.statusCode, headers: response.headers, text });
     return {
       status: response.statusCode,
       etag: response.headers.etag,
       headers: response.headers,
       text,
+      // An answer to HEAD says what it would be, without being it.
       json:
-        response.headers['content-type']?.toString().includes('json') === true ? JSON.parse(text) : undefined,
+        text !== '' && response.headers['content-type']?.toString().includes('json') === true
+          ? JSON.parse(text)
+          : undefined,
     };
   };
   return { api, call, store, changes, ailments, away, resets, triggered };
