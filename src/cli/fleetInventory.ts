@@ -96,7 +96,7 @@ export function registerInventory(fleet: Command): void {
     });
   withAccess(fleet.command('deny <serial>'))
     .description(
-      'refuses a box for good, one that enrolled already too; `fleet approve` does not take it back',
+      'refuses a box, one that enrolled already too, until that is taken back; `fleet approve` alone does not',
     )
     .addHelpText('after', `\nexample: branchbox fleet deny SN-1 ${ACCESS_EXAMPLE}`)
     .action(async (serial: string, access: Access) => {
