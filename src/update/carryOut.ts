@@ -4,7 +4,7 @@
  */
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
-import type { Clock } from '../system/ports.ts';
+import type { Clock, Logger } from '../system/ports.ts';
 import { isWrong } from './fetchPart.ts';
 import { install } from './install.ts';
 import type { Job } from './job.ts';
@@ -12,7 +12,7 @@ import { type Target, verifyManifest } from './manifest.ts';
 import { createPace, windowState } from './pace.ts';
 import type { Step } from './plan.ts';
 import type { FirmwareDisk } from './ports.ts';
-import type { Ending, UpdateRecords } from './records.ts';
+import { type Ending, takenBack, type UpdateRecords } from './records.ts';
 import type { Standing } from './standing.ts';
 import type { TrialRun } from './trialRun.ts';
 
@@ -27,12 +27,13 @@ export interface CarryOutParts {
   readonly running: { readonly version: string; readonly rootHash: string };
   readonly records: Pick<UpdateRecords, 'progress'>;
   readonly history: () => readonly Ending[];
-  readonly trial: Pick<TrialRun, 'enter'>;
+  readonly trial: Pick<TrialRun, 'prepare' | 'withdraw' | 'enter'>;
   /** A restart now would cut something else that is on trial. */
   readonly restartHeld: () => boolean;
   readonly say: (standing: Standing) => void;
   readonly refuse: (job: Job, target: Target | undefined, error: BranchboxError) => Promise<void>;
   readonly clock: Clock;
+  readonly log: Logger;
 }
 
 export interface CarriedOut {
@@ -46,7 +47,7 @@ export interface CarriedOut {
 export function createCarryOut(
   parts: CarryOutParts,
 ): (job: Job, signal: AbortSignal, ending: AbortSignal) => Promise<CarriedOut> {
-  const { disk, running, records, history, trial, say, clock } = parts;
+  const { disk, running, records, history, trial, say, clock, log } = parts;
   const onStep = (target: Target) => (step: Step, doneBytes: number) => {
     const { version } = target.manifest;
     if (step.op !== 'fetch') {
@@ -60,6 +61,17 @@ export function createCarryOut(
       target,
       fetching: { role: step.role, doneBytes, totalBytes },
     });
+  };
+
+  /** True where it was. */
+  const whileHeld = async (target: Target, signal: AbortSignal): Promise<boolean> => {
+    let held = false;
+    for (; parts.restartHeld(); held = true) {
+      const sentence = `Firmware ${target.manifest.version} waits for a desired state on trial.`;
+      say({ state: 'ready', sentence, target });
+      await clock.sleep(HELD_LOOK_MS, signal);
+    }
+    return held;
   };
 
   return async (job, signal, ending) => {
@@ -81,9 +93,9 @@ export function createCarryOut(
         });
         return { settled: true };
       }
-      const last = history().findLast((ending) => ending.digest === digest);
-      if (last?.result === 'rolled-back' && !job.byHand) {
-        say({ state: 'rolled-back', sentence: `${last.sentence} It is not tried again by itself.` });
+      const before = takenBack(history(), digest);
+      if (before !== undefined && !job.byHand) {
+        say({ state: 'rolled-back', sentence: `${before.sentence} It is not tried again by itself.` });
         return { settled: false };
       }
       const hours = windowState(job.window, clock.nowMs());
@@ -98,6 +110,7 @@ export function createCarryOut(
       }
       const closes = hours.closesInMs === undefined ? [] : [AbortSignal.timeout(hours.closesInMs)];
       limit = AbortSignal.any([signal, ...closes]);
+      const known = target;
       const outcome = await install(
         {
           disk,
@@ -106,6 +119,10 @@ export function createCarryOut(
           pace: createPace(job.rateLimitKbps, clock),
           allowDowngrade: job.allowDowngrade,
           onStep: onStep(target),
+          async beforeEntry(during) {
+            await whileHeld(known, during);
+            await trial.prepare(known, during);
+          },
         },
         target,
         limit,
@@ -113,18 +130,16 @@ export function createCarryOut(
       if (outcome === 'current') {
         return { settled: true, waitMs: 0 };
       }
-      while (parts.restartHeld()) {
-        say({
-          state: 'ready',
-          sentence: `Firmware ${manifest.version} waits for a desired state on trial.`,
-          target,
-        });
-        await clock.sleep(HELD_LOOK_MS, limit);
-      }
+      // A desired state that came while the entry was placed may be what the version is held to.
+      if (await whileHeld(target, limit)) await trial.prepare(target, limit);
       // From here on nothing else can be wanted: the record says what the next start is.
       await trial.enter(target, ending);
       return { settled: false };
     } catch (thrown) {
+      // Whatever ended it: no entry stays that any later start of the box would try.
+      await trial.withdraw(ending).catch((failed: unknown) => {
+        log.error('a boot entry that nobody wants cannot be removed', { error: failed });
+      });
       // Something else is wanted, or the window closed: what came is kept.
       if (limit.aborted) return { settled: false, waitMs: 0 };
       const error = asBranchboxError(thrown);

@@ -20,6 +20,8 @@ export interface InstallParts {
   readonly allowDowngrade: boolean;
   readonly sizes?: WriteSizes;
   readonly onStep: (step: Step, doneBytes: number) => void;
+  /** All is whole: what is to be durable before an entry stands that the loader would start. */
+  readonly beforeEntry: (signal: AbortSignal) => Promise<void>;
 }
 
 export type Installed = 'current' | 'ready';
@@ -78,6 +80,7 @@ async function applyStep(
     case 'name-slot':
       return disk.nameSlot(step.slot, target.manifest.rootHash, signal);
     case 'place-entry':
+      await parts.beforeEntry(signal);
       await note(progress, { placed: false });
       await disk.placeEntry(step.file, partOf(target, 'uki'), signal);
       return note(progress, { placed: true });

@@ -13,7 +13,7 @@ import { otherSlot, SLOT_NAMES, type SlotName, slotOf } from './slots.ts';
 import { compareFirmwareVersions } from './version.ts';
 
 /** How far one update has come; each step of it is on disk before it is written here. */
-export const Progress = z.strictObject({
+export const Progress = z.looseObject({
   schema: z.literal(1),
   digest: z.string(),
   version: FirmwareVersion,

@@ -3,7 +3,7 @@
  * earlier ones ended. Each write is durable. A record that cannot be read is as good as none.
  */
 import { z } from 'zod';
-import { decodeJson } from '../model/decode.ts';
+import { decodeJson, tryDecode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { FIRMWARE_RESULTS } from '../model/firmware.ts';
 import type { Files, Logger } from '../system/ports.ts';
@@ -11,11 +11,12 @@ import { Progress } from './plan.ts';
 import type { ProgressStore } from './ports.ts';
 import { ROLL_BACK_CAUSES, TrialRecord } from './trial.ts';
 
-export const Ending = z.strictObject({
+/** As all here, a record that another version wrote with a field more is still a record. */
+export const Ending = z.object({
   digest: z.string(),
   version: z.string(),
   result: z.enum(FIRMWARE_RESULTS),
-  cause: z.enum(ROLL_BACK_CAUSES).optional(),
+  cause: z.enum(ROLL_BACK_CAUSES).optional().catch(undefined),
   sentence: z.string().max(2000),
   atMs: z.number(),
 });
@@ -23,20 +24,26 @@ export type Ending = z.output<typeof Ending>;
 
 /** Far more than a box is told of in a year. */
 const MAX_ENDINGS = 32;
-/** Oldest first. */
-const History = z.strictObject({ schema: z.literal(1), endings: z.array(Ending).max(MAX_ENDINGS) });
+/** Oldest first. Each is judged by itself: one that is not understood takes none with it. */
+const History = z.object({ schema: z.literal(1), endings: z.array(z.unknown()).max(MAX_ENDINGS) });
+
+/** How a version was taken back, where nothing made it good since: what was refused meanwhile does not. */
+export const takenBack = (history: readonly Ending[], digest: string): Ending | undefined => {
+  const last = history.findLast((ending) => ending.digest === digest && ending.result !== 'refused');
+  return last?.result === 'rolled-back' ? last : undefined;
+};
 
 export interface UpdateRecords {
   readonly progress: ProgressStore;
   readTrial(): Promise<TrialRecord | undefined>;
   writeTrial(trial: TrialRecord): Promise<void>;
+  /** A trial that is not to be: nothing is kept of it. */
+  dropTrial(): Promise<void>;
   /** What the deadline without an agent wrote (firmware/trial-deadline). */
   readEnded(): Promise<string | undefined>;
   /** The trial is over: its record goes, and how it ended is kept. */
   end(ending: Ending): Promise<void>;
   history(): Promise<readonly Ending[]>;
-  /** So that a digest may be tried again. */
-  forget(digest: string): Promise<void>;
 }
 
 export function createUpdateRecords(files: Files, directory: string, log: Logger): UpdateRecords {
@@ -54,7 +61,10 @@ export function createUpdateRecords(files: Files, directory: string, log: Logger
   const write = (name: string, value: unknown): Promise<void> =>
     files.writeDurable(at(name), JSON.stringify(value));
   const history = async (): Promise<readonly Ending[]> =>
-    (await read('history.json', History))?.endings ?? [];
+    ((await read('history.json', History))?.endings ?? []).flatMap((ending) => {
+      const decoded = tryDecode(Ending, ending);
+      return decoded.ok ? [decoded.value] : [];
+    });
   const keep = (endings: readonly Ending[]): Promise<void> =>
     write('history.json', { schema: 1, endings: endings.slice(-MAX_ENDINGS) });
   return {
@@ -64,6 +74,7 @@ export function createUpdateRecords(files: Files, directory: string, log: Logger
     },
     readTrial: () => read('trial.json', TrialRecord),
     writeTrial: (trial) => write('trial.json', trial),
+    dropTrial: () => files.remove(at('trial.json')),
     async readEnded() {
       const text = await files.readText(at('trial-ended'), 4096).catch(() => undefined);
       return text?.trim().slice(0, 400);
@@ -75,8 +86,5 @@ export function createUpdateRecords(files: Files, directory: string, log: Logger
       await files.remove(at('trial.json'));
     },
     history,
-    async forget(digest) {
-      await keep((await history()).filter((ending) => ending.digest !== digest));
-    },
   };
 }

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { Problem } from '../model/errors.ts';
 import { FirmwareVersion, RootHash } from '../model/firmware.ts';
 import type { BootEntry } from './entries.ts';
-import type { Observation } from './plan.ts';
+import type { Observation, Progress } from './plan.ts';
 
 /** As it must be before a verdict of good: BGP, containers and LTE have come and gone by then, if they do. */
 export const STABLE_MS = 30_000;
@@ -39,8 +39,8 @@ export interface Vitals {
 }
 
 const Names = z.array(z.string().max(200)).max(8192);
-/** What was up before. */
-export const Baseline = z.strictObject({
+/** What was up before. Fields that another version wrote too are kept: it reads them again after a way back. */
+export const Baseline = z.looseObject({
   desired: z.boolean(),
   controller: z.boolean(),
   paths: Names,
@@ -49,26 +49,27 @@ export const Baseline = z.strictObject({
 });
 export type Baseline = z.output<typeof Baseline>;
 
-export const NO_BASELINE: Baseline = { desired: false, controller: false, paths: [], segments: [], apps: [] };
-
-/** trial.json: written before the box is restarted into the version. */
-export const TrialRecord = z.strictObject({
+/** trial.json: written before the boot entry is placed, since from then on any start of the box may be the trial. */
+export const TrialRecord = z.looseObject({
   schema: z.literal(1),
   digest: z.string(),
   version: FirmwareVersion,
   rootHash: RootHash,
-  from: z.strictObject({ version: z.string(), rootHash: RootHash }),
+  from: z.looseObject({ version: z.string(), rootHash: RootHash }),
   /** Of the boot in which it was written. */
   bootId: z.string(),
   recordedAtMs: z.number(),
   attempts: z.int().min(1),
-  baseline: Baseline,
+  /** Absent where the box could not be looked at, or the record was lost: all that is wanted is asked for. */
+  baseline: Baseline.optional(),
   /** Of the version before, since its machine started; absent where not all was up at once in that start. */
   upAfterMs: z.number().min(0).optional(),
-  /** The version's own agent came up and saw this record. */
-  agentSeen: z.boolean(),
+  /** false: the restart into it is not decided yet; its boot entry may not even stand. */
+  due: z.boolean().optional(),
+  /** The version's own agent came up and saw this record; absent where this was made up for one that was lost. */
+  agentSeen: z.boolean().optional(),
   /** Why that agent gave it up. */
-  unhealthy: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  unhealthy: z.array(z.looseObject({ path: z.string(), message: z.string() })).optional(),
 });
 export type TrialRecord = z.output<typeof TrialRecord>;
 
@@ -83,23 +84,40 @@ export const baselineOf = (vitals: Vitals): Baseline => ({
   apps: upOf(vitals.apps),
 });
 
-/** What was up before and is not now; none: healthy. */
-export function shortfalls(baseline: Baseline, vitals: Vitals | undefined): readonly Problem[] {
+/** Nothing tells what was up before: what is wanted now. */
+const allOf = (vitals: Vitals): Baseline => ({
+  desired: true,
+  controller: true,
+  paths: [...vitals.paths.keys()],
+  segments: [...vitals.segments.keys()],
+  apps: [...vitals.apps.keys()],
+});
+
+/** What was up before and is not now, or without a baseline all that is wanted and not up; none: healthy. */
+export function shortfalls(baseline: Baseline | undefined, vitals: Vitals | undefined): readonly Problem[] {
   if (vitals === undefined) return [{ path: '$', message: 'the box has not been looked at yet' }];
+  const asked = baseline ?? allOf(vitals);
+  const told = (message: string): string =>
+    baseline === undefined ? 'is wanted, and nothing tells whether it was there before the update' : message;
   const down = (kind: string, names: readonly string[], now: ReadonlyMap<string, boolean>): Problem[] =>
     names
       .filter((name) => now.get(name) === false)
-      .map((name) => ({ path: `${kind} ${name}`, message: 'was up before the update and is not now' }));
-  const away = baseline.controller && !vitals.controller;
-  const lost = baseline.desired && !vitals.desired;
+      .map((name) => ({ path: `${kind} ${name}`, message: told('was up before the update and is not now') }));
+  const lost = asked.desired && !vitals.desired;
+  const away = asked.controller && !vitals.controller;
   return [
     ...(lost
-      ? [{ path: 'desired state', message: 'was held to before the update and is not understood now' }]
+      ? [
+          {
+            path: 'desired state',
+            message: told('was held to before the update and is not understood now'),
+          },
+        ]
       : []),
-    ...(away ? [{ path: 'controller', message: 'was reached before the update and is not now' }] : []),
-    ...down('path', baseline.paths, vitals.paths),
-    ...down('segment', baseline.segments, vitals.segments),
-    ...down('app', baseline.apps, vitals.apps),
+    ...(away ? [{ path: 'controller', message: told('was reached before the update and is not now') }] : []),
+    ...down('path', asked.paths, vitals.paths),
+    ...down('segment', asked.segments, vitals.segments),
+    ...down('app', asked.apps, vitals.apps),
   ];
 }
 
@@ -107,8 +125,10 @@ export const ROLL_BACK_CAUSES = ['panicked-or-hung', 'no-verdict', 'unhealthy', 
 export type RollBackCause = (typeof ROLL_BACK_CAUSES)[number];
 
 export type BootVerdict =
-  /** Nothing is on trial. */
-  | { readonly kind: 'settled' }
+  /** Nothing is on trial. `unrecorded`: entries that the loader would start, and nothing would judge. */
+  | { readonly kind: 'settled'; readonly unrecorded: readonly BootEntry[] }
+  /** Cut before the restart into it was decided: it is planned again, if somebody still wants it. */
+  | { readonly kind: 'unfinished' }
   | { readonly kind: 'on-trial'; readonly entry: BootEntry }
   /** The entry was committed, and the record is still there: cut in between. */
   | { readonly kind: 'committed' }
@@ -132,7 +152,12 @@ export function judgeBoot(
   const counted = own.find(({ triesLeft }) => triesLeft !== undefined);
   const committed = own.some(({ triesLeft }) => triesLeft === undefined);
   if (counted !== undefined && !committed) return { kind: 'on-trial', entry: counted };
-  if (trial === undefined) return { kind: 'settled' };
+  if (trial === undefined) {
+    const unrecorded = observed.entries.filter(
+      ({ rootHash, triesLeft }) => rootHash !== observed.running.rootHash && (triesLeft ?? 0) > 0,
+    );
+    return { kind: 'settled', unrecorded: committed ? unrecorded : [] };
+  }
   if (trial.rootHash === observed.running.rootHash) return { kind: 'committed' };
   const entry = observed.entries.find(({ rootHash }) => rootHash === trial.rootHash);
   const stillTried = entry?.triesLeft === 0 ? undefined : entry;
@@ -148,13 +173,47 @@ export function judgeBoot(
   }
   if (now.ended !== undefined) return back('no-verdict', now.ended);
   const untried = entry?.triesLeft !== undefined && entry.triesLeft > 0 && entry.triesDone === 0;
+  if (trial.due === false && (untried || entry === undefined)) return { kind: 'unfinished' };
   if (untried && (trial.bootId === now.bootId || trial.attempts < MAX_ATTEMPTS))
     return { kind: 'restart-due' };
   if (untried) return back('never-started', `the loader did not start it in ${trial.attempts} restarts.`);
+  if (trial.agentSeen === undefined)
+    return back('panicked-or-hung', 'it was started, and its record was lost.');
   return back(
     'panicked-or-hung',
     trial.agentSeen
       ? 'its agent came up, and the machine went down before it gave a verdict.'
       : 'it never came as far as its agent: its kernel panicked or hung, or its root was not accepted.',
   );
+}
+
+/**
+ * In place of a record that was lost or cannot be read: of the version that progress names, where the loader started an
+ * entry of it and another one is committed, which is what was there before. Without a baseline.
+ */
+export function recallTrial(
+  { entries }: Pick<Observation, 'entries'>,
+  progress: Pick<Progress, 'digest' | 'version'> | undefined,
+  now: { readonly bootId: string; readonly nowMs: number },
+): TrialRecord | undefined {
+  const tried = entries.find(
+    ({ version, triesLeft, triesDone }) =>
+      version === progress?.version && triesLeft !== undefined && triesDone > 0,
+  );
+  const from = entries.find(
+    ({ rootHash, triesLeft }) =>
+      triesLeft === undefined && rootHash !== undefined && rootHash !== tried?.rootHash,
+  );
+  if (progress === undefined || tried?.rootHash === undefined || from?.rootHash === undefined)
+    return undefined;
+  return {
+    schema: 1,
+    digest: progress.digest,
+    version: tried.version,
+    rootHash: tried.rootHash,
+    from: { version: from.version, rootHash: from.rootHash },
+    bootId: now.bootId,
+    recordedAtMs: now.nowMs,
+    attempts: 1,
+  };
 }

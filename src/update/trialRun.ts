@@ -7,19 +7,19 @@ import type { GatewayEvent } from '../model/status.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import { badEntryName, type BootEntry, committedEntryName, trialEntryPattern } from './entries.ts';
 import type { Target } from './manifest.ts';
+import type { Observation } from './plan.ts';
 import type { FirmwareDisk } from './ports.ts';
-import type { UpdateRecords } from './records.ts';
+import { takenBack, type UpdateRecords } from './records.ts';
+import { type BaselineParts, lookBefore } from './baseline.ts';
 import {
-  baselineOf,
   type BootVerdict,
   judgeBoot,
-  NO_BASELINE,
+  recallTrial,
   shortfalls,
   STABLE_MS,
   type TrialRecord,
   deadlineS,
   verdictMs,
-  type Vitals,
 } from './trial.ts';
 import { compareFirmwareVersions } from './version.ts';
 
@@ -27,17 +27,11 @@ const LOOK_MS = 2000;
 /** A machine that was told to go down takes so long at most, units that hang included; then it is told again. */
 const GOING_DOWN_MS = 180_000;
 
-export interface TrialParts {
+export interface TrialParts extends Omit<BaselineParts, 'clock'> {
   readonly disk: FirmwareDisk;
   readonly running: { readonly version: string; readonly rootHash: string };
   readonly records: UpdateRecords;
   readonly bootId: string;
-  /** undefined before the box was first looked at. */
-  readonly vitals: () => Vitals | undefined;
-  /** Since the machine started. */
-  readonly uptimeMs: () => Promise<number>;
-  /** How long this start took until all was up (startTime.ts). */
-  readonly upAfterMs: () => Promise<number | undefined>;
   /** Tells the deadline without an agent, in seconds since the machine started, that this one lives and judges later. */
   readonly deferDeadline: (seconds: number) => Promise<void>;
   /** What the version on trial may change and the present one needs is put aside. */
@@ -54,7 +48,11 @@ export interface TrialParts {
 export interface TrialRun {
   /** What this start of the box means, and everything that follows from it; a trial to its verdict. */
   settle(signal: AbortSignal): Promise<void>;
-  /** Records the trial and restarts the box; resolves only when the signal aborts. */
+  /** Before a boot entry stands that the loader would start: records what the version is held to. */
+  prepare(target: Target, signal: AbortSignal): Promise<void>;
+  /** It is not to be tried now: entry and record go. */
+  withdraw(signal: AbortSignal): Promise<void>;
+  /** Of a prepared version whose entry stands: restarts the box into it; resolves only when the signal aborts. */
   enter(target: Target, signal: AbortSignal): Promise<void>;
 }
 
@@ -125,17 +123,24 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     await goDown(signal);
   };
 
-  const watch = async (entry: BootEntry, signal: AbortSignal): Promise<void> => {
-    const found = await records.readTrial();
-    const trial = found?.rootHash === running.rootHash ? found : undefined;
-    if (trial?.agentSeen === false) await records.writeTrial({ ...trial, agentSeen: true });
-    const baseline = trial?.baseline ?? NO_BASELINE;
+  const recall = async (observed: Observation): Promise<TrialRecord | undefined> =>
+    recallTrial(observed, await records.progress.read(), { bootId: parts.bootId, nowMs: clock.nowMs() });
+
+  const watch = async (
+    entry: BootEntry,
+    known: TrialRecord | undefined,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const trial = known === undefined ? undefined : { ...known, agentSeen: true };
+    if (trial?.baseline === undefined)
+      log.warn('nothing tells what was up before this version: all that is wanted is asked for');
+    if (trial !== undefined && known?.agentSeen !== true) await records.writeTrial(trial);
     const verdictAtMs = verdictMs(trial);
     await parts.deferDeadline(deadlineS(verdictAtMs));
     log.info('firmware on trial', { version: running.version, tries: entry.triesLeft, verdictAtMs });
     let healthySinceMs: number | undefined;
     while (!signal.aborted) {
-      const problems = shortfalls(baseline, parts.vitals());
+      const problems = shortfalls(trial?.baseline, parts.vitals());
       const nowMs = clock.monotonicMs();
       const decided = parts.decided();
       if (problems.length > 0) healthySinceMs = undefined;
@@ -172,18 +177,76 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     emit('firmware-rolled-back', version, `${cause}: ${sentence}`);
   };
 
+  /** Neither a record nor somebody who wants them: an entry that nothing would judge goes, what was tried is remembered. */
+  const settleWithout = async (
+    observed: Observation,
+    unrecorded: readonly BootEntry[],
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const lost = await recall(observed);
+    if (unrecorded.length > 0) {
+      const files = unrecorded.map(({ file }) => file);
+      log.warn('boot entries on trial without a record are removed', { files });
+      await disk.removeEntries(files, signal);
+    }
+    if (lost === undefined || takenBack(await records.history(), lost.digest) !== undefined) return;
+    const verdict = judgeBoot(observed, lost, { bootId: parts.bootId, ended: await records.readEnded() });
+    if (verdict.kind === 'rolled-back')
+      await rolledBack({ ...verdict, stillTried: undefined }, lost, signal);
+  };
+
+  const prepare: TrialRun['prepare'] = async ({ manifest, digest }, signal) => {
+    const { version, rootHash } = manifest;
+    say('ready', `Firmware ${version} is whole; what is up now is looked at, which it is held to.`);
+    const { baseline, upAfterMs } = await lookBefore(parts, signal);
+    await parts.beforeTrial();
+    await records.writeTrial({
+      schema: 1,
+      digest,
+      version,
+      rootHash,
+      from: running,
+      bootId: parts.bootId,
+      recordedAtMs: clock.nowMs(),
+      attempts: 1,
+      ...(baseline === undefined ? {} : { baseline }),
+      ...(upAfterMs === undefined ? {} : { upAfterMs }),
+      due: false,
+      agentSeen: false,
+    });
+  };
+
+  const withdraw: TrialRun['withdraw'] = async (signal) => {
+    const trial = await records.readTrial();
+    if (trial === undefined) return;
+    const { entries } = await disk.observe(signal);
+    const files = entries.flatMap(({ file, rootHash, triesLeft }) =>
+      rootHash === trial.rootHash && triesLeft !== undefined ? [file] : [],
+    );
+    if (files.length > 0) await disk.removeEntries(files, signal);
+    // Last: an entry is never without its record.
+    await records.dropTrial();
+  };
+
   return {
     async settle(signal) {
+      const observed = await disk.observe(signal);
       const trial = await records.readTrial();
-      const verdict = judgeBoot(await disk.observe(signal), trial, {
+      const verdict = judgeBoot(observed, trial, {
         bootId: parts.bootId,
         ended: await records.readEnded(),
       });
       switch (verdict.kind) {
         case 'settled':
-          return;
+          return settleWithout(observed, verdict.unrecorded, signal);
+        case 'unfinished':
+          return withdraw(signal);
         case 'on-trial':
-          return watch(verdict.entry, signal);
+          return watch(
+            verdict.entry,
+            trial?.rootHash === running.rootHash ? trial : await recall(observed),
+            signal,
+          );
         case 'committed':
           return finishCommit(trial, signal);
         case 'restart-due':
@@ -195,30 +258,20 @@ export function createTrialRun(parts: TrialParts): TrialRun {
           return trial === undefined ? undefined : rolledBack(verdict, trial, signal);
       }
     },
-    async enter({ manifest, digest }, signal) {
-      const vitals = parts.vitals();
-      const upAfterMs = await parts.upAfterMs();
-      await parts.beforeTrial();
-      await records.writeTrial({
-        schema: 1,
-        digest,
-        version: manifest.version,
-        rootHash: manifest.rootHash,
-        from: running,
-        bootId: parts.bootId,
-        recordedAtMs: clock.nowMs(),
-        attempts: 1,
-        baseline: vitals === undefined ? NO_BASELINE : baselineOf(vitals),
-        ...(upAfterMs === undefined ? {} : { upAfterMs }),
-        agentSeen: false,
-      });
-      log.info('firmware trial begins', { version: manifest.version });
+    prepare,
+    withdraw,
+    async enter(target, signal) {
+      const { version } = target.manifest;
+      if ((await records.readTrial())?.digest !== target.digest) await prepare(target, signal);
+      const trial = await records.readTrial();
+      if (trial !== undefined) await records.writeTrial({ ...trial, due: true });
+      log.info('firmware trial begins', { version });
       emit(
         'firmware-trial',
-        manifest.version,
-        `Firmware ${manifest.version} stands whole in the other slot; the box restarts into it on trial.`,
+        version,
+        `Firmware ${version} stands whole in the other slot; the box restarts into it on trial.`,
       );
-      await restartInto(manifest.version, signal);
+      await restartInto(version, signal);
     },
   };
 }

@@ -100,6 +100,7 @@ try {
       allowDowngrade: false,
       ...(input.sizes === undefined ? {} : { sizes: input.sizes }),
       onStep: ({ op }, doneBytes) => say({ step: op, doneBytes }),
+      beforeEntry: async () => {},
     },
     target,
     new AbortController().signal,
