@@ -184,15 +184,17 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     signal: AbortSignal,
   ): Promise<void> => {
     const lost = await recall(observed);
-    if (unrecorded.length > 0) {
-      const files = unrecorded.map(({ file }) => file);
-      log.warn('boot entries on trial without a record are removed', { files });
-      await disk.removeEntries(files, signal);
+    const untold = lost !== undefined && takenBack(await records.history(), lost.digest) === undefined;
+    if (untold) {
+      const verdict = judgeBoot(observed, lost, { bootId: parts.bootId, ended: await records.readEnded() });
+      if (verdict.kind === 'rolled-back') await rolledBack(verdict, lost, signal);
     }
-    if (lost === undefined || takenBack(await records.history(), lost.digest) !== undefined) return;
-    const verdict = judgeBoot(observed, lost, { bootId: parts.bootId, ended: await records.readEnded() });
-    if (verdict.kind === 'rolled-back')
-      await rolledBack({ ...verdict, stillTried: undefined }, lost, signal);
+    const files = unrecorded
+      .filter(({ rootHash }) => !untold || rootHash !== lost.rootHash)
+      .map(({ file }) => file);
+    if (files.length === 0) return;
+    log.warn('boot entries on trial without a record are removed', { files });
+    await disk.removeEntries(files, signal);
   };
 
   const prepare: TrialRun['prepare'] = async ({ manifest, digest }, signal) => {

@@ -132,6 +132,12 @@ describe('a trial', () => {
       'app app',
     ]);
     expect(shortfalls(baseline, undefined)).toHaveLength(1);
+    // Nothing tells what was up: all that is wanted.
+    expect(shortfalls(undefined, vitals()).map(({ path }) => path)).toEqual(['path b~hub']);
+    expect(shortfalls(undefined, vitals({ desired: false, controller: false, paths: new Map() }))).toEqual([
+      expect.objectContaining({ path: 'desired state' }),
+      expect.objectContaining({ path: 'controller' }),
+    ]);
     // A version that cannot read its desired state misses nothing else.
     const blank = vitals({ desired: false, paths: new Map(), segments: new Map(), apps: new Map() });
     expect(shortfalls(baseline, blank).map(({ path }) => path)).toEqual(['desired state']);
@@ -181,6 +187,14 @@ describe('a trial', () => {
       'restart-due',
     ],
     [judge({ ...old, entries: [was, entry('1.1.0', newHash, 2)] }, record({ attempts: 3 })), 'never-started'],
+    // Cut before the restart was decided: planned again, where the loader did not start it meanwhile.
+    [judge({ ...old, entries: [was] }, record({ due: false })), 'unfinished'],
+    [judge({ ...old, entries: [was, entry('1.1.0', newHash, 2)] }, record({ due: false })), 'unfinished'],
+    [judge({ ...next, entries: [was, entry('1.1.0', newHash, 1, 1)] }, record({ due: false })), 'on-trial'],
+    [
+      judge({ ...old, entries: [was, entry('1.1.0', newHash, 0, 2)] }, record({ due: false })),
+      'panicked-or-hung',
+    ],
     // A downgrade that failed its one start has a try left, which it must not use.
     [judge({ ...old, entries: [was, entry('1.1.0', newHash, 1, 1)] }, record()), 'panicked-or-hung'],
   ])('%s', (found, expected) => expect(found).toBe(expected));

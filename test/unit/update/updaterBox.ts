@@ -87,7 +87,7 @@ export function useUpdaterBoxes() {
       source: options.source ?? createFakeSource(NEW, 100),
       vitals: options.vitals ?? (() => up),
       uptimeMs: async () => sinceMs,
-      upAfterMs: async () => options.upAfterMs,
+      upAfterMs: async () => options.upAfterMs ?? 60_000,
       deferDeadline: async (seconds) => void (state.deadlineS = seconds),
       beforeTrial: async () => void (state.setAside += 1),
       restartHeld: options.restartHeld ?? (() => false),
