@@ -136,7 +136,11 @@ async function verify(
     if (hash.digest('hex') === part.sha256) continue;
     const present = await progress.read();
     if (present !== undefined)
-      await progress.write({ ...present, durableBytes: { ...present.durableBytes, [part.role]: 0 } });
+      await progress.write({
+        ...present,
+        durableBytes: { ...present.durableBytes, [part.role]: 0 },
+        verified: false,
+      });
     throw new BranchboxError('firmware/disk', {
       message: `${part.file} reads otherwise in slot ${slot} than it was written; it is written anew`,
     });

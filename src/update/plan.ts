@@ -72,6 +72,8 @@ export function planUpdate(
   const named = observed.slots[spare].rootHash === manifest.rootHash;
   const whole = own?.verified === true && own.placed && named;
   const ready = observed.entries.filter((entry) => whole && isUntried(entry, target));
+  // Placed once and tried, or gone some other way: what failed may be the slot, so nothing is believed of it.
+  const proven = own?.verified === true && (ready.length > 0 || !own.placed);
   // An entry that points into the spare slot goes before a byte of it does.
   const gone = observed.entries
     .filter((entry) => entry.rootHash !== running.rootHash && !ready.includes(entry))
@@ -80,7 +82,7 @@ export function planUpdate(
   const doomed = [...gone, ...observed.leftovers];
   if (doomed.length > 0) steps.push({ op: 'remove-entries', files: doomed });
   if (own === undefined) steps.push({ op: 'begin', slot: spare });
-  if (own?.verified !== true) {
+  if (!proven) {
     for (const role of PART_ROLES) {
       const part = manifest.parts.find((one) => one.role === role);
       if (own === undefined || own.durableBytes[role] < (part?.sizeBytes ?? 0))

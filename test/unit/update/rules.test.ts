@@ -71,6 +71,34 @@ describe('an update is refused before anything is touched', () => {
   });
 });
 
+describe('what was placed once and is not there untried', () => {
+  const progress = {
+    schema: 1,
+    digest: NEW.target.digest,
+    version: '1.1.0',
+    slot: 'b',
+    durableBytes: { root: 4000, verity: 250, uki: 900 },
+    verified: true,
+    placed: true,
+  } as const;
+  const named = { ...observed().slots, b: { ...observed().slots.b, rootHash: newHash } };
+  const stepsOf = (entries: readonly BootEntry[], placed: boolean): readonly string[] => {
+    const seen = observed({ slots: named, entries: [entry('1.0.0', oldHash), ...entries] });
+    const plan = planUpdate(seen, { ...progress, placed }, NEW.target, { allowDowngrade: false });
+    return plan.kind === 'steps' ? plan.steps.map(({ op }) => op) : [plan.kind];
+  };
+  it('is read back before the loader is shown it again', () => {
+    expect(stepsOf([entry('1.1.0', newHash)], true)).toEqual(['remove-entries', 'verify', 'place-entry']);
+    expect(stepsOf([entry('1.1.0', newHash, 0, 2)], true)).toEqual([
+      'remove-entries',
+      'verify',
+      'place-entry',
+    ]);
+    expect(stepsOf([], false)).toEqual(['place-entry']);
+    expect(stepsOf([{ ...entry('1.1.0', newHash, 2), file: 'branchbox_1.1.0+2.efi' }], true)).toEqual([]);
+  });
+});
+
 it('a manifest has each part once, none larger than its place, and plain names', () => {
   const { manifest } = NEW.target;
   const fits = (change: object): boolean => FirmwareManifest.safeParse({ ...manifest, ...change }).success;
