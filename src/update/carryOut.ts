@@ -31,7 +31,13 @@ export interface CarryOutParts {
   /** A restart now would cut something else that is on trial. */
   readonly restartHeld: () => boolean;
   readonly say: (standing: Standing) => void;
-  readonly refuse: (job: Job, target: Target | undefined, error: BranchboxError) => Promise<void>;
+  /** `final`: of the version, and not of how it was tried; only that is remembered. */
+  readonly refuse: (
+    job: Job,
+    target: Target | undefined,
+    error: BranchboxError,
+    final: boolean,
+  ) => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -145,7 +151,7 @@ export function createCarryOut(
       const error = asBranchboxError(thrown);
       const final = error.code === 'firmware/refused' || isWrong(error);
       if (final || job.byHand) {
-        await parts.refuse(job, target, error);
+        await parts.refuse(job, target, error, final);
         return { settled: true, ...(isWrong(error) ? { waitMs: RETRY_WRONG_MS } : {}) };
       }
       throw error;

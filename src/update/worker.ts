@@ -62,26 +62,25 @@ export function createUpdater(parts: UpdaterParts): Updater {
     return manual ?? (wanted === undefined ? undefined : wantedJob(wanted, parts.source));
   };
 
-  const end = async (ending: Omit<Ending, 'atMs'>): Promise<void> => {
-    const last = history.findLast(({ digest }) => digest === ending.digest);
-    const known = last?.result === ending.result && last.sentence === ending.sentence;
-    if (!known) {
-      await records.end({ ...ending, atMs: clock.nowMs() });
-      history = await records.history();
-      parts.emit('firmware-refused', ending.version, ending.sentence);
-    }
-    say({ state: 'refused', sentence: ending.sentence });
-  };
-
-  const refuse = (job: Job, target: Target | undefined, error: BranchboxError): Promise<void> => {
+  const refuse = async (
+    job: Job,
+    target: Target | undefined,
+    error: BranchboxError,
+    final: boolean,
+  ): Promise<void> => {
     log.warn('firmware refused', { error });
     const problems = error.problems.slice(1, 6).map(({ path, message }) => `${path} ${message}`);
-    return end({
-      digest: target?.digest ?? createHash('sha256').update(job.manifest).digest('hex'),
-      version: target?.manifest.version ?? job.version ?? 'unknown',
-      result: 'refused',
-      sentence: [error.message, ...problems].join('; ').slice(0, 2000),
-    });
+    const sentence = [error.message, ...problems].join('; ').slice(0, 2000);
+    const digest = target?.digest ?? createHash('sha256').update(job.manifest).digest('hex');
+    const version = target?.manifest.version ?? job.version ?? 'unknown';
+    const last = history.findLast((ending) => ending.digest === digest);
+    const known = last?.result === 'refused' && last.sentence === sentence;
+    if (final && !known) {
+      await records.end({ digest, version, result: 'refused', sentence, atMs: clock.nowMs() });
+      history = await records.history();
+    }
+    if (!known) parts.emit('firmware-refused', version, sentence);
+    say({ state: 'refused', sentence });
   };
 
   const carryOut = createCarryOut({ ...parts, history: () => history, trial, say, refuse });
