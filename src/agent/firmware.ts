@@ -11,6 +11,7 @@ import { locateFirmware } from '../update/locate.ts';
 import { createUpdateRecords } from '../update/records.ts';
 import { createControllerSource } from '../update/sources.ts';
 import { createStartTime } from '../update/startTime.ts';
+import { createSticks } from '../update/stick.ts';
 import type { Vitals } from '../update/trial.ts';
 import { createNoUpdater, type Updater } from '../update/updater.ts';
 import { createUpdater, type UpdaterParts } from '../update/worker.ts';
@@ -76,6 +77,7 @@ export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Age
       parseCertificates((await files.readText(paths.releaseAnchors)) ?? ''),
     arch: ARCHITECTURES[process.arch] ?? process.arch,
     source: createControllerSource(parts.device),
+    sticks: createSticks({ runner, mountPoint: `${paths.run}/stick`, ownDevice: located.device }),
     vitals,
     uptimeMs,
     upAfterMs: startTime.upAfterMs,

@@ -2,6 +2,7 @@
  * Owns the box's LEDs: which pattern each shows in a state, and writing it to /sys/class/leds where it changed.
  * Does not own which LEDs there are (the hardware model) nor the state of the box.
  */
+import type { FirmwareStatus } from '../model/firmware.ts';
 import type { HardwareModel, LedPattern, LedState } from '../model/hardware.ts';
 import type { Files, Logger } from '../system/ports.ts';
 
@@ -36,6 +37,28 @@ export function createLeds(parts: {
       }
     },
   };
+}
+
+/** A box that is being updated says that before all else: it is not to be unplugged. Pure. */
+export function ledStateOf(box: {
+  readonly owned: boolean;
+  readonly health: 'ok' | 'degraded' | 'failed';
+  readonly firmware: FirmwareStatus['state'];
+}): LedState {
+  switch (box.firmware) {
+    case 'downloading':
+    case 'verifying':
+    case 'ready':
+    case 'trial':
+      return 'updating';
+    case 'unavailable':
+    case 'idle':
+    case 'waiting':
+    case 'committed':
+    case 'rolled-back':
+    case 'refused':
+      return box.owned ? box.health : 'unowned';
+  }
 }
 
 /** Files of one LED and what is written to them, in order: `delay_on` is there only after the trigger. Pure. */

@@ -23,7 +23,7 @@ import { createFactsGatherer } from './facts.ts';
 import { createAgentUpdater } from './firmware.ts';
 import { createHolding } from './holding.ts';
 import { createLanes, renderBox } from './items.ts';
-import { createLeds } from './leds.ts';
+import { createLeds, ledStateOf } from './leds.ts';
 import { serveLocalApi } from './localApi.ts';
 import { readLocalPlan, readLocalStatus } from './localStatus.ts';
 import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
@@ -137,7 +137,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     read: readBody,
     onStatus: (body) => {
       updater.looked();
-      void leds.show(identity.latest() === undefined ? 'unowned' : body.health.state);
+      const owned = identity.latest() !== undefined;
+      void leds.show(
+        ledStateOf({ owned, health: body.health.state, firmware: updater.status().state }),
+      );
       // Which uplinks are dark decides where the connection should be.
       const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();
       if (states !== uplinkStates) link.wake();

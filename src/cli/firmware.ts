@@ -8,11 +8,17 @@ import { askAgent } from './askAgent.ts';
 import { renderTable } from './table.ts';
 
 const FOLLOW_MS = 1000;
-/** States in which an update asked for by hand is under way. */
-const UNDER_WAY: readonly FirmwareStatus['state'][] = ['downloading', 'verifying', 'ready', 'waiting'];
+/** How an update that was asked for ended otherwise than asked. */
+const FAILED: readonly FirmwareStatus['state'][] = ['refused', 'rolled-back', 'unavailable'];
 
 interface Flags {
   readonly json?: boolean;
+}
+
+interface UpdateFlags extends Flags {
+  readonly from?: string;
+  readonly allowDowngrade?: boolean;
+  readonly stick?: string;
 }
 
 export function register(program: Command): void {
@@ -36,13 +42,18 @@ export function register(program: Command): void {
       'a mounted stick with one *.update.jws and its parts; not below /tmp or /home',
     )
     .option('--allow-downgrade', 'also to a version that is older than what runs')
+    .option(
+      '--stick <device>',
+      'a USB stick with branchbox/update/: what the controller wants, or newer where it wants none (udev asks this)',
+    )
     .option('--json', 'for programs: the status when it began, and no more')
     .addHelpText('after', '\nexample: mount -o ro /dev/sdb1 /mnt && branchbox firmware update --from /mnt')
-    .action(async (flags: Flags & { readonly from?: string; readonly allowDowngrade?: boolean }) => {
+    .action(async (flags: UpdateFlags) => {
       const began = await ask({
         kind: 'update',
         allowDowngrade: flags.allowDowngrade === true,
         ...(flags.from === undefined ? {} : { directory: resolve(flags.from) }),
+        ...(flags.stick === undefined ? {} : { stick: flags.stick }),
       });
       if (flags.json === true) print(flags, began, []);
       else await follow();
@@ -70,11 +81,11 @@ export function register(program: Command): void {
 const ask = (request: FirmwareRequest): Promise<FirmwareStatus> =>
   askAgent('/firmware', FirmwareStatus, { body: request });
 
-/** Each new sentence as a line, until the box goes down or the update ends. */
+/** Each new sentence as a line, until the box goes down or what was asked for has ended. */
 async function follow(): Promise<void> {
   let last = '';
-  for (let begun = false; ; ) {
-    const { status, fetching } = await askAgent('/firmware', LocalFirmware);
+  for (;;) {
+    const { status, asked, fetching } = await askAgent('/firmware', LocalFirmware);
     const part =
       fetching === undefined
         ? ''
@@ -82,12 +93,10 @@ async function follow(): Promise<void> {
     const line = `${status.state}: ${status.sentence}${part}`;
     if (line !== last) process.stdout.write(`${line}\n`);
     last = line;
-    begun ||= UNDER_WAY.includes(status.state);
-    if (status.state === 'refused') {
-      process.exitCode = 1;
+    if (!asked) {
+      if (FAILED.includes(status.state)) process.exitCode = 1;
       return;
     }
-    if (begun && !UNDER_WAY.includes(status.state)) return;
     await new Promise((done) => setTimeout(done, FOLLOW_MS));
   }
 }

@@ -132,6 +132,8 @@ export type FirmwareStatus = z.output<typeof FirmwareStatus>;
 /** `branchbox firmware status --json`. */
 export const LocalFirmware = z.strictObject({
   status: FirmwareStatus,
+  /** What somebody at the box asked for has not ended yet. */
+  asked: z.boolean(),
   /** Of the part under way. */
   fetching: z
     .strictObject({ role: z.enum(PART_ROLES), doneBytes: z.number(), totalBytes: z.number() })
@@ -159,6 +161,9 @@ export const LocalFirmware = z.strictObject({
 });
 export type LocalFirmware = z.output<typeof LocalFirmware>;
 
+/** As the kernel names a disk on USB, or a partition of it. */
+export const StickName = z.string().regex(/^sd[a-z]{1,3}[0-9]{0,3}$/, 'a disk on USB, such as sdb1');
+
 /** `POST /firmware` of the agent's local API. */
 export const FirmwareRequest = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -166,6 +171,8 @@ export const FirmwareRequest = z.discriminatedUnion('kind', [
     /** Absolute; holds one manifest and its parts. Absent: what the controller wants, now and once more. */
     directory: z.string().startsWith('/').max(4096).optional(),
     allowDowngrade: z.boolean(),
+    /** A USB stick that was plugged in, for which nobody answers: what the controller wants, or newer where it wants none. */
+    stick: StickName.optional(),
   }),
   z.strictObject({ kind: z.literal('commit') }),
   z.strictObject({ kind: z.literal('rollback') }),

@@ -33,7 +33,7 @@ const Port = z.strictObject({
   match: z.union([z.strictObject({ path: Place }), z.strictObject({ interface: InterfaceName })]),
 });
 
-export const LED_STATES = ['unowned', 'ok', 'degraded', 'failed', 'resetting'] as const;
+export const LED_STATES = ['unowned', 'ok', 'degraded', 'failed', 'updating', 'resetting'] as const;
 export type LedState = (typeof LED_STATES)[number];
 /** slow: 1 s, fast: 0.2 s. */
 export const LED_PATTERNS = ['off', 'on', 'slow', 'fast'] as const;

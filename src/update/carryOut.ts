@@ -7,7 +7,7 @@ import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import { isWrong } from './fetchPart.ts';
 import { install } from './install.ts';
-import type { Job } from './job.ts';
+import { holdToWanted, type Job } from './job.ts';
 import { type Target, verifyManifest } from './manifest.ts';
 import { createPace, windowState } from './pace.ts';
 import type { Step } from './plan.ts';
@@ -100,10 +100,12 @@ export function createCarryOut(
         return { settled: true };
       }
       const before = takenBack(history(), digest);
-      if (before !== undefined && !job.byHand) {
+      // A stick that stays in would have it tried at every start.
+      if (before !== undefined && (!job.byHand || job.stick !== undefined)) {
         say({ state: 'rolled-back', sentence: `${before.sentence} It is not tried again by itself.` });
-        return { settled: false };
+        return { settled: job.byHand };
       }
+      holdToWanted(job, target);
       const hours = windowState(job.window, clock.nowMs());
       if (!hours.open) {
         const { start, end: until } = job.window ?? { start: '', end: '' };

@@ -4,8 +4,10 @@
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { FirmwareRequest, WantedFirmware } from '../model/firmware.ts';
+import { claimedDigest, type Target } from './manifest.ts';
 import type { PartSource } from './ports.ts';
 import { openDirectory } from './sources.ts';
+import type { OpenStick } from './stick.ts';
 
 export interface Job {
   /** As it is announced; undefined where only the manifest says. */
@@ -13,6 +15,12 @@ export interface Job {
   readonly manifest: string;
   readonly source: PartSource;
   readonly byHand: boolean;
+  /** By hand, and nobody answers for it. */
+  readonly stick?: {
+    /** Nothing else than this is taken; undefined where the controller wants none, and then a newer one is. */
+    readonly wanted: { readonly version: string; readonly digest: string } | undefined;
+    readonly close: () => Promise<void>;
+  };
   readonly allowDowngrade: boolean;
   readonly rateLimitKbps: number | undefined;
   readonly window: WantedFirmware['window'];
@@ -23,9 +31,38 @@ export function wantedJob(wanted: WantedFirmware, source: PartSource): Job {
   return { version, manifest, allowDowngrade, rateLimitKbps, window, source, byHand: false };
 }
 
+/** Of a job by hand: at once, as fast as it goes. */
+const FREE = { version: undefined, rateLimitKbps: undefined, window: undefined } as const;
+
+/** Of a stick that was plugged in. The only downgrade that it may bring is one that the controller wants. */
+export function stickJob({ manifest, source, close }: OpenStick, wanted: WantedFirmware | undefined): Job {
+  const only =
+    wanted === undefined
+      ? undefined
+      : { version: wanted.version, digest: claimedDigest(wanted.manifest) };
+  return {
+    ...FREE,
+    manifest,
+    source,
+    byHand: true,
+    allowDowngrade: wanted?.allowDowngrade ?? false,
+    stick: { wanted: only, close },
+  };
+}
+
 /** Told apart by what they ask for, not by who made them. */
 export const keyOf = (job: Job | undefined): string =>
   job === undefined ? '' : JSON.stringify({ ...job, source: job.source.name });
+
+/** Throws `firmware/refused` where nobody answers for the job and the controller wants another version. Pure. */
+export function holdToWanted({ stick }: Pick<Job, 'stick'>, { digest, manifest }: Target): void {
+  const wanted = stick?.wanted;
+  if (wanted === undefined || wanted.digest === digest) return;
+  throw new BranchboxError('firmware/refused', {
+    message: `firmware ${manifest.version} of the stick is refused: the controller wants ${wanted.version}, and a stick may bring nothing else`,
+    mend: 'Have the controller want the version of the stick, or none.',
+  });
+}
 
 /** By hand, so at once. Throws `firmware/refused` where there is nothing to take. */
 export async function requestedJob(
@@ -36,8 +73,7 @@ export async function requestedJob(
   const { directory, allowDowngrade } = request;
   if (directory !== undefined) {
     const found = await openDirectory(directory);
-    const free = { version: undefined, rateLimitKbps: undefined, window: undefined };
-    return { ...free, ...found, allowDowngrade, byHand: true };
+    return { ...FREE, ...found, allowDowngrade, byHand: true };
   }
   if (wanted === undefined) {
     throw new BranchboxError('firmware/refused', {

@@ -58,6 +58,12 @@ export async function verifyManifest(
   return { manifest, digest: createHash('sha256').update(payload).digest('hex') };
 }
 
+/** As a Target has it, of a manifest that nobody has verified: to be compared with one that was. */
+export const claimedDigest = (jws: string): string =>
+  createHash('sha256')
+    .update(Buffer.from(jws.trim().split('.')[1] ?? '', 'base64url'))
+    .digest('hex');
+
 /** Of the payload before its signature was looked at: only to choose the moment at which the chain is judged. */
 function claimedTimeMs(jws: string): number {
   const [, payload = ''] = jws.slice(0, MANIFEST_MAX_BYTES).split('.');

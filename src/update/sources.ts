@@ -3,7 +3,7 @@
  * mounted. Both are hostile until the digest is right; neither is asked for more than a manifest names.
  */
 import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, opendir } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { firmwarePath } from '../model/deviceApi.ts';
@@ -58,9 +58,12 @@ export interface FirmwareDirectory {
 
 /** Throws `firmware/source` where it does not hold exactly one manifest. */
 export async function openDirectory(directory: string): Promise<FirmwareDirectory> {
-  let names: string[];
+  const names: string[] = [];
   try {
-    names = (await readdir(directory)).slice(0, MAX_NAMES);
+    for await (const { name } of await opendir(directory)) {
+      names.push(name);
+      if (names.length === MAX_NAMES) break;
+    }
   } catch (cause) {
     throw missing(`${directory} cannot be read`, cause);
   }

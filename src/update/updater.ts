@@ -22,7 +22,7 @@ export function createNoUpdater(version: string, reason: string): Updater {
     run: async () => {},
     wake() {},
     status,
-    read: async () => ({ status: status(), history: [] }),
+    read: async () => ({ status: status(), asked: false, history: [] }),
     async request() {
       throw new BranchboxError('firmware/unavailable', { message: reason });
     },

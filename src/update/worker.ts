@@ -9,17 +9,22 @@ import type { FirmwareStatus, WantedFirmware } from '../model/firmware.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { createWaker } from '../system/waker.ts';
 import { createCarryOut } from './carryOut.ts';
-import { type Job, keyOf, requestedJob, wantedJob } from './job.ts';
+import { type Job, keyOf, requestedJob, stickJob, wantedJob } from './job.ts';
 import type { Target } from './manifest.ts';
 import type { PartSource } from './ports.ts';
 import type { Ending } from './records.ts';
 import { slotOf } from './slots.ts';
 import { renderDisk, renderStatus, type Standing } from './standing.ts';
+import type { Sticks } from './stick.ts';
 import { createTrialRun, type TrialParts } from './trialRun.ts';
 import type { Updater } from './updater.ts';
 
 const RETRY_FIRST_MS = 5000;
 const RETRY_MAX_MS = 300_000;
+/** A stick that does not answer is let go. */
+const STICK_MS = 60_000;
+/** So long stays said how what was asked for by hand ended, before what is wanted is gone on with. */
+const AFTER_HAND_MS = 60_000;
 /** What is wanted is looked at this often without an event. */
 const RESYNC_MS = 3_600_000;
 
@@ -29,6 +34,7 @@ export interface UpdaterParts extends Omit<TrialParts, 'say' | 'decided'> {
   /** Of the committed desired state. */
   readonly wanted: () => WantedFirmware | undefined;
   readonly source: PartSource;
+  readonly sticks: Sticks;
   /** A restart now would cut something else that is on trial. */
   readonly restartHeld: () => boolean;
   /** What the updater says of itself changed. */
@@ -41,6 +47,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
   let slot: FirmwareStatus['slot'];
   let history: readonly Ending[] = [];
   let manual: Job | undefined;
+  let opening = false;
   let decided: 'commit' | 'rollback' | undefined;
   let current: { readonly key: string; readonly stop: AbortController } | undefined;
   const waker = createWaker(clock);
@@ -56,6 +63,12 @@ export function createUpdater(parts: UpdaterParts): Updater {
     say: (state, sentence) => say({ state, sentence }),
     decided: () => decided,
   });
+
+  const replaceManual = async (next: Job | undefined): Promise<void> => {
+    const before = manual;
+    manual = next;
+    await before?.stick?.close();
+  };
 
   const nextJob = (): Job | undefined => {
     const wanted = parts.wanted();
@@ -84,6 +97,27 @@ export function createUpdater(parts: UpdaterParts): Updater {
   };
 
   const carryOut = createCarryOut({ ...parts, history: () => history, trial, say, refuse });
+
+  /** False: there is nothing on it. Who plugged it in sees no more than console and LED. */
+  const takeStick = async (name: string): Promise<boolean> => {
+    if (manual !== undefined || opening) {
+      throw new BranchboxError('firmware/refused', { message: 'another update by hand is under way' });
+    }
+    opening = true;
+    try {
+      const stick = await parts.sticks.open(name, AbortSignal.timeout(STICK_MS));
+      if (stick === undefined) return false;
+      await replaceManual(stickJob(stick, parts.wanted()));
+      return true;
+    } catch (thrown) {
+      const error = asBranchboxError(thrown);
+      const sentence = `The update of the stick ${name} is not taken: ${error.message}`;
+      if (current === undefined) say({ state: 'refused', sentence });
+      throw error;
+    } finally {
+      opening = false;
+    }
+  };
 
   /** At the start: until the disk could be read, nothing else makes sense. */
   const settle = async (signal: AbortSignal): Promise<void> => {
@@ -116,6 +150,8 @@ export function createUpdater(parts: UpdaterParts): Updater {
       let delayMs = RETRY_FIRST_MS;
       while (!signal.aborted) {
         decided = undefined;
+        // What woke it is what is looked at now; how that ends stays said until there is more.
+        await waker.rest(0, signal);
         const job = nextJob();
         let waitMs: number | undefined;
         if (job === undefined)
@@ -124,9 +160,12 @@ export function createUpdater(parts: UpdaterParts): Updater {
           current = { key: keyOf(job), stop: new AbortController() };
           try {
             const carried = await carryOut(job, AbortSignal.any([signal, current.stop.signal]), signal);
-            // Another may have been asked for meanwhile.
-            if (carried.settled && manual === job) manual = undefined;
             waitMs = carried.waitMs;
+            // Another may have been asked for meanwhile.
+            if (carried.settled && manual === job) {
+              await replaceManual(undefined);
+              waitMs = parts.wanted() === undefined ? undefined : AFTER_HAND_MS;
+            }
             delayMs = RETRY_FIRST_MS;
           } catch (thrown) {
             const error = asBranchboxError(thrown);
@@ -153,6 +192,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
       const { fetching } = standing;
       return {
         status: this.status(),
+        asked: manual !== undefined,
         ...(fetching === undefined ? {} : { fetching }),
         ...(observed === undefined ? {} : { disk: renderDisk(observed, running.rootHash) }),
         history: [...history],
@@ -174,7 +214,9 @@ export function createUpdater(parts: UpdaterParts): Updater {
           message: 'a version is on trial; its verdict comes first',
         });
       }
-      manual = await requestedJob(request, parts.wanted(), parts.source);
+      const { stick } = request;
+      if (stick === undefined) await replaceManual(await requestedJob(request, parts.wanted(), parts.source));
+      else if (!(await takeStick(stick))) return;
       this.wake();
     },
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLeds } from '../../../src/agent/leds.ts';
+import { createLeds, ledStateOf } from '../../../src/agent/leds.ts';
 import type { HardwareModel } from '../../../src/model/hardware.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -9,6 +9,16 @@ const leds: HardwareModel['leds'] = [
 ];
 
 describe('LEDs', () => {
+  it.each([
+    ['downloading', true, 'updating'],
+    ['trial', true, 'updating'],
+    ['ready', false, 'updating'],
+    ['refused', true, 'degraded'],
+    ['idle', false, 'unowned'],
+  ] as const)('of a box whose firmware is %s (owned: %s) say %s', (firmware, owned, state) =>
+    expect(ledStateOf({ owned, health: 'degraded', firmware })).toBe(state),
+  );
+
   it('show a state once, and off where the model says nothing', async () => {
     const written: string[] = [];
     const shown = createLeds({

@@ -167,6 +167,36 @@ describe('the local console', () => {
     ]);
   });
 
+  it('names the places of ports where nobody described the box', async () => {
+    const [wan] = status.facts.ports;
+    const facts = { ...status.facts, ports: [{ ...wan, place: '0000:00:1c.0/00.0' }] };
+    await serve('agent.sock', '/status', { ...status, facts });
+    expect(await screen()).not.toContain('Places');
+    put('etc/branchbox/factory/model', 'generic\n');
+    expect(await screen()).toContain('Places      wan1 0000:00:1c.0/00.0\n');
+  });
+
+  it('says what becomes of a stick, in words that fit', async () => {
+    const firmware = {
+      version: '0.2.0',
+      state: 'refused',
+      sentence: `firmware 0.3.0 of the stick is refused: the controller wants 0.2.1, and a stick may bring nothing else ${'x '.repeat(200)}`,
+    };
+    await serve('agent.sock', '/status', { ...status, firmware });
+    const lines = (await screen()).split('\n');
+    const from = lines.indexOf('Firmware    refused');
+    expect(lines.slice(from + 1, from + 3)).toEqual([
+      '            firmware 0.3.0 of the stick is refused: the controller wants 0.2.1,',
+      expect.stringMatching(/^ {12}and a stick may bring nothing else x x/),
+    ]);
+    expect(lines[from + 4]).toBe('');
+    servers.splice(0).forEach((server) => server.close());
+    rmSync(join(root, 'run/branchbox/agent.sock'), { force: true });
+    const under = { ...firmware, state: 'downloading', sentence: 'It is fetched.', progressPercent: 35 };
+    await serve('agent.sock', '/status', { ...status, firmware: under });
+    expect(await screen()).toContain('Firmware    downloading 35 %\n            It is fetched.\n');
+  });
+
   it('fits a terminal, whatever it is told', async () => {
     const [condition] = status.health.conditions;
     const conditions = Array.from({ length: 60 }, () => ({ ...condition, sentence: 'x'.repeat(500) }));

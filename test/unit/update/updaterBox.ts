@@ -57,6 +57,8 @@ export function useUpdaterBoxes() {
     readonly restartHeld?: () => boolean;
     readonly nowMs?: number;
     readonly upAfterMs?: number;
+    /** What a stick holds; else nothing that is for us. */
+    readonly stick?: { readonly manifest: string; readonly source: UpdaterParts['source'] };
   }) {
     const running = options.running ?? OLD;
     const fake = options.disk ?? createFakeFirmwareDisk(OLD, [OLD, NEW]);
@@ -75,7 +77,7 @@ export function useUpdaterBoxes() {
     const said: string[] = [];
     const states = new Set<() => void>();
     let sinceMs = 0;
-    const state = { wanted: options.wanted, restarts: 0, setAside: 0, deadlineS: 0 };
+    const state = { wanted: options.wanted, restarts: 0, setAside: 0, deadlineS: 0, closedSticks: 0 };
     const updater = createUpdater({
       disk,
       running: { version, rootHash },
@@ -85,6 +87,12 @@ export function useUpdaterBoxes() {
       arch: 'x86-64',
       wanted: () => state.wanted,
       source: options.source ?? createFakeSource(NEW, 100),
+      sticks: {
+        open: async () =>
+          options.stick === undefined
+            ? undefined
+            : { ...options.stick, close: async () => void (state.closedSticks += 1) },
+      },
       vitals: options.vitals ?? (() => up),
       uptimeMs: async () => sinceMs,
       upAfterMs: async () => options.upAfterMs ?? 60_000,

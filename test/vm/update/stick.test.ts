@@ -2,7 +2,7 @@
 import { afterAll, expect, it } from 'vitest';
 import { inNode, pings, until } from '../../lab/mainjob/lab.ts';
 import { BOX, booted, eventsOf, followTo, want } from './box.ts';
-import { plugStickIn, type Stick } from './stick.ts';
+import { mountStick, plugStickIn, type Stick } from './stick.ts';
 import { makeVersion } from './versions.ts';
 
 const TIMEOUT_MS = 30 * 60_000;
@@ -16,9 +16,10 @@ it(
     await want(undefined);
     const from = await booted();
     const version = `${from.version}.4`;
-    stick = await plugStickIn(await makeVersion(version), version);
+    stick = await plugStickIn(await makeVersion(version), version, 'elsewhere');
+    const directory = `${await mountStick(stick)}/elsewhere`;
     // With --json it tells how it began, and does not stay until the box goes down.
-    await inNode(BOX, 'branchbox', 'firmware', 'update', '--from', stick.directory, '--json');
+    await inNode(BOX, 'branchbox', 'firmware', 'update', '--from', directory, '--json');
     const end = await followTo(
       `${BOX} keeps ${version}`,
       (firmware) => firmware.version === version && firmware.lastResult?.version === version,
@@ -27,6 +28,31 @@ it(
     expect(end.lastResult).toMatchObject({ version, result: 'committed' });
     expect(await booted()).toMatchObject({ version, started: `branchbox_${version}.efi` });
     expect(await eventsOf('firmware-committed', version)).toHaveLength(1);
+    await until('red reaches red', () => pings('branch2-red', '10.10.0.11'));
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'takes the version of a stick by itself, where the controller wants none',
+  async () => {
+    await want(undefined);
+    await stick?.pullOut();
+    const from = await booted();
+    const version = `${from.version}.5`;
+    // Nothing else is done: it is plugged in, and stays in over the restart.
+    stick = await plugStickIn(await makeVersion(version), version, 'branchbox/update');
+    const end = await followTo(
+      `${BOX} keeps ${version}`,
+      (firmware) => firmware.version === version && firmware.lastResult?.version === version,
+      ({ state }) => state === 'refused' || state === 'rolled-back',
+    );
+    expect(end.lastResult).toMatchObject({ version, result: 'committed' });
+    expect(await booted()).toMatchObject({ version, started: `branchbox_${version}.efi` });
+    // Read, and let go: nobody on the box sees it, and its service did not fail.
+    expect(await inNode(BOX, 'cat', '/proc/mounts')).not.toContain(`/dev/${stick.name} `);
+    const failed = await inNode(BOX, 'systemctl', 'list-units', '--state=failed', '--plain', '--no-legend');
+    expect(failed).not.toContain('branchbox-update-stick');
     await until('red reaches red', () => pings('branch2-red', '10.10.0.11'));
   },
   TIMEOUT_MS,

@@ -17,13 +17,20 @@ import { PART_FILES } from './versions.ts';
 const DRIVE = 'stick';
 
 export interface Stick {
-  /** On the box: where it was mounted, read-only. */
-  readonly directory: string;
+  /** As the box's kernel named it, such as sdb. */
+  readonly name: string;
   pullOut(): Promise<void>;
 }
 
-/** One FAT file system without a partition table, as many sticks come; holds a version's parts. */
-export async function plugStickIn(from: string, version: string): Promise<Stick> {
+/**
+ * One FAT file system without a partition table, as many sticks come; holds a version's parts in `folder`, where a box
+ * looks for them by itself or does not.
+ */
+export async function plugStickIn(
+  from: string,
+  version: string,
+  folder: 'branchbox/update' | 'elsewhere',
+): Promise<Stick> {
   const { disk, qmpSocket } = machinePaths(labPaths(LAB), BOX);
   // Where the machine's own disk is: QEMU sees no other directory.
   const image = join(dirname(disk), 'stick.img');
@@ -31,9 +38,11 @@ export async function plugStickIn(from: string, version: string): Promise<Stick>
   const making = { runner: createRunner(), say: () => undefined };
   const toolbox = createToolbox(making.runner, await ensureTree(TOOLS_TREE, making));
   const script =
-    'set -eu; rm -f "$0"; truncate -s 1G "$0"; mkfs.vfat "$0" >/dev/null; exec mcopy -i "$0" "$@" ::/';
+    'set -eu; folder=$1; shift; rm -f "$0"; truncate -s 1G "$0"; mkfs.vfat "$0" >/dev/null; ' +
+    'mmd -i "$0" "::/${folder%%/*}"; case $folder in */*) mmd -i "$0" "::/$folder" ;; esac; ' +
+    'exec mcopy -i "$0" "$@" "::/$folder/"';
   const files = PART_FILES.map((end) => join(from, `branchbox-${version}.${end}`));
-  await toolbox.run([dirname(image), from], ['sh', '-c', script, image, ...files]);
+  await toolbox.run([dirname(image), from], ['sh', '-c', script, image, folder, ...files]);
 
   const known = await disksOf();
   await askQmp(qmpSocket, {
@@ -54,13 +63,8 @@ export async function plugStickIn(from: string, version: string): Promise<Stick>
     async () => (await disksOf()).find((each) => !known.includes(each)),
     120_000,
   );
-  const directory = '/mnt';
-  await until('the stick is mounted', async () => {
-    await inNode(BOX, 'mount', '-o', 'ro', `/dev/${name}`, directory);
-    return true;
-  });
   return {
-    directory,
+    name,
     async pullOut() {
       await askQmp(qmpSocket, { execute: 'device_del', arguments: { id: DRIVE } });
       await until('QEMU let the stick go', async () => {
@@ -74,3 +78,13 @@ export async function plugStickIn(from: string, version: string): Promise<Stick>
 
 const disksOf = async (): Promise<readonly string[]> =>
   (await inNode(BOX, 'ls', '/sys/block')).split('\n').filter((name) => /^sd[a-z]$/.test(name));
+
+/** By hand, as somebody with a shell would. Returns the place. */
+export async function mountStick({ name }: Stick): Promise<string> {
+  const directory = '/mnt';
+  await until('the stick is mounted', async () => {
+    await inNode(BOX, 'mount', '-o', 'ro', `/dev/${name}`, directory);
+    return true;
+  });
+  return directory;
+}

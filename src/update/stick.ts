@@ -1,0 +1,94 @@
+/**
+ * Owns a USB stick that was plugged into the running box: mounted where nobody but this process sees it, only while its
+ * update is read. A stick is hostile: FAT alone, read-only, nothing of it is run; its size does not matter, since no
+ * more is read than a signed manifest names. Does not own whether a version may be taken (job.ts).
+ */
+import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { BranchboxError } from '../model/errors.ts';
+import { StickName } from '../model/firmware.ts';
+import type { Runner } from '../system/ports.ts';
+import { type EspFileSystem, FAT } from './esp.ts';
+import { type FirmwareDirectory, openDirectory } from './sources.ts';
+
+/** Where a stick holds an update: one manifest and its parts. */
+const FOLDERS = ['branchbox', 'update'] as const;
+const MOUNT_TIMEOUT_MS = 30_000;
+
+export interface OpenStick extends FirmwareDirectory {
+  /** Also of one that was pulled out; never fails. */
+  close(): Promise<void>;
+}
+
+export interface Sticks {
+  /** undefined: not for us. Throws `firmware/source` where it means to be, and cannot be taken. One at a time. */
+  open(name: string, signal: AbortSignal): Promise<OpenStick | undefined>;
+}
+
+export function createSticks(options: {
+  readonly runner: Pick<Runner, 'run'>;
+  readonly mountPoint: string;
+  /** The disk that the box runs from, which may itself be on USB. */
+  readonly ownDevice: string;
+  /** FAT, but where a test's kernel has none. */
+  readonly fileSystem?: EspFileSystem;
+  /** Of a test, whose devices are on no USB. */
+  readonly blocks?: string;
+}): Sticks {
+  const { runner, mountPoint } = options;
+  const fileSystem = options.fileSystem ?? FAT;
+  const close = async (): Promise<void> => {
+    // Lazily: a part may be open, and the stick gone.
+    await runner.run('umount', ['-l', mountPoint], { timeoutMs: MOUNT_TIMEOUT_MS }).catch(() => undefined);
+  };
+  return {
+    async open(name, signal) {
+      if (!StickName.safeParse(name).success) throw unusable(`${name} is no name of a stick`);
+      const place = await realpath(join(options.blocks ?? '/sys/class/block', name)).catch(
+        (cause: unknown) => {
+          throw unusable(`there is no stick ${name}`, cause);
+        },
+      );
+      if (!/\/usb[0-9]+\//.test(place)) throw unusable(`${name} is not on USB`);
+      const disk = (await exists(join(place, 'partition'))) ? dirname(place) : place;
+      if (`/dev/${basename(disk)}` === options.ownDevice) return undefined;
+      await mkdir(mountPoint, { recursive: true, mode: 0o700 });
+      await close();
+      const how = `ro,nodev,nosuid,noexec,noatime,${fileSystem.options}`;
+      const words = ['-t', fileSystem.type, '-o', how, `/dev/${basename(place)}`, mountPoint];
+      const mounted = await runner.run('mount', words, { timeoutMs: MOUNT_TIMEOUT_MS, signal });
+      // Of a file system that is none, or broken: nobody said that an update is on it.
+      if (mounted.exitCode !== 0) return undefined;
+      try {
+        if (!(await holdsFolder(mountPoint))) {
+          await close();
+          return undefined;
+        }
+        return { ...(await openDirectory(join(mountPoint, ...FOLDERS))), close };
+      } catch (thrown) {
+        await close();
+        throw thrown;
+      }
+    },
+  };
+}
+
+async function holdsFolder(mountPoint: string): Promise<boolean> {
+  let path = mountPoint;
+  for (const folder of FOLDERS) {
+    path = join(path, folder);
+    const found = await lstat(path).catch(() => undefined);
+    // Nor a link, where a file system has them.
+    if (found?.isDirectory() !== true) return false;
+  }
+  return true;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+const unusable = (message: string, cause?: unknown): BranchboxError =>
+  new BranchboxError('firmware/source', { message, ...(cause === undefined ? {} : { cause }) });
