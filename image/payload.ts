@@ -20,6 +20,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['wait-for-socket', 'wait-for-socket', 0o755],
   ['cloud-identity', 'cloud-identity', 0o755],
   ['trial-deadline', 'trial-deadline', 0o755],
+  ['model-modules', 'model-modules', 0o755],
   ['console', 'console', 0o755],
   ['consoles', 'consoles', 0o755],
   ['factory-reset', 'factory-reset', 0o755],

@@ -128,10 +128,12 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function portFact(label: string, role: PortFact['role'], one: FoundInterface): PortFact {
   const macAddress = MacAddress.safeParse(one.macAddress);
+  const place = placesOf(one.device).at(-1);
   return {
     label,
     role,
     ifname: one.ifname,
+    ...(place === undefined ? {} : { place }),
     ...(macAddress.success ? { macAddress: macAddress.data } : {}),
     carrier: one.carrier,
   };

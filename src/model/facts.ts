@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { IpAddress, Ipv4, Ipv4Interface, MacAddress, WireGuardPublicKey } from './addresses.ts';
+import { Place } from './hardware.ts';
 import { InterfaceName, PortLabel } from './ids.ts';
 
 /** What a kernel can do, as far as an item or a choice in a renderer depends on it. */
@@ -35,6 +36,8 @@ export const PortFact = z.strictObject({
   role: z.enum(['wan', 'lan']),
   /** The name the kernel gave it today; undefined where the port is not there. */
   ifname: InterfaceName.optional(),
+  /** In the machine, as a hardware model would name it; undefined where it has none (veth). */
+  place: Place.optional(),
   macAddress: MacAddress.optional(),
   carrier: z.boolean(),
 });

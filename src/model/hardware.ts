@@ -70,7 +70,7 @@ export const HardwareModel = z
     leds: z.array(Led).max(16).default([]),
     watchdog: z
       .strictObject({
-        /** Loaded at boot where nothing else loads it. */
+        /** Asked for at boot, where nothing else loads it (firmware/model-modules, as the button's). */
         module: KernelModule,
       })
       .optional(),
@@ -79,8 +79,6 @@ export const HardwareModel = z
         z.strictObject({
           label: PortLabel,
           match: z.strictObject({ path: Place }),
-          /** As printed on the box, in the order in which the modem numbers its slots. */
-          sims: z.array(z.string().min(1).max(32)).max(4).default([]),
         }),
       )
       .max(8)

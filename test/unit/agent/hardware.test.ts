@@ -55,6 +55,17 @@ role = "lan"
 match.interface = "lan1"
 `;
 
+it('a port is reported with the place that a model would name', () => {
+  const ports = matchPorts(read('generic'), [
+    found('a', `${PCI}/0000:00:1c.0/0000:01:00.0/net/a`),
+    found('b', `${HUB}/1-3.1/1-3.1:1.0/net/b`),
+  ]);
+  expect(ports.map(({ label, place }) => [label, place])).toEqual([
+    ['wan1', '0000:00:1c.0/00.0'],
+    ['usb14-3-1', 'usb-0000:00:14.0-3.1'],
+  ]);
+});
+
 describe('hardware models', () => {
   it.each(names)('%s decodes and is named as its file', (name) => {
     expect(read(name).model).toBe(name);
@@ -93,7 +104,14 @@ describe('hardware models', () => {
       found('eth0', `${PCI}/0000:00:1c.1/0000:04:00.0`),
     ]);
     expect(ports).toEqual([
-      { label: 'wan1', role: 'wan', ifname: 'eth7', macAddress: '02:00:00:00:00:01', carrier: true },
+      {
+        label: 'wan1',
+        role: 'wan',
+        ifname: 'eth7',
+        place: '0000:00:1c.0/00.0',
+        macAddress: '02:00:00:00:00:01',
+        carrier: true,
+      },
       { label: 'lan1', role: 'lan', carrier: false },
     ]);
   });
