@@ -156,3 +156,7 @@ export const readFromVolume = (name: string): Promise<string> =>
 export async function restartAgent(): Promise<void> {
   await inNode(BOX, 'systemctl', 'restart', 'branchbox-agent.service');
 }
+
+export async function restartBox(): Promise<void> {
+  await inNode(BOX, 'systemctl', '--no-block', 'reboot');
+}
