@@ -138,9 +138,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     onStatus: (body) => {
       updater.looked();
       const owned = identity.latest() !== undefined;
-      void leds.show(
-        ledStateOf({ owned, health: body.health.state, firmware: updater.status().state }),
-      );
+      void leds.show(ledStateOf({ owned, health: body.health.state, firmware: updater.status().state }));
       // Which uplinks are dark decides where the connection should be.
       const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();
       if (states !== uplinkStates) link.wake();

@@ -49,7 +49,8 @@ const isAllUp = ({ desired, controller, paths, segments, apps }: Vitals): boolea
 
 function joined(before: Baseline | undefined, now: Baseline): Baseline {
   if (before === undefined) return now;
-  const both = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])].toSorted();
+  const both = (a: readonly string[], b: readonly string[]): string[] =>
+    [...new Set([...a, ...b])].toSorted();
   return {
     desired: before.desired || now.desired,
     controller: before.controller || now.controller,

@@ -37,9 +37,7 @@ const FREE = { version: undefined, rateLimitKbps: undefined, window: undefined }
 /** Of a stick that was plugged in. The only downgrade that it may bring is one that the controller wants. */
 export function stickJob({ manifest, source, close }: OpenStick, wanted: WantedFirmware | undefined): Job {
   const only =
-    wanted === undefined
-      ? undefined
-      : { version: wanted.version, digest: claimedDigest(wanted.manifest) };
+    wanted === undefined ? undefined : { version: wanted.version, digest: claimedDigest(wanted.manifest) };
   return {
     ...FREE,
     manifest,

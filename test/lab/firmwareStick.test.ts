@@ -10,7 +10,9 @@ import { ESP_FILE_SYSTEM } from './firmwareWorld.ts';
 
 const signal = AbortSignal.timeout(120_000);
 const run = (command: string, ...words: string[]): string =>
-  execFileSync(command, words, { stdio: ['ignore', 'pipe', 'pipe'] }).toString().trim();
+  execFileSync(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+    .toString()
+    .trim();
 
 describe('a stick', () => {
   let directory: string;
@@ -52,13 +54,17 @@ describe('a stick', () => {
 
   test('is mounted only while it is read, and nothing of it can be run or written', async () => {
     plugInto('usb3');
-    make('mkdir -p branchbox/update; echo manifest >branchbox/update/v.update.jws; echo root >branchbox/update/root');
+    make(
+      'mkdir -p branchbox/update; echo manifest >branchbox/update/v.update.jws; echo root >branchbox/update/root',
+    );
     const stick = await sticks().open('sdb', signal);
     expect(stick?.manifest).toBe('manifest\n');
     const line = mounts()
       .split('\n')
       .find((each) => each.includes(` ${at('stick')} `));
-    expect(line?.split(' ')[3]?.split(',')).toEqual(expect.arrayContaining(['ro', 'nosuid', 'nodev', 'noexec']));
+    expect(line?.split(' ')[3]?.split(',')).toEqual(
+      expect.arrayContaining(['ro', 'nosuid', 'nodev', 'noexec']),
+    );
     const part = { role: 'root', file: 'root', sizeBytes: 5, sha256: '' } as const;
     const chunks: Uint8Array[] = [];
     for await (const chunk of (await stick?.source.open(part, 0, signal)) ?? []) chunks.push(chunk);

@@ -1,6 +1,15 @@
 /** Modules of hardware models: what a model names is asked for at boot, and nothing else. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -25,7 +34,9 @@ describe('the modules of a hardware model', () => {
       env: { PATH: `${root}/bin:${process.env['PATH'] ?? ''}` },
       stdio: 'pipe',
     });
-    return existsSync(join(root, 'asked')) ? readFileSync(join(root, 'asked'), 'utf8').trim().split('\n') : [];
+    return existsSync(join(root, 'asked'))
+      ? readFileSync(join(root, 'asked'), 'utf8').trim().split('\n')
+      : [];
   };
 
   it.each(readdirSync(MODELS).map((file) => file.replace(/\.toml$/, '')))('%s: all, and no more', (name) => {

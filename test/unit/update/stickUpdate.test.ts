@@ -4,10 +4,12 @@ import { createFakeFirmwareDisk } from '../../fakes/firmwareDisk.ts';
 import { createFakeSource } from '../../fakes/firmwareSource.ts';
 import { makeVersion } from '../../fakes/firmwareVersion.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
-import { NEW, OLD, sign, up, useUpdaterBoxes, wantedOf } from './updaterBox.ts';
+import { NEW, OLD, sign, useUpdaterBoxes, wantedOf } from './updaterBox.ts';
 
 const { box } = useUpdaterBoxes();
 const OLDER = makeVersion('0.9.0', { builtAtMs: NOW_MS });
+/** What runs, as a release of now. */
+const SAME = makeVersion('1.0.0', { builtAtMs: NOW_MS });
 const stickOf = (version = NEW) => ({ manifest: sign(version), source: createFakeSource(version, 100) });
 const plugIn = { kind: 'update', allowDowngrade: false, stick: 'sdb1' } as const;
 const noParts = {
@@ -68,11 +70,11 @@ describe('a stick', () => {
   });
 
   it('brings nothing else than what the controller wants, and its digest is what counts', async () => {
-    expect(await refusalOf({ wanted: wantedOf(OLD), stick: stickOf() })).toMatch(
+    expect(await refusalOf({ wanted: wantedOf(SAME), stick: stickOf() })).toMatch(
       /the controller wants 1\.0\.0, and a stick may bring nothing else/,
     );
     const other = makeVersion('1.1.0', { builtAtMs: NOW_MS + 1 });
-    expect(await refusalOf({ wanted: wantedOf(OLD), stick: stickOf(other) })).toMatch(/nothing else/);
+    expect(await refusalOf({ wanted: wantedOf(SAME), stick: stickOf(other) })).toMatch(/nothing else/);
   });
 
   it('that stays in does not have a version tried again that was taken back', async () => {
@@ -100,7 +102,7 @@ describe('a stick', () => {
     empty.stop.abort();
     await empty.ended;
     expect(empty.said).not.toContain('downloading');
-    const same = box({ stick: stickOf(OLD), vitals: () => up });
+    const same = box({ stick: stickOf(SAME) });
     await same.until('idle');
     await same.updater.request(plugIn);
     await expect.poll(() => same.state.closedSticks).toBe(1);

@@ -245,7 +245,10 @@ describe('what happened before', () => {
     await one.ended;
     const path = join(directory(), 'history.json');
     const { endings }: { readonly endings: readonly object[] } = JSON.parse(readFileSync(path, 'utf8'));
-    const strange = [{ ...endings[0], result: 'postponed' }, ...endings.map((each) => ({ ...each, extra: 1 }))];
+    const strange = [
+      { ...endings[0], result: 'postponed' },
+      ...endings.map((each) => ({ ...each, extra: 1 })),
+    ];
     writeFileSync(path, JSON.stringify({ schema: 1, endings: strange, extra: 1 }));
     expect(await one.records.history()).toEqual(endings);
   });
