@@ -189,9 +189,9 @@ export function createTrialRun(parts: TrialParts): TrialRun {
       const verdict = judgeBoot(observed, lost, { bootId: parts.bootId, ended: await records.readEnded() });
       if (verdict.kind === 'rolled-back') await rolledBack(verdict, lost, signal);
     }
-    const files = unrecorded
-      .filter(({ rootHash }) => !untold || rootHash !== lost.rootHash)
-      .map(({ file }) => file);
+    // Marked already, and it stays to be seen.
+    const told = untold ? lost.rootHash : '';
+    const files = unrecorded.filter(({ rootHash }) => rootHash !== told).map(({ file }) => file);
     if (files.length === 0) return;
     log.warn('boot entries on trial without a record are removed', { files });
     await disk.removeEntries(files, signal);
