@@ -93,13 +93,39 @@ export function decodeNewerJson<S extends z.ZodType>(
   return decode(schema, withoutUnknown(schema, parseJson(text, what, maxBytes)), what);
 }
 
+/** Far deeper than any schema here: what copies or prints a document by recursion must not run out of stack. */
+const MAX_DEPTH = 64;
+
 function parseJson(text: string, what: string, maxBytes: number): unknown {
   if (text.length > maxBytes) {
     throw new BranchboxError('model/invalid', { message: `${what} is larger than ${maxBytes} bytes` });
+  }
+  if (isDeeper(text, MAX_DEPTH)) {
+    throw new BranchboxError('model/invalid', {
+      message: `${what} is nested deeper than ${MAX_DEPTH} levels`,
+    });
   }
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
     throw new BranchboxError('model/invalid', { message: `${what} is not JSON`, cause });
   }
+}
+
+/** Whether objects and lists, outside strings, are nested deeper; the text need not be JSON. */
+function isDeeper(text: string, max: number): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (isInString) {
+      // What stands behind a backslash ends no string.
+      if (character === '\\') at += 1;
+      else if (character === '"') isInString = false;
+    } else if (character === '"') isInString = true;
+    else if (character === '{' || character === '[') depth += 1;
+    else if (character === '}' || character === ']') depth -= 1;
+    if (depth > max) return true;
+  }
+  return false;
 }

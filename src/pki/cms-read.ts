@@ -4,6 +4,7 @@
  */
 import * as asn1js from 'asn1js';
 import { malformed } from './der.ts';
+import { MAX_OID_OCTETS } from './der-read.ts';
 
 export interface CmsParts {
   /** Of the outermost ContentInfo: signed data, or the content's own type where nobody signed. */
@@ -74,6 +75,10 @@ function isContext(node: unknown, tag: number): boolean {
 function oidOf(node: unknown): string {
   if (!(node instanceof asn1js.ObjectIdentifier))
     throw malformed('A CMS content type is no object identifier');
+  // Header and content; it is shown to a person where it is not the one that is wanted.
+  if (node.valueBeforeDecodeView.byteLength > MAX_OID_OCTETS + 2) {
+    throw malformed('A CMS content type is an object identifier without end');
+  }
   return node.getValue();
 }
 

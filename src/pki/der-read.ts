@@ -38,8 +38,12 @@ export function childrenOf(node: DerNode | undefined, tag: number, what: string)
   return expectTag(node, tag, what).children;
 }
 
+/** An identifier made of a UUID has 20 octets. Arcs grow with the square of their length when read, and end up in errors. */
+export const MAX_OID_OCTETS = 64;
+
 export function readOid(node: DerNode | undefined, what: string): string {
   const { content } = expectTag(node, TAG.oid, what);
+  if (content.length > MAX_OID_OCTETS) throw malformed(`${what} has an object identifier without end`);
   const arcs: bigint[] = [];
   let arc = 0n;
   let open = false;

@@ -126,7 +126,7 @@ export function malformed(message: string, cause?: unknown): BranchboxError {
 
 /** Untrusted bytes: exactly one value, nothing after it, DER to the last bit. */
 export function decode(der: Uint8Array, maxBytes = MAX_DER_BYTES): DerNode {
-  return nodeOf(parse(der, maxBytes));
+  return nodeOf(parse(der, maxBytes), der, 0);
 }
 
 function parse(der: Uint8Array, maxBytes: number): Der {
@@ -150,13 +150,30 @@ function parse(der: Uint8Array, maxBytes: number): Der {
 
 const CONSTRUCTED = 0x20;
 
-function nodeOf(node: Der): DerNode {
+/**
+ * `der` has the node at `at`. Its bytes are cut from there: encoding each node anew would take time by the depth, and
+ * DER has one encoding.
+ */
+function nodeOf(node: Der, der: Uint8Array, at: number): DerNode {
+  const first = der[at + 1] ?? 0;
+  // X.690 8.1.3: of the long form, the low bits say how many octets of length follow.
+  const lengthOctets = first < 0x80 ? 0 : first & 0x7f;
+  const contentAt = at + 2 + lengthOctets;
+  const length =
+    lengthOctets === 0 ? first : der.subarray(at + 2, contentAt).reduce((sum, octet) => sum * 256 + octet, 0);
   const composed = Array.isArray(node.value);
+  const children: DerNode[] = [];
+  let childAt = contentAt;
+  for (const child of Array.isArray(node.value) ? node.value : []) {
+    const read = nodeOf(child, der, childAt);
+    children.push(read);
+    childAt += read.bytes.length;
+  }
   return {
     tag: node.tagClass | node.type | (node.constructed ? CONSTRUCTED : 0),
-    children: Array.isArray(node.value) ? node.value.map(nodeOf) : [],
+    children,
     content: composed || typeof node.value !== 'string' ? new Uint8Array() : contentOf(node, node.value),
-    bytes: encode(node),
+    bytes: Uint8Array.from(der.subarray(at, contentAt + length)),
   };
 }
 

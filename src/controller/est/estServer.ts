@@ -201,10 +201,14 @@ function isOperation(name: string): name is Operation {
   return Object.hasOwn(OPERATIONS, name);
 }
 
-/** RFC 8951 3.1: white space anywhere in the base64 is passed over, and Content-Transfer-Encoding is ignored. */
 async function readRequest(request: IncomingMessage): Promise<{ der: Uint8Array } | Answer> {
   const body = await readBody(request, MAX_BODY_BYTES);
   if (body === undefined) return plain(413, `a request has at most ${MAX_BODY_BYTES} bytes`);
+  return certificateRequestOf(body);
+}
+
+/** RFC 8951 3.1: white space anywhere in the base64 is passed over, and Content-Transfer-Encoding is ignored. Pure. */
+export function certificateRequestOf(body: Buffer): { der: Uint8Array } | Answer {
   const text = body.toString('latin1').replace(/[\t\n\r ]+/g, '');
   if (text.length === 0 || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
     return plain(400, 'the body is not base64 of a certificate request');

@@ -1,0 +1,171 @@
+/**
+ * Owns making the signed samples that mutants are made of: `samples.json` is what it wrote once, so that a seed means
+ * the same inputs on every machine. To make them anew: `npm run fuzz -- --make-samples`. No key is kept.
+ * Does not own samples without a signature (samples.ts).
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { certsOnly } from '../../src/pki/cms.ts';
+import { ownerCertificate, signConveyed, wrapConveyed } from '../../src/pki/conveyed.ts';
+import { createRevocationList } from '../../src/pki/crl.ts';
+import { type Credential, issueCertificate } from '../../src/pki/issue.ts';
+import { signJws } from '../../src/pki/jws.ts';
+import { exportPrivateKey, generateKeyPair } from '../../src/pki/keys.ts';
+import { OID } from '../../src/pki/oids.ts';
+import { createRequest } from '../../src/pki/request.ts';
+import { createVoucher } from '../../src/pki/voucher.ts';
+import {
+  createAuthorities,
+  DAY_MS,
+  GATEWAY,
+  HOST,
+  issued,
+  NOW_MS,
+  ownerRecord,
+  SERIAL,
+} from '../unit/bootstrap/authorities.ts';
+import { onboarding, redirect } from '../unit/bootstrap/servers.ts';
+import type { Samples } from './samples.ts';
+
+/** What a gateway calls its key in an order. */
+export const WIREGUARD_KEY = Buffer.alloc(32, 7).toString('base64');
+export const NONCE = Buffer.alloc(32, 9);
+
+export function makeSamples(): Samples {
+  const all = createAuthorities();
+  const { domain, idevid, manufacturer, voucherSigner, ownerSigner } = all;
+  const signing = issued(domain, { kind: 'configuration-signing', commonName: 'config' });
+  const release = issued(domain, { kind: 'firmware-signing', commonName: 'release' });
+  const ldevid = issued(domain, { kind: 'ldevid', gatewayId: GATEWAY });
+  const between = caUnder(domain, 'Test Issuing CA');
+  const below = issued(between, {
+    kind: 'server',
+    commonName: HOST,
+    dnsNames: [HOST],
+    ipAddresses: ['192.0.2.1'],
+  });
+  const voucher = {
+    serialNumber: SERIAL,
+    assertion: 'verified',
+    createdOnMs: NOW_MS,
+    expiresOnMs: undefined,
+    nonce: NONCE,
+    idevidIssuer: idevid.certificate.authorityKeyId,
+    pinnedDomainCert: domain.certificate,
+  } as const;
+  const trustAnchor = Buffer.from(certsOnly([domain.certificate])).toString('base64');
+  const elsewhere = { address: 'other.example', port: 8443, 'trust-anchor': trustAnchor };
+  const onboardingJson = onboarding(ownerRecord(all, 8443));
+  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+  const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+  const order = { schema: 1, order: 'factory-reset', gatewayId: GATEWAY, wireguardPublicKey: WIREGUARD_KEY };
+  const digest = 'ab'.repeat(32);
+  const parts = ['root', 'verity', 'uki'].map((role) => ({
+    role,
+    file: role,
+    sizeBytes: 1024,
+    sha256: digest,
+  }));
+  const manifest = {
+    schema: 1,
+    product: 'branchbox',
+    arch: 'x86-64',
+    version: '1.2.3',
+    builtAtMs: NOW_MS,
+    rootHash: digest,
+    parts,
+  };
+  return {
+    manufacturer: base64(manufacturer.certificate.der),
+    domain: base64(domain.certificate.der),
+    idevid: base64(idevid.certificate.der),
+    ldevid: base64(ldevid.certificate.der),
+    between: base64(between.certificate.der),
+    below: base64(below.certificate.der),
+    voucher: base64(createVoucher({ voucher, signer: voucherSigner })),
+    noncelessVoucher: base64(
+      createVoucher({
+        voucher: { ...voucher, nonce: undefined, expiresOnMs: NOW_MS + 90 * DAY_MS },
+        signer: voucherSigner,
+      }),
+    ),
+    ownerCertificate: base64(ownerCertificate(ownerSigner)),
+    conveyed: base64(signConveyed({ content: onboardingJson, format: 'json', owner: ownerSigner })),
+    signedRedirect: base64(
+      signConveyed({ content: redirect([elsewhere]), format: 'json', owner: ownerSigner }),
+    ),
+    bareRedirect: base64(wrapConveyed(redirect([elsewhere]), 'json')),
+    certsOnly: base64(certsOnly([ldevid.certificate, between.certificate])),
+    request: base64(
+      createRequest({
+        key: generateKeyPair().privateKey,
+        commonName: GATEWAY,
+        dnsNames: [HOST],
+        ipAddresses: ['::1'],
+      }),
+    ),
+    revocations: base64(
+      createRevocationList({
+        issuer: domain,
+        number: 7,
+        thisUpdateMs: NOW_MS,
+        nextUpdateMs: NOW_MS + DAY_MS,
+        revoked: [
+          { number: '0a', revokedAtMs: NOW_MS, reason: 'certificateHold' },
+          { number: 'ff01', revokedAtMs: NOW_MS, reason: 'keyCompromise' },
+        ],
+      }).der,
+    ),
+    jws: signJws(json({ generation: 1 }), signing),
+    order: signJws(json(order), signing),
+    manifest: signJws(json(manifest), release),
+    ...byOpenssl(voucherSigner),
+  };
+}
+
+function caUnder(issuer: Credential, commonName: string): Credential {
+  const { privateKey, publicKey } = generateKeyPair();
+  const validity = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 900 * DAY_MS };
+  const certificate = issueCertificate({ profile: { kind: 'ca', commonName }, publicKey, issuer, validity });
+  return { key: privateKey, certificate, chain: [] };
+}
+
+/** As others write them: a request with an RSA key and attributes, and signed data in BER, of indefinite length. */
+function byOpenssl(signer: Credential): Pick<Samples, 'rsaRequest' | 'berSigned'> {
+  const directory = mkdtempSync(join(tmpdir(), 'bbt-fuzz-'));
+  const openssl = (...words: readonly string[]): string =>
+    execFileSync('openssl', words, { cwd: directory, stdio: 'pipe' }).toString('base64');
+  try {
+    writeFileSync(join(directory, 'key'), exportPrivateKey(signer.key).reveal(), { mode: 0o600 });
+    writeFileSync(join(directory, 'crt'), signer.certificate.pem);
+    writeFileSync(join(directory, 'content'), 'somebody else’s content');
+    const subject = [
+      '-subj',
+      '/CN=box/serialNumber=1',
+      '-addext',
+      'subjectAltName=DNS:a.example,IP:2001:db8::1',
+    ];
+    openssl(
+      'req',
+      '-new',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      'rsa',
+      ...subject,
+      '-outform',
+      'DER',
+      '-out',
+      'csr',
+    );
+    const signed = ['-signer', 'crt', '-inkey', 'key', '-econtent_type', OID.voucherJson, '-outform', 'DER'];
+    openssl('cms', '-sign', '-stream', '-nodetach', '-binary', '-in', 'content', ...signed, '-out', 'cms');
+    const read = (name: string): string => readFileSync(join(directory, name)).toString('base64');
+    return { rsaRequest: read('csr'), berSigned: read('cms') };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}

@@ -1,0 +1,14 @@
+/**
+ * Owns the table of all parsers of outside input. A new one is added here; test/property/fuzz.test.ts tells of one in
+ * src/bootstrap or src/pki that was forgotten.
+ */
+import type { FuzzParser } from './parser.ts';
+import { boxParsers } from './parsersBox.ts';
+import { controllerParsers } from './parsersController.ts';
+import { pkiParsers } from './parsersPki.ts';
+import { readSamples } from './samples.ts';
+
+export function createParsers(): readonly FuzzParser[] {
+  const samples = readSamples();
+  return [...pkiParsers(samples), ...boxParsers(samples), ...controllerParsers(samples)];
+}

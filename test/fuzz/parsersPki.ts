@@ -1,0 +1,193 @@
+/**
+ * Owns the parsers of src/pki: certificates, chains, CMS, vouchers, requests, lists, JWS.
+ */
+import { type Certificate, parseCertificate, parseCertificates } from '../../src/pki/certificate.ts';
+import { validateChain } from '../../src/pki/chain.ts';
+import { parseCertsOnly, verifySignedData } from '../../src/pki/cms.ts';
+import { readCms } from '../../src/pki/cms-read.ts';
+import { readUntrustedConveyed, verifyConveyed } from '../../src/pki/conveyed.ts';
+import { parseRevocationList } from '../../src/pki/crl.ts';
+import { verifyJws } from '../../src/pki/jws.ts';
+import { OID } from '../../src/pki/oids.ts';
+import { toPemBlock } from '../../src/pki/pem.ts';
+import { parseRequest } from '../../src/pki/request.ts';
+import { readVoucher, verifyVoucher } from '../../src/pki/voucher.ts';
+import { NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
+import { NONCE } from './makeSamples.ts';
+import { mutateDer } from './mutateDer.ts';
+import { mutateJson } from './mutateJson.ts';
+import { mutateJws } from './mutateJws.ts';
+import { mutateText } from './mutateText.ts';
+import type { FuzzParser } from './parser.ts';
+import { type Samples, text } from './samples.ts';
+
+/** What a certificate says, without its signature. */
+export const saidBy = (one: Certificate): string =>
+  JSON.stringify({ ...one, der: '', pem: '', publicKey: '', fingerprintSha256: '' });
+
+export function pkiParsers(samples: Samples): readonly FuzzParser[] {
+  const der = (name: keyof Samples): Uint8Array => Buffer.from(samples[name], 'base64');
+  const [manufacturer, domain, between, idevid] = (
+    ['manufacturer', 'domain', 'between', 'idevid'] as const
+  ).map((name) => parseCertificate(der(name)));
+  if (manufacturer === undefined || domain === undefined || between === undefined || idevid === undefined) {
+    throw new Error('unreachable: four names give four certificates');
+  }
+  const voucherOptions = (nonce: Uint8Array | undefined) => ({
+    anchors: [manufacturer],
+    floorMs: NOW_MS,
+    expect: { serialNumber: SERIAL, idevidIssuer: idevid.authorityKeyId, nonce },
+  });
+  const certificates = [der('idevid'), der('ldevid'), der('between'), der('below'), der('manufacturer')];
+  const common = { mutate: mutateDer, refusals: ['pki/'], isSigned: false } as const;
+  const signed = { ...common, isSigned: true } as const;
+  const contentOf = (message: Uint8Array): Uint8Array =>
+    readCms(message, 1024 * 1024).content ?? new Uint8Array();
+  const voucherSaid = ({ pinnedDomainCert, ...rest }: Awaited<ReturnType<typeof verifyVoucher>>): string =>
+    JSON.stringify([rest, saidBy(pinnedDomainCert)]);
+  const jws = { ...signed, mutate: mutateJws, share: 2 } as const;
+
+  return [
+    {
+      ...common,
+      name: 'certificate',
+      covers: ['certificate#parseCertificate', 'name#readName', 'name#readAlternativeNames'],
+      share: 10,
+      samples: certificates,
+      parse: (input) => saidBy(parseCertificate(input)),
+    },
+    {
+      ...signed,
+      name: 'chain',
+      covers: ['chain#validateChain'],
+      share: 2,
+      samples: [der('below'), der('ldevid')],
+      parse: async (input) => {
+        const leaf = parseCertificate(input);
+        const options = { leaf, intermediates: [between], anchors: [domain], atMs: NOW_MS };
+        return (await validateChain(options)).map(saidBy).join();
+      },
+    },
+    {
+      ...common,
+      name: 'pem',
+      covers: ['certificate#parseCertificates', 'pem#fromPem'],
+      share: 5,
+      mutate: mutateText,
+      samples: [text(certificates.map((one) => toPemBlock('CERTIFICATE', one)).join('\n'))],
+      parse: (input) => String(parseCertificates(Buffer.from(input).toString('utf8')).length),
+    },
+    {
+      ...common,
+      name: 'cms',
+      covers: ['cms-read#readCms', 'conveyed#readUntrustedConveyed'],
+      share: 10,
+      samples: [der('bareRedirect'), der('conveyed'), der('signedRedirect')],
+      parse: (input) => readUntrustedConveyed(input).format,
+    },
+    {
+      ...common,
+      name: 'cms-ber',
+      covers: [],
+      share: 3,
+      samples: [der('berSigned'), der('voucher')],
+      parse: (input) => String(readCms(input, 1024 * 1024).signerCount),
+    },
+    {
+      ...common,
+      name: 'certs-only',
+      covers: ['cms#parseCertsOnly'],
+      share: 3,
+      samples: [der('certsOnly'), der('ownerCertificate')],
+      parse: (input) => parseCertsOnly(input).map(saidBy).join(),
+    },
+    {
+      ...signed,
+      name: 'signed-data-ber',
+      covers: ['cms#verifySignedData'],
+      share: 2,
+      samples: [der('berSigned')],
+      parse: async (input) => {
+        const options = { contentTypes: [OID.voucherJson], anchors: [manufacturer], atMs: NOW_MS };
+        const { content, signer } = await verifySignedData(input, options);
+        return `${Buffer.from(content).toString('base64')} ${saidBy(signer)}`;
+      },
+    },
+    {
+      ...signed,
+      name: 'voucher',
+      covers: ['voucher#verifyVoucher'],
+      share: 2,
+      samples: [der('voucher')],
+      parse: async (input) => voucherSaid(await verifyVoucher(input, voucherOptions(NONCE))),
+    },
+    {
+      ...signed,
+      name: 'nonceless-voucher',
+      covers: [],
+      share: 1,
+      samples: [der('noncelessVoucher')],
+      parse: async (input) => voucherSaid(await verifyVoucher(input, voucherOptions(undefined))),
+    },
+    {
+      ...common,
+      name: 'voucher-content',
+      covers: ['voucher#readVoucher'],
+      share: 6,
+      mutate: mutateJson,
+      samples: [contentOf(der('voucher')), contentOf(der('noncelessVoucher'))],
+      parse: (input) => voucherSaid(readVoucher(input)),
+    },
+    {
+      ...signed,
+      name: 'conveyed',
+      covers: ['conveyed#verifyConveyed'],
+      share: 2,
+      samples: [der('conveyed'), der('signedRedirect')],
+      parse: async (input) => {
+        const trust = { ownerCertificate: der('ownerCertificate'), pinnedDomainCert: domain, atMs: NOW_MS };
+        const { content, owner } = await verifyConveyed(input, trust);
+        return `${Buffer.from(content).toString('base64')} ${owner === undefined ? '' : saidBy(owner)}`;
+      },
+    },
+    {
+      ...signed,
+      name: 'owner-certificate',
+      covers: [],
+      share: 1,
+      samples: [der('ownerCertificate')],
+      parse: async (input) => {
+        const trust = { ownerCertificate: input, pinnedDomainCert: domain, atMs: NOW_MS };
+        const { content, owner } = await verifyConveyed(der('conveyed'), trust);
+        return `${Buffer.from(content).toString('base64')} ${owner === undefined ? '' : saidBy(owner)}`;
+      },
+    },
+    {
+      ...signed,
+      name: 'request',
+      covers: ['request#parseRequest'],
+      share: 8,
+      samples: [der('request'), der('rsaRequest')],
+      parse: (input) => JSON.stringify({ ...parseRequest(input), publicKey: '' }),
+    },
+    {
+      ...common,
+      name: 'revocation-list',
+      covers: ['crl#parseRevocationList'],
+      share: 3,
+      samples: [der('revocations')],
+      parse: (input) => JSON.stringify(parseRevocationList(toPemBlock('X509 CRL', input)).revoked),
+    },
+    {
+      ...jws,
+      name: 'jws',
+      covers: ['jws#verifyJws'],
+      samples: [text(samples.jws)],
+      parse: async (input) => {
+        const options = { anchors: [domain], atMs: NOW_MS };
+        const { payload, signer } = await verifyJws(Buffer.from(input).toString('utf8'), options);
+        return `${Buffer.from(payload).toString('base64')} ${saidBy(signer)}`;
+      },
+    },
+  ];
+}

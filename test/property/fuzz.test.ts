@@ -1,0 +1,108 @@
+/**
+ * A short run of `npm run fuzz`: every parser of outside input, and parsers that are wrong on purpose, which it must
+ * catch; and that no parser was forgotten.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { runCampaign } from '../fuzz/campaign.ts';
+import { createJudge } from '../fuzz/judge.ts';
+import { createParsers } from '../fuzz/parsers.ts';
+import { createParsers as createPlanted } from '../fuzz/planted.ts';
+import { runSlice } from '../fuzz/slice.ts';
+
+const SEED = 1;
+const parsers = createParsers();
+const slice = { seed: SEED, from: 0, to: 25, maxFindings: 3 };
+
+describe('every parser of outside input', () => {
+  it.each(parsers.map((parser) => [parser.name, parser] as const))('%s', async (_name, parser) => {
+    const { findings } = await runSlice(await createJudge(parser), slice);
+    expect(findings.map(({ index, what }) => `${index}: ${what}`)).toEqual([]);
+  });
+
+  it('is given the same inputs by the same seed', async () => {
+    for (const parser of parsers) {
+      const { input } = await createJudge(parser);
+      expect(input(SEED, 3)).toEqual(input(SEED, 3));
+    }
+  });
+});
+
+describe('a parser that is wrong', () => {
+  const planted = new Map(createPlanted().map((parser) => [parser.name, parser]));
+  const judgeOf = (name: string) => {
+    const parser = planted.get(name);
+    if (parser === undefined) throw new Error(`no parser ${name} is planted`);
+    return createJudge(parser);
+  };
+  it.each([
+    ['foreign-error', 'threw what is no error of ours: URIError'],
+    ['other-code', 'refused with internal'],
+    ['unsigned', 'took what nobody signed'],
+    ['prototype', 'into Object.prototype'],
+    ['quadratic', 'of the processor'],
+    ['long-words', 'refused with an error of'],
+    ['leak', 'memory grew by'],
+  ])('in the way "%s" is found', async (name, words) => {
+    const { findings } = await runSlice(await judgeOf(name), { ...slice, to: 6_000, maxFindings: 1 });
+    expect(findings[0]?.what).toContain(words);
+  });
+
+  it.each([
+    ['hang', 'hangs'],
+    ['memory', 'memory'],
+  ])('in the way "%s" ends its thread alone, and the run goes on behind it', async (name, words) => {
+    const table = fileURLToPath(new URL('../fuzz/planted.ts', import.meta.url));
+    const [report] = await runCampaign({
+      table,
+      hangMs: 3_000,
+      parsers: [(await judgeOf(name)).parser],
+      inputs: 300,
+      seed: SEED,
+      threads: 1,
+      onReport: () => {},
+      onPlace: () => {},
+    });
+    const [first] = report?.findings ?? [];
+    expect(first?.what).toContain(words);
+    // Its input again, from seed and number alone.
+    const again = (await judgeOf(name)).input(SEED, first?.index ?? 0);
+    expect(Buffer.from(again).toString('base64')).toBe(first?.inputBase64);
+  });
+});
+
+/** Beginnings of the names of functions that read what came from outside. */
+const READS = /^export (?:async )?(?:function|const) ((?:parse|decode|read|verify|judge)[A-Z]?\w*)/gm;
+/** Not given to the fuzzer, and why. */
+const EXEMPT: Readonly<Record<string, string>> = {
+  'der#decode': 'within all of DER',
+  'der-read#*': 'takes decoded nodes apart, within all of DER',
+  'factory#readFactory': 'made in the factory, on a medium that nobody else writes',
+  'main#readStatus': 'reads the journal',
+};
+
+describe('the table of parsers', () => {
+  const covered = new Set(parsers.flatMap(({ covers }) => covers));
+  const found = ['bootstrap', 'pki'].flatMap((folder) => {
+    const directory = fileURLToPath(new URL(`../../src/${folder}`, import.meta.url));
+    return readdirSync(directory).flatMap((file) =>
+      [...readFileSync(`${directory}/${file}`, 'utf8').matchAll(READS)].map(
+        (match) => `${file.replace('.ts', '')}#${match[1] ?? ''}`,
+      ),
+    );
+  });
+
+  it('has every function of src/bootstrap and src/pki that reads what comes from outside', () => {
+    expect(found.length).toBeGreaterThan(15);
+    const forgotten = found.filter(
+      (name) => !covered.has(name) && !(name in EXEMPT) && !(name.replace(/#.*/, '#*') in EXEMPT),
+    );
+    expect(forgotten, 'add them to test/fuzz/parsers*.ts, in `covers`').toEqual([]);
+  });
+
+  it('has names once', () => {
+    const names = parsers.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});
