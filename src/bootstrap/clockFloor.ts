@@ -8,13 +8,18 @@ import type { Clock, Files } from '../system/ports.ts';
 const AGREEMENT_MS = 3_600_000;
 
 export interface TrustedClock {
-  /** No moment before this can be now. */
+  /** No moment before this can be now. It goes on while the box runs: a clock that stands in 1970 must not stop time. */
   floorMs(): number;
   /**
    * The time to judge certificates by. A clock in 1970 is lifted to the floor; a clock in 2045 is corrected
    * once something fresh was signed for us.
    */
   nowMs(): number;
+  /**
+   * Of something that was made just now and begins at `startMs`: that moment, or as much later than now as clocks may
+   * differ, where it is known what time it is. A start years ahead would raise the floor for good.
+   */
+  latestStartMs(startMs: number): number;
   /** Something signed by whom we trust says that it was made at this moment. Durable. */
   raise(momentMs: number): Promise<void>;
   /** As raise, and the moment is now: it was made after our nonce was. */
@@ -29,31 +34,45 @@ export async function openTrustedClock(options: {
   readonly builtAtMs: number;
 }): Promise<TrustedClock> {
   const { files, clock, path } = options;
-  let floorMs = Math.max(
-    options.builtAtMs,
-    parseFloor(await files.readText(path, 64).catch(() => undefined)),
+  let floor = momentHere(
+    Math.max(options.builtAtMs, parseFloor(await files.readText(path, 64).catch(() => undefined))),
   );
-  let witnessed: { readonly momentMs: number; readonly monotonicMs: number } | undefined;
+  let witnessed: Moment | undefined;
+
+  function momentHere(momentMs: number): Moment {
+    return { momentMs, monotonicMs: clock.monotonicMs() };
+  }
+  const since = ({ momentMs, monotonicMs }: Moment): number => momentMs + (clock.monotonicMs() - monotonicMs);
 
   async function raise(momentMs: number): Promise<void> {
-    if (!Number.isFinite(momentMs) || momentMs <= floorMs) return;
+    if (!Number.isFinite(momentMs) || momentMs <= since(floor)) return;
     await files.writeDurable(path, `${Math.floor(momentMs)}\n`);
-    floorMs = momentMs;
+    floor = momentHere(momentMs);
   }
   return {
-    floorMs: () => floorMs,
+    floorMs: () => since(floor),
     nowMs() {
       const wallMs = clock.nowMs();
-      if (witnessed === undefined) return Math.max(wallMs, floorMs);
-      const knownMs = witnessed.momentMs + (clock.monotonicMs() - witnessed.monotonicMs);
-      return Math.max(Math.abs(wallMs - knownMs) <= AGREEMENT_MS ? wallMs : knownMs, floorMs);
+      if (witnessed === undefined) return Math.max(wallMs, since(floor));
+      const knownMs = since(witnessed);
+      return Math.max(Math.abs(wallMs - knownMs) <= AGREEMENT_MS ? wallMs : knownMs, since(floor));
+    },
+    latestStartMs(startMs) {
+      if (witnessed === undefined) return startMs;
+      return Math.min(startMs, since(witnessed) + AGREEMENT_MS);
     },
     raise,
     async witness(momentMs) {
       await raise(momentMs);
-      witnessed = { momentMs, monotonicMs: clock.monotonicMs() };
+      witnessed = momentHere(momentMs);
     },
   };
+}
+
+/** Something was so at this moment, by this box's own count of the time that passes. */
+interface Moment {
+  readonly momentMs: number;
+  readonly monotonicMs: number;
 }
 
 /** A file that says nothing usable says 1970: the build time still holds. */

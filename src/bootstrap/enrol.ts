@@ -119,7 +119,7 @@ export function createEnrolment(options: {
       // It came over a session that the owner proved, just now: its beginning is a lower bound of the time, which
       // a clock in 1970 that lost its voucher's witness by a restart needs.
       const { leaf, chain } = await check(owner, stored.key, issued, others, (found) =>
-        Math.max(clock.nowMs(), found.notBeforeMs),
+        Math.max(clock.nowMs(), clock.latestStartMs(found.notBeforeMs)),
       );
       const pem = toPem([leaf, ...chain]);
       await files.writeDurable(paths.certificate, pem, 0o644);

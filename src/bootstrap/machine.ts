@@ -62,7 +62,7 @@ export function createMachine(options: {
     const own = backoffMs(attempt, SLOW.has(state) ? RENEWAL_BACKOFF : BOOTSTRAP_BACKOFF, options.random());
     // Spread over a tenth more: a server that is busy told a thousand boxes the same number.
     const delayMs = typeof asked === 'number' ? Math.max(own, asked * (1 + options.random() / 10)) : own;
-    problem = `${error.code}: ${error.message}`;
+    problem = renderProblem(error);
     log.warn('bootstrap step failed, trying again', {
       state,
       attempt,
@@ -107,6 +107,17 @@ export function createMachine(options: {
       }
     },
   };
+}
+
+/** More than this is for the log. */
+const SHOWN_PROBLEMS = 3;
+
+/** A failure as page and command line show it: one line, with what exactly is wrong where that is known. Pure. */
+export function renderProblem(error: Pick<BranchboxError, 'code' | 'message' | 'problems'>): string {
+  const shown = error.problems.slice(0, SHOWN_PROBLEMS).map(({ path, message }) => `${path} ${message}`);
+  const more = error.problems.length - shown.length;
+  const all = more > 0 ? [...shown, `and ${more} more`] : shown;
+  return `${error.code}: ${error.message}${all.length === 0 ? '' : ` (${all.join('; ')})`}`;
 }
 
 /** What a person reads: pure, so that the command can tell it from the journal alone. */

@@ -15,6 +15,7 @@ import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
 import { type Connect, createHttps } from './https.ts';
 import { openJournal, readJournal } from './journal.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
 import { createOwnerStore } from './ownerStore.ts';
@@ -53,6 +54,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const { files, log } = system;
   const random = options.random ?? Math.random;
   const factory = await readFactory(files, paths.factory);
+  await removeLeftovers(files, paths.state);
   const clock = await openTrustedClock({
     files,
     clock: system.clock,

@@ -183,7 +183,15 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       }
       return renew('simplereenroll', current, signal);
     },
-    RECOVER: (signal) => renew('simpleenroll', undefined, signal),
+    async RECOVER(signal) {
+      const owner = await owners.read();
+      const current = owner === undefined ? undefined : await enrolment.read(owner, ldevid);
+      // The clock was wrong, and is right again: what seemed to have ended has not.
+      if (current !== undefined && clock.nowMs() < current.certificate.notAfterMs) {
+        return { state: 'OPERATIONAL', note: { because: 'the certificate is valid after all' } };
+      }
+      return renew('simpleenroll', undefined, signal);
+    },
     // Not entered yet by anything here; a journal of a later version may hold them.
     MIGRATE: rest,
     QUARANTINED: rest,

@@ -43,7 +43,7 @@ export function createFiles(): Files {
       // Hidden and random: a reader that lists the directory, or a second writer, never meets it.
       const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}`);
       try {
-        await mkdir(directory, { recursive: true });
+        await makeDirectory(directory);
         const handle = await open(temporary, 'wx', mode);
         try {
           // The umask took its share at open.
@@ -94,6 +94,13 @@ export function createFiles(): Files {
       void watchFor(directory, onChange, signal);
     },
   };
+}
+
+/** A directory that was just made is a name in the one above, and a power cut takes it as it takes any other. */
+async function makeDirectory(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true });
+  if (first === undefined) return;
+  for (let at = directory; at.length >= first.length; at = dirname(at)) await syncPath(dirname(at));
 }
 
 /** By chunks, since /proc and /sys files name no true size. */

@@ -73,14 +73,20 @@ export interface Box {
   remove(): Promise<void>;
 }
 
-export async function createBox(authorities: Authorities, port: number): Promise<Box> {
+/** `disk`: other storage than memory, and where on it the box's directories are. */
+export async function createBox(
+  authorities: Authorities,
+  port: number,
+  disk?: { readonly files: Files; readonly root: string },
+): Promise<Box> {
   const directory = await mkdtemp(join(tmpdir(), 'bbt-bootstrap-'));
   const modes = new Map<string, number>();
-  const files = memoryFiles(modes);
+  const files = disk?.files ?? memoryFiles(modes);
+  const root = disk?.root ?? directory;
   const paths: BootstrapPaths = {
-    factory: join(directory, 'factory'),
-    state: join(directory, 'identity'),
-    agent: join(directory, 'agent'),
+    factory: join(root, 'factory'),
+    state: join(root, 'identity'),
+    agent: join(root, 'agent'),
     socket: join(directory, 'identity.sock'),
     installerSocket: join(directory, 'installer/identity.sock'),
   };

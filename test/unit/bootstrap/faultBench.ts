@@ -2,7 +2,7 @@
  * Owns what the tests of faults stand on: one controller a file, whose answers a test bends, and before each test good
  * answers again and a box fresh from the factory. Does not own any fault.
  */
-import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { signConveyed } from '../../../src/pki/conveyed.ts';
 import type { Credential } from '../../../src/pki/issue.ts';
 import { type Authorities, createAuthorities, ownerRecord } from './authorities.ts';
@@ -60,25 +60,6 @@ export function createFaultBench(): FaultBench {
 }
 
 export const failed = (line: LogLine): boolean => line.message === 'bootstrap step failed, trying again';
-
-/**
- * Runs until the first failure before the box has an owner; its code and fields, and proof that the box is no further
- * for it and not spoilt either.
- */
-export async function refusalOfOwner(bench: FaultBench): Promise<{ code: string; text: string }> {
-  const { box, controller } = bench;
-  await box.run({ controller, until: (line) => failed(line) || line.fields['state'] === 'OWNED' });
-  const line = box.log.findLast(failed);
-  if (line === undefined) throw new Error('the box took it');
-  const journal = (await box.files.readText(`${box.paths.state}/journal.json`)) ?? '';
-  expect(JSON.parse(journal).entries.at(-1).state).toBe('PROVISIONAL');
-  const left = await box.files.list(box.paths.state);
-  expect(left.filter((name) => name !== 'journal.json' && name !== 'clock-floor')).toEqual([]);
-  // With good answers it goes on.
-  bench.mend();
-  await box.run({ controller, until: 'LDEVID' });
-  return { code: String(line.fields['code']), text: JSON.stringify(line.fields) };
-}
 
 /** What the good controller tells a box of its owner. */
 export const ownerOf = ({ authorities, controller }: FaultBench) => ownerRecord(authorities, controller.port);

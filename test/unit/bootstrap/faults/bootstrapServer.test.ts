@@ -1,0 +1,279 @@
+/** Rows of the fault table: what names bootstrap servers, and servers that lead nowhere, in circles, or are busy. */
+import { certsOnly } from '../../../../src/pki/cms.ts';
+import { wrapConveyed } from '../../../../src/pki/conveyed.ts';
+import { parseLease } from '../../../../src/system/leases.ts';
+import { HOST, NOW_MS } from '../authorities.ts';
+import { conveyedBy, createFaultBench, failed } from '../faultBench.ts';
+import { json, redirect, type Reply, sztpReply, type TestController } from '../servers.ts';
+import {
+  type FaultRow,
+  faultTable,
+  firstFailure,
+  problemOf,
+  refusedUnowned,
+  stateOf,
+  thenMended,
+} from './table.ts';
+
+const bench = createFaultBench();
+const MUST_REFUSE = 'refuse it, keep nothing of it, go on asking';
+
+/** What DHCP said, as the client's hook writes it down. */
+const named = (fault: string, option143: string, told: string): FaultRow => ({
+  fault,
+  must: 'ask nobody it names; go on when a lease names a server',
+  outcome: 'bootstrap/unreachable in DISCOVER; mended',
+  told: `bootstrap/unreachable: Neither DHCP nor the built-in list names a bootstrap server that can be used${told}`,
+  run: async () => {
+    const good = bench.box.uplinks;
+    const text = `new_ip_address='127.0.0.1'\nnew_sztp_redirect='${option143}'\n`;
+    const lease = parseLease('wan1', text);
+    if (lease === undefined) throw new Error('the lease itself is good');
+    bench.box.uplinks = [{ ...lease, address: '127.0.0.1' }];
+    const seen = await firstFailure(bench, 'PROVISIONAL');
+    bench.box.uplinks = good;
+    return thenMended(bench, seen);
+  },
+});
+
+faultTable('option 143', [
+  named('without encryption (http://)', 'http://controller.example', ' (dhcp:wan1[0] is not https)'),
+  named('cut short', 'https:/', ' (dhcp:wan1[0] is not a URI)'),
+  named('empty', '', ''),
+  named(
+    'with a name of 1,500 characters',
+    `https://${'a'.repeat(1500)}.example`,
+    ' (dhcp:wan1[0] is longer than 1024 characters)',
+  ),
+  named('larger than any lease has room for', `https://${'a'.repeat(3000)}.example`, ''),
+  named(
+    'with credentials in it',
+    'https://user:word@controller.example',
+    ' (dhcp:wan1[0] carries credentials)',
+  ),
+  named('with a file instead of a server', 'file:///etc/passwd', ' (dhcp:wan1[0] is not https)'),
+]);
+
+const html = '<html>Welcome to our hotel</html>';
+const answered = (fault: string, reply: Reply, code: string, told: string): FaultRow => ({
+  fault,
+  must: MUST_REFUSE,
+  outcome: `${code} in PROVISIONAL; mended`,
+  told: `${code}: ${told}`,
+  run: () => {
+    bench.controller.behaviour.sztp = () => reply;
+    return refusedUnowned(bench);
+  },
+});
+const error = {
+  'error-type': 'application',
+  'error-tag': 'access-denied',
+  'error-message': 'unknown\u001b[2J',
+};
+
+faultTable('bootstrap server', [
+  answered(
+    'a captive portal: 200 with a page',
+    { headers: { 'content-type': 'text/html' }, body: html },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered with text/html: a captive portal?',
+  ),
+  answered(
+    'a captive portal: 302',
+    { status: 302, headers: { location: 'http://login.example/' } },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered 302, an HTTP redirect: a captive portal?',
+  ),
+  answered(
+    '401',
+    { status: 401 },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered 401: it does not know or accept this box',
+  ),
+  answered(
+    '404',
+    { status: 404 },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered 404',
+  ),
+  answered(
+    '500',
+    { status: 500, body: html },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered 500',
+  ),
+  answered(
+    'an answer larger than any artefacts',
+    { ...json({}), body: ' '.repeat(600 * 1024) },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered with more than 524288 bytes',
+  ),
+  answered(
+    'an answer that is not JSON, though it says so',
+    { ...json({}), body: '{' },
+    'model/invalid',
+    'The answer of controller.branchbox.example:PORT is not JSON',
+  ),
+  answered(
+    'artefacts that are no base64',
+    json({ 'ietf-sztp-bootstrap-server:output': { 'conveyed-information': '!!!!' } }),
+    'model/invalid',
+    'The answer of controller.branchbox.example:PORT has 1 problem ($.ietf-sztp-bootstrap-server:output.conveyed-information Invalid base64-encoded string)',
+  ),
+  answered(
+    'a refusal with control characters in its words',
+    json({ 'ietf-restconf:errors': { error: [error] } }, 403),
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered 403: it does not know or accept this box (unknown?[2J)',
+  ),
+  {
+    fault: 'one that hangs up after the handshake',
+    must: 'go on asking',
+    outcome: 'bootstrap/unreachable in PROVISIONAL',
+    told: 'bootstrap/unreachable: controller.branchbox.example:PORT over wan1: ECONNRESET socket hang up',
+    run: async () => {
+      const { controller } = bench;
+      const cut: TestController = {
+        ...controller,
+        connect: async (options) => {
+          const socket = await controller.connect(options);
+          socket.destroy();
+          return socket;
+        },
+      };
+      await bench.box.run({ controller: cut, until: failed });
+      const line = bench.box.log.findLast(failed);
+      return { outcome: `${String(line?.fields['code'])} in ${await stateOf(bench)}`, told: problemOf(line) };
+    },
+  },
+]);
+
+const toSelf = () => ({ address: HOST, port: bench.controller.port });
+const bare = (target: Parameters<typeof redirect>[0][number]): Reply =>
+  sztpReply({
+    conveyed: wrapConveyed(redirect([target]), 'json'),
+    voucher: undefined,
+    ownerCertificate: undefined,
+  });
+/** At the first question; good answers after it. */
+function once(reply: (nonce: Uint8Array) => Reply): void {
+  let first = true;
+  bench.controller.behaviour.sztp = (nonce) => {
+    if (!first) return bench.good.sztp(nonce);
+    first = false;
+    return reply(nonce);
+  };
+}
+const anchorOf = (who: 'domain' | 'stranger'): string =>
+  Buffer.from(certsOnly([bench.authorities[who].certificate])).toString('base64');
+const signedTo =
+  (who: 'domain' | 'stranger') =>
+  (nonce: Uint8Array): Reply => {
+    const target = { ...toSelf(), 'trust-anchor': anchorOf(who) };
+    return sztpReply({ ...bench.good.artefacts(nonce), conveyed: conveyedBy(bench, redirect([target])) });
+  };
+
+faultTable('redirect', [
+  {
+    fault: 'in a circle',
+    must: 'give up after ten, keep nothing, go on asking',
+    outcome: 'bootstrap/refused in PROVISIONAL, asked 11 times; mended',
+    told: 'bootstrap/refused: controller.branchbox.example:PORT led to more than 10 redirects',
+    run: async () => {
+      let asked = 0;
+      bench.controller.behaviour.sztp = () => {
+        asked += 1;
+        return bare(toSelf());
+      };
+      const seen = await firstFailure(bench, 'OWNED');
+      return thenMended(bench, { ...seen, outcome: `${seen.outcome}, asked ${asked} times` });
+    },
+  },
+  {
+    fault: 'bare and unsigned, to a server of the owner',
+    must: 'follow it, and believe signed data alone',
+    outcome: 'OWNED',
+    told: '',
+    run: () => {
+      once(() => bare(toSelf()));
+      return firstFailure(bench, 'OWNED');
+    },
+  },
+  {
+    fault: 'unsigned, with a trust anchor of the attacker’s',
+    must: 'follow it, and pass over the anchor',
+    outcome: 'OWNED',
+    told: '',
+    run: () => {
+      once(() => bare({ ...toSelf(), 'trust-anchor': anchorOf('stranger') }));
+      return firstFailure(bench, 'OWNED');
+    },
+  },
+  {
+    fault: 'signed, to a server that its anchor does not vouch for',
+    must: MUST_REFUSE,
+    outcome: 'pki/untrusted in PROVISIONAL; mended',
+    told: 'pki/untrusted: The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used',
+    run: () => {
+      once(signedTo('stranger'));
+      return refusedUnowned(bench);
+    },
+  },
+  {
+    fault: 'signed, to a server that its anchor vouches for',
+    must: 'follow it',
+    outcome: 'OWNED',
+    told: '',
+    run: () => {
+      once(signedTo('domain'));
+      return firstFailure(bench, 'OWNED');
+    },
+  },
+]);
+
+/** Moments at which the server was asked, until the box has its owner. */
+async function moments(reply: (nonce: Uint8Array, times: number) => Reply): Promise<readonly number[]> {
+  const asked: number[] = [];
+  bench.controller.behaviour.sztp = (nonce) => {
+    asked.push(bench.box.clock.monotonicMs());
+    return reply(nonce, asked.length);
+  };
+  await bench.box.run({ controller: bench.controller, until: 'OWNED' });
+  return asked;
+}
+const busy = (status: number, header: string, askedS: number): FaultRow => ({
+  fault: `busy: ${status} with Retry-After ${header.includes('GMT') ? 'as a date' : header}`,
+  must: `leave it alone for ${askedS} s`,
+  outcome: `OWNED; asked again after ${askedS} s or more`,
+  told: '',
+  run: async () => {
+    const [first = 0, second = 0] = await moments((nonce, times) =>
+      times > 1 ? bench.good.sztp(nonce) : { status, headers: { 'retry-after': header } },
+    );
+    const waitedS = (second - first) / 1000;
+    const verdict = waitedS >= askedS ? `${askedS} s or more` : `${waitedS} s`;
+    return { outcome: `${await stateOf(bench)}; asked again after ${verdict}`, told: '' };
+  },
+});
+
+faultTable('bootstrap server', [
+  busy(503, '120', 120),
+  busy(429, new Date(NOW_MS + 300_000).toUTCString(), 300),
+  busy(503, '0', 1),
+  busy(503, '31536000', 3_600),
+  {
+    fault: 'busy over one uplink, while there is another',
+    must: 'ask over the other at once',
+    outcome: 'OWNED; asked again after 0 s',
+    told: '',
+    run: async () => {
+      const [uplink] = bench.box.uplinks;
+      if (uplink === undefined) throw new Error('the bench has an uplink');
+      bench.box.uplinks = [uplink, { ...uplink, ifname: 'wan2' }];
+      const [first = 0, second = 0] = await moments((nonce, times) =>
+        times > 1 ? bench.good.sztp(nonce) : { status: 503, headers: { 'retry-after': '3600' } },
+      );
+      return { outcome: `${await stateOf(bench)}; asked again after ${(second - first) / 1000} s`, told: '' };
+    },
+  },
+]);

@@ -1,0 +1,159 @@
+/** Rows of the fault table: the controller's side, where the installer is told by its words: codes, clones, revoked boxes. */
+import { beforeEach } from 'vitest';
+import { ACTIVATION_LIMITS } from '../../../../src/controller/activation.ts';
+import type { Admission } from '../../../../src/controller/admission.ts';
+import { openSqliteStore } from '../../../../src/controller/store/sqlite.ts';
+import type { Store } from '../../../../src/controller/store/store.ts';
+import { Secret } from '../../../../src/model/secret.ts';
+import { createLogger } from '../../../../src/system/linux/logger.ts';
+import { createControllerParts } from '../../controller/controllerParts.ts';
+import { SMALL_FLEET } from '../../controller/fixtures.ts';
+import { issue, makeCa } from '../../pki/domain.ts';
+import { faultTable, type FaultRow } from './table.ts';
+
+const SERIAL = 'SN-branch1';
+const OTHER = 'SN-branch2';
+const manufacturer = makeCa('Manufacturer');
+const idevid = (serial: string) =>
+  issue(manufacturer, { kind: 'idevid', serialNumber: serial, commonName: serial }).certificate;
+const [box, clone, other] = [idevid(SERIAL), idevid(SERIAL), idevid(OTHER)];
+
+let nowMs: number;
+let store: Store;
+let world: ReturnType<typeof createControllerParts>;
+beforeEach(async () => {
+  nowMs = Date.UTC(2026, 5, 1);
+  store = openSqliteStore(':memory:');
+  const clock = { nowMs: () => nowMs, monotonicMs: () => 0, sleep: async () => undefined };
+  world = createControllerParts({ store, clock, log: createLogger({ name: 'test', write: () => {} }) });
+  await world.setFleet(SMALL_FLEET);
+  for (const serial of [SERIAL, OTHER]) {
+    await store.inventory.add(serial, { approved: false, twoFactor: true }, 1);
+  }
+});
+
+const usual = { codeLength: 8, validS: ACTIVATION_LIMITS.validS.usual, withLink: false };
+const sent = (code: string) => ({ link: 'code', code: new Secret(code) });
+const wrongOf = (code: string): string => (code.startsWith('A') ? 'B' : 'A') + code.slice(1);
+const codeFor = async (serial: string): Promise<string> =>
+  (await world.activations.make(serial, usual)).code.reveal();
+const seen = (admission: Admission) => ({
+  outcome: admission.kind,
+  told: 'why' in admission ? admission.why : '',
+});
+const row = (
+  fault: string,
+  must: string,
+  outcome: Admission['kind'],
+  told: string,
+  ask: () => Promise<Admission>,
+): FaultRow => ({
+  fault,
+  must,
+  outcome,
+  told,
+  run: async () => seen(await ask()),
+});
+
+faultTable('activation code', [
+  row(
+    'wrong',
+    'say so, and how many tries are left',
+    'wrong-code',
+    'The code is wrong. 4 tries are left.',
+    async () => world.admissions.admit(SERIAL, box, sent(wrongOf(await codeFor(SERIAL)))),
+  ),
+  row(
+    'wrong five times',
+    'take no other',
+    'wrong-code',
+    'The code was wrong five times. Ask for a new one.',
+    async () => {
+      const code = await codeFor(SERIAL);
+      for (let times = 0; times < 5; times += 1)
+        await world.admissions.admit(SERIAL, box, sent(wrongOf(code)));
+      return world.admissions.admit(SERIAL, box, sent(code));
+    },
+  ),
+  row('expired', 'take it not', 'wrong-code', 'The code is too old. Ask for a new one.', async () => {
+    const code = await codeFor(SERIAL);
+    nowMs += usual.validS * 1000;
+    return world.admissions.admit(SERIAL, box, sent(code));
+  }),
+  row(
+    'right, typed at the wrong box',
+    'let neither in',
+    'wrong-code',
+    'There is no code for this box. Ask for one.',
+    async () => {
+      const code = await codeFor(SERIAL);
+      return world.admissions.admit(OTHER, other, sent(code));
+    },
+  ),
+  row(
+    'replaced by a newer one',
+    'take the newer alone',
+    'wrong-code',
+    'The code is wrong. 4 tries are left.',
+    async () => {
+      const code = await codeFor(SERIAL);
+      await codeFor(SERIAL);
+      return world.admissions.admit(SERIAL, box, sent(code));
+    },
+  ),
+  row('right', 'let that box in', 'admitted', '', async () =>
+    world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL))),
+  ),
+]);
+
+const enrolled = async (): Promise<void> => {
+  await world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL)));
+};
+
+faultTable('controller', [
+  {
+    fault: 'a code used a second time',
+    must: 'take it not',
+    outcome: 'refused',
+    told: 'There is no code for this box. Ask for one.',
+    run: async () => {
+      const code = await codeFor(SERIAL);
+      await world.admissions.admit(SERIAL, box, sent(code));
+      const verdict = await world.activations.judge(SERIAL, sent(code));
+      return { outcome: verdict.kind, told: verdict.kind === 'refused' ? verdict.why : '' };
+    },
+  },
+  row(
+    'a clone: the same serial with another key',
+    'keep it out',
+    'refused',
+    'another identity holds this serial',
+    async () => {
+      await enrolled();
+      return world.admissions.consider(SERIAL, clone);
+    },
+  ),
+  row('a clone, seen by the original', 'leave the original its place', 'admitted', '', async () => {
+    await enrolled();
+    await world.admissions.admit(SERIAL, clone);
+    return world.admissions.admit(SERIAL, box);
+  }),
+  row(
+    'a clone that is first, and then the code is typed at the original',
+    'let in whom the code came with',
+    'admitted',
+    '',
+    async () => {
+      await world.admissions.admit(SERIAL, clone);
+      return world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL)));
+    },
+  ),
+  row('a revoked box', 'keep it out', 'refused', 'this box was revoked', async () => {
+    await enrolled();
+    await store.inventory.update(SERIAL, { state: 'revoked' });
+    return world.admissions.admit(SERIAL, box);
+  }),
+  row('a serial that nobody registered', 'keep it out', 'unknown', '', () =>
+    world.admissions.admit('SN-9', idevid('SN-9')),
+  ),
+]);

@@ -1,0 +1,122 @@
+/**
+ * Owns the fault table: a row is an attack or a fault, what the box must do, and what the installer is told in these
+ * words. Each row is a test; what it saw goes along with its result, and test/faultTable.ts prints the whole.
+ * Does not own any fault.
+ */
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+import { renderProblem } from '../../../../src/bootstrap/machine.ts';
+import { type BootstrapState, BOOTSTRAP_STATES, sentencesOf } from '../../../../src/model/bootstrap.ts';
+import { ERROR_CODES, type ErrorCode } from '../../../../src/model/errors.ts';
+import type { LogLine } from '../box.ts';
+import { type FaultBench, failed } from '../faultBench.ts';
+
+export interface Seen {
+  /** `CODE in STATE` where a step failed, else the state that the box came to; and what else matters, in words. */
+  readonly outcome: string;
+  /** What page and command line say of the failure; empty where there is none. Ports are left out. */
+  readonly told: string;
+}
+
+export interface FaultRow extends Seen {
+  readonly fault: string;
+  readonly must: string;
+  readonly run: () => Promise<Seen>;
+}
+
+/** What the reporter gets of a row. */
+export interface FaultLine {
+  readonly area: string;
+  readonly fault: string;
+  readonly must: string;
+  readonly outcome: string;
+  readonly told: string;
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    faultLine?: FaultLine;
+  }
+}
+
+/** Called at the top of a test file. */
+export function faultTable(area: string, rows: readonly FaultRow[]): void {
+  for (const { fault, must, outcome, told, run } of rows) {
+    it(`${area}: ${fault}`, async ({ task }) => {
+      const line = { area, fault, must };
+      task.meta.faultLine = { ...line, outcome: 'nothing was seen', told: '' };
+      const seen = await run();
+      task.meta.faultLine = { ...line, outcome: seen.outcome, told: sentences(seen) };
+      expect(seen).toEqual({ outcome, told });
+    });
+  }
+}
+
+/** As an installer reads it: the state's words, and the last problem. */
+function sentences({ outcome, told }: Seen): string {
+  const state = BOOTSTRAP_STATES.findLast((name) => new RegExp(`\\b${name}\\b`).test(outcome));
+  if (state === undefined) return told;
+  const { waitsFor, mend } = sentencesOf(state, undefined);
+  return [`waits for ${waitsFor}; ${mend}`, told].filter((text) => text !== '').join(' | ');
+}
+
+export const stateOf = async ({ box }: FaultBench): Promise<BootstrapState> => {
+  const text = (await box.files.readText(`${box.paths.state}/journal.json`)) ?? '';
+  return JSON.parse(text).entries.at(-1).state;
+};
+
+/** As page and command line show a failure that was logged; without ports, which are others in each run. */
+export function problemOf(line: LogLine | undefined): string {
+  if (line === undefined) return '';
+  const { code, problem, problems } = line.fields;
+  const shown = renderProblem({
+    code: ErrorCodeName.parse(code),
+    message: String(problem),
+    problems: Problems.parse(problems ?? []),
+  });
+  return shown.replaceAll(/:\d{4,5}\b/g, ':PORT');
+}
+
+const ErrorCodeName = z.custom<ErrorCode>((name) => typeof name === 'string' && name in ERROR_CODES);
+const Problems = z.array(z.strictObject({ path: z.string(), message: z.string() }));
+
+/** Until a step fails, or the box comes past it; whether it then goes on with good answers is for `thenMended`. */
+export async function firstFailure(bench: FaultBench, past: BootstrapState): Promise<Seen> {
+  const { box, controller } = bench;
+  await box.run({ controller, until: (line) => failed(line) || line.fields['state'] === past });
+  const line = box.log.findLast(failed);
+  const state = await stateOf(bench);
+  if (line === undefined) return { outcome: state, told: '' };
+  return { outcome: `${String(line.fields['code'])} in ${state}`, told: problemOf(line) };
+}
+
+/** Names of files that the box keeps of an identity or an owner. */
+export async function kept({ box }: FaultBench): Promise<readonly string[]> {
+  const names = await box.files.list(box.paths.state);
+  return names.filter(
+    (name) => !['journal.json', 'clock-floor', 'ldevid.key', 'pending-owner.json'].includes(name),
+  );
+}
+
+/** With good answers from now on it must come into service by itself. */
+export async function thenMended(bench: FaultBench, seen: Seen): Promise<Seen> {
+  bench.mend();
+  await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+  const state = await stateOf(bench);
+  return { ...seen, outcome: `${seen.outcome}; ${state === 'OPERATIONAL' ? 'mended' : `stuck in ${state}`}` };
+}
+
+/** Refused before the box has an owner: nothing of it is kept. */
+export async function refusedUnowned(bench: FaultBench): Promise<Seen> {
+  const seen = await firstFailure(bench, 'OWNED');
+  expect(await kept(bench)).toEqual([]);
+  expect(await bench.box.files.list(bench.box.paths.state)).not.toContain('pending-owner.json');
+  return thenMended(bench, seen);
+}
+
+/** Refused while enrolling: no certificate is kept. */
+export async function refusedEnrolling(bench: FaultBench): Promise<Seen> {
+  const seen = await firstFailure(bench, 'LDEVID');
+  expect(await kept(bench)).toEqual([]);
+  return thenMended(bench, seen);
+}
