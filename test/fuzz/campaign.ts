@@ -26,6 +26,8 @@ export interface Campaign {
   readonly table?: string;
   /** Default a minute. */
   readonly hangMs?: number;
+  /** Of a parser, which is then left; default 10. */
+  readonly maxFindings?: number;
   readonly parsers: readonly FuzzParser[];
   readonly inputs: number;
   readonly seed: number;
@@ -59,8 +61,9 @@ async function runParser(parser: FuzzParser, inputs: number, campaign: Campaign)
   const judge = await createJudge(parser);
   let taken = 0;
   let from = 0;
-  while (from < inputs && findings.length < MAX_FINDINGS) {
-    const maxFindings = MAX_FINDINGS - findings.length;
+  const most = campaign.maxFindings ?? MAX_FINDINGS;
+  while (from < inputs && findings.length < most) {
+    const maxFindings = most - findings.length;
     const place = new SharedArrayBuffer(4);
     const table = campaign.table ?? new URL('parsers.ts', import.meta.url).href;
     const task = { table, parser: parser.name, seed, from, to: inputs, maxFindings, place };

@@ -131,9 +131,9 @@ faultTable('enrolment server', [
   ),
   answers(
     'nothing',
-    { headers: type, body: 'controller.branchbox.example:PORT over wan1 answered with what is not base64' },
+    { headers: type, body: '' },
     'bootstrap/refused',
-    '',
+    'controller.branchbox.example:PORT over wan1 answered with what is not base64',
   ),
   answers('no CMS', { headers: type, body: 'AAAA' }, 'pki/malformed', 'Bytes are not one CMS message'),
   answers(
