@@ -17,6 +17,8 @@ export interface OwnerStore {
   writePending(owner: Owner): Promise<void>;
   /** Anchor first, owner.json last: its appearance starts the agent. */
   writeFinal(owner: Owner): Promise<void>;
+  /** What is left of the pending record where the power went between the final one and its removal. */
+  dropPending(): Promise<void>;
 }
 
 export function createOwnerStore(files: Files, paths: BootstrapPaths): OwnerStore {
@@ -39,5 +41,6 @@ export function createOwnerStore(files: Files, paths: BootstrapPaths): OwnerStor
       await files.writeDurable(ownerPath(paths), render(owner), 0o644);
       await files.remove(pendingOwnerPath(paths));
     },
+    dropPending: () => files.remove(pendingOwnerPath(paths)),
   };
 }

@@ -138,7 +138,8 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     async STRICT(signal) {
       const owner = await owners.read();
       if (owner === undefined) return startOver;
-      if (!(await owners.isFinal())) {
+      if (await owners.isFinal()) await owners.dropPending();
+      else {
         await owners.writeFinal(owner);
         await reportComplete(signal);
       }
