@@ -40,6 +40,9 @@ import { createOrders } from './orders.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
+import { createUplinkTester } from '../wan/uplinkTest/measure.ts';
+import { UplinkTestRequest } from '../model/uplinkReport.ts';
+import { createUplinkTests } from './uplinkTests.ts';
 import { rankUplinks } from './uplinkChoice.ts';
 import { createWatchdog } from './watchdog.ts';
 import { followWakeups } from './wakeups.ts';
@@ -152,6 +155,26 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     clock,
     log,
   });
+  const uplinkTests = await createUplinkTests({
+    files,
+    paths,
+    facts: facts.latest,
+    spec: () => keeper.spec(),
+    gatewayId: () => identity.latest()?.gatewayId,
+    inService: () => keeper.committedSpec() !== undefined && link.state().connected,
+    connected: () => link.state().connected,
+    test: createUplinkTester({ runner, files, clock, credentials: identity.read }),
+    send: (report) => {
+      const own = identity.latest()?.gatewayId;
+      if (own === undefined) return Promise.resolve(false);
+      const reply: Reply = { kind: 'uplink-report', gatewayId: own, report };
+      return link.send('reply', JSON.stringify(reply));
+    },
+    clock,
+    random: Math.random,
+    log,
+    signal,
+  });
   const link = createControllerLink({
     identity: identity.read,
     dialer,
@@ -160,6 +183,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     onDesired: (jws) => void keeper.offer(jws),
     onCommand: (command) => {
       if (command.kind === 'events-stored') reporting.stored(command.ids);
+      else if (command.kind === 'report-stored') void uplinkTests.stored(command.id);
       else if (command.kind === 'order') void orders.carryOut(command.id, command.jws);
       else {
         holding.wakeAll();
@@ -174,6 +198,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       }
     },
     onState: () => {
+      uplinkTests.wake();
       if (link.state().connected) reporting.connected();
       else reporting.changed();
     },
@@ -184,6 +209,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     identity: identity.read,
     wireguardPublicKey: () => facts.latest().wireguardPublicKey,
     services: system.services,
+    testUplinks: async (request) => {
+      await uplinkTests.start(request, 'ordered');
+      return 'testing; the report follows';
+    },
     reply: (reply) => link.send('reply', JSON.stringify(reply)),
     clock,
     log,
@@ -199,7 +228,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       reporting.changed();
       link.wake();
     },
-    onCommitted: () => updater.wake(),
+    onCommitted: () => {
+      updater.wake();
+      uplinkTests.wake();
+    },
     prove: (limit) => link.prove(limit),
     controllerAwayMs: () => link.awayMs(),
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
@@ -234,6 +266,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         '/items': async (_, limit) => listItems(await knowledge(limit)),
         '/check': () => checkBox(facts.latest()),
         '/firmware': (_, limit) => updater.read(limit),
+        '/uplink-test': () => Promise.resolve(uplinkTests.read()),
         '/events': async (): Promise<LocalEvents> => ({ events: [...queue.pending(1000)] }),
       },
       actions: {
@@ -241,6 +274,8 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
           await updater.request(decode(FirmwareRequest, body, 'the request'));
           return updater.status();
         },
+        '/uplink-test': (body) =>
+          uplinkTests.start(decode(UplinkTestRequest, body, 'the request'), 'asked-here'),
       },
     },
     signal,
@@ -255,7 +290,13 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       socket: paths.installerSocket,
       mode: 0o666,
       log,
-      readOuts: { '/ports': async () => installerPortsOf(facts.latest()) },
+      readOuts: {
+        '/ports': () => {
+          const uplinkTest = uplinkTests.forInstaller();
+          const ports = installerPortsOf(facts.latest());
+          return Promise.resolve(uplinkTest === undefined ? ports : { ...ports, uplinkTest });
+        },
+      },
       actions: {},
     },
     AbortSignal.any([signal, enrolled.signal]),
@@ -270,7 +311,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         link.wake();
       },
       onLease: () => {
-        void facts.gather(signal).finally(() => link.wake());
+        void facts.gather(signal).finally(() => {
+          link.wake();
+          uplinkTests.wake();
+        });
         holding.wakeAll();
         reporting.changed();
       },
@@ -300,6 +344,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     link.run(signal),
     keeper.run(signal),
     updater.run(signal),
+    uplinkTests.run(signal),
   ]);
   queue.close();
   watchdog.close();

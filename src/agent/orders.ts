@@ -5,6 +5,7 @@
 import { decodeJson } from '../model/decode.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { Order, ORDER_MAX_BYTES, type Reply } from '../model/mqtt.ts';
+import type { UplinkTestRequest } from '../model/uplinkReport.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { verifyJws } from '../pki/jws.ts';
 import type { Clock, Logger, Services } from '../system/ports.ts';
@@ -45,6 +46,8 @@ export function createOrders(parts: {
   >;
   readonly wireguardPublicKey: () => string;
   readonly services: Pick<Services, 'start'>;
+  /** Begins a test; resolves with what is then said. */
+  readonly testUplinks: (request: UplinkTestRequest) => Promise<string>;
   readonly reply: (reply: Reply) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -58,16 +61,23 @@ export function createOrders(parts: {
         const own = await parts.identity();
         if (own === undefined)
           throw new BranchboxError('pki/untrusted', { message: 'this box has no owner' });
-        const { order } = await acceptOrder(jws, {
+        const order = await acceptOrder(jws, {
           ...own,
           wireguardPublicKey: parts.wireguardPublicKey(),
           atMs: clock.nowMs(),
         });
-        switch (order) {
+        switch (order.order) {
           case 'factory-reset':
             log.warn('reset to factory state, as the controller ordered', { id });
             await answer(true, 'resetting to factory state');
             await services.start([RESET_UNIT]);
+            return;
+          case 'test-uplinks':
+            if (order.notAfterMs < clock.nowMs()) {
+              throw new BranchboxError('pki/expired', { message: 'the order to test uplinks is too old' });
+            }
+            log.info('uplinks are tested, as the controller ordered', { id });
+            await answer(true, await parts.testUplinks(order.request));
         }
       } catch (thrown) {
         const error = asBranchboxError(thrown);

@@ -43,6 +43,13 @@ export const rolledBackPath = (paths: AgentPaths): string => `${paths.state}/rol
 export const outboxPath = (paths: AgentPaths): string => `${paths.state}/outbox.sqlite`;
 /** Units that firmware/boot-uplinks starts before the agent is there. */
 export const bootUnitsPath = (paths: AgentPaths): string => `${paths.state}/boot-units`;
+/** Reports of uplink tests. */
+export const uplinkReportPath = (
+  paths: AgentPaths,
+  which: 'latest' | 'before-bootstrap' | 'after-bootstrap',
+): string => `${paths.state}/uplink-test/${which}.json`;
+/** Id of the last report that the controller has. */
+export const storedReportPath = (paths: AgentPaths): string => `${paths.state}/uplink-test/stored`;
 export const bundlesDirectory = (paths: AgentPaths): string => `${paths.state}/bundles`;
 /** Found once a boot: kernel features, hardware, boot id. */
 export const bootFindingsPath = (paths: AgentPaths): string => `${paths.run}/agent-boot.json`;

@@ -88,6 +88,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./check.ts'),
   },
   {
+    name: 'test',
+    summary: 'on a box: tests its uplinks, in sentences for whoever installs it',
+    load: () => import('./test.ts'),
+  },
+  {
     name: 'firmware',
     summary: 'on a box: its firmware, what is on trial, and updating it',
     load: () => import('./firmware.ts'),

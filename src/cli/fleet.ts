@@ -10,6 +10,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { type Access, type Call, callApi, readInput, withAccess } from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
 import { registerInventory } from './fleetInventory.ts';
+import { registerReport } from './fleetReport.ts';
 
 export function register(program: Command): void {
   const fleet = program
@@ -88,6 +89,7 @@ export function register(program: Command): void {
       print(z.object({ sha256: z.string() }).parse(JSON.parse(await callApi(access, call))).sha256);
     });
   registerFirmware(fleet);
+  registerReport(fleet);
 }
 
 async function readGateway(file: string): Promise<{ readonly id: string }> {

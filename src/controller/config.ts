@@ -24,6 +24,8 @@ export const ControllerConfig = z.strictObject({
       apiPort: Port.default(8445),
       devicePort: Port.default(8446),
       mqttPort: Port.default(8883),
+      /** UDP, of uplink tests: two, so that a box sees whether a NAT maps them alike. */
+      probePorts: z.tuple([Port, Port]).default([8447, 8448]),
     })
     .prefault({}),
   /** The files are those that `branchbox manufacturer init` makes; copies on another machine do. */

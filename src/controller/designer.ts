@@ -53,6 +53,7 @@ export function designGateway(inputs: DesignInputs, gateway: FleetGateway): Desi
       colour: uplink.colour ?? uplink.name,
       addressing: uplink.static === undefined ? { kind: 'dhcp' } : { kind: 'static', ...uplink.static },
       metered: uplink.metered,
+      ...(uplink.expect === undefined ? {} : { expect: uplink.expect }),
     })),
     tunnels:
       gateway.role === 'hub' ? hubTunnels(inputs, gateway, branches) : branchTunnels(inputs, gateway, hubs),

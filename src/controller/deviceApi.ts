@@ -1,6 +1,6 @@
 /**
  * Owns what a gateway fetches over HTTPS under its own certificate: the bundles of its own apps, the parts of the
- * firmware it is to run, and a sign of life.
+ * firmware it is to run, a sign of life, and the far end of its uplink tests (uplinkTest/deviceRoutes).
  * Does not own MQTT, by which all else goes.
  */
 import type { ReadStream } from 'node:fs';
@@ -15,6 +15,7 @@ import type { FleetService } from './fleetService.ts';
 import { type Answer, type Handler, requestLine } from './exchange.ts';
 import { peerOf, type PeerAnchors } from './peer.ts';
 import type { Store } from './store/store.ts';
+import type { UplinkTestRoutes } from './uplinkTest/deviceRoutes.ts';
 
 export function createDeviceHandler(options: {
   readonly store: Store;
@@ -22,6 +23,7 @@ export function createDeviceHandler(options: {
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
   readonly fleet: Pick<FleetService, 'read'>;
+  readonly uplinkTest: UplinkTestRoutes;
   readonly anchors: PeerAnchors;
   readonly clock: Clock;
 }): Handler {
@@ -35,6 +37,8 @@ export function createDeviceHandler(options: {
       const message = admission.kind === 'refused' ? admission.why : 'this certificate is not known here';
       return json(403, { code: 'controller/refused', message });
     }
+    const tested = await options.uplinkTest.handle(peer.gatewayId, request, response, { method, path });
+    if (tested !== undefined) return tested;
     if (method !== 'GET' && method !== 'HEAD') {
       return {
         ...json(405, { code: 'controller/refused', message: 'only GET' }),

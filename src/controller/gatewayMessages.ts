@@ -121,6 +121,10 @@ async function takeReply(options: GatewayMessagesOptions, gatewayId: string, tex
       confine(gatewayId, reply.gatewayId);
       options.presence.gone(gatewayId);
       return undefined;
+    case 'uplink-report':
+      confine(gatewayId, reply.gatewayId);
+      await options.store.uplinkReports.add(gatewayId, reply.report, options.clock.nowMs());
+      return options.command(gatewayId, { kind: 'report-stored', id: reply.report.id });
   }
 }
 

@@ -33,6 +33,7 @@ import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCreden
 import { apiTls, createServers } from './servers.ts';
 import { createSignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { startUplinkTest } from './uplinkTest/farEnd.ts';
 import { openUploads } from './uploads.ts';
 import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
 
@@ -171,6 +172,7 @@ export async function runController(options: {
     onConnected: () => publisher.republish(),
   });
 
+  const uplinkTest = await startUplinkTest({ address: listen.address, ports: listen.probePorts, clock, log });
   const servers = createServers({
     credentials,
     domain,
@@ -185,7 +187,16 @@ export async function runController(options: {
       failed: estFailed,
     },
     device: {
-      handle: createDeviceHandler({ store, admissions, bundles, firmware, fleet, anchors, clock }),
+      handle: createDeviceHandler({
+        store,
+        admissions,
+        bundles,
+        firmware,
+        fleet,
+        uplinkTest: uplinkTest.routes,
+        anchors,
+        clock,
+      }),
       failed: deviceFailed,
     },
     log,
@@ -233,6 +244,7 @@ export async function runController(options: {
   });
 
   servers.close();
+  uplinkTest.close();
   await api.close();
   await publisher.stop();
   await revoking;

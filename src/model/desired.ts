@@ -30,6 +30,7 @@ import {
 } from './ids.ts';
 import { type Report, reportDuplicates, reportRepeats } from './crossCheck.ts';
 import { WantedFirmware } from './firmware.ts';
+import { UplinkExpectation } from './uplinkReport.ts';
 
 export const DESIRED_SCHEMA = 1;
 /** Cap on the signed message: 1,000 segments with their apps stay well below it. */
@@ -57,6 +58,8 @@ export const Uplink = z.strictObject({
     }),
   ]),
   metered: z.boolean().default(false),
+  /** What an uplink test judges it by. */
+  expect: UplinkExpectation.optional(),
 });
 export type Uplink = z.output<typeof Uplink>;
 

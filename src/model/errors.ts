@@ -49,6 +49,8 @@ export const ERROR_CODES = {
   'controller/refused': { retry: 'on-change', title: 'The controller refused a request' },
   'controller/conflict': { retry: 'on-change', title: 'The fleet changed since it was read' },
   'controller/not-found': { retry: 'never', title: 'The controller knows no such thing' },
+  'uplink-test/busy': { retry: 'backoff', title: 'An uplink test runs already' },
+  'uplink-test/nothing': { retry: 'on-change', title: 'There is no such uplink to test' },
   'firmware/unavailable': { retry: 'on-change', title: 'This box has no firmware slots to update' },
   'firmware/refused': { retry: 'never', title: 'A firmware version was refused before it could be started' },
   'firmware/source': { retry: 'backoff', title: 'A part of a firmware version cannot be had' },

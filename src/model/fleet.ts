@@ -18,6 +18,7 @@ import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
 import { AppName, GatewayId, PortLabel, SegmentId, Serial, SiteName, TenantName, UplinkName } from './ids.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { checkPlaces } from './fleetPlaces.ts';
+import { UplinkExpectation } from './uplinkReport.ts';
 
 /** What a gateway, or the whole fleet, is to run; a gateway's own words win, one by one. */
 export const FleetFirmware = z.strictObject({
@@ -59,6 +60,8 @@ export const FleetUplink = z.strictObject({
     .strictObject({ address: Ipv4Interface, gateway: Ipv4, dns: z.array(IpAddress).max(4).default([]) })
     .optional(),
   metered: z.boolean().default(false),
+  /** What an uplink test judges it by. */
+  expect: UplinkExpectation.optional(),
   /** On a hub: the address others reach this uplink at. */
   publicAddress: IpAddress.optional(),
   /** On a hub: slot i of the spokes is listened for at this + i. Absent: 51 820 + 16 × (own slot - 1), so that no two uplinks share a port. */

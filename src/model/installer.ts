@@ -69,6 +69,10 @@ export const InstallerPorts = z.strictObject({
       }),
     )
     .max(128),
+  /** Of the last uplink test; undefined before the first. */
+  uplinkTest: z
+    .strictObject({ atMs: z.number(), verdict: z.enum(['pass', 'fail']), line: z.string().max(2000) })
+    .optional(),
 });
 export type InstallerPorts = z.output<typeof InstallerPorts>;
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { WireGuardPublicKey } from './addresses.ts';
 import { GatewayId } from './ids.ts';
 import { GatewayEvent } from './status.ts';
+import { UplinkReport, UplinkTestRequest } from './uplinkReport.ts';
 
 const ROOT = 'branchbox/v1/gw';
 
@@ -42,12 +43,23 @@ export function gatewayOfTopic(topic: string): string | undefined {
  * very bytes (JWS). It holds for one life of one box: a reset box makes itself another WireGuard key, so an order that
  * somebody kept and sends again is void.
  */
-export const Order = z.strictObject({
-  schema: z.literal(1),
-  order: z.literal('factory-reset'),
-  gatewayId: GatewayId,
-  wireguardPublicKey: WireGuardPublicKey,
-});
+export const Order = z.discriminatedUnion('order', [
+  z.strictObject({
+    schema: z.literal(1),
+    order: z.literal('factory-reset'),
+    gatewayId: GatewayId,
+    wireguardPublicKey: WireGuardPublicKey,
+  }),
+  z.strictObject({
+    schema: z.literal(1),
+    order: z.literal('test-uplinks'),
+    gatewayId: GatewayId,
+    wireguardPublicKey: WireGuardPublicKey,
+    /** Milliseconds since 1970. Sent again later it must not spend a metered line's volume. */
+    notAfterMs: z.int().min(0),
+    request: UplinkTestRequest,
+  }),
+]);
 export type Order = z.output<typeof Order>;
 export const ORDER_MAX_BYTES = 1024;
 
@@ -58,6 +70,8 @@ export const Command = z.discriminatedUnion('kind', [
   /** Events up to and including this id are stored; the outbox may drop them. */
   z.strictObject({ kind: z.literal('events-stored'), ids: z.array(z.string().max(80)).max(500) }),
   z.strictObject({ kind: z.literal('resync'), id: z.string().max(64) }),
+  /** The uplink report of this id is stored. */
+  z.strictObject({ kind: z.literal('report-stored'), id: z.string().max(64) }),
   z.strictObject({ kind: z.literal('order'), id: z.string().max(64), jws: z.string().max(32 * 1024) }),
 ]);
 export type Command = z.output<typeof Command>;
@@ -73,6 +87,8 @@ export const Reply = z.discriminatedUnion('kind', [
   }),
   /** Left with the broker at CONNECT (MQTT 5, 3.1.2.5): it says so when the session ended, however it did. */
   z.strictObject({ kind: z.literal('gone'), gatewayId: GatewayId }),
+  /** Sent until `report-stored` names it. */
+  z.strictObject({ kind: z.literal('uplink-report'), gatewayId: GatewayId, report: UplinkReport }),
 ]);
 export type Reply = z.output<typeof Reply>;
 

@@ -19,7 +19,7 @@ export interface ApiContext {
   readonly fleet: FleetService;
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
-  readonly orders: Pick<Orders, 'factoryReset'>;
+  readonly orders: Pick<Orders, 'factoryReset' | 'testUplinks'>;
   readonly presence: Pick<Presence, 'silentSince'>;
   readonly activations: Pick<Activations, 'make'>;
   /** DER. */

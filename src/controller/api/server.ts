@@ -26,6 +26,7 @@ import { consumedBy, mediaTypeOf } from './negotiation.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
+import { registerUplinkTestRoutes } from './uplinkTestRoutes.ts';
 
 /** A fleet of 1,000 gateways is about 1 MB of JSON. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -123,6 +124,7 @@ export async function createApi(options: {
     registerFleetRoutes(scope, options.context);
     registerFleetPartRoutes(scope, options.context);
     registerGatewayRoutes(scope, options.context);
+    registerUplinkTestRoutes(scope, options.context);
     registerInventoryRoutes(scope, options.context);
     registerActivationRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.

@@ -58,6 +58,11 @@ const MIGRATIONS: readonly string[] = [
     serial TEXT PRIMARY KEY REFERENCES inventory (serial) ON DELETE CASCADE, salt TEXT NOT NULL,
     code_digest TEXT NOT NULL, link_sha256 TEXT, ends_at_ms INTEGER NOT NULL, tries_left INTEGER NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE uplink_reports (
+    gateway_id TEXT NOT NULL, id TEXT NOT NULL, received_at_ms INTEGER NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (gateway_id, id)) STRICT;
+  `,
 ];
 
 /** `:memory:` or a file, readable by its owner alone: it holds what every box runs. */

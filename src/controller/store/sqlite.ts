@@ -8,6 +8,7 @@ import { createFleetStore } from './sqliteFleet.ts';
 import { createGatewayStore } from './sqliteGateways.ts';
 import { createInventoryStore } from './sqliteInventory.ts';
 import { createRecordStore } from './sqliteRecords.ts';
+import { createUplinkReportStore } from './sqliteUplinkReports.ts';
 import type { Store } from './store.ts';
 
 /** `:memory:` or a file. */
@@ -19,6 +20,7 @@ export function openSqliteStore(path: string): Store {
     activations: createActivationStore(database),
     gateways: createGatewayStore(database),
     firmware: createFirmwareRecords(database),
+    uplinkReports: createUplinkReportStore(database),
     records: createRecordStore(database),
     async close() {
       database.close();

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { Fleet } from '../../model/fleet.ts';
 import { Serial } from '../../model/ids.ts';
 import type { GatewayEvent, GatewayStatus } from '../../model/status.ts';
+import type { UplinkReport } from '../../model/uplinkReport.ts';
 import { Allocations } from '../allocations.ts';
 
 export const FleetRevision = z.strictObject({
@@ -192,6 +193,16 @@ export interface Store {
     parts(): Promise<ReadonlyMap<string, number>>;
     addPart(sha256: string, sizeBytes: number, atMs: number): Promise<void>;
     removePart(sha256: string): Promise<void>;
+  };
+  /** Of uplink tests; the last of each gateway. */
+  readonly uplinkReports: {
+    /** A repeat (same gateway and id) is dropped. */
+    add(gatewayId: string, report: UplinkReport, atMs: number): Promise<void>;
+    /** Newest first. */
+    list(
+      gatewayId: string,
+      limit: number,
+    ): Promise<readonly { readonly receivedAtMs: number; readonly report: UplinkReport }[]>;
   };
   readonly records: {
     addCertificate(certificate: IssuedCertificate, atMs: number): Promise<void>;

@@ -25,6 +25,8 @@ export interface View {
   readonly progress: Progress | undefined;
   /** undefined while the agent does not answer. */
   readonly ports: InstallerPorts['ports'] | undefined;
+  /** undefined before the first test. */
+  readonly uplinkTest: InstallerPorts['uplinkTest'];
   readonly nowMs: number;
   /** The box's own address by which it was asked: on which port the reader is. */
   readonly ownAddress: string;
@@ -69,7 +71,7 @@ ${body}
 const REFRESH = html`<meta http-equiv="refresh" content="${REFRESH_S}">
 `;
 
-export function renderStatusPage({ progress, ports, nowMs, ownAddress }: View): string {
+export function renderStatusPage({ progress, ports, uplinkTest, nowMs, ownAddress }: View): string {
   const title = progress === undefined ? 'Branchbox' : `Branchbox ${progress.serial}`;
   return document(
     title,
@@ -79,7 +81,13 @@ export function renderStatusPage({ progress, ports, nowMs, ownAddress }: View): 
 ${progress === undefined ? html`<p>The box is starting: its identity process does not answer yet.</p>` : renderProgress(progress, nowMs)}
 <h2>Cables</h2>
 ${ports === undefined ? html`<p>The box is starting: its agent does not answer yet.</p>` : renderPorts(ports, ownAddress)}
-<p>This page looks again every ${REFRESH_S} seconds.</p>`,
+${
+  uplinkTest === undefined
+    ? undefined
+    : html`<h2>Uplink test</h2>
+<p${uplinkTest.verdict === 'fail' ? html` class="no"` : undefined}>${uplinkTest.line}</p>
+`
+}<p>This page looks again every ${REFRESH_S} seconds.</p>`,
     REFRESH,
   );
 }

@@ -32,7 +32,7 @@ const OFFERS = { burst: 10, refillMs: 3_000 } as const;
 export type Offered = 'held' | 'busy';
 
 export interface PageParts {
-  readonly look: () => Promise<Pick<View, 'progress' | 'ports'>>;
+  readonly look: () => Promise<Pick<View, 'progress' | 'ports' | 'uplinkTest'>>;
   /** Whether the page has anything to say: not once the box is enrolled. */
   readonly isOpen: (progress: View['progress']) => boolean;
   readonly offer: (offer: ActivationOffer) => Promise<Offered>;
@@ -103,7 +103,7 @@ async function answer(parts: PageParts, takeOffer: () => boolean, request: Incom
   );
   if (asked.kind === 'refused') return notice(asked.status, 'not here', asked.sentence);
   if (asked.kind === 'elsewhere') return { status: 302, body: '', headers: { Location: asked.location } };
-  const { progress, ports } = await parts.look();
+  const { progress, ports, uplinkTest } = await parts.look();
   if (!parts.isOpen(progress)) {
     return notice(404, 'enrolled', 'This box is enrolled: this page is about to go.');
   }
@@ -112,7 +112,10 @@ async function answer(parts: PageParts, takeOffer: () => boolean, request: Incom
     body: renderCodePage({ token: parts.tokens.make(remoteAddress), link, problem }),
   });
   if (asked.kind === 'status') {
-    return { status: 200, body: renderStatusPage({ progress, ports, nowMs: parts.nowMs(), ownAddress }) };
+    return {
+      status: 200,
+      body: renderStatusPage({ progress, ports, uplinkTest, nowMs: parts.nowMs(), ownAddress }),
+    };
   }
   if (asked.kind === 'form') return form(200, asked.link);
 

@@ -19,6 +19,7 @@ export interface Sources {
   look(): Promise<{
     readonly progress: Progress | undefined;
     readonly ports: InstallerPorts['ports'] | undefined;
+    readonly uplinkTest: InstallerPorts['uplinkTest'];
   }>;
   offer(offer: ActivationOffer): Promise<Offered>;
 }
@@ -31,15 +32,15 @@ export function createSources(options: {
   const agent = `${options.directory}/agent.sock`;
   let last: { readonly atMs: number; readonly seen: ReturnType<Sources['look']> } | undefined;
   const look = async (): ReturnType<Sources['look']> => {
-    const [progress, ports] = await Promise.all([
+    const [progress, agentAnswer] = await Promise.all([
       ask(identity, '/bootstrap')
         .then(({ text }) => decodeJson(BootstrapStatus, text, 'The answer of the identity process'))
         .catch(() => undefined),
       ask(agent, '/ports')
-        .then(({ text }) => decodeJson(InstallerPorts, text, 'The answer of the agent').ports)
+        .then(({ text }) => decodeJson(InstallerPorts, text, 'The answer of the agent'))
         .catch(() => undefined),
     ]);
-    return { progress, ports };
+    return { progress, ports: agentAnswer?.ports, uplinkTest: agentAnswer?.uplinkTest };
   };
   return {
     look() {

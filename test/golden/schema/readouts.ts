@@ -18,6 +18,7 @@ import {
   LocalStatus,
 } from '../../../src/model/localStatus.ts';
 import { GatewayStatus } from '../../../src/model/status.ts';
+import { UplinkReport } from '../../../src/model/uplinkReport.ts';
 
 export interface Readout {
   readonly name: string;
@@ -41,6 +42,7 @@ export const READOUTS: readonly Readout[] = [
   },
   { name: 'firmware', schema: LocalFirmware, command: ['branchbox', 'firmware', 'status', '--json'] },
   { name: 'events', schema: LocalEvents, command: ['branchbox', 'status', '--events', '--json'] },
+  { name: 'uplink-report', schema: UplinkReport, command: ['branchbox', 'test', 'uplinks', '--json'] },
   { name: 'mqtt-status', schema: GatewayStatus },
   // These are held against what is printed in test/lab/mainjob/09-readouts.test.ts: they need more than a command.
   { name: 'lab-events', schema: LabEvent },

@@ -15,6 +15,10 @@ function box(owned = true) {
     identity: async () => (owned ? { anchors: ANCHORS, gatewayId: GATEWAY } : undefined),
     wireguardPublicKey: () => KEY,
     services: { start: async (units) => void happened.push(`start ${units.join()}`) },
+    testUplinks: async (request) => {
+      happened.push(`test ${JSON.stringify(request)}`);
+      return 'testing';
+    },
     reply: async (reply: Reply) => {
       if (reply.kind === 'done') happened.push(`${reply.id} ${reply.ok ? 'yes' : 'no'}: ${reply.message}`);
       return true;
@@ -49,6 +53,18 @@ describe('an order', () => {
     expect(happened).toHaveLength(1);
     expect(happened[0]).toMatch(/^o2 no: /);
     expect(happened[0]).toContain(words);
+  });
+
+  it('to test uplinks is begun and answered, and no longer once it is old', async () => {
+    const { happened, orders } = box();
+    const order = { ...ORDER, order: 'test-uplinks', request: { uplink: 'lte' } };
+    await orders.carryOut('o4', signed({ ...order, notAfterMs: NOW_MS }));
+    await orders.carryOut('o5', signed({ ...order, notAfterMs: NOW_MS - 1 }));
+    expect(happened).toEqual([
+      'test {"uplink":"lte"}',
+      'o4 yes: testing',
+      'o5 no: the order to test uplinks is too old',
+    ]);
   });
 
   it('is refused by a box without an owner', async () => {

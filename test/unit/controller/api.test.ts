@@ -316,3 +316,32 @@ describe('a factory reset', () => {
     expect(running.resets).toEqual(['branch1 by admin']);
   });
 });
+
+describe('uplink tests', () => {
+  it('are ordered of gateways of the fleet, within caps, and their reports can be read', async () => {
+    const path = '/api/v1/gateways/branch1';
+    const reports = `${path}/uplink-reports`;
+    expect((await running.call('POST', '/api/v1/gateways/nobody/uplink-tests', {})).status).toBe(404);
+    expect((await running.call('GET', '/api/v1/gateways/nobody/uplink-reports')).status).toBe(404);
+    await putFleet();
+    expect((await running.call('POST', `${path}/uplink-tests`, { budgetBytes: 1 })).status).toBe(400);
+    expect(await running.call('POST', `${path}/uplink-tests`, { uplink: 'lte' })).toMatchObject({
+      status: 200,
+      json: { message: 'testing; the report follows' },
+    });
+    expect(running.resets).toEqual(['branch1 tests lte for admin']);
+    expect(await running.call('GET', reports)).toMatchObject({ status: 200, json: [] });
+    const report = {
+      schema: 1,
+      id: 'r1',
+      occasion: 'ordered',
+      serial: 'SN-1',
+      startedAtMs: 1,
+      endedAtMs: 2,
+    } as const;
+    await running.store.uplinkReports.add('branch1', { ...report, verdict: 'pass', uplinks: [] }, 7);
+    expect(await running.call('GET', reports)).toMatchObject({
+      json: [{ receivedAtMs: 7, report: { id: 'r1' } }],
+    });
+  });
+});

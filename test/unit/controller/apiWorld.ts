@@ -9,6 +9,7 @@ import { createFleetService } from '../../../src/controller/fleetService.ts';
 import { createPresence } from '../../../src/controller/presence.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
+import type { UplinkTestRequest } from '../../../src/model/uplinkReport.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { createAnswerCheck } from './openapi.ts';
 import { issue, makeCa } from '../pki/domain.ts';
@@ -49,6 +50,10 @@ export async function startApi(directory: string) {
     factoryReset: async (gatewayId: string, actor: string) => {
       resets.push(`${gatewayId} by ${actor}`);
       return 'resetting to factory state';
+    },
+    testUplinks: async (gatewayId: string, request: UplinkTestRequest, actor: string) => {
+      resets.push(`${gatewayId} tests ${request.uplink ?? 'all'} for ${actor}`);
+      return 'testing; the report follows';
     },
   };
   const context = {

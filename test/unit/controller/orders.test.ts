@@ -46,6 +46,18 @@ describe('an order to a gateway', () => {
     expect(await audit()).toEqual(['order', 'accepted: resetting']);
   });
 
+  it('to test uplinks is signed for a minute, with what was asked', async () => {
+    const { orders, sent, audit, onSent } = await world(60_000);
+    onSent((gatewayId, command) =>
+      orders.answered(gatewayId, { kind: 'done', id: idOf(command), ok: true, message: 'testing' }),
+    );
+    expect(await orders.testUplinks('branch1', { uplink: 'lte' }, 'admin')).toBe('testing');
+    expect(sent).toMatchObject([
+      { jws: expect.stringContaining('"notAfterMs":60001,"request":{"uplink":"lte"}') },
+    ]);
+    expect(await audit()).toEqual(['order', 'accepted: testing']);
+  });
+
   it('that is refused, not answered or for nobody says so', async () => {
     const { orders, audit, onSent } = await world(1);
     await expect(orders.factoryReset('branch9', 'admin')).rejects.toMatchObject({

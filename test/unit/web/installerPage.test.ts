@@ -2,7 +2,7 @@
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ActivationOffer } from '../../../src/model/installer.ts';
+import type { ActivationOffer, InstallerPorts } from '../../../src/model/installer.ts';
 import { createFormTokens } from '../../../src/web/installer/formToken.ts';
 import type { Progress } from '../../../src/web/installer/page.ts';
 import { isBeforeEnrolment, sentencesOf } from '../../../src/model/bootstrap.ts';
@@ -22,6 +22,7 @@ describe('the page', () => {
   let server: ReturnType<typeof createPageServer>;
   let port: number;
   let progress: Progress | undefined;
+  let uplinkTest: InstallerPorts['uplinkTest'];
   let offered: ActivationOffer[];
   let verdict: Offered;
   let nowMs: number;
@@ -58,6 +59,7 @@ describe('the page', () => {
   beforeEach(async () => {
     offered = [];
     verdict = 'held';
+    uplinkTest = undefined;
     nowMs = 1_000_000;
     logged.length = 0;
     progress = {
@@ -76,6 +78,7 @@ describe('the page', () => {
             { label: 'wan2', role: 'wan', carrier: false },
             { label: 'lan1', role: 'lan', ifname: 'lan1', carrier: true, address: `${OWN}/28` },
           ],
+          uplinkTest,
         }),
       isOpen: (seen) => seen === undefined || isBeforeEnrolment(seen.state),
       offer: (offer) => {
@@ -96,6 +99,12 @@ describe('the page', () => {
   afterEach(() => {
     server.closeAllConnections();
     server.close();
+  });
+
+  it('says in a line what the last test of the uplinks found', async () => {
+    expect((await ask('/')).body).not.toContain('Uplink test');
+    uplinkTest = { atMs: 0, verdict: 'fail', line: 'wan1 fails: <b>no gateway</b>' };
+    expect((await ask('/')).body).toContain('<p class="no">wan1 fails: &lt;b&gt;no gateway&lt;/b&gt;</p>');
   });
 
   it('says the state in the words of the command line, since when, the cables and the serial', async () => {

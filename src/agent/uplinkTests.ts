@@ -1,0 +1,231 @@
+/**
+ * Owns when uplinks are tested and what becomes of the report: before the box has an owner, once after its first
+ * committed state, on demand and on the controller's order; one test at a time; kept on disk, and sent until the
+ * controller has it. Does not own measuring or judging (wan/uplinkTest).
+ */
+import { randomUUID } from 'node:crypto';
+import { decodeJson } from '../model/decode.ts';
+import type { DesiredSpec } from '../model/desired.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { Facts } from '../model/facts.ts';
+import {
+  type LocalUplinkTest,
+  REPORT_MAX_BYTES,
+  reportLine,
+  UplinkReport,
+  type UplinkResult,
+  type UplinkTestRequest,
+} from '../model/uplinkReport.ts';
+import type { InstallerPorts } from '../model/installer.ts';
+import type { Clock, Files, Logger } from '../system/ports.ts';
+import { createWaker } from '../system/waker.ts';
+import type { UplinkTester } from '../wan/uplinkTest/measure.ts';
+import { planSubjects, type Subject } from '../wan/uplinkTest/subject.ts';
+import { type AgentPaths, storedReportPath, uplinkReportPath } from './paths.ts';
+
+export interface UplinkTests {
+  /** Begins one; throws uplink-test/busy or uplink-test/nothing. Resolves at once. */
+  start(request: UplinkTestRequest, occasion: UplinkReport['occasion']): Promise<LocalUplinkTest>;
+  read(): LocalUplinkTest;
+  /** For the installer's page; undefined before the first. */
+  forInstaller(): InstallerPorts['uplinkTest'];
+  /** Leases, the owner, the desired state or the connection may have changed. */
+  wake(): void;
+  /** From the controller. */
+  stored(id: string): Promise<void>;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Nobody asked for it, and a thousand boxes may do it at once. */
+const BY_ITSELF_BUDGET_BYTES = 1024 * 1024;
+/** What comes up together is tested together. */
+const SETTLE_MS = 3_000;
+/** Tunnels, segments and apps come first. */
+const AFTER_COMMIT_MS = { least: 15_000, spread: 30_000 };
+/** Between tests that nobody asked for. */
+const PAUSE_MS = 60_000;
+const LOOK_MS = 60_000;
+
+export async function createUplinkTests(parts: {
+  readonly files: Files;
+  readonly paths: AgentPaths;
+  readonly facts: () => Facts;
+  readonly spec: () => DesiredSpec | undefined;
+  readonly gatewayId: () => string | undefined;
+  /** Whether a desired state is committed, and the controller there. */
+  readonly inService: () => boolean;
+  readonly connected: () => boolean;
+  readonly test: UplinkTester;
+  /** false where it did not arrive. */
+  readonly send: (report: UplinkReport) => Promise<boolean>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Ends a test that runs. */
+  readonly signal: AbortSignal;
+}): Promise<UplinkTests> {
+  const { files, paths, clock, log } = parts;
+  const waker = createWaker(clock);
+  let latest = await readReport(files, uplinkReportPath(paths, 'latest'));
+  let before = await readReport(files, uplinkReportPath(paths, 'before-bootstrap'));
+  let after = await readReport(files, uplinkReportPath(paths, 'after-bootstrap'));
+  let storedId = (await files.readText(storedReportPath(paths), 128).catch(() => undefined))?.trim();
+  let running: LocalUplinkTest['running'];
+  const builtIn = ((await files.readText(`${paths.factory}/bootstrap-servers`)) ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+
+  const read = (): LocalUplinkTest => ({
+    ...(running === undefined ? {} : { running }),
+    ...(latest === undefined ? {} : { report: latest }),
+    ...(before === undefined ? {} : { beforeBootstrap: before }),
+  });
+
+  async function work(
+    subjects: readonly Subject[],
+    id: string,
+    startedAtMs: number,
+    occasion: UplinkReport['occasion'],
+  ): Promise<UplinkReport> {
+    const uplinks: UplinkResult[] = [];
+    for (const subject of subjects) {
+      const onStep = (step: string): void => {
+        running = { id, startedAtMs, uplink: subject.name, step };
+      };
+      uplinks.push(await parts.test(subject, parts.signal, onStep));
+    }
+    const gatewayId = parts.gatewayId();
+    const report: UplinkReport = {
+      schema: 1,
+      id,
+      occasion,
+      serial: parts.facts().serial,
+      ...(gatewayId === undefined ? {} : { gatewayId }),
+      startedAtMs,
+      endedAtMs: clock.nowMs(),
+      verdict: uplinks.some(({ verdict }) => verdict === 'fail') ? 'fail' : 'pass',
+      uplinks,
+    };
+    latest = report;
+    await keep('latest', report);
+    if (occasion === 'before-bootstrap') {
+      before = report;
+      await keep('before-bootstrap', report);
+    } else if (occasion === 'after-bootstrap') {
+      after = report;
+      await keep('after-bootstrap', report);
+    }
+    log.info('uplinks were tested', { id, occasion, verdict: report.verdict });
+    return report;
+  }
+  const keep = (which: Parameters<typeof uplinkReportPath>[1], report: UplinkReport): Promise<void> =>
+    files.writeDurable(uplinkReportPath(paths, which), JSON.stringify(report));
+
+  const begin = (
+    request: UplinkTestRequest,
+    occasion: UplinkReport['occasion'],
+    capBytes?: number,
+  ): Promise<UplinkReport> => {
+    if (running !== undefined) {
+      throw new BranchboxError('uplink-test/busy', {
+        message: `uplink ${running.uplink} is being tested (${running.step})`,
+        mend: 'wait for its end: `branchbox test uplinks --last` shows how it stands',
+      });
+    }
+    const subjects = planSubjects(parts.spec(), parts.facts(), request, builtIn, capBytes);
+    const [first] = subjects;
+    if (first === undefined) {
+      throw new BranchboxError('uplink-test/nothing', {
+        message:
+          request.uplink === undefined ? 'this box has no uplink' : `no uplink is named ${request.uplink}`,
+        mend: 'name an uplink that `branchbox status` lists',
+      });
+    }
+    const id = randomUUID();
+    const startedAtMs = clock.nowMs();
+    running = { id, startedAtMs, uplink: first.name, step: 'start' };
+    return work(subjects, id, startedAtMs, occasion).finally(() => {
+      running = undefined;
+      waker.wake();
+    });
+  };
+  const byItself = async (occasion: 'before-bootstrap' | 'after-bootstrap'): Promise<void> => {
+    await begin({}, occasion, BY_ITSELF_BUDGET_BYTES).catch((error: unknown) => {
+      if (!parts.signal.aborted) log.warn('uplinks could not be tested', { occasion, error });
+    });
+  };
+  const deliver = async (): Promise<void> => {
+    if (latest === undefined || latest.id === storedId || !parts.connected()) return;
+    const gatewayId = parts.gatewayId();
+    if (gatewayId !== undefined) await parts.send(latest).catch(() => false);
+  };
+
+  return {
+    async start(request, occasion) {
+      begin(request, occasion).catch((error: unknown) => {
+        if (!parts.signal.aborted) log.warn('an uplink test failed', { error });
+      });
+      return read();
+    },
+    read,
+    forInstaller() {
+      const report = latest;
+      if (report === undefined) return undefined;
+      return { atMs: report.endedAtMs, verdict: report.verdict, line: reportLine(report).slice(0, 2000) };
+    },
+    wake: () => waker.wake(),
+    async stored(id) {
+      if (latest?.id !== id) return;
+      storedId = id;
+      await files.writeDurable(storedReportPath(paths), id);
+    },
+    async run(signal) {
+      /** Of the last test before the box had an owner. */
+      let testedFor = '';
+      while (!signal.aborted) {
+        try {
+          await deliver();
+          const owned = parts.gatewayId() !== undefined;
+          if (!owned && addressesOf(parts.facts()) !== testedFor) {
+            await clock.sleep(SETTLE_MS, signal);
+            testedFor = addressesOf(parts.facts());
+            if (testedFor !== '' && running === undefined) await byItself('before-bootstrap');
+          } else if (owned && after === undefined && parts.inService()) {
+            await clock.sleep(AFTER_COMMIT_MS.least + parts.random() * AFTER_COMMIT_MS.spread, signal);
+            if (running === undefined) {
+              await byItself('after-bootstrap');
+              await deliver();
+              if (after === undefined) await clock.sleep(PAUSE_MS, signal);
+            }
+          }
+          await waker.wait(LOOK_MS, signal);
+        } catch (thrown) {
+          if (signal.aborted) return;
+          log.warn('uplinks could not be tested', { error: thrown });
+          await clock.sleep(PAUSE_MS, signal).catch(() => undefined);
+        }
+      }
+    },
+  };
+}
+
+/** Which WAN ports have which address. */
+function addressesOf({ ports, leases }: Pick<Facts, 'ports' | 'leases'>): string {
+  const wan = new Set(ports.flatMap(({ role, ifname, label }) => (role === 'wan' ? [ifname ?? label] : [])));
+  return leases
+    .filter(({ ifname }) => wan.has(ifname))
+    .map(({ ifname, address }) => `${ifname} ${address}`)
+    .toSorted()
+    .join();
+}
+
+/** One that cannot be read, or of another release, is as none. */
+async function readReport(files: Files, path: string): Promise<UplinkReport | undefined> {
+  try {
+    const text = await files.readText(path, 2 * REPORT_MAX_BYTES);
+    return text === undefined ? undefined : decodeJson(UplinkReport, text, path);
+  } catch {
+    return undefined;
+  }
+}

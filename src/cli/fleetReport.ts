@@ -1,0 +1,76 @@
+/**
+ * Owns the words of `branchbox fleet report`: a gateway's last uplink test as the controller has it, or a new one.
+ * Exit code 1 where an uplink fails.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { describeReport, UplinkReport } from '../model/uplinkReport.ts';
+import { type Access, callApi, withAccess } from './controllerApi.ts';
+
+const Reports = z.array(z.object({ receivedAtMs: z.number(), report: UplinkReport }));
+const LOOK_INTERVAL_MS = 1_000;
+/** 15 uplinks of a minute each would take longer; who has so many looks again later. */
+const PATIENCE_MS = 180_000;
+
+interface Flags extends Access {
+  readonly test?: boolean;
+  readonly uplink?: string;
+  readonly json?: boolean;
+}
+
+export function registerReport(fleet: Command): void {
+  withAccess(fleet.command('report <gateway>'))
+    .description('prints the last test of a gateway’s uplinks, as an installer reads it')
+    .option('--test', 'has the gateway test now, and waits for the report')
+    .option('--uplink <name>', 'with --test: this one alone')
+    .option('--json', 'for programs: the report as one JSON object')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox fleet report branch1 --test --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
+    )
+    .action(async (gateway: string, flags: Flags) => {
+      const before = await lastReport(flags, gateway);
+      const report = flags.test === true ? await testNow(flags, gateway, before?.id) : before;
+      if (report === undefined) {
+        throw new BranchboxError('controller/not-found', {
+          message: `${gateway} has sent no report yet`,
+          mend: 'ask for a test: --test',
+        });
+      }
+      const text = flags.json === true ? JSON.stringify(report) : describeReport(report).join('\n');
+      process.stdout.write(`${text}\n`);
+      if (report.verdict === 'fail') process.exitCode = 1;
+    });
+}
+
+const pathOf = (gateway: string, rest: string): string =>
+  `/api/v1/gateways/${encodeURIComponent(gateway)}/${rest}`;
+
+async function lastReport(access: Access, gateway: string): Promise<UplinkReport | undefined> {
+  const text = await callApi(access, { method: 'GET', path: pathOf(gateway, 'uplink-reports') });
+  return decodeJson(Reports, text, "the controller's answer")[0]?.report;
+}
+
+async function testNow(
+  flags: Flags,
+  gateway: string,
+  before: string | undefined,
+): Promise<UplinkReport | undefined> {
+  const body = JSON.stringify(flags.uplink === undefined ? {} : { uplink: flags.uplink });
+  const path = pathOf(gateway, 'uplink-tests');
+  await callApi(flags, { method: 'POST', path, mediaType: 'application/json', body });
+  process.stderr.write(`${gateway} tests its uplinks\n`);
+  const endsAtMs = performance.now() + PATIENCE_MS;
+  while (performance.now() < endsAtMs) {
+    const report = await lastReport(flags, gateway);
+    if (report !== undefined && report.id !== before) return report;
+    await sleep(LOOK_INTERVAL_MS);
+  }
+  throw new BranchboxError('controller/unreachable', {
+    message: `${gateway} began a test and has not reported in ${PATIENCE_MS / 1000} s`,
+    mend: 'ask for the report again later, without --test',
+  });
+}

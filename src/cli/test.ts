@@ -1,0 +1,80 @@
+/**
+ * Owns the words of `branchbox test`: on a box, testing its uplinks and reading the last report.
+ * Exit code 1 where an uplink fails.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { BranchboxError } from '../model/errors.ts';
+import { BUDGET_BYTES, describeReport, LocalUplinkTest, type UplinkReport } from '../model/uplinkReport.ts';
+import { askAgent } from './askAgent.ts';
+
+const PATH = '/uplink-test';
+const LOOK_INTERVAL_MS = 300;
+
+interface Flags {
+  readonly uplink?: string;
+  readonly budget?: string;
+  readonly json?: boolean;
+  readonly last?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('test')
+    .description('tests of this box that take a while, and use its lines')
+    .command('uplinks')
+    .description(
+      'address, gateway, DNS, way to the controller, NAT, path MTU, loss, delay, jitter, bandwidth of each uplink',
+    )
+    .option('--uplink <name>', 'this one alone')
+    .option(
+      '--budget <bytes>',
+      `bytes that one uplink may cost, ${BUDGET_BYTES.min} to ${BUDGET_BYTES.max} (default ${BUDGET_BYTES.usual}, metered ${BUDGET_BYTES.metered})`,
+    )
+    .option('--last', 'tests nothing: prints the last report')
+    .option('--json', 'for programs: the report as one JSON object')
+    .addHelpText('after', '\nexample: branchbox test uplinks --uplink lte --budget 131072')
+    .action(async (flags: Flags) => {
+      const report = flags.last === true ? await lastReport() : await testNow(flags);
+      process.stdout.write(
+        flags.json === true ? `${JSON.stringify(report)}\n` : `${describeReport(report).join('\n')}\n`,
+      );
+      if (report.verdict === 'fail') process.exitCode = 1;
+    });
+}
+
+async function lastReport(): Promise<UplinkReport> {
+  const { report, running } = await askAgent(PATH, LocalUplinkTest);
+  if (running !== undefined) process.stderr.write(`a test runs: uplink ${running.uplink}, ${running.step}\n`);
+  if (report !== undefined) return report;
+  throw new BranchboxError('uplink-test/nothing', {
+    message: 'no uplink of this box was tested yet',
+    mend: 'branchbox test uplinks',
+  });
+}
+
+async function testNow({ uplink, budget }: Flags): Promise<UplinkReport> {
+  const budgetBytes = budget === undefined ? undefined : Number(budget);
+  if (budgetBytes !== undefined && !Number.isInteger(budgetBytes)) {
+    throw new BranchboxError('cli/usage', {
+      message: `--budget wants a number of bytes, not ${budget ?? ''}`,
+    });
+  }
+  const body = {
+    ...(uplink === undefined ? {} : { uplink }),
+    ...(budgetBytes === undefined ? {} : { budgetBytes }),
+  };
+  const { running } = await askAgent(PATH, LocalUplinkTest, { body });
+  const id = running?.id;
+  for (let told = ''; ; ) {
+    const now = await askAgent(PATH, LocalUplinkTest);
+    if (now.running?.id !== id) {
+      if (now.report !== undefined && now.report.id === id) return now.report;
+      throw new BranchboxError('internal', { message: 'the test ended without a report' });
+    }
+    const step = `${now.running?.uplink ?? ''}: ${now.running?.step ?? ''}`;
+    if (step !== told) process.stderr.write(`${step}\n`);
+    told = step;
+    await sleep(LOOK_INTERVAL_MS);
+  }
+}

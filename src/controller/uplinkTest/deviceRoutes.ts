@@ -1,0 +1,128 @@
+/**
+ * Owns what a box may ask of the device API in an uplink test: a session for probes, and bytes in either direction,
+ * one transfer a gateway at a time, few in all, and no more in an hour than a test or two need.
+ * Does not own who asks (deviceApi.ts, which proved the certificate) nor the probes (sessions.ts).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { SESSION_PATH, TRANSFER_MAX_BYTES, UPLOAD_PATH } from '../../model/uplinkProbe.ts';
+import type { Answer } from '../exchange.ts';
+import type { ProbeSessions } from './sessions.ts';
+
+const CHUNK_BYTES = 64 * 1024;
+/** Of all gateways: a fleet that tests at once must not starve those that fetch firmware. */
+const TRANSFERS_AT_ONCE = 8;
+const BYTES_AN_HOUR = 256 * 1024 * 1024;
+const HOUR_MS = 3_600_000;
+const RETRY_AFTER_S = 10;
+
+export interface UplinkTestRoutes {
+  /** undefined: the path is none of these. */
+  handle(
+    gatewayId: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    line: { readonly method: string; readonly path: string },
+  ): Promise<Answer | 'sent' | undefined>;
+}
+
+export function createUplinkTestRoutes(options: {
+  readonly sessions: Pick<ProbeSessions, 'grant'>;
+  readonly monotonicMs: () => number;
+}): UplinkTestRoutes {
+  const { sessions, monotonicMs } = options;
+  const moving = new Set<string>();
+  let hour = { startedAtMs: monotonicMs(), bytes: new Map<string, number>() };
+  const chunk = Buffer.alloc(CHUNK_BYTES, 0xaa);
+
+  /** Runs where the gateway may move so much now. */
+  const admit = async (
+    gatewayId: string,
+    bytes: number,
+    move: () => Promise<Answer | 'sent'>,
+  ): Promise<Answer | 'sent'> => {
+    if (monotonicMs() - hour.startedAtMs >= HOUR_MS) hour = { startedAtMs: monotonicMs(), bytes: new Map() };
+    const used = (hour.bytes.get(gatewayId) ?? 0) + bytes;
+    if (bytes < 1 || bytes > TRANSFER_MAX_BYTES) return refusal(413, `1 to ${TRANSFER_MAX_BYTES} bytes`);
+    if (moving.has(gatewayId) || moving.size >= TRANSFERS_AT_ONCE) return busy('other tests run');
+    if (used > BYTES_AN_HOUR) return busy('this gateway tested enough for an hour');
+    moving.add(gatewayId);
+    hour.bytes.set(gatewayId, used);
+    try {
+      return await move();
+    } finally {
+      moving.delete(gatewayId);
+    }
+  };
+
+  return {
+    async handle(gatewayId, request, response, { method, path }) {
+      if (path === SESSION_PATH && method === 'POST') {
+        const session = sessions.grant(gatewayId);
+        return session === undefined ? busy('other tests run') : json(200, session);
+      }
+      const wanted =
+        method === 'GET' ? /^\/v1\/uplink-test\/download\/(\d{1,9})$/.exec(path)?.[1] : undefined;
+      if (wanted !== undefined) {
+        const bytes = Number(wanted);
+        return admit(gatewayId, bytes, async () => {
+          response.writeHead(200, {
+            'Content-Type': 'application/octet-stream',
+            'Content-Length': bytes,
+            'Cache-Control': 'no-store',
+          });
+          await sendBytes(response, bytes, chunk);
+          return 'sent';
+        });
+      }
+      if (path === UPLOAD_PATH && method === 'POST') {
+        const bytes = Number(request.headers['content-length'] ?? Number.NaN);
+        if (!Number.isInteger(bytes)) return refusal(411, 'a length');
+        return admit(gatewayId, bytes, async () => json(200, { receivedBytes: await dropBytes(request) }));
+      }
+      return undefined;
+    },
+  };
+}
+
+/** No faster than it goes out; a box that hangs up ends it. */
+function sendBytes(response: ServerResponse, bytes: number, chunk: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    let left = bytes;
+    response.once('close', resolve);
+    const pump = (): void => {
+      while (left > 0 && !response.destroyed) {
+        const part = chunk.subarray(0, Math.min(chunk.length, left));
+        left -= part.length;
+        if (!response.write(part)) {
+          response.once('drain', pump);
+          return;
+        }
+      }
+      response.end(() => resolve());
+    };
+    pump();
+  });
+}
+
+/** Node ends a body at its Content-Length; a box that hangs up in the middle is out of time, and no failure of ours. */
+async function dropBytes(request: IncomingMessage): Promise<number> {
+  let bytes = 0;
+  try {
+    for await (const chunk of request) bytes += Buffer.from(chunk).length;
+  } catch {
+    return bytes;
+  }
+  return bytes;
+}
+
+const json = (status: number, body: unknown): Answer => ({
+  status,
+  mediaType: 'application/json',
+  body: JSON.stringify(body),
+});
+const refusal = (status: number, message: string): Answer =>
+  json(status, { code: 'controller/refused', message });
+const busy = (message: string): Answer => ({
+  ...refusal(503, message),
+  headers: { 'Retry-After': String(RETRY_AFTER_S) },
+});

@@ -1,0 +1,55 @@
+/**
+ * Owns the two UDP sockets that probes of boxes come to; each answers by the one that was asked. A port that cannot be
+ * had is no reason for the controller not to start: tests then tell less.
+ * Does not own who is answered and how (sessions.ts).
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { isIP } from 'node:net';
+import type { Logger } from '../../system/ports.ts';
+import type { ProbeSessions } from './sessions.ts';
+
+export interface Responder {
+  close(): void;
+}
+
+export async function startResponder(options: {
+  readonly address: string;
+  readonly ports: readonly [number, number];
+  readonly sessions: Pick<ProbeSessions, 'answer'>;
+  readonly log: Logger;
+}): Promise<Responder> {
+  const { address, ports, sessions, log } = options;
+  const opened: Socket[] = [];
+  for (const port of ports) {
+    const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
+    try {
+      await bind(socket, address, port);
+    } catch (error) {
+      log.warn('uplink tests will measure less: a port for their probes cannot be had', { port, error });
+      socket.close();
+      continue;
+    }
+    // What the kernel says of an answer that found nobody is no event.
+    socket.on('error', () => {});
+    socket.on('message', (datagram, from) => {
+      const answer = sessions.answer(datagram, from);
+      if (answer !== undefined) socket.send(answer, from.port, from.address, () => undefined);
+    });
+    opened.push(socket);
+  }
+  return {
+    close() {
+      for (const socket of opened) socket.close();
+    },
+  };
+}
+
+function bind(socket: Socket, address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind({ address, port }, () => {
+      socket.off('error', reject);
+      resolve();
+    });
+  });
+}

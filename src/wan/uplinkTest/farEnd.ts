@@ -1,0 +1,147 @@
+/**
+ * Owns what is asked of the controller over its device API in an uplink test, by the one connection that proved it:
+ * a session for probes, and bytes in either direction within caps of size and time.
+ * Does not own the connection's making (reach.ts) nor the probes (prober.ts).
+ */
+import { Agent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { decodeJson } from '../../model/decode.ts';
+import { downloadPath, ProbeSession, SESSION_PATH, UPLOAD_PATH } from '../../model/uplinkProbe.ts';
+
+const ASK_TIMEOUT_MS = 5_000;
+/** Of one transfer: a line that does not get 16 KiB through in it carries no tunnel. */
+const TRANSFER_TIMEOUT_MS = 8_000;
+const MAX_ANSWER_BYTES = 4 * 1024;
+const CHUNK_BYTES = 16 * 1024;
+
+/** `durationMs`: from the first byte on where they come, from the request to its answer where they go. */
+export interface Moved {
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
+export interface FarEnd {
+  /** Throws where the controller is older than this box, or busy; the message is for a person. */
+  session(signal: AbortSignal): Promise<ProbeSession>;
+  /** undefined where it did not end well, or not in time: the connection is over then. */
+  download(bytes: number, signal: AbortSignal): Promise<Moved | undefined>;
+  upload(bytes: number, signal: AbortSignal): Promise<Moved | undefined>;
+  readonly localPort: number | undefined;
+  close(): void;
+}
+
+export function createFarEnd(socket: TLSSocket, host: string, nowMs: () => number): FarEnd {
+  // One connection for all: a handshake each would cost more than the rest on a metered line.
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let given = false;
+  agent.createConnection = () => {
+    if (given) throw new Error('the connection to the controller is over');
+    given = true;
+    return socket;
+  };
+
+  const ask = (method: 'GET' | 'POST', path: string, contentBytes: number, signal: AbortSignal) => {
+    const request = httpRequest({
+      agent,
+      method,
+      path,
+      headers: { host, ...(method === 'POST' ? { 'content-length': contentBytes } : {}) },
+      signal,
+    });
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve);
+      request.on('error', reject);
+    });
+    // Whoever awaits it hears of it; until then it is nobody's.
+    response.catch(() => undefined);
+    return { request, response };
+  };
+  const within = (signal: AbortSignal, timeoutMs: number): AbortSignal =>
+    AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  /** A transfer that fails is a finding, not an error. */
+  const orNone = async (
+    signal: AbortSignal,
+    move: (limit: AbortSignal) => Promise<Moved | undefined>,
+  ): Promise<Moved | undefined> => {
+    try {
+      return await move(within(signal, TRANSFER_TIMEOUT_MS));
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
+  };
+
+  return {
+    localPort: socket.localPort,
+    async session(signal) {
+      const { request, response } = ask('POST', SESSION_PATH, 0, within(signal, ASK_TIMEOUT_MS));
+      request.end();
+      const answer = await response;
+      const text = await readText(answer);
+      if (answer.statusCode !== 200) throw new Error(`the controller answered ${answer.statusCode ?? 0}`);
+      return decodeJson(ProbeSession, text, "the controller's answer", MAX_ANSWER_BYTES);
+    },
+    download: (bytes, signal) =>
+      orNone(signal, async (limit) => {
+        const { request, response } = ask('GET', downloadPath(bytes), 0, limit);
+        request.end();
+        const answer = await response;
+        const startedAtMs = nowMs();
+        const came = await countBytes(answer, bytes);
+        return answer.statusCode === 200 && came === bytes
+          ? { bytes, durationMs: nowMs() - startedAtMs }
+          : undefined;
+      }),
+    upload: (bytes, signal) =>
+      orNone(signal, async (limit) => {
+        const startedAtMs = nowMs();
+        const { request, response } = ask('POST', UPLOAD_PATH, bytes, limit);
+        pour(request, bytes);
+        const answer = await response;
+        const durationMs = nowMs() - startedAtMs;
+        await countBytes(answer, MAX_ANSWER_BYTES);
+        return answer.statusCode === 200 ? { bytes, durationMs } : undefined;
+      }),
+    close() {
+      agent.destroy();
+      socket.destroy();
+    },
+  };
+}
+
+/** A far end that sends more than was asked for is cut off. */
+async function countBytes(response: IncomingMessage, most: number): Promise<number> {
+  let came = 0;
+  for await (const chunk of response) {
+    came += Buffer.from(chunk).length;
+    if (came > most) throw new Error('more came than was asked for');
+  }
+  return came;
+}
+
+function pour(request: ClientRequest, bytes: number): void {
+  const chunk = Buffer.alloc(CHUNK_BYTES, 0x55);
+  let sent = 0;
+  const pump = (): void => {
+    while (sent < bytes) {
+      const part = chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - sent));
+      sent += part.length;
+      if (!request.write(part)) {
+        request.once('drain', pump);
+        return;
+      }
+    }
+    request.end();
+  };
+  pump();
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response) {
+    text += String(chunk);
+    if (text.length > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
+  }
+  return text;
+}

@@ -1,0 +1,68 @@
+/**
+ * Owns what measuring one uplink brings to light, before it is judged. Holds no behaviour.
+ */
+import type { Transfer, UplinkFigures } from '../../model/uplinkReport.ts';
+
+export interface DnsFindings {
+  readonly servers: readonly {
+    readonly server: string;
+    readonly state: 'answers' | 'silent' | 'failing';
+    /** It gave addresses for a name that cannot exist. */
+    readonly invents: boolean;
+  }[];
+  /** Of the far end's name; undefined where its address is known without asking. */
+  readonly name: { readonly host: string; readonly addresses: readonly string[] } | undefined;
+}
+
+export type Reach =
+  /** Nobody is known to ask. */
+  | { readonly kind: 'no-target' }
+  /** The name led to no address. */
+  | { readonly kind: 'no-name'; readonly host: string }
+  | { readonly kind: 'silent'; readonly host: string; readonly why: string }
+  /** Somebody else answers HTTPS in its place. `certificate`: whose, as it claims. */
+  | { readonly kind: 'impostor'; readonly host: string; readonly certificate: string }
+  | { readonly kind: 'portal'; readonly host: string; readonly where: string }
+  /** It is there; before the box has an owner nobody can tell who it is. */
+  | (Reached & { readonly kind: 'answers' })
+  /** It proved to be the controller. */
+  | (Reached & { readonly kind: 'proven' });
+
+export interface Reached {
+  readonly host: string;
+  readonly port: number;
+  readonly address: string;
+  readonly connectMs: number;
+  readonly handshakeMs: number;
+}
+
+export type Probing =
+  /** `why` for a person. */
+  { readonly kind: 'no-far-end'; readonly why: string } | { readonly kind: 'measured' };
+
+export interface Findings {
+  readonly neighbour: 'answers' | 'silent' | undefined;
+  readonly dns: DnsFindings | undefined;
+  readonly reach: Reach | undefined;
+  readonly probing: Probing;
+  readonly nat: UplinkFigures['nat'];
+  readonly mtu: UplinkFigures['mtu'];
+  readonly roundTrip: UplinkFigures['roundTrip'];
+  readonly download: Transfer | undefined;
+  readonly upload: Transfer | undefined;
+  readonly usedBytes: number;
+}
+
+/** Before anything was measured. */
+export const NOTHING_FOUND: Findings = {
+  neighbour: undefined,
+  dns: undefined,
+  reach: undefined,
+  probing: { kind: 'no-far-end', why: 'the controller was not reached' },
+  nat: undefined,
+  mtu: undefined,
+  roundTrip: undefined,
+  download: undefined,
+  upload: undefined,
+  usedBytes: 0,
+};

@@ -1,0 +1,366 @@
+/**
+ * Owns the verdict: from what was found on an uplink and what its site expects to checks in plain sentences, each with
+ * what to do. Pure. Does not own the figures.
+ */
+import type { CheckResult, UplinkCheck, UplinkResult } from '../../model/uplinkReport.ts';
+import type { Findings, Reach } from './findings.ts';
+import type { Subject } from './subject.ts';
+
+/** Least that a tunnel with the fleet's default tenant MTU needs of the underlay: that of IPv6 (RFC 8200). */
+const MTU_NEEDED = 1280;
+/** From here on people notice it in a call, whatever a site expects. */
+const LOSS_WORTH_A_WARNING_PERCENT = 1;
+
+export function judgeUplink(subject: Subject, found: Findings): UplinkResult {
+  const checks = [
+    judgeAddress(subject),
+    ...(subject.address === undefined
+      ? []
+      : [
+          judgeGateway(subject, found),
+          judgeDns(subject, found),
+          judgeReach(found.reach),
+          ...(isReached(found.reach)
+            ? [
+                judgeNat(found),
+                judgeMtu(subject, found),
+                ...judgeRoundTrips(subject, found),
+                judgeTransfer('download', subject.expect.minDownKbps, found),
+                judgeTransfer('upload', subject.expect.minUpKbps, found),
+              ]
+            : []),
+        ]),
+  ];
+  const { reach } = found;
+  return {
+    name: subject.name,
+    port: subject.port,
+    ...(subject.ifname === undefined ? {} : { ifname: subject.ifname }),
+    metered: subject.metered,
+    budgetBytes: subject.budgetBytes,
+    usedBytes: found.usedBytes,
+    verdict: checks.some(({ verdict }) => verdict === 'fail') ? 'fail' : 'pass',
+    checks,
+    figures: {
+      ...(subject.address === undefined ? {} : { address: subject.address }),
+      ...(subject.gateway === undefined ? {} : { gateway: subject.gateway }),
+      dns: [...subject.dns].slice(0, 8),
+      ...(isReached(reach)
+        ? {
+            controller: {
+              host: reach.host,
+              port: reach.port,
+              address: reach.address,
+              connectMs: reach.connectMs,
+              handshakeMs: reach.handshakeMs,
+            },
+          }
+        : {}),
+      ...(found.nat === undefined ? {} : { nat: found.nat }),
+      ...(found.mtu === undefined ? {} : { mtu: found.mtu }),
+      ...(found.roundTrip === undefined ? {} : { roundTrip: found.roundTrip }),
+      ...(found.download === undefined ? {} : { download: found.download }),
+      ...(found.upload === undefined ? {} : { upload: found.upload }),
+    },
+  };
+}
+
+type Reached = Extract<Reach, { readonly kind: 'answers' | 'proven' }>;
+const isReached = (reach: Reach | undefined): reach is Reached =>
+  reach?.kind === 'answers' || reach?.kind === 'proven';
+
+function result(
+  check: UplinkCheck,
+  verdict: CheckResult['verdict'],
+  sentence: string,
+  mend?: string,
+): CheckResult {
+  const short = (text: string): string => (text.length <= 400 ? text : `${text.slice(0, 399)}…`);
+  return { check, verdict, sentence: short(sentence), ...(mend === undefined ? {} : { mend: short(mend) }) };
+}
+
+function judgeAddress({ ifname, carrier, address, port, dhcp }: Subject): CheckResult {
+  if (ifname === undefined) {
+    return result(
+      'address',
+      'fail',
+      `The box has no interface for port ${port}.`,
+      'plug the modem or card in again',
+    );
+  }
+  if (!carrier) {
+    return result(
+      'address',
+      'fail',
+      `No cable is seen on port ${port}.`,
+      `plug the provider's cable into ${port}, and look whether the device at its other end is on`,
+    );
+  }
+  if (address === undefined) {
+    return result(
+      'address',
+      'fail',
+      `The cable on ${port} is seen, and nobody gave an address.`,
+      dhcp
+        ? "restart the provider's device; where the provider gives no addresses by DHCP, a static address is needed"
+        : 'give the uplink an address in the fleet',
+    );
+  }
+  return result('address', 'pass', `The box has ${address}${dhcp ? ' from the provider' : ''}.`);
+}
+
+function judgeGateway({ gateway, ifname }: Subject, { neighbour }: Findings): CheckResult {
+  if (gateway === undefined) {
+    return result(
+      'gateway',
+      'fail',
+      'The provider named no gateway, so there is no way out.',
+      "restart the provider's device, or ask the provider",
+    );
+  }
+  if (neighbour === 'silent') {
+    return result(
+      'gateway',
+      'fail',
+      `The gateway ${gateway} does not answer on ${ifname ?? 'its port'}.`,
+      "restart the provider's device; check that the cable leads to it and not to another network",
+    );
+  }
+  return neighbour === undefined
+    ? result('gateway', 'unknown', `Whether the gateway ${gateway} answers was not tried.`)
+    : result('gateway', 'pass', `The gateway ${gateway} answers.`);
+}
+
+function judgeDns(subject: Subject, { dns, reach }: Findings): CheckResult {
+  if (subject.dns.length === 0) {
+    return dns?.name === undefined
+      ? result('dns', 'warn', 'The provider named no DNS server; the controller is known by address.')
+      : result(
+          'dns',
+          'fail',
+          'The provider named no DNS server.',
+          'ask the provider, or give DNS servers in the fleet',
+        );
+  }
+  if (dns === undefined) return result('dns', 'unknown', 'The DNS servers were not asked.');
+  const named = (state: string): string =>
+    dns.servers
+      .filter((one) => one.state === state)
+      .map(({ server }) => server)
+      .join(', ');
+  const silent = named('silent');
+  const failing = named('failing');
+  const inventing = dns.servers.filter(({ invents }) => invents).map(({ server }) => server);
+  if (dns.servers.every(({ state }) => state !== 'answers')) {
+    return result(
+      'dns',
+      'fail',
+      `No DNS server of this uplink is of use: ${[silent === '' ? '' : `${silent} does not answer`, failing === '' ? '' : `${failing} answers with an error`].filter(Boolean).join('; ')}.`,
+      "restart the provider's device, or ask the provider",
+    );
+  }
+  if (dns.name !== undefined && dns.name.addresses.length === 0) {
+    return result(
+      'dns',
+      'fail',
+      `The DNS servers answer, and do not know ${dns.name.host}.`,
+      "check the controller's name, and that the provider's DNS knows the internet",
+    );
+  }
+  if (inventing.length > 0) {
+    const proven = reach?.kind === 'proven';
+    return result(
+      'dns',
+      proven ? 'warn' : 'fail',
+      `${inventing.join(', ')} gives addresses for names that do not exist${proven ? '; what it said of the controller was right' : ''}.`,
+      'ask the provider to switch off its search page or sign-in page, or give other DNS servers in the fleet',
+    );
+  }
+  const first = dns.servers.find(({ state }) => state === 'answers')?.server ?? '';
+  if (silent !== '' || failing !== '') {
+    return result(
+      'dns',
+      'warn',
+      `${first} answers and is truthful; ${[silent, failing].filter(Boolean).join(', ')} does not help.`,
+    );
+  }
+  return result(
+    'dns',
+    'pass',
+    `${dns.servers.map(({ server }) => server).join(', ')} answers, and is truthful.`,
+  );
+}
+
+function judgeReach(reach: Reach | undefined): CheckResult {
+  if (reach === undefined) return result('controller', 'unknown', 'The way to the controller was not tried.');
+  switch (reach.kind) {
+    case 'no-target':
+      return result(
+        'controller',
+        'unknown',
+        'No bootstrap server is known yet, so there is nobody to reach.',
+        'check DHCP option 143 or the built-in list',
+      );
+    case 'no-name':
+      return result('controller', 'fail', `${reach.host} has no address on this uplink.`, 'see dns');
+    case 'portal':
+      return result(
+        'controller',
+        'fail',
+        `A captive portal answers in the place of ${reach.host}: ${reach.where}.`,
+        'sign in at that portal by a laptop on this line, or ask whoever runs the network to let the box through',
+      );
+    case 'impostor':
+      return result(
+        'controller',
+        'fail',
+        `Somebody else answers HTTPS in the place of ${reach.host}, with a certificate of ${reach.certificate}.`,
+        'have TLS inspection switched off for the box; a captive portal does this too',
+      );
+    case 'silent':
+      return result(
+        'controller',
+        'fail',
+        `${reach.host} cannot be reached: ${reach.why}.`,
+        'check that the line works with a laptop, and that a firewall before the box lets HTTPS out',
+      );
+    case 'answers':
+    case 'proven':
+      return result(
+        'controller',
+        'pass',
+        `${reach.host}:${reach.port} ${reach.kind === 'proven' ? 'answers and is the controller' : 'answers; who it is can be told once the box has an owner'} (connected in ${ms(reach.connectMs)}, TLS in ${ms(reach.handshakeMs)}).`,
+      );
+  }
+}
+
+function judgeNat({ nat, probing }: Findings): CheckResult {
+  if (nat === undefined) return result('nat', 'unknown', whyUnknown('The kind of NAT', probing));
+  switch (nat.kind) {
+    case 'none':
+      return result(
+        'nat',
+        'pass',
+        `No NAT: the controller sees ${nat.mappedAddress}, the box's own address.`,
+      );
+    case 'same-mapping':
+      return result(
+        'nat',
+        'pass',
+        `A NAT, seen as ${nat.mappedAddress}; it maps the box alike towards two ports, which tunnels like.`,
+      );
+    case 'mapping-per-port':
+      return result(
+        'nat',
+        'warn',
+        `A NAT, seen as ${nat.mappedAddress}, that maps the box anew for each destination port (symmetric).`,
+        'nothing for tunnels to a hub; tunnels straight between two such sites will not work',
+      );
+  }
+}
+
+function judgeMtu({ expect }: Subject, { mtu, probing }: Findings): CheckResult {
+  const there = mtu?.toController;
+  const back = mtu?.fromController;
+  if (mtu === undefined || there === undefined) {
+    return result('mtu', 'unknown', whyUnknown('The path MTU', probing));
+  }
+  const worse = Math.min(there, back ?? there);
+  const wanted = expect.minMtu ?? MTU_NEEDED;
+  const figures = `${there} bytes to the controller${back === undefined ? ', the way back could not be told' : `, ${back} back`}`;
+  if (worse < wanted) {
+    return result(
+      'mtu',
+      'fail',
+      `Packets of up to ${figures} pass; ${wanted} are ${expect.minMtu === undefined ? 'needed' : 'expected'}.`,
+      "ask the provider for the line's MTU; a modem between may have a smaller one set",
+    );
+  }
+  return result('mtu', back === undefined ? 'warn' : 'pass', `Packets of up to ${figures} pass.`);
+}
+
+function judgeRoundTrips({ expect }: Subject, { roundTrip, probing }: Findings): readonly CheckResult[] {
+  if (roundTrip === undefined || (roundTrip.by === 'ping' && roundTrip.received === 0)) {
+    return (['loss', 'delay', 'jitter'] as const).map((check) =>
+      result(
+        check,
+        'unknown',
+        whyUnknown(check === 'loss' ? 'Loss' : check === 'delay' ? 'Delay' : 'Jitter', probing),
+      ),
+    );
+  }
+  const { sent, received, lossPercent, p50Ms, p99Ms, jitterMs } = roundTrip;
+  const by = roundTrip.by === 'ping' ? ' pings' : '';
+  const lost = `${sent - received} of ${sent}${by} lost (${lossPercent} %)`;
+  const { maxLossPercent, maxRoundTripMs, maxJitterMs } = expect;
+  const ask = 'tell the provider; first check cables, and on LTE the antenna';
+  const loss =
+    maxLossPercent !== undefined && lossPercent > maxLossPercent
+      ? result('loss', 'fail', `${lost}; at most ${maxLossPercent} % are expected.`, ask)
+      : received === 0
+        ? result(
+            'loss',
+            'fail',
+            `${lost}: UDP to the controller does not get through.`,
+            'let UDP out: tunnels are UDP',
+          )
+        : maxLossPercent === undefined && lossPercent > LOSS_WORTH_A_WARNING_PERCENT
+          ? result('loss', 'warn', `${lost}.`, ask)
+          : result('loss', 'pass', `${lost}.`);
+  if (p50Ms === undefined || p99Ms === undefined) {
+    return [
+      loss,
+      result('delay', 'unknown', 'Nothing came back to measure delay by.'),
+      result('jitter', 'unknown', 'Nothing came back to measure jitter by.'),
+    ];
+  }
+  const trip = `Round trip ${ms(p50Ms)} in the median, ${ms(p99Ms)} for all but one in a hundred`;
+  return [
+    loss,
+    maxRoundTripMs !== undefined && p50Ms > maxRoundTripMs
+      ? result(
+          'delay',
+          'fail',
+          `${trip}; at most ${maxRoundTripMs} ms are expected.`,
+          'see whether the line is busy, and test again; then tell the provider',
+        )
+      : result('delay', 'pass', `${trip}.`),
+    jitterMs === undefined
+      ? result('jitter', 'unknown', 'Too little came back to measure jitter by.')
+      : maxJitterMs !== undefined && jitterMs > maxJitterMs
+        ? result(
+            'jitter',
+            'fail',
+            `Jitter ${ms(jitterMs)}; at most ${maxJitterMs} ms are expected.`,
+            'see whether the line is busy, and test again; then tell the provider',
+          )
+        : result('jitter', 'pass', `Jitter ${ms(jitterMs)}.`),
+  ];
+}
+
+function judgeTransfer(
+  check: 'download' | 'upload',
+  expectedKbps: number | undefined,
+  found: Findings,
+): CheckResult {
+  const transfer = found[check];
+  const word = check === 'download' ? 'Download' : 'Upload';
+  if (transfer === undefined) return result(check, 'unknown', whyUnknown(word, found.probing));
+  const { kbps, bytes } = transfer;
+  const sentence = `${word} ${rate(kbps)}, measured over ${Math.round(bytes / 1024)} KiB`;
+  if (expectedKbps !== undefined && kbps < expectedKbps) {
+    return result(
+      check,
+      'fail',
+      `${sentence}; at least ${rate(expectedKbps)} are expected.`,
+      'test again with a larger --budget, since few bytes measure too low; then tell the provider',
+    );
+  }
+  return result(check, 'pass', `${sentence}.`);
+}
+
+const whyUnknown = (what: string, probing: Findings['probing']): string =>
+  `${what} was not measured: ${probing.kind === 'no-far-end' ? probing.why : 'no answer came'}.`;
+const ms = (value: number): string => `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ms`;
+const rate = (kbps: number): string =>
+  kbps < 1000 ? `${kbps} kbit/s` : `${Math.round(kbps / 100) / 10} Mbit/s`;

@@ -1,0 +1,210 @@
+/**
+ * Owns the way to the far end by one uplink: TCP and TLS from the uplink's address, timed; who answers in its place
+ * where it is not the one; and whether that is a captive portal. What others say is shown to a person in a few
+ * printable characters, and believed by nothing.
+ * Does not own what is then spoken over the connection (farEnd.ts).
+ */
+import { request as httpRequest } from 'node:http';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as startTls, type TLSSocket } from 'node:tls';
+import type { Secret } from '../../model/secret.ts';
+import type { Reach } from './findings.ts';
+import type { Target } from './subject.ts';
+
+/** What the box shows and believes; undefined before it has an owner. */
+export interface TestCredentials {
+  readonly key: Secret;
+  readonly certificatePem: string;
+  readonly anchorPem: string;
+}
+
+export interface Reached {
+  readonly reach: Reach;
+  /** Open where the far end proved to be the controller; the caller ends it. */
+  readonly socket?: TLSSocket;
+}
+
+export interface ReachOptions {
+  readonly target: Target;
+  /** What the uplink's DNS says, or the address itself. */
+  readonly addresses: readonly string[];
+  /** Ours, without prefix length. */
+  readonly address: string;
+  readonly credentials: TestCredentials | undefined;
+  readonly nowMs: () => number;
+  readonly signal: AbortSignal;
+}
+
+const STEP_TIMEOUT_MS = 5_000;
+/** A portal's page is not read: its head says enough. */
+const MAX_HEADER_BYTES = 8 * 1024;
+
+export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
+  const { target, credentials, signal } = options;
+  const { host } = target;
+  if (options.addresses.length === 0) return { reach: { kind: 'no-name', host } };
+  let why = 'no answer';
+  for (const address of options.addresses) {
+    const tried = await connectOnce(options, address, credentials);
+    signal.throwIfAborted();
+    if ('socket' in tried) {
+      const { socket, connectMs, handshakeMs } = tried;
+      const reached = { host, port: target.port, address, connectMs, handshakeMs };
+      if (credentials !== undefined) return { reach: { kind: 'proven', ...reached }, socket };
+      socket.destroy();
+      // Unauthenticated: a portal that intercepts TLS looks the same, and asks for a sign-in over HTTP.
+      const portal = await lookForPortal(options, address);
+      return { reach: portal ?? { kind: 'answers', ...reached } };
+    }
+    why = tried.why;
+    const portal = await lookForPortal(options, address);
+    if (portal !== undefined) return { reach: portal };
+    if (tried.stage === 'tls') {
+      const certificate = await whoAnswers(options, address);
+      if (certificate !== undefined) return { reach: { kind: 'impostor', host, certificate } };
+    }
+  }
+  return { reach: { kind: 'silent', host, why } };
+}
+
+type Tried =
+  | { readonly socket: TLSSocket; readonly connectMs: number; readonly handshakeMs: number }
+  | { readonly stage: 'tcp' | 'tls'; readonly why: string };
+
+/** Without credentials whoever completes a handshake will do. */
+async function connectOnce(
+  { target, address, nowMs, signal }: ReachOptions,
+  to: string,
+  credentials: TestCredentials | undefined,
+): Promise<Tried> {
+  const startedAtMs = nowMs();
+  let tcp: Socket | undefined;
+  try {
+    tcp = connectTcp({ host: to, port: target.port, localAddress: address });
+    tcp.setNoDelay(true);
+    await settled(tcp, 'connect', signal);
+  } catch (thrown) {
+    tcp?.destroy();
+    return { stage: 'tcp', why: reasonOf(thrown) };
+  }
+  const connectedAtMs = nowMs();
+  const secure = startTls({
+    socket: tcp,
+    host: target.host,
+    ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
+    ...(credentials === undefined
+      ? { rejectUnauthorized: false }
+      : {
+          key: credentials.key.reveal(),
+          cert: credentials.certificatePem,
+          ca: credentials.anchorPem,
+          minVersion: 'TLSv1.3',
+        }),
+  });
+  try {
+    await settled(secure, 'secureConnect', signal);
+  } catch (thrown) {
+    secure.destroy();
+    tcp.destroy();
+    return { stage: 'tls', why: `TLS: ${reasonOf(thrown)}` };
+  }
+  // Its end is seen by whoever uses it; an error must not end the process meanwhile.
+  secure.on('error', () => {});
+  return { socket: secure, connectMs: connectedAtMs - startedAtMs, handshakeMs: nowMs() - connectedAtMs };
+}
+
+/** The name in the certificate of whoever answers; nothing of ours is shown to them. */
+async function whoAnswers(options: ReachOptions, to: string): Promise<string | undefined> {
+  const tried = await connectOnce(options, to, undefined);
+  if (!('socket' in tried)) return undefined;
+  const { subject, issuer } = tried.socket.getPeerCertificate();
+  tried.socket.destroy();
+  const name = subject?.CN ?? issuer?.CN ?? 'no name';
+  return printable(Array.isArray(name) ? name.join(' ') : name);
+}
+
+/** Plain HTTP to the same host: a controller listens to none, so whoever answers with a page or elsewhere is a portal. */
+function lookForPortal({ target, address, signal }: ReachOptions, to: string): Promise<Reach | undefined> {
+  return new Promise((resolve) => {
+    const asked = httpRequest({
+      host: to,
+      port: 80,
+      path: '/',
+      localAddress: address,
+      headers: { host: target.host, connection: 'close' },
+      maxHeaderSize: MAX_HEADER_BYTES,
+      agent: false,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]),
+    });
+    asked.on('error', () => resolve(undefined));
+    asked.on('response', (response) => {
+      const where = portalOf(response.statusCode ?? 0, response.headers, target.host);
+      response.destroy();
+      asked.destroy();
+      resolve(where === undefined ? undefined : { kind: 'portal', host: target.host, where });
+    });
+    asked.end();
+  });
+}
+
+/** What of an answer to plain HTTP is a captive portal's, in words; undefined where it is not. Pure. */
+export function portalOf(
+  status: number,
+  headers: { readonly location?: string | undefined; readonly 'content-type'?: string | undefined },
+  host: string,
+): string | undefined {
+  // RFC 6585 6.
+  if (status === 511) return 'it asks for a sign-in (511)';
+  if (status >= 300 && status < 400) {
+    const { location } = headers;
+    if (location === undefined || !URL.canParse(location, `http://${bracketed(host)}`)) return undefined;
+    const url = new URL(location, `http://${bracketed(host)}`);
+    if (url.hostname === bracketed(host)) return undefined;
+    return `it sends the box to ${printable(url.host)}`;
+  }
+  if (status === 200 && /^text\/html\b/i.test(headers['content-type'] ?? '')) {
+    return 'it shows a page of its own';
+  }
+  return undefined;
+}
+
+const bracketed = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host);
+
+/** For a person: at most 64 printable ASCII characters. Pure. */
+export const printable = (text: string): string =>
+  text
+    .slice(0, 256)
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .slice(0, 64);
+
+function settled(
+  socket: Socket | TLSSocket,
+  event: 'connect' | 'secureConnect',
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]);
+    const end = (error?: unknown): void => {
+      limit.removeEventListener('abort', onAbort);
+      socket.removeListener('error', end);
+      socket.removeListener(event, onDone);
+      socket.removeListener('close', onClose);
+      if (error === undefined) resolve();
+      else {
+        socket.on('error', () => {});
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    const onAbort = (): void => end(new Error('no answer in time'));
+    const onDone = (): void => end();
+    const onClose = (): void => end(new Error('the connection was closed'));
+    socket.once('error', end);
+    socket.once('close', onClose);
+    socket.once(event, onDone);
+    if (limit.aborted) onAbort();
+    else limit.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+const reasonOf = (thrown: unknown): string =>
+  printable(thrown instanceof Error ? thrown.message : String(thrown));

@@ -1,0 +1,149 @@
+/**
+ * Owns what a test of uplinks is about: which uplinks, whom to reach by them, what is expected, and how the budget of
+ * bytes is spent. Pure. Does not own measuring.
+ */
+import { splitCidr } from '../../model/addresses.ts';
+import type { DesiredSpec } from '../../model/desired.ts';
+import type { Facts } from '../../model/facts.ts';
+import { BUDGET_BYTES, type UplinkExpectation, type UplinkTestRequest } from '../../model/uplinkReport.ts';
+
+/** Where the far end is: the controller's device API, or a bootstrap server while the box has no owner. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Subject {
+  readonly name: string;
+  readonly port: string;
+  readonly ifname: string | undefined;
+  readonly carrier: boolean;
+  readonly metered: boolean;
+  /** With prefix length. */
+  readonly address: string | undefined;
+  readonly gateway: string | undefined;
+  readonly dns: readonly string[];
+  /** Of DHCP: an address that is missing is the provider's matter, else the site's. */
+  readonly dhcp: boolean;
+  readonly budgetBytes: number;
+  readonly expect: UplinkExpectation;
+  /** In order; the first that answers is measured against. */
+  readonly targets: readonly Target[];
+}
+
+/** A lease that names more is not meant well. */
+const MAX_TARGETS = 3;
+
+/** `builtIn`: bootstrap servers of the factory, as written. `capBytes`: of the budget where none was asked for. */
+export function planSubjects(
+  spec: DesiredSpec | undefined,
+  facts: Pick<Facts, 'ports' | 'leases'>,
+  request: UplinkTestRequest,
+  builtIn: readonly string[],
+  capBytes: number = BUDGET_BYTES.max,
+): readonly Subject[] {
+  const all = spec === undefined ? ofFactory(facts, builtIn) : ofDesired(spec, facts);
+  return all
+    .filter(({ name }) => request.uplink === undefined || request.uplink === name)
+    .map((one) => ({
+      ...one,
+      budgetBytes:
+        request.budgetBytes ?? Math.min(capBytes, one.metered ? BUDGET_BYTES.metered : BUDGET_BYTES.usual),
+    }));
+}
+
+type Bare = Omit<Subject, 'budgetBytes'>;
+
+function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases'>): readonly Bare[] {
+  return spec.uplinks.map(({ name, port, metered, addressing, expect = {} }) => {
+    const { carrier, ifname, lease } = portOf(facts, port);
+    const own = addressing.kind === 'static' ? addressing : lease;
+    return {
+      name,
+      port,
+      ifname,
+      carrier,
+      metered,
+      expect,
+      dhcp: addressing.kind === 'dhcp',
+      address: own?.address,
+      gateway: own?.gateway,
+      dns: own?.dns ?? [],
+      targets: [spec.controller.device],
+    };
+  });
+}
+
+/** What an uplink costs is not known yet: each counts as metered. */
+function ofFactory(facts: Pick<Facts, 'ports' | 'leases'>, builtIn: readonly string[]): readonly Bare[] {
+  return facts.ports
+    .filter(({ role }) => role === 'wan')
+    .map(({ label }) => {
+      const { carrier, ifname, lease } = portOf(facts, label);
+      const targets = [...(lease?.bootstrapServers ?? []), ...builtIn].flatMap(parseTarget);
+      return {
+        name: label,
+        port: label,
+        ifname,
+        carrier,
+        metered: true,
+        expect: {},
+        dhcp: true,
+        address: lease?.address,
+        gateway: lease?.gateway,
+        dns: lease?.dns ?? [],
+        targets: targets.slice(0, MAX_TARGETS),
+      };
+    });
+}
+
+function portOf(facts: Pick<Facts, 'ports' | 'leases'>, label: string) {
+  const port = facts.ports.find((one) => one.label === label);
+  const ifname = port?.ifname;
+  const lease = facts.leases.find((one) => one.ifname === (ifname ?? label));
+  return { ifname, lease, carrier: port?.carrier ?? false };
+}
+
+/** The server of a bootstrap URI (RFC 8572 8.3); none where it is not one. */
+export function parseTarget(uri: string): readonly Target[] {
+  if (uri.length > 1024 || !URL.canParse(uri)) return [];
+  const url = new URL(uri);
+  if (url.protocol !== 'https:' || url.hostname === '' || url.username !== '') return [];
+  return [{ host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) }];
+}
+
+export const ownAddress = (subject: Pick<Subject, 'address'>): string | undefined =>
+  subject.address === undefined ? undefined : splitCidr(subject.address).address;
+
+/** How a budget is spent. */
+export interface Spending {
+  readonly probes: number;
+  readonly probeBytes: number;
+  /** Of the search for the path MTU, both ways. */
+  readonly mtuBytes: number;
+  readonly downloadBytes: number;
+  readonly uploadBytes: number;
+}
+
+/** A TLS handshake with both certificates and their chains, and what TCP adds to it. */
+export const HANDSHAKE_BYTES = 10 * 1024;
+const MAX_PROBES = 100;
+/** Fewer would make a percentile of them meaningless. */
+const MIN_PROBES = 20;
+/** Of a probe's IP packet: that of a small voice packet. */
+const PROBE_BYTES = 128;
+
+/** Handshakes come first, then a tenth for round trips, a quarter for the MTU; of the rest more comes than goes. Pure. */
+export function spendBudget(budgetBytes: number): Spending {
+  const free = Math.max(0, budgetBytes - 2 * HANDSHAKE_BYTES);
+  const probes = Math.max(MIN_PROBES, Math.min(MAX_PROBES, Math.floor(free / 10 / (2 * PROBE_BYTES))));
+  const mtuBytes = Math.min(128 * 1024, Math.floor(free / 4));
+  const rest = Math.max(0, free - probes * 2 * PROBE_BYTES - mtuBytes);
+  return {
+    probes,
+    probeBytes: PROBE_BYTES,
+    mtuBytes,
+    downloadBytes: Math.floor(rest * 0.6),
+    uploadBytes: Math.floor(rest * 0.3),
+  };
+}
