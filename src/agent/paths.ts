@@ -48,7 +48,7 @@ export const uplinkReportPath = (
   paths: AgentPaths,
   which: 'latest' | 'before-bootstrap' | 'after-bootstrap',
 ): string => `${paths.state}/uplink-test/${which}.json`;
-/** Id of the last report that the controller has. */
+/** Ids of the reports that the controller has, one a line. */
 export const storedReportPath = (paths: AgentPaths): string => `${paths.state}/uplink-test/stored`;
 export const bundlesDirectory = (paths: AgentPaths): string => `${paths.state}/bundles`;
 /** Found once a boot: kernel features, hardware, boot id. */

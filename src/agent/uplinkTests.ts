@@ -69,7 +69,10 @@ export async function createUplinkTests(parts: {
   let latest = await readReport(files, uplinkReportPath(paths, 'latest'));
   let before = await readReport(files, uplinkReportPath(paths, 'before-bootstrap'));
   let after = await readReport(files, uplinkReportPath(paths, 'after-bootstrap'));
-  let storedId = (await files.readText(storedReportPath(paths), 128).catch(() => undefined))?.trim();
+  const storedText = await files.readText(storedReportPath(paths), 1024).catch(() => undefined);
+  const stored = new Set((storedText ?? '').split('\n').filter((line) => line !== ''));
+  /** Over this connection: the controller may be older than this box and never say that it has one. */
+  const sent = new Set<string>();
   let running: LocalUplinkTest['running'];
   const builtIn = ((await files.readText(`${paths.factory}/bootstrap-servers`)) ?? '')
     .split('\n')
@@ -156,10 +159,20 @@ export async function createUplinkTests(parts: {
     });
   };
   const deliver = async (): Promise<void> => {
-    if (latest === undefined || latest.id === storedId || !parts.connected()) return;
-    const gatewayId = parts.gatewayId();
-    if (gatewayId !== undefined) await parts.send(latest).catch(() => false);
+    if (!parts.connected()) sent.clear();
+    else if (parts.gatewayId() !== undefined) {
+      for (const report of kept()) {
+        if (stored.has(report.id) || sent.has(report.id)) continue;
+        if (await parts.send(report).catch(() => false)) sent.add(report.id);
+      }
+    }
   };
+  /** The certificate of birth is two: before and after. */
+  const kept = (): readonly UplinkReport[] =>
+    [before, after, latest].filter(
+      (one, index, all): one is UplinkReport =>
+        one !== undefined && all.findIndex((other) => other?.id === one.id) === index,
+    );
 
   return {
     async start(request, occasion) {
@@ -176,9 +189,11 @@ export async function createUplinkTests(parts: {
     },
     wake: () => waker.wake(),
     async stored(id) {
-      if (latest?.id !== id) return;
-      storedId = id;
-      await files.writeDurable(storedReportPath(paths), id);
+      const ids = kept().map((report) => report.id);
+      if (!ids.includes(id) || stored.has(id)) return;
+      stored.add(id);
+      const known = ids.filter((one) => stored.has(one));
+      await files.writeDurable(storedReportPath(paths), known.join('\n'));
     },
     async run(signal) {
       /** Of the last test before the box had an owner. */

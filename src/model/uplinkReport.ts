@@ -149,7 +149,7 @@ export const UplinkTestRequest = z.strictObject({
 });
 export type UplinkTestRequest = z.output<typeof UplinkTestRequest>;
 
-/** Read-out of the agent, and of `branchbox test uplinks --last --json`: how a test stands, and the last report. */
+/** Read-out of the agent, for `branchbox test uplinks`: how a test stands, and the last report. */
 export const LocalUplinkTest = z.strictObject({
   running: z
     .strictObject({ id: z.string(), startedAtMs: z.number(), uplink: z.string(), step: z.string() })

@@ -146,7 +146,7 @@ const sentenceOf = ({ checks }: UplinkResult, wanted: string): string =>
 const nft = (rules: string): Promise<unknown> =>
   router.runner.runChecked('nft', ['-f', '-'], { stdin: rules });
 const forward = (rule: string): Promise<unknown> =>
-  nft(`table ip faults { chain forward { type filter hook forward priority 0; ${rule} } }`);
+  nft(`table ip faults { chain forward { type filter hook forward priority 0; ${rule} }; }\n`);
 
 describe('an uplink that is as it should be', () => {
   it('passes every check, with figures of all, and stays in its budget', async () => {
@@ -201,19 +201,44 @@ describe('an uplink that is as it should be', () => {
 });
 
 describe('an uplink whose router', () => {
+  it('knows a smaller MTU on the way back alone shows it in what comes', async () => {
+    await startController();
+    await router.run('ip', 'route', 'replace', '192.0.2.0/24', 'dev', 'lan', 'mtu', 'lock', '1380');
+    try {
+      // Once for ICMP to be taught, once with what was taught.
+      for (let i = 0; i < 2; i += 1) {
+        const { figures } = await test();
+        expect(figures.mtu?.toController).toBe(1500);
+        expect(figures.mtu?.fromController).toBeLessThanOrEqual(1380);
+        expect(figures.mtu?.fromController).toBeGreaterThan(1300);
+      }
+    } finally {
+      await router.run('ip', 'route', 'replace', '192.0.2.0/24', 'dev', 'lan');
+    }
+  });
+
   it('has a smaller MTU behind it and says so is told by it, both ways', async () => {
     await startController();
     await router.run('ip', 'link', 'set', 'wan', 'mtu', '1400');
     const { figures, checks } = await test({ expect: { minMtu: 1492 } });
-    expect(figures.mtu?.toController).toBe(1400);
+    expect(figures.mtu).toMatchObject({ link: 1500, toController: 1400 });
+    expect(figures.mtu?.fromController).toBeLessThanOrEqual(1400);
     expect(checks).toContainEqual(expect.objectContaining({ check: 'mtu', verdict: 'fail' }));
   });
 
   it('drops what is too large in silence is found out to the byte, each way by itself', async () => {
     await startController();
-    await forward('iifname "lan" meta length > 1444 drop; iifname "wan" meta length > 1333 drop;');
+    await forward(
+      'iifname "lan" udp dport 8447 meta length > 1444 drop; iifname "wan" udp sport 8447 meta length > 1333 drop;',
+    );
     const { figures } = await test();
     expect(figures.mtu).toMatchObject({ toController: 1444, fromController: 1333 });
+  });
+
+  it('drops what is too large of TCP too lets nobody prove who it is, and that is said', async () => {
+    await startController();
+    await forward('iifname "wan" tcp sport 8446 meta length > 700 drop;');
+    expect(sentenceOf(await test(), 'controller')).toContain('most likely packets of full size are lost');
   });
 
   it('loses every tenth datagram is measured as that', async () => {
@@ -237,7 +262,7 @@ describe('an uplink whose router', () => {
   ])('has a NAT (%s) is recognised as %s', async (statement, kind) => {
     await startController();
     await nft(
-      `table ip nat { chain out { type nat hook postrouting priority 100; oifname "wan" ${statement}; } }`,
+      `table ip nat { chain out { type nat hook postrouting priority 100; oifname "wan" ${statement}; }; }\n`,
     );
     const { figures } = await test();
     expect(figures.nat).toMatchObject({ kind, mappedAddress: NAT_ADDRESS });
@@ -246,8 +271,9 @@ describe('an uplink whose router', () => {
   it('sends everybody to a sign-in is a captive portal, by name', async () => {
     await startController();
     await startFarEnd(router, { kind: 'portal', address: ROUTER });
-    await nft(`table ip nat { chain in { type nat hook prerouting priority -100; iifname "lan" tcp dport 80 dnat to ${ROUTER}; } }
-table ip faults { chain forward { type filter hook forward priority 0; iifname "lan" tcp dport 8446 drop; } }`);
+    await nft(`table ip nat { chain in { type nat hook prerouting priority -100; iifname "lan" tcp dport 80 dnat to ${ROUTER}; }; }
+table ip faults { chain forward { type filter hook forward priority 0; iifname "lan" tcp dport 8446 drop; }; }
+`);
     expect(sentenceOf(await test(), 'controller')).toBe(
       `A captive portal answers in the place of ${CONTROLLER}: it sends the box to login.hotel.example.`,
     );

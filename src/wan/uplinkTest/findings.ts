@@ -20,6 +20,8 @@ export type Reach =
   /** The name led to no address. */
   | { readonly kind: 'no-name'; readonly host: string }
   | { readonly kind: 'silent'; readonly host: string; readonly why: string }
+  /** TCP connects, and then nothing comes: its certificates are the first packets of full size. */
+  | { readonly kind: 'stalled'; readonly host: string }
   /** Somebody else answers HTTPS in its place. `certificate`: whose, as it claims. */
   | { readonly kind: 'impostor'; readonly host: string; readonly certificate: string }
   | { readonly kind: 'portal'; readonly host: string; readonly where: string }

@@ -4,26 +4,18 @@
  * Does not own the verdict (judge.ts) nor any single measurement.
  */
 import { isIP } from 'node:net';
-import { LEAST_PROBE_PACKET, openProber, type Prober } from './prober.ts';
-import type { UplinkFigures, UplinkResult } from '../../model/uplinkReport.ts';
+import type { UplinkResult } from '../../model/uplinkReport.ts';
 import { TRANSFER_MAX_BYTES } from '../../model/uplinkProbe.ts';
 import { checkDns, DNS_BYTES } from './dnsCheck.ts';
-import { createFarEnd, type FarEnd, type Moved } from './farEnd.ts';
-import { type MtuSearch, nextMtu, noteMtu, rateOf, startMtuSearch, summariseRoundTrips } from './figures.ts';
-import { type Findings, NOTHING_FOUND, type Probing } from './findings.ts';
+import { createFarEnd, type Moved } from './farEnd.ts';
+import { rateOf, summariseRoundTrips } from './figures.ts';
+import { type Findings, NOTHING_FOUND } from './findings.ts';
 import { judgeUplink } from './judge.ts';
-import { createKernelRead, type KernelRead } from './kernelRead.ts';
+import { createKernelRead } from './kernelRead.ts';
+import { type MeasureParts, probe, reasonOf } from './probing.ts';
 import type { Clock, Files, Runner } from '../../system/ports.ts';
 import { reachFarEnd, type Reached, type TestCredentials } from './reach.ts';
-import { HANDSHAKE_BYTES, ownAddress, spendBudget, type Spending, type Subject } from './subject.ts';
-
-interface MeasureParts {
-  readonly kernel: KernelRead;
-  /** Monotonic, in fractions of a millisecond. */
-  readonly nowMs: () => number;
-  readonly sleep: (durationMs: number, signal: AbortSignal) => Promise<void>;
-  readonly credentials: () => Promise<TestCredentials | undefined>;
-}
+import { HANDSHAKE_BYTES, ownAddress, spendBudget, type Subject } from './subject.ts';
 
 /** Measures and judges one uplink; never fails but by the signal. */
 export type UplinkTester = (
@@ -34,14 +26,8 @@ export type UplinkTester = (
 
 /** Of one uplink, whatever its far end does. */
 const UPLINK_TIMEOUT_MS = 60_000;
-const PROBE_SPACING_MS = 20;
-const PROBE_TIMEOUT_MS = 1_000;
-/** Of one size, before it counts as too large. */
-const MTU_TRIES = 3;
-const MTU_TIMEOUT_MS = { least: 250, most: 1_000 };
-const USUAL_MTU = 1500;
-/** Ethernet's jumbo frames and what the kernel lets a link have: no more is tried. */
-const MAX_MTU = 9216;
+/** RFC 9293 3.1: a segment may carry so much beside its data, which its size as the kernel tells it leaves out. */
+const TCP_OPTIONS_BYTES = 40;
 const FIRST_TRANSFER_BYTES = 16 * 1024;
 /** A transfer that takes this long tells the rate well enough. */
 const TELLING_MS = 1_000;
@@ -137,7 +123,13 @@ async function measure(
       down === undefined || farEnd.localPort === undefined
         ? undefined
         : await kernel.receivedPacket(farEnd.localPort, signal);
-    if (packet !== undefined && mtu?.fromController !== undefined && packet < mtu.fromController) {
+    const back = mtu?.fromController;
+    if (
+      mtu !== undefined &&
+      packet !== undefined &&
+      back !== undefined &&
+      packet + TCP_OPTIONS_BYTES < back
+    ) {
       note({ mtu: { ...mtu, fromController: packet } });
     }
     onStep('upload');
@@ -170,126 +162,6 @@ async function reachFirst(
   return last;
 }
 
-interface Probes {
-  readonly farEnd: FarEnd;
-  readonly address: string;
-  readonly to: string;
-  readonly ifname: string;
-  readonly spending: Spending;
-}
-
-/** NAT, round trips and path MTU, by probes; by `ping` where the controller grants none. */
-async function probe(
-  parts: MeasureParts,
-  { farEnd, address, to, ifname, spending }: Probes,
-  signal: AbortSignal,
-  onStep: (step: string) => void,
-  note: (more: Partial<Findings>) => void,
-  use: (bytes: number) => void,
-): Promise<UplinkFigures['mtu']> {
-  const { kernel, nowMs } = parts;
-  const byPing = async (probing: Probing): Promise<undefined> => {
-    note({ probing });
-    onStep('delay');
-    note({ roundTrip: summariseRoundTrips(await kernel.ping(to, address, signal), 'ping') });
-  };
-  if (isIP(to) !== 4) return byPing({ kind: 'no-far-end', why: 'probes go over IPv4 alone' });
-  let prober: Prober;
-  try {
-    prober = await openProber({ address, to, session: await farEnd.session(signal), nowMs });
-  } catch (thrown) {
-    signal.throwIfAborted();
-    return byPing({ kind: 'no-far-end', why: `the controller grants no probes (${reasonOf(thrown)})` });
-  }
-  try {
-    onStep('nat');
-    const nat = await findNat(prober, address);
-    note({ nat });
-    onStep('delay');
-    const roundTrip = await findRoundTrips(parts, prober, spending, signal);
-    note({ probing: { kind: 'measured' }, roundTrip });
-    if (roundTrip.received === 0) return undefined;
-    onStep('mtu');
-    const link = (await kernel.linkMtu(ifname)) ?? USUAL_MTU;
-    const timeoutMs = Math.min(
-      MTU_TIMEOUT_MS.most,
-      Math.max(MTU_TIMEOUT_MS.least, 3 * (roundTrip.p99Ms ?? MTU_TIMEOUT_MS.least)),
-    );
-    const ends = prober.usedBytes() + spending.mtuBytes;
-    const passes = async (packetBytes: number, answerBytes: number): Promise<boolean> => {
-      for (let i = 0; i < MTU_TRIES; i += 1) {
-        // What ICMP taught the kernel, it cuts by itself; then an answer would prove nothing.
-        const learned = await kernel.learnedMtu(to, address, signal);
-        if (learned !== undefined && learned < packetBytes) return false;
-        if ((await prober.ask({ packetBytes, answerBytes, timeoutMs })) !== undefined) return true;
-        signal.throwIfAborted();
-      }
-      return false;
-    };
-    const afford = (): boolean => prober.usedBytes() + 2 * link < ends;
-    const there = await search(Math.min(link, MAX_MTU), afford, (size) => passes(size, LEAST_PROBE_PACKET));
-    // Never more than what comes: a larger answer would make the far end a flood's source.
-    const back = there === undefined ? undefined : await search(there, afford, (size) => passes(size, size));
-    const mtu = {
-      link,
-      ...(there === undefined ? {} : { toController: there }),
-      ...(back === undefined ? {} : { fromController: back }),
-    };
-    note({ mtu });
-    return mtu;
-  } finally {
-    use(prober.usedBytes());
-    prober.close();
-  }
-}
-
-/** The largest that passes, as far as the budget goes; undefined where not even the least did. */
-async function search(
-  max: number,
-  afford: () => boolean,
-  passes: (size: number) => Promise<boolean>,
-): Promise<number | undefined> {
-  let state: MtuSearch = startMtuSearch(max);
-  for (let size = nextMtu(state); size !== undefined && afford(); size = nextMtu(state)) {
-    state = noteMtu(state, size, await passes(size));
-  }
-  return state.good === 0 ? undefined : state.good;
-}
-
-/** RFC 5780 4.3, as far as one address of the far end tells: the mapping towards two of its ports. */
-async function findNat(prober: Prober, address: string): Promise<Findings['nat']> {
-  const towards = async (port: 0 | 1) => {
-    for (let i = 0; i < MTU_TRIES; i += 1) {
-      const answer = await prober.ask({ packetBytes: LEAST_PROBE_PACKET, port, timeoutMs: PROBE_TIMEOUT_MS });
-      if (answer !== undefined) return answer;
-    }
-    return undefined;
-  };
-  const [first, second] = [await towards(0), await towards(1)];
-  if (first === undefined || second === undefined) return undefined;
-  const alike = first.mappedAddress === second.mappedAddress && first.mappedPort === second.mappedPort;
-  return {
-    kind: first.mappedAddress === address ? 'none' : alike ? 'same-mapping' : 'mapping-per-port',
-    mappedAddress: first.mappedAddress,
-    mappedPorts: [first.mappedPort, second.mappedPort],
-  };
-}
-
-async function findRoundTrips(
-  parts: MeasureParts,
-  prober: Prober,
-  { probes, probeBytes }: Spending,
-  signal: AbortSignal,
-) {
-  const asked: Promise<number | undefined>[] = [];
-  for (let i = 0; i < probes; i += 1) {
-    const probe = { packetBytes: probeBytes, answerBytes: probeBytes, timeoutMs: PROBE_TIMEOUT_MS };
-    asked.push(prober.ask(probe).then((answer) => answer?.roundTripMs));
-    await parts.sleep(PROBE_SPACING_MS, signal);
-  }
-  return summariseRoundTrips(await Promise.all(asked), 'probe');
-}
-
 /**
  * Twice as much each time until one takes long enough or the budget is spent; the last that ended tells. A slow line
  * is told by the first, a quick one has left TCP's slow start behind.
@@ -315,6 +187,3 @@ async function transfer(
   }
   return last;
 }
-
-const reasonOf = (thrown: unknown): string =>
-  (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, 200);

@@ -36,6 +36,7 @@ export interface ReachOptions {
 }
 
 const STEP_TIMEOUT_MS = 5_000;
+const OUT_OF_TIME = 'no answer in time';
 /** A portal's page is not read: its head says enough. */
 const MAX_HEADER_BYTES = 8 * 1024;
 
@@ -44,6 +45,7 @@ export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
   const { host } = target;
   if (options.addresses.length === 0) return { reach: { kind: 'no-name', host } };
   let why = 'no answer';
+  let stalled = false;
   for (const address of options.addresses) {
     const tried = await connectOnce(options, address, credentials);
     signal.throwIfAborted();
@@ -57,6 +59,7 @@ export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
       return { reach: portal ?? { kind: 'answers', ...reached } };
     }
     why = tried.why;
+    stalled = tried.stage === 'tls' && tried.why.endsWith(OUT_OF_TIME);
     const portal = await lookForPortal(options, address);
     if (portal !== undefined) return { reach: portal };
     if (tried.stage === 'tls') {
@@ -64,7 +67,7 @@ export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
       if (certificate !== undefined) return { reach: { kind: 'impostor', host, certificate } };
     }
   }
-  return { reach: { kind: 'silent', host, why } };
+  return { reach: stalled ? { kind: 'stalled', host } : { kind: 'silent', host, why } };
 }
 
 type Tried =
@@ -195,7 +198,7 @@ function settled(
         reject(error instanceof Error ? error : new Error(String(error)));
       }
     };
-    const onAbort = (): void => end(new Error('no answer in time'));
+    const onAbort = (): void => end(new Error(OUT_OF_TIME));
     const onDone = (): void => end();
     const onClose = (): void => end(new Error('the connection was closed'));
     socket.once('error', end);

@@ -74,27 +74,30 @@ function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases'>): r
   });
 }
 
-/** What an uplink costs is not known yet: each counts as metered. */
+/**
+ * What an uplink costs is not known yet: each counts as metered. Nor whether the site has a second line: a WAN port
+ * without a cable is tested only where none has one.
+ */
 function ofFactory(facts: Pick<Facts, 'ports' | 'leases'>, builtIn: readonly string[]): readonly Bare[] {
-  return facts.ports
-    .filter(({ role }) => role === 'wan')
-    .map(({ label }) => {
-      const { carrier, ifname, lease } = portOf(facts, label);
-      const targets = [...(lease?.bootstrapServers ?? []), ...builtIn].flatMap(parseTarget);
-      return {
-        name: label,
-        port: label,
-        ifname,
-        carrier,
-        metered: true,
-        expect: {},
-        dhcp: true,
-        address: lease?.address,
-        gateway: lease?.gateway,
-        dns: lease?.dns ?? [],
-        targets: targets.slice(0, MAX_TARGETS),
-      };
-    });
+  const wan = facts.ports.filter(({ role }) => role === 'wan');
+  const cabled = wan.filter(({ carrier }) => carrier);
+  return (cabled.length > 0 ? cabled : wan).map(({ label }) => {
+    const { carrier, ifname, lease } = portOf(facts, label);
+    const targets = [...(lease?.bootstrapServers ?? []), ...builtIn].flatMap(parseTarget);
+    return {
+      name: label,
+      port: label,
+      ifname,
+      carrier,
+      metered: true,
+      expect: {},
+      dhcp: true,
+      address: lease?.address,
+      gateway: lease?.gateway,
+      dns: lease?.dns ?? [],
+      targets: targets.slice(0, MAX_TARGETS),
+    };
+  });
 }
 
 function portOf(facts: Pick<Facts, 'ports' | 'leases'>, label: string) {

@@ -152,8 +152,10 @@ describe('a box in service', () => {
     void again.run(ending.signal);
     await happened.promise;
     expect(sent.map((report) => report.id)).toEqual([id]);
+    again.wake();
     await again.stored('another');
     await again.stored(id);
+    expect(sent).toHaveLength(1);
     ending.abort();
 
     ending = new AbortController();

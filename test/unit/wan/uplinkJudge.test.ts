@@ -179,6 +179,13 @@ const ROWS: readonly Row[] = [
     says: /certificate of Proxy CA/,
   },
   {
+    what: 'a line that loses large packets',
+    found: reach({ kind: 'stalled', host: 'controller.example' }),
+    check: 'controller',
+    verdict: 'fail',
+    says: /packets of full size are lost/,
+  },
+  {
     what: 'a closed firewall',
     found: reach({ kind: 'silent', host: 'controller.example', why: 'no answer in time' }),
     check: 'controller',

@@ -1,0 +1,145 @@
+/**
+ * Owns the verdicts on what was measured towards the far end: NAT, path MTU, round trips, rates. Pure.
+ */
+import type { CheckResult } from '../../model/uplinkReport.ts';
+import { ms, result } from './checkWords.ts';
+import type { Findings } from './findings.ts';
+import type { Subject } from './subject.ts';
+
+/** Least that a tunnel with the fleet's default tenant MTU needs of the underlay: that of IPv6 (RFC 8200). */
+const MTU_NEEDED = 1280;
+/** From here on people notice it in a call, whatever a site expects. */
+const LOSS_WORTH_A_WARNING_PERCENT = 1;
+
+export function judgeNat({ nat, probing }: Findings): CheckResult {
+  if (nat === undefined) return result('nat', 'unknown', whyUnknown('The kind of NAT', probing));
+  switch (nat.kind) {
+    case 'none':
+      return result(
+        'nat',
+        'pass',
+        `No NAT: the controller sees ${nat.mappedAddress}, the box's own address.`,
+      );
+    case 'same-mapping':
+      return result(
+        'nat',
+        'pass',
+        `A NAT, seen as ${nat.mappedAddress}; it maps the box alike towards two ports, which tunnels like.`,
+      );
+    case 'mapping-per-port':
+      return result(
+        'nat',
+        'warn',
+        `A NAT, seen as ${nat.mappedAddress}, that maps the box anew for each destination port (symmetric).`,
+        'nothing for tunnels to a hub; tunnels straight between two such sites will not work',
+      );
+  }
+}
+
+export function judgeMtu({ expect }: Subject, { mtu, probing }: Findings): CheckResult {
+  const there = mtu?.toController;
+  const back = mtu?.fromController;
+  if (mtu === undefined || there === undefined) {
+    return result('mtu', 'unknown', whyUnknown('The path MTU', probing));
+  }
+  const worse = Math.min(there, back ?? there);
+  const wanted = expect.minMtu ?? MTU_NEEDED;
+  const figures = `${there} bytes to the controller${back === undefined ? ', the way back could not be told' : `, ${back} back`}`;
+  if (worse < wanted) {
+    return result(
+      'mtu',
+      'fail',
+      `Packets of up to ${figures} pass; ${wanted} are ${expect.minMtu === undefined ? 'needed' : 'expected'}.`,
+      "ask the provider for the line's MTU; a modem between may have a smaller one set",
+    );
+  }
+  return result('mtu', back === undefined ? 'warn' : 'pass', `Packets of up to ${figures} pass.`);
+}
+
+export function judgeRoundTrips(
+  { expect }: Subject,
+  { roundTrip, probing }: Findings,
+): readonly CheckResult[] {
+  if (roundTrip === undefined || (roundTrip.by === 'ping' && roundTrip.received === 0)) {
+    return (['loss', 'delay', 'jitter'] as const).map((check) =>
+      result(
+        check,
+        'unknown',
+        whyUnknown(check === 'loss' ? 'Loss' : check === 'delay' ? 'Delay' : 'Jitter', probing),
+      ),
+    );
+  }
+  const { sent, received, lossPercent, p50Ms, p99Ms, jitterMs } = roundTrip;
+  const by = roundTrip.by === 'ping' ? ' pings' : '';
+  const lost = `${sent - received} of ${sent}${by} lost (${lossPercent} %)`;
+  const { maxLossPercent, maxRoundTripMs, maxJitterMs } = expect;
+  const ask = 'tell the provider; first check cables, and on LTE the antenna';
+  const loss =
+    maxLossPercent !== undefined && lossPercent > maxLossPercent
+      ? result('loss', 'fail', `${lost}; at most ${maxLossPercent} % are expected.`, ask)
+      : received === 0
+        ? result(
+            'loss',
+            'fail',
+            `${lost}: UDP to the controller does not get through.`,
+            'let UDP out: tunnels are UDP',
+          )
+        : maxLossPercent === undefined && lossPercent > LOSS_WORTH_A_WARNING_PERCENT
+          ? result('loss', 'warn', `${lost}.`, ask)
+          : result('loss', 'pass', `${lost}.`);
+  if (p50Ms === undefined || p99Ms === undefined) {
+    return [
+      loss,
+      result('delay', 'unknown', 'Nothing came back to measure delay by.'),
+      result('jitter', 'unknown', 'Nothing came back to measure jitter by.'),
+    ];
+  }
+  const trip = `Round trip ${ms(p50Ms)} in the median, ${ms(p99Ms)} for all but one in a hundred`;
+  return [
+    loss,
+    maxRoundTripMs !== undefined && p50Ms > maxRoundTripMs
+      ? result(
+          'delay',
+          'fail',
+          `${trip}; at most ${maxRoundTripMs} ms are expected.`,
+          'see whether the line is busy, and test again; then tell the provider',
+        )
+      : result('delay', 'pass', `${trip}.`),
+    jitterMs === undefined
+      ? result('jitter', 'unknown', 'Too little came back to measure jitter by.')
+      : maxJitterMs !== undefined && jitterMs > maxJitterMs
+        ? result(
+            'jitter',
+            'fail',
+            `Jitter ${ms(jitterMs)}; at most ${maxJitterMs} ms are expected.`,
+            'see whether the line is busy, and test again; then tell the provider',
+          )
+        : result('jitter', 'pass', `Jitter ${ms(jitterMs)}.`),
+  ];
+}
+
+export function judgeTransfer(
+  check: 'download' | 'upload',
+  expectedKbps: number | undefined,
+  found: Findings,
+): CheckResult {
+  const transfer = found[check];
+  const word = check === 'download' ? 'Download' : 'Upload';
+  if (transfer === undefined) return result(check, 'unknown', whyUnknown(word, found.probing));
+  const { kbps, bytes } = transfer;
+  const sentence = `${word} ${rate(kbps)}, measured over ${Math.round(bytes / 1024)} KiB`;
+  if (expectedKbps !== undefined && kbps < expectedKbps) {
+    return result(
+      check,
+      'fail',
+      `${sentence}; at least ${rate(expectedKbps)} are expected.`,
+      'test again with a larger --budget, since few bytes measure too low; then tell the provider',
+    );
+  }
+  return result(check, 'pass', `${sentence}.`);
+}
+
+const whyUnknown = (what: string, probing: Findings['probing']): string =>
+  `${what} was not measured: ${probing.kind === 'no-far-end' ? probing.why : 'no answer came'}.`;
+const rate = (kbps: number): string =>
+  kbps < 1000 ? `${kbps} kbit/s` : `${Math.round(kbps / 100) / 10} Mbit/s`;

@@ -1,0 +1,153 @@
+/**
+ * Owns what is measured by probes: the kind of NAT, round trips, the path MTU either way; by `ping` where the
+ * controller grants none. Does not own sending a probe (prober.ts) nor the order of a whole test (measure.ts).
+ */
+import { isIP } from 'node:net';
+import type { UplinkFigures } from '../../model/uplinkReport.ts';
+import type { FarEnd } from './farEnd.ts';
+import { type MtuSearch, nextMtu, noteMtu, startMtuSearch, summariseRoundTrips } from './figures.ts';
+import type { Findings, Probing } from './findings.ts';
+import type { KernelRead } from './kernelRead.ts';
+import { LEAST_PROBE_PACKET, openProber, type Prober } from './prober.ts';
+import type { TestCredentials } from './reach.ts';
+import type { Spending } from './subject.ts';
+
+export interface MeasureParts {
+  readonly kernel: KernelRead;
+  /** Monotonic, in fractions of a millisecond. */
+  readonly nowMs: () => number;
+  readonly sleep: (durationMs: number, signal: AbortSignal) => Promise<void>;
+  readonly credentials: () => Promise<TestCredentials | undefined>;
+}
+
+const PROBE_SPACING_MS = 20;
+const PROBE_TIMEOUT_MS = 1_000;
+/** Of one size, before it counts as too large. */
+const MTU_TRIES = 3;
+const MTU_TIMEOUT_MS = { least: 250, most: 1_000 };
+const USUAL_MTU = 1500;
+/** Ethernet's jumbo frames and what the kernel lets a link have: no more is tried. */
+const MAX_MTU = 9216;
+
+export interface Probes {
+  readonly farEnd: FarEnd;
+  readonly address: string;
+  readonly to: string;
+  readonly ifname: string;
+  readonly spending: Spending;
+}
+
+/** NAT, round trips and path MTU, by probes; by `ping` where the controller grants none. */
+export async function probe(
+  parts: MeasureParts,
+  { farEnd, address, to, ifname, spending }: Probes,
+  signal: AbortSignal,
+  onStep: (step: string) => void,
+  note: (more: Partial<Findings>) => void,
+  use: (bytes: number) => void,
+): Promise<UplinkFigures['mtu']> {
+  const { kernel, nowMs } = parts;
+  const byPing = async (probing: Probing): Promise<undefined> => {
+    note({ probing });
+    onStep('delay');
+    note({ roundTrip: summariseRoundTrips(await kernel.ping(to, address, signal), 'ping') });
+  };
+  if (isIP(to) !== 4) return byPing({ kind: 'no-far-end', why: 'probes go over IPv4 alone' });
+  let prober: Prober;
+  try {
+    prober = await openProber({ address, to, session: await farEnd.session(signal), nowMs });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return byPing({ kind: 'no-far-end', why: `the controller grants no probes (${reasonOf(thrown)})` });
+  }
+  try {
+    onStep('nat');
+    const nat = await findNat(prober, address);
+    note({ nat });
+    onStep('delay');
+    const roundTrip = await findRoundTrips(parts, prober, spending, signal);
+    note({ probing: { kind: 'measured' }, roundTrip });
+    if (roundTrip.received === 0) return undefined;
+    onStep('mtu');
+    const link = (await kernel.linkMtu(ifname)) ?? USUAL_MTU;
+    const timeoutMs = Math.min(
+      MTU_TIMEOUT_MS.most,
+      Math.max(MTU_TIMEOUT_MS.least, 3 * (roundTrip.p99Ms ?? MTU_TIMEOUT_MS.least)),
+    );
+    const ends = prober.usedBytes() + spending.mtuBytes;
+    const passes = async (packetBytes: number, answerBytes: number): Promise<boolean> => {
+      for (let i = 0; i < MTU_TRIES; i += 1) {
+        // What ICMP taught the kernel, it cuts by itself; then an answer would prove nothing.
+        const learned = await kernel.learnedMtu(to, address, signal);
+        if (learned !== undefined && learned < packetBytes) return false;
+        if ((await prober.ask({ packetBytes, answerBytes, timeoutMs })) !== undefined) return true;
+        signal.throwIfAborted();
+      }
+      return false;
+    };
+    const afford = (): boolean => prober.usedBytes() + 2 * link < ends;
+    const there = await search(Math.min(link, MAX_MTU), afford, (size) => passes(size, LEAST_PROBE_PACKET));
+    // Never more than what comes: a larger answer would make the far end a flood's source.
+    const back = there === undefined ? undefined : await search(there, afford, (size) => passes(size, size));
+    const mtu = {
+      link,
+      ...(there === undefined ? {} : { toController: there }),
+      ...(back === undefined ? {} : { fromController: back }),
+    };
+    note({ mtu });
+    return mtu;
+  } finally {
+    use(prober.usedBytes());
+    prober.close();
+  }
+}
+
+/** The largest that passes, as far as the budget goes; undefined where not even the least did. */
+async function search(
+  max: number,
+  afford: () => boolean,
+  passes: (size: number) => Promise<boolean>,
+): Promise<number | undefined> {
+  let state: MtuSearch = startMtuSearch(max);
+  for (let size = nextMtu(state); size !== undefined && afford(); size = nextMtu(state)) {
+    state = noteMtu(state, size, await passes(size));
+  }
+  return state.good === 0 ? undefined : state.good;
+}
+
+/** RFC 5780 4.3, as far as one address of the far end tells: the mapping towards two of its ports. */
+async function findNat(prober: Prober, address: string): Promise<Findings['nat']> {
+  const towards = async (port: 0 | 1) => {
+    for (let i = 0; i < MTU_TRIES; i += 1) {
+      const answer = await prober.ask({ packetBytes: LEAST_PROBE_PACKET, port, timeoutMs: PROBE_TIMEOUT_MS });
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  };
+  const [first, second] = [await towards(0), await towards(1)];
+  if (first === undefined || second === undefined) return undefined;
+  const alike = first.mappedAddress === second.mappedAddress && first.mappedPort === second.mappedPort;
+  return {
+    kind: first.mappedAddress === address ? 'none' : alike ? 'same-mapping' : 'mapping-per-port',
+    mappedAddress: first.mappedAddress,
+    mappedPorts: [first.mappedPort, second.mappedPort],
+  };
+}
+
+async function findRoundTrips(
+  parts: MeasureParts,
+  prober: Prober,
+  { probes, probeBytes }: Spending,
+  signal: AbortSignal,
+) {
+  const asked: Promise<number | undefined>[] = [];
+  for (let i = 0; i < probes; i += 1) {
+    const probe = { packetBytes: probeBytes, answerBytes: probeBytes, timeoutMs: PROBE_TIMEOUT_MS };
+    asked.push(prober.ask(probe).then((answer) => answer?.roundTripMs));
+    await parts.sleep(PROBE_SPACING_MS, signal);
+  }
+  return summariseRoundTrips(await Promise.all(asked), 'probe');
+}
+
+export const reasonOf = (thrown: unknown): string =>
+  (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, 200);
