@@ -8,7 +8,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { FirmwareRequest } from '../model/firmware.ts';
 import { installerPortsOf } from '../model/installer.ts';
 import type { LocalEvents } from '../model/localStatus.ts';
-import { MESSAGE_MAX_BYTES, type Reply } from '../model/mqtt.ts';
+import type { Reply } from '../model/mqtt.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
@@ -164,17 +164,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     inService: () => keeper.committedSpec() !== undefined && link.state().connected,
     connected: () => link.state().connected,
     test: createUplinkTester({ runner, files, clock, credentials: identity.read }),
-    send: (report) => {
-      const own = identity.latest()?.gatewayId;
-      if (own === undefined) return Promise.resolve(false);
-      const reply: Reply = { kind: 'uplink-report', gatewayId: own, report };
-      const text = JSON.stringify(reply);
-      if (text.length > MESSAGE_MAX_BYTES.reply) {
-        log.warn('an uplink report is too large to be sent', { bytes: text.length });
-        return Promise.resolve(true);
-      }
-      return link.send('reply', text);
-    },
+    reply: (reply) => link.send('reply', JSON.stringify(reply)),
     clock,
     random: Math.random,
     log,

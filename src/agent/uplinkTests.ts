@@ -17,6 +17,7 @@ import {
   type UplinkTestRequest,
 } from '../model/uplinkReport.ts';
 import type { InstallerPorts } from '../model/installer.ts';
+import { MESSAGE_MAX_BYTES, type Reply } from '../model/mqtt.ts';
 import type { Clock, Files, Logger } from '../system/ports.ts';
 import { createWaker } from '../system/waker.ts';
 import type { UplinkTester } from '../wan/uplinkTest/measure.ts';
@@ -57,7 +58,7 @@ export async function createUplinkTests(parts: {
   readonly connected: () => boolean;
   readonly test: UplinkTester;
   /** false where it did not arrive. */
-  readonly send: (report: UplinkReport) => Promise<boolean>;
+  readonly reply: (reply: Reply) => Promise<boolean>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -159,11 +160,16 @@ export async function createUplinkTests(parts: {
     });
   };
   const deliver = async (): Promise<void> => {
+    const gatewayId = parts.gatewayId();
     if (!parts.connected()) sent.clear();
-    else if (parts.gatewayId() !== undefined) {
+    else if (gatewayId !== undefined) {
       for (const report of kept()) {
         if (stored.has(report.id) || sent.has(report.id)) continue;
-        if (await parts.send(report).catch(() => false)) sent.add(report.id);
+        const reply: Reply = { kind: 'uplink-report', gatewayId, report };
+        if (JSON.stringify(reply).length > MESSAGE_MAX_BYTES.reply) {
+          log.warn('an uplink report is too large to be sent', { id: report.id });
+          sent.add(report.id);
+        } else if (await parts.reply(reply).catch(() => false)) sent.add(report.id);
       }
     }
   };

@@ -2,6 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ProbeSession } from '../../src/model/uplinkProbe.ts';
 import { signJws } from '../../src/pki/jws.ts';
 import { makeVersion } from '../fakes/firmwareVersion.ts';
 import {
@@ -69,6 +70,18 @@ describe('the device API', () => {
     expect((await device(world.at('box-SN-two'), 'ldevid', path)).status).toBe(404);
     await world.fleet('apply', world.at('fleet.toml'));
     expect(await world.fleet('firmware', 'remove', '1.1.0')).toContain('forgotten');
+  });
+
+  it('is the far end of a gateway’s uplink tests, and of nobody else’s', async () => {
+    const session = '/v1/uplink-test/session';
+    expect((await device(box1, 'idevid', session, '-X', 'POST')).status).toBe(401);
+    const granted = await device(box1, 'ldevid', session, '-X', 'POST');
+    expect(ProbeSession.safeParse(JSON.parse(granted.body.toString())).success).toBe(true);
+    const down = await device(box1, 'ldevid', '/v1/uplink-test/download/100000');
+    expect([down.status, down.body.length]).toEqual([200, 100_000]);
+    const up = await device(box1, 'ldevid', '/v1/uplink-test/upload', '--data-binary', 'x'.repeat(5000));
+    expect([up.status, up.body.toString()]).toEqual([200, '{"receivedBytes":5000}']);
+    expect((await device(box1, 'ldevid', '/v1/uplink-test/download/999999999')).status).toBe(413);
   });
 
   it('knows a gateway by its own certificate only, until it is revoked', async () => {

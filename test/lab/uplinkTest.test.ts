@@ -73,10 +73,8 @@ beforeAll(async () => {
   router = await startBareNode('urouter', tree);
   far = await startBareNode('ufar', tree);
   const wire = async (a: BareNode, aName: string, b: BareNode, bName: string): Promise<void> => {
-    await host.runChecked('ip', [
-      ...['link', 'add', aName, 'netns', a.netns, 'type', 'veth'],
-      ...['peer', 'name', bName, 'netns', b.netns],
-    ]);
+    const near = ['link', 'add', aName, 'netns', a.netns, 'type', 'veth'];
+    await host.runChecked('ip', [...near, 'peer', 'name', bName, 'netns', b.netns]);
     await a.run('ip', 'link', 'set', aName, 'up');
     await b.run('ip', 'link', 'set', bName, 'up');
   };

@@ -68,8 +68,8 @@ async function start(hold?: Promise<void>): Promise<UplinkTests> {
       await hold;
       return judgeUplink(subject, NOTHING_FOUND);
     },
-    send: async (report) => {
-      sent.push(report);
+    reply: async (reply) => {
+      if (reply.kind === 'uplink-report') sent.push(reply.report);
       happened.resolve();
       return true;
     },

@@ -271,6 +271,20 @@ describe('what a gateway says', () => {
     await say(topicsOf('branch1').reply, { kind: 'done', id: 'o', ok: false, message: 'no' });
     expect(answers).toEqual([{ gatewayId: 'branch1', ok: false }]);
   });
+
+  it('of a test of its uplinks is stored and answered, in its own name alone', async () => {
+    const { say, commands, store } = await world();
+    const when = { occasion: 'ordered', startedAtMs: 1, endedAtMs: 2 };
+    const report = { schema: 1, id: 'r1', ...when, serial: 'SN', verdict: 'pass', uplinks: [] };
+    const { reply } = topicsOf('branch1');
+    await say(reply, { kind: 'uplink-report', gatewayId: 'branch2', report });
+    await say(reply, { kind: 'uplink-report', gatewayId: 'branch1', report: { ...report, verdict: 'fine' } });
+    expect(commands).toEqual([]);
+    await say(reply, { kind: 'uplink-report', gatewayId: 'branch1', report });
+    expect(commands).toEqual([{ gatewayId: 'branch1', command: { kind: 'report-stored', id: 'r1' } }]);
+    expect((await store.uplinkReports.list('branch1', 9)).map((one) => one.report)).toEqual([report]);
+    expect(await store.uplinkReports.list('branch2', 9)).toEqual([]);
+  });
 });
 
 describe('a gateway that is not heard', () => {
