@@ -124,17 +124,19 @@ export function renderProblem(error: Pick<BranchboxError, 'code' | 'message' | '
 export function renderStatus(options: {
   readonly history: readonly JournalEntry[];
   readonly serial: string;
+  readonly claimCode?: string | undefined;
   readonly gatewayId: string | undefined;
   readonly secondFactor?: SecondFactor | undefined;
   readonly lastProblem: string | undefined;
 }): BootstrapStatus {
-  const { history, serial, gatewayId, secondFactor, lastProblem } = options;
+  const { history, serial, claimCode, gatewayId, secondFactor, lastProblem } = options;
   const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
   return {
     state: last.state,
     sinceMs: last.enteredAtMs,
     ...sentencesOf(last.state, secondFactor),
     serial,
+    ...(claimCode !== undefined && { claimCode }),
     ...(secondFactor !== undefined && { secondFactor }),
     ...(gatewayId !== undefined && { gatewayId }),
     ...(lastProblem !== undefined && { lastProblem }),

@@ -3,12 +3,14 @@
  * Does not own a step of it. Shares no code path with containers or the data plane.
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
+import { claimCodeOf } from '../model/assignment.ts';
 import { type BootstrapState, type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Files, System } from '../system/ports.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
+import { readClaims } from './claims.ts';
 import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
 import { createEnrolment } from './enrol.ts';
@@ -102,6 +104,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       clock,
       randomBytes: options.randomBytes ?? nodeRandomBytes,
       os: { name: 'branchbox', version: options.version },
+      claims: () => readClaims(files),
     }),
     https,
     clock,
@@ -127,6 +130,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     return renderStatus({
       history: journal.history(),
       serial: factory.serial,
+      claimCode: claimCodeOf(factory.idevid.spkiSha256),
       gatewayId: (await owners.read())?.gatewayId,
       secondFactor: activation.state(),
       lastProblem: machine.lastProblem(),

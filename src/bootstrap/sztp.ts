@@ -2,10 +2,12 @@
  * Owns the client of RFC 8572: asking a bootstrap server, following its redirects, reporting progress.
  * Does not own which server is asked (discover.ts) nor judging what it says (onboarding.ts).
  */
+import type { BoxClaims } from '../model/assignment.ts';
 import { decodeJson, tryDecode } from '../model/decode.ts';
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import {
+  CLAIMS_WANTED,
   type GetBootstrappingDataRequest,
   GetBootstrappingDataResponse,
   type ProgressType,
@@ -58,10 +60,12 @@ export function createSztpClient(options: {
   readonly clock: TrustedClock;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly os: { readonly name: string; readonly version: string };
+  /** What the box says of itself, for a server that asks: nobody else is told. */
+  readonly claims: () => Promise<BoxClaims>;
 }): SztpClient {
   const { https, factory, clock, os } = options;
 
-  async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal) {
+  async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal, claims?: BoxClaims) {
     const nonce = options.randomBytes(NONCE_BYTES);
     const body: GetBootstrappingDataRequest = {
       'ietf-sztp-bootstrap-server:input': {
@@ -70,6 +74,7 @@ export function createSztpClient(options: {
         'os-name': os.name,
         'os-version': os.version,
         nonce: Buffer.from(nonce).toString('base64'),
+        ...(claims && { 'branchbox-sztp:claims': claims }),
       },
     };
     const exchange: Exchange = {
@@ -81,6 +86,9 @@ export function createSztpClient(options: {
       ...rpc(SZTP_GET_PATH, body),
     };
     const answer = await https(exchange, signal);
+    if (answer.status === 404 && claims === undefined && wantsClaims(answer)) {
+      return ask(target, uplink, signal, await options.claims());
+    }
     if (answer.status !== 200) throw refused(exchange, refusalOf(answer), answer);
     if (answer.contentType !== SZTP_MEDIA_TYPE && answer.contentType !== 'application/json') {
       throw refused(exchange, `answered with ${answer.contentType || 'no content type'}: a captive portal?`);
@@ -149,15 +157,21 @@ function rpc(path: string, body: GetBootstrappingDataRequest | ReportProgressReq
 /** With the server's own words where it has some; they are anybody's words, so printable and short. */
 function refusalOf(answer: Answer): string {
   const text = describeStatus(answer.status);
+  const said = firstError(answer)?.['error-message'];
+  return said === undefined ? text : `${text} (${said.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200)})`;
+}
+
+const wantsClaims = (answer: Answer): boolean => firstError(answer)?.['error-app-tag'] === CLAIMS_WANTED;
+
+function firstError(answer: Answer): RestconfErrors['ietf-restconf:errors']['error'][number] | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(Buffer.from(answer.body).toString('utf8'));
   } catch {
-    return text;
+    return undefined;
   }
   const errors = tryDecode(RestconfErrors, parsed);
-  const said = errors.ok ? errors.value['ietf-restconf:errors'].error[0]?.['error-message'] : undefined;
-  return said === undefined ? text : `${text} (${said.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200)})`;
+  return errors.ok ? errors.value['ietf-restconf:errors'].error[0] : undefined;
 }
 
 /** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then silence. */

@@ -73,7 +73,7 @@ function describe(status: BootstrapStatus, short: boolean): string {
   const problem = status.lastProblem === undefined ? [] : [`  last problem: ${status.lastProblem}`];
   if (short) return [head, ...problem].join('\n');
   return [
-    `serial ${status.serial}${status.gatewayId === undefined ? '' : `, gateway ${status.gatewayId}`}`,
+    `serial ${status.serial}${status.claimCode === undefined ? '' : `, claim code ${status.claimCode}`}${status.gatewayId === undefined ? '' : `, gateway ${status.gatewayId}`}`,
     head,
     ...problem,
     `  mend: ${status.mend}`,

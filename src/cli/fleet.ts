@@ -10,6 +10,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { type Access, type Call, callApi, readInput, withAccess } from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
 import { registerInventory } from './fleetInventory.ts';
+import { registerPending } from './fleetPending.ts';
 import { registerReport } from './fleetReport.ts';
 
 export function register(program: Command): void {
@@ -63,6 +64,7 @@ export function register(program: Command): void {
       print(`${gateway.id} is as described`);
     });
   registerInventory(fleet);
+  registerPending(fleet);
   withAccess(fleet.command('reset <gateway>'))
     .description(
       'resets a gateway to factory state: its data goes, apps\u2019 volumes too, and it bootstraps anew',

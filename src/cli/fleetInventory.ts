@@ -1,5 +1,5 @@
 /**
- * Owns the words of `branchbox fleet inventory|activation|approve|deny`: which boxes may join, and by what.
+ * Owns the words of `branchbox fleet inventory|activation`: which boxes may join, and by what code.
  * Does not own mailing: what to send is printed, and how it goes is the operator's.
  */
 import type { Command } from 'commander';
@@ -21,7 +21,7 @@ export const ActivationMade = z.object({
   message: z.string(),
 });
 
-const json = (method: 'POST' | 'PATCH', path: string, body: object): Call => ({
+const json = (method: 'POST', path: string, body: object): Call => ({
   method,
   path,
   mediaType: 'application/json',
@@ -87,22 +87,6 @@ export function registerInventory(fleet: Command): void {
         print(`${mail}${made.message}`);
       },
     );
-  withAccess(fleet.command('approve <serial>'))
-    .description('lets a box enrol that waits for an approval or a code')
-    .addHelpText('after', `\nexample: branchbox fleet approve SN-1 ${ACCESS_EXAMPLE}`)
-    .action(async (serial: string, access: Access) => {
-      await callApi(access, json('PATCH', entryPath(serial), { approved: true }));
-      print(`${serial} may enrol`);
-    });
-  withAccess(fleet.command('deny <serial>'))
-    .description(
-      'refuses a box, one that enrolled already too, until that is taken back; `fleet approve` alone does not',
-    )
-    .addHelpText('after', `\nexample: branchbox fleet deny SN-1 ${ACCESS_EXAMPLE}`)
-    .action(async (serial: string, access: Access) => {
-      await callApi(access, json('PATCH', entryPath(serial), { approved: false, revoked: true }));
-      print(`${serial} is refused; PATCH ${entryPath(serial)} with { "revoked": false } takes that back`);
-    });
 }
 
 /** `90s`, `15m`, `24h`, `7d`. */

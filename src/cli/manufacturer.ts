@@ -3,6 +3,7 @@
  */
 import { isIP } from 'node:net';
 import type { Command } from 'commander';
+import { claimCodeOf } from '../model/assignment.ts';
 import { BranchboxError } from '../model/errors.ts';
 
 export function register(program: Command): void {
@@ -55,7 +56,12 @@ export function register(program: Command): void {
       const { state: directory, serial, model, out } = options;
       const made = await (await main()).runIdentity({ directory, serial, model, out });
       if (options.json === true) process.stdout.write(`${JSON.stringify(made)}\n`);
-      else process.stdout.write(`${made.serial} is in ${out} (key ${made.spkiSha256})\n`);
+      else {
+        const code = claimCodeOf(made.spkiSha256);
+        process.stdout.write(
+          `${made.serial} is in ${out} (key ${made.spkiSha256})\nfor its label: claim code ${code}\n`,
+        );
+      }
     });
 }
 

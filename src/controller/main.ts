@@ -24,7 +24,9 @@ import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
 import { createOrders } from './orders.ts';
+import { createPendingBoxes } from './pending.ts';
 import { createPeersAway } from './peersAway.ts';
+import { createPlacing } from './placing.ts';
 import { createPresence } from './presence.ts';
 import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
 import { createPublisher } from './publisher.ts';
@@ -96,6 +98,8 @@ export async function runController(options: {
   };
   const activations = createActivations({ store, clock });
   const admissions = createAdmissions({ store, fleet, activations, clock, log });
+  const placing = createPlacing({ store, fleet, clock, onChange: () => onChange() });
+  const pending = createPendingBoxes({ store, fleet, placing, clock, log });
   const publisher = createPublisher({
     store,
     fleet,
@@ -179,7 +183,16 @@ export async function runController(options: {
     manufacturers: anchors.manufacturers,
     listen,
     sztp: {
-      handle: createBootstrapHandler({ store, admissions, signer, manufacturer, anchors, ownerOf, clock }),
+      handle: createBootstrapHandler({
+        store,
+        admissions,
+        pending,
+        signer,
+        manufacturer,
+        anchors,
+        ownerOf,
+        clock,
+      }),
       failed: bootstrapFailed,
     },
     est: {
@@ -209,6 +222,7 @@ export async function runController(options: {
       firmware,
       orders,
       activations,
+      pending,
       presence,
       revocationList: () => revocations.list.der,
       onInventoryChange: onChange,

@@ -136,6 +136,8 @@ export const BootstrapStatus = z.strictObject({
   /** The last thing that went wrong in this state. */
   lastProblem: z.string().optional(),
   serial: z.string(),
+  /** Short form of the factory key, for `branchbox fleet claim`. */
+  claimCode: z.string().max(64).optional(),
   gatewayId: GatewayId.optional(),
   secondFactor: SecondFactor.optional(),
   history: z.array(JournalEntry),

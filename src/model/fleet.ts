@@ -16,6 +16,7 @@ import {
 import { DEFAULT_TENANT_MTU, Liveness, Segment } from './desired.ts';
 import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
 import { AppName, GatewayId, PortLabel, SegmentId, Serial, SiteName, TenantName, UplinkName } from './ids.ts';
+import { AssignmentRule } from './assignment.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { checkPlaces } from './fleetPlaces.ts';
 import { UplinkExpectation } from './uplinkReport.ts';
@@ -107,6 +108,8 @@ export const Fleet = z
     tenants: z.array(Tenant).default([]),
     segments: z.array(FleetSegment).default([]),
     gateways: z.array(FleetGateway).default([]),
+    /** Boxes that nobody named: the first rule that fits counts. */
+    rules: z.array(AssignmentRule).max(1000).default([]),
   })
   .superRefine((fleet, context) => {
     const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
@@ -145,6 +148,12 @@ export const Fleet = z
       'gateways',
       'serial',
       fleet.gateways.map((g) => g.serial),
+    );
+    reportDuplicates(
+      report,
+      'rules',
+      'name',
+      fleet.rules.map((rule) => rule.name),
     );
     const tenants = new Set(fleet.tenants.map((t) => t.name));
     const segments = new Map(fleet.segments.map((s) => [s.id, s]));

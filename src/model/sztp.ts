@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { DnsName, IpAddress, Port } from './addresses.ts';
+import { BoxClaims } from './assignment.ts';
 
 export const SZTP_MEDIA_TYPE = 'application/yang-data+json';
 export const SZTP_GET_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:get-bootstrapping-data';
@@ -29,6 +30,8 @@ export const GetBootstrappingDataRequest = z.object({
     'os-name': Text.optional(),
     'os-version': Text.optional(),
     nonce: z.base64().max(64).optional(),
+    /** Our augmentation (docs/branchbox-sztp.yang); sent where a server asks for it alone, so that no other trips over it. */
+    'branchbox-sztp:claims': BoxClaims.optional(),
   }),
 });
 export type GetBootstrappingDataRequest = z.output<typeof GetBootstrappingDataRequest>;
@@ -112,6 +115,9 @@ export const ReportProgressRequest = z.object({
 });
 export type ReportProgressRequest = z.output<typeof ReportProgressRequest>;
 
+/** `error-app-tag`: the server has a rule that would look at what the box says of itself. */
+export const CLAIMS_WANTED = 'branchbox-sztp:claims-wanted';
+
 /** RFC 8040 7.1: what a RESTCONF server answers instead. */
 export const RestconfErrors = z.object({
   'ietf-restconf:errors': z.object({
@@ -120,6 +126,7 @@ export const RestconfErrors = z.object({
         z.object({
           'error-type': z.enum(['transport', 'rpc', 'protocol', 'application']),
           'error-tag': z.string().max(64),
+          'error-app-tag': z.string().max(64).optional(),
           'error-message': z.string().max(1024).optional(),
         }),
       )

@@ -6,6 +6,7 @@ import { watch } from 'node:fs';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimCodeOf } from '../../src/model/assignment.ts';
 import { Journal, Owner } from '../../src/model/bootstrap.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
@@ -16,6 +17,8 @@ let world: BootstrapWorld;
 let controller: Running;
 
 const SERIALS = ['BBT-1', 'BBT-2', 'BBT-3', 'BBT-4'] as const;
+/** Places without a box, and a rule that lists whoever claims to be of this machine. */
+const SPARE = ['spare-1', 'spare-2', 'auto-1'] as const;
 const gatewayOf = (serial: string): string => serial.toLowerCase();
 
 beforeAll(async () => {
@@ -34,8 +37,31 @@ name = "internet"
 port = "wan1"
 `,
   );
+  const spare = SPARE.map(
+    (id, index) => `
+[[gateways]]
+id = "${id}"
+role = "branch"
+site = "${id.replace(/-.*/, '')}"
+vtep = "10.255.0.${index + 31}"
+[[gateways.uplinks]]
+name = "internet"
+port = "wan1"
+`,
+  );
+  const rules = `
+[[rules]]
+name = "auto"
+match = { serial = "BBAUTO-*" }
+action = "approve"
+place = { site = "auto" }
+[[rules]]
+name = "by-claims"
+match = { serial = "BBWAIT-*", hostname = "*" }
+place = { site = "spare" }
+`;
   const fleet = join(world.directory, 'fleet.toml');
-  await writeFile(fleet, `[fleet]\nname = "test"\n${gateways.join('')}`);
+  await writeFile(fleet, `[fleet]\nname = "test"\n${gateways.join('')}${spare.join('')}${rules}`);
   await world.branchbox('fleet', 'apply', fleet, ...world.apiAccess);
 });
 afterAll(() => world.remove());
@@ -79,16 +105,16 @@ async function ownerOf(box: string): Promise<Owner> {
   return Owner.parse(JSON.parse(await readText(join(box, 'identity/owner.json'))));
 }
 
-async function expectOwned(box: string, serial: string): Promise<string> {
+async function expectOwned(box: string, serial: string, gatewayId = gatewayOf(serial)): Promise<string> {
   const owner = await ownerOf(box);
   const certificate = parseCertificate(
     (await readText(join(box, 'identity/ldevid.crt'))).split('-----END CERTIFICATE-----')[0] +
       '-----END CERTIFICATE-----\n',
   );
   const anchor = parseCertificate(await readText(join(world.directory, 'anchors/domain.pem')));
-  expect(owner.gatewayId).toBe(gatewayOf(serial));
+  expect(owner.gatewayId).toBe(gatewayId);
   expect(parseCertificate(owner.domainAnchorPem).fingerprintSha256).toBe(anchor.fingerprintSha256);
-  expect(certificate.subject.commonName).toBe(gatewayOf(serial));
+  expect(certificate.subject.commonName).toBe(gatewayId);
   await validateChain({ leaf: certificate, intermediates: [], anchors: [anchor], atMs: Date.now() });
   expect((await stat(join(box, 'identity/ldevid.key'))).mode & 0o777).toBe(0o600);
   return certificate.fingerprintSha256;
@@ -172,5 +198,45 @@ describe('a factory-new box', () => {
     await untilOwned(box);
     await process.end('SIGTERM');
     await expectOwned(box, 'BBT-4');
+  });
+});
+
+describe('a box that nobody named', () => {
+  const fleet = (...words: readonly string[]) => world.branchbox('fleet', ...words, ...world.apiAccess);
+
+  it('waits in the list by a rule, with what it says of itself, and is taken once it is approved', async () => {
+    const box = await world.newBox('BBWAIT-1');
+    const process = startBox(box);
+    expect(await process.said(/bootstrap step failed/)).toContain('this box waits for an approval');
+    const listed = await fleet('pending');
+    expect(listed).toMatch(/BBWAIT-1 +waiting +(?:[A-Z2-9]{4}-?){3} +by-claims +198\.51\.100\.100 /);
+    const { pending } = JSON.parse(await fleet('pending', '--json'));
+    // It was asked for by the server, and sent.
+    expect(pending[0].unproven).toMatchObject({ 'hw-model': 'lab', hostname: expect.any(String) });
+    await fleet('approve', 'BBWAIT-1');
+    await untilOwned(box);
+    await process.end('SIGTERM');
+    await expectOwned(box, 'BBWAIT-1', 'spare-1');
+  });
+
+  it('is let in at once by a rule that says so of its serial', async () => {
+    const box = await world.newBox('BBAUTO-1');
+    const process = startBox(box);
+    await untilOwned(box);
+    await process.end('SIGTERM');
+    await expectOwned(box, 'BBAUTO-1', 'auto-1');
+  });
+
+  it('is let in by the claim code on its page, typed before it came', async () => {
+    const box = await world.newBox('BBCLAIM-1');
+    const idevid = parseCertificate(await readText(join(box, 'factory/idevid.crt')));
+    const code = claimCodeOf(idevid.spkiSha256);
+    expect(await fleet('claim', code.toLowerCase().replaceAll('-', ' '), '--gateway', 'spare-2')).toContain(
+      'becomes spare-2 when it comes',
+    );
+    const process = startBox(box);
+    await untilOwned(box);
+    await process.end('SIGTERM');
+    await expectOwned(box, 'BBCLAIM-1', 'spare-2');
   });
 });

@@ -11,6 +11,7 @@ import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
 import type { Orders } from '../orders.ts';
+import type { PendingBoxes } from '../pending.ts';
 import type { Presence } from '../presence.ts';
 import type { Store } from '../store/store.ts';
 
@@ -21,6 +22,7 @@ export interface ApiContext {
   readonly firmware: FirmwareStore;
   readonly orders: Pick<Orders, 'factoryReset' | 'testUplinks'>;
   readonly presence: Pick<Presence, 'silentSince'>;
+  readonly pending: Pick<PendingBoxes, 'approve' | 'deny' | 'forget' | 'claim'>;
   readonly activations: Pick<Activations, 'make'>;
   /** DER. */
   readonly revocationList: () => Uint8Array;

@@ -4,6 +4,7 @@
 import { stringify as stringifyToml } from 'smol-toml';
 import { z } from 'zod';
 import { Fleet } from '../../model/fleet.ts';
+import { keepPlaced } from '../placing.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 import { IfMatch, present, revisionWanted, setRevision } from './fleetRevision.ts';
@@ -54,11 +55,13 @@ export function registerFleetRoutes(api: Api, context: ApiContext): void {
       },
     },
     async (request, reply) => {
+      const boxes = await context.store.inventory.list();
+      const joined = new Set(boxes.flatMap(({ serial, joined: by }) => (by === undefined ? [] : [serial])));
       const next = await context.fleet.change({
         actor: ADMIN,
         subject: 'fleet',
         ...revisionWanted(request),
-        edit: () => request.body,
+        edit: (before) => keepPlaced(request.body, before, joined),
       });
       setRevision(reply, next.revision);
       return next.fleet;

@@ -26,6 +26,7 @@ import { consumedBy, mediaTypeOf } from './negotiation.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
+import { registerPendingRoutes } from './pendingRoutes.ts';
 import { registerUplinkTestRoutes } from './uplinkTestRoutes.ts';
 
 /** A fleet of 1,000 gateways is about 1 MB of JSON. */
@@ -126,6 +127,7 @@ export async function createApi(options: {
     registerGatewayRoutes(scope, options.context);
     registerUplinkTestRoutes(scope, options.context);
     registerInventoryRoutes(scope, options.context);
+    registerPendingRoutes(scope, options.context);
     registerActivationRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
     scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);

@@ -62,6 +62,13 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE uplink_reports (
     gateway_id TEXT NOT NULL, id TEXT NOT NULL, received_at_ms INTEGER NOT NULL, document TEXT NOT NULL,
     PRIMARY KEY (gateway_id, id)) STRICT;
+    `,
+  `
+  ALTER TABLE inventory ADD COLUMN joined TEXT;
+  CREATE TABLE pending (
+    serial TEXT NOT NULL, spki_sha256 TEXT NOT NULL, state TEXT NOT NULL, document TEXT NOT NULL,
+    last_seen_ms INTEGER NOT NULL, PRIMARY KEY (serial, spki_sha256)) STRICT;
+  CREATE TABLE claims (code TEXT PRIMARY KEY, gateway_id TEXT NOT NULL, ends_at_ms INTEGER NOT NULL) STRICT;
   `,
 ];
 

@@ -7,6 +7,7 @@ import { createFirmwareRecords } from './sqliteFirmware.ts';
 import { createFleetStore } from './sqliteFleet.ts';
 import { createGatewayStore } from './sqliteGateways.ts';
 import { createInventoryStore } from './sqliteInventory.ts';
+import { createClaimStore, createPendingStore } from './sqlitePending.ts';
 import { createRecordStore } from './sqliteRecords.ts';
 import { createUplinkReportStore } from './sqliteUplinkReports.ts';
 import type { Store } from './store.ts';
@@ -17,6 +18,8 @@ export function openSqliteStore(path: string): Store {
   return {
     fleet: createFleetStore(database),
     inventory: createInventoryStore(database),
+    pending: createPendingStore(database),
+    claims: createClaimStore(database),
     activations: createActivationStore(database),
     gateways: createGatewayStore(database),
     firmware: createFirmwareRecords(database),

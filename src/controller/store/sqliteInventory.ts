@@ -7,7 +7,7 @@ import { InventoryEntry, type Store } from './store.ts';
 
 const COLUMNS = `serial, model, approved, two_factor AS twoFactor, state, issuer_key_id AS issuerKeyId, spki_sha256 AS spkiSha256,
   bound_at_ms AS boundAtMs, progress_type AS progressType, progress_message AS progressMessage,
-  progress_at_ms AS progressAtMs, created_at_ms AS createdAtMs`;
+  progress_at_ms AS progressAtMs, joined, created_at_ms AS createdAtMs`;
 const Row = z.object({
   serial: z.string(),
   model: z.string().nullable(),
@@ -20,6 +20,7 @@ const Row = z.object({
   progressType: z.string().nullable(),
   progressMessage: z.string().nullable(),
   progressAtMs: z.number().nullable(),
+  joined: InventoryEntry.shape.joined.unwrap().nullable(),
   createdAtMs: z.number(),
 });
 const QuarantineRow = z.object({
@@ -52,14 +53,15 @@ export function createInventoryStore(database: Database): Store['inventory'] {
     async get(serial) {
       return get(serial);
     },
-    async add(serial, { model, approved, twoFactor }, atMs) {
+    async add(serial, { model, approved, twoFactor, joined }, atMs) {
       const changed = database.run(
-        `INSERT INTO inventory (serial, model, approved, two_factor, state, created_at_ms)
-         VALUES (?, ?, ?, ?, 'expected', ?) ON CONFLICT DO NOTHING`,
+        `INSERT INTO inventory (serial, model, approved, two_factor, state, joined, created_at_ms)
+         VALUES (?, ?, ?, ?, 'expected', ?, ?) ON CONFLICT DO NOTHING`,
         serial,
         model ?? null,
         approved ? 1 : 0,
         twoFactor === true ? 1 : 0,
+        joined ?? null,
         atMs,
       );
       return changed === 1;
@@ -148,6 +150,7 @@ function toEntry(
             atMs: progressAtMs,
           },
         }),
+    ...(row.joined === null ? {} : { joined: row.joined }),
     createdAtMs: row.createdAtMs,
   };
 }

@@ -3,8 +3,9 @@
  * Does not own how it is kept (sqlite*.ts) nor what any of it means.
  */
 import { z } from 'zod';
+import { BoxClaims, ClaimCode } from '../../model/assignment.ts';
 import { Fleet } from '../../model/fleet.ts';
-import { Serial } from '../../model/ids.ts';
+import { GatewayId, Serial } from '../../model/ids.ts';
 import type { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import type { UplinkReport } from '../../model/uplinkReport.ts';
 import { Allocations } from '../allocations.ts';
@@ -38,9 +39,35 @@ export const InventoryEntry = z.strictObject({
   ),
   /** The last progress this box reported (RFC 8572 7.3). */
   progress: z.strictObject({ type: z.string(), message: z.string().optional(), atMs: z.number() }).optional(),
+  /** Nobody had named this serial: by what it was let in. Its place outlives a fleet file that does not tell serials. */
+  joined: z.enum(['rule', 'operator', 'claim']).optional(),
   createdAtMs: z.number(),
 });
 export type InventoryEntry = z.output<typeof InventoryEntry>;
+
+/** A box that is in no inventory and fits a rule, by the key that it came with. */
+export const PendingBox = z.strictObject({
+  /** Of its certificate, as the key: proved. */
+  serial: InventoryEntry.shape.serial,
+  spkiSha256: z.string(),
+  issuerKeyId: z.string(),
+  /** Short form of the key, as on the box's page and label. */
+  claimCode: z.string(),
+  state: z.enum(['waiting', 'denied']),
+  /** Where it sent from when it was seen last. */
+  address: z.string().optional(),
+  /** What it says of itself: anybody can say it. */
+  unproven: z.strictObject({ 'hw-model': z.string().optional(), ...BoxClaims.shape }),
+  /** The rule that fitted last. */
+  rule: z.string().optional(),
+  firstSeenMs: z.number(),
+  lastSeenMs: z.number(),
+});
+export type PendingBox = z.output<typeof PendingBox>;
+
+/** A claim code that an operator typed before its box was seen. */
+export const OpenClaim = z.strictObject({ code: ClaimCode, gatewayId: GatewayId, endsAtMs: z.number() });
+export type OpenClaim = z.output<typeof OpenClaim>;
 
 /** A code for one box, as a digest. */
 export interface ActivationRecord {
@@ -134,7 +161,12 @@ export interface Store {
     /** false where the serial is known already. */
     add(
       serial: string,
-      box: { readonly model?: string | undefined; readonly approved: boolean; readonly twoFactor?: boolean },
+      box: {
+        readonly model?: string | undefined;
+        readonly approved: boolean;
+        readonly twoFactor?: boolean;
+        readonly joined?: InventoryEntry['joined'];
+      },
       atMs: number,
     ): Promise<boolean>;
     update(
@@ -154,6 +186,26 @@ export interface Store {
     ): Promise<boolean>;
     quarantine(serial: string, spkiSha256: string, reason: string, atMs: number): Promise<void>;
     recordProgress(serial: string, type: string, message: string | undefined, atMs: number): Promise<void>;
+  };
+  readonly pending: {
+    list(): Promise<readonly PendingBox[]>;
+    /** Each key that came with that serial. */
+    ofSerial(serial: string): Promise<readonly PendingBox[]>;
+    /** New or seen again; `full`, and nothing done, where it is new and there is no room. */
+    see(box: PendingBox): Promise<'new' | 'again' | 'full'>;
+    /** The oldest of those denied give way to new ones. */
+    deny(serial: string, spkiSha256: string): Promise<void>;
+    /** All keys of the serial, or one; how many there were. */
+    remove(serial: string, spkiSha256?: string): Promise<number>;
+    /** Forgets who was not seen since. */
+    forget(before: { readonly waitingMs: number; readonly deniedMs: number }): Promise<void>;
+  };
+  readonly claims: {
+    list(): Promise<readonly OpenClaim[]>;
+    /** Replaces an earlier one of that code; false where there is no room. Those that ended by `nowMs` make some. */
+    put(claim: OpenClaim, nowMs: number): Promise<boolean>;
+    get(code: string): Promise<OpenClaim | undefined>;
+    remove(code: string): Promise<boolean>;
   };
   /** At most one a serial; they go with its inventory entry. */
   readonly activations: {

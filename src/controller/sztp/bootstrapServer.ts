@@ -4,10 +4,12 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
+import { plainAddress } from '../../model/assignment.ts';
 import type { Owner } from '../../model/bootstrap.ts';
 import { decodeJson } from '../../model/decode.ts';
 import { BranchboxError, type ErrorCode } from '../../model/errors.ts';
 import {
+  CLAIMS_WANTED,
   GetBootstrappingDataRequest,
   NONCE_BYTES,
   type OnboardingInformation,
@@ -24,6 +26,7 @@ import { type AskLimit, createAskLimit } from '../askLimit.ts';
 import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
+import type { PendingBoxes } from '../pending.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 
@@ -49,6 +52,7 @@ const ReportRequest = z.object({
 export interface BootstrapServerOptions {
   readonly store: Store;
   readonly admissions: Admissions;
+  readonly pending: Pick<PendingBoxes, 'meet' | 'claimed'>;
   readonly signer: SignerClient;
   readonly manufacturer: ManufacturerClient;
   readonly anchors: PeerAnchors;
@@ -59,6 +63,7 @@ export interface BootstrapServerOptions {
 interface Asker {
   readonly serial: string;
   readonly idevid: Certificate;
+  readonly address: string | undefined;
 }
 
 export function createBootstrapHandler(options: BootstrapServerOptions): Handler {
@@ -77,7 +82,11 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       const why = 'a factory identity (IDevID) of a manufacturer known here is needed as client certificate';
       return refusal(401, 'access-denied', why);
     }
-    const asker = { serial: peer.serial, idevid: peer.certificate };
+    const asker = {
+      serial: peer.serial,
+      idevid: peer.certificate,
+      address: socket.remoteAddress === undefined ? undefined : plainAddress(socket.remoteAddress),
+    };
     const text = await bodyText(request, mediaType);
     if (typeof text !== 'string') return text;
     return path === SZTP_GET_PATH
@@ -104,17 +113,37 @@ export function bootstrapFailed(thrown: unknown): Answer {
 async function bootstrappingData(
   options: BootstrapServerOptions,
   asks: AskLimit,
-  { serial, idevid }: Asker,
+  asker: Asker,
   text: string,
 ): Promise<Answer> {
-  const input = text.trim() === '' ? {} : inputOf(text);
+  const { serial, idevid } = asker;
+  const input: BootstrappingInput = text.trim() === '' ? {} : inputOf(text);
   const nonce = input.nonce === undefined ? undefined : Uint8Array.from(Buffer.from(input.nonce, 'base64'));
   if (nonce !== undefined && (nonce.length < NONCE_BYTES.min || nonce.length > NONCE_BYTES.max)) {
     return refusal(400, 'invalid-value', `a nonce has ${NONCE_BYTES.min} to ${NONCE_BYTES.max} bytes`);
   }
-  const admission = await options.admissions.consider(serial, idevid);
+  let admission = await options.admissions.consider(serial, idevid);
   if (admission.kind === 'unknown') {
-    return refusal(404, 'invalid-value', `the inventory does not hold serial ${serial}`, 'application');
+    const met = await options.pending.meet({
+      ...asker,
+      model: input['hw-model'],
+      claims: input['branchbox-sztp:claims'],
+    });
+    if (met.kind === 'denied') {
+      return refusal(403, 'access-denied', 'an operator denied this box', 'application');
+    }
+    if (met.kind !== 'let-in') {
+      return refusal(
+        404,
+        'invalid-value',
+        met.why,
+        'application',
+        met.wantsClaims ? CLAIMS_WANTED : undefined,
+      );
+    }
+    admission = await options.admissions.consider(serial, idevid);
+  } else if (admission.kind === 'pending' && (await options.pending.claimed(serial, idevid))) {
+    admission = await options.admissions.consider(serial, idevid);
   }
   if (admission.kind === 'refused') return refusal(403, 'access-denied', admission.why, 'application');
   // An unapproved box may learn whose it will be: EST then tells it to wait. Without a place there is nothing to tell.
@@ -177,7 +206,9 @@ async function report(
   return { status: 204 };
 }
 
-function inputOf(text: string) {
+type BootstrappingInput = GetBootstrappingDataRequest['ietf-sztp-bootstrap-server:input'];
+
+function inputOf(text: string): BootstrappingInput {
   return decodeJson(GetBootstrappingDataRequest, text, 'the request')['ietf-sztp-bootstrap-server:input'];
 }
 
@@ -197,6 +228,7 @@ function refusal(
   tag: string,
   message: string,
   detail: ErrorType | readonly string[] = 'protocol',
+  appTag?: string,
 ): Answer {
   const type: ErrorType = typeof detail === 'string' ? detail : 'protocol';
   const messages = typeof detail === 'string' || detail.length === 0 ? [message] : detail;
@@ -205,6 +237,7 @@ function refusal(
       error: messages.slice(0, 16).map((text) => ({
         'error-type': type,
         'error-tag': tag,
+        ...(appTag === undefined ? {} : { 'error-app-tag': appTag }),
         'error-message': text.slice(0, 1024),
       })),
     },

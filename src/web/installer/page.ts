@@ -17,7 +17,7 @@ import { type Html, html } from './html.ts';
 /** What of the identity process's answer the page shows. */
 export type Progress = Pick<
   BootstrapStatus,
-  'state' | 'sinceMs' | 'waitsFor' | 'mend' | 'lastProblem' | 'serial' | 'secondFactor'
+  'state' | 'sinceMs' | 'waitsFor' | 'mend' | 'lastProblem' | 'serial' | 'claimCode' | 'secondFactor'
 >;
 
 export interface View {
@@ -93,7 +93,7 @@ ${
 }
 
 function renderProgress(progress: Progress, nowMs: number): Html {
-  const { state, sinceMs, waitsFor, mend, lastProblem, serial, secondFactor } = progress;
+  const { state, sinceMs, waitsFor, mend, lastProblem, serial, claimCode, secondFactor } = progress;
   const steps = BOOTSTRAP_STATES.filter(isBeforeEnrolment);
   const step = steps.indexOf(state) + 1;
   return html`${secondFactor === undefined ? undefined : renderSecondFactor(secondFactor, state)}
@@ -104,6 +104,7 @@ function renderProgress(progress: Progress, nowMs: number): Html {
 <dt>What to do</dt><dd>${mend}</dd>
 ${lastProblem === undefined ? undefined : html`<dt>Last problem</dt><dd>${lastProblem}</dd>`}
 <dt>Serial</dt><dd>${serial}</dd>
+${claimCode === undefined ? undefined : html`<dt>Claim code</dt><dd>${claimCode}</dd>`}
 </dl>`;
 }
 

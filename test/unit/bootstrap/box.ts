@@ -184,11 +184,14 @@ function memoryFiles(modes: Map<string, number>): Files {
     remove: async (path) => {
       stored.delete(path);
     },
-    list: async (path) =>
-      [...stored.keys()]
-        .filter((name) => name.startsWith(`${path}/`))
-        .map((name) => name.slice(path.length + 1))
-        .toSorted(),
+    list: async (path) => [
+      ...new Set(
+        [...stored.keys()]
+          .filter((name) => name.startsWith(`${path}/`))
+          .map((name) => name.slice(path.length + 1).replace(/\/.*/, ''))
+          .toSorted(),
+      ),
+    ],
     watch: () => {},
   };
 }

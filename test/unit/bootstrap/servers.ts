@@ -52,6 +52,8 @@ export interface TestController {
   /** Client certificates of enrolments, by common name. */
   readonly enrolments: string[];
   readonly reports: string[];
+  /** Bodies of get-bootstrapping-data. */
+  readonly inputs: string[];
   readonly connect: Connect;
   close(): Promise<void>;
 }
@@ -94,6 +96,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
   const asked: string[] = [];
   const enrolments: string[] = [];
   const reports: string[] = [];
+  const inputs: string[] = [];
   const behaviour: Behaviour = {
     artefacts: (nonce) => ({
       conveyed: signConveyed({
@@ -136,6 +139,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
     authorization: string | undefined,
   ): Reply {
     if (path === SZTP_GET_PATH) {
+      inputs.push(body);
       const input = GetBootstrappingDataRequest.parse(JSON.parse(body))['ietf-sztp-bootstrap-server:input'];
       return behaviour.sztp(Buffer.from(input.nonce ?? '', 'base64'));
     }
@@ -181,6 +185,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
     asked,
     enrolments,
     reports,
+    inputs,
     connect: ({ server: target, identity, anchorsPem, signal }) =>
       dial(target.host, target.port, identity, anchorsPem, signal),
     async close() {

@@ -6,6 +6,8 @@ import { createApi } from '../../../src/controller/api/server.ts';
 import { openBlobs } from '../../../src/controller/blobs.ts';
 import { createFirmwareStore } from '../../../src/controller/firmware.ts';
 import { createFleetService } from '../../../src/controller/fleetService.ts';
+import { createPendingBoxes } from '../../../src/controller/pending.ts';
+import { createPlacing } from '../../../src/controller/placing.ts';
 import { createPresence } from '../../../src/controller/presence.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
@@ -56,6 +58,8 @@ export async function startApi(directory: string) {
       return 'testing; the report follows';
     },
   };
+  const onInventoryChange = () => void triggered.push(triggered.length);
+  const placing = createPlacing({ store, fleet, clock, onChange: onInventoryChange });
   const context = {
     store,
     fleet,
@@ -65,7 +69,8 @@ export async function startApi(directory: string) {
     activations: createActivations({ store, clock }),
     presence: createPresence({ clock }),
     revocationList: () => Buffer.from('a list'),
-    onInventoryChange: () => void triggered.push(triggered.length),
+    pending: createPendingBoxes({ store, fleet, placing, clock, log }),
+    onInventoryChange,
     clock,
   };
   const away: string[] = [];

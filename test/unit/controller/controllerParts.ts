@@ -2,6 +2,8 @@
 import { createActivations } from '../../../src/controller/activation.ts';
 import { createAdmissions } from '../../../src/controller/admission.ts';
 import { createFleetService } from '../../../src/controller/fleetService.ts';
+import { createPendingBoxes } from '../../../src/controller/pending.ts';
+import { createPlacing } from '../../../src/controller/placing.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import type { Clock, Logger } from '../../../src/system/ports.ts';
 import { CONTROLLER } from './fixtures.ts';
@@ -21,6 +23,8 @@ export function createControllerParts(options: {
   });
   const activations = createActivations({ store, clock });
   const admissions = createAdmissions({ store, fleet, activations, clock, log });
+  const placing = createPlacing({ store, fleet, clock, onChange: () => undefined });
+  const pending = createPendingBoxes({ store, fleet, placing, clock, log });
   const setFleet = (next: object) => fleet.change({ actor: 'test', subject: 'fleet', edit: () => next });
-  return { fleet, activations, admissions, setFleet };
+  return { fleet, activations, admissions, pending, setFleet };
 }

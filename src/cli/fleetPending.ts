@@ -1,0 +1,181 @@
+/**
+ * Owns the words of `branchbox fleet pending|approve|deny|claim`: boxes that wait for a person, by rule, approval or code.
+ * Does not own what a rule is (the fleet file) nor what is done: the controller decides.
+ */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { claimCodeTyped } from '../model/assignment.ts';
+import { decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { type Access, type Call, callApi, withAccess } from './controllerApi.ts';
+import { renderTable } from './table.ts';
+
+const ACCESS_EXAMPLE = '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
+const Pending = z.array(
+  z.object({
+    serial: z.string(),
+    claimCode: z.string(),
+    state: z.string(),
+    address: z.string().optional(),
+    rule: z.string().optional(),
+    unproven: z.object({
+      'hw-model': z.string().optional(),
+      'mac-address': z.array(z.string()),
+      uuid: z.string().optional(),
+      hostname: z.string().optional(),
+    }),
+    lastSeenMs: z.number(),
+  }),
+);
+type Pending = z.output<typeof Pending>;
+const Inventory = z.array(
+  z.object({ serial: z.string(), approved: z.boolean(), twoFactor: z.boolean(), state: z.string() }),
+);
+
+const json = (method: 'POST' | 'PATCH', path: string, body: object): Call => ({
+  method,
+  path,
+  mediaType: 'application/json',
+  body: JSON.stringify(body),
+});
+const inventoryPath = (serial: string): string => `/api/v1/inventory/${encodeURIComponent(serial)}`;
+const pendingPath = (serial: string, verb: string): string =>
+  `/api/v1/pending/${encodeURIComponent(serial)}/${verb}`;
+const print = (text: string): boolean => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+
+interface Choice extends Access {
+  readonly key?: string;
+  readonly gateway?: string;
+}
+
+export function registerPending(fleet: Command): void {
+  withAccess(fleet.command('pending'))
+    .description(
+      'boxes that wait for an approval; what they say of themselves is in brackets and proves nothing',
+    )
+    .option('--json', 'for programs: what fits a rule, and what the inventory holds unapproved')
+    .addHelpText('after', `\nexample: branchbox fleet pending ${ACCESS_EXAMPLE}`)
+    .action(async (flags: Access & { readonly json?: boolean }) => {
+      const pendingText = await callApi(flags, { method: 'GET', path: '/api/v1/pending' });
+      const inventoryText = await callApi(flags, { method: 'GET', path: '/api/v1/inventory' });
+      const pending = decodeJson(Pending, pendingText, "the controller's answer", pendingText.length);
+      const inventory = decodeJson(
+        Inventory,
+        inventoryText,
+        "the controller's answer",
+        inventoryText.length,
+      ).filter(({ approved, state }) => !approved && state !== 'revoked');
+      print(
+        flags.json === true
+          ? JSON.stringify({ pending: JSON.parse(pendingText), inventory })
+          : describe(pending, inventory),
+      );
+    });
+  withAccess(fleet.command('approve <serial>'))
+    .description('lets a box enrol that waits for an approval or a code')
+    .option('--gateway <name>', 'which gateway it becomes; otherwise the fleet or its rule says so')
+    .option(
+      '--key <start>',
+      'claim code or fingerprint, where more than one box says that it has this serial',
+    )
+    .addHelpText('after', `\nexample: branchbox fleet approve SN-1 --gateway branch7 ${ACCESS_EXAMPLE}`)
+    .action(async (serial: string, flags: Choice) => {
+      const { gateway, key } = flags;
+      const body = { ...(gateway === undefined ? {} : { gateway }), ...(key === undefined ? {} : { key }) };
+      const named = gateway !== undefined || key !== undefined;
+      const inInventory = named
+        ? false
+        : await tried(callApi(flags, json('PATCH', inventoryPath(serial), { approved: true })));
+      if (!inInventory) await callApi(flags, json('POST', pendingPath(serial, 'approve'), body));
+      print(`${serial} may enrol`);
+    });
+  withAccess(fleet.command('deny <serial>'))
+    .description(
+      'refuses a box, one that enrolled already too, until that is taken back; `fleet approve` takes it back of one that waited',
+    )
+    .option(
+      '--key <start>',
+      'claim code or fingerprint, where more than one box says that it has this serial',
+    )
+    .addHelpText('after', `\nexample: branchbox fleet deny SN-1 ${ACCESS_EXAMPLE}`)
+    .action(async (serial: string, flags: Choice) => {
+      const { key } = flags;
+      const change = { approved: false, revoked: true };
+      const inInventory =
+        key === undefined && (await tried(callApi(flags, json('PATCH', inventoryPath(serial), change))));
+      if (inInventory) {
+        print(
+          `${serial} is refused; PATCH ${inventoryPath(serial)} with { "revoked": false } takes that back`,
+        );
+        return;
+      }
+      await callApi(flags, json('POST', pendingPath(serial, 'deny'), key === undefined ? {} : { key }));
+      print(`${serial} is refused by its key; another box with that serial is not`);
+    });
+  withAccess(fleet.command('claim <code>'))
+    .description('lets in the box with that claim code on its label or page, now or when it comes')
+    .requiredOption('--gateway <name>', 'which gateway it becomes')
+    .addHelpText(
+      'after',
+      `\nexample: branchbox fleet claim ABCD-EFGH-JKLM --gateway branch7 ${ACCESS_EXAMPLE}`,
+    )
+    .action(async (code: string, flags: Choice) => {
+      const body = { code: claimCodeTyped(code), gateway: flags.gateway };
+      const text = await callApi(flags, json('POST', '/api/v1/claims', body));
+      const Claimed = z.object({ serial: z.string().optional(), endsAtMs: z.number().optional() });
+      const { serial, endsAtMs } = decodeJson(Claimed, text, "the controller's answer");
+      print(
+        serial === undefined
+          ? `the box with that code becomes ${flags.gateway ?? ''} when it comes, until ${new Date(endsAtMs ?? 0).toISOString()}`
+          : `${serial} may enrol as ${flags.gateway ?? ''}`,
+      );
+    });
+}
+
+/** false where the inventory holds no such box. */
+async function tried(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof BranchboxError && thrown.code === 'controller/not-found') return false;
+    throw thrown;
+  }
+}
+
+/** Pure. A box's own words are a stranger's: cut, and without what a terminal would obey. */
+export function describe(pending: Pending, inventory: z.output<typeof Inventory>): string {
+  const clean = (text: string | undefined): string =>
+    (text ?? '').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 60);
+  const rows = [
+    ...pending.map((box) => [
+      box.serial,
+      box.state,
+      box.claimCode,
+      box.rule ?? '',
+      box.address ?? '',
+      new Date(box.lastSeenMs).toISOString(),
+      `[${[
+        box.unproven['hw-model'],
+        box.unproven.hostname,
+        box.unproven.uuid,
+        ...box.unproven['mac-address'].slice(0, 4),
+      ]
+        .filter((word) => word !== undefined)
+        .map(clean)
+        .join(' ')}]`,
+    ]),
+    ...inventory.map(({ serial, twoFactor }) => [
+      serial,
+      twoFactor ? 'waits for code' : 'in inventory',
+      '',
+      '',
+      '',
+      '',
+      '',
+    ]),
+  ].map((row) => row.map(clean));
+  if (rows.length === 0) return 'nobody waits';
+  const head = ['SERIAL', 'STATE', 'CLAIM CODE', 'RULE', 'ADDRESS', 'LAST SEEN', '[SAYS OF ITSELF]'];
+  return renderTable(head, rows).join('\n');
+}
