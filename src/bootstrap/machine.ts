@@ -61,7 +61,7 @@ export function createMachine(options: {
     const asked = error.fields['retryAfterMs'];
     const own = backoffMs(attempt, SLOW.has(state) ? RENEWAL_BACKOFF : BOOTSTRAP_BACKOFF, options.random());
     // Spread over a tenth more: a server that is busy told a thousand boxes the same number.
-    const delayMs = typeof asked === 'number' ? Math.max(own, asked * (1 + options.random() / 10)) : own;
+    const delayMs = typeof asked === 'number' ? asked * (1 + options.random() / 10) : own;
     problem = renderProblem(error);
     log.warn('bootstrap step failed, trying again', {
       state,
@@ -75,8 +75,8 @@ export function createMachine(options: {
       await waker.wait(delayMs, signal);
       return;
     }
-    // A new lease is no answer to "come back later"; a code that was typed is.
-    await options.given.wait(delayMs, signal);
+    // A new lease is no answer to "come back later", but may lead to another server; a code that was typed is one.
+    await (state === 'PROVISIONAL' ? waker : options.given).wait(delayMs, signal);
   }
 
   return {
@@ -93,7 +93,7 @@ export function createMachine(options: {
         } catch (thrown) {
           if (signal.aborted) return;
           if (!(thrown instanceof BranchboxError) || thrown.code === 'internal') throw thrown;
-          if (thrown.code !== 'bootstrap/pending') attempt += 1;
+          if (thrown.code !== 'bootstrap/pending' && !isBusy(thrown)) attempt += 1;
           try {
             await waitAfter(thrown, state, Math.max(1, attempt), signal);
           } catch (woken) {
@@ -108,6 +108,10 @@ export function createMachine(options: {
     },
   };
 }
+
+/** The server is well and said when to come again: that is no failure, and asking afresh would only add to its load. */
+const isBusy = ({ fields }: BranchboxError): boolean =>
+  (fields['status'] === 429 || fields['status'] === 503) && typeof fields['retryAfterMs'] === 'number';
 
 /** More than this is for the log. */
 const SHOWN_PROBLEMS = 3;

@@ -92,7 +92,8 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       }
     }
     round += 1;
-    throw afterRound(telling, candidates.length, free.length);
+    const heldMs = candidates.map((one) => (holds.get(candidateName(one)) ?? 0) - context.monotonicMs());
+    throw afterRound(telling, candidates.length, free.length, Math.min(...heldMs));
   }
 
   async function ownerOrAfresh(): Promise<Owner | undefined> {
@@ -160,16 +161,23 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
   };
 }
 
-function afterRound(telling: BranchboxError | undefined, known: number, asked: number): BranchboxError {
-  // A hold of one server must not hold up the others: its time is kept here, not in the loop.
+/** `heldMs`: until the first of all servers may be asked again; none of them waits longer for another one's sake. */
+function afterRound(
+  telling: BranchboxError | undefined,
+  known: number,
+  asked: number,
+  heldMs: number,
+): BranchboxError {
+  const busy = known > 0 && heldMs > 0 ? { status: 503, retryAfterMs: heldMs } : {};
   if (telling !== undefined) {
-    return new BranchboxError(telling.code, { message: telling.message, problems: telling.problems });
+    const { code, message, problems } = telling;
+    return new BranchboxError(code, { message, problems, fields: busy });
   }
   const message =
     known === 0
       ? 'No uplink has a bootstrap server to ask'
       : `All ${known - asked} bootstrap servers are busy`;
-  return new BranchboxError('bootstrap/unreachable', { message });
+  return new BranchboxError('bootstrap/unreachable', { message, fields: busy });
 }
 
 /** Judged by the domain CA that the voucher pinned, and by nothing else. */

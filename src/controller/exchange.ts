@@ -11,6 +11,7 @@ import { asBranchboxError } from '../model/errors.ts';
 import type { Logger } from '../system/ports.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { toPem } from '../pki/certificate.ts';
+import type { HandshakeGate } from './handshakeGate.ts';
 import type { ServiceCredential } from './serviceCredentials.ts';
 
 export interface Answer {
@@ -58,10 +59,12 @@ export function createExchangeServer(options: {
   readonly handle: Handler;
   /** When the handler threw. */
   readonly failed: (thrown: unknown) => Answer;
+  readonly gate: HandshakeGate;
   readonly log: Logger;
 }): Server {
-  const { handle, failed, log } = options;
-  const server = createServer({ ...options.tls, ...LIMITS }, (request, response) => {
+  const { handle, failed, gate, log } = options;
+  // Paused: the gate says when a byte is looked at.
+  const server = createServer({ ...options.tls, ...LIMITS, pauseOnConnect: true }, (request, response) => {
     const { socket } = request;
     if (!(socket instanceof TLSSocket)) {
       response.destroy();
@@ -83,6 +86,7 @@ export function createExchangeServer(options: {
         response.destroy();
       });
   });
+  gate.guard(server);
   // Scanners and boxes that hang up in a handshake are no event.
   server.on('tlsClientError', (error) => log.debug('a TLS handshake failed', { error: error.message }));
   server.on('clientError', (_error, socket) => socket.destroy());

@@ -212,6 +212,7 @@ export async function runController(options: {
       }),
       failed: deviceFailed,
     },
+    clock,
     log,
   });
   const api = await createApi({

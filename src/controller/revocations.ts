@@ -142,9 +142,13 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
         await waker.rest(ailment === undefined ? restMs() : pauseMs, signal);
         if (signal.aborted) return;
         try {
+          const startedAtMs = clock.monotonicMs();
           await round();
           ailment = undefined;
           pauseMs = RETRY_MS;
+          // A thousand boxes that enrol trigger a thousand looks at a thousand certificates: at most a tenth of the time.
+          const restMs = 9 * (clock.monotonicMs() - startedAtMs);
+          if (restMs > 0) await clock.sleep(restMs, signal).catch(() => undefined);
         } catch (thrown) {
           // The signer is away. What was revoked is stored, and the next round begins with it.
           const error = asBranchboxError(thrown);

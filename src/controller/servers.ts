@@ -5,7 +5,9 @@
 import type { Server, ServerOptions } from 'node:https';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Logger } from '../system/ports.ts';
+import type { Clock } from '../system/ports.ts';
 import { type Answer, createExchangeServer, type Handler, tlsOptions } from './exchange.ts';
+import { createHandshakeGate } from './handshakeGate.ts';
 import type { ServiceCredentials } from './serviceCredentials.ts';
 
 interface Part {
@@ -26,6 +28,12 @@ interface Ports {
   readonly devicePort: number;
 }
 
+/**
+ * 32 handshakes at once are some 50 ms of two cores. The line is for 5 s of them, half of what a box waits for a
+ * connection; whoever is sent away from its end hears nothing but a closed connection, and waits by itself.
+ */
+const HANDSHAKES = { together: 32, waiting: 1_024, patienceMs: 5_000, turnMs: 500 } as const;
+
 export function createServers(options: {
   readonly credentials: ServiceCredentials;
   readonly domain: Certificate;
@@ -34,6 +42,7 @@ export function createServers(options: {
   readonly sztp: Part;
   readonly est: Part;
   readonly device: Part;
+  readonly clock: Clock;
   readonly log: Logger;
 }): Servers {
   const { log, listen } = options;
@@ -55,10 +64,11 @@ export function createServers(options: {
       minVersion: 'TLSv1.3',
     }),
   });
+  const gate = createHandshakeGate({ clock: options.clock, ...HANDSHAKES });
   const first = tls(options.credentials);
-  const sztp = createExchangeServer({ tls: first.sztp, ...options.sztp, log });
-  const est = createExchangeServer({ tls: first.est, ...options.est, log });
-  const device = createExchangeServer({ tls: first.device, ...options.device, log });
+  const sztp = createExchangeServer({ tls: first.sztp, ...options.sztp, gate, log });
+  const est = createExchangeServer({ tls: first.est, ...options.est, gate, log });
+  const device = createExchangeServer({ tls: first.device, ...options.device, gate, log });
   return {
     async listen() {
       await listenAt(sztp, listen.address, listen.sztpPort);

@@ -23,7 +23,7 @@ const gatewayOf = (serial: string): string => serial.toLowerCase();
 
 beforeAll(async () => {
   world = await createBootstrapWorld();
-  controller = await world.startServices();
+  ({ controller } = await world.startServices());
   const gateways = SERIALS.map(
     (serial, index) => `
 [[gateways]]

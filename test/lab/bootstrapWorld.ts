@@ -1,17 +1,19 @@
 /**
  * Owns a namespace with the real manufacturer, signer and controller in it, and boxes that bootstrap against them.
- * No broker (the identity process never speaks MQTT), no DHCP client: a lease is a file, as its hook writes it.
+ * No DHCP client: a lease is a file, as its hook writes it. No broker unless a root tree is given, of which it is taken:
+ * the identity process never speaks MQTT.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { programOf } from './controllerWorld.ts';
 import { createProcesses, type Running } from './processes.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
-const NAME = 'controller.branchbox.example';
-const ADDRESS = { controller: '198.51.100.10', box: '198.51.100.100', names: '198.51.100.1' } as const;
+export const NAME = 'controller.branchbox.example';
+export const ADDRESS = { controller: '198.51.100.10', box: '198.51.100.100', names: '198.51.100.1' } as const;
 const run = promisify(execFile);
 
 export interface BootstrapWorld {
@@ -20,8 +22,8 @@ export interface BootstrapWorld {
   branchbox(...args: readonly string[]): Promise<string>;
   /** Starts an entry of this checkout inside the namespace. */
   start(...args: readonly string[]): Running;
-  /** Manufacturer, signer, names and controller; resolves with the controller, ready. */
-  startServices(): Promise<Running>;
+  /** Manufacturer, signer, names and controller; resolves with all, ready. */
+  startServices(): Promise<Readonly<Record<'controller' | 'signer' | 'manufacturer', Running>>>;
   startController(): Promise<Running>;
   /** A factory-new box under its own directory, known to the controller's inventory or not. */
   newBox(serial: string): Promise<string>;
@@ -29,7 +31,7 @@ export interface BootstrapWorld {
   remove(): Promise<void>;
 }
 
-export async function createBootstrapWorld(): Promise<BootstrapWorld> {
+export async function createBootstrapWorld(rootTree?: string): Promise<BootstrapWorld> {
   const netns = `bbt-boot-${process.pid}`;
   const directory = await mkdtemp(join(tmpdir(), 'bbt-boot-'));
   const at = (name: string): string => join(directory, name);
@@ -55,7 +57,11 @@ export async function createBootstrapWorld(): Promise<BootstrapWorld> {
   };
 
   await branchbox('manufacturer', 'init', '--state', at('manufacturer'), '--name', 'localhost');
-  await writeFile(at('no-broker'), '#!/bin/sh\nexec sleep 1000000\n', { mode: 0o755 });
+  // The broker drops root and still has to reach its own directory in here.
+  await chmod(directory, 0o711);
+  const broker =
+    rootTree === undefined ? '#!/bin/sh\nexec sleep 1000000\n' : programOf(rootTree, 'usr/sbin/mosquitto');
+  await writeFile(at('broker'), broker, { mode: 0o755 });
   await writeFile(
     at('controller.toml'),
     `stateDir = "${at('controller')}"
@@ -73,7 +79,7 @@ voucherAnchor = "${at('manufacturer/voucher-ca.crt')}"
 [signer]
 socket = "${at('signer.sock')}"
 [mosquitto]
-program = "${at('no-broker')}"
+program = "${at('broker')}"
 user = "nobody"
 `,
   );
@@ -84,12 +90,14 @@ user = "nobody"
     async startServices() {
       const manufacturer = ['--state', at('manufacturer'), '--listen', '127.0.0.1:9443'];
       const signer = ['--state', at('signer'), '--socket', at('signer.sock')];
-      start('src/cli/main.ts', 'manufacturer', 'serve', ...manufacturer);
-      start('src/cli/main.ts', 'signer', 'serve', ...signer);
+      const running = {
+        manufacturer: start('src/cli/main.ts', 'manufacturer', 'serve', ...manufacturer),
+        signer: start('src/cli/main.ts', 'signer', 'serve', ...signer),
+      };
       await start('test/lab/bootstrapNames.ts', ADDRESS.names, ADDRESS.controller).said(/^ready$/);
       const controller = await startController();
       await branchbox('controller', 'anchors', '--config', at('controller.toml'), '--out', at('anchors'));
-      return controller;
+      return { ...running, controller };
     },
     startController,
     async newBox(serial) {

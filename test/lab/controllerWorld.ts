@@ -213,7 +213,7 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 /** A script that runs a program of the tree with the tree's own libraries, outside of any namespace. */
-function programOf(rootTree: string, program: string): string {
+export function programOf(rootTree: string, program: string): string {
   const loader = `${rootTree}/lib64/ld-linux-x86-64.so.2 --library-path ${rootTree}/usr/lib/x86_64-linux-gnu`;
   return `#!/bin/sh\nexec ${loader} ${rootTree}/${program} "$@"\n`;
 }

@@ -2,7 +2,6 @@
  * Owns the EST server (RFC 7030, clarified by RFC 8951): its operations, media types, base64 and status codes.
  * Does not own who may enrol (admission.ts) nor certifying (the signer).
  */
-import type { IncomingMessage } from 'node:http';
 import { BranchboxError } from '../../model/errors.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { certsOnly } from '../../pki/cms.ts';
@@ -15,12 +14,15 @@ import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts
 import { type Peer, peerOf, type PeerAnchors } from '../peer.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
+import { createWorkGate } from '../workGate.ts';
 
 /**
  * Certificates for one serial: a box that is killed again and again before it keeps one is never refused, and one that
  * enrols without end adds 288 lines a day to the records.
  */
 const ENROLMENTS = { burst: 30, refillMs: 5 * 60_000 } as const;
+/** Each is a chain, a signature and three writes that wait for the disk. */
+const WORK = { together: 8, waiting: 64 } as const;
 /** A request with a large RSA key and attributes is 3 KB; twice that in base64. */
 const MAX_BODY_BYTES = 24 * 1024;
 const RETRY_AFTER_PENDING_S = 15;
@@ -60,6 +62,7 @@ export interface EstServerOptions {
 
 export function createEstHandler(options: EstServerOptions): Handler {
   const enrolments = createAskLimit({ clock: options.clock, ...ENROLMENTS });
+  const gate = createWorkGate({ clock: options.clock, ...WORK });
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);
     const operation = operationOf(path);
@@ -72,13 +75,19 @@ export function createEstHandler(options: EstServerOptions): Handler {
       return { status: 200, mediaType: 'application/csrattrs', ...base64(CSR_ATTRIBUTES) };
     }
     if (mediaType !== 'application/pkcs10') return plain(415, 'a request is application/pkcs10');
-    const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
+    // First: its connection must not hold a place in the gate while it sends.
+    const body = await readBody(request, MAX_BODY_BYTES);
     const code = readBasic(request.headers.authorization);
-    const who = await authorise(options, operation, peer, code !== undefined);
-    if ('status' in who) return who;
-    const csr = await readRequest(request);
-    if ('status' in csr) return csr;
-    return enrol(options, enrolments, operation, peer, who, csr.der, code);
+    const result = await gate.run(async () => {
+      const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
+      const who = await authorise(options, operation, peer, code !== undefined);
+      if ('status' in who) return who;
+      const csr = readRequest(body);
+      if ('status' in csr) return csr;
+      return enrol(options, enrolments, operation, peer, who, csr.der, code);
+    });
+    if ('done' in result) return result.done;
+    return plain(503, 'many boxes ask at once', { 'Retry-After': String(result.retryAfterS) });
   };
 }
 
@@ -201,8 +210,7 @@ function isOperation(name: string): name is Operation {
   return Object.hasOwn(OPERATIONS, name);
 }
 
-async function readRequest(request: IncomingMessage): Promise<{ der: Uint8Array } | Answer> {
-  const body = await readBody(request, MAX_BODY_BYTES);
+function readRequest(body: Buffer | undefined): { der: Uint8Array } | Answer {
   if (body === undefined) return plain(413, `a request has at most ${MAX_BODY_BYTES} bytes`);
   return certificateRequestOf(body);
 }

@@ -2,7 +2,7 @@
  * Owns calling a key-holding process over HTTP: JSON out, an answer under a size and time cap, its error as ours.
  * Does not own which socket or TLS is used: the caller hands those in as request options.
  */
-import { request as httpRequest, type RequestOptions } from 'node:http';
+import { type Agent, request as httpRequest, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { z } from 'zod';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../../model/errors.ts';
@@ -20,6 +20,8 @@ export interface CallOptions {
   /** For messages: `signer`. */
   readonly peer: string;
   readonly timeoutMs?: number;
+  /** Keeps connections for the next call; without one each call has its own. */
+  readonly agent?: Agent;
   readonly maxAnswerBytes?: number;
 }
 
@@ -38,9 +40,17 @@ const ErrorDocument = z.object({
   }),
 });
 
+/** A kept connection ended before a byte of the answer. */
+class StaleConnection extends Error {}
+
 /** The answer's bytes, or a BranchboxError: the peer's own, or `controller/unreachable`. */
 export async function call(options: CallOptions, what: Call): Promise<Buffer> {
-  const { status, body } = await exchange(options, what);
+  const { status, body } = await exchange(options, what).catch((thrown: unknown) => {
+    // The peer closed a kept connection just as it was used: its restart, mostly. Once more, on a new one.
+    if (!(thrown instanceof StaleConnection)) throw thrown;
+    const { agent: _, ...fresh } = options;
+    return exchange(fresh, what);
+  });
   if (status === 200) return body;
   throw errorOf(options.peer, status, body);
 }
@@ -75,17 +85,18 @@ function exchange(options: CallOptions, what: Call): Promise<{ status: number; b
     const headers =
       payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': payload.length };
     const start = tls ? httpsRequest : httpRequest;
+    let answered = false;
     const request = start(
-      // Without an agent: a call each connection, so that nothing outlives the peer's restart.
       {
         ...target,
-        agent: false,
+        agent: options.agent ?? false,
         method: what.method,
         path: what.path,
         headers,
         signal: AbortSignal.timeout(timeoutMs),
       },
       (response) => {
+        answered = true;
         const chunks: Buffer[] = [];
         let sizeBytes = 0;
         response.on('data', (chunk: Buffer) => {
@@ -98,7 +109,10 @@ function exchange(options: CallOptions, what: Call): Promise<{ status: number; b
         response.on('error', fail);
       },
     );
-    request.on('error', fail);
+    request.on('error', (cause) => {
+      if (request.reusedSocket && !answered) reject(new StaleConnection());
+      else fail(cause);
+    });
     request.end(payload);
   });
 }

@@ -2,6 +2,7 @@
  * Owns the controller's view of the manufacturer: typed calls under mutual TLS.
  * Does not own judging the voucher: the box does that.
  */
+import { Agent } from 'node:https';
 import type { Secret } from '../../model/secret.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { call, type CallOptions } from '../keyholder/call.ts';
@@ -24,6 +25,8 @@ export interface ManufacturerClient {
   ping(): Promise<void>;
 }
 
+const MAX_CONNECTIONS = 8;
+
 export function createManufacturerClient(options: {
   /** `https://manufacturer.branchbox.example:9443` */
   readonly url: string;
@@ -36,6 +39,8 @@ export function createManufacturerClient(options: {
   const { hostname, port } = new URL(options.url);
   const target: CallOptions = {
     tls: true,
+    // A handshake of mutual TLS for each voucher would cost both ends more than the voucher.
+    agent: new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, maxFreeSockets: 2 }),
     peer: 'manufacturer',
     target: {
       host: hostname,

@@ -3,6 +3,7 @@
  * Does not own signing (the signer) nor vouchers (the manufacturer): both are asked at that moment.
  */
 import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import { z } from 'zod';
 import { plainAddress } from '../../model/assignment.ts';
 import type { Owner } from '../../model/bootstrap.ts';
@@ -29,6 +30,7 @@ import { peerOf, type PeerAnchors } from '../peer.ts';
 import type { PendingBoxes } from '../pending.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
+import { createWorkGate } from '../workGate.ts';
 
 /** Model, version and a nonce are a few hundred bytes; a progress report's message is capped at 1 KB by the model. */
 const MAX_BODY_BYTES = 16 * 1024;
@@ -40,6 +42,9 @@ const RETRY_AFTER_S = 5;
  * is never refused, and one that asks for nothing else has 1,440 vouchers a day.
  */
 const ASKS = { burst: 30, refillMs: 60_000 } as const;
+
+/** Of both operations: each is a chain, two signatures, a voucher and a line in the audit log. */
+const WORK = { together: 4, waiting: 32 } as const;
 
 /** A client of somebody else reports more than ours (certificates of its host keys, say): only what is read is held. */
 const ReportRequest = z.object({
@@ -68,6 +73,7 @@ interface Asker {
 
 export function createBootstrapHandler(options: BootstrapServerOptions): Handler {
   const asks = createAskLimit({ clock: options.clock, ...ASKS });
+  const gate = createWorkGate({ clock: options.clock, ...WORK });
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);
     if (path !== SZTP_GET_PATH && path !== SZTP_REPORT_PATH) {
@@ -77,6 +83,15 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       const answer = refusal(405, 'operation-not-supported', 'operations are invoked by POST');
       return { ...answer, headers: { Allow: 'POST' } };
     }
+    const text = await bodyText(request, mediaType);
+    if (typeof text !== 'string') return text;
+    const result = await gate.run(() => answerTo(path, socket, text));
+    if ('done' in result) return result.done;
+    const busy = refusal(503, 'resource-denied', 'many boxes ask at once', 'application');
+    return { ...busy, headers: { 'Retry-After': String(result.retryAfterS) } };
+  };
+
+  async function answerTo(path: string, socket: TLSSocket, text: string): Promise<Answer> {
     const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
     if (peer.kind !== 'idevid') {
       const why = 'a factory identity (IDevID) of a manufacturer known here is needed as client certificate';
@@ -87,12 +102,10 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       idevid: peer.certificate,
       address: socket.remoteAddress === undefined ? undefined : plainAddress(socket.remoteAddress),
     };
-    const text = await bodyText(request, mediaType);
-    if (typeof text !== 'string') return text;
     return path === SZTP_GET_PATH
       ? bootstrappingData(options, asks, asker, text)
       : report(options, asker, text);
-  };
+  }
 }
 
 /** What went wrong below, in RESTCONF's words. */

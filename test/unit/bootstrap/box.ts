@@ -164,7 +164,7 @@ export async function createBox(
 }
 
 /** As the port says: missing is undefined, above the cap is an error. Nobody watches here: clocks wake everybody. */
-function memoryFiles(modes: Map<string, number>): Files {
+export function memoryFiles(modes: Map<string, number>): Files {
   const stored = new Map<string, Buffer>();
   const readBytes = async (path: string, maxBytes = 1024 * 1024): Promise<Buffer | undefined> => {
     const bytes = stored.get(path);

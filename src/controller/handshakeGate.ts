@@ -1,0 +1,80 @@
+/**
+ * Owns how many TLS handshakes are worked on at once: others wait in line before a byte of theirs is looked at, so that
+ * a thousand boxes do not all time out half way through. Does not own TLS, nor the line that the kernel keeps.
+ */
+import type { Server } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Clock } from '../system/ports.ts';
+
+export interface HandshakeGate {
+  /** Once, before the server listens; its sockets must come paused (`pauseOnConnect`). */
+  guard(server: Server): void;
+}
+
+interface Comer {
+  readonly socket: Socket;
+  readonly sinceMs: number;
+  readonly begin: () => void;
+}
+
+export function createHandshakeGate(options: {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly together: number;
+  readonly waiting: number;
+  /** A client gives up about then: its handshake would be for nobody. */
+  readonly patienceMs: number;
+  /** A peer that is silent has its turn for so long, or some such peers would hold up everybody. */
+  readonly turnMs: number;
+}): HandshakeGate {
+  const { clock, together, waiting, patienceMs, turnMs } = options;
+  const line: Comer[] = [];
+  let running = 0;
+
+  function next(): void {
+    while (running < together) {
+      const comer = line.shift();
+      if (comer === undefined) return;
+      if (comer.socket.destroyed) continue;
+      if (clock.monotonicMs() - comer.sinceMs > patienceMs) comer.socket.destroy();
+      else comer.begin();
+    }
+  }
+
+  return {
+    guard(server) {
+      /** By the client's end of the connection: the TLS socket does not tell which one it stands on. */
+      const turns = new Map<string, () => void>();
+      const end = (socket: Socket): void => turns.get(nameOf(socket))?.();
+      const listeners = server.listeners('connection');
+      server.removeAllListeners('connection');
+      server.on('connection', (socket: Socket) => {
+        const name = nameOf(socket);
+        const begin = (): void => {
+          running += 1;
+          const turn = setTimeout(() => ended(), turnMs);
+          const ended = (): void => {
+            clearTimeout(turn);
+            if (!turns.delete(name)) return;
+            running -= 1;
+            next();
+          };
+          turns.set(name, ended);
+          socket.once('close', ended);
+          for (const listener of listeners) listener.call(server, socket);
+        };
+        if (line.length >= waiting) {
+          socket.destroy();
+          return;
+        }
+        socket.on('error', () => socket.destroy());
+        line.push({ socket, sinceMs: clock.monotonicMs(), begin });
+        next();
+      });
+      server.on('secureConnection', end);
+      server.on('tlsClientError', (_error, socket) => end(socket));
+    },
+  };
+}
+
+const nameOf = ({ remoteAddress, remotePort, localPort }: Socket): string =>
+  `${remoteAddress ?? ''} ${remotePort ?? ''} ${localPort ?? ''}`;
