@@ -36,6 +36,8 @@ export interface LinkParts {
   readonly onCommand: (command: Exclude<Command, { kind: 'proof' }>) => void;
   /** Connected anew, or lost. */
   readonly onState: () => void;
+  /** The broker turned the box away. */
+  readonly onRefused: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -252,6 +254,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           const error = asBranchboxError(thrown);
           if (error.message !== lastProblem) log.warn('the controller cannot be reached', { error });
           lastProblem = error.message;
+          if (error.code === 'controller/refused') parts.onRefused();
         }
         // Spread, so that a fleet does not come back as one.
         await waker.rest(delayMs * (0.5 + Math.random() / 2), signal);

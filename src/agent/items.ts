@@ -15,6 +15,7 @@ import type { Facts } from '../model/facts.ts';
 import { createNetDrivers } from '../net/drivers.ts';
 import { presentGates } from '../net/gates.ts';
 import type { FdbItem, NetItem } from '../net/items.ts';
+import { behindQuarantine, renderQuarantine } from '../policy/quarantine.ts';
 import { renderFactoryPolicy, renderPolicy } from '../policy/render.ts';
 import type { Drivers } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
@@ -28,11 +29,15 @@ type ImageItem = Extract<AgentItem, { readonly kind: 'app-image' }>;
 type AppLaneItem = Exclude<ContainerItem, ImageItem> | FdbItem;
 type NetLaneItem = Exclude<NetItem, FdbItem>;
 
-/** Without a desired state: what bootstrap runs on, and without an owner what an installer sees. */
+/**
+ * Without a desired state: what bootstrap runs on, and without an owner what an installer sees. Quarantined: all stays
+ * that is wanted, apps run on, and no frame of a tenant passes.
+ */
 export function renderBox(
   spec: DesiredSpec | undefined,
   facts: Facts,
   gatewayId: string | undefined,
+  { quarantined = false }: { readonly quarantined?: boolean } = {},
 ): readonly AgentItem[] {
   if (spec === undefined || gatewayId === undefined) {
     const enrolled = gatewayId !== undefined;
@@ -42,11 +47,11 @@ export function renderBox(
       ...(enrolled ? [] : renderInstaller(facts)),
     ];
   }
+  const workloads = [...renderEvpn(spec, facts), ...renderContainers(spec, facts, gatewayId)];
   return [
     ...renderWan(spec, facts),
-    ...renderEvpn(spec, facts),
-    ...renderPolicy(spec, facts, gatewayId),
-    ...renderContainers(spec, facts, gatewayId),
+    ...renderPolicy(spec, facts, gatewayId, { quarantined }),
+    ...(quarantined ? [...renderQuarantine(), ...behindQuarantine(workloads)] : workloads),
   ];
 }
 

@@ -37,6 +37,7 @@ import {
   sequencePath,
 } from './paths.ts';
 import { createOrders } from './orders.ts';
+import { createDoubts, readQuarantine } from './quarantine.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
 import { createTrialStore } from './trialStore.ts';
@@ -92,10 +93,13 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
   const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
   let renderedFor: string | undefined;
+  let quarantine = await readQuarantine(files, paths);
   const items = async (limit: AbortSignal) => {
     const found = await facts.gather(limit);
     renderedFor = gatewayId();
-    const wanted = renderBox(keeper.spec(), found, renderedFor);
+    quarantine = await readQuarantine(files, paths);
+    const quarantined = quarantine !== undefined;
+    const wanted = renderBox(keeper.spec(), found, renderedFor, { quarantined });
     await bootUnits.note(wanted);
     return wanted;
   };
@@ -125,6 +129,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       desired: keeper.snapshot(),
       link: link.state(),
       firmware: updater.status(),
+      quarantine,
     });
     return {
       gatewayId: gatewayId(),
@@ -170,6 +175,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     log,
     signal,
   });
+  const doubts = createDoubts({ socketPath: paths.identitySocket, log });
   const link = createControllerLink({
     identity: identity.read,
     dialer,
@@ -195,8 +201,12 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     onState: () => {
       uplinkTests.wake();
       if (link.state().connected) reporting.connected();
-      else reporting.changed();
+      else {
+        doubts.tell();
+        reporting.changed();
+      }
     },
+    onRefused: doubts.tell,
     clock,
     log,
   });
@@ -314,11 +324,14 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         reporting.changed();
       },
       onIdentity: () => {
-        void identity.read().finally(() => {
+        void identity.read().finally(async () => {
           link.wake();
           closeForInstallers();
-          // Enrolled: what was for the installer goes now.
-          if (gatewayId() !== renderedFor) holding.wakeAll();
+          // Enrolled: what was for the installer goes now. Distrusted, or trusted again: what is for tenants does.
+          const isMarked = (await readQuarantine(files, paths)) !== undefined;
+          if (gatewayId() === renderedFor && isMarked === (quarantine !== undefined)) return;
+          holding.wakeAll();
+          reporting.changed();
         });
       },
       onEngine: () => {

@@ -19,6 +19,8 @@ export interface AgentPaths {
   /** What the installer's page may ask. */
   readonly installerSocket: string;
   readonly engineSocket: string;
+  /** Of the identity process. */
+  readonly identitySocket: string;
 }
 
 export const AGENT_PATHS: AgentPaths = {
@@ -32,8 +34,11 @@ export const AGENT_PATHS: AgentPaths = {
   socket: '/run/branchbox/agent.sock',
   installerSocket: '/run/branchbox/installer/agent.sock',
   engineSocket: '/run/docker.sock',
+  identitySocket: '/run/branchbox/identity.sock',
 };
 
+/** The identity process's mark of a box that its owner does not trust. */
+export const quarantinePath = (paths: AgentPaths): string => `${paths.identity}/quarantine.json`;
 export const wireguardKeyPath = (paths: AgentPaths): string => `${paths.state}/wireguard.key`;
 export const committedPath = (paths: AgentPaths): string => `${paths.state}/committed.jws`;
 /** What was committed when a firmware trial began: the version before can read it, whatever the next one commits. */

@@ -3,6 +3,7 @@
  */
 import { readAppStates } from '../containers/appStates.ts';
 import type { Engine } from '../containers/engine.ts';
+import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
@@ -23,6 +24,7 @@ export interface StatusInput {
   readonly desired: DesiredSnapshot;
   readonly link: LinkState;
   readonly firmware: FirmwareStatus;
+  readonly quarantine: Quarantine | undefined;
 }
 export type StatusParts = Pick<GatewayStatus, 'health' | 'uplinks' | 'paths' | 'segments' | 'apps'>;
 
@@ -42,7 +44,7 @@ export function createStatusSource(parts: {
     gateSentence: missingGateSentence,
   });
   return {
-    read: ({ spec, facts, states, desired, link, firmware }) =>
+    read: ({ spec, facts, states, desired, link, firmware, quarantine }) =>
       reader.read(
         {
           spec,
@@ -51,6 +53,7 @@ export function createStatusSource(parts: {
           controller: spec === undefined ? undefined : link,
           refused: desired.refused,
           firmware,
+          quarantine,
           eventsDropped: parts.eventsDropped(),
         },
         AbortSignal.timeout(READ_TIMEOUT_MS),

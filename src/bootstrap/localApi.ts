@@ -1,6 +1,6 @@
 /**
- * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, for root alone; on a
- * socket for the installer's page also `POST /activation`, for whoever serves that page.
+ * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, and `POST /doubt` by the
+ * agent, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
  * Does not own what it says (machine.ts renderStatus) nor what becomes of a code (activation.ts).
  */
 import { chmod, mkdir } from 'node:fs/promises';
@@ -19,6 +19,8 @@ export async function serveLocalApi(options: {
   readonly status: () => Promise<BootstrapStatus>;
   /** A code that was typed; false where it is not taken now. With it the socket is open to every process of the box. */
   readonly offer?: (offer: ActivationOffer) => boolean;
+  /** The controller ended a session or turned it away: the box may no longer be trusted. Nothing is believed of it. */
+  readonly doubt?: () => void;
   readonly signal: AbortSignal;
 }): Promise<Server> {
   const { files, socketPath, signal } = options;
@@ -32,6 +34,12 @@ export async function serveLocalApi(options: {
         (taken) => answer(taken ? 200 : 409, { taken }),
         () => answer(400, { error: 'this is no code' }),
       );
+      return;
+    }
+    if (options.doubt !== undefined && request.method === 'POST' && request.url === '/doubt') {
+      request.resume();
+      options.doubt();
+      answer(202, {});
       return;
     }
     if (request.method !== 'GET' || request.url !== '/bootstrap') {

@@ -28,8 +28,10 @@ import {
   journalPath,
   ldevidPaths,
   nextLdevidPaths,
+  quarantinePath,
 } from './paths.ts';
 import { createServiceActions, type ServiceContext } from './service.ts';
+import { createQuarantineMark, createStandingLooks } from './standing.ts';
 import { createEarlyActions } from './states.ts';
 import { createSztpClient } from './sztp.ts';
 import { createUplinks, type Uplinks } from './uplink.ts';
@@ -66,12 +68,13 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const owners = createOwnerStore(files, paths);
   const enrolment = createEnrolment({ files, clock, log });
   const ldevid = ldevidPaths(paths);
+  const quarantine = createQuarantineMark(files, quarantinePath(paths));
 
   /** Where the files say the box is, for a journal that is new or lost. */
   async function stateByFiles(): Promise<BootstrapState> {
     const owner = await owners.read();
     if (owner === undefined) return 'FACTORY';
-    if (await owners.isFinal()) return 'STRICT';
+    if (await owners.isFinal()) return (await quarantine.isSet()) ? 'QUARANTINED' : 'STRICT';
     return (await enrolment.read(owner, ldevid)) === undefined ? 'OWNED' : 'LDEVID';
   }
   const journal = await openJournal({
@@ -89,6 +92,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
   const waker = createWaker(system.clock);
   const given = createWaker(system.clock);
+  const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
   const context: ServiceContext = {
     factory,
@@ -114,6 +118,8 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     files,
     paths,
     random,
+    quarantine,
+    looks,
     bootstrapServer: () => journal.history().findLast((entry) => entry.state === 'OWNED')?.note['server'],
   };
   const machine = createMachine({
@@ -140,7 +146,16 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const ended = new AbortController();
   const running = AbortSignal.any([signal, ended.signal]);
   watchLeases(files, () => waker.wake(), running, options.leaseDirectory);
-  await serveLocalApi({ files, socketPath: paths.socket, status, signal: running });
+  await serveLocalApi({
+    files,
+    socketPath: paths.socket,
+    status,
+    doubt: () => {
+      looks.hint();
+      waker.wake();
+    },
+    signal: running,
+  });
   await serveLocalApi({
     files,
     socketPath: paths.installerSocket,

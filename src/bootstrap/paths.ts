@@ -32,6 +32,9 @@ export const pendingOwnerPath = (paths: BootstrapPaths): string => `${paths.stat
 export const ownerPath = (paths: BootstrapPaths): string => `${paths.state}/owner.json`;
 export const domainAnchorPath = (paths: BootstrapPaths): string => `${paths.state}/domain-anchor.pem`;
 
+/** There while the owner does not trust this box (model Quarantine); the agent follows it. */
+export const quarantinePath = (paths: BootstrapPaths): string => `${paths.state}/quarantine.json`;
+
 /** A key and its certificate, in two files; the certificate's file holds its chain too. */
 export interface CredentialPaths {
   readonly key: string;

@@ -1,15 +1,17 @@
 /**
- * Owns the states of a box that has its certificate: the owner's record, following the agent, renewal, recovery.
- * Does not own the way there (states.ts) nor what the agent does.
+ * Owns the states of a box that has its certificate: the owner's record, following the agent, renewal, recovery,
+ * quarantine. Does not own the way there (states.ts) nor what the agent does.
  */
-import type { BootstrapState } from '../model/bootstrap.ts';
+import type { BootstrapState, Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Files } from '../system/ports.ts';
+import type { TlsIdentity } from './https.ts';
 import { parseServer } from './discover.ts';
 import type { LocalIdentity } from './enrol.ts';
 import type { Action, Next } from './machine.ts';
 import { type BootstrapPaths, type CredentialPaths } from './paths.ts';
+import type { QuarantineMark, StandingLooks } from './standing.ts';
 import { enrol, overUplinks, ownerPeer, proveStrictly, type StateContext } from './states.ts';
 
 export interface ServiceContext extends StateContext {
@@ -20,6 +22,8 @@ export interface ServiceContext extends StateContext {
   readonly random: () => number;
   /** `host:port` of who onboarded us, if this run or the journal knows. */
   readonly bootstrapServer: () => string | undefined;
+  readonly quarantine: QuarantineMark;
+  readonly looks: StandingLooks;
 }
 
 type ServiceState = Exclude<
@@ -58,8 +62,41 @@ function afterAgent(
 }
 
 export function createServiceActions(context: ServiceContext): Readonly<Record<ServiceState, Action>> {
-  const { files, paths, owners, enrolment, ldevid, next, clock, waker, log } = context;
+  const { files, paths, owners, enrolment, ldevid, next, clock, waker, log, quarantine, looks } = context;
   const startOver: Next = { state: 'DISCOVER', note: { because: 'the owner record was missing' } };
+
+  /** Our certificate while it is one; else the factory identity, which the owner knows us by as well. */
+  async function credentialNow(owner: Owner): Promise<{ tls: TlsIdentity; enrolled: boolean }> {
+    const current = await enrolment.read(owner, ldevid);
+    const enrolled = current !== undefined && current.certificate.notAfterMs > clock.nowMs();
+    return enrolled ? { tls: current.tls, enrolled } : { tls: context.factory.tls, enrolled };
+  }
+
+  /** The mark comes first: killed before the journal has it, the next start finds it. */
+  async function distrustedFor(thrown: unknown): Promise<Next | undefined> {
+    if (!(thrown instanceof BranchboxError) || thrown.code !== 'bootstrap/quarantined') return undefined;
+    const why = String(thrown.fields['why']);
+    await quarantine.set(why, clock.nowMs());
+    return { state: 'QUARANTINED', note: { because: why.slice(0, 500) } };
+  }
+
+  /** Asks the owner how we stand. No answer changes nothing: who cuts a cable must not stop traffic by it. */
+  async function look(signal: AbortSignal): Promise<Next | undefined> {
+    const owner = await owners.read();
+    if (owner === undefined) return undefined;
+    looks.looked();
+    try {
+      await proveStrictly(context, owner, (await credentialNow(owner)).tls, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      const distrusted = await distrustedFor(thrown);
+      if (distrusted !== undefined) return distrusted;
+      log.info('the owner did not say how this box stands', { code: thrown.code, problem: thrown.message });
+    }
+    return undefined;
+  }
+  const lookIfDue = async (signal: AbortSignal): Promise<Next | undefined> =>
+    looks.dueInMs() === 0 ? look(signal) : undefined;
 
   /** Follows the agent's files: what it holds is the truth, this journal is for people. */
   async function followAgent(here: 'STRICT' | 'CONFIG_STAGED' | 'TRIAL', signal: AbortSignal): Promise<Next> {
@@ -71,6 +108,8 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
         const names = await files.list(paths.agent);
         const next = afterAgent(here, names.includes('trial.json'), names.includes('committed.jws'));
         if (next !== undefined) return next;
+        const distrusted = await lookIfDue(signal);
+        if (distrusted !== undefined) return distrusted;
         await waker.wait(LOOK_AGAIN_MS, signal);
       }
     } finally {
@@ -112,6 +151,18 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     await files.remove(next.key);
   }
 
+  /** A refusal may be one of this request, or of this box. */
+  async function renewOrLearn(signal: AbortSignal, renewal: () => Promise<Next>): Promise<Next> {
+    try {
+      return await renewal();
+    } catch (thrown) {
+      const refusal = thrown instanceof BranchboxError && thrown.code === 'bootstrap/refused';
+      const distrusted = refusal ? await look(signal) : await distrustedFor(thrown);
+      if (distrusted !== undefined) return distrusted;
+      throw thrown;
+    }
+  }
+
   async function renew(
     operation: 'simpleenroll' | 'simplereenroll',
     current: LocalIdentity | undefined,
@@ -150,6 +201,7 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     async OPERATIONAL(signal) {
       const owner = await owners.read();
       if (owner === undefined) return startOver;
+      if (await quarantine.isSet()) return { state: 'QUARANTINED' };
       const current = await enrolment.read(owner, ldevid);
       if (current === undefined) {
         // A renewal that was killed half way through its move still has the new pair whole.
@@ -166,7 +218,9 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
           return { state: 'RECOVER', note: { because: 'the certificate expired' } };
         }
         if (nowMs >= atMs) return { state: 'RENEW' };
-        await waker.wait(Math.min(MAX_SLEEP_MS, atMs - nowMs), signal);
+        const distrusted = await lookIfDue(signal);
+        if (distrusted !== undefined) return distrusted;
+        await waker.wait(Math.min(MAX_SLEEP_MS, atMs - nowMs, looks.dueInMs()), signal);
       }
     },
     async RENEW(signal) {
@@ -182,7 +236,26 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
         // Killed after the move: the fresh one is in place.
         if (nowMs < renewalAtMs(current.certificate, 0)) return { state: 'OPERATIONAL' };
       }
-      return renew('simplereenroll', current, signal);
+      return renewOrLearn(signal, () => renew('simplereenroll', current, signal));
+    },
+    async QUARANTINED(signal) {
+      const owner = await owners.read();
+      if (owner === undefined) return startOver;
+      const { tls, enrolled } = await credentialNow(owner);
+      looks.looked();
+      try {
+        await proveStrictly(context, owner, tls, signal);
+      } catch (thrown) {
+        // Whatever else went wrong, the mark stays: only a good answer takes it away.
+        await distrustedFor(thrown);
+        throw thrown;
+      }
+      await quarantine.clear();
+      // By way of STRICT: it may have been before its first desired state.
+      return {
+        state: enrolled ? 'STRICT' : 'RECOVER',
+        note: { because: 'the controller trusts this box again' },
+      };
     },
     async RECOVER(signal) {
       const owner = await owners.read();
@@ -191,11 +264,10 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       if (current !== undefined && clock.nowMs() < current.certificate.notAfterMs) {
         return { state: 'OPERATIONAL', note: { because: 'the certificate is valid after all' } };
       }
-      return renew('simpleenroll', undefined, signal);
+      return renewOrLearn(signal, () => renew('simpleenroll', undefined, signal));
     },
     // Not entered yet by anything here; a journal of a later version may hold them.
     MIGRATE: rest,
-    QUARANTINED: rest,
     WIPE: rest,
   };
 }

@@ -3,7 +3,7 @@
  * Does not own the loop and its waiting (machine.ts), nor the states of a box that is in service (service.ts).
  */
 import { type Owner } from '../model/bootstrap.ts';
-import { BranchboxError } from '../model/errors.ts';
+import { BranchboxError, type ErrorCode } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import { parseCertificate } from '../pki/certificate.ts';
 import type { Logger } from '../system/ports.ts';
@@ -13,11 +13,12 @@ import { candidateName, discover, rotate, serverName } from './discover.ts';
 import type { Enrolment, LocalIdentity } from './enrol.ts';
 import { createEstClient, type EstClient } from './est.ts';
 import type { FactoryIdentity } from './factory.ts';
-import { describeStatus, type Https, type PeerJudge, refused, type TlsIdentity } from './https.ts';
+import type { Https, PeerJudge, TlsIdentity } from './https.ts';
 import type { Action, Next } from './machine.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { CredentialPaths } from './paths.ts';
 import { strictPeer } from './peer.ts';
+import { askStanding } from './standing.ts';
 import { moreTelling, type SztpClient } from './sztp.ts';
 import type { Uplink, Uplinks } from './uplink.ts';
 import type { Waker } from '../system/waker.ts';
@@ -189,6 +190,13 @@ function estOf(context: StateContext, owner: Owner): EstClient {
   return createEstClient({ https: context.https, est: owner.est, peer: ownerPeer(owner, context.clock) });
 }
 
+/** Told by the owner itself, whom another uplink would lead to as well. */
+const OWNERS_VERDICTS: readonly ErrorCode[] = [
+  'bootstrap/pending',
+  'bootstrap/refused',
+  'bootstrap/quarantined',
+];
+
 /** The first uplink over which it works; a refusal by the owner is final, another uplink would hear the same. */
 export async function overUplinks<T>(
   uplinks: readonly Uplink[],
@@ -200,7 +208,7 @@ export async function overUplinks<T>(
       return await work(uplink);
     } catch (thrown) {
       if (!(thrown instanceof BranchboxError)) throw thrown;
-      if (thrown.code === 'bootstrap/pending' || thrown.code === 'bootstrap/refused') throw thrown;
+      if (OWNERS_VERDICTS.includes(thrown.code)) throw thrown;
       telling = moreTelling(telling, thrown);
     }
   }
@@ -248,27 +256,19 @@ export async function enrol(
   return enrolment.accept(owner, paths, issued, others);
 }
 
-/** Dates, names and the owner's acceptance of our certificate, over a new connection. */
+/**
+ * Dates, names and the owner's acceptance of who we are, over a new connection. Throws bootstrap/quarantined where the
+ * owner says that it does not trust this box.
+ */
 export async function proveStrictly(
   context: StateContext,
   owner: Owner,
   identity: TlsIdentity,
   signal: AbortSignal,
 ): Promise<void> {
-  await overUplinks(await context.uplinks.all(), async (uplink) => {
-    const exchange = {
-      server: owner.device,
-      uplink,
-      identity,
-      peer: ownerPeer(owner, context.clock),
-      method: 'GET',
-      path: '/v1/ping',
-      accept: 'application/json',
-      maxBytes: 16 * 1024,
-    } as const;
-    const answer = await context.https(exchange, signal);
-    if (answer.status !== 200 && answer.status !== 204) {
-      throw refused(exchange, describeStatus(answer.status), answer);
-    }
-  });
+  const { https } = context;
+  const peer = ownerPeer(owner, context.clock);
+  await overUplinks(await context.uplinks.all(), (uplink) =>
+    askStanding({ https, owner, peer, uplink, identity, signal }),
+  );
 }

@@ -12,6 +12,7 @@ import { registerFirmware } from './fleetFirmware.ts';
 import { registerInventory } from './fleetInventory.ts';
 import { registerPending } from './fleetPending.ts';
 import { registerReport } from './fleetReport.ts';
+import { registerReplace } from './fleetReplace.ts';
 
 export function register(program: Command): void {
   const fleet = program
@@ -65,6 +66,7 @@ export function register(program: Command): void {
     });
   registerInventory(fleet);
   registerPending(fleet);
+  registerReplace(fleet);
   withAccess(fleet.command('reset <gateway>'))
     .description(
       'resets a gateway to factory state: its data goes, apps\u2019 volumes too, and it bootstraps anew',

@@ -1,5 +1,5 @@
 /**
- * Owns the words of `branchbox fleet inventory|activation`: which boxes may join, and by what code.
+ * Owns the words of `branchbox fleet inventory|activation|release`: which boxes may join, and by what code.
  * Does not own mailing: what to send is printed, and how it goes is the operator's.
  */
 import type { Command } from 'commander';
@@ -87,6 +87,13 @@ export function registerInventory(fleet: Command): void {
         print(`${mail}${made.message}`);
       },
     );
+  withAccess(fleet.command('release <serial>'))
+    .description('trusts a box again that was refused or revoked: it leaves its quarantine by itself')
+    .addHelpText('after', `\nexample: branchbox fleet release SN-1 ${ACCESS_EXAMPLE}`)
+    .action(async (serial: string, access: Access) => {
+      await callApi(access, json('PATCH', entryPath(serial), { approved: true, revoked: false }));
+      print(`${serial} is trusted again`);
+    });
 }
 
 /** `90s`, `15m`, `24h`, `7d`. */

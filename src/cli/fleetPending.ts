@@ -91,7 +91,7 @@ export function registerPending(fleet: Command): void {
     });
   withAccess(fleet.command('deny <serial>'))
     .description(
-      'refuses a box, one that enrolled already too, until that is taken back; `fleet approve` takes it back of one that waited',
+      'refuses a box; one that enrolled already stops its tenants\u2019 traffic until `fleet release`, one that waited comes in by `fleet approve`',
     )
     .option(
       '--key <start>',
@@ -104,9 +104,7 @@ export function registerPending(fleet: Command): void {
       const inInventory =
         key === undefined && (await tried(callApi(flags, json('PATCH', inventoryPath(serial), change))));
       if (inInventory) {
-        print(
-          `${serial} is refused; PATCH ${inventoryPath(serial)} with { "revoked": false } takes that back`,
-        );
+        print(`${serial} is refused; branchbox fleet release ${serial} takes that back`);
         return;
       }
       await callApi(flags, json('POST', pendingPath(serial, 'deny'), key === undefined ? {} : { key }));

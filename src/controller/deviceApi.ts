@@ -6,7 +6,9 @@
 import type { ReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { PING_PATH } from '../model/deviceApi.ts';
 import { type FleetGateway, firmwareOf } from '../model/fleet.ts';
+import type { Certificate } from '../pki/certificate.ts';
 import type { Clock } from '../system/ports.ts';
 import type { Admissions } from './admission.ts';
 import type { Blobs } from './blobs.ts';
@@ -30,12 +32,15 @@ export function createDeviceHandler(options: {
   return async (request, socket, response) => {
     const { method, path } = requestLine(request);
     const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
+    if (path === PING_PATH && method === 'GET' && peer.kind === 'idevid') {
+      return factoryStanding(peer.serial, peer.certificate);
+    }
     if (peer.kind !== 'ldevid')
       return json(401, { code: 'controller/refused', message: 'a gateway certificate is needed' });
     const admission = await options.admissions.recognise(peer.gatewayId, peer.certificate);
+    if (admission.kind === 'refused') return quarantined(admission.why);
     if (admission.kind !== 'admitted') {
-      const message = admission.kind === 'refused' ? admission.why : 'this certificate is not known here';
-      return json(403, { code: 'controller/refused', message });
+      return json(403, { code: 'controller/refused', message: 'this certificate is not known here' });
     }
     const tested = await options.uplinkTest.handle(peer.gatewayId, request, response, { method, path });
     if (tested !== undefined) return tested;
@@ -45,7 +50,7 @@ export function createDeviceHandler(options: {
         headers: { Allow: 'GET, HEAD' },
       };
     }
-    if (path === '/v1/ping') return json(200, { gatewayId: peer.gatewayId });
+    if (path === PING_PATH) return json(200, { gatewayId: peer.gatewayId });
     const [, kind, sha256 = ''] = /^\/v1\/(bundles|firmware)\/([0-9a-f]{64})$/.exec(path) ?? [];
     const found =
       kind === 'bundles'
@@ -57,6 +62,20 @@ export function createDeviceHandler(options: {
     await send(found, request, response);
     return 'sent';
   };
+
+  /**
+   * Of a box whose own certificate ended. Only a box that was enrolled is told that it is quarantined: the key that
+   * comes with the serial is the one that was bound.
+   */
+  async function factoryStanding(serial: string, idevid: Certificate): Promise<Answer> {
+    const admission = await options.admissions.consider(serial, idevid);
+    if (admission.kind === 'admitted') return json(200, { gatewayId: admission.gateway.id });
+    const entry = await options.store.inventory.get(serial);
+    if (entry?.state === 'revoked' && entry.identity?.spkiSha256 === idevid.spkiSha256) {
+      return quarantined('this box was revoked');
+    }
+    return json(403, { code: 'controller/refused', message: 'this box has no standing here' });
+  }
 
   /** A bundle of somebody else's app is as unknown as none at all. */
   async function bundle(gateway: FleetGateway, sha256: string): Promise<Served | undefined> {
@@ -119,6 +138,11 @@ async function send(
 function resumeAt(header: string | undefined, sizeBytes: number): number | undefined {
   const start = Number(/^bytes=(\d{1,15})-$/.exec(header ?? '')?.[1] ?? Number.NaN);
   return start > 0 && start < sizeBytes ? start : undefined;
+}
+
+/** What makes a box stop its tenants' traffic; model/deviceApi QuarantineAnswer. */
+function quarantined(why: string): Answer {
+  return json(403, { code: 'controller/refused', standing: 'quarantined', message: why });
 }
 
 function nothing(): Answer {

@@ -64,7 +64,10 @@ export const BOOTSTRAP_SENTENCES: Readonly<
     mend: 'check that the controller is reachable',
   },
   MIGRATE: { waitsFor: 'the new controller', mend: 'nothing to do: the box goes back by itself' },
-  QUARANTINED: { waitsFor: 'an operator', mend: 'an operator must release or replace this box' },
+  QUARANTINED: {
+    waitsFor: 'an operator, with the traffic of tenants off',
+    mend: 'an operator must release or replace this box: branchbox fleet release, branchbox fleet replace',
+  },
   WIPE: { waitsFor: 'the end of the reset', mend: 'nothing to do' },
 };
 
@@ -126,6 +129,18 @@ export const Journal = z.strictObject({
   entries: z.array(JournalEntry).min(1).max(200),
 });
 export type Journal = z.output<typeof Journal>;
+
+/**
+ * The mark of a box that its owner no longer trusts (quarantine.json): while the file is there, the agent lets no
+ * traffic of tenants pass.
+ */
+export const Quarantine = z.strictObject({
+  schema: z.literal(1),
+  sinceMs: z.number(),
+  /** In the controller's words. */
+  why: z.string().max(1000),
+});
+export type Quarantine = z.output<typeof Quarantine>;
 
 /** Read-out of `branchbox bootstrap status --json`. */
 export const BootstrapStatus = z.strictObject({

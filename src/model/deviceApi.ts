@@ -1,7 +1,22 @@
 /**
- * Owns the paths of the API that a controller offers its boxes over mutual TLS (Owner.device).
+ * Owns the paths of the API that a controller offers its boxes over mutual TLS (Owner.device), and the words by which
+ * it takes its trust from one.
  * Does not own who may ask for what (controller/device).
  */
+import { z } from 'zod';
+
+/** A sign of life, and how the box stands. 200: as a gateway of the fleet. */
+export const PING_PATH = '/v1/ping';
+
+/**
+ * With status 403: the controller knows this box and does not trust it. A controller that merely does not know a box
+ * (an old database was restored) says 403 without `standing`: that stops nobody's traffic.
+ */
+export const QuarantineAnswer = z.object({
+  standing: z.literal('quarantined'),
+  message: z.string().max(1000),
+});
+export type QuarantineAnswer = z.output<typeof QuarantineAnswer>;
 
 /** An app's archive, by its SHA-256; bytes as uploaded. */
 export const bundlePath = (sha256: string): string => `/v1/bundles/${sha256}`;

@@ -29,6 +29,10 @@ export const ERROR_CODES = {
   'bootstrap/unreachable': { retry: 'backoff', title: 'No bootstrap server answered' },
   'bootstrap/refused': { retry: 'backoff', title: 'The server refused this box' },
   'bootstrap/pending': { retry: 'backoff', title: 'The server waits for an approval' },
+  'bootstrap/quarantined': {
+    retry: 'backoff',
+    title: 'The owner took its trust from this box: tenant traffic is off, the box asks on',
+  },
   'bootstrap/journal': { retry: 'never', title: 'The bootstrap journal cannot be read' },
   'system/command-failed': { retry: 'backoff', title: 'A command ended with an error' },
   'system/command-timeout': { retry: 'backoff', title: 'A command did not end in its time' },

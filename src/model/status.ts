@@ -21,6 +21,7 @@ export const STATUS_SCHEMA = 1;
 
 /** Codes of conditions, and the sentence's subject. docs/status.md lists them. */
 export const HEALTH_CODES = [
+  'quarantined',
   'controller-unreachable',
   'uplink-down',
   'path-down',

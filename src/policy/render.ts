@@ -24,7 +24,13 @@ const EPHEMERAL_PORTS = '32768-60999';
 const PRIORITY_RAW = -300;
 const PRIORITY_FILTER = 0;
 
-export function renderPolicy(spec: DesiredSpec, facts: Facts, gatewayId: string): readonly NetItem[] {
+/** Quarantined: tunnels bring nothing in, nothing is passed on between them, and no frame of a segment leaves by one. */
+export function renderPolicy(
+  spec: DesiredSpec,
+  facts: Facts,
+  gatewayId: string,
+  { quarantined = false }: { readonly quarantined?: boolean } = {},
+): readonly NetItem[] {
   const uplinks = spec.uplinks.map(({ port }) => ifnameOf(facts, port));
   const tunnels = spec.tunnels.map(({ id }) => wireguardOf(id));
   const ports = spec.tunnels.flatMap(({ listenPort }) => (listenPort === undefined ? [] : [`${listenPort}`]));
@@ -39,18 +45,24 @@ export function renderPolicy(spec: DesiredSpec, facts: Facts, gatewayId: string)
         ]
       : [];
   return [
-    ...renderBox(uplinks),
+    ...renderBox(uplinks, { quarantined }),
     ...elements(SETS.tunnels, tunnels, [chainIds.tunnelInput]),
     ...elements(SETS.wireguardPorts, [...new Set(ports)], [chainIds.uplinkInput]),
-    chain(CHAINS.tunnelInput, undefined, [
-      `ip saddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
-      `ip saddr { ${vtepRange}, ${tunnelRange} } udp dport ${BFD_PORTS} accept`,
-      `ip saddr ${vtepRange} tcp dport 179 accept`,
-      // A peer's old session with a box that was restarted: the kernel answers with a reset. Nothing can be opened so.
-      `ip saddr ${vtepRange} tcp sport 179 tcp dport ${EPHEMERAL_PORTS} tcp flags & (syn | ack) == ack accept`,
-      'meta l4proto icmp accept',
-    ]),
-    chain(CHAINS.tunnelForward, undefined, forwarded),
+    chain(
+      CHAINS.tunnelInput,
+      undefined,
+      quarantined
+        ? []
+        : [
+            `ip saddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
+            `ip saddr { ${vtepRange}, ${tunnelRange} } udp dport ${BFD_PORTS} accept`,
+            `ip saddr ${vtepRange} tcp dport 179 accept`,
+            // A peer's old session with a box that was restarted: the kernel answers with a reset. Nothing can be opened so.
+            `ip saddr ${vtepRange} tcp sport 179 tcp dport ${EPHEMERAL_PORTS} tcp flags & (syn | ack) == ack accept`,
+            'meta l4proto icmp accept',
+          ],
+    ),
+    chain(CHAINS.tunnelForward, undefined, quarantined ? [] : forwarded),
     chain(CHAINS.overlayLeak, undefined, [`ip daddr { ${vtepRange}, ${tunnelRange} } drop`]),
     ...(spec.role === 'hub' ? renderSenders(spec.overlay.reflectors, clients) : []),
     ...renderAppGuard(spec, gatewayId),
@@ -70,7 +82,7 @@ export function renderFactoryPolicy(
     .map(({ ifname, label }) => ifname ?? label);
   const installerPorts = enrolled ? [] : planInstallerPorts(facts).map(({ ifname }) => ifname);
   return [
-    ...renderBox(uplinks, installerPorts),
+    ...renderBox(uplinks, { installerPorts }),
     chain(CHAINS.tunnelInput, undefined, []),
     chain(CHAINS.tunnelForward, undefined, []),
     chain(CHAINS.overlayLeak, undefined, []),
@@ -78,7 +90,13 @@ export function renderFactoryPolicy(
 }
 
 /** The same with and without a desired state, so that taking one on opens nothing for a moment. */
-function renderBox(uplinks: readonly string[], installerPorts: readonly string[] = []): NetItem[] {
+function renderBox(
+  uplinks: readonly string[],
+  {
+    installerPorts = [],
+    quarantined = false,
+  }: { readonly installerPorts?: readonly string[]; readonly quarantined?: boolean },
+): NetItem[] {
   return [
     set(SETS.uplinks, 'ifname'),
     set(SETS.tunnels, 'ifname'),
@@ -127,6 +145,7 @@ function renderBox(uplinks: readonly string[], installerPorts: readonly string[]
       `iifname @${SETS.tunnels} oifname @${SETS.tunnels} jump ${CHAINS.tunnelForward}`,
     ]),
     chain(CHAINS.output, { hook: 'output', priority: PRIORITY_FILTER, policy: 'accept' }, [
+      ...(quarantined ? [`udp dport ${VXLAN_PORT} drop`] : []),
       // A lost route to a VTEP must end in silence, never in a tenant's frames on a provider's wire.
       `oifname @${SETS.uplinks} udp dport ${VXLAN_PORT} drop`,
       `oifname @${SETS.uplinks} jump ${CHAINS.overlayLeak}`,

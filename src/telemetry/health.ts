@@ -3,6 +3,7 @@
  * it; and the box's state from them. Pure: the same input gives the same conditions, and a condition keeps the time
  * since it is there.
  */
+import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import type { ItemId } from '../model/ids.ts';
@@ -22,6 +23,8 @@ export interface HealthInput {
   readonly refused: GatewayStatus['refused'];
   /** undefined where nobody updates this box. */
   readonly firmware?: FirmwareStatus | undefined;
+  /** Told by the identity process; undefined while the owner trusts this box. */
+  readonly quarantine?: Quarantine | undefined;
   readonly eventsDropped: number;
   /** As open-data of the image says; undefined where that does not run. */
   readonly dataProtection?: string | undefined;
@@ -33,6 +36,7 @@ const MAX_OF_A_CODE = 20;
 
 export function judge(input: HealthInput): readonly Finding[] {
   return [
+    ...quarantineFindings(input),
     ...controllerFindings(input),
     ...uplinkFindings(input.body),
     ...pathFindings(input),
@@ -82,6 +86,18 @@ const finding = (
   subject: string,
   sentence: string,
 ): Finding => ({ code, severity, subject, sentence });
+
+function quarantineFindings({ quarantine }: HealthInput): Finding[] {
+  if (quarantine === undefined) return [];
+  return [
+    finding(
+      'quarantined',
+      'error',
+      'identity',
+      `The controller took its trust from this box (${quarantine.why}): no traffic of tenants passes, uplinks and management stay. An operator releases it (branchbox fleet release) or puts another box in its place.`,
+    ),
+  ];
+}
 
 function controllerFindings({ controller, refused }: HealthInput): Finding[] {
   const found: Finding[] = [];

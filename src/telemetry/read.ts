@@ -21,7 +21,7 @@ import { type AppObservation, type StatusBody, statusOf, type Undone } from './s
 import type { Vty } from './vty.ts';
 
 export interface StatusReading
-  extends Pick<HealthInput, 'spec' | 'controller' | 'refused' | 'firmware' | 'eventsDropped'> {
+  extends Pick<HealthInput, 'spec' | 'controller' | 'refused' | 'firmware' | 'quarantine' | 'eventsDropped'> {
   readonly facts: Facts;
   readonly undone: Undone;
 }

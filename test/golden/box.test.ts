@@ -2,7 +2,7 @@
  * Owns the golden cases of a whole box: a folder each with desired.json (what the controller signs; null where there is
  * none yet), facts.json and observed.json (what is on the box), and what they must give: plan.txt, frr.conf and
  * ruleset.nft. A folder with before.txt names the case whose desired state the box held so far; its observed.json
- * follows from that.
+ * follows from that. One with quarantine.json is of a box whose owner does not trust it.
  * After a wanted change: `GOLDEN_WRITE=1 vitest run test/golden/box.test.ts`, then read the difference.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -20,7 +20,9 @@ const ROOT = join(import.meta.dirname, 'box');
 function readCase(name: string) {
   const read = (file: string): unknown => JSON.parse(readFileSync(join(ROOT, name, file), 'utf8'));
   const facts = Facts.parse(read('facts.json'));
-  return { facts, items: itemsOf(DesiredState.nullable().parse(read('desired.json')), facts) };
+  const quarantined = existsSync(join(ROOT, name, 'quarantine.json'));
+  const desired = DesiredState.nullable().parse(read('desired.json'));
+  return { facts, items: itemsOf(desired, facts, quarantined) };
 }
 
 /** An item a line, so that a difference is read as one. */

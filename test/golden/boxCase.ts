@@ -48,8 +48,11 @@ const SEEN_NEEDS: Readonly<Record<string, RegExp>> = {
   app: /^app-/,
 };
 
-export const itemsOf = (desired: DesiredState | null, facts: Facts): readonly AgentItem[] =>
-  renderBox(desired?.spec, facts, desired?.gatewayId);
+export const itemsOf = (
+  desired: DesiredState | null,
+  facts: Facts,
+  quarantined = false,
+): readonly AgentItem[] => renderBox(desired?.spec, facts, desired?.gatewayId, { quarantined });
 
 /** A box that holds all of this, as its drivers would show it. */
 export function holding(items: readonly AgentItem[]): readonly AnyItem[] {

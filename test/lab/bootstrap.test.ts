@@ -2,15 +2,15 @@
  * Bootstrap against the real manufacturer, signer and controller, each its own process: one factor, killed in every
  * state, the controller away, a box that nobody knows.
  */
-import { watch } from 'node:fs';
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimCodeOf } from '../../src/model/assignment.ts';
-import { Journal, Owner } from '../../src/model/bootstrap.ts';
+import { Owner } from '../../src/model/bootstrap.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
 import { type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
+import { journalOf, last, until, untilState } from './boxJournal.ts';
 import type { Running } from './processes.ts';
 
 let world: BootstrapWorld;
@@ -69,28 +69,6 @@ afterAll(() => world.remove());
 const know = (serial: string) => world.branchbox('fleet', 'inventory', serial, ...world.apiAccess);
 const startBox = (box: string): Running => world.start('test/lab/bootstrapBox.ts', box);
 
-async function journalOf(box: string): Promise<readonly string[]> {
-  const text = await readText(join(box, 'identity/journal.json')).catch(() => undefined);
-  return text === undefined ? [] : Journal.parse(JSON.parse(text)).entries.map(({ state }) => state);
-}
-
-/** Looks at each change of the box's files. */
-async function until(box: string, reached: () => Promise<boolean>): Promise<void> {
-  await mkdir(join(box, 'identity'), { recursive: true });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const look = (): void => {
-    reached().then((yes) => (yes ? resolve() : undefined), reject);
-  };
-  const watcher = watch(join(box, 'identity'), look);
-  look();
-  try {
-    await promise;
-  } finally {
-    watcher.close();
-  }
-}
-const untilState = (box: string, stop: (states: readonly string[]) => boolean): Promise<void> =>
-  until(box, async () => stop(await journalOf(box)));
 /** The agent's signal to start; it follows the STRICT line of the journal. */
 const untilOwned = (box: string): Promise<void> =>
   until(box, () =>
@@ -99,7 +77,6 @@ const untilOwned = (box: string): Promise<void> =>
       () => false,
     ),
   );
-const last = (state: string) => (states: readonly string[]) => states.at(-1) === state;
 
 async function ownerOf(box: string): Promise<Owner> {
   return Owner.parse(JSON.parse(await readText(join(box, 'identity/owner.json'))));

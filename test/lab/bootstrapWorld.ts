@@ -20,6 +20,8 @@ export interface BootstrapWorld {
   readonly directory: string;
   /** Runs the command line to its end. */
   branchbox(...args: readonly string[]): Promise<string>;
+  /** Runs any program inside the namespace to its end; its stdout. */
+  inside(command: string, ...args: readonly string[]): Promise<string>;
   /** Starts an entry of this checkout inside the namespace. */
   start(...args: readonly string[]): Running;
   /** Manufacturer, signer, names and controller; resolves with all, ready. */
@@ -86,6 +88,7 @@ user = "nobody"
   return {
     directory,
     branchbox,
+    inside: async (...words) => (await run('nsenter', [...inside, ...words])).stdout,
     start,
     async startServices() {
       const manufacturer = ['--state', at('manufacturer'), '--listen', '127.0.0.1:9443'];

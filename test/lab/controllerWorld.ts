@@ -181,7 +181,7 @@ user = "nobody"
 }
 
 /** What somebody with the factory's key could bring along. */
-async function makeClone(manufacturer: string, box: string, serial: string): Promise<string> {
+export async function makeClone(manufacturer: string, box: string, serial: string): Promise<string> {
   const files = createFiles();
   const ca = await createKeyFiles({ files, directory: manufacturer }).load('ca');
   if (ca === undefined) throw new Error('the manufacturer has no CA');

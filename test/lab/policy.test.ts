@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNetDrivers } from '../../src/net/drivers.ts';
 import { external, kernelGate } from '../../src/net/identity.ts';
 import type { NetItem } from '../../src/net/items.ts';
+import { renderQuarantine } from '../../src/policy/quarantine.ts';
 import { renderPolicy } from '../../src/policy/render.ts';
 import { DesiredSpec } from '../../src/model/desired.ts';
 import { wireguardOf } from '../../src/model/ids.ts';
@@ -51,8 +52,14 @@ describe.skipIf(tree === undefined)('policy on a real kernel', () => {
   const inside = (netns: string, ...args: string[]) =>
     node.runner.run('nsenter', [`--net=/run/netns/${netns}`, ...args]);
   const works = async (netns: string, ...args: string[]) => (await inside(netns, ...args)).exitCode === 0;
-  const apply = async (spec: DesiredSpec | undefined): Promise<void> => {
-    const items = spec === undefined ? [] : [...renderPolicy(spec, appFacts(), 'hub')];
+  const apply = async (spec: DesiredSpec | undefined, quarantined = false): Promise<void> => {
+    const items =
+      spec === undefined
+        ? []
+        : [
+            ...renderPolicy(spec, appFacts(), 'hub', { quarantined }),
+            ...(quarantined ? renderQuarantine() : []),
+          ];
     const report = await reconciler.converge(items, signal);
     expect([...report.failures].map(([id, error]) => `${id}: ${error.message}`)).toEqual([]);
     expect(report.plan).toEqual({ steps: [], blocked: [] });
@@ -151,6 +158,42 @@ describe.skipIf(tree === undefined)('policy on a real kernel', () => {
     expect(await works('provider', 'ping', '-c1', '-W1', '198.51.100.2')).toBe(true);
     // Into a tunnel or a segment by way of an uplink: not forwarded.
     expect(await works('provider', 'ping', '-c1', '-W1', '10.254.1.2')).toBe(false);
+  });
+
+  test('in quarantine nothing of a tenant passes, and the uplink stays; released, all is as before', async () => {
+    await ip('link', 'add', 'br-lan', 'type', 'bridge');
+    await ip('link', 'set', 'br-lan', 'up');
+    await ip('addr', 'add', '192.168.9.254/24', 'dev', 'br-lan');
+    for (const [index, netns] of ['host-a', 'host-b'].entries()) {
+      await ip('netns', 'add', netns);
+      await ip('link', 'add', `lan${index}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns);
+      await ip('link', 'set', `lan${index}`, 'master', 'br-lan', 'up');
+      await ip('-n', netns, 'addr', 'add', `192.168.9.${index + 1}/24`, 'dev', 'eth0');
+      await ip('-n', netns, 'link', 'set', 'eth0', 'up');
+    }
+    const spec = hubSpec([BLUE, RED]);
+    const ways = {
+      'between ports': () => works('host-a', 'ping', '-c1', '-W1', '192.168.9.2'),
+      'from the box into a segment': async () =>
+        (await node.runner.run('ping', ['-c1', '-W1', '192.168.9.1'])).exitCode === 0,
+      'between branches': () => works('blue', 'ping', '-c1', '-W1', '192.168.1.1'),
+      'from a branch': async () =>
+        (await node.runner.run('ping', ['-c1', '-W1', '192.168.2.2'])).exitCode === 0,
+      'to the box by its uplink': () => works('provider', 'ping', '-c1', '-W1', '198.51.100.2'),
+      'from the box by its uplink': async () =>
+        (await node.runner.run('ping', ['-c1', '-W1', '198.51.100.1'])).exitCode === 0,
+    };
+    const open = async (): Promise<readonly string[]> => {
+      const found: string[] = [];
+      for (const [name, way] of Object.entries(ways)) if (await way()) found.push(name);
+      return found;
+    };
+    await apply(spec);
+    expect(await open()).toEqual(Object.keys(ways));
+    await apply(spec, true);
+    expect(await open()).toEqual(['to the box by its uplink', 'from the box by its uplink']);
+    await apply(spec);
+    expect(await open()).toEqual(Object.keys(ways));
   });
 
   test('a lost route to a VTEP leaks nothing by the uplink', async () => {

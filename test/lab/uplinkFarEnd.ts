@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:http';
+import { createHandshakeGate } from '../../src/controller/handshakeGate.ts';
 import { createExchangeServer } from '../../src/controller/exchange.ts';
 import { startUplinkTest } from '../../src/controller/uplinkTest/farEnd.ts';
 import { createClock } from '../../src/system/linux/clock.ts';
@@ -43,6 +44,7 @@ switch (options.kind) {
           path: request.url ?? '',
         })) ?? { status: 404 },
       failed: () => ({ status: 500 }),
+      gate: createHandshakeGate({ clock, together: 8, waiting: 8, patienceMs: 5_000, turnMs: 500 }),
       log,
     });
     server.listen(8446, options.address, () => console.log('ready'));

@@ -28,6 +28,7 @@ import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
 import { registerPendingRoutes } from './pendingRoutes.ts';
 import { registerUplinkTestRoutes } from './uplinkTestRoutes.ts';
+import { registerReplacementRoutes } from './replacementRoutes.ts';
 
 /** A fleet of 1,000 gateways is about 1 MB of JSON. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -128,6 +129,7 @@ export async function createApi(options: {
     registerUplinkTestRoutes(scope, options.context);
     registerInventoryRoutes(scope, options.context);
     registerPendingRoutes(scope, options.context);
+    registerReplacementRoutes(scope, options.context);
     registerActivationRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
     scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);

@@ -7,7 +7,14 @@ import { Journal, Owner } from '../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../src/model/decode.ts';
 import { parseCertificate } from '../../../src/pki/certificate.ts';
 import { issueCertificate } from '../../../src/pki/issue.ts';
-import { type Authorities, createAuthorities, DAY_MS, GATEWAY, NOW_MS } from './authorities.ts';
+import {
+  type Authorities,
+  createAuthorities,
+  DAY_MS,
+  GATEWAY,
+  NOW_MS,
+  withLastingServer,
+} from './authorities.ts';
 import { type Box, createBox, type LogLine } from './box.ts';
 import { startController, type TestController } from './servers.ts';
 
@@ -98,12 +105,14 @@ describe('renewal', () => {
     controller.asked.length = 0;
   });
 
-  it('begins at 60 to 70 % of the life, and until then asks nobody anything', async () => {
+  it('begins at 60 to 70 % of the life, and until then asks for nothing but how it stands', async () => {
     await box.run({ controller, until: 'RENEW' });
     const elapsed = (box.clock.nowMs() - (NOW_MS - 60_000)) / LIFE_MS;
     expect(elapsed).toBeGreaterThanOrEqual(0.6);
     expect(elapsed).toBeLessThanOrEqual(0.7);
-    expect(controller.asked).toEqual([]);
+    expect([...new Set(controller.asked)]).toEqual(['GET /v1/ping']);
+    // About once a day.
+    expect(controller.asked.length).toBeLessThan(90);
   });
 
   it('uses a new key under the old certificate, and moves over what was proved', async () => {
@@ -133,6 +142,54 @@ describe('renewal', () => {
     // Its own server's certificate was renewed meanwhile; here it ends with the box's, so the proof must fail.
     await box.run({ controller, until: failedIn('RECOVER') });
     expect(box.log.at(-1)?.fields['code']).toBe('pki/expired');
+  });
+
+  it('of a certificate that expired goes to the domain already owned, with no new voucher', async () => {
+    await controller.close();
+    controller = await startController(withLastingServer(authorities));
+    const old = { key: await read('ldevid.key'), certificate: await read('ldevid.crt') };
+    const moved = { ...controller, connect: everywhereTo(controller) };
+    box.clock.setMs(NOW_MS + 120 * DAY_MS);
+    issueAtTheBoxesTime();
+    // Away at first: the expired pair is kept, and it is tried again, from a minute to an hour, spread.
+    const { ping } = controller.behaviour;
+    let refusals = 0;
+    controller.behaviour.ping = (peer) => {
+      refusals += 1;
+      return refusals > 6 ? ping(peer) : { status: 503 };
+    };
+    box.clock.slept.length = 0;
+    const enough = (line: LogLine) => failedIn('RECOVER')(line) && refusals >= 6;
+    await box.run({ controller: moved, until: enough });
+    expect(await read('ldevid.crt')).toBe(old.certificate);
+    await box.run({ controller: moved, until: 'OPERATIONAL' });
+    // One key, one request, however often the proof failed.
+    expect(controller.enrolments).toEqual(['simpleenroll by lab box']);
+    expect(controller.asked.filter((line) => line.includes('sztp'))).toEqual([]);
+    expect(await read('ldevid.key')).not.toBe(old.key);
+    expect(await service()).toEqual(IN_SERVICE);
+  });
+
+  it('that fails is tried again ever later up to an hour, spread, with the old pair in use', async () => {
+    const old = await read('ldevid.crt');
+    await box.run({ controller, until: 'RENEW' });
+    controller.behaviour.enrol = () => ({ status: 500 });
+    let failures = 0;
+    const delays: number[] = [];
+    await box.run({
+      controller,
+      until: (line) => {
+        if (!failedIn('RENEW')(line)) return false;
+        delays.push(Number(line.fields['delayMs']));
+        failures += 1;
+        return failures === 9;
+      },
+    });
+    // Of 1, 2, 4 … 60 minutes half is certain and half is drawn: three quarters by this test's draw.
+    const minutes = delays.map((ms) => ms / 60_000);
+    expect(minutes).toEqual([0.75, 1.5, 3, 6, 12, 24, 45, 45, 45]);
+    expect(await read('ldevid.crt')).toBe(old);
+    expect(await service()).toEqual(IN_SERVICE);
   });
 
   it('killed at any write, ends with one pair that fits', async () => {
@@ -168,3 +225,9 @@ describe('renewal', () => {
       });
   }
 });
+
+/** The server has another port than the one that the box was told. */
+const everywhereTo =
+  (other: TestController): TestController['connect'] =>
+  (options) =>
+    other.connect({ ...options, server: { ...options.server, port: other.port } });

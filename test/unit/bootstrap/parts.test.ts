@@ -2,12 +2,13 @@
  * The parts of bootstrap (Retry-After, backoff, discovery, clock floor), held against what a hostile network
  * can send.
  */
-import { assert, property, string } from 'fast-check';
+import { assert, double, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
 import { discover, MAX_SERVERS_PER_SOURCE, parseServer, rotate } from '../../../src/bootstrap/discover.ts';
 import { readFactory } from '../../../src/bootstrap/factory.ts';
 import { renderStatus } from '../../../src/bootstrap/machine.ts';
+import { renewalAtMs } from '../../../src/bootstrap/service.ts';
 import {
   backoffMs,
   BOOTSTRAP_BACKOFF,
@@ -54,6 +55,21 @@ describe('backoff', () => {
       expect(backoffMs(attempt, BOOTSTRAP_BACKOFF, 0)).toBe(30_000);
       expect(backoffMs(attempt, BOOTSTRAP_BACKOFF, 0.999)).toBeLessThanOrEqual(60_000);
     }
+  });
+});
+
+describe('renewal', () => {
+  it('of certificates that were issued together is spread over a tenth of their life', () => {
+    const certificate = { notBeforeMs: NOW_MS, notAfterMs: NOW_MS + 100 };
+    assert(
+      property(double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (random) => {
+        const share = renewalAtMs(certificate, random) - NOW_MS;
+        expect(share).toBeGreaterThanOrEqual(60);
+        expect(share).toBeLessThan(70.001);
+      }),
+    );
+    expect(renewalAtMs(certificate, 0) - NOW_MS).toBe(60);
+    expect(renewalAtMs(certificate, 0.5) - NOW_MS).toBe(65);
   });
 });
 

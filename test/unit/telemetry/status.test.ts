@@ -116,6 +116,13 @@ test('data in clear beside a TPM is said, and no reason to call a box unwell', (
     expect(verdict(well, nothing, { dataProtection })).toEqual([]);
 });
 
+test('a box in quarantine has failed, and says why and what an operator does', () => {
+  const quarantine = { schema: 1, sinceMs: 0, why: 'this box was revoked' } as const;
+  const findings = verdict(well, nothing, { quarantine });
+  expect(findings.map(({ code, severity }) => [code, severity])).toEqual([['quarantined', 'error']]);
+  expect(findings[0]?.sentence).toMatch(/this box was revoked.*branchbox fleet release/);
+});
+
 describe('status', () => {
   test('a box that is well is said to be', () => {
     const body = statusOf(spec, facts, well, nothing);

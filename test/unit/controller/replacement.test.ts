@@ -1,0 +1,70 @@
+/** Another box in a gateway's place: what moves, who is revoked, and who cannot take it. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { startApi } from './apiWorld.ts';
+
+let directory: string;
+let running: Awaited<ReturnType<typeof startApi>>;
+const gateway = (id: string, host: number) => ({
+  id,
+  serial: `SN-${id}`,
+  role: 'branch',
+  site: 'here',
+  vtep: `10.255.0.${host}`,
+  uplinks: [{ name: 'internet', port: 'wan1' }],
+});
+const replace = (id: string, body: object) =>
+  running.call('POST', `/api/v1/gateways/${id}/replacement`, body);
+const entry = async (serial: string) => (await running.call('GET', `/api/v1/inventory/${serial}`)).json;
+const serialOf = async (id: string) => (await running.call('GET', `/api/v1/gateways/${id}`)).json.serial;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
+  running = await startApi(directory);
+  for (const id of ['one', 'two']) await running.call('POST', '/api/v1/inventory', { serial: `SN-${id}` });
+  const gateways = [gateway('one', 11), gateway('two', 12)];
+  expect((await running.call('PUT', '/api/v1/fleet', { fleet: { name: 'test' }, gateways })).status).toBe(
+    200,
+  );
+});
+afterEach(async () => {
+  await running.api.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+it('moves the place, revokes the old box, and makes the new one known and approved', async () => {
+  const before = running.triggered.length;
+  const { status, json } = await replace('one', { serial: 'SN-new' });
+  expect([status, json]).toEqual([200, { gatewayId: 'one', serial: 'SN-new', replaced: 'SN-one' }]);
+  expect(await serialOf('one')).toBe('SN-new');
+  expect(await entry('SN-one')).toMatchObject({ state: 'revoked' });
+  expect(await entry('SN-new')).toMatchObject({ state: 'expected', approved: true });
+  expect(await entry('SN-two')).toMatchObject({ state: 'expected' });
+  expect(running.triggered.length).toBe(before + 1);
+  expect((await running.call('GET', '/api/v1/audit')).text).toContain('SN-one by SN-new');
+});
+
+it.each([
+  ['asked for now', async () => undefined, { twoFactor: true }],
+  [
+    'asked for before',
+    () => running.call('POST', '/api/v1/inventory', { serial: 'SN-new', twoFactor: true }),
+    {},
+  ],
+])('a second factor that was %s is kept', async (_when, prepare, flags) => {
+  await prepare();
+  expect((await replace('one', { serial: 'SN-new', ...flags })).status).toBe(200);
+  expect(await entry('SN-new')).toMatchObject({ approved: false, twoFactor: true });
+});
+
+it('takes no box of another gateway, none that was revoked, and no gateway that there is not', async () => {
+  expect((await replace('one', { serial: 'SN-two' })).status).toBe(409);
+  expect((await replace('one', { serial: 'SN-one' })).status).toBe(409);
+  expect((await replace('none', { serial: 'SN-new' })).status).toBe(404);
+  await replace('two', { serial: 'SN-new' });
+  expect((await replace('one', { serial: 'SN-two' })).json.message).toContain('was revoked');
+  expect(await serialOf('one')).toBe('SN-one');
+  expect(await entry('SN-one')).toMatchObject({ state: 'expected' });
+});
