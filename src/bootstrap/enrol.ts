@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Owner } from '../model/bootstrap.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
-import { type Certificate, parseCertificate, parseCertificates, toPem } from '../pki/certificate.ts';
+import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import { validateChain } from '../pki/chain.ts';
 import { exportPrivateKey, generateKeyPair, importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
 import { createRequest } from '../pki/request.ts';
@@ -75,9 +75,9 @@ export function createEnrolment(options: {
         message: `The issued certificate is for ${leaf.isCa ? 'a CA' : (leaf.subject.commonName ?? 'nobody')}, not for ${owner.gatewayId}`,
       });
     }
-    const anchor = parseCertificate(owner.domainAnchorPem);
+    const anchors = parseCertificates(owner.domainAnchorPem);
     const intermediates = [...issued, ...others].filter((certificate) => certificate !== leaf);
-    const path = await validateChain({ leaf, intermediates, anchors: [anchor], atMs: atMs(leaf) });
+    const path = await validateChain({ leaf, intermediates, anchors, atMs: atMs(leaf) });
     // The anchor is left out: peers have it or do not believe it.
     return { leaf, chain: path.slice(1, -1) };
   }

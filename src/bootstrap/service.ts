@@ -175,8 +175,8 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     const fresh =
       (await enrolment.read(owner, next)) ??
       (await enrol(context, owner, next, operation, credential, signal));
-    // Proved before the old one is given up.
-    await proveStrictly(context, owner, fresh.tls, signal);
+    // Proved before the old one is given up; by the record as it is now, which may have got the next CA.
+    await proveStrictly(context, (await owners.read()) ?? owner, fresh.tls, signal);
     await moveOver();
     return { state: 'OPERATIONAL', note: { certificate: fresh.certificate.fingerprintSha256 } };
   }

@@ -5,7 +5,7 @@
 import { type Owner } from '../model/bootstrap.ts';
 import { BranchboxError, type ErrorCode } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
-import { parseCertificate } from '../pki/certificate.ts';
+import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import type { Logger } from '../system/ports.ts';
 import type { Activation } from './activation.ts';
 import type { TrustedClock } from './clockFloor.ts';
@@ -18,6 +18,7 @@ import type { Action, Next } from './machine.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { CredentialPaths } from './paths.ts';
 import { strictPeer } from './peer.ts';
+import { anchorsAfter } from './rollover.ts';
 import { askStanding } from './standing.ts';
 import { moreTelling, type SztpClient } from './sztp.ts';
 import type { Uplink, Uplinks } from './uplink.ts';
@@ -181,9 +182,9 @@ function afterRound(
   return new BranchboxError('bootstrap/unreachable', { message, fields: busy });
 }
 
-/** Judged by the domain CA that the voucher pinned, and by nothing else. */
+/** Judged by the domain CA that the voucher pinned, those it vouched for since, and by nothing else. */
 export function ownerPeer(owner: Owner, clock: TrustedClock): PeerJudge {
-  return strictPeer([parseCertificate(owner.domainAnchorPem)], () => clock.nowMs());
+  return strictPeer(parseCertificates(owner.domainAnchorPem), () => clock.nowMs());
 }
 
 function estOf(context: StateContext, owner: Owner): EstClient {
@@ -253,7 +254,28 @@ export async function enrol(
     others: await est.cacerts(uplink, identity, signal),
     issued: await est.enrol({ operation, request, uplink, identity, code, signal }),
   }));
-  return enrolment.accept(owner, paths, issued, others);
+  return enrolment.accept(await learnAnchors(context, owner, others), paths, issued, others);
+}
+
+/** On disk before a certificate of the next CA is: the agent reads its anchors from the owner's record. */
+async function learnAnchors(
+  context: StateContext,
+  owner: Owner,
+  offered: readonly Certificate[],
+): Promise<Owner> {
+  const { owners, clock, log } = context;
+  const anchors = parseCertificates(owner.domainAnchorPem);
+  const after = await anchorsAfter({ anchors, offered, atMs: clock.nowMs() });
+  if (after.length === anchors.length) return owner;
+  const next: Owner = { ...owner, domainAnchorPem: toPem(after) };
+  if (await owners.isFinal()) await owners.writeFinal(next);
+  else await owners.writePending(next);
+  for (const anchor of after.slice(anchors.length)) {
+    log.warn('the domain CA vouches for its next one, both are trusted now', {
+      fingerprintSha256: anchor.fingerprintSha256,
+    });
+  }
+  return next;
 }
 
 /**

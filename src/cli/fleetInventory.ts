@@ -21,7 +21,7 @@ export const ActivationMade = z.object({
   message: z.string(),
 });
 
-const json = (method: 'POST', path: string, body: object): Call => ({
+const json = (method: 'POST' | 'PATCH', path: string, body: object): Call => ({
   method,
   path,
   mediaType: 'application/json',

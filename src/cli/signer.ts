@@ -20,4 +20,18 @@ export function register(program: Command): void {
       const { runSigner } = await import('../controller/signer/main.ts');
       await runSigner({ directory: options.state, socketPath: options.socket });
     });
+  signer
+    .command('rollover')
+    .description(
+      'makes the next domain CA and has the present one vouch for it: boxes take it at their next renewal',
+    )
+    .requiredOption('--state <directory>', 'where the signer keeps its keys; it may be running')
+    .addHelpText('after', '\nexample: branchbox signer rollover --state /var/lib/branchbox/signer')
+    .action(async (options: { readonly state: string }) => {
+      const { beginSignerRollover } = await import('../controller/signer/main.ts');
+      const [next] = await beginSignerRollover(options.state);
+      process.stdout.write(
+        `the next domain CA is ${next?.fingerprintSha256 ?? 'none'}; boxes trust it once they renewed, within 63 days\n`,
+      );
+    });
 }

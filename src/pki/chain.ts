@@ -27,6 +27,8 @@ export interface ChainOptions {
 }
 
 export const UNRESTRICTED = 'unrestricted';
+/** As `unrestricted`, of a CA: its key must be for certificates, not for other signatures. */
+export const CERTIFICATION = 'certification';
 
 /** Leaf and anchor included. The field's hierarchies have three levels; each more costs signature checks. */
 const MAX_PATH = 6;
@@ -129,8 +131,11 @@ function issued(issuer: Certificate, subject: Certificate): boolean {
 function problemOf(path: readonly Certificate[], usage: string | undefined): string | undefined {
   const [leaf] = path;
   if (leaf === undefined) return 'the path is empty';
-  if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes('digitalSignature')) {
-    return 'its key usage does not allow signatures';
+  const keyUsage = usage === CERTIFICATION ? 'keyCertSign' : 'digitalSignature';
+  if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes(keyUsage)) {
+    return usage === CERTIFICATION
+      ? 'its key usage does not allow certificates'
+      : 'its key usage does not allow signatures';
   }
   for (const [depth, certificate] of path.entries()) {
     const problem = linkProblem(certificate, depth, depth === path.length - 1, usage);
@@ -153,7 +158,7 @@ function linkProblem(
     return `${who} is signed with ${certificate.signatureAlgorithm}, which is not accepted`;
   }
   const usages = certificate.extendedKeyUsage;
-  if (depth === 0) return leafUsageProblem(usages, usage);
+  if (depth === 0) return leafUsageProblem(usages, usage === CERTIFICATION ? UNRESTRICTED : usage);
   if (!certificate.isCa) return `${who} is no CA, yet it issued a certificate`;
   if (certificate.keyUsage !== undefined && !certificate.keyUsage.includes('keyCertSign')) {
     return `${who} may not sign certificates by its key usage`;

@@ -21,13 +21,13 @@ let world: BootstrapWorld;
 let controller: Running;
 const running: Running[] = [];
 
-const SERIALS = ['LIFE-1', 'LIFE-2', 'LIFE-3', 'LIFE-4', 'LIFE-5'] as const;
+const SERIALS = ['LIFE-1', 'LIFE-2', 'LIFE-3', 'LIFE-4', 'LIFE-5', 'LIFE-6'] as const;
 const gatewayOf = (serial: string): string => serial.toLowerCase();
 const fleet = (...words: readonly string[]) => world.branchbox('fleet', ...words, ...world.apiAccess);
 
 beforeAll(async () => {
   world = await createBootstrapWorld();
-  controller = await world.startServices();
+  ({ controller } = await world.startServices());
   const gateways = SERIALS.map(
     (serial, index) => `
 [[gateways]]
@@ -83,8 +83,11 @@ async function inventory(serial: string): Promise<{ state: string; quarantined: 
   const credential = (await readText(join(world.directory, 'controller/admin.credential'))).trim();
   const text = await world.inside(
     'curl',
-    ...['-sS', '--cacert', join(world.directory, 'anchors/domain.pem')],
-    ...['-H', `Authorization: Bearer ${credential}`],
+    '-sS',
+    '--cacert',
+    join(world.directory, 'anchors/domain.pem'),
+    '-H',
+    `Authorization: Bearer ${credential}`,
     `https://198.51.100.10:8445/api/v1/inventory/${serial}`,
   );
   return JSON.parse(text);
@@ -185,6 +188,29 @@ describe('a box in service', () => {
     expect(await readText(join(box, 'identity/ldevid.key'))).not.toBe(key);
     const states = await journalOf(box);
     expect(states.slice(states.indexOf('RECOVER'))).toEqual(['RECOVER', 'OPERATIONAL']);
+  });
+});
+
+describe('an owner that makes its next CA', () => {
+  it('has it believed by a box that renews, by the signature of the one that the voucher pinned', async () => {
+    const { box } = await inService('LIFE-6');
+    await running.splice(0)[0]?.end('SIGTERM');
+    const pinned = await readText(join(box, 'identity/domain-anchor.pem'));
+    const said = await world.branchbox('signer', 'rollover', '--state', join(world.directory, 'signer'));
+    // It is asked once a minute; this one was not asked yet.
+    await controller.end('SIGKILL');
+    controller = await world.startController();
+    await certify(box, { notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() - 1_000 });
+    startBox(box);
+    await untilState(box, (states) => states.includes('RECOVER') && last('OPERATIONAL')(states));
+    const anchors = await readText(join(box, 'identity/domain-anchor.pem'));
+    const [first, second, ...more] = parseCertificates(anchors);
+    expect([first?.pem, more]).toEqual([pinned, []]);
+    expect(said).toContain(second?.fingerprintSha256);
+    // In service with it: the agent reads the same.
+    expect(JSON.parse(await readText(join(box, 'identity/owner.json')))).toMatchObject({
+      domainAnchorPem: anchors,
+    });
   });
 });
 

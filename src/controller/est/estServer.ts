@@ -25,6 +25,7 @@ const ENROLMENTS = { burst: 30, refillMs: 5 * 60_000 } as const;
 const WORK = { together: 8, waiting: 64 } as const;
 /** A request with a large RSA key and attributes is 3 KB; twice that in base64. */
 const MAX_BODY_BYTES = 24 * 1024;
+const OFFERED_HOLDS_MS = 60_000;
 const RETRY_AFTER_PENDING_S = 15;
 const RETRY_AFTER_AWAY_S = 5;
 /**
@@ -63,6 +64,7 @@ export interface EstServerOptions {
 export function createEstHandler(options: EstServerOptions): Handler {
   const enrolments = createAskLimit({ clock: options.clock, ...ENROLMENTS });
   const gate = createWorkGate({ clock: options.clock, ...WORK });
+  const cacerts = createCacerts(options);
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);
     const operation = operationOf(path);
@@ -70,7 +72,7 @@ export function createEstHandler(options: EstServerOptions): Handler {
     const wanted = OPERATIONS[operation];
     if (method !== wanted) return plain(405, `${operation} is asked by ${wanted}`, { Allow: wanted });
     // RFC 7030 4.1.1 and 4.5: these two are for everybody.
-    if (operation === 'cacerts') return pkcs7([options.anchors.domain]);
+    if (operation === 'cacerts') return pkcs7(await cacerts());
     if (operation === 'csrattrs') {
       return { status: 200, mediaType: 'application/csrattrs', ...base64(CSR_ATTRIBUTES) };
     }
@@ -97,6 +99,30 @@ export function estFailed(thrown: unknown): Answer {
     return plain(503, 'the certification authority is away', { 'Retry-After': String(RETRY_AFTER_AWAY_S) });
   }
   return plain(500, 'the request failed here');
+}
+
+/**
+ * RFC 7030 4.1.3: the CA, and in a rollover the next one with the links between them. The signer is asked at most once a
+ * minute, since anybody may ask here; while it is away, what it said last holds.
+ */
+function createCacerts({
+  signer,
+  anchors,
+  clock,
+}: Pick<EstServerOptions, 'signer' | 'anchors' | 'clock'>): () => Promise<readonly Certificate[]> {
+  let offered: readonly Certificate[] = [];
+  let askAtMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= askAtMs) {
+      askAtMs = nowMs + OFFERED_HOLDS_MS;
+      offered = await signer.anchors().then(
+        (told) => told.offered,
+        () => offered,
+      );
+    }
+    return [anchors.domain, ...offered];
+  };
 }
 
 interface Enrollee {

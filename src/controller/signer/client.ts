@@ -39,6 +39,8 @@ export interface SignerAnchors {
   readonly domain: Certificate;
   readonly configurationSigning: Certificate;
   readonly owner: Certificate;
+  /** Of a rollover that was begun: the next domain CA and the links between it and the present one. */
+  readonly offered: readonly Certificate[];
 }
 
 export interface SignerClient {
@@ -125,6 +127,7 @@ export function createSignerClient(options: {
         domain: parseCertificate(answer.domain),
         configurationSigning: parseCertificate(answer.configurationSigning),
         owner: parseCertificate(answer.owner),
+        offered: answer.offered.map((pem) => parseCertificate(pem)),
       };
     },
   };

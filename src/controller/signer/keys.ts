@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000;
 /** Boxes whose clock is a little behind must not find a fresh certificate in their future. */
 export const BACKDATE_MS = 3_600_000;
 /** Pinned by vouchers: it lives as long as the hardware. Rolled over with overlap, not by expiry. */
-const CA_LIFE_MS = 30 * 365 * DAY_MS;
+export const CA_LIFE_MS = 30 * 365 * DAY_MS;
 /**
  * What is signed today must still verify when a box that was switched off reads it: renewed at 2 years left, so
  * every signature is good for 2 years at least. The keys stand beside the CA's own; a shorter life saves nothing.

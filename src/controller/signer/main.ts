@@ -2,6 +2,8 @@
  * Owns putting the signer's process together on the real machine. Does not own what it does.
  */
 import { createLinuxSystem } from '../../system/linux/system.ts';
+import type { Certificate } from '../../pki/certificate.ts';
+import { beginRollover } from './rollover.ts';
 import { serveSigner } from './server.ts';
 
 export async function runSigner(options: {
@@ -12,4 +14,10 @@ export async function runSigner(options: {
   const ending = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
   await serveSigner({ files, clock, log, signal: ending.signal, ...options });
+}
+
+/** The next domain CA first; a signer over the same directory offers it from its next answer on. */
+export async function beginSignerRollover(directory: string): Promise<readonly Certificate[]> {
+  const { files, clock } = createLinuxSystem({ name: 'signer' });
+  return beginRollover({ files, clock, directory });
 }

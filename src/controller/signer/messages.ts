@@ -76,4 +76,6 @@ export const AnchorsAnswer = z.object({
   domain: Pem,
   configurationSigning: Pem,
   owner: Pem,
+  /** Of a rollover that was begun: the next domain CA, its key certified by the present one, and the other way round. */
+  offered: z.array(Pem).max(6).default([]),
 });

@@ -11,6 +11,7 @@ import type { Clock, Files, Logger } from '../../system/ports.ts';
 import { createRouteListener, SERVER_LIMITS } from '../keyholder/routes.ts';
 import { openSignerKeys } from './keys.ts';
 import { openRevocationLists } from './revocationLists.ts';
+import { readOffered } from './rollover.ts';
 import { signerRoutes } from './signer.ts';
 
 /** Listens until the signal aborts; resolves once the socket is gone. */
@@ -28,10 +29,11 @@ export async function serveSigner(options: {
   // Made before the first request asks, so that a broken state directory is told at the start.
   await Promise.all([keys.configurationSigning(), keys.owner()]);
   const revocationLists = await openRevocationLists({ files, clock, directory, issuer: keys.domainCa });
+  const offered = () => readOffered(files, directory);
   const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize } = SERVER_LIMITS;
   const server = createServer(
     { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize },
-    createRouteListener({ routes: signerRoutes({ keys, revocationLists, clock, log }), log }),
+    createRouteListener({ routes: signerRoutes({ keys, revocationLists, offered, clock, log }), log }),
   );
   await mkdir(dirname(socketPath), { recursive: true });
   await removeStale(socketPath);

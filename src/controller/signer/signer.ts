@@ -8,6 +8,7 @@ import { DESIRED_MAX_BYTES, DesiredState } from '../../model/desired.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import { Order, ORDER_MAX_BYTES } from '../../model/mqtt.ts';
 import { OnboardingInformation, RedirectInformation } from '../../model/sztp.ts';
+import type { Certificate } from '../../pki/certificate.ts';
 import { ownerCertificate, signConveyed } from '../../pki/conveyed.ts';
 import { issueCertificate, type Profile } from '../../pki/issue.ts';
 import { signJws } from '../../pki/jws.ts';
@@ -49,10 +50,12 @@ const ConveyedInformation = z.union([RedirectInformation, OnboardingInformation]
 export function signerRoutes(options: {
   readonly keys: SignerKeys;
   readonly revocationLists: RevocationLists;
+  /** What a rollover that was begun offers to boxes. */
+  readonly offered: () => Promise<readonly Certificate[]>;
   readonly clock: Clock;
   readonly log: Logger;
 }): readonly Route[] {
-  const { keys, revocationLists, clock, log } = options;
+  const { keys, revocationLists, offered, clock, log } = options;
 
   const certify = (csr: string, profile: Profile, lifeMs: number): Reply => {
     const { publicKey } = parseRequest(bytesOf(csr));
@@ -132,6 +135,7 @@ export function signerRoutes(options: {
           domain: keys.domainCa.certificate.pem,
           configurationSigning: (await keys.configurationSigning()).certificate.pem,
           owner: (await keys.owner()).certificate.pem,
+          offered: (await offered()).map(({ pem }) => pem),
         };
         return json(answer);
       },

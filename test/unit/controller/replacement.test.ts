@@ -25,9 +25,7 @@ beforeEach(async () => {
   running = await startApi(directory);
   for (const id of ['one', 'two']) await running.call('POST', '/api/v1/inventory', { serial: `SN-${id}` });
   const gateways = [gateway('one', 11), gateway('two', 12)];
-  expect((await running.call('PUT', '/api/v1/fleet', { fleet: { name: 'test' }, gateways })).status).toBe(
-    200,
-  );
+  await running.call('PUT', '/api/v1/fleet', { fleet: { name: 'test' }, gateways });
 });
 afterEach(async () => {
   await running.api.close();

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { callJson } from '../../../src/controller/keyholder/call.ts';
 import { createSignerClient } from '../../../src/controller/signer/client.ts';
+import { anchorsAfter } from '../../../src/bootstrap/rollover.ts';
 import { DesiredAnswer } from '../../../src/controller/signer/messages.ts';
+import { beginRollover } from '../../../src/controller/signer/rollover.ts';
 import { serveSigner } from '../../../src/controller/signer/server.ts';
 import type { DesiredState } from '../../../src/model/desired.ts';
 import { validateChain } from '../../../src/pki/chain.ts';
@@ -192,4 +194,31 @@ it('keeps its domain over a restart, and refuses a second signer on its socket',
   expect(await refusal(client().anchors())).toBe('controller/unreachable');
   stop = await start();
   expect((await client().anchors()).domain.fingerprintSha256).toBe(domain.fingerprintSha256);
+});
+
+it('offers the next domain CA once it was begun, vouched for both ways as openssl verifies, and begins it once', async () => {
+  expect((await client().anchors()).offered).toEqual([]);
+  const begin = () =>
+    beginRollover({ files: createFiles(), clock: createClock(), directory: join(directory, 'state') });
+  const made = await begin();
+  expect((await begin()).map(({ pem }) => pem)).toEqual(made.map(({ pem }) => pem));
+  const { domain, offered } = await client().anchors();
+  expect(offered.map(({ pem }) => pem)).toEqual(made.map(({ pem }) => pem));
+  const [next, newWithOld, oldWithNew] = offered;
+  const after = await anchorsAfter({ anchors: [domain], offered, atMs: Date.now() });
+  expect(after.map(({ pem }) => pem)).toEqual([domain.pem, next?.pem]);
+  using tool = openssl();
+  const [old, fresh] = [tool.write('old.pem', domain.pem), tool.write('new.pem', next?.pem ?? '')];
+  const verify = (anchor: string, link: string | undefined) =>
+    tool.run('verify', '-CAfile', anchor, tool.write('link.pem', link ?? ''));
+  expect(verify(old, newWithOld?.pem)).toContain('OK');
+  expect(verify(fresh, oldWithNew?.pem)).toContain('OK');
+  // What is signed is signed by the present one.
+  const { chain } = await client().ldevid({ csr, gatewayId: 'branch1' });
+  expect(chain.at(-1)?.pem).toBe(domain.pem);
+});
+
+it('begins no rollover where there is no domain CA', async () => {
+  const options = { files: createFiles(), clock: createClock(), directory: join(directory, 'nothing') };
+  expect(await refusal(beginRollover(options))).toBe('system/file');
 });

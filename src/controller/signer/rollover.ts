@@ -1,0 +1,67 @@
+/**
+ * Owns the next domain CA: made beside the present one, and certified by it both ways (RFC 4210 4.4), so that every box
+ * takes it at its next renewal. Does not own what the box takes (bootstrap/rollover).
+ * Nothing is signed by the next CA yet: it is made known first, for longer than a box may go without renewing.
+ */
+import { join } from 'node:path';
+import { BranchboxError } from '../../model/errors.ts';
+import { type Certificate, parseCertificates, toPem } from '../../pki/certificate.ts';
+import { type Credential, issueCertificate, selfSignedCa } from '../../pki/issue.ts';
+import type { Clock, Files } from '../../system/ports.ts';
+import { createKeyFiles } from '../keyholder/keyFiles.ts';
+import { BACKDATE_MS, CA_LIFE_MS } from './keys.ts';
+
+const NAME = 'domain-ca-next';
+/** What is offered to boxes, no secret: the next CA, NewWithOld, OldWithNew. Written last. */
+const OFFERED = 'domain-ca-next.crt';
+
+/** The next CA's certificate and the two links; empty before a rollover was begun. */
+export async function readOffered(
+  files: Pick<Files, 'readText'>,
+  directory: string,
+): Promise<readonly Certificate[]> {
+  const text = await files.readText(join(directory, OFFERED));
+  return text === undefined ? [] : parseCertificates(text);
+}
+
+/** Begun before: what was made then. Throws system/file where there is no present CA. */
+export async function beginRollover(options: {
+  readonly files: Files;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly directory: string;
+}): Promise<readonly Certificate[]> {
+  const { files, clock, directory } = options;
+  const begun = await readOffered(files, directory);
+  if (begun.length > 0) return begun;
+  const keyFiles = createKeyFiles({ files, directory });
+  const present = await keyFiles.load('domain-ca');
+  if (present === undefined) {
+    throw new BranchboxError('system/file', {
+      message: `${directory} holds no domain CA`,
+      mend: 'name the directory of a signer that was started once',
+    });
+  }
+  const nowMs = clock.nowMs();
+  const validity = { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + CA_LIFE_MS };
+  const commonName = `Branchbox domain CA ${new Date(nowMs).toISOString().slice(0, 10)}`;
+  // Killed after this: the key is there, and the links are made for it by the next call.
+  const next =
+    (await keyFiles.load(NAME)) ??
+    (await keyFiles.make(NAME, ({ privateKey }) => selfSignedCa({ commonName, key: privateKey, validity })));
+  const offered = [next.certificate, link(next, present), link(present, next)];
+  await files.writeDurable(join(directory, OFFERED), toPem(offered), 0o644);
+  return offered;
+}
+
+/** One CA's key under its own name, certified by another, for as long as both are valid. */
+function link(of: Credential, by: Credential): Certificate {
+  return issueCertificate({
+    profile: { kind: 'ca', commonName: of.certificate.subject.commonName ?? '' },
+    publicKey: of.certificate.publicKey,
+    issuer: by,
+    validity: {
+      notBeforeMs: Math.max(of.certificate.notBeforeMs, by.certificate.notBeforeMs),
+      notAfterMs: Math.min(of.certificate.notAfterMs, by.certificate.notAfterMs),
+    },
+  });
+}
