@@ -12,6 +12,7 @@ const FIRMWARE = join(import.meta.dirname, '../firmware');
 const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['sysctl/gateway.conf', 'sysctl.conf', 0o644],
   ['dhcpcd.conf', 'dhcpcd.conf', 0o644],
+  ['dhcpcd6.conf', 'dhcpcd6.conf', 0o644],
   ['containerd.toml', 'containerd.toml', 0o644],
   ['dhcpcd-hook', 'dhcpcd-hook', 0o755],
   ['boot-uplinks', 'boot-uplinks', 0o755],
@@ -19,6 +20,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['frr-load', 'frr-load', 0o755],
   ['wait-for-socket', 'wait-for-socket', 0o755],
   ['cloud-identity', 'cloud-identity', 0o755],
+  ['medium-read', 'medium-read', 0o755],
   ['trial-deadline', 'trial-deadline', 0o755],
   ['model-modules', 'model-modules', 0o755],
   ['console', 'console', 0o755],

@@ -12,6 +12,7 @@ import { renderInstaller } from '../evpn/installer.ts';
 import { renderEvpn } from '../evpn/render.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
+import type { BootstrapNetwork } from '../model/medium.ts';
 import { createNetDrivers } from '../net/drivers.ts';
 import { presentGates } from '../net/gates.ts';
 import type { FdbItem, NetItem } from '../net/items.ts';
@@ -37,12 +38,15 @@ export function renderBox(
   spec: DesiredSpec | undefined,
   facts: Facts,
   gatewayId: string | undefined,
-  { quarantined = false }: { readonly quarantined?: boolean } = {},
+  {
+    quarantined = false,
+    network,
+  }: { readonly quarantined?: boolean; readonly network?: BootstrapNetwork | undefined } = {},
 ): readonly AgentItem[] {
   if (spec === undefined || gatewayId === undefined) {
     const enrolled = gatewayId !== undefined;
     return [
-      ...renderFactory(facts),
+      ...renderFactory(facts, network),
       ...renderFactoryPolicy(facts, { enrolled }),
       ...(enrolled ? [] : renderInstaller(facts)),
     ];

@@ -9,6 +9,7 @@ import { FirmwareRequest } from '../model/firmware.ts';
 import { installerPortsOf } from '../model/installer.ts';
 import type { LocalEvents } from '../model/localStatus.ts';
 import type { Reply } from '../model/mqtt.ts';
+import { planFactoryUplinks } from '../wan/factory.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
@@ -33,13 +34,16 @@ import {
   type AgentPaths,
   bootUnitsPath,
   bundlesDirectory,
+  leasesDirectory,
   outboxPath,
   sequencePath,
 } from './paths.ts';
+import { createMediumNetwork } from './mediumNetwork.ts';
 import { createOrders } from './orders.ts';
 import { createDoubts, readQuarantine } from './quarantine.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusSource } from './statusSource.ts';
+import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
 import { createTrialStore } from './trialStore.ts';
 import { createUplinkTester } from '../wan/uplinkTest/measure.ts';
 import { UplinkTestRequest } from '../model/uplinkReport.ts';
@@ -77,7 +81,9 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   const gatewayId = (): string | undefined => identity.latest()?.gatewayId ?? keeper.gatewayId();
   const uplinks = () => rankUplinks(keeper.spec(), facts.latest(), reporting.latest()?.uplinks ?? []);
 
-  const dialer = createUplinkDialer({ leases: uplinks, log });
+  const network = createMediumNetwork(system, paths);
+  await network.read();
+  const dialer = createUplinkDialer({ leases: uplinks, proxy: () => network.latest()?.proxy, log });
   const requireIdentity = async (): Promise<OwnIdentity> => {
     const own = await identity.read();
     if (own !== undefined) return own;
@@ -99,7 +105,12 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     renderedFor = gatewayId();
     quarantine = await readQuarantine(files, paths);
     const quarantined = quarantine !== undefined;
-    const wanted = renderBox(keeper.spec(), found, renderedFor, { quarantined });
+    const spec = keeper.spec();
+    const said = await network.read();
+    const wanted = renderBox(spec, found, renderedFor, { quarantined, network: said });
+    // Told by a file: the watch over leases brings the facts of it.
+    const statics = renderStaticLeases(spec?.uplinks ?? planFactoryUplinks(found, said), found);
+    await holdStaticLeases(files, leasesDirectory(paths), statics);
     await bootUnits.note(wanted);
     return wanted;
   };
@@ -332,6 +343,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
           if (gatewayId() === renderedFor && isMarked === (quarantine !== undefined)) return;
           holding.wakeAll();
           reporting.changed();
+        });
+        const before = JSON.stringify(network.latest());
+        void network.read().then((now) => {
+          if (JSON.stringify(now) !== before) holding.wakeAll();
         });
       },
       onEngine: () => {

@@ -56,6 +56,8 @@ export const uplinkReportPath = (
 /** Ids of the reports that the controller has, one a line. */
 export const storedReportPath = (paths: AgentPaths): string => `${paths.state}/uplink-test/stored`;
 export const bundlesDirectory = (paths: AgentPaths): string => `${paths.state}/bundles`;
+/** The identity process's; there where the box came by a bootstrap medium. */
+export const mediumNetworkPath = (paths: AgentPaths): string => `${paths.identity}/network.json`;
 /** Found once a boot: kernel features, hardware, boot id. */
 export const bootFindingsPath = (paths: AgentPaths): string => `${paths.run}/agent-boot.json`;
 export const sequencePath = (paths: AgentPaths): string => `${paths.run}/agent-sequence`;

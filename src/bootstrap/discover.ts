@@ -17,7 +17,7 @@ export interface Server {
 export interface Candidate {
   readonly server: Server;
   readonly uplink: Uplink;
-  readonly source: 'dhcp' | 'built-in';
+  readonly source: 'medium' | 'dhcp' | 'built-in';
 }
 
 export interface Discovery {
@@ -27,8 +27,11 @@ export interface Discovery {
 }
 
 export const serverName = (server: Server): string => `${server.host}:${server.port}`;
+/** A port with both families is two uplinks. */
+export const uplinkName = ({ ifname, address }: Pick<Uplink, 'ifname' | 'address'>): string =>
+  address.includes(':') ? `${ifname} (IPv6)` : ifname;
 export const candidateName = (candidate: Candidate): string =>
-  `${serverName(candidate.server)} over ${candidate.uplink.ifname}`;
+  `${serverName(candidate.server)} over ${uplinkName(candidate.uplink)}`;
 
 /** The server of a bootstrap URI (RFC 8572 8.3: `https://<ip-address-or-hostname>[:<port>]`), or why not. */
 export function parseServer(uri: string): Server | string {
@@ -41,8 +44,15 @@ export function parseServer(uri: string): Server | string {
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
 }
 
-/** What DHCP said first, in the lease's order, over the uplink that said it; then the built-in list over each. */
-export function discover(uplinks: readonly Uplink[], builtIn: readonly string[]): Discovery {
+/**
+ * What a medium named, over each uplink; what DHCP said, in the lease's order, over the uplink that said it; then the
+ * built-in list over each.
+ */
+export function discover(
+  uplinks: readonly Uplink[],
+  builtIn: readonly string[],
+  medium: readonly string[] = [],
+): Discovery {
   const candidates: Candidate[] = [];
   const problems: Problem[] = [];
   const seen = new Set<string>();
@@ -63,6 +73,7 @@ export function discover(uplinks: readonly Uplink[], builtIn: readonly string[])
       candidates.push(candidate);
     }
   }
+  for (const uplink of uplinks) add(uplink, medium, 'medium', 'medium');
   for (const uplink of uplinks) add(uplink, uplink.bootstrapServers, 'dhcp', `dhcp:${uplink.ifname}`);
   for (const uplink of uplinks) add(uplink, builtIn, 'built-in', 'built-in');
   return { candidates, problems };

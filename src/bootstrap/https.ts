@@ -160,9 +160,11 @@ export function refused(
 
 /** For a person: what a status other than success most likely means. */
 export function describeStatus(status: number): string {
-  if (status >= 300 && status < 400) return `answered ${status}, an HTTP redirect: a captive portal?`;
   if (status === 429 || status === 503) return `answered ${status}: busy`;
-  if (status === 401 || status === 403) return `answered ${status}: it does not know or accept this box`;
+  // Its own certificate is all that a box is asked for: whoever did not see it is not who the box spoke TLS to.
+  if (status === 401)
+    return "answered 401: it did not see this box's certificate. Is TLS intercepted on the way (captive portal, inspecting firewall)?";
+  if (status === 403) return `answered ${status}: it does not know or accept this box`;
   return `answered ${status}`;
 }
 

@@ -7,6 +7,7 @@ import {
   type BootstrapState,
   type BootstrapStatus,
   type JournalEntry,
+  type MediumReport,
   type SecondFactor,
   sentencesOf,
 } from '../model/bootstrap.ts';
@@ -69,6 +70,7 @@ export function createMachine(options: {
       code: error.code,
       problem: error.message,
       ...(error.problems.length > 0 && { problems: error.problems }),
+      ...(error.mend !== undefined && { mend: error.mend }),
       delayMs: Math.round(delayMs),
     });
     if (typeof asked !== 'number') {
@@ -117,11 +119,12 @@ const isBusy = ({ fields }: BranchboxError): boolean =>
 const SHOWN_PROBLEMS = 3;
 
 /** A failure as page and command line show it: one line, with what exactly is wrong where that is known. Pure. */
-export function renderProblem(error: Pick<BranchboxError, 'code' | 'message' | 'problems'>): string {
+export function renderProblem(error: Pick<BranchboxError, 'code' | 'message' | 'problems' | 'mend'>): string {
   const shown = error.problems.slice(0, SHOWN_PROBLEMS).map(({ path, message }) => `${path} ${message}`);
   const more = error.problems.length - shown.length;
   const all = more > 0 ? [...shown, `and ${more} more`] : shown;
-  return `${error.code}: ${error.message}${all.length === 0 ? '' : ` (${all.join('; ')})`}`;
+  const mend = error.mend === undefined ? '' : ` (${error.mend})`;
+  return `${error.code}: ${error.message}${all.length === 0 ? '' : ` (${all.join('; ')})`}${mend}`;
 }
 
 /** What a person reads: pure, so that the command can tell it from the journal alone. */
@@ -131,17 +134,21 @@ export function renderStatus(options: {
   readonly claimCode?: string | undefined;
   readonly gatewayId: string | undefined;
   readonly secondFactor?: SecondFactor | undefined;
+  readonly medium?: MediumReport | undefined;
+  /** No WAN port has an address. */
+  readonly offline?: boolean;
   readonly lastProblem: string | undefined;
 }): BootstrapStatus {
-  const { history, serial, claimCode, gatewayId, secondFactor, lastProblem } = options;
+  const { history, serial, claimCode, gatewayId, secondFactor, medium, lastProblem } = options;
   const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
   return {
     state: last.state,
     sinceMs: last.enteredAtMs,
-    ...sentencesOf(last.state, secondFactor),
+    ...sentencesOf(last.state, secondFactor, options.offline),
     serial,
     ...(claimCode !== undefined && { claimCode }),
     ...(secondFactor !== undefined && { secondFactor }),
+    ...(medium !== undefined && { medium }),
     ...(gatewayId !== undefined && { gatewayId }),
     ...(lastProblem !== undefined && { lastProblem }),
     history: [...history],

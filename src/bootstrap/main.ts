@@ -10,6 +10,7 @@ import { watchLeases } from '../system/leases.ts';
 import type { Files, System } from '../system/ports.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
+import { probePortal } from './captivePortal.ts';
 import { readClaims } from './claims.ts';
 import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
@@ -20,6 +21,7 @@ import { openJournal, readJournal } from './journal.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
+import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
   BOOTSTRAP_PATHS,
@@ -45,6 +47,8 @@ export interface IdentityOptions {
   readonly signal: AbortSignal;
   readonly paths?: BootstrapPaths;
   readonly leaseDirectory?: string;
+  /** Where firmware/medium-read puts what it found on media. */
+  readonly mediaDirectory?: string;
   /** For tests: another way out of the box, other chance. */
   readonly connect?: Connect;
   readonly uplinks?: Uplinks;
@@ -85,11 +89,23 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     fallback: stateByFiles,
   });
 
-  const dialer = createUplinkDialer({ leases: () => [], log });
+  const dialer = createUplinkDialer({ leases: () => [], proxy: () => medium.proxy(), log });
   const https = createHttps({
     connect: options.connect ?? connectByUplink(dialer),
     nowMs: () => clock.nowMs(),
   });
+  const mediaDirectory = options.mediaDirectory ?? MEDIA_DIRECTORY;
+  const medium = createMediumDesk({
+    files,
+    paths,
+    mediaDirectory,
+    factory,
+    clock,
+    owners,
+    takenBefore: (mark) => journal.history().some(({ note }) => note['medium'] === mark),
+    log,
+  });
+  await medium.network();
   const waker = createWaker(system.clock);
   const given = createWaker(system.clock);
   const looks = createStandingLooks({ clock: system.clock, random });
@@ -100,6 +116,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     owners,
     enrolment,
     activation,
+    medium,
     ldevid,
     next: nextLdevidPaths(paths),
     sztp: createSztpClient({
@@ -111,6 +128,11 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       claims: () => readClaims(files),
     }),
     https,
+    // Through a proxy there is nobody in between that a box could see.
+    probePortal: async (server, uplink, limit) =>
+      medium.proxy() === undefined && options.connect === undefined
+        ? probePortal(dialer, server, uplink, limit)
+        : undefined,
     clock,
     monotonicMs: () => system.clock.monotonicMs(),
     waker,
@@ -139,6 +161,8 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       claimCode: claimCodeOf(factory.idevid.spkiSha256),
       gatewayId: (await owners.read())?.gatewayId,
       secondFactor: activation.state(),
+      medium: medium.report(),
+      offline: (await context.uplinks.all()).length === 0,
       lastProblem: machine.lastProblem(),
     });
   }
@@ -146,6 +170,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const ended = new AbortController();
   const running = AbortSignal.any([signal, ended.signal]);
   watchLeases(files, () => waker.wake(), running, options.leaseDirectory);
+  if (!(await owners.wasOwned())) files.watch(mediaDirectory, () => waker.wake(), running);
   await serveLocalApi({
     files,
     socketPath: paths.socket,

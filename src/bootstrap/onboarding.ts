@@ -3,9 +3,11 @@
  * Does not own signatures (pki/voucher, pki/conveyed) nor how it came. Whoever sent it is nobody: only what is
  * signed counts, and of unsigned information only a bare redirect (RFC 8572 5.4).
  */
+import type { z } from 'zod';
 import { decode, decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { type BootstrapNetwork, MediumConfiguration } from '../model/medium.ts';
 import {
   type GetBootstrappingDataResponse,
   OnboardingInformation,
@@ -79,7 +81,55 @@ export async function judge(
   if ('ietf-sztp-conveyed-info:redirect-information' in information) {
     return { kind: 'redirect', targets: targetsOf(information, true) };
   }
-  return { kind: 'owner', owner: ownerOf(information, voucher), voucher };
+  return { kind: 'owner', owner: configurationOf(Owner, information, voucher), voucher };
+}
+
+/** As far as a clock may be ahead of the floor to be believed in a refusal: no firmware is used for longer. */
+const SANE_AHEAD_MS = 10 * 365 * 86_400_000;
+
+/**
+ * The same of a medium (RFC 8572 5.3 on signed data): nobody can be asked for a fresh voucher, so a nonceless one with
+ * an expiry is wanted, and a redirect would lead nowhere. Judged at the clock's time where that is sane, so that an
+ * old medium is refused; else at the floor, and no earlier than the voucher was made. What it was made at lifts the
+ * floor, and is no witness of what time it is now.
+ */
+export async function judgeMedium(
+  artefacts: {
+    readonly conveyed: Uint8Array;
+    readonly ownerCertificate: Uint8Array;
+    readonly voucher: Uint8Array;
+  },
+  context: {
+    readonly factory: Pick<FactoryIdentity, 'serial' | 'idevid' | 'voucherAnchors'>;
+    readonly clock: TrustedClock;
+  },
+): Promise<{
+  readonly owner: Owner;
+  readonly network: BootstrapNetwork | undefined;
+  readonly voucher: Voucher;
+}> {
+  const { factory, clock } = context;
+  const floorMs = clock.floorMs();
+  const nowMs = clock.nowMs() - floorMs <= SANE_AHEAD_MS ? clock.nowMs() : floorMs;
+  const voucher = await verifyVoucher(artefacts.voucher, {
+    anchors: factory.voucherAnchors,
+    floorMs: nowMs,
+    expect: { serialNumber: factory.serial, idevidIssuer: factory.idevid.authorityKeyId, nonce: undefined },
+  });
+  const { content, format } = await verifyConveyed(artefacts.conveyed, {
+    ownerCertificate: artefacts.ownerCertificate,
+    pinnedDomainCert: voucher.pinnedDomainCert,
+    atMs: Math.max(nowMs, voucher.createdOnMs),
+  });
+  const information = readInformation(content, format);
+  if ('ietf-sztp-conveyed-info:redirect-information' in information) {
+    throw new BranchboxError('pki/mismatch', {
+      message: 'The medium holds a redirect, not onboarding information',
+    });
+  }
+  const { network, ...owner } = configurationOf(MediumConfiguration, information, voucher);
+  await clock.raise(voucher.createdOnMs);
+  return { owner, network, voucher };
 }
 
 function readInformation(
@@ -112,7 +162,11 @@ function targetsOf(information: RedirectInformation, signed: boolean): readonly 
   });
 }
 
-function ownerOf(information: OnboardingInformation, voucher: Voucher): Owner {
+function configurationOf<T extends Owner>(
+  schema: z.ZodType<T>,
+  information: OnboardingInformation,
+  voucher: Voucher,
+): T {
   const configuration = information['ietf-sztp-conveyed-info:onboarding-information'].configuration;
   let unknown: unknown;
   try {
@@ -120,7 +174,7 @@ function ownerOf(information: OnboardingInformation, voucher: Voucher): Owner {
   } catch (cause) {
     throw new BranchboxError('model/invalid', { message: 'The onboarding configuration is not JSON', cause });
   }
-  const owner = decode(Owner, unknown, 'The onboarding configuration');
+  const owner = decode(schema, unknown, 'The onboarding configuration');
   const anchor = parseCertificate(owner.domainAnchorPem);
   if (anchor.fingerprintSha256 !== voucher.pinnedDomainCert.fingerprintSha256) {
     throw new BranchboxError('pki/mismatch', {

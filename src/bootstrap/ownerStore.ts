@@ -2,6 +2,7 @@
  * Owns the records of who owns this box: pending (voucher good, not yet proved by a strict connection) and final.
  * Does not own when a record moves from one to the other (states.ts).
  */
+import { basename } from 'node:path';
 import { decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -14,6 +15,8 @@ export interface OwnerStore {
   /** The final record, else the pending one, else undefined; a file that cannot be read counts as missing. */
   read(): Promise<Owner | undefined>;
   isFinal(): Promise<boolean>;
+  /** Whether the box ever had a final owner, also where the record of it cannot be read any more. */
+  wasOwned(): Promise<boolean>;
   writePending(owner: Owner): Promise<void>;
   /** Anchor first, owner.json last: its appearance starts the agent. */
   writeFinal(owner: Owner): Promise<void>;
@@ -35,6 +38,10 @@ export function createOwnerStore(files: Files, paths: BootstrapPaths): OwnerStor
   return {
     read: async () => (await readFrom(ownerPath(paths))) ?? (await readFrom(pendingOwnerPath(paths))),
     isFinal: async () => (await readFrom(ownerPath(paths))) !== undefined,
+    async wasOwned() {
+      const names = await files.list(paths.state);
+      return [ownerPath(paths), domainAnchorPath(paths)].some((path) => names.includes(basename(path)));
+    },
     writePending: (owner) => files.writeDurable(pendingOwnerPath(paths), render(owner)),
     async writeFinal(owner) {
       await files.writeDurable(domainAnchorPath(paths), owner.domainAnchorPem, 0o644);

@@ -28,6 +28,10 @@ export const journalPath = (paths: BootstrapPaths): string => `${paths.state}/jo
 export const clockFloorPath = (paths: BootstrapPaths): string => `${paths.state}/clock-floor`;
 /** What the voucher and the onboarding information said, until a strict connection proved it. */
 export const pendingOwnerPath = (paths: BootstrapPaths): string => `${paths.state}/pending-owner.json`;
+/** What a bootstrap medium said of the network; the agent reads it. */
+export const networkPath = (paths: BootstrapPaths): string => `${paths.state}/network.json`;
+/** The artefacts of the medium that was taken, for when it is pulled out; gone once the box is in service. */
+export const keptMediumPath = (paths: BootstrapPaths): string => `${paths.state}/medium.json`;
 /** The agent's signal to start: written last. */
 export const ownerPath = (paths: BootstrapPaths): string => `${paths.state}/owner.json`;
 export const domainAnchorPath = (paths: BootstrapPaths): string => `${paths.state}/domain-anchor.pem`;

@@ -15,6 +15,15 @@ import type { PeerJudge } from './https.ts';
 import { type Server, serverName } from './discover.ts';
 
 const DATE_VERDICTS: readonly string[] = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
+/** Of a chain that ends at somebody else. */
+const FOREIGN_VERDICTS: readonly string[] = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+];
+const INTERCEPTED = '. Is TLS intercepted on the way (captive portal, inspecting firewall)?';
 /** Certificates taken from a handshake; a real chain has two to four. */
 const MAX_CHAIN = 8;
 
@@ -28,7 +37,8 @@ export function strictPeer(anchors: readonly Certificate[], nowMs: () => number)
       if (leaf === undefined) throw untrusted(server, 'showed no certificate');
       const verdict = socket.authorized ? undefined : verdictOf(socket);
       if (verdict !== undefined && !DATE_VERDICTS.includes(verdict)) {
-        throw untrusted(server, `showed a certificate that the TLS library refuses: ${verdict}`);
+        const between = FOREIGN_VERDICTS.includes(verdict) ? INTERCEPTED : '';
+        throw untrusted(server, `showed a certificate that the TLS library refuses: ${verdict}${between}`);
       }
       const mismatch = checkServerIdentity(server.host, peer);
       if (mismatch !== undefined) throw untrusted(server, `showed a certificate for another name`);

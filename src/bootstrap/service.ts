@@ -192,6 +192,7 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       if (await owners.isFinal()) await owners.dropPending();
       else {
         await owners.writeFinal(owner);
+        await context.medium.forget();
         await reportComplete(signal);
       }
       return followAgent('STRICT', signal);

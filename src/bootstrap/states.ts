@@ -9,7 +9,7 @@ import { type Certificate, parseCertificates, toPem } from '../pki/certificate.t
 import type { Logger } from '../system/ports.ts';
 import type { Activation } from './activation.ts';
 import type { TrustedClock } from './clockFloor.ts';
-import { candidateName, discover, rotate, serverName } from './discover.ts';
+import { candidateName, discover, rotate, type Server, serverName } from './discover.ts';
 import type { Enrolment, LocalIdentity } from './enrol.ts';
 import { createEstClient, type EstClient } from './est.ts';
 import type { FactoryIdentity } from './factory.ts';
@@ -18,6 +18,7 @@ import type { Action, Next } from './machine.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { CredentialPaths } from './paths.ts';
 import { strictPeer } from './peer.ts';
+import type { MediumDesk } from './medium.ts';
 import { anchorsAfter } from './rollover.ts';
 import { askStanding } from './standing.ts';
 import { moreTelling, type SztpClient } from './sztp.ts';
@@ -30,9 +31,16 @@ export interface StateContext {
   readonly owners: OwnerStore;
   readonly enrolment: Enrolment;
   readonly activation: Activation;
+  readonly medium: MediumDesk;
   readonly ldevid: CredentialPaths;
   readonly sztp: SztpClient;
   readonly https: Https;
+  /** Whether a captive portal answers in a server's place. */
+  readonly probePortal: (
+    server: Server,
+    uplink: Uplink,
+    signal: AbortSignal,
+  ) => Promise<BranchboxError | undefined>;
   readonly clock: TrustedClock;
   readonly monotonicMs: () => number;
   readonly waker: Waker;
@@ -54,7 +62,7 @@ type EarlyState =
   | 'LDEVID';
 
 export function createEarlyActions(context: StateContext): Readonly<Record<EarlyState, Action>> {
-  const { factory, uplinks, owners, enrolment, ldevid, sztp, clock, waker, log } = context;
+  const { factory, uplinks, owners, enrolment, medium, ldevid, sztp, clock, waker, log } = context;
   /** Moments before which a candidate asked not to be asked again. */
   const holds = new Map<string, number>();
   let round = 0;
@@ -63,10 +71,29 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     while (!(await condition())) await waker.wait(LOOK_AGAIN_MS, signal);
   }
 
+  /** Until there is a way out, or a medium tells whose box this is. */
+  async function untilOrMedium(
+    condition: () => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<Next | undefined> {
+    let taken = await medium.take();
+    await until(async () => {
+      taken ??= await medium.take();
+      return taken !== undefined || condition();
+    }, signal);
+    return taken;
+  }
+  const anAddress = async (): Promise<boolean> => (await uplinks.all()).length > 0;
+  const servers = async () =>
+    discover(await uplinks.all(), factory.builtInServers, (await medium.network())?.bootstrapServers);
+
   async function provisional(signal: AbortSignal): Promise<Next> {
-    const { candidates } = discover(await uplinks.all(), factory.builtInServers);
+    const taken = await medium.take();
+    if (taken !== undefined) return taken;
+    const { candidates } = await servers();
     const nowMs = context.monotonicMs();
     const free = candidates.filter((candidate) => (holds.get(candidateName(candidate)) ?? 0) <= nowMs);
+    const probed = new Set<string>();
     let telling: BranchboxError | undefined;
     for (const candidate of rotate(free, round)) {
       try {
@@ -91,11 +118,30 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
           problem: thrown.message,
         });
         telling = moreTelling(telling, thrown);
+        // Silence may be a portal that swallows HTTPS: asked once an uplink and round.
+        if (thrown.code === 'bootstrap/unreachable' && !probed.has(candidate.uplink.address)) {
+          probed.add(candidate.uplink.address);
+          const portal = await context.probePortal(candidate.server, candidate.uplink, signal);
+          if (portal !== undefined) telling = moreTelling(telling, portal);
+        }
       }
     }
     round += 1;
+    // Nobody online is better: the owner that a medium named is worth another try.
+    const again = await medium.take({ again: true });
+    if (again !== undefined) return again;
     const heldMs = candidates.map((one) => (holds.get(candidateName(one)) ?? 0) - context.monotonicMs());
     throw afterRound(telling, candidates.length, free.length, Math.min(...heldMs));
+  }
+
+  /** Why nobody answers, where a portal is seen to be why. */
+  async function orPortal(thrown: unknown, server: Server, signal: AbortSignal): Promise<unknown> {
+    if (!(thrown instanceof BranchboxError) || thrown.code !== 'bootstrap/unreachable') return thrown;
+    for (const uplink of await uplinks.all()) {
+      const portal = await context.probePortal(server, uplink, signal);
+      if (portal !== undefined) return portal;
+    }
+    return thrown;
   }
 
   async function ownerOrAfresh(): Promise<Owner | undefined> {
@@ -106,24 +152,30 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
   const afresh: Next = { state: 'DISCOVER', note: { because: 'the owner record was missing' } };
 
   return {
-    FACTORY: async () => ({ state: 'LINK' }),
+    FACTORY: async () => (await medium.take()) ?? { state: 'LINK' },
     async LINK(signal) {
-      await until(async () => (await uplinks.hasCarrier()) || (await uplinks.all()).length > 0, signal);
-      return { state: 'ADDR' };
+      const taken = await untilOrMedium(
+        async () => (await uplinks.hasCarrier()) || (await anAddress()),
+        signal,
+      );
+      return taken ?? { state: 'ADDR' };
     },
     async ADDR(signal) {
-      await until(async () => (await uplinks.all()).length > 0, signal);
-      return { state: 'CLOCK_FLOOR' };
+      return (await untilOrMedium(anAddress, signal)) ?? { state: 'CLOCK_FLOOR' };
     },
     CLOCK_FLOOR: async () => ({
       state: 'DISCOVER',
       note: { floor: new Date(clock.floorMs()).toISOString() },
     }),
     async DISCOVER() {
-      const { candidates, problems } = discover(await uplinks.all(), factory.builtInServers);
+      const { candidates, problems } = await servers();
+      // Where there is nobody to ask, also one that was taken before.
+      const taken = await medium.take({ again: candidates.length === 0 });
+      if (taken !== undefined) return taken;
       if (candidates.length === 0) {
         throw new BranchboxError('bootstrap/unreachable', {
-          message: 'Neither DHCP nor the built-in list names a bootstrap server that can be used',
+          message:
+            'Neither a medium nor DHCP nor the built-in list names a bootstrap server that can be used',
           problems,
         });
       }
@@ -136,9 +188,15 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     async OWNED(signal) {
       const owner = await ownerOrAfresh();
       if (owner === undefined) return afresh;
+      // A medium tells the owner before there is a way to it: waiting for one is no failure.
+      await until(anAddress, signal);
       // Proves the enrolment server before a key is made for it.
       const est = estOf(context, owner);
-      await overUplinks(await uplinks.all(), (uplink) => est.cacerts(uplink, factory.tls, signal));
+      try {
+        await overUplinks(await uplinks.all(), (uplink) => est.cacerts(uplink, factory.tls, signal));
+      } catch (thrown) {
+        throw await orPortal(thrown, owner.est, signal);
+      }
       return { state: 'ENROLLING' };
     },
     async ENROLLING(signal) {
@@ -172,8 +230,8 @@ function afterRound(
 ): BranchboxError {
   const busy = known > 0 && heldMs > 0 ? { status: 503, retryAfterMs: heldMs } : {};
   if (telling !== undefined) {
-    const { code, message, problems } = telling;
-    return new BranchboxError(code, { message, problems, fields: busy });
+    const { code, message, problems, mend } = telling;
+    return new BranchboxError(code, { message, problems, fields: busy, ...(mend !== undefined && { mend }) });
   }
   const message =
     known === 0

@@ -18,6 +18,7 @@ import {
   SZTP_REPORT_PATH,
 } from '../model/sztp.ts';
 import type { Voucher } from '../pki/voucher.ts';
+import { captivePortal } from './captivePortal.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
@@ -89,9 +90,19 @@ export function createSztpClient(options: {
     if (answer.status === 404 && claims === undefined && wantsClaims(answer)) {
       return ask(target, uplink, signal, await options.claims());
     }
+    const isPage = answer.contentType === 'text/html' || answer.contentType === 'application/xhtml+xml';
+    // Nobody who speaks SZTP redirects by HTTP (RFC 8572 has its own) or answers with a page.
+    if (
+      (answer.status >= 300 && answer.status < 400) ||
+      answer.status === 511 ||
+      (isPage && answer.status === 200)
+    ) {
+      const what = isPage && answer.status === 200 ? 'a page' : `${answer.status}`;
+      throw captivePortal(uplink, `answers for ${serverName(target.server)} with ${what}`);
+    }
     if (answer.status !== 200) throw refused(exchange, refusalOf(answer), answer);
     if (answer.contentType !== SZTP_MEDIA_TYPE && answer.contentType !== 'application/json') {
-      throw refused(exchange, `answered with ${answer.contentType || 'no content type'}: a captive portal?`);
+      throw refused(exchange, `answered with ${answer.contentType || 'no content type'}`);
     }
     const text = Buffer.from(answer.body).toString('utf8');
     const response = decodeJson(
@@ -174,9 +185,15 @@ function firstError(answer: Answer): RestconfErrors['ietf-restconf:errors']['err
   return errors.ok ? errors.value['ietf-restconf:errors'].error[0] : undefined;
 }
 
-/** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then silence. */
+/** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then a portal, then silence. */
 export function moreTelling(left: BranchboxError | undefined, right: BranchboxError): BranchboxError {
   const rank = ({ code }: BranchboxError): number =>
-    code.startsWith('pki/') || code === 'model/invalid' ? 2 : code === 'bootstrap/refused' ? 1 : 0;
+    code.startsWith('pki/') || code === 'model/invalid'
+      ? 3
+      : code === 'bootstrap/refused'
+        ? 2
+        : code === 'bootstrap/captive-portal'
+          ? 1
+          : 0;
   return left !== undefined && rank(left) > rank(right) ? left : right;
 }

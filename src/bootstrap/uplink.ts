@@ -4,15 +4,16 @@
  */
 import type { Lease } from '../model/facts.ts';
 import { splitCidr } from '../model/addresses.ts';
+import { readLeases6 } from '../system/leases6.ts';
 import { readLeases } from '../system/leases.ts';
 import type { Files } from '../system/ports.ts';
 
 export interface Uplink {
   readonly ifname: string;
-  /** Ours; sockets are bound to it. */
+  /** Ours, IPv4 or IPv6; sockets are bound to it. A port that has both is two uplinks. */
   readonly address: string;
   readonly dns: readonly string[];
-  /** From DHCP option 143; untrusted. */
+  /** From DHCP option 143, DHCPv6 option 136; untrusted. */
   readonly bootstrapServers: readonly string[];
 }
 
@@ -35,7 +36,11 @@ export interface Uplinks {
 export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
   return {
     async all() {
-      return (await readLeases(files, leaseDirectory)).map(uplinkOf);
+      return [
+        ...(await readLeases(files, leaseDirectory)).map(uplinkOf),
+        // After those of IPv4: where both are, what most networks look after comes first.
+        ...(await readLeases6(files, leaseDirectory)),
+      ];
     },
     async hasCarrier() {
       for (const ifname of await files.list('/sys/class/net')) {

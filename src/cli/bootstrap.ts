@@ -70,7 +70,11 @@ function askProcess(socketPath: string): Promise<BootstrapStatus | undefined> {
 function describe(status: BootstrapStatus, short: boolean): string {
   const since = new Date(status.sinceMs).toISOString();
   const head = `${status.state} since ${since}, waits for ${status.waitsFor}`;
-  const problem = status.lastProblem === undefined ? [] : [`  last problem: ${status.lastProblem}`];
+  const { medium } = status;
+  const problem = [
+    ...(status.lastProblem === undefined ? [] : [`  last problem: ${status.lastProblem}`]),
+    ...(medium === undefined ? [] : [`  USB medium ${medium.state}: ${medium.message}`]),
+  ];
   if (short) return [head, ...problem].join('\n');
   return [
     `serial ${status.serial}${status.claimCode === undefined ? '' : `, claim code ${status.claimCode}`}${status.gatewayId === undefined ? '' : `, gateway ${status.gatewayId}`}`,

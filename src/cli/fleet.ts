@@ -9,6 +9,7 @@ import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type Access, type Call, callApi, readInput, withAccess } from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
+import { registerUsb } from './fleetUsb.ts';
 import { registerInventory } from './fleetInventory.ts';
 import { registerPending } from './fleetPending.ts';
 import { registerReport } from './fleetReport.ts';
@@ -65,6 +66,7 @@ export function register(program: Command): void {
       print(`${gateway.id} is as described`);
     });
   registerInventory(fleet);
+  registerUsb(fleet);
   registerPending(fleet);
   registerReplace(fleet);
   withAccess(fleet.command('reset <gateway>'))

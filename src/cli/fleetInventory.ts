@@ -8,7 +8,8 @@ import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type Access, type Call, callApi, withAccess } from './controllerApi.ts';
 
-const ACCESS_EXAMPLE = '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
+export const ACCESS_EXAMPLE =
+  '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 /** What `fleet activation --json` prints. */
@@ -97,7 +98,7 @@ export function registerInventory(fleet: Command): void {
 }
 
 /** `90s`, `15m`, `24h`, `7d`. */
-function parseSpanS(text: string): number {
+export function parseSpanS(text: string): number {
   const [, count, unit] = /^(\d{1,7})([smhd])$/.exec(text) ?? [];
   if (count === undefined || unit === undefined) {
     throw new BranchboxError('cli/usage', {

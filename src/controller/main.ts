@@ -23,6 +23,7 @@ import { createEstHandler, estFailed } from './est/estServer.ts';
 import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createManufacturerClient } from './manufacturer/client.ts';
+import { createMedia } from './media.ts';
 import { createOrders } from './orders.ts';
 import { createPendingBoxes } from './pending.ts';
 import { createPeersAway } from './peersAway.ts';
@@ -225,6 +226,16 @@ export async function runController(options: {
       activations,
       pending,
       presence,
+      media: createMedia({
+        store,
+        admissions,
+        signer,
+        manufacturer,
+        domain,
+        ownerOf,
+        bootstrapServer: `https://${host}:${listen.sztpPort}`,
+        clock,
+      }),
       revocationList: () => revocations.list.der,
       onInventoryChange: onChange,
       clock,

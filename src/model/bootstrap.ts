@@ -80,11 +80,32 @@ export const SecondFactor = z.strictObject({
 });
 export type SecondFactor = z.output<typeof SecondFactor>;
 
-/** The words of a state, where it matters with those of the second factor: the same on page, screen and command line. */
+/** What became of the last bootstrap medium that was plugged in. */
+export const MediumReport = z.strictObject({
+  state: z.enum(['taken', 'refused']),
+  /** A whole sentence: why it was refused, or until when it would have been good. */
+  message: z.string().max(600),
+});
+export type MediumReport = z.output<typeof MediumReport>;
+
+/** A medium can tell a box its owner before there is any way out. */
+const KNOWN_AND_OFFLINE: ReadonlySet<BootstrapState> = new Set(['OWNED', 'ENROLLING', 'LDEVID']);
+
+/**
+ * The words of a state, where it matters with those of the second factor: the same on page, screen and command line.
+ * `offline`: no WAN port has an address.
+ */
 export function sentencesOf(
   state: BootstrapState,
   secondFactor: SecondFactor | undefined,
+  offline = false,
 ): { readonly waitsFor: string; readonly mend: string } {
+  if (offline && KNOWN_AND_OFFLINE.has(state)) {
+    return {
+      waitsFor: 'an address on a WAN port; whose box this is is known already',
+      mend: 'plug in a WAN cable; it goes on by itself',
+    };
+  }
   if (state !== 'ENROLLING' || secondFactor === undefined) return BOOTSTRAP_SENTENCES[state];
   if (secondFactor.state === 'held') return { waitsFor: 'the verdict on the code', mend: 'nothing to do' };
   return {
@@ -155,6 +176,7 @@ export const BootstrapStatus = z.strictObject({
   claimCode: z.string().max(64).optional(),
   gatewayId: GatewayId.optional(),
   secondFactor: SecondFactor.optional(),
+  medium: MediumReport.optional(),
   history: z.array(JournalEntry),
 });
 export type BootstrapStatus = z.output<typeof BootstrapStatus>;

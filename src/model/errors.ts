@@ -27,6 +27,10 @@ export const ERROR_CODES = {
   'pki/expired': { retry: 'on-change', title: 'A certificate or voucher is outside its validity' },
   'pki/mismatch': { retry: 'never', title: 'A signed object is for another box, nonce or purpose' },
   'bootstrap/unreachable': { retry: 'backoff', title: 'No bootstrap server answered' },
+  'bootstrap/captive-portal': {
+    retry: 'backoff',
+    title: 'A captive portal stands between this box and its bootstrap server',
+  },
   'bootstrap/refused': { retry: 'backoff', title: 'The server refused this box' },
   'bootstrap/pending': { retry: 'backoff', title: 'The server waits for an approval' },
   'bootstrap/quarantined': {

@@ -33,6 +33,8 @@ export function missingGateSentence(id: string): string | undefined {
       return `No interface of this box is port ${name}: the hardware model names none, or the card is missing.`;
     case 'lease':
       return `${name} has no DHCP lease with a gateway: check its cable and the provider's DHCP.`;
+    case 'line':
+      return `This version brings up no ${name === 'vlan' ? 'VLAN' : 'PPPoE'} line, which the bootstrap medium asks for.`;
     case 'kernel':
       return `This kernel lacks ${name}; \`branchbox check\` lists what needs it.`;
     default:

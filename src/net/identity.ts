@@ -86,6 +86,8 @@ export const service = (spec: ServiceSpec, needs: Needs = []): ServiceItem =>
  */
 export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease', ifname);
 export const portGate = (label: string): ItemId => itemId('external', 'port', label);
+/** A kind of line that nothing brings up. */
+export const lineGate = (kind: 'vlan' | 'pppoe'): ItemId => itemId('external', 'line', kind);
 export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);
 
 /** One sentence for `explain`, in whose words the gate is missing or there. */

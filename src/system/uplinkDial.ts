@@ -6,7 +6,9 @@
 import { Resolver } from 'node:dns/promises';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { openTunnel } from './httpProxy.ts';
 import { asBranchboxError, BranchboxError, type Problem } from '../model/errors.ts';
+import type { HttpProxy } from '../model/medium.ts';
 import type { Logger } from './ports.ts';
 
 export interface UplinkAddress {
@@ -50,18 +52,29 @@ const MAX_ADDRESSES = 4;
 
 export function createUplinkDialer(options: {
   readonly leases: () => readonly UplinkAddress[];
+  /** Where one is named, every connection goes through it, and it asks for names itself. */
+  readonly proxy?: () => HttpProxy | undefined;
   readonly log: Logger;
 }): UplinkDialer {
   const resolve: UplinkDialer['resolve'] = async (host, uplink) => {
-    if (isIP(host) !== 0) return [host];
-    if (uplink.dns.length === 0) {
+    const family = isIP(uplink.address);
+    const literal = isIP(host);
+    if (literal !== 0) {
+      if (literal === family) return [host];
+      throw unreachable(`${host} is of another family than ${uplink.address} of ${uplink.ifname}`, undefined);
+    }
+    // A server of the other family cannot be asked from this address.
+    const servers = uplink.dns.filter((server) => isIP(server) === family);
+    if (servers.length === 0) {
       throw unreachable(`${uplink.ifname} has no DNS server to ask for ${host}`, undefined);
     }
     const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
     try {
-      resolver.setServers(uplink.dns);
-      resolver.setLocalAddress(uplink.address);
-      return (await resolver.resolve4(host)).slice(0, MAX_ADDRESSES);
+      resolver.setServers(servers);
+      if (family === 6) resolver.setLocalAddress('0.0.0.0', uplink.address);
+      else resolver.setLocalAddress(uplink.address);
+      const found = family === 6 ? await resolver.resolve6(host) : await resolver.resolve4(host);
+      return found.slice(0, MAX_ADDRESSES);
     } catch (cause) {
       throw unreachable(`${host} cannot be resolved over ${uplink.ifname}`, cause);
     }
@@ -72,11 +85,12 @@ export function createUplinkDialer(options: {
     dial: UplinkTlsOptions,
     signal: AbortSignal,
   ): Promise<UplinkConnection> => {
-    const addresses = await raceAbort(resolve(dial.host, uplink), signal);
+    const proxy = options.proxy?.();
+    const addresses = await raceAbort(resolve(proxy?.host ?? dial.host, uplink), signal);
     let last: unknown;
     for (const address of addresses) {
       try {
-        return { socket: await connectOnce(address, uplink, dial, signal), uplink };
+        return { socket: await connectOnce(address, uplink, dial, proxy, signal), uplink };
       } catch (thrown) {
         last = thrown;
         if (signal.aborted) break;
@@ -150,13 +164,21 @@ function connectOnce(
   address: string,
   uplink: UplinkAddress,
   dial: UplinkTlsOptions,
+  proxy: HttpProxy | undefined,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket: Socket = connectTcp({ host: address, port: dial.port, localAddress: uplink.address });
+    const socket: Socket = connectTcp({
+      host: address,
+      port: proxy?.port ?? dial.port,
+      localAddress: uplink.address,
+    });
     socket.setNoDelay(true);
     let secure: TLSSocket | undefined;
-    const where = `${dial.host} (${address}:${dial.port}) over ${uplink.ifname}`;
+    const where =
+      proxy === undefined
+        ? `${dial.host} (${address}:${dial.port}) over ${uplink.ifname}`
+        : `${dial.host}:${dial.port} through the proxy ${proxy.host}:${proxy.port} over ${uplink.ifname}`;
     const fail = (what: string, cause: unknown): void => {
       signal.removeEventListener('abort', onAbort);
       secure?.destroy();
@@ -170,7 +192,7 @@ function connectOnce(
     }
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('error', (cause) => fail('cannot be reached', cause));
-    socket.once('connect', () => {
+    const startSecure = (): void => {
       secure = startTls({
         minVersion: 'TLSv1.2',
         ...(isIP(dial.host) === 0 ? { servername: dial.host } : {}),
@@ -189,6 +211,11 @@ function connectOnce(
         secure.on('error', () => {});
         resolve(secure);
       });
+    };
+    socket.once('connect', () => {
+      if (proxy === undefined) startSecure();
+      else
+        openTunnel(socket, dial, proxy).then(startSecure, (why: unknown) => fail('was not let through', why));
     });
   });
 }

@@ -25,6 +25,8 @@ const UPLINK_METRIC = 10;
 
 export interface UplinkAttachment extends Pick<Uplink, 'slot' | 'addressing' | 'metered'> {
   readonly port: string;
+  /** What must be there before an address is asked for, beside the port. */
+  readonly waitsFor?: readonly ItemId[];
 }
 
 /** The route by which whatever is pinned to an uplink leaves. */
@@ -68,7 +70,7 @@ export function renderUplink(uplink: UplinkAttachment, rank: number, facts: Fact
   const bringsAddress =
     uplink.addressing.kind === 'static'
       ? address({ link: ifname, address: uplink.addressing.address }, onPort)
-      : service({ unit: `dhcpcd@${ifname}.service` }, onPort);
+      : service({ unit: `dhcpcd@${ifname}.service` }, [...onPort, ...(uplink.waitsFor ?? [])]);
   items.push(bringsAddress);
   // Its routes wait for our own item, or for a lease. A lease that these facts have is waited for no longer; one that
   // they lack stays missing although it came meanwhile: a route without its gateway must never be made.

@@ -20,4 +20,5 @@ await runIdentity({
     installerSocket: `${directory}/installer/identity.sock`,
   },
   leaseDirectory: `${directory}/leases`,
+  mediaDirectory: `${directory}/root/run/branchbox/media`,
 });

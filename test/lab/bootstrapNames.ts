@@ -1,19 +1,33 @@
 /**
- * Owns a DNS server that knows one address for every name. Arguments: address to listen at, address to tell.
+ * Owns a DNS server that knows one address for every name, IPv4 or IPv6, and nothing of the other family. Arguments:
+ * address to listen at, address to tell.
  */
 import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
 
 const [listen = '', told = ''] = process.argv.slice(2);
-const socket = createSocket('udp4');
+const TYPE = isIPv6(told) ? 28 : 1;
+const ADDRESS = isIPv6(told) ? bytesOf6(told) : Buffer.from(told.split('.').map(Number));
+const socket = createSocket(isIPv6(listen) ? 'udp6' : 'udp4');
 socket.on('message', (query, peer) => {
   // RFC 1035 4.1: the question is echoed; the answer points back at its name (offset 12).
   const end = query.indexOf(0, 12) + 5;
+  const known = query.readUInt16BE(end - 4) === TYPE;
   const header = Buffer.from(query.subarray(0, 12));
   header.writeUInt16BE(0x8580, 2);
-  header.writeUInt16BE(1, 6);
+  header.writeUInt16BE(known ? 1 : 0, 6);
   header.writeUInt32BE(0, 8);
-  const fixed = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-  const address = Buffer.from(told.split('.').map(Number));
-  socket.send(Buffer.concat([header, query.subarray(12, end), fixed, address]), peer.port, peer.address);
+  const fixed = Buffer.from([0xc0, 12, 0, TYPE, 0, 1, 0, 0, 0, 60, 0, ADDRESS.length]);
+  const answer = known ? [fixed, ADDRESS] : [];
+  socket.send(Buffer.concat([header, query.subarray(12, end), ...answer]), peer.port, peer.address);
 });
 socket.bind(53, listen, () => process.stdout.write('ready\n'));
+
+/** With one `::` in it. */
+function bytesOf6(address: string): Buffer {
+  const [head = [], tail = []] = address.split('::').map((part) => part.split(':').filter(Boolean));
+  const words = [...head, ...Array<string>(8 - head.length - tail.length).fill('0'), ...tail];
+  return Buffer.from(
+    words.flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255]),
+  );
+}

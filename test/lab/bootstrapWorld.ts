@@ -18,6 +18,8 @@ const run = promisify(execFile);
 
 export interface BootstrapWorld {
   readonly directory: string;
+  /** Its name. */
+  readonly netns: string;
   /** Runs the command line to its end. */
   branchbox(...args: readonly string[]): Promise<string>;
   /** Runs any program inside the namespace to its end; its stdout. */
@@ -87,6 +89,7 @@ user = "nobody"
   );
   return {
     directory,
+    netns,
     branchbox,
     inside: async (...words) => (await run('nsenter', [...inside, ...words])).stdout,
     start,
@@ -135,4 +138,5 @@ user = "nobody"
   };
 }
 
-export const readText = (path: string): Promise<string> => readFile(path, 'utf8');
+export const readText = (path: string, encoding: BufferEncoding = 'utf8'): Promise<string> =>
+  readFile(path, encoding);

@@ -24,6 +24,7 @@ const EXPOSURE: Readonly<Record<string, number>> = {
   'branchbox-agent.service': 4.6,
   'frr-zebra.service': 3.8,
   'dhcpcd@.service': 3.7,
+  'dhcpcd6@.service': 3.7,
 };
 const USUAL_EXPOSURE = 3.5;
 

@@ -10,6 +10,7 @@ import type { Activations } from '../activation.ts';
 import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
+import type { Media } from '../media.ts';
 import type { Orders } from '../orders.ts';
 import type { PendingBoxes } from '../pending.ts';
 import type { Presence } from '../presence.ts';
@@ -24,6 +25,7 @@ export interface ApiContext {
   readonly presence: Pick<Presence, 'silentSince'>;
   readonly pending: Pick<PendingBoxes, 'approve' | 'deny' | 'forget' | 'claim'>;
   readonly activations: Pick<Activations, 'make'>;
+  readonly media: Media;
   /** DER. */
   readonly revocationList: () => Uint8Array;
   /** A box was approved, revoked, taken back or forgotten. */

@@ -26,6 +26,7 @@ import { consumedBy, mediaTypeOf } from './negotiation.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
+import { registerMediumRoutes } from './mediumRoutes.ts';
 import { registerPendingRoutes } from './pendingRoutes.ts';
 import { registerUplinkTestRoutes } from './uplinkTestRoutes.ts';
 import { registerReplacementRoutes } from './replacementRoutes.ts';
@@ -131,6 +132,7 @@ export async function createApi(options: {
     registerPendingRoutes(scope, options.context);
     registerReplacementRoutes(scope, options.context);
     registerActivationRoutes(scope, options.context);
+    registerMediumRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
     scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
     registerBundleRoutes(scope, options.context);

@@ -17,7 +17,15 @@ import { type Html, html } from './html.ts';
 /** What of the identity process's answer the page shows. */
 export type Progress = Pick<
   BootstrapStatus,
-  'state' | 'sinceMs' | 'waitsFor' | 'mend' | 'lastProblem' | 'serial' | 'claimCode' | 'secondFactor'
+  | 'state'
+  | 'sinceMs'
+  | 'waitsFor'
+  | 'mend'
+  | 'lastProblem'
+  | 'serial'
+  | 'claimCode'
+  | 'secondFactor'
+  | 'medium'
 >;
 
 export interface View {
@@ -93,7 +101,7 @@ ${
 }
 
 function renderProgress(progress: Progress, nowMs: number): Html {
-  const { state, sinceMs, waitsFor, mend, lastProblem, serial, claimCode, secondFactor } = progress;
+  const { state, sinceMs, waitsFor, mend, lastProblem, serial, claimCode, secondFactor, medium } = progress;
   const steps = BOOTSTRAP_STATES.filter(isBeforeEnrolment);
   const step = steps.indexOf(state) + 1;
   return html`${secondFactor === undefined ? undefined : renderSecondFactor(secondFactor, state)}
@@ -103,6 +111,7 @@ function renderProgress(progress: Progress, nowMs: number): Html {
 <dt>Since</dt><dd>${new Date(sinceMs).toISOString().replace(/\.\d+Z$/, 'Z')}${describeAge(nowMs - sinceMs)}</dd>
 <dt>What to do</dt><dd>${mend}</dd>
 ${lastProblem === undefined ? undefined : html`<dt>Last problem</dt><dd>${lastProblem}</dd>`}
+${medium === undefined ? undefined : html`<dt>USB medium</dt><dd>${medium.state}: ${medium.message}</dd>`}
 <dt>Serial</dt><dd>${serial}</dd>
 ${claimCode === undefined ? undefined : html`<dt>Claim code</dt><dd>${claimCode}</dd>`}
 </dl>`;

@@ -146,6 +146,7 @@ export async function createBox(
         signal: ending.signal,
         paths,
         leaseDirectory: join(directory, 'leases'),
+        mediaDirectory: join(directory, 'media'),
         connect: controller.connect,
         uplinks: { all: async () => box.uplinks, hasCarrier: async () => true },
         random: () => 0.5,

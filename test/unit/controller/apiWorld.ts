@@ -5,10 +5,12 @@ import { openAdminCredential } from '../../../src/controller/adminCredential.ts'
 import { createApi } from '../../../src/controller/api/server.ts';
 import { openBlobs } from '../../../src/controller/blobs.ts';
 import { createFirmwareStore } from '../../../src/controller/firmware.ts';
+import { createMedia } from '../../../src/controller/media.ts';
 import { createFleetService } from '../../../src/controller/fleetService.ts';
 import { createPendingBoxes } from '../../../src/controller/pending.ts';
 import { createPlacing } from '../../../src/controller/placing.ts';
 import { createPresence } from '../../../src/controller/presence.ts';
+import type { VoucherWish } from '../../../src/controller/manufacturer/client.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import type { UplinkTestRequest } from '../../../src/model/uplinkReport.ts';
@@ -48,6 +50,8 @@ export async function startApi(directory: string) {
   const ailments: string[] = [];
   const triggered: number[] = [];
   const resets: string[] = [];
+  const conveyed: unknown[] = [];
+  const wishes: VoucherWish[] = [];
   const orders = {
     factoryReset: async (gatewayId: string, actor: string) => {
       resets.push(`${gatewayId} by ${actor}`);
@@ -68,6 +72,35 @@ export async function startApi(directory: string) {
     orders,
     activations: createActivations({ store, clock }),
     presence: createPresence({ clock }),
+    media: createMedia({
+      store,
+      admissions: {
+        placeOf: async (serial) =>
+          (await fleet.read())?.fleet.gateways.find((gateway) => gateway.serial === serial)?.id,
+      },
+      signer: {
+        conveyed: async (information) => {
+          conveyed.push(information);
+          return { conveyed: Buffer.from('conveyed'), ownerCertificate: Buffer.from('owner') };
+        },
+      },
+      manufacturer: {
+        requestVoucher: async (wish) => {
+          wishes.push(wish);
+          return Buffer.from('voucher');
+        },
+      },
+      domain: RELEASE.ca.certificate,
+      ownerOf: (gatewayId) => ({
+        schema: 1,
+        gatewayId,
+        est: { host: 'controller.example', port: 1 },
+        ...CONTROLLER,
+        domainAnchorPem: RELEASE.ca.certificate.pem,
+      }),
+      bootstrapServer: 'https://controller.example:8443',
+      clock,
+    }),
     revocationList: () => Buffer.from('a list'),
     pending: createPendingBoxes({ store, fleet, placing, clock, log }),
     onInventoryChange,
@@ -113,5 +146,5 @@ export async function startApi(directory: string) {
           : undefined,
     };
   };
-  return { api, call, store, changes, ailments, away, resets, triggered };
+  return { api, call, store, changes, ailments, away, resets, triggered, conveyed, wishes };
 }

@@ -1,4 +1,6 @@
 /** Connections by uplink over the loopback, held against uplinks and DNS servers that do not answer. */
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { connect as connectTcp } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
@@ -86,5 +88,75 @@ describe('a connection by uplink', () => {
       problems: [{ path: 'wan1', message: expect.stringContaining('no DNS server') }],
     });
     expect(await dialerOf(wan1).resolve('198.51.100.10', wan1)).toEqual(['198.51.100.10']);
+  });
+});
+
+describe('a connection through a proxy', () => {
+  let proxy: HttpServer;
+  let requests: { target: string; credentials: string | undefined; from: string | undefined }[];
+  /** What the proxy says before anything else; '' is a way through. */
+  let says = '';
+  beforeEach(async () => {
+    requests = [];
+    says = '';
+    proxy = createHttpServer();
+    proxy.on('connect', (request, socket) => {
+      const from = request.socket.remoteAddress;
+      requests.push({ target: request.url ?? '', credentials: request.headers['proxy-authorization'], from });
+      if (says !== '') {
+        socket.end(says);
+        return;
+      }
+      // Whatever name was asked for: it is the proxy that knows where that is.
+      const onward = connectTcp(port, '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n');
+        onward.pipe(socket).pipe(onward);
+      });
+      for (const one of [socket, onward]) one.on('error', () => onward.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  });
+  afterEach(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  const through = async (host: string, credentials: { user?: string; password?: string } = {}) => {
+    const address = proxy.address();
+    const proxyPort = typeof address === 'object' && address !== null ? address.port : 0;
+    const dialer = createUplinkDialer({
+      leases: () => [wan1],
+      proxy: () => ({ host: '127.0.0.1', port: proxyPort, ...credentials }),
+      log,
+    });
+    const connection = await dialer.connectTls({
+      host,
+      port,
+      tls: { ...tls, checkServerIdentity: () => undefined },
+    });
+    sockets.push(connection.socket);
+    return connection;
+  };
+
+  it('goes to the proxy by the uplink, and asks for the name there: the uplink needs no DNS', async () => {
+    await through('controller.example', { user: 'box', password: 'pass:word' });
+    const credentials = `Basic ${Buffer.from('box:pass:word').toString('base64')}`;
+    expect(requests).toEqual([{ target: `controller.example:${port}`, credentials, from: '127.0.0.2' }]);
+    await expect.poll(() => callers).toEqual(['127.0.0.1']);
+  });
+
+  it.each([
+    ['407', 'HTTP/1.1 407 Who are you\r\n\r\n', '407: it wants another user or password'],
+    ['403', 'HTTP/1.1 403 No\r\n\r\n', '403: it does not allow this destination'],
+    ['a page instead of a way', 'HTTP/1.1 200 OK\r\n\r\n<html>Sign in</html>', 'answered 200'],
+    ['something that is no HTTP', 'SSH-2.0-OpenSSH\r\n\r\n', 'does not speak HTTP'],
+    ['headers without end', `HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(4000)}`, 'more than headers'],
+    ['nothing', ' ', 'closed the connection'],
+  ])('is refused where the proxy answers %s', async (_, answer, words) => {
+    says = answer;
+    await expect(through('controller.example')).rejects.toMatchObject({
+      code: 'controller/unreachable',
+      problems: [{ path: 'wan1', message: expect.stringContaining(words) }],
+    });
+    expect(callers).toEqual([]);
   });
 });

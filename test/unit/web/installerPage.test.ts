@@ -211,6 +211,13 @@ describe('the page', () => {
     expect((await ask('/')).body).toContain('was not taken: &lt;i&gt;4 tries are left&lt;/i&gt;');
   });
 
+  it('tells what became of a USB medium as text', async () => {
+    if (progress !== undefined) {
+      progress = { ...progress, medium: { state: 'refused', message: '<b>of another box</b>' } };
+    }
+    expect((await ask('/')).body).toContain('<dd>refused: &lt;b&gt;of another box&lt;/b&gt;</dd>');
+  });
+
   it('reads no more than a code needs, and no other page', async () => {
     const large = await post({ code: 'A'.repeat(2000) }).catch(() => undefined);
     expect(large?.status ?? 413).toBe(413);

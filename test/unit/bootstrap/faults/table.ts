@@ -68,11 +68,12 @@ export const stateOf = async ({ box }: FaultBench): Promise<BootstrapState> => {
 /** As page and command line show a failure that was logged; without ports, which are others in each run. */
 export function problemOf(line: LogLine | undefined): string {
   if (line === undefined) return '';
-  const { code, problem, problems } = line.fields;
+  const { code, problem, problems, mend } = line.fields;
   const shown = renderProblem({
     code: ErrorCodeName.parse(code),
     message: String(problem),
     problems: Problems.parse(problems ?? []),
+    mend: mend === undefined ? undefined : String(mend),
   });
   return shown.replaceAll(/:\d{4,5}\b/g, ':PORT');
 }

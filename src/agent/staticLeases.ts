@@ -1,0 +1,51 @@
+/**
+ * Owns telling of static uplinks where DHCP's leases are told (system/leases), so that whoever asks by which address
+ * the box gets out looks in one place: the identity process and the installer's page too.
+ * Does not own the address itself (net/address) nor what the DHCP client's hook wrote: each file says whose it is.
+ */
+import { splitCidr } from '../model/addresses.ts';
+import type { Uplink } from '../model/desired.ts';
+import type { Facts } from '../model/facts.ts';
+import type { Files } from '../system/ports.ts';
+
+/** The hook's files have a reason of dhcpcd's own. */
+const OURS = 'reason=BRANCHBOX_STATIC\n';
+const MAX_BYTES = 64 * 1024;
+
+type Attachment = Pick<Uplink, 'addressing'> & { readonly port: string };
+
+/** File name → content, for each static uplink whose cable is in: bound to one without, a socket only times out. Pure. */
+export function renderStaticLeases(
+  uplinks: readonly Attachment[],
+  facts: Pick<Facts, 'ports'>,
+): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  for (const { port, addressing } of uplinks) {
+    const found = facts.ports.find(({ label }) => label === port);
+    if (addressing.kind !== 'static' || found?.ifname === undefined || !found.carrier) continue;
+    const { address, prefixLength } = splitCidr(addressing.address);
+    files.set(
+      `${found.ifname}.env`,
+      `${OURS}interface=${found.ifname}\nnew_ip_address=${address}\nnew_subnet_cidr=${prefixLength}\n` +
+        `new_routers=${addressing.gateway}\nnew_domain_name_servers=${addressing.dns.join(' ')}\n`,
+    );
+  }
+  return files;
+}
+
+/** Writes and removes what differs; another process's lease of the same interface gives way to the static one. */
+export async function holdStaticLeases(
+  files: Pick<Files, 'list' | 'readText' | 'writeDurable' | 'remove'>,
+  directory: string,
+  wanted: ReadonlyMap<string, string>,
+): Promise<void> {
+  for (const name of await files.list(directory)) {
+    if (!name.endsWith('.env') || wanted.has(name)) continue;
+    const text = await files.readText(`${directory}/${name}`, MAX_BYTES).catch(() => undefined);
+    if (text?.startsWith(OURS) === true) await files.remove(`${directory}/${name}`);
+  }
+  for (const [name, text] of wanted) {
+    const there = await files.readText(`${directory}/${name}`, MAX_BYTES).catch(() => undefined);
+    if (there !== text) await files.writeDurable(`${directory}/${name}`, text, 0o644);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Owns telling a captive portal (RFC 8952) from a line that is merely dead: one plain HTTP question to the bootstrap
+ * server's own name, port 80, over the uplink. Whoever answers it with a page or sends browsers elsewhere stands in
+ * between. Nothing that is said there is followed or believed; where it sends to is shown to the installer, who must
+ * sign in there or have this box let through.
+ */
+import { connect, isIP, type Socket } from 'node:net';
+import { BranchboxError } from '../model/errors.ts';
+import type { UplinkDialer } from '../system/uplinkDial.ts';
+import { type Server, serverName, uplinkName } from './discover.ts';
+import type { Uplink } from './uplink.ts';
+
+const PROBE_PORT = 80;
+const PROBE_TIMEOUT_MS = 3_000;
+/** Status line and headers; of a page nothing else is read. */
+const MAX_HEADER_BYTES = 8 * 1024;
+const MAX_SHOWN = 120;
+
+/** In the words of an installer. `where`: a page that a browser would be sent to. */
+export function captivePortal(
+  uplink: Pick<Uplink, 'ifname' | 'address'>,
+  what: string,
+  where?: string,
+): BranchboxError {
+  return new BranchboxError('bootstrap/captive-portal', {
+    message: `A captive portal on ${uplinkName(uplink)} ${what}${where === undefined ? '' : `; it sends browsers to ${shown(where)}`}`,
+    mend: 'sign in with a computer on that line, or have its provider let this box through',
+  });
+}
+
+/** Resolves to the portal, or to undefined where nobody answers, or who answers may be the server itself. */
+export async function probePortal(
+  dialer: Pick<UplinkDialer, 'resolve'>,
+  server: Server,
+  uplink: Uplink,
+  outer: AbortSignal,
+): Promise<BranchboxError | undefined> {
+  const signal = AbortSignal.any([outer, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+  try {
+    const [address] = await dialer.resolve(server.host, uplink);
+    if (address === undefined || signal.aborted) return undefined;
+    return judgeAnswer(await askPlainly(address, server, uplink, signal), server, uplink);
+  } catch {
+    outer.throwIfAborted();
+    return undefined;
+  }
+}
+
+/** Pure. A server that sends plain HTTP to its own HTTPS is no portal. */
+export function judgeAnswer(
+  headers: string,
+  server: Server,
+  uplink: Pick<Uplink, 'ifname' | 'address'>,
+): BranchboxError | undefined {
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(headers)?.[1] ?? NaN);
+  const location = /^location:[ \t]*(\S+)/im.exec(headers)?.[1];
+  const isPage = /^content-type:[ \t]*text\/html/im.test(headers);
+  const answers = `answers for ${serverName(server)}`;
+  // RFC 6585 section 6.
+  if (status === 511)
+    return captivePortal(uplink, `${answers} with 511, Network Authentication Required`, location);
+  if (status >= 300 && status < 400 && location !== undefined) {
+    const target = URL.canParse(location, `http://${server.host}`)
+      ? new URL(location, `http://${server.host}`)
+      : undefined;
+    if (target?.protocol === 'https:' && target.hostname === server.host) return undefined;
+    return captivePortal(uplink, `${answers} with ${status}`, location);
+  }
+  return status === 200 && isPage ? captivePortal(uplink, `${answers} with a page of its own`) : undefined;
+}
+
+function askPlainly(address: string, server: Server, uplink: Uplink, signal: AbortSignal): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket: Socket = connect({ host: address, port: PROBE_PORT, localAddress: uplink.address, signal });
+  const host = isIP(server.host) === 6 ? `[${server.host}]` : server.host;
+  let text = '';
+  socket.setEncoding('latin1');
+  socket.once('connect', () => socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`));
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    if (text.includes('\r\n\r\n') || text.length > MAX_HEADER_BYTES) socket.destroy();
+  });
+  socket.once('error', reject);
+  socket.once('close', () => resolve(text.split('\r\n\r\n', 1)[0] ?? ''));
+  return promise;
+}
+
+/** Somebody's words on a screen: printable, and short. */
+const shown = (text: string): string => text.replaceAll(/[^\x21-\x7e]/g, '?').slice(0, MAX_SHOWN);

@@ -1,0 +1,170 @@
+/**
+ * Owns the words of `branchbox fleet usb`: the options of a network, the files of a bootstrap medium, its label.
+ * Does not own signing (the controller does) nor making a file system: DIR is where a stick is mounted, or is copied to
+ * one. Passwords come from a file or a prompt, never from the command line, which everybody on the machine can read.
+ */
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { encodeQR } from 'qr';
+import type { z } from 'zod';
+import { decode, decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { INSTALLER_NAME } from '../model/installer.ts';
+import { BootstrapNetwork, HttpProxy, MadeMedium, MEDIUM_DIRECTORY } from '../model/medium.ts';
+import { createFiles } from '../system/linux/files.ts';
+import { type Access, callApi, readInput, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, parseSpanS } from './fleetInventory.ts';
+
+interface Flags extends Access {
+  readonly out: string;
+  readonly valid: string;
+  readonly port?: string;
+  readonly address?: string;
+  readonly gateway?: string;
+  readonly dns?: readonly string[];
+  readonly vlan?: string;
+  readonly pppoeUser?: string;
+  readonly pppoePasswordFile?: string;
+  readonly proxy?: string;
+  readonly proxyUser?: string;
+  readonly proxyPasswordFile?: string;
+  readonly json?: boolean;
+}
+
+export function registerUsb(fleet: Command): void {
+  withAccess(fleet.command('usb <serial>'))
+    .description('makes the files of a bootstrap medium for one box, and the QR code for its label')
+    .requiredOption('--out <directory>', 'where the stick is mounted; several boxes fit on one')
+    .option('--valid <span>', 'how long the box takes it, from 1h to 365d', '30d')
+    .option('--port <label>', 'the WAN port; without it the first one')
+    .option('--address <cidr>', 'static address, for instance 192.0.2.5/24')
+    .option('--gateway <address>', 'with --address')
+    .option('--dns <address...>', 'with --address')
+    .option('--vlan <id>', 'VLAN of the WAN port')
+    .option('--pppoe-user <name>', 'PPPoE; the password is asked for, or in a file')
+    .option('--pppoe-password-file <file>', 'its first line')
+    .option('--proxy <host:port>', 'HTTP proxy to go through')
+    .option('--proxy-user <name>', 'the password is asked for, or in a file')
+    .option('--proxy-password-file <file>', 'its first line')
+    .option('--json', 'for programs: one JSON object, no QR code')
+    .addHelpText(
+      'after',
+      `\nexample: branchbox fleet usb SN-1 --out /media/stick --address 192.0.2.5/24 --gateway 192.0.2.1 --dns 192.0.2.53 ${ACCESS_EXAMPLE}`,
+    )
+    .action(async (serial: string, flags: Flags) => {
+      const network = await networkOf(flags);
+      const text = await callApi(flags, {
+        method: 'POST',
+        path: `/api/v1/inventory/${encodeURIComponent(serial)}/medium`,
+        mediaType: 'application/json',
+        body: JSON.stringify({ network, validS: parseSpanS(flags.valid) }),
+      });
+      const made = decodeJson(MadeMedium, text, "the controller's answer");
+      const written = await write(made, flags.out);
+      const expiresOn = new Date(made.expiresOnMs).toISOString();
+      if (flags.json === true) {
+        const { gatewayId } = made;
+        process.stdout.write(`${JSON.stringify({ serial: made.serial, gatewayId, expiresOn, written })}\n`);
+        return;
+      }
+      process.stdout.write(
+        `${encodeQR(labelOf(made.serial), 'term')}\n${made.serial} becomes ${made.gatewayId} with this medium, until ${expiresOn}\n${written.map((path) => `  ${path}\n`).join('')}`,
+      );
+    });
+}
+
+/** What a phone at a LAN port opens, and an inventory's scanner reads the serial of; a fragment is sent to nobody. */
+const labelOf = (serial: string): string => `http://${INSTALLER_NAME}/#${serial}`;
+
+/** Only below the medium's own directory, whatever the controller named. */
+async function write(made: MadeMedium, out: string): Promise<readonly string[]> {
+  const files = createFiles();
+  const directory = `${MEDIUM_DIRECTORY}/${made.serial}`;
+  const written: string[] = [];
+  for (const { path, content } of made.files) {
+    const name = path.slice(directory.length + 1);
+    if (path !== `${directory}/${name}` || !/^[a-z-]+\.[a-z]+$/.test(name)) {
+      throw new BranchboxError('controller/refused', {
+        message: `the controller named a file that is none of a medium: ${path}`,
+      });
+    }
+    const target = join(out, path);
+    await files.writeDurable(target, Buffer.from(content, 'base64'), 0o600);
+    written.push(target);
+  }
+  const label = join(out, directory, 'label.svg');
+  await files.writeDurable(label, encodeQR(labelOf(made.serial), 'svg'), 0o644);
+  return [...written, label];
+}
+
+async function networkOf(flags: Flags): Promise<z.output<typeof BootstrapNetwork>> {
+  const usage = (message: string, mend: string) => new BranchboxError('cli/usage', { message, mend });
+  if (flags.address !== undefined && flags.pppoeUser !== undefined) {
+    throw usage('a line has either a static address or PPPoE', 'leave --address or --pppoe-user out');
+  }
+  if (flags.address === undefined && (flags.gateway !== undefined || flags.dns !== undefined)) {
+    throw usage('--gateway and --dns belong to a static address', 'add --address');
+  }
+  const addressing =
+    flags.address !== undefined
+      ? { kind: 'static', address: flags.address, gateway: flags.gateway, dns: flags.dns ?? [] }
+      : flags.pppoeUser !== undefined
+        ? {
+            kind: 'pppoe',
+            user: flags.pppoeUser,
+            password: await password('PPPoE password', flags.pppoePasswordFile),
+          }
+        : { kind: 'dhcp' };
+  const unknown = {
+    schema: 1,
+    addressing,
+    ...(flags.port !== undefined && { port: flags.port }),
+    ...(flags.vlan !== undefined && { vlan: Number(flags.vlan) }),
+    ...(flags.proxy !== undefined && { proxy: await proxyOf(flags.proxy, flags) }),
+  };
+  return decode(BootstrapNetwork, unknown, 'the network', 'model/invalid');
+}
+
+/** `proxy.example:3128`, `[2001:db8::1]:3128`, with or without `http://`. */
+async function proxyOf(text: string, flags: Flags): Promise<HttpProxy> {
+  const url = text.includes('://') ? text : `http://${text}`;
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.protocol !== 'http:' || parsed.username !== '' || parsed.pathname !== '/') {
+    throw new BranchboxError('cli/usage', {
+      message: `"${text}" is no HTTP proxy`,
+      mend: 'for instance --proxy proxy.example:3128; its user goes to --proxy-user',
+    });
+  }
+  const credentials =
+    flags.proxyUser === undefined
+      ? {}
+      : { user: flags.proxyUser, password: await password('Proxy password', flags.proxyPasswordFile) };
+  const port = parsed.port === '' ? 80 : Number(parsed.port);
+  return decode(
+    HttpProxy,
+    { host: parsed.hostname.replace(/^\[|\]$/g, ''), port, ...credentials },
+    'the proxy',
+  );
+}
+
+async function password(what: string, file: string | undefined): Promise<string> {
+  if (file !== undefined) return (await readInput(file)).split('\n', 1)[0] ?? '';
+  if (!process.stdin.isTTY) {
+    throw new BranchboxError('cli/usage', {
+      message: `${what}: nobody to ask`,
+      mend: 'name a file with it: --pppoe-password-file, --proxy-password-file',
+    });
+  }
+  process.stderr.write(`${what}: `);
+  // What is typed is not shown.
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
+  try {
+    return await reader.question('');
+  } finally {
+    reader.close();
+    process.stderr.write('\n');
+  }
+}

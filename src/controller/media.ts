@@ -1,0 +1,103 @@
+/**
+ * Owns making a box's bootstrap medium: the three artefacts of RFC 8572 section 3 as files, with a nonceless voucher
+ * that ends, and the network within what the owner signs.
+ * Does not own signing (signer, manufacturer) nor writing to a stick (cli/fleetUsb): nothing of it is kept here.
+ */
+import type { Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import {
+  type BootstrapNetwork,
+  type MadeMedium,
+  MEDIUM_DIRECTORY,
+  MEDIUM_FILES,
+  MediumSerial,
+} from '../model/medium.ts';
+import type { OnboardingInformation } from '../model/sztp.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import type { Clock } from '../system/ports.ts';
+import type { Admissions } from './admission.ts';
+import type { ManufacturerClient } from './manufacturer/client.ts';
+import type { SignerClient } from './signer/client.ts';
+import type { Store } from './store/store.ts';
+
+export interface Media {
+  /** Throws controller/not-found or controller/conflict where the serial has no place, or is revoked. */
+  make(
+    serial: string,
+    wish: { readonly network?: BootstrapNetwork | undefined; readonly validS: number },
+  ): Promise<MadeMedium>;
+}
+
+export function createMedia(options: {
+  readonly store: Pick<Store, 'inventory'>;
+  readonly admissions: Pick<Admissions, 'placeOf'>;
+  readonly signer: Pick<SignerClient, 'conveyed'>;
+  readonly manufacturer: Pick<ManufacturerClient, 'requestVoucher'>;
+  readonly domain: Certificate;
+  readonly ownerOf: (gatewayId: string) => Owner;
+  /** `https://host:port` of our own bootstrap server, asked where the medium alone is not enough. */
+  readonly bootstrapServer: string;
+  readonly clock: Pick<Clock, 'nowMs'>;
+}): Media {
+  const { store, admissions, signer, manufacturer, clock } = options;
+  return {
+    async make(serial, { network, validS }) {
+      if (!MediumSerial.safeParse(serial).success) {
+        throw new BranchboxError('controller/conflict', {
+          message: `${serial} cannot be the name of a directory on a medium`,
+        });
+      }
+      const entry = await store.inventory.get(serial);
+      const gatewayId = await admissions.placeOf(serial);
+      if (entry === undefined || gatewayId === undefined) {
+        throw new BranchboxError('controller/not-found', {
+          message:
+            entry === undefined
+              ? `the inventory does not hold ${serial}`
+              : `${serial} has no place in the fleet yet`,
+          mend: 'make it known with `branchbox fleet inventory SERIAL`, and name its serial in the fleet',
+        });
+      }
+      if (entry.state === 'revoked') {
+        throw new BranchboxError('controller/conflict', {
+          message: `${serial} is revoked: a medium would be of no use to it`,
+        });
+      }
+      const wanted = network ?? { schema: 1, addressing: { kind: 'dhcp' }, bootstrapServers: [] };
+      const bootstrapServers = [...new Set([...wanted.bootstrapServers, options.bootstrapServer])];
+      const configuration = { ...options.ownerOf(gatewayId), network: { ...wanted, bootstrapServers } };
+      const information: OnboardingInformation = {
+        'ietf-sztp-conveyed-info:onboarding-information': {
+          'configuration-handling': 'replace',
+          configuration: Buffer.from(JSON.stringify(configuration)).toString('base64'),
+        },
+      };
+      const expiresOnMs = clock.nowMs() + validS * 1_000;
+      const [signed, voucher] = await Promise.all([
+        signer.conveyed(information),
+        manufacturer.requestVoucher({
+          serialNumber: serial,
+          ...(entry.identity === undefined
+            ? {}
+            : { idevidIssuer: Uint8Array.from(Buffer.from(entry.identity.issuerKeyId, 'hex')) }),
+          expiresOnMs,
+          pinnedDomainCert: options.domain,
+        }),
+      ]);
+      const file = (name: string, bytes: Uint8Array) => ({
+        path: `${MEDIUM_DIRECTORY}/${serial}/${name}`,
+        content: Buffer.from(bytes).toString('base64'),
+      });
+      return {
+        serial,
+        gatewayId,
+        expiresOnMs,
+        files: [
+          file(MEDIUM_FILES.conveyed, signed.conveyed),
+          file(MEDIUM_FILES.ownerCertificate, signed.ownerCertificate),
+          file(MEDIUM_FILES.voucher, voucher),
+        ],
+      };
+    },
+  };
+}

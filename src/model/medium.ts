@@ -1,0 +1,87 @@
+/**
+ * Owns what controller and box agree on about a bootstrap medium (RFC 8572 section 3 and 4.1: removable storage): names
+ * on it, caps, the network that its signed part describes.
+ * Does not own signing it (controller/medium), reading it (bootstrap/medium, firmware/medium-read) nor what the agent
+ * makes of the network (wan/factory).
+ */
+import { z } from 'zod';
+import { DnsName, IpAddress, Ipv4, Ipv4Interface, Port } from './addresses.ts';
+import { Owner } from './bootstrap.ts';
+import { PortLabel } from './ids.ts';
+
+/** On the medium, one directory a box below it: one stick can serve a whole site. */
+export const MEDIUM_DIRECTORY = 'branchbox/bootstrap';
+/** The three artefacts of RFC 8572 section 3, as on the wire but for the base64. */
+export const MEDIUM_FILES = {
+  conveyed: 'conveyed-information.cms',
+  ownerCertificate: 'owner-certificate.cms',
+  voucher: 'ownership-voucher.vcj',
+} as const;
+/** Each file, DER; firmware/medium-read holds the same number. Real ones have 2 to 6 KB. */
+export const MEDIUM_FILE_MAX_BYTES = 128 * 1024;
+/** FAT knows no other characters for sure, and a serial must not be a path. */
+export const MediumSerial = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a serial that can be the name of a directory on a FAT medium');
+
+/** What PPPoE and proxies are told: no control characters, which would be lines of their own in a file. */
+const Word = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^\p{C}]+$/u, 'printable characters');
+
+/** RFC 9110 9.3.6. */
+export const HttpProxy = z.strictObject({
+  host: z.union([IpAddress, DnsName]),
+  port: Port,
+  /** HTTP Basic (RFC 7617): no colon in the name. */
+  user: Word.refine((text) => !text.includes(':'), 'no colon').optional(),
+  password: Word.optional(),
+});
+export type HttpProxy = z.output<typeof HttpProxy>;
+
+/**
+ * How one WAN port gets out where DHCP does not tell. Signed by the owner within the conveyed information; until a
+ * desired state describes the uplinks, the agent holds the box to it. The proxy stays for the box's life.
+ */
+export const BootstrapNetwork = z.strictObject({
+  schema: z.literal(1),
+  /** Absent: the first WAN port of the hardware model. */
+  port: PortLabel.optional(),
+  /** IEEE 802.1Q. */
+  vlan: z.int().min(1).max(4094).optional(),
+  addressing: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('dhcp') }),
+    z.strictObject({
+      kind: z.literal('static'),
+      address: Ipv4Interface,
+      gateway: Ipv4,
+      dns: z.array(IpAddress).max(4).default([]),
+    }),
+    z.strictObject({ kind: z.literal('pppoe'), user: Word, password: Word }),
+  ]),
+  proxy: HttpProxy.optional(),
+  /** `https://host[:port]`, asked before what DHCP names; as little believed as that. */
+  bootstrapServers: z.array(z.string().max(1024)).max(16).default([]),
+});
+export type BootstrapNetwork = z.output<typeof BootstrapNetwork>;
+
+/** `configuration` of the onboarding information on a medium. */
+export const MediumConfiguration = Owner.extend({ network: BootstrapNetwork.optional() });
+export type MediumConfiguration = z.output<typeof MediumConfiguration>;
+
+/** `POST /api/v1/inventory/{serial}/medium`. */
+export const MEDIUM_VALID_S = { min: 3_600, max: 365 * 86_400, usual: 30 * 86_400 } as const;
+export const MediumWish = z.strictObject({
+  network: BootstrapNetwork.optional(),
+  validS: z.int().min(MEDIUM_VALID_S.min).max(MEDIUM_VALID_S.max).default(MEDIUM_VALID_S.usual),
+});
+export const MadeMedium = z.strictObject({
+  serial: MediumSerial,
+  gatewayId: z.string(),
+  /** Until then the box takes it. */
+  expiresOnMs: z.number(),
+  files: z.array(z.strictObject({ path: z.string().max(256), content: z.base64() })).max(8),
+});
+export type MadeMedium = z.output<typeof MadeMedium>;

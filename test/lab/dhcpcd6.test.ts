@@ -1,0 +1,124 @@
+/**
+ * IPv6 of a WAN port as a provider gives it: the real client with its hook, against real router advertisements and a
+ * real DHCPv6 server that names a bootstrap server (option 136).
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { ensureRootTree } from '../../src/lab/rootTree.ts';
+import { createRunner } from '../../src/system/linux/runner.ts';
+import { type Lease6, parseLease6 } from '../../src/system/leases6.ts';
+
+const FIRMWARE = join(import.meta.dirname, '../../firmware');
+const URI = 'https://controller.branchbox.example:8443';
+const box = `bbt-six-${process.pid}`;
+const provider = `${box}-isp`;
+let tree: string;
+let directory: string;
+let node: ReturnType<typeof spawn>;
+let ended: Promise<unknown>;
+
+const sh = (script: string): string =>
+  execFileSync('sh', ['-euc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+/** RFC 8572 8.3: length in two bytes, then the URI. */
+const option136 = (): string => {
+  const bytes = [URI.length >> 8, URI.length & 255, ...Buffer.from(URI)];
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+};
+
+/** Both daemons in one mount namespace over the userland of a box; what the hook leaves is at `directory`/leases. */
+function start(...dnsmasq: readonly string[]): void {
+  const server = ['dnsmasq -k -p 0 -C /dev/null --user=root --leasefile-ro --enable-ra', ...dnsmasq].join(
+    ' ',
+  );
+  node = spawn(
+    'unshare',
+    [
+      '--mount',
+      '--propagation',
+      'private',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      'sh',
+      '-euc',
+      `cd ${directory}; mkdir -p upper work root leases
+       mount -t overlay overlay -o lowerdir=${tree},upperdir=upper,workdir=work root
+       mount -t proc proc root/proc; mount -t tmpfs run root/run; mount -t tmpfs dev root/dev
+       mknod -m 666 root/dev/null c 1 3; mknod -m 666 root/dev/urandom c 1 9
+       mkdir -p root/usr/lib/branchbox root/run/branchbox/leases; mount --bind leases root/run/branchbox/leases
+       cp ${FIRMWARE}/dhcpcd-hook ${FIRMWARE}/dhcpcd6.conf root/usr/lib/branchbox/
+       nsenter --net=/run/netns/${provider} chroot root ${server} &
+       exec nsenter --net=/run/netns/${box} chroot root dhcpcd -B -6 -f /usr/lib/branchbox/dhcpcd6.conf \
+         -c /usr/lib/branchbox/dhcpcd-hook wan1`,
+    ],
+    { stdio: 'ignore' },
+  );
+  ended = new Promise((resolve) => node.once('exit', resolve));
+}
+/** Looks at each change of what the hook left. */
+async function until(reached: (lease: Lease6 | undefined) => boolean): Promise<Lease6 | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Lease6 | undefined>();
+  const look = async (): Promise<void> => {
+    const text = await readFile(join(directory, 'leases/wan1.env6'), 'utf8').catch(() => '');
+    const lease = parseLease6('wan1', text);
+    if (reached(lease)) resolve(lease);
+  };
+  const watcher = watch(join(directory, 'leases'), () => void look());
+  void look();
+  return promise.finally(() => watcher.close());
+}
+
+beforeAll(async () => {
+  tree = await ensureRootTree(createRunner(), () => {});
+});
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'bbt-six-'));
+  mkdirSync(join(directory, 'leases'));
+  sh(`ip netns add ${box}; ip netns add ${provider}
+      ip -n ${box} link add wan1 type veth peer name p0 netns ${provider}
+      ip -n ${provider} address add 2001:db8:1::1/64 dev p0 nodad
+      ip -n ${provider} link set p0 up; ip -n ${provider} link set lo up
+      ip -n ${box} link set lo up; ip -n ${box} link set wan1 up`);
+});
+afterEach(async () => {
+  node.kill('SIGKILL');
+  await ended;
+  sh(`ip netns delete ${box}; ip netns delete ${provider}`);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+it('an assigned address, DNS and the bootstrap server come, with a default route; all go with the cable', async () => {
+  start(
+    '--dhcp-range=2001:db8:1::100,2001:db8:1::1ff,64,1h',
+    '--dhcp-option=option6:dns-server,[2001:db8:1::53]',
+    `--dhcp-option=option6:136,${option136()}`,
+  );
+  const lease = await until((found) => found !== undefined && found.bootstrapServers.length > 0);
+  expect(lease).toEqual({
+    ifname: 'wan1',
+    address: expect.stringMatching(/^2001:db8:1::1[0-9a-f]{2}$/),
+    dns: ['2001:db8:1::53'],
+    bootstrapServers: [URI],
+  });
+  expect(sh(`ip -n ${box} -6 route`)).toMatch(/^default via fe80::\S+ dev wan1/m);
+  sh(`ip -n ${provider} link set p0 down`);
+  expect(await until((found) => found === undefined)).toBeUndefined();
+});
+
+it('where only prefixes are advertised the box makes its own address; it goes with the client', async () => {
+  start('--dhcp-range=2001:db8:1::,ra-only,64,1h', '--dhcp-option=option6:dns-server,[2001:db8:1::53]');
+  const lease = await until((found) => found !== undefined && found.dns.length > 0);
+  expect(lease?.address).toMatch(/^2001:db8:1:0?:?[0-9a-f:]+ff:fe[0-9a-f:]+$/);
+  expect(lease).toMatchObject({ dns: ['2001:db8:1::53'], bootstrapServers: [] });
+  // As when a desired state ends the client: nothing of it stays.
+  sh(`kill $(ip netns pids ${box})`);
+  expect(await until((found) => found === undefined)).toBeUndefined();
+  await ended;
+  expect(sh(`ip -n ${box} -6 address show dev wan1 scope global; ip -n ${box} -6 route show default`)).toBe(
+    '',
+  );
+});
