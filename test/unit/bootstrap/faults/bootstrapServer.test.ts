@@ -23,7 +23,7 @@ const named = (fault: string, option143: string, told: string): FaultRow => ({
   fault,
   must: 'ask nobody it names; go on when a lease names a server',
   outcome: 'bootstrap/unreachable in DISCOVER; mended',
-  told: `bootstrap/unreachable: Neither DHCP nor the built-in list names a bootstrap server that can be used${told}`,
+  told: `bootstrap/unreachable: Neither a medium nor DHCP nor the built-in list names a bootstrap server that can be used${told}`,
   run: async () => {
     const good = bench.box.uplinks;
     const text = `new_ip_address='127.0.0.1'\nnew_sztp_redirect='${option143}'\n`;
@@ -75,20 +75,20 @@ faultTable('bootstrap server', [
   answered(
     'a captive portal: 200 with a page',
     { headers: { 'content-type': 'text/html' }, body: html },
-    'bootstrap/refused',
-    'controller.branchbox.example:PORT over wan1 answered with text/html: a captive portal?',
+    'bootstrap/captive-portal',
+    'A captive portal on wan1 answers for controller.branchbox.example:PORT with a page (sign in with a computer on that line, or have its provider let this box through)',
   ),
   answered(
     'a captive portal: 302',
     { status: 302, headers: { location: 'http://login.example/' } },
-    'bootstrap/refused',
-    'controller.branchbox.example:PORT over wan1 answered 302, an HTTP redirect: a captive portal?',
+    'bootstrap/captive-portal',
+    'A captive portal on wan1 answers for controller.branchbox.example:PORT with 302 (sign in with a computer on that line, or have its provider let this box through)',
   ),
   answered(
     '401',
     { status: 401 },
     'bootstrap/refused',
-    'controller.branchbox.example:PORT over wan1 answered 401: it does not know or accept this box',
+    "controller.branchbox.example:PORT over wan1 answered 401: it did not see this box's certificate. Is TLS intercepted on the way (captive portal, inspecting firewall)?",
   ),
   answered(
     '404',

@@ -115,7 +115,7 @@ faultTable('enrolment server', [
     '302',
     { status: 302, headers: { location: '/' } },
     'bootstrap/refused',
-    'controller.branchbox.example:PORT over wan1 answered 302, an HTTP redirect: a captive portal?',
+    'controller.branchbox.example:PORT over wan1 answered 302',
   ),
   answers(
     'a page',
@@ -170,7 +170,7 @@ const waits = (fault: string, header: string | undefined, expectedS: number, tim
   fault,
   must: `wait ${expectedS} s each time (and at most a tenth more), and never start over`,
   outcome: `OPERATIONAL after ${times} × bootstrap/pending, each ${expectedS} s or up to a tenth more; who owns it was asked once`,
-  told: 'bootstrap/pending: The enrolment server waits for an approval of this box',
+  told: 'bootstrap/pending: The enrolment server waits for an approval of this box (an operator approves the box at the controller)',
   run: async () => {
     let left = times;
     bench.controller.behaviour.enrol = (request) => {
