@@ -335,7 +335,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         reporting.changed();
       },
       onIdentity: () => {
-        void identity.read().finally(async () => {
+        void identity.read().then(async () => {
           link.wake();
           closeForInstallers();
           // Enrolled: what was for the installer goes now. Distrusted, or trusted again: what is for tenants does.

@@ -85,10 +85,18 @@ describe('the device API', () => {
   });
 
   it('knows a gateway by its own certificate only, until it is revoked', async () => {
-    expect((await device(box1, 'idevid', '/v1/ping')).status).toBe(401);
+    expect((await device(box1, 'idevid', `/v1/bundles/${BUNDLE_SHA256}`)).status).toBe(401);
     expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(200);
+    // How it stands is told by the factory identity too: a box whose own certificate ended has no other.
+    expect((await device(box1, 'idevid', '/v1/ping')).status).toBe(200);
     await world.patchInventory('SN-one', { revoked: true });
-    expect((await device(box1, 'ldevid', '/v1/ping')).status).toBe(403);
+    for (const identity of ['ldevid', 'idevid'] as const) {
+      const answer = await device(box1, identity, '/v1/ping');
+      expect([answer.status, JSON.parse(answer.body.toString('utf8'))]).toEqual([
+        403,
+        { code: 'controller/refused', standing: 'quarantined', message: 'this box was revoked' },
+      ]);
+    }
     const csr = await world.newRequest(box1, 'late', '/CN=one');
     expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(403);
     expect((await est(box1, 'idevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
