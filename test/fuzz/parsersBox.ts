@@ -4,10 +4,12 @@
  */
 import { acceptOrder } from '../../src/agent/orders.ts';
 import { createActivation } from '../../src/bootstrap/activation.ts';
+import { z } from 'zod';
+import { judgeAnswer } from '../../src/bootstrap/captivePortal.ts';
 import { discover, parseServer } from '../../src/bootstrap/discover.ts';
 import { createEstClient } from '../../src/bootstrap/est.ts';
 import { readJournal } from '../../src/bootstrap/journal.ts';
-import { judge } from '../../src/bootstrap/onboarding.ts';
+import { judge, judgeMedium } from '../../src/bootstrap/onboarding.ts';
 import { parseRetryAfter } from '../../src/bootstrap/retry.ts';
 import { Owner } from '../../src/model/bootstrap.ts';
 import { decodeJson, tryDecode } from '../../src/model/decode.ts';
@@ -46,6 +48,13 @@ import {
 
 const utf8 = (input: Uint8Array): string => Buffer.from(input).toString('utf8');
 const OWN = '172.31.254.1';
+const Base64File = z.base64().transform((content) => Buffer.from(content, 'base64'));
+/** As the three files of a stick are read, in one input. */
+const MediumFiles = z.strictObject({
+  conveyed: Base64File,
+  ownerCertificate: Base64File,
+  voucher: Base64File,
+});
 
 export function boxParsers(samples: Samples): readonly FuzzParser[] {
   const certificate = (name: keyof Samples) => parseCertificate(Buffer.from(samples[name], 'base64'));
@@ -110,6 +119,38 @@ export function boxParsers(samples: Samples): readonly FuzzParser[] {
         const answer = decodeJson(GetBootstrappingDataResponse, utf8(input), 'The answer');
         return judged(answer['ietf-sztp-bootstrap-server:output']);
       },
+    },
+    {
+      ...signed,
+      name: 'usb-medium',
+      maxBytes: 512 * 1024,
+      covers: ['onboarding#judgeMedium'],
+      share: 3,
+      mutate: mutateJson,
+      samples: [
+        json({
+          conveyed: samples.conveyed,
+          ownerCertificate: samples.ownerCertificate,
+          voucher: samples.noncelessVoucher,
+        }),
+      ],
+      parse: async (input) => {
+        const files = decodeJson(MediumFiles, utf8(input), 'The medium');
+        const { owner, network } = await judgeMedium(files, context);
+        return JSON.stringify([owner, network]);
+      },
+    },
+    {
+      ...asText,
+      name: 'portal-answer',
+      maxBytes: 8 * 1024,
+      covers: ['captivePortal#judgeAnswer'],
+      share: 6,
+      samples: [
+        text('HTTP/1.1 302 Found\r\nLocation: http://login.example/?from=%20\r\n\r\n'),
+        text('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n'),
+      ],
+      parse: (input) => judgeAnswer(utf8(input), { host: HOST, port: 443 }, uplink)?.message,
     },
     {
       ...asJson,
