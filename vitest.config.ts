@@ -4,6 +4,13 @@
 import { defineConfig } from 'vitest/config';
 import { ByPath } from './test/byPath.ts';
 
+/** Needs as little as `fast`, and takes longer than all of it: killed at each write, cut, mutated without end. */
+const LONG = [
+  'test/unit/bootstrap/faults/**/*.test.ts',
+  'test/unit/bootstrap/{journey,medium,quarantine,rollover}.test.ts',
+  'test/property/fuzz.test.ts',
+];
+
 const VIRTUAL_MACHINE = {
   globalSetup: ['test/vm/setup.ts'],
   env: { BRANCHBOX_TEST_LAB: process.env['BRANCHBOX_TEST_LAB'] ?? 'vm' },
@@ -27,9 +34,11 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts', 'test/property/**/*.test.ts'],
+          exclude: LONG,
           testTimeout: 20_000,
         },
       },
+      { test: { name: 'faults', include: LONG, testTimeout: 60_000 } },
       {
         test: {
           name: 'lab',
