@@ -9,6 +9,7 @@ import { claimCodeOf } from '../../src/model/assignment.ts';
 import { Owner } from '../../src/model/bootstrap.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
+import { branchesOf } from './bootstrapObserve.ts';
 import { type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import { journalOf, last, until, untilState } from './boxJournal.ts';
 import type { Running } from './processes.ts';
@@ -24,19 +25,6 @@ const gatewayOf = (serial: string): string => serial.toLowerCase();
 beforeAll(async () => {
   world = await createBootstrapWorld();
   ({ controller } = await world.startServices());
-  const gateways = SERIALS.map(
-    (serial, index) => `
-[[gateways]]
-id = "${gatewayOf(serial)}"
-serial = "${serial}"
-role = "branch"
-site = "here"
-vtep = "10.255.0.${index + 11}"
-[[gateways.uplinks]]
-name = "internet"
-port = "wan1"
-`,
-  );
   const spare = SPARE.map(
     (id, index) => `
 [[gateways]]
@@ -61,7 +49,7 @@ match = { serial = "BBWAIT-*", hostname = "*" }
 place = { site = "spare" }
 `;
   const fleet = join(world.directory, 'fleet.toml');
-  await writeFile(fleet, `[fleet]\nname = "test"\n${gateways.join('')}${spare.join('')}${rules}`);
+  await writeFile(fleet, `[fleet]\nname = "test"\n${branchesOf(SERIALS)}${spare.join('')}${rules}`);
   await world.branchbox('fleet', 'apply', fleet, ...world.apiAccess);
 });
 afterAll(() => world.remove());

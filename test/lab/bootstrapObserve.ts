@@ -12,10 +12,11 @@ import { type BootstrapWorld, readText } from './bootstrapWorld.ts';
 
 const run = promisify(execFile);
 
-/** Each serial in the inventory, and a branch of the fleet under its own name in lower case. */
-export async function placeInFleet(world: BootstrapWorld, serials: readonly string[]): Promise<void> {
-  const gateways = serials.map(
-    (serial, index) => `
+/** A branch of the fleet for each serial, under that name in lower case; as TOML. Pure. */
+export const branchesOf = (serials: readonly string[]): string =>
+  serials
+    .map(
+      (serial, index) => `
 [[gateways]]
 id = "${serial.toLowerCase()}"
 serial = "${serial}"
@@ -26,9 +27,13 @@ vtep = "10.255.0.${index + 11}"
 name = "internet"
 port = "wan1"
 `,
-  );
+    )
+    .join('');
+
+/** Each serial in the inventory, and its branch in the fleet. */
+export async function placeInFleet(world: BootstrapWorld, serials: readonly string[]): Promise<void> {
   const fleet = join(world.directory, 'fleet.toml');
-  await writeFile(fleet, `[fleet]\nname = "test"\n${gateways.join('')}`);
+  await writeFile(fleet, `[fleet]\nname = "test"\n${branchesOf(serials)}`);
   await world.branchbox('fleet', 'apply', fleet, ...world.apiAccess);
   await world.branchbox('fleet', 'inventory', ...serials, ...world.apiAccess);
 }

@@ -12,6 +12,7 @@ import { BootstrapStatus, Quarantine } from '../../src/model/bootstrap.ts';
 import { parseCertificates } from '../../src/pki/certificate.ts';
 import { issueCertificate } from '../../src/pki/issue.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
+import { branchesOf } from './bootstrapObserve.ts';
 import { type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import { journalOf, last, untilState } from './boxJournal.ts';
 import { makeClone } from './controllerWorld.ts';
@@ -22,24 +23,12 @@ let controller: Running;
 const running: Running[] = [];
 
 const SERIALS = ['LIFE-1', 'LIFE-2', 'LIFE-3', 'LIFE-4', 'LIFE-5', 'LIFE-6'] as const;
-const gatewayOf = (serial: string): string => serial.toLowerCase();
 const fleet = (...words: readonly string[]) => world.branchbox('fleet', ...words, ...world.apiAccess);
 
 beforeAll(async () => {
   world = await createBootstrapWorld();
   ({ controller } = await world.startServices());
-  const gateways = SERIALS.map(
-    (serial, index) => `
-[[gateways]]
-id = "${gatewayOf(serial)}"
-serial = "${serial}"
-role = "branch"
-site = "here"
-vtep = "10.255.0.${index + 11}"
-uplinks = [{ name = "internet", port = "wan1" }]
-`,
-  );
-  await writeFile(join(world.directory, 'fleet.toml'), `[fleet]\nname = "test"\n${gateways.join('')}`);
+  await writeFile(join(world.directory, 'fleet.toml'), `[fleet]\nname = "test"\n${branchesOf(SERIALS)}`);
   await fleet('apply', join(world.directory, 'fleet.toml'));
 });
 afterEach(async () => {

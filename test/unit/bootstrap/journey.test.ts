@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Journal, Owner } from '../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../src/model/decode.ts';
 import { parseCertificate } from '../../../src/pki/certificate.ts';
-import { issueCertificate } from '../../../src/pki/issue.ts';
 import {
   type Authorities,
   createAuthorities,
@@ -16,7 +15,7 @@ import {
   withLastingServer,
 } from './authorities.ts';
 import { type Box, createBox, type LogLine } from './box.ts';
-import { startController, type TestController } from './servers.ts';
+import { everywhereTo, issueAtTheTimeOf, startController, type TestController } from './servers.ts';
 
 let authorities: Authorities;
 let controller: TestController;
@@ -118,7 +117,7 @@ describe('renewal', () => {
   it('uses a new key under the old certificate, and moves over what was proved', async () => {
     const old = { key: await read('ldevid.key'), certificate: await read('ldevid.crt') };
     await box.run({ controller, until: 'RENEW' });
-    issueAtTheBoxesTime();
+    issueAtTheTimeOf(box, authorities, controller);
     await box.run({ controller, until: 'OPERATIONAL' });
     expect(controller.enrolments).toEqual([`simplereenroll by ${GATEWAY}`]);
     expect(await read('ldevid.key')).not.toBe(old.key);
@@ -130,7 +129,7 @@ describe('renewal', () => {
   it('keeps the old certificate where the controller does not take the new one', async () => {
     const old = await read('ldevid.crt');
     await box.run({ controller, until: 'RENEW' });
-    issueAtTheBoxesTime();
+    issueAtTheTimeOf(box, authorities, controller);
     controller.behaviour.ping = () => ({ status: 403 });
     await box.run({ controller, until: failedIn('RENEW') });
     expect(await read('ldevid.crt')).toBe(old);
@@ -138,7 +137,7 @@ describe('renewal', () => {
 
   it('recovers under the factory identity where the certificate has expired', async () => {
     box.clock.setMs(NOW_MS + 90 * DAY_MS + 1);
-    issueAtTheBoxesTime();
+    issueAtTheTimeOf(box, authorities, controller);
     // Its own server's certificate was renewed meanwhile; here it ends with the box's, so the proof must fail.
     await box.run({ controller, until: failedIn('RECOVER') });
     expect(box.log.at(-1)?.fields['code']).toBe('pki/expired');
@@ -150,7 +149,7 @@ describe('renewal', () => {
     const old = { key: await read('ldevid.key'), certificate: await read('ldevid.crt') };
     const moved = { ...controller, connect: everywhereTo(controller) };
     box.clock.setMs(NOW_MS + 120 * DAY_MS);
-    issueAtTheBoxesTime();
+    issueAtTheTimeOf(box, authorities, controller);
     // Away at first: the expired pair is kept, and it is tried again, from a minute to an hour, spread.
     const { ping } = controller.behaviour;
     let refusals = 0;
@@ -194,7 +193,7 @@ describe('renewal', () => {
 
   it('killed at any write, ends with one pair that fits', async () => {
     await box.run({ controller, until: 'RENEW' });
-    issueAtTheBoxesTime();
+    issueAtTheTimeOf(box, authorities, controller);
     const saved = new Map<string, string>();
     for (const name of await box.files.list(box.paths.state)) saved.set(name, (await read(name)) ?? '');
     for (let dieAt = 0, survived = false; !survived; dieAt += 1) {
@@ -214,20 +213,4 @@ describe('renewal', () => {
       expect(dieAt).toBeLessThan(100);
     }
   }, 60_000);
-
-  function issueAtTheBoxesTime(): void {
-    controller.behaviour.issue = (request) =>
-      issueCertificate({
-        profile: { kind: 'ldevid', gatewayId: GATEWAY },
-        publicKey: request.publicKey,
-        issuer: authorities.domain,
-        validity: { notBeforeMs: box.clock.nowMs() - 60_000, notAfterMs: box.clock.nowMs() + 90 * DAY_MS },
-      });
-  }
 });
-
-/** The server has another port than the one that the box was told. */
-const everywhereTo =
-  (other: TestController): TestController['connect'] =>
-  (options) =>
-    other.connect({ ...options, server: { ...options.server, port: other.port } });

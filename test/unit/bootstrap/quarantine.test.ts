@@ -7,7 +7,6 @@ import { quarantinePath } from '../../../src/bootstrap/paths.ts';
 import { createStandingLooks, quarantineOf } from '../../../src/bootstrap/standing.ts';
 import { Journal, Quarantine } from '../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../src/model/decode.ts';
-import { issueCertificate } from '../../../src/pki/issue.ts';
 import {
   type Authorities,
   createAuthorities,
@@ -18,7 +17,13 @@ import {
   withLastingServer,
 } from './authorities.ts';
 import { type Box, createBox, createTestClock, type LogLine } from './box.ts';
-import { type Reply, startController, type TestController } from './servers.ts';
+import {
+  everywhereTo,
+  issueAtTheTimeOf,
+  type Reply,
+  startController,
+  type TestController,
+} from './servers.ts';
 
 let authorities: Authorities;
 let controller: TestController;
@@ -88,7 +93,7 @@ describe('taking trust away', () => {
       server: createAuthorities().server,
     });
     impostor.behaviour.ping = () => DISTRUST;
-    const detour = { ...controller, connect: redirectTo(impostor) };
+    const detour = { ...controller, connect: everywhereTo(impostor) };
     await box.run({ controller: detour, until: told('the owner did not say how this box stands') });
     expect(box.log.at(-1)?.fields['code']).toBe('pki/untrusted');
     expect(impostor.asked).toEqual([]);
@@ -174,7 +179,7 @@ describe('a quarantined box', () => {
       shown.push(peer?.subject.commonName ?? 'nobody');
       return DISTRUST;
     };
-    issueAtTheBoxesTime();
+    issueAtTheTimeOf(box, authorities, controller);
     box.clock.setMs(NOW_MS + 90 * DAY_MS + HOUR_MS);
     await box.run({ controller, until: failedIn('QUARANTINED') });
     controller.behaviour.ping = () => TRUST;
@@ -207,18 +212,3 @@ describe('when a box asks', () => {
     expect(quarantineOf({ status: 403, contentType: 'application/json', body })).toBeUndefined();
   });
 });
-
-function issueAtTheBoxesTime(): void {
-  controller.behaviour.issue = (request) =>
-    issueCertificate({
-      profile: { kind: 'ldevid', gatewayId: GATEWAY },
-      publicKey: request.publicKey,
-      issuer: authorities.domain,
-      validity: { notBeforeMs: box.clock.nowMs() - 60_000, notAfterMs: box.clock.nowMs() + 90 * DAY_MS },
-    });
-}
-
-const redirectTo =
-  (other: TestController): TestController['connect'] =>
-  (options) =>
-    other.connect({ ...options, server: { ...options.server, port: other.port } });

@@ -237,3 +237,24 @@ async function readAll(request: IncomingMessage): Promise<string> {
   for await (const chunk of request) text += String(chunk);
   return text;
 }
+
+/** From now on certificates are valid from the box's own time on, whatever that is. */
+export function issueAtTheTimeOf(
+  box: { readonly clock: { nowMs(): number } },
+  authorities: Authorities,
+  controller: TestController,
+): void {
+  controller.behaviour.issue = (request) =>
+    issueCertificate({
+      profile: { kind: 'ldevid', gatewayId: GATEWAY },
+      publicKey: request.publicKey,
+      issuer: authorities.domain,
+      validity: { notBeforeMs: box.clock.nowMs() - 60_000, notAfterMs: box.clock.nowMs() + 90 * DAY_MS },
+    });
+}
+
+/** Every server that a box asks is this one; it has another port than the one that the box was told. */
+export const everywhereTo =
+  (other: TestController): TestController['connect'] =>
+  (options) =>
+    other.connect({ ...options, server: { ...options.server, port: other.port } });
