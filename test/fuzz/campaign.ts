@@ -1,19 +1,27 @@
 /**
- * Owns many inputs for many parsers: a thread for each parser, ended where an input hangs or takes all memory, and begun
- * again behind it. Does not own what is wrong with an input (judge.ts).
+ * Owns many inputs for many parsers: a process for each parser, which an input that hangs or takes all memory ends, and
+ * the next one behind it. A thread would not do: V8 aborts all of its process where one large allocation finds no room.
+ * Does not own what is wrong with an input (judge.ts).
  */
-import { Worker } from 'node:worker_threads';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createJudge } from './judge.ts';
 import type { FuzzParser } from './parser.ts';
 import type { Finding, SliceResult } from './slice.ts';
-import type { WorkerTask } from './worker.ts';
+import type { WorkerMessage, WorkerTask } from './worker.ts';
 
 /** An input that is under way so long hangs, however busy the machine is: the budget of work is 0.2 s. */
 const HANG_MS = 60_000;
 const LOOK_MS = 1_000;
-/** Of a thread's heap: the largest input is below 2 MiB. */
+/** Of a process's heap: the largest input is below 2 MiB. */
 const HEAP_MIB = 384;
 const MAX_FINDINGS = 10;
+/** Of what a process says at its end: V8 begins with why. */
+const MAX_SAID = 16 * 1024;
 
 export interface ParserReport extends SliceResult {
   readonly parser: string;
@@ -22,7 +30,7 @@ export interface ParserReport extends SliceResult {
 }
 
 export interface Campaign {
-  /** Module that a thread has its parser from; the table, where none is said. */
+  /** Module that a process has its parser from; the table, where none is said. */
   readonly table?: string;
   /** Default a minute. */
   readonly hangMs?: number;
@@ -31,7 +39,8 @@ export interface Campaign {
   readonly parsers: readonly FuzzParser[];
   readonly inputs: number;
   readonly seed: number;
-  readonly threads: number;
+  /** At a time. */
+  readonly processes: number;
   readonly onReport: (report: ParserReport) => void;
   readonly onPlace: (parser: string, done: number, of: number) => void;
 }
@@ -49,7 +58,7 @@ export async function runCampaign(campaign: Campaign): Promise<readonly ParserRe
       campaign.onReport(report);
     }
   };
-  await Promise.all(Array.from({ length: campaign.threads }, work));
+  await Promise.all(Array.from({ length: campaign.processes }, work));
   return parsers.flatMap(({ name }) => reports.filter((report) => report.parser === name));
 }
 
@@ -64,10 +73,9 @@ async function runParser(parser: FuzzParser, inputs: number, campaign: Campaign)
   const most = campaign.maxFindings ?? MAX_FINDINGS;
   while (from < inputs && findings.length < most) {
     const maxFindings = most - findings.length;
-    const place = new SharedArrayBuffer(4);
     const table = campaign.table ?? new URL('parsers.ts', import.meta.url).href;
-    const task = { table, parser: parser.name, seed, from, to: inputs, maxFindings, place };
-    const ended = await runThread(task, campaign);
+    const task = { table, parser: parser.name, seed, from, to: inputs, maxFindings };
+    const ended = await runProcess(task, campaign);
     findings.push(...ended.findings);
     taken += ended.taken;
     for (const [code, count] of Object.entries(ended.refused)) refused[code] = (refused[code] ?? 0) + count;
@@ -85,44 +93,49 @@ interface Ended extends SliceResult {
   readonly stoppedAt?: { readonly index: number; readonly what: string };
 }
 
-function runThread(task: WorkerTask, campaign: Campaign): Promise<Ended> {
-  const thread = new Worker(new URL('worker.ts', import.meta.url), {
-    workerData: task,
-    // The test runner's own are none of a thread's business.
-    execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+async function runProcess(task: WorkerTask, campaign: Campaign): Promise<Ended> {
+  const directory = mkdtempSync(join(tmpdir(), 'branchbox-fuzz-'));
+  const place = openSync(join(directory, 'place'), 'w+');
+  rmSync(directory, { recursive: true });
+  const indexNow = (): number => {
+    const bytes = Buffer.alloc(4);
+    readSync(place, bytes, 0, bytes.length, 0);
+    return bytes.readUInt32LE();
+  };
+  const child = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), [JSON.stringify(task)], {
+    // The test runner's own options are none of its business.
+    execArgv: [`--max-old-space-size=${HEAP_MIB}`],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc', place],
   });
-  const place = new Int32Array(task.place);
   const hangMs = campaign.hangMs ?? HANG_MS;
   const findings: Finding[] = [];
   let result: SliceResult | undefined;
   let stopped: string | undefined;
+  let said = '';
   let sinceMs = performance.now();
   let last = -1;
   const watch = setInterval(() => {
-    const index = Atomics.load(place, 0);
+    const index = indexNow();
     campaign.onPlace(task.parser, index, task.to);
     if (index !== last) {
       last = index;
       sinceMs = performance.now();
     } else if (performance.now() - sinceMs > hangMs) {
       stopped = `hangs: not ended after ${hangMs / 1000} s`;
-      void thread.terminate();
+      child.kill('SIGKILL');
     }
   }, LOOK_MS);
-  return new Promise((resolve) => {
-    thread.on('message', (message: { readonly finding?: Finding; readonly result?: SliceResult }) => {
-      if (message.finding !== undefined) findings.push(message.finding);
-      result = message.result ?? result;
-    });
-    thread.on('error', (error) => {
-      stopped ??= `ended its thread: ${error instanceof Error ? error.message : String(error)}`;
-    });
-    thread.on('exit', () => {
-      clearInterval(watch);
-      if (result !== undefined) return resolve(result);
-      const index = Atomics.load(place, 0);
-      resolve({ taken: 0, refused: {}, findings, stoppedAt: { index, what: stopped ?? 'ended its thread' } });
-    });
+  child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString('latin1')).slice(0, MAX_SAID)));
+  child.on('message', (message: WorkerMessage) => {
+    if (message.finding !== undefined) findings.push(message.finding);
+    result = message.result ?? result;
   });
+  const [exitCode, signal] = (await once(child, 'close')) as [number | null, string | null];
+  clearInterval(watch);
+  const index = indexNow();
+  closeSync(place);
+  if (result !== undefined) return result;
+  const why = /^FATAL ERROR: .*|^\w*Error: .*/m.exec(said)?.[0] ?? `${signal ?? exitCode}`;
+  const what = stopped ?? `ended its process: ${why}`;
+  return { taken: 0, refused: {}, findings, stoppedAt: { index, what } };
 }

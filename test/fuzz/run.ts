@@ -13,14 +13,14 @@ import { createParsers } from './parsers.ts';
 import { SAMPLES_FILE } from './samples.ts';
 import type { Finding } from './slice.ts';
 
-const USAGE = `usage: npm run fuzz [-- --inputs N] [--seed S] [--parser NAME] [--threads T]
+const USAGE = `usage: npm run fuzz [-- --inputs N] [--seed S] [--parser NAME] [--processes P]
        npm run fuzz -- --parser NAME [--seed S] --at INDEX     one input of a run again
        npm run fuzz -- --parser NAME --input BASE64            any input
        npm run fuzz -- --make-samples                          signed samples anew (then no seed means the same)
 
-  --inputs   for all parsers together (default 1000000)
-  --seed     the same seed, the same inputs (default 1)
-  --threads  parsers at a time (default 2)
+  --inputs     for all parsers together (default 1000000)
+  --seed       the same seed, the same inputs (default 1)
+  --processes  parsers at a time (default 2)
 
 A finding is an error that is not ours, more than 0.2 s of the processor, a hang, memory that grows or runs out, an
 overlong error, a written prototype, or something taken that nobody signed. Exits with 1 where there is one. The result
@@ -35,7 +35,7 @@ const { values } = parseArgs({
   options: {
     inputs: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: '1' },
-    threads: { type: 'string', default: '2' },
+    processes: { type: 'string', default: '2' },
     parser: { type: 'string' },
     at: { type: 'string' },
     input: { type: 'string' },
@@ -44,13 +44,13 @@ const { values } = parseArgs({
   },
 });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const [inputs, seed, threads] = [values.inputs, values.seed, values.threads].map(Number);
+const [inputs, seed, processes] = [values.inputs, values.seed, values.processes].map(Number);
 const isCount = (value: number | undefined): value is number => Number.isInteger(value) && Number(value) > 0;
 
 if (values['make-samples']) {
   writeFileSync(SAMPLES_FILE, `${JSON.stringify(makeSamples(), undefined, 2)}\n`);
   say(`written: ${SAMPLES_FILE}`);
-} else if (values.help || !isCount(inputs) || !isCount(seed) || !isCount(threads)) {
+} else if (values.help || !isCount(inputs) || !isCount(seed) || !isCount(processes)) {
   process.stderr.write(USAGE);
   process.exitCode = values.help ? 0 : 2;
 } else {
@@ -68,7 +68,7 @@ if (values['make-samples']) {
     say(`${only.name}, ${input.length} bytes: ${JSON.stringify(verdict)}`);
     process.exitCode = verdict.kind === 'finding' ? 1 : 0;
   } else {
-    await campaign(inputs, seed, threads, parsers);
+    await campaign(inputs, seed, processes, parsers);
   }
 }
 
@@ -85,7 +85,7 @@ async function campaign(
     parsers,
     inputs: count,
     seed: withSeed,
-    threads: atATime,
+    processes: atATime,
     onPlace(parser, done, of) {
       if (performance.now() - toldAtMs < 10_000) return;
       toldAtMs = performance.now();

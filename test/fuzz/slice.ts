@@ -1,5 +1,5 @@
 /**
- * Owns running a stretch of one parser's inputs in this thread. Does not own threads, hangs or the screen (campaign.ts).
+ * Owns running a stretch of one parser's inputs in this process. Does not own processes, hangs or the screen (campaign.ts).
  */
 import { setFlagsFromString, getHeapStatistics } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -71,7 +71,7 @@ export async function runSlice({ parser, input, judge }: Judge, slice: Slice): P
   return { taken, refused, findings };
 }
 
-/** Of this thread, after a collection. */
+/** Of this process, after a collection. */
 function heapBytes(): number {
   setFlagsFromString('--expose-gc');
   const collect: unknown = runInNewContext('gc');

@@ -1,9 +1,8 @@
-/** A thread of `npm run fuzz`: one stretch of one parser, its place told in shared memory, so that a hang has a number. */
-// oxlint-disable unicorn/require-post-message-target-origin -- a thread's port is no window
-import { parentPort, workerData } from 'node:worker_threads';
+/** A process of `npm run fuzz`: one stretch of one parser, its place told in a file, so that a hang or a death has a number. */
+import { writeSync } from 'node:fs';
 import { createJudge } from './judge.ts';
 import type { FuzzParser } from './parser.ts';
-import { runSlice } from './slice.ts';
+import { type Finding, runSlice, type SliceResult } from './slice.ts';
 
 export interface WorkerTask {
   /** URL of a module whose `createParsers` has the parser. */
@@ -13,18 +12,29 @@ export interface WorkerTask {
   readonly from: number;
   readonly to: number;
   readonly maxFindings: number;
-  /** One Int32: the input under way. */
-  readonly place: SharedArrayBuffer;
+}
+export interface WorkerMessage {
+  readonly finding?: Finding;
+  readonly result?: SliceResult;
 }
 
-const task = workerData as WorkerTask;
+/** Beside the three standard streams and the channel for messages. */
+export const PLACE_FD = 4;
+
+const tell = (message: WorkerMessage): void => void process.send?.(message);
+const [, , words = ''] = process.argv;
+const task = JSON.parse(words) as WorkerTask;
 const { createParsers } = (await import(task.table)) as { createParsers: () => readonly FuzzParser[] };
 const parser = createParsers().find(({ name }) => name === task.parser);
 if (parser === undefined) throw new Error(`there is no parser ${task.parser}`);
-const place = new Int32Array(task.place);
+const place = Buffer.alloc(4);
 const result = await runSlice(await createJudge(parser), {
   ...task,
-  onInput: (index) => void Atomics.store(place, 0, index),
-  onFinding: (finding) => parentPort?.postMessage({ finding }),
+  onInput(index) {
+    place.writeUInt32LE(index);
+    writeSync(PLACE_FD, place, 0, place.length, 0);
+  },
+  onFinding: (finding) => tell({ finding }),
 });
-parentPort?.postMessage({ result });
+tell({ result });
+process.disconnect();

@@ -51,10 +51,10 @@ describe('a parser that is wrong', () => {
 
   it.each([
     ['hang', 'hangs', 3_000],
-    // Filling a heap takes a while, on a busy machine more.
-    ['memory', 'memory', 60_000],
+    // Filling a heap takes a moment, on a busy machine more.
+    ['memory', 'heap out of memory', 60_000],
   ])(
-    'in the way "%s" ends its thread alone, and the run goes on behind it',
+    'in the way "%s" ends its process alone, and the run goes on behind it',
     async (name, words, hangMs) => {
       const table = fileURLToPath(new URL('../fuzz/planted.ts', import.meta.url));
       const [report] = await runCampaign({
@@ -64,7 +64,7 @@ describe('a parser that is wrong', () => {
         parsers: [(await judgeOf(name)).parser],
         inputs: 300,
         seed: SEED,
-        threads: 1,
+        processes: 1,
         onReport: () => {},
         onPlace: () => {},
       });
