@@ -26,7 +26,7 @@ export interface TrialRun {
   /** What this start of the box means, and everything that follows from it; a trial to its verdict. */
   settle(signal: AbortSignal): Promise<void>;
   /** Before a boot entry stands that the loader would start: records what the version is held to. */
-  prepare(target: Target, signal: AbortSignal): Promise<void>;
+  prepare(target: Target, signal: AbortSignal): Promise<TrialRecord>;
   /** It is not to be tried now: entry and record go. */
   withdraw(signal: AbortSignal): Promise<void>;
   /** Of a prepared version whose entry stands: restarts the box into it; resolves only when the signal aborts. */
@@ -94,7 +94,7 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     say('ready', `Firmware ${version} is whole; what is up now is looked at, which it is held to.`);
     const { baseline, upAfterMs } = await lookBefore(parts, signal);
     await parts.beforeTrial();
-    await records.writeTrial({
+    const trial: TrialRecord = {
       schema: 1,
       digest,
       version,
@@ -107,7 +107,9 @@ export function createTrialRun(parts: TrialParts): TrialRun {
       ...(upAfterMs === undefined ? {} : { upAfterMs }),
       due: false,
       agentSeen: false,
-    });
+    };
+    await records.writeTrial(trial);
+    return trial;
   };
 
   const withdraw: TrialRun['withdraw'] = async (signal) => {
@@ -156,9 +158,9 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     withdraw,
     async enter(target, signal) {
       const { version } = target.manifest;
-      if ((await records.readTrial())?.digest !== target.digest) await prepare(target, signal);
-      const trial = await records.readTrial();
-      if (trial !== undefined) await records.writeTrial({ ...trial, due: true });
+      const known = await records.readTrial();
+      const trial = known?.digest === target.digest ? known : await prepare(target, signal);
+      await records.writeTrial({ ...trial, due: true });
       log.info('firmware trial begins', { version });
       emit(
         'firmware-trial',
