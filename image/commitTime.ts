@@ -24,7 +24,7 @@ export async function commitTime(checkout: string, making: Making): Promise<numb
     const { mtimeMs } = await stat(join(checkout, 'package.json'));
     return Math.floor(mtimeMs / 1000);
   }
-  await ensureHostTools(making.runner, making.say, { treeToMake: false, forImage: true });
+  await ensureHostTools(making.runner, making.say, { forImage: true });
   // Root builds in the checkout of whoever it is, and runs nothing that the checkout's configuration says.
   const words = ['-c', `safe.directory=${checkout}`, '-C', checkout, 'log', '-1', '--format=%ct'];
   return Number(await making.runner.runChecked('git', words));

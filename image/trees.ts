@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ensureHostTools } from '../src/lab/hostTools.ts';
 import { BranchboxError } from '../src/model/errors.ts';
 import type { Runner } from '../src/system/ports.ts';
 
@@ -77,6 +78,7 @@ export const treeExists = (tree: Tree): boolean => existsSync(treePath(tree));
 export async function ensureTree(tree: Tree, { runner, say, cache }: Making): Promise<string> {
   const path = treePath(tree, cache);
   if (existsSync(path)) return path;
+  await ensureHostTools(runner, say, { forTrees: true });
   const { components = MAIN } = tree;
   const mirror = mirrorLines(aptSources(), 'trixie', components);
   say(`making ${tree.purpose}, of Debian 13, once: ${path}`);

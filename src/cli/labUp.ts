@@ -8,7 +8,7 @@ import { labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
 import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
-import { ensureRootTree, ensureToolsTree, rootTreeExists } from '../lab/rootTree.ts';
+import { ensureRootTree, ensureToolsTree } from '../lab/rootTree.ts';
 import { renderNextCommands, renderStatus } from '../lab/table.ts';
 import {
   type RestartOptions,
@@ -35,7 +35,7 @@ function sayer(clock: Clock): (line: string) => void {
 export async function labPrepare(): Promise<void> {
   const { runner, clock } = createLinuxSystem({ name: 'lab' });
   const say = sayer(clock);
-  await ensureHostTools(runner, say, { treeToMake: !rootTreeExists(), forTests: true });
+  await ensureHostTools(runner, say, { forTests: true });
   say(`ready: ${await ensureRootTree(runner, say)}`);
   say(`ready: ${await ensureToolsTree(runner, say)}`);
 }

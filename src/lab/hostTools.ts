@@ -18,12 +18,12 @@ const TOOLS: readonly Tool[] = [
   { command: 'nsenter', packageName: 'util-linux', why: 'makes and enters the namespaces of a node' },
   { command: 'mount', packageName: 'mount', why: 'mounts a node\u2019s root' },
 ];
-/** Only where the root tree has to be made. */
+/** Only where a tree has to be made. */
 const TREE_TOOLS: readonly Tool[] = [
   {
     command: 'mmdebstrap',
     packageName: 'mmdebstrap',
-    why: 'makes the Debian 13 tree that every node runs from, once',
+    why: 'makes trees of Debian 13, each once: what nodes run from, what an image is made of',
   },
 ];
 /** Only where an image is built from a clone. */
@@ -52,7 +52,7 @@ const INSTALL_TIMEOUT_MS = 10 * 60_000;
 export async function ensureHostTools(
   runner: Runner,
   say: (line: string) => void,
-  options: { readonly treeToMake: boolean; readonly forTests?: boolean; readonly forImage?: boolean },
+  options: { readonly forTrees?: boolean; readonly forTests?: boolean; readonly forImage?: boolean } = {},
 ): Promise<void> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     throw new BranchboxError('lab/missing-capability', {
@@ -62,7 +62,7 @@ export async function ensureHostTools(
   }
   const needed = [
     ...TOOLS,
-    ...(options.treeToMake ? TREE_TOOLS : []),
+    ...(options.forTrees === true ? TREE_TOOLS : []),
     ...(options.forTests === true ? TEST_TOOLS : []),
     ...(options.forImage === true ? IMAGE_TOOLS : []),
   ];

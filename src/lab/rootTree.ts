@@ -2,10 +2,8 @@
  * Owns which trees a lab needs, made when they are not there: the one that nodes run from, and the units' systemd.
  * Does not own trees as such (image/trees.ts) nor the recipe (image/make-root.sh, image/packages*.txt).
  */
-import { ensureTree, NODES_TREE, TOOLS_TREE, treeExists } from '../../image/trees.ts';
+import { ensureTree, NODES_TREE, TOOLS_TREE } from '../../image/trees.ts';
 import type { Runner } from '../system/ports.ts';
-
-export const rootTreeExists = (): boolean => treeExists(NODES_TREE);
 
 export const ensureRootTree = (runner: Runner, say: (line: string) => void): Promise<string> =>
   ensureTree(NODES_TREE, { runner, say });

@@ -18,7 +18,7 @@ import { stagePayload } from './payload.ts';
 import { awaitWorking } from './readiness.ts';
 import { writeRecord } from './record.ts';
 import { findRemains, isClean, removeRemains } from './remains.ts';
-import { ensureRootTree, rootTreeExists } from './rootTree.ts';
+import { ensureRootTree } from './rootTree.ts';
 import { isGateway, readTopology, type Topology } from './topology.ts';
 import type { Accelerator } from './vm/argv.ts';
 import { noteImage, prepareImage } from './vm/image.ts';
@@ -51,7 +51,7 @@ export interface UpOptions {
 export async function wireUp(system: System, { paths, topologyName, say }: UpOptions): Promise<RunningLab> {
   const { runner, clock, files } = system;
   const topology = await readTopology(files, topologyName);
-  await ensureHostTools(runner, say, { treeToMake: !rootTreeExists() });
+  await ensureHostTools(runner, say);
   if (!isClean(findRemains(paths))) {
     say(`removing what an earlier lab ${paths.lab} left`);
     await removeRemains({ runner, clock, paths });
