@@ -1,6 +1,6 @@
 /**
  * Owns the loop of bootstrap: act in a state, journal the next, wait before trying again.
- * Does not own what is done in a state (states.ts). A BranchboxError is a reason to try again; anything else is a
+ * Does not own what is done in a state (states.ts, service.ts, renew.ts). A BranchboxError is a reason to try again; anything else is a
  * defect and ends the process, whose supervisor starts it anew at the journalled state.
  */
 import {
@@ -23,6 +23,8 @@ export interface Next {
 }
 /** Resolves with the state that follows; throws what is worth another try. */
 export type Action = (signal: AbortSignal) => Promise<Next>;
+/** From any state: what a box cannot go on without is asked for anew. */
+export const WITHOUT_OWNER: Next = { state: 'DISCOVER', note: { because: 'the owner record was missing' } };
 export type Actions = Readonly<Record<BootstrapState, Action>>;
 
 /**

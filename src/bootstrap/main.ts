@@ -14,6 +14,7 @@ import { probePortal } from './captivePortal.ts';
 import { readClaims } from './claims.ts';
 import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
+import type { ServiceContext } from './context.ts';
 import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
 import { type Connect, createHttps } from './https.ts';
@@ -32,7 +33,7 @@ import {
   nextLdevidPaths,
   quarantinePath,
 } from './paths.ts';
-import { createServiceActions, type ServiceContext } from './service.ts';
+import { createServiceActions } from './service.ts';
 import { createQuarantineMark, createStandingLooks } from './standing.ts';
 import { createEarlyActions } from './states.ts';
 import { createSztpClient } from './sztp.ts';

@@ -1,6 +1,6 @@
 /**
  * Owns the records of who owns this box: pending (voucher good, not yet proved by a strict connection) and final.
- * Does not own when a record moves from one to the other (states.ts).
+ * Does not own when a record moves from one to the other (service.ts).
  */
 import { basename } from 'node:path';
 import { decodeJson } from '../model/decode.ts';

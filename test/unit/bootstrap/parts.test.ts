@@ -8,7 +8,7 @@ import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
 import { discover, MAX_SERVERS_PER_SOURCE, parseServer, rotate } from '../../../src/bootstrap/discover.ts';
 import { readFactory } from '../../../src/bootstrap/factory.ts';
 import { renderStatus } from '../../../src/bootstrap/machine.ts';
-import { renewalAtMs } from '../../../src/bootstrap/service.ts';
+import { renewalAtMs } from '../../../src/bootstrap/renew.ts';
 import {
   backoffMs,
   BOOTSTRAP_BACKOFF,

@@ -1,0 +1,53 @@
+/**
+ * Owns what the actions of bootstrap's states are given. Does not own putting it together (main.ts).
+ */
+import type { BranchboxError } from '../model/errors.ts';
+import type { Files, Logger } from '../system/ports.ts';
+import type { Waker } from '../system/waker.ts';
+import type { Activation } from './activation.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import type { Server } from './discover.ts';
+import type { Enrolment } from './enrol.ts';
+import type { FactoryIdentity } from './factory.ts';
+import type { Https } from './https.ts';
+import type { MediumDesk } from './medium.ts';
+import type { OwnerStore } from './ownerStore.ts';
+import type { BootstrapPaths, CredentialPaths } from './paths.ts';
+import type { QuarantineMark, StandingLooks } from './standing.ts';
+import type { SztpClient } from './sztp.ts';
+import type { Uplink, Uplinks } from './uplink.ts';
+
+export interface StateContext {
+  readonly factory: FactoryIdentity;
+  readonly uplinks: Uplinks;
+  readonly owners: OwnerStore;
+  readonly enrolment: Enrolment;
+  readonly activation: Activation;
+  readonly medium: MediumDesk;
+  readonly ldevid: CredentialPaths;
+  readonly sztp: SztpClient;
+  readonly https: Https;
+  /** Whether a captive portal answers in a server's place. */
+  readonly probePortal: (
+    server: Server,
+    uplink: Uplink,
+    signal: AbortSignal,
+  ) => Promise<BranchboxError | undefined>;
+  readonly clock: TrustedClock;
+  readonly monotonicMs: () => number;
+  readonly waker: Waker;
+  readonly log: Logger;
+}
+
+/** Of a box that has its certificate. */
+export interface ServiceContext extends StateContext {
+  readonly files: Files;
+  readonly paths: BootstrapPaths;
+  readonly next: CredentialPaths;
+  /** In [0, 1); one draw a certificate spreads renewals. */
+  readonly random: () => number;
+  /** `host:port` of who onboarded us, if this run or the journal knows. */
+  readonly bootstrapServer: () => string | undefined;
+  readonly quarantine: QuarantineMark;
+  readonly looks: StandingLooks;
+}

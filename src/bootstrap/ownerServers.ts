@@ -1,0 +1,133 @@
+/**
+ * Owns what a box does with its owner's servers: by whom they are judged, over which uplink they are asked, enrolling from
+ * request to certificate, the owner's next CA, proving itself. Does not own the protocols (est.ts, standing.ts), nor in
+ * which state any of it is done.
+ */
+import type { Owner } from '../model/bootstrap.ts';
+import { BranchboxError, type ErrorCode } from '../model/errors.ts';
+import type { Secret } from '../model/secret.ts';
+import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import type { StateContext } from './context.ts';
+import type { LocalIdentity } from './enrol.ts';
+import { createEstClient, type EstClient } from './est.ts';
+import type { PeerJudge, TlsIdentity } from './https.ts';
+import type { CredentialPaths } from './paths.ts';
+import { strictPeer } from './peer.ts';
+import { anchorsAfter } from './rollover.ts';
+import { askStanding } from './standing.ts';
+import { moreTelling } from './sztp.ts';
+import type { Uplink } from './uplink.ts';
+
+/** Judged by the domain CA that the voucher pinned, those it vouched for since, and by nothing else. */
+export function ownerPeer(owner: Owner, clock: TrustedClock): PeerJudge {
+  return strictPeer(parseCertificates(owner.domainAnchorPem), () => clock.nowMs());
+}
+
+export function estOf(context: StateContext, owner: Owner): EstClient {
+  return createEstClient({ https: context.https, est: owner.est, peer: ownerPeer(owner, context.clock) });
+}
+
+/** Told by the owner itself, whom another uplink would lead to as well. */
+const OWNERS_VERDICTS: readonly ErrorCode[] = [
+  'bootstrap/pending',
+  'bootstrap/refused',
+  'bootstrap/quarantined',
+];
+
+/** The first uplink over which it works; a refusal by the owner is final, another uplink would hear the same. */
+export async function overUplinks<T>(
+  uplinks: readonly Uplink[],
+  work: (uplink: Uplink) => Promise<T>,
+): Promise<T> {
+  let telling: BranchboxError | undefined;
+  for (const uplink of uplinks) {
+    try {
+      return await work(uplink);
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      if (OWNERS_VERDICTS.includes(thrown.code)) throw thrown;
+      telling = moreTelling(telling, thrown);
+    }
+  }
+  throw (
+    telling ??
+    new BranchboxError('bootstrap/unreachable', { message: 'No uplink has an address to send from' })
+  );
+}
+
+/** With the installer's code, where one was typed; what the server says of it is kept for who looks. */
+export async function enrolWithCode(
+  context: StateContext,
+  owner: Owner,
+  signal: AbortSignal,
+): Promise<LocalIdentity> {
+  const { activation, factory, ldevid } = context;
+  try {
+    return await enrol(context, owner, ldevid, 'simpleenroll', factory.tls, signal, activation.credentials());
+  } catch (thrown) {
+    if (!(thrown instanceof BranchboxError) || thrown.code !== 'bootstrap/pending') throw thrown;
+    const { asksForCode, codeRefused } = thrown.fields;
+    if (typeof codeRefused === 'string') activation.refused(codeRefused);
+    else activation.waiting(asksForCode === true);
+    throw thrown;
+  }
+}
+
+/** Key, request, answer, check, on disk. */
+export async function enrol(
+  context: StateContext,
+  owner: Owner,
+  paths: CredentialPaths,
+  operation: 'simpleenroll' | 'simplereenroll',
+  identity: TlsIdentity,
+  signal: AbortSignal,
+  code?: Secret,
+): Promise<LocalIdentity> {
+  const { enrolment, factory, uplinks } = context;
+  const est = estOf(context, owner);
+  const request = await enrolment.request(owner, paths, factory.serial);
+  const { issued, others } = await overUplinks(await uplinks.all(), async (uplink) => ({
+    others: await est.cacerts(uplink, identity, signal),
+    issued: await est.enrol({ operation, request, uplink, identity, code, signal }),
+  }));
+  return enrolment.accept(await learnAnchors(context, owner, others), paths, issued, others);
+}
+
+/** On disk before a certificate of the next CA is: the agent reads its anchors from the owner's record. */
+async function learnAnchors(
+  context: StateContext,
+  owner: Owner,
+  offered: readonly Certificate[],
+): Promise<Owner> {
+  const { owners, clock, log } = context;
+  const anchors = parseCertificates(owner.domainAnchorPem);
+  const after = await anchorsAfter({ anchors, offered, atMs: clock.nowMs() });
+  if (after.length === anchors.length) return owner;
+  const next: Owner = { ...owner, domainAnchorPem: toPem(after) };
+  if (await owners.isFinal()) await owners.writeFinal(next);
+  else await owners.writePending(next);
+  for (const anchor of after.slice(anchors.length)) {
+    log.warn('the domain CA vouches for its next one, both are trusted now', {
+      fingerprintSha256: anchor.fingerprintSha256,
+    });
+  }
+  return next;
+}
+
+/**
+ * Dates, names and the owner's acceptance of who we are, over a new connection. Throws bootstrap/quarantined where the
+ * owner says that it does not trust this box.
+ */
+export async function proveStrictly(
+  context: StateContext,
+  owner: Owner,
+  identity: TlsIdentity,
+  signal: AbortSignal,
+): Promise<void> {
+  const { https } = context;
+  const peer = ownerPeer(owner, context.clock);
+  await overUplinks(await context.uplinks.all(), (uplink) =>
+    askStanding({ https, owner, peer, uplink, identity, signal }),
+  );
+}

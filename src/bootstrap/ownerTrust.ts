@@ -1,0 +1,56 @@
+/**
+ * Owns learning whether the owner still trusts this box, and what follows where it does not. Does not own the question
+ * nor its mark on disk (standing.ts), nor the states (service.ts, renew.ts).
+ */
+import type { Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
+import type { ServiceContext } from './context.ts';
+import type { TlsIdentity } from './https.ts';
+import type { Next } from './machine.ts';
+import { proveStrictly } from './ownerServers.ts';
+
+export interface OwnerTrust {
+  /** Our certificate while it is one; else the factory identity, which the owner knows us by as well. */
+  credentialNow(owner: Owner): Promise<{ readonly tls: TlsIdentity; readonly enrolled: boolean }>;
+  /** Where this was thrown because the owner does not trust the box: marked on disk, and the state that follows. */
+  distrustedFor(thrown: unknown): Promise<Next | undefined>;
+  /** Asks the owner how we stand. No answer changes nothing: who cuts a cable must not stop traffic by it. */
+  look(signal: AbortSignal): Promise<Next | undefined>;
+  lookIfDue(signal: AbortSignal): Promise<Next | undefined>;
+}
+
+export function createOwnerTrust(context: ServiceContext): OwnerTrust {
+  const { owners, enrolment, ldevid, clock, log, quarantine, looks } = context;
+
+  async function credentialNow(owner: Owner): Promise<{ tls: TlsIdentity; enrolled: boolean }> {
+    const current = await enrolment.read(owner, ldevid);
+    const enrolled = current !== undefined && current.certificate.notAfterMs > clock.nowMs();
+    return enrolled ? { tls: current.tls, enrolled } : { tls: context.factory.tls, enrolled };
+  }
+
+  /** The mark comes first: killed before the journal has it, the next start finds it. */
+  async function distrustedFor(thrown: unknown): Promise<Next | undefined> {
+    if (!(thrown instanceof BranchboxError) || thrown.code !== 'bootstrap/quarantined') return undefined;
+    const why = String(thrown.fields['why']);
+    await quarantine.set(why, clock.nowMs());
+    return { state: 'QUARANTINED', note: { because: why.slice(0, 500) } };
+  }
+
+  async function look(signal: AbortSignal): Promise<Next | undefined> {
+    const owner = await owners.read();
+    if (owner === undefined) return undefined;
+    looks.looked();
+    try {
+      await proveStrictly(context, owner, (await credentialNow(owner)).tls, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      const distrusted = await distrustedFor(thrown);
+      if (distrusted !== undefined) return distrusted;
+      log.info('the owner did not say how this box stands', { code: thrown.code, problem: thrown.message });
+    }
+    return undefined;
+  }
+  const lookIfDue = async (signal: AbortSignal): Promise<Next | undefined> =>
+    looks.dueInMs() === 0 ? look(signal) : undefined;
+  return { credentialNow, distrustedFor, look, lookIfDue };
+}

@@ -1,0 +1,84 @@
+/**
+ * Owns a round over the bootstrap servers there are, beginning elsewhere each time: whom to leave alone until when, and
+ * what is told of a round in which nobody named the owner. Does not own finding them (discover.ts), asking one (sztp.ts)
+ * nor waiting between rounds (machine.ts).
+ */
+import { BranchboxError } from '../model/errors.ts';
+import type { StateContext } from './context.ts';
+import { candidateName, type Discovery, rotate, serverName } from './discover.ts';
+import type { Action } from './machine.ts';
+import { moreTelling } from './sztp.ts';
+
+/** The action of PROVISIONAL. */
+export function createProvisional(context: StateContext, servers: () => Promise<Discovery>): Action {
+  const { owners, medium, sztp, log } = context;
+  /** Moments before which a candidate asked not to be asked again. */
+  const holds = new Map<string, number>();
+  let round = 0;
+
+  return async (signal) => {
+    const taken = await medium.take();
+    if (taken !== undefined) return taken;
+    const { candidates } = await servers();
+    const nowMs = context.monotonicMs();
+    const free = candidates.filter((candidate) => (holds.get(candidateName(candidate)) ?? 0) <= nowMs);
+    const probed = new Set<string>();
+    let telling: BranchboxError | undefined;
+    for (const candidate of rotate(free, round)) {
+      try {
+        const { owner, voucher, server } = await sztp.onboard(candidate.server, candidate.uplink, signal);
+        await owners.writePending(owner);
+        return {
+          state: 'OWNED',
+          note: {
+            gatewayId: owner.gatewayId,
+            server: serverName(server),
+            uplink: candidate.uplink.ifname,
+            voucherMadeAt: new Date(voucher.createdOnMs).toISOString(),
+          },
+        };
+      } catch (thrown) {
+        if (!(thrown instanceof BranchboxError)) throw thrown;
+        const asked = thrown.fields['retryAfterMs'];
+        if (typeof asked === 'number') holds.set(candidateName(candidate), context.monotonicMs() + asked);
+        log.info('bootstrap server gave nothing', {
+          candidate: candidateName(candidate),
+          code: thrown.code,
+          problem: thrown.message,
+        });
+        telling = moreTelling(telling, thrown);
+        // Silence may be a portal that swallows HTTPS: asked once an uplink and round.
+        if (thrown.code === 'bootstrap/unreachable' && !probed.has(candidate.uplink.address)) {
+          probed.add(candidate.uplink.address);
+          const portal = await context.probePortal(candidate.server, candidate.uplink, signal);
+          if (portal !== undefined) telling = moreTelling(telling, portal);
+        }
+      }
+    }
+    round += 1;
+    // Nobody online is better: the owner that a medium named is worth another try.
+    const again = await medium.take({ again: true });
+    if (again !== undefined) return again;
+    const heldMs = candidates.map((one) => (holds.get(candidateName(one)) ?? 0) - context.monotonicMs());
+    throw afterRound(telling, candidates.length, free.length, Math.min(...heldMs));
+  };
+}
+
+/** `heldMs`: until the first of all servers may be asked again; none of them waits longer for another one's sake. */
+function afterRound(
+  telling: BranchboxError | undefined,
+  known: number,
+  asked: number,
+  heldMs: number,
+): BranchboxError {
+  const busy = known > 0 && heldMs > 0 ? { status: 503, retryAfterMs: heldMs } : {};
+  if (telling !== undefined) {
+    const { code, message, problems, mend } = telling;
+    return new BranchboxError(code, { message, problems, fields: busy, ...(mend !== undefined && { mend }) });
+  }
+  const message =
+    known === 0
+      ? 'No uplink has a bootstrap server to ask'
+      : `All ${known - asked} bootstrap servers are busy`;
+  return new BranchboxError('bootstrap/unreachable', { message, fields: busy });
+}

@@ -1,0 +1,98 @@
+/**
+ * Owns a box's next certificate: when it is due, getting it (RENEW, and RECOVER where the one before has ended), proving it
+ * and moving it over the one before. Does not own enrolling (ownerServers.ts, enrol.ts) nor waiting until it is due
+ * (service.ts).
+ */
+import { BranchboxError } from '../model/errors.ts';
+import type { Certificate } from '../pki/certificate.ts';
+import type { ServiceContext } from './context.ts';
+import type { LocalIdentity } from './enrol.ts';
+import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
+import { enrol, proveStrictly } from './ownerServers.ts';
+import { createOwnerTrust } from './ownerTrust.ts';
+
+/** Renewal begins at 60 % of a certificate's life and is spread over the next tenth. */
+const RENEW_FROM = 0.6;
+const RENEW_SPREAD = 0.1;
+
+/** Pure. `random` in [0, 1). */
+export function renewalAtMs(
+  certificate: Pick<Certificate, 'notBeforeMs' | 'notAfterMs'>,
+  random: number,
+): number {
+  const lifeMs = certificate.notAfterMs - certificate.notBeforeMs;
+  return certificate.notBeforeMs + lifeMs * (RENEW_FROM + RENEW_SPREAD * random);
+}
+
+export function createRenewalActions(context: ServiceContext): Readonly<Record<'RENEW' | 'RECOVER', Action>> {
+  const { files, owners, enrolment, ldevid, next, clock } = context;
+  const { look, distrustedFor } = createOwnerTrust(context);
+
+  /** The new pair over the old one. Killed in between, the next start finds the new pair whole and ends the move. */
+  async function moveOver(): Promise<void> {
+    const key = await files.readText(next.key);
+    const certificate = await files.readText(next.certificate);
+    if (key === undefined || certificate === undefined) return;
+    await files.writeDurable(ldevid.key, key, 0o600);
+    await files.writeDurable(ldevid.certificate, certificate, 0o644);
+    await files.remove(next.certificate);
+    await files.remove(next.key);
+  }
+
+  /** A refusal may be one of this request, or of this box. */
+  async function renewOrLearn(signal: AbortSignal, renewal: () => Promise<Next>): Promise<Next> {
+    try {
+      return await renewal();
+    } catch (thrown) {
+      const refusal = thrown instanceof BranchboxError && thrown.code === 'bootstrap/refused';
+      const distrusted = refusal ? await look(signal) : await distrustedFor(thrown);
+      if (distrusted !== undefined) return distrusted;
+      throw thrown;
+    }
+  }
+
+  async function renew(
+    operation: 'simpleenroll' | 'simplereenroll',
+    current: LocalIdentity | undefined,
+    signal: AbortSignal,
+  ): Promise<Next> {
+    const owner = await owners.read();
+    if (owner === undefined) return WITHOUT_OWNER;
+    // To the domain already owned, so with no new voucher; an expired certificate is no credential any more.
+    const credential = operation === 'simplereenroll' && current ? current.tls : context.factory.tls;
+    const fresh =
+      (await enrolment.read(owner, next)) ??
+      (await enrol(context, owner, next, operation, credential, signal));
+    // Proved before the old one is given up; by the record as it is now, which may have got the next CA.
+    await proveStrictly(context, (await owners.read()) ?? owner, fresh.tls, signal);
+    await moveOver();
+    return { state: 'OPERATIONAL', note: { certificate: fresh.certificate.fingerprintSha256 } };
+  }
+
+  return {
+    async RENEW(signal) {
+      const owner = await owners.read();
+      if (owner === undefined) return WITHOUT_OWNER;
+      const current = await enrolment.read(owner, ldevid);
+      const nowMs = clock.nowMs();
+      const ready = await enrolment.read(owner, next);
+      if (ready === undefined && current !== undefined) {
+        if (current.certificate.notAfterMs <= nowMs) {
+          return { state: 'RECOVER', note: { because: 'the certificate expired while renewing' } };
+        }
+        // Killed after the move: the fresh one is in place.
+        if (nowMs < renewalAtMs(current.certificate, 0)) return { state: 'OPERATIONAL' };
+      }
+      return renewOrLearn(signal, () => renew('simplereenroll', current, signal));
+    },
+    async RECOVER(signal) {
+      const owner = await owners.read();
+      const current = owner === undefined ? undefined : await enrolment.read(owner, ldevid);
+      // The clock was wrong, and is right again: what seemed to have ended has not.
+      if (current !== undefined && clock.nowMs() < current.certificate.notAfterMs) {
+        return { state: 'OPERATIONAL', note: { because: 'the certificate is valid after all' } };
+      }
+      return renewOrLearn(signal, () => renew('simpleenroll', undefined, signal));
+    },
+  };
+}
