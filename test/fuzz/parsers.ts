@@ -3,12 +3,20 @@
  * src/bootstrap or src/pki that was forgotten.
  */
 import type { FuzzParser } from './parser.ts';
+import { bootstrapParsers } from './parsersBootstrap.ts';
 import { boxParsers } from './parsersBox.ts';
 import { controllerParsers } from './parsersController.ts';
+import { networkParsers } from './parsersNetwork.ts';
 import { pkiParsers } from './parsersPki.ts';
 import { readSamples } from './samples.ts';
 
 export function createParsers(): readonly FuzzParser[] {
   const samples = readSamples();
-  return [...pkiParsers(samples), ...boxParsers(samples), ...controllerParsers(samples)];
+  return [
+    ...pkiParsers(samples),
+    ...bootstrapParsers(samples),
+    ...networkParsers(),
+    ...boxParsers(samples),
+    ...controllerParsers(samples),
+  ];
 }

@@ -10,9 +10,8 @@ import { mutateBase64 } from './mutateBase64.ts';
 import { mutateJson } from './mutateJson.ts';
 import { mutateText } from './mutateText.ts';
 import type { FuzzParser } from './parser.ts';
-import { json, type Samples, SZTP_REQUEST, text } from './samples.ts';
+import { json, type Samples, SZTP_REQUEST, text, utf8 } from './samples.ts';
 
-const utf8 = (input: Uint8Array): string => Buffer.from(input).toString('utf8');
 const { status: STATUS, events: EVENTS, reply: REPLY } = MESSAGE_MAX_BYTES;
 
 export function controllerParsers(samples: Samples): readonly FuzzParser[] {

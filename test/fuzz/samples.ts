@@ -47,6 +47,7 @@ export function readSamples(): Samples {
 }
 
 export const text = (value: string): Uint8Array => Buffer.from(value, 'utf8');
+export const utf8 = (input: Uint8Array): string => Buffer.from(input).toString('utf8');
 export const json = (value: unknown): Uint8Array => text(JSON.stringify(value));
 
 /** The desired states of the golden cases: real ones, of all parts. */
@@ -78,6 +79,18 @@ export const LEASE = text(
     "new_routers='203.0.113.1 203.0.113.2'",
     "new_domain_name_servers='192.0.2.53,2001:db8::53'",
     "new_sztp_redirect='https://bootstrap.example:8443 https://[2001:db8::1] https://192.0.2.9/'",
+    '',
+  ].join('\n'),
+);
+
+export const LEASE6 = text(
+  [
+    'nd1_from=fe80::1',
+    "nd1_addr1='2001:db8::5054:ff:fe12:3456/64'",
+    "nd1_rdnss1_servers='fe80::1 2001:db8::53'",
+    "new_dhcp6_ia_na1_ia_addr1='2001:db8::100'",
+    "new_dhcp6_name_servers='2001:db8::54,2001:db8::55'",
+    "new_dhcp6_sztp_redirect='https://bootstrap.example:8443 https://[2001:db8::1]'",
     '',
   ].join('\n'),
 );

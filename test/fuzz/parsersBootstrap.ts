@@ -1,0 +1,210 @@
+/**
+ * Owns the parsers of what a box reads on its way to its owner: answers of bootstrap servers and EST, a medium, and its own
+ * disk after a power cut. Does not own what any network says (parsersNetwork.ts), nor those of a box that has its owner
+ * (parsersBox.ts).
+ */
+import { z } from 'zod';
+import { createActivation } from '../../src/bootstrap/activation.ts';
+import { createEstClient } from '../../src/bootstrap/est.ts';
+import { readJournal } from '../../src/bootstrap/journal.ts';
+import { judge, judgeMedium } from '../../src/bootstrap/onboarding.ts';
+import { Owner } from '../../src/model/bootstrap.ts';
+import { decodeJson } from '../../src/model/decode.ts';
+import { Secret } from '../../src/model/secret.ts';
+import { GetBootstrappingDataResponse, RestconfErrors } from '../../src/model/sztp.ts';
+import { parseCertificate } from '../../src/pki/certificate.ts';
+import { wrapConveyed } from '../../src/pki/conveyed.ts';
+import { HOST, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
+import { redirect } from '../unit/bootstrap/servers.ts';
+import { NONCE } from './makeSamples.ts';
+import { mutateBase64 } from './mutateBase64.ts';
+import { mutateJson } from './mutateJson.ts';
+import { mutateText } from './mutateText.ts';
+import type { FuzzParser } from './parser.ts';
+import { JOURNAL, json, ownerSample, RESTCONF_ERRORS, type Samples, text, utf8 } from './samples.ts';
+
+const Base64File = z.base64().transform((content) => Buffer.from(content, 'base64'));
+/** As the three files of a stick are read, in one input. */
+const MediumFiles = z.strictObject({
+  conveyed: Base64File,
+  ownerCertificate: Base64File,
+  voucher: Base64File,
+});
+
+export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
+  const certificate = (name: keyof Samples) => parseCertificate(Buffer.from(samples[name], 'base64'));
+  const context = {
+    factory: { serial: SERIAL, idevid: certificate('idevid'), voucherAnchors: [certificate('manufacturer')] },
+    nonce: NONCE,
+    clock: {
+      floorMs: () => NOW_MS,
+      nowMs: () => NOW_MS,
+      latestStartMs: (startMs: number) => startMs,
+      raise: () => Promise.resolve(),
+      witness: () => Promise.resolve(),
+    },
+  };
+  /** What a box would do for it: become somebody's, or ask somewhere that was vouched for; a bare redirect is nobody's. */
+  const judged = async (output: Parameters<typeof judge>[0]): Promise<string> => {
+    const verdict = await judge(output, context);
+    if (verdict.kind === 'owner') return JSON.stringify(verdict.owner);
+    const vouched = verdict.targets.filter(({ anchors }) => anchors !== undefined);
+    return vouched.map(({ server, anchors }) => JSON.stringify([server, anchors?.length])).join();
+  };
+  const artefacts = (conveyed: string) => ({
+    'ietf-sztp-bootstrap-server:output': {
+      'conveyed-information': conveyed,
+      'owner-certificate': samples.ownerCertificate,
+      'ownership-voucher': samples.voucher,
+    },
+  });
+  const owner = ownerSample(samples);
+  const est = createEstClient({
+    https: async (exchange) => ({
+      status: 200,
+      contentType: 'application/pkcs7-mime',
+      body: Buffer.from(exchange.basic?.reveal() ?? '', 'latin1'),
+      retryAfterMs: undefined,
+      asksForBasic: false,
+    }),
+    est: { host: HOST, port: 8443 },
+    peer: { anchorsPem: '', judge: () => Promise.resolve() },
+  });
+  const uplink = { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] };
+  const unsigned = { isSigned: false, refusals: ['pki/', 'model/invalid', 'bootstrap/refused'] } as const;
+  const signed = { ...unsigned, isSigned: true } as const;
+  const asJson = { ...unsigned, mutate: mutateJson } as const;
+  const asText = { ...unsigned, mutate: mutateText } as const;
+
+  return [
+    {
+      ...signed,
+      name: 'sztp-answer',
+      maxBytes: 512 * 1024,
+      covers: ['onboarding#judge'],
+      share: 3,
+      mutate: mutateJson,
+      samples: [
+        json(artefacts(samples.conveyed)),
+        json(artefacts(samples.signedRedirect)),
+        json({ 'ietf-sztp-bootstrap-server:output': { 'conveyed-information': samples.bareRedirect } }),
+      ],
+      parse: async (input) => {
+        const answer = decodeJson(GetBootstrappingDataResponse, utf8(input), 'The answer');
+        return judged(answer['ietf-sztp-bootstrap-server:output']);
+      },
+    },
+    {
+      ...signed,
+      name: 'usb-medium',
+      maxBytes: 512 * 1024,
+      covers: ['onboarding#judgeMedium'],
+      share: 3,
+      mutate: mutateJson,
+      samples: [
+        json({
+          conveyed: samples.conveyed,
+          ownerCertificate: samples.ownerCertificate,
+          voucher: samples.noncelessVoucher,
+        }),
+      ],
+      parse: async (input) => {
+        const files = decodeJson(MediumFiles, utf8(input), 'The medium');
+        const { owner, network } = await judgeMedium(files, context);
+        return JSON.stringify([owner, network]);
+      },
+    },
+    {
+      ...asJson,
+      name: 'redirect-information',
+      maxBytes: 256 * 1024,
+      covers: [],
+      share: 6,
+      samples: [
+        redirect([
+          { address: 'a.example' },
+          { address: '2001:db8::1', port: 8443, 'trust-anchor': samples.certsOnly },
+        ]),
+      ],
+      parse: (input) =>
+        judged({ 'conveyed-information': Buffer.from(wrapConveyed(input, 'json')).toString('base64') }),
+    },
+    {
+      ...asJson,
+      name: 'owner-record',
+      maxBytes: 128 * 1024,
+      covers: [],
+      share: 6,
+      samples: [json(owner)],
+      parse: (input) =>
+        parseCertificate(decodeJson(Owner, utf8(input), 'The owner record').domainAnchorPem)
+          .fingerprintSha256,
+    },
+    {
+      ...unsigned,
+      name: 'est-answer',
+      maxBytes: 128 * 1024,
+      covers: [],
+      share: 6,
+      mutate: mutateBase64,
+      samples: [samples.certsOnly, samples.ownerCertificate].map(text),
+      parse: async (input) => {
+        const code = new Secret(Buffer.from(input).toString('latin1'));
+        const request = new Uint8Array(1);
+        const identity = { key: new Secret(''), certificatePem: '' };
+        const { signal } = new AbortController();
+        const asked = { operation: 'simpleenroll', request, uplink, identity, code, signal } as const;
+        return String((await est.enrol(asked)).length);
+      },
+    },
+    {
+      ...asJson,
+      name: 'restconf-errors',
+      maxBytes: 512 * 1024,
+      covers: [],
+      share: 4,
+      samples: [RESTCONF_ERRORS],
+      parse: (input) =>
+        String(decodeJson(RestconfErrors, utf8(input), 'errors')['ietf-restconf:errors'].error.length),
+    },
+    {
+      ...asText,
+      name: 'enrolment-words',
+      covers: [],
+      share: 6,
+      samples: [text('The code is wrong. 4 tries are left.\n')],
+      parse: (input) => {
+        const activation = createActivation({ onOffer: () => {} });
+        activation.refused(utf8(input));
+        const message = activation.state()?.message ?? '';
+        if (message.length > 200 || /[\p{Cc}\n]/u.test(message))
+          throw new Error('words that are not cleaned');
+        return message;
+      },
+    },
+    {
+      ...asJson,
+      refusals: ['bootstrap/journal'],
+      name: 'journal',
+      maxBytes: 512 * 1024,
+      covers: ['journal#readJournal'],
+      share: 4,
+      samples: [JOURNAL],
+      parse: async (input) => {
+        const files: Parameters<typeof readJournal>[0] = { ...NO_FILES, readText: async () => utf8(input) };
+        return String((await readJournal(files, 'journal.json'))?.entries.length);
+      },
+    },
+  ];
+}
+
+const none = (): Promise<never> => Promise.reject(new Error('no file is touched here'));
+const NO_FILES = {
+  readText: none,
+  readBytes: none,
+  writeDurable: none,
+  writeKernel: none,
+  remove: none,
+  list: none,
+  watch: () => {},
+};
