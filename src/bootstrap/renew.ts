@@ -76,7 +76,8 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
       const current = await enrolment.read(owner, ldevid);
       const nowMs = clock.nowMs();
       const ready = await enrolment.read(owner, next);
-      if (ready === undefined && current !== undefined) {
+      if (ready === undefined) {
+        if (current === undefined) return { state: 'RECOVER', note: { because: 'no certificate on disk' } };
         if (current.certificate.notAfterMs <= nowMs) {
           return { state: 'RECOVER', note: { because: 'the certificate expired while renewing' } };
         }

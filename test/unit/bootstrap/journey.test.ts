@@ -135,6 +135,14 @@ describe('renewal', () => {
     expect(await read('ldevid.crt')).toBe(old);
   });
 
+  it('recovers where the certificate to renew is lost meanwhile: nobody renews what cannot be shown', async () => {
+    await box.run({ controller, until: 'RENEW' });
+    issueAtTheTimeOf(box, authorities, controller);
+    await box.files.remove(`${box.paths.state}/ldevid.crt`);
+    await box.run({ controller, until: 'OPERATIONAL' });
+    expect(controller.enrolments).toEqual(['simpleenroll by lab box']);
+  });
+
   it('recovers under the factory identity where the certificate has expired', async () => {
     box.clock.setMs(NOW_MS + 90 * DAY_MS + 1);
     issueAtTheTimeOf(box, authorities, controller);
