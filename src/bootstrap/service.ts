@@ -88,12 +88,12 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     async STRICT(signal) {
       const owner = await owners.read();
       if (owner === undefined) return WITHOUT_OWNER;
-      if (await owners.isFinal()) await owners.dropPending();
-      else {
-        await owners.writeFinal(owner);
-        await context.medium.forget();
-        await reportComplete(signal);
-      }
+      const isNew = !(await owners.isFinal());
+      if (isNew) await owners.writeFinal(owner);
+      // Where the power went right behind the final record, they are there still.
+      else await owners.dropPending();
+      await context.medium.forget();
+      if (isNew) await reportComplete(signal);
       return followAgent('STRICT', signal);
     },
     CONFIG_STAGED: (signal) => followAgent('CONFIG_STAGED', signal),

@@ -118,6 +118,16 @@ describe('a box with a medium', () => {
     }
   });
 
+  it('is forgotten in service also where the power went right behind the record of the owner', async () => {
+    await plugIn(good());
+    await run('STRICT');
+    expect(await read('medium.json')).toBeDefined();
+    const { box } = bench;
+    await box.files.writeDurable(`${box.paths.state}/owner.json`, (await read('pending-owner.json')) ?? '');
+    await run('OPERATIONAL');
+    expect(await read('medium.json')).toBeUndefined();
+  });
+
   it('asks online once the medium led nowhere, and comes back to it where nobody answers', async () => {
     const { box, controller } = bench;
     await plugIn(good());
