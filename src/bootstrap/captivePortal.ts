@@ -4,10 +4,10 @@
  * between. Nothing that is said there is followed or believed; where it sends to is shown to the installer, who must
  * sign in there or have this box let through.
  */
-import { connect, isIP, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';
 import type { UplinkDialer } from '../system/uplinkDial.ts';
-import { type Server, serverName, uplinkName } from './discover.ts';
+import { bracketed, type Server, serverName, uplinkName } from './discover.ts';
 import type { Uplink } from './uplink.ts';
 
 const PROBE_PORT = 80;
@@ -60,10 +60,9 @@ export function judgeAnswer(
   if (status === 511)
     return captivePortal(uplink, `${answers} with 511, Network Authentication Required`, location);
   if (status >= 300 && status < 400 && location !== undefined) {
-    const target = URL.canParse(location, `http://${server.host}`)
-      ? new URL(location, `http://${server.host}`)
-      : undefined;
-    if (target?.protocol === 'https:' && target.hostname === server.host) return undefined;
+    const own = bracketed(server.host);
+    const target = URL.canParse(location, `http://${own}`) ? new URL(location, `http://${own}`) : undefined;
+    if (target?.protocol === 'https:' && target.hostname === own) return undefined;
     return captivePortal(uplink, `${answers} with ${status}`, location);
   }
   return status === 200 && isPage ? captivePortal(uplink, `${answers} with a page of its own`) : undefined;
@@ -72,10 +71,11 @@ export function judgeAnswer(
 function askPlainly(address: string, server: Server, uplink: Uplink, signal: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket: Socket = connect({ host: address, port: PROBE_PORT, localAddress: uplink.address, signal });
-  const host = isIP(server.host) === 6 ? `[${server.host}]` : server.host;
   let text = '';
   socket.setEncoding('latin1');
-  socket.once('connect', () => socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`));
+  socket.once('connect', () =>
+    socket.write(`GET / HTTP/1.1\r\nHost: ${bracketed(server.host)}\r\nConnection: close\r\n\r\n`),
+  );
   socket.on('data', (chunk: string) => {
     text += chunk;
     if (text.includes('\r\n\r\n') || text.length > MAX_HEADER_BYTES) socket.destroy();

@@ -26,7 +26,10 @@ export interface Discovery {
   readonly problems: readonly Problem[];
 }
 
-export const serverName = (server: Server): string => `${server.host}:${server.port}`;
+/** As URIs and Host headers have it (RFC 3986 3.2.2). */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+/** `parseServer` reads it back behind `https://`. */
+export const serverName = (server: Server): string => `${bracketed(server.host)}:${server.port}`;
 /** A port with both families is two uplinks. */
 export const uplinkName = ({ ifname, address }: Pick<Uplink, 'ifname' | 'address'>): string =>
   address.includes(':') ? `${ifname} (IPv6)` : ifname;

@@ -105,7 +105,7 @@ function ask(socket: TLSSocket, exchange: Exchange, signal: AbortSignal, nowMs: 
       path: exchange.path,
       maxHeaderSize: MAX_HEADER_BYTES,
       headers: {
-        host: server.host.includes(':') ? `[${server.host}]:${server.port}` : serverName(server),
+        host: serverName(server),
         accept: exchange.accept,
         connection: 'close',
         ...(exchange.basic && {

@@ -38,6 +38,12 @@ describe('a plain HTTP answer', () => {
     expect(judge(...lines)).toBeUndefined();
   });
 
+  it('is none: to its own HTTPS, at an address of IPv6', () => {
+    const headers = 'HTTP/1.1 301 Moved\r\nLocation: https://[2001:db8::10]/';
+    const uplink = { ifname: 'wan1', address: '2001:db8::100' };
+    expect(judgeAnswer(headers, { host: '2001:db8::10', port: 8443 }, uplink)).toBeUndefined();
+  });
+
   it('shows of where it sends to what can be printed, and not much', () => {
     const { message = '' } = judge('HTTP/1.1 302 x', `Location: http://x/\u001b[2J${'y'.repeat(500)}`) ?? {};
     expect(message).toContain('http://x/?[2J');

@@ -5,7 +5,13 @@
 import { assert, double, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
-import { discover, MAX_SERVERS_PER_SOURCE, parseServer, rotate } from '../../../src/bootstrap/discover.ts';
+import {
+  discover,
+  MAX_SERVERS_PER_SOURCE,
+  parseServer,
+  rotate,
+  serverName,
+} from '../../../src/bootstrap/discover.ts';
 import { readFactory } from '../../../src/bootstrap/factory.ts';
 import { renderStatus } from '../../../src/bootstrap/machine.ts';
 import { renewalAtMs } from '../../../src/bootstrap/renew.ts';
@@ -86,6 +92,14 @@ describe('discovery', () => {
     ['', 'is not a URI'],
     [`https://${'a'.repeat(2000)}.example`, 'is longer than 1024 characters'],
   ])('reads %s', (uri, expected) => expect(parseServer(uri)).toEqual(expected));
+
+  it.each(['c.example', '198.51.100.10', '2001:db8::1'])(
+    'finds %s again by the name in the journal',
+    (host) => {
+      const server = { host, port: 8443 };
+      expect(parseServer(`https://${serverName(server)}`)).toEqual(server);
+    },
+  );
 
   const uplink = (ifname: string, bootstrapServers: readonly string[]) => ({
     ifname,
