@@ -1,23 +1,25 @@
 /**
- * Owns telling a captive portal (RFC 8952) from a line that is merely dead: one plain HTTP question to the bootstrap
- * server's own name, port 80, over the uplink. Whoever answers it with a page or sends browsers elsewhere stands in
- * between. Nothing that is said there is followed or believed; where it sends to is shown to the installer, who must
+ * Owns telling a captive portal (RFC 8952) from a line that is merely dead: by what answers over TLS in a server's place,
+ * and by one plain HTTP question to the bootstrap server's own name, port 80, over the uplink. Whoever answers it with a
+ * page or sends browsers elsewhere stands in between. Nothing that is said there is followed or believed; where it sends to is shown to the installer, who must
  * sign in there or have this box let through.
  */
 import { connect, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';
 import type { UplinkDialer } from '../system/uplinkDial.ts';
 import { bracketed, type Server, serverName, uplinkName } from './discover.ts';
+import type { Answer } from './https.ts';
 import type { Uplink } from './uplink.ts';
 
 const PROBE_PORT = 80;
 const PROBE_TIMEOUT_MS = 3_000;
 /** Status line and headers; of a page nothing else is read. */
 const MAX_HEADER_BYTES = 8 * 1024;
+const PAGES: readonly string[] = ['text/html', 'application/xhtml+xml'];
 const MAX_SHOWN = 120;
 
 /** In the words of an installer. `where`: a page that a browser would be sent to. */
-export function captivePortal(
+function captivePortal(
   uplink: Pick<Uplink, 'ifname' | 'address'>,
   what: string,
   where?: string,
@@ -66,6 +68,17 @@ export function judgeAnswer(
     return captivePortal(uplink, `${answers} with ${status}`, location);
   }
   return status === 200 && isPage ? captivePortal(uplink, `${answers} with a page of its own`) : undefined;
+}
+
+/** Of an answer over TLS: nobody who speaks SZTP redirects by HTTP (RFC 8572 has its own) or answers with a page. Pure. */
+export function portalInstead(
+  { status, contentType }: Pick<Answer, 'status' | 'contentType'>,
+  server: Server,
+  uplink: Pick<Uplink, 'ifname' | 'address'>,
+): BranchboxError | undefined {
+  const isPage = status === 200 && PAGES.includes(contentType);
+  if (!isPage && status !== 511 && (status < 300 || status > 399)) return undefined;
+  return captivePortal(uplink, `answers for ${serverName(server)} with ${isPage ? 'a page' : status}`);
 }
 
 function askPlainly(address: string, server: Server, uplink: Uplink, signal: AbortSignal): Promise<string> {

@@ -4,7 +4,7 @@
  * signed counts, and of unsigned information only a bare redirect (RFC 8572 5.4).
  */
 import type { z } from 'zod';
-import { decode, decodeJson } from '../model/decode.ts';
+import { decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type BootstrapNetwork, MediumConfiguration } from '../model/medium.ts';
@@ -168,13 +168,8 @@ function configurationOf<T extends Owner>(
   voucher: Voucher,
 ): T {
   const configuration = information['ietf-sztp-conveyed-info:onboarding-information'].configuration;
-  let unknown: unknown;
-  try {
-    unknown = JSON.parse(Buffer.from(configuration, 'base64').toString('utf8'));
-  } catch (cause) {
-    throw new BranchboxError('model/invalid', { message: 'The onboarding configuration is not JSON', cause });
-  }
-  const owner = decode(schema, unknown, 'The onboarding configuration');
+  const text = Buffer.from(configuration, 'base64').toString('utf8');
+  const owner = decodeJson(schema, text, 'The onboarding configuration');
   const anchor = parseCertificate(owner.domainAnchorPem);
   if (anchor.fingerprintSha256 !== voucher.pinnedDomainCert.fingerprintSha256) {
     throw new BranchboxError('pki/mismatch', {

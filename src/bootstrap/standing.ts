@@ -5,7 +5,7 @@
  * Only an answer of the owner's own server counts, judged as strictly as ever (peer.ts) over a connection on which this
  * box proved itself: silence, errors, and whatever is said in MQTT or by a TLS alert are a reason to ask and no more.
  */
-import { decodeJson, tryDecode } from '../model/decode.ts';
+import { decodeJson } from '../model/decode.ts';
 import { type Owner, Quarantine } from '../model/bootstrap.ts';
 import { PING_PATH, QuarantineAnswer } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -15,10 +15,10 @@ import {
   describeStatus,
   type Exchange,
   type Https,
+  type PeerJudge,
   refused,
   type TlsIdentity,
 } from './https.ts';
-import type { PeerJudge } from './https.ts';
 import type { Uplink } from './uplink.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024;
@@ -62,14 +62,11 @@ export async function askStanding(options: {
 /** The controller's reason; undefined where it is no such answer. Pure. */
 export function quarantineOf(answer: Pick<Answer, 'status' | 'contentType' | 'body'>): string | undefined {
   if (answer.status !== 403 || answer.contentType !== 'application/json') return undefined;
-  let parsed: unknown;
   try {
-    parsed = JSON.parse(Buffer.from(answer.body).toString('utf8'));
+    return decodeJson(QuarantineAnswer, Buffer.from(answer.body).toString('utf8'), 'The answer').message;
   } catch {
     return undefined;
   }
-  const decoded = tryDecode(QuarantineAnswer, parsed);
-  return decoded.ok ? decoded.value.message : undefined;
 }
 
 export interface QuarantineMark {

@@ -3,7 +3,7 @@
  * Does not own which server is asked (discover.ts) nor judging what it says (onboarding.ts).
  */
 import type { BoxClaims } from '../model/assignment.ts';
-import { decodeJson, tryDecode } from '../model/decode.ts';
+import { decodeJson } from '../model/decode.ts';
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import {
@@ -18,7 +18,7 @@ import {
   SZTP_REPORT_PATH,
 } from '../model/sztp.ts';
 import type { Voucher } from '../pki/voucher.ts';
-import { captivePortal } from './captivePortal.ts';
+import { portalInstead } from './captivePortal.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
@@ -90,16 +90,8 @@ export function createSztpClient(options: {
     if (answer.status === 404 && claims === undefined && wantsClaims(answer)) {
       return ask(target, uplink, signal, await options.claims());
     }
-    const isPage = answer.contentType === 'text/html' || answer.contentType === 'application/xhtml+xml';
-    // Nobody who speaks SZTP redirects by HTTP (RFC 8572 has its own) or answers with a page.
-    if (
-      (answer.status >= 300 && answer.status < 400) ||
-      answer.status === 511 ||
-      (isPage && answer.status === 200)
-    ) {
-      const what = isPage && answer.status === 200 ? 'a page' : `${answer.status}`;
-      throw captivePortal(uplink, `answers for ${serverName(target.server)} with ${what}`);
-    }
+    const portal = portalInstead(answer, target.server, uplink);
+    if (portal !== undefined) throw portal;
     if (answer.status !== 200) throw refused(exchange, refusalOf(answer), answer);
     if (answer.contentType !== SZTP_MEDIA_TYPE && answer.contentType !== 'application/json') {
       throw refused(exchange, `answered with ${answer.contentType || 'no content type'}`);
@@ -175,14 +167,12 @@ function refusalOf(answer: Answer): string {
 const wantsClaims = (answer: Answer): boolean => firstError(answer)?.['error-app-tag'] === CLAIMS_WANTED;
 
 function firstError(answer: Answer): RestconfErrors['ietf-restconf:errors']['error'][number] | undefined {
-  let parsed: unknown;
   try {
-    parsed = JSON.parse(Buffer.from(answer.body).toString('utf8'));
+    const errors = decodeJson(RestconfErrors, Buffer.from(answer.body).toString('utf8'), 'The errors');
+    return errors['ietf-restconf:errors'].error[0];
   } catch {
     return undefined;
   }
-  const errors = tryDecode(RestconfErrors, parsed);
-  return errors.ok ? errors.value['ietf-restconf:errors'].error[0] : undefined;
 }
 
 /** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then a portal, then silence. */
