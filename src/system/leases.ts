@@ -13,20 +13,31 @@ export const LEASES_DIRECTORY = '/run/branchbox/leases';
 const SUFFIX = '.env';
 /** A DHCP packet's options are well below this. */
 const LEASE_MAX_BYTES = 64 * 1024;
-const MAX_DNS = 8;
-const MAX_BOOTSTRAP_SERVERS = 16;
+export const MAX_DNS = 8;
+export const MAX_BOOTSTRAP_SERVERS = 16;
+export const MAX_URI_LENGTH = 2048;
 
 /** All leases held now, by interface name. */
 export async function readLeases(
   files: Pick<Files, 'list' | 'readText'>,
   directory = LEASES_DIRECTORY,
 ): Promise<readonly Lease[]> {
-  const leases: Lease[] = [];
+  return readHookFiles(files, directory, SUFFIX, parseLease);
+}
+
+/** What `parse` makes of each file of the hook whose name is an interface's and `suffix`. */
+export async function readHookFiles<T>(
+  files: Pick<Files, 'list' | 'readText'>,
+  directory: string,
+  suffix: string,
+  parse: (ifname: string, text: string) => T | undefined,
+): Promise<readonly T[]> {
+  const leases: T[] = [];
   for (const name of await files.list(directory)) {
-    if (!name.endsWith(SUFFIX)) continue;
+    if (!name.endsWith(suffix)) continue;
     // Removed between list and read, or too large: no lease.
     const text = await files.readText(`${directory}/${name}`, LEASE_MAX_BYTES).catch(() => undefined);
-    const lease = text === undefined ? undefined : parseLease(name.slice(0, -SUFFIX.length), text);
+    const lease = text === undefined ? undefined : parse(name.slice(0, -suffix.length), text);
     if (lease !== undefined) leases.push(lease);
   }
   return leases;
@@ -45,11 +56,7 @@ export function watchLeases(
 /** One file of the hook, or undefined where it is no lease. Pure. */
 export function parseLease(ifname: string, text: string): Lease | undefined {
   if (!InterfaceName.safeParse(ifname).success) return undefined;
-  const values = new Map<string, string>();
-  for (const line of text.split('\n')) {
-    const match = /^([a-z0-9_]+)=(.*)$/.exec(line);
-    if (match?.[1] !== undefined && match[2] !== undefined) values.set(match[1], unquote(match[2]));
-  }
+  const values = valuesOf(text);
   const named = values.get('interface');
   if (named !== undefined && named !== ifname) return undefined;
   const gateway = words(values.get('new_routers')).find((word) => Ipv4.safeParse(word).success);
@@ -61,10 +68,20 @@ export function parseLease(ifname: string, text: string): Lease | undefined {
       .filter((word) => IpAddress.safeParse(word).success)
       .slice(0, MAX_DNS),
     bootstrapServers: words(values.get('new_sztp_redirect'))
-      .filter((word) => word.length <= 2048)
+      .filter((word) => word.length <= MAX_URI_LENGTH)
       .slice(0, MAX_BOOTSTRAP_SERVERS),
   });
   return decoded.ok ? decoded.value : undefined;
+}
+
+/** By name, in the file's order, without quotes. Pure. */
+export function valuesOf(text: string): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const match = /^([a-z0-9_]+)=(.*)$/.exec(line);
+    if (match?.[1] !== undefined && match[2] !== undefined) values.set(match[1], unquote(match[2]));
+  }
+  return values;
 }
 
 /** dhcpcd gives both; the mask is the option on the wire (RFC 2132 3.3), the CIDR its own reading of it. */
@@ -78,7 +95,8 @@ function prefixLengthOf(values: ReadonlyMap<string, string>): string {
   return Number.isInteger(Math.log2(inverse + 1)) ? String(32 - Math.log2(inverse + 1)) : '32';
 }
 
-const words = (text: string | undefined): readonly string[] => (text ?? '').split(/[\s,]+/).filter(Boolean);
+export const words = (text: string | undefined): readonly string[] =>
+  (text ?? '').split(/[\s,]+/).filter(Boolean);
 
 function unquote(value: string): string {
   const match = /^'(.*)'$/.exec(value) ?? /^"(.*)"$/.exec(value);

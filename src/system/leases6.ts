@@ -5,13 +5,18 @@
  */
 import { z } from 'zod';
 import { InterfaceName } from '../model/ids.ts';
-import { LEASES_DIRECTORY } from './leases.ts';
+import {
+  LEASES_DIRECTORY,
+  MAX_BOOTSTRAP_SERVERS,
+  MAX_DNS,
+  MAX_URI_LENGTH,
+  readHookFiles,
+  valuesOf,
+  words,
+} from './leases.ts';
 import type { Files } from './ports.ts';
 
 const SUFFIX = '.env6';
-const MAX_BYTES = 64 * 1024;
-const MAX_DNS = 8;
-const MAX_BOOTSTRAP_SERVERS = 16;
 const Ipv6 = z.ipv6();
 
 export interface Lease6 {
@@ -28,14 +33,7 @@ export async function readLeases6(
   files: Pick<Files, 'list' | 'readText'>,
   directory = LEASES_DIRECTORY,
 ): Promise<readonly Lease6[]> {
-  const leases: Lease6[] = [];
-  for (const name of await files.list(directory)) {
-    if (!name.endsWith(SUFFIX)) continue;
-    const text = await files.readText(`${directory}/${name}`, MAX_BYTES).catch(() => undefined);
-    const lease = text === undefined ? undefined : parseLease6(name.slice(0, -SUFFIX.length), text);
-    if (lease !== undefined) leases.push(lease);
-  }
-  return leases;
+  return readHookFiles(files, directory, SUFFIX, parseLease6);
 }
 
 /** `nd<n>_addr<m>` of an advertisement, `new_dhcp6_ia_na<n>_ia_addr<m>` of DHCPv6, as dhcpcd names them. Pure. */
@@ -44,17 +42,13 @@ export function parseLease6(ifname: string, text: string): Lease6 | undefined {
   const addresses: string[] = [];
   const dns: string[] = [];
   const bootstrapServers: string[] = [];
-  for (const line of text.split('\n')) {
-    const [, key = '', value = ''] = /^([a-z0-9_]+)=(.*)$/.exec(line) ?? [];
-    const words = value
-      .replaceAll(/^['"]|['"]$/g, '')
-      .split(/[\s,]+/)
-      .filter(Boolean);
+  for (const [key, value] of valuesOf(text)) {
+    const found = words(value);
     // What DHCPv6 assigned before what was made up from a prefix: it is the one its server knows.
-    if (/^new_dhcp6_ia_na\d+_ia_addr\d+$/.test(key)) addresses.unshift(...words);
-    else if (/^nd\d+_addr\d+$/.test(key)) addresses.push(...words);
-    else if (key === 'new_dhcp6_name_servers' || /^nd\d+_rdnss\d+_servers$/.test(key)) dns.push(...words);
-    else if (key === 'new_dhcp6_sztp_redirect') bootstrapServers.push(...words);
+    if (/^new_dhcp6_ia_na\d+_ia_addr\d+$/.test(key)) addresses.unshift(...found);
+    else if (/^nd\d+_addr\d+$/.test(key)) addresses.push(...found);
+    else if (key === 'new_dhcp6_name_servers' || /^nd\d+_rdnss\d+_servers$/.test(key)) dns.push(...found);
+    else if (key === 'new_dhcp6_sztp_redirect') bootstrapServers.push(...found);
   }
   const address = addresses.map((word) => word.split('/', 1)[0] ?? '').find(isRoutable);
   if (address === undefined) return undefined;
@@ -62,7 +56,9 @@ export function parseLease6(ifname: string, text: string): Lease6 | undefined {
     ifname,
     address,
     dns: [...new Set(dns)].filter(isRoutable).slice(0, MAX_DNS),
-    bootstrapServers: bootstrapServers.filter((uri) => uri.length <= 2048).slice(0, MAX_BOOTSTRAP_SERVERS),
+    bootstrapServers: bootstrapServers
+      .filter((uri) => uri.length <= MAX_URI_LENGTH)
+      .slice(0, MAX_BOOTSTRAP_SERVERS),
   };
 }
 
