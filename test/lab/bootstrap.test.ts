@@ -6,12 +6,10 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimCodeOf } from '../../src/model/assignment.ts';
-import { Owner } from '../../src/model/bootstrap.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
-import { branchesOf } from './bootstrapObserve.ts';
-import { type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
-import { journalOf, last, until, untilState } from './boxJournal.ts';
+import { last, ownerOf, statesOf, untilOwned, untilState } from './bootstrapObserve.ts';
+import { type BootstrapWorld, branchesOf, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 
 let world: BootstrapWorld;
@@ -57,19 +55,6 @@ afterAll(() => world.remove());
 const know = (serial: string) => world.branchbox('fleet', 'inventory', serial, ...world.apiAccess);
 const startBox = (box: string): Running => world.start('test/lab/bootstrapBox.ts', box);
 
-/** The agent's signal to start; it follows the STRICT line of the journal. */
-const untilOwned = (box: string): Promise<void> =>
-  until(box, () =>
-    ownerOf(box).then(
-      () => true,
-      () => false,
-    ),
-  );
-
-async function ownerOf(box: string): Promise<Owner> {
-  return Owner.parse(JSON.parse(await readText(join(box, 'identity/owner.json'))));
-}
-
 async function expectOwned(box: string, serial: string, gatewayId = gatewayOf(serial)): Promise<string> {
   const owner = await ownerOf(box);
   const certificate = parseCertificate(
@@ -92,7 +77,7 @@ describe('a factory-new box', () => {
     const process = startBox(box);
     await untilOwned(box);
     await expectOwned(box, 'BBT-1');
-    expect(await journalOf(box)).toEqual([
+    expect(await statesOf(box)).toEqual([
       'FACTORY',
       'LINK',
       'ADDR',
@@ -125,7 +110,7 @@ describe('a factory-new box', () => {
         return now === 'STRICT' || (now !== undefined && !killedIn.has(now));
       });
       await process.end('SIGKILL');
-      const now = (await journalOf(box)).at(-1) ?? '';
+      const now = (await statesOf(box)).at(-1) ?? '';
       if (now === 'STRICT' && killedIn.has(now)) break;
       killedIn.add(now);
       const certificate = await readText(join(box, 'identity/ldevid.crt')).catch(() => undefined);
@@ -146,7 +131,7 @@ describe('a factory-new box', () => {
     const line = await process.said(/bootstrap step failed/);
     expect(line).toContain('bootstrap/refused');
     expect(line).toContain('BBT-3');
-    expect(await journalOf(box)).not.toContain('OWNED');
+    expect(await statesOf(box)).not.toContain('OWNED');
     await know('BBT-3');
     await untilOwned(box);
     await process.end('SIGTERM');

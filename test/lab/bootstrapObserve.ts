@@ -1,66 +1,59 @@
 /**
- * Owns looking at boxes that bootstrap in a world: journal, files, what they tell an installer; and the fleet in which
- * each of them has a place. Does not own starting them (bootstrapWorld.ts).
+ * Owns looking at a box of a test from outside: its journal and owner's record, waiting for what it comes to, and what it
+ * tells on its socket. Does not own starting it (bootstrapWorld.ts).
  */
-import { execFile } from 'node:child_process';
 import { watch } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { BootstrapStatus, Journal, type JournalEntry, Owner } from '../../src/model/bootstrap.ts';
-import { type BootstrapWorld, readText } from './bootstrapWorld.ts';
+import { readText } from './bootstrapWorld.ts';
 
-const run = promisify(execFile);
-
-/** A branch of the fleet for each serial, under that name in lower case; as TOML. Pure. */
-export const branchesOf = (serials: readonly string[]): string =>
-  serials
-    .map(
-      (serial, index) => `
-[[gateways]]
-id = "${serial.toLowerCase()}"
-serial = "${serial}"
-role = "branch"
-site = "here"
-vtep = "10.255.0.${index + 11}"
-[[gateways.uplinks]]
-name = "internet"
-port = "wan1"
-`,
-    )
-    .join('');
-
-/** Each serial in the inventory, and its branch in the fleet. */
-export async function placeInFleet(world: BootstrapWorld, serials: readonly string[]): Promise<void> {
-  const fleet = join(world.directory, 'fleet.toml');
-  await writeFile(fleet, `[fleet]\nname = "test"\n${branchesOf(serials)}`);
-  await world.branchbox('fleet', 'apply', fleet, ...world.apiAccess);
-  await world.branchbox('fleet', 'inventory', ...serials, ...world.apiAccess);
-}
-
+/** None where there is no journal yet. */
 export async function entriesOf(box: string): Promise<readonly JournalEntry[]> {
-  return Journal.parse(JSON.parse(await readText(join(box, 'identity/journal.json')))).entries;
+  const text = await readText(join(box, 'identity/journal.json')).catch(() => undefined);
+  return text === undefined ? [] : Journal.parse(JSON.parse(text)).entries;
 }
+/** In the order in which they were entered. */
 export const statesOf = async (box: string): Promise<readonly string[]> =>
   (await entriesOf(box)).map(({ state }) => state);
 
-/** Resolves to who owns the box, once it is through. */
-export async function untilOwned(box: string): Promise<Owner> {
+/** Looks at each change of the box's files. */
+export async function until(box: string, reached: () => Promise<boolean>): Promise<void> {
   const directory = join(box, 'identity');
   await mkdir(directory, { recursive: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const look = (): void => {
-    readdir(directory).then((names) => (names.includes('owner.json') ? resolve() : undefined), reject);
+    reached().then((yes) => (yes ? resolve() : undefined), reject);
   };
   const watcher = watch(directory, look);
   look();
   await promise.finally(() => watcher.close());
-  return Owner.parse(JSON.parse(await readText(join(directory, 'owner.json'))));
+}
+export const untilState = (box: string, stop: (states: readonly string[]) => boolean): Promise<void> =>
+  until(box, async () => stop(await statesOf(box)));
+export const last = (state: string) => (states: readonly string[]) => states.at(-1) === state;
+
+export const ownerOf = async (box: string): Promise<Owner> =>
+  Owner.parse(JSON.parse(await readText(join(box, 'identity/owner.json'))));
+/** The agent's signal to start, which follows the STRICT line of the journal. Resolves to who owns the box. */
+export async function untilOwned(box: string): Promise<Owner> {
+  await until(box, async () => (await readdir(join(box, 'identity'))).includes('owner.json'));
+  return ownerOf(box);
 }
 
-/** What `branchbox bootstrap status --json` and the installer's page are made from. */
-export async function statusOf(box: string): Promise<BootstrapStatus> {
-  const socket = join(box, 'identity.sock');
-  const { stdout } = await run('curl', ['-s', '--unix-socket', socket, 'http://box/bootstrap']);
-  return BootstrapStatus.parse(JSON.parse(stdout));
+/** Over the box's own socket, as its agent and its commands do. */
+export function ask(box: string, method: 'GET' | 'POST', path: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const asked = request({ socketPath: join(box, 'identity.sock'), method, path }, (response) => {
+    let text = '';
+    response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+    response.on('end', () => resolve(text));
+  });
+  asked.on('error', reject);
+  asked.end();
+  return promise;
 }
+/** What `branchbox bootstrap status --json` and the installer's page are made from. */
+export const statusOf = async (box: string): Promise<BootstrapStatus> =>
+  BootstrapStatus.parse(JSON.parse(await ask(box, 'GET', '/bootstrap')));

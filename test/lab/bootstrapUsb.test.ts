@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BootstrapNetwork, MEDIUM_DIRECTORY, MEDIUM_FILES } from '../../src/model/medium.ts';
-import { placeInFleet, statesOf, statusOf, untilOwned } from './bootstrapObserve.ts';
-import { type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
+import { statesOf, statusOf, untilOwned } from './bootstrapObserve.ts';
+import { type BootstrapWorld, createBootstrapWorld, placeInFleet, readText } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 
 const run = promisify(execFile);
@@ -119,8 +119,7 @@ it('takes no password from the command line, and none is asked where nobody can 
     '--json',
   );
   expect(JSON.parse(made)).toMatchObject({ serial: 'BBT-U3', gatewayId: 'bbt-u3' });
-  const audit = await run('nsenter', [
-    `--net=/run/netns/${world.netns}`,
+  const audit = await world.inside(
     'curl',
     '-s',
     '--cacert',
@@ -128,7 +127,7 @@ it('takes no password from the command line, and none is asked where nobody can 
     '-H',
     `Authorization: Bearer ${(await readText(join(world.directory, 'controller/admin.credential'))).trim()}`,
     'https://198.51.100.10:8445/api/v1/audit',
-  ]);
-  expect(audit.stdout).toContain('medium-made');
-  expect(audit.stdout).not.toContain('hunter2');
+  );
+  expect(audit).toContain('medium-made');
+  expect(audit).not.toContain('hunter2');
 });

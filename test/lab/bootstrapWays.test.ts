@@ -3,18 +3,14 @@
  * DHCP server, behind a captive portal. Against the real manufacturer, signer and controller, each way with what it
  * looks like where it does not lead in.
  */
-import { execFile } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MEDIUM_DIRECTORY } from '../../src/model/medium.ts';
-import { entriesOf, placeInFleet, statesOf, statusOf, untilOwned } from './bootstrapObserve.ts';
-import { type BootstrapWorld, createBootstrapWorld } from './bootstrapWorld.ts';
+import { entriesOf, statesOf, statusOf, untilOwned } from './bootstrapObserve.ts';
+import { type BootstrapWorld, createBootstrapWorld, NAME, placeInFleet } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 
-const run = promisify(execFile);
-const NAME = 'controller.branchbox.example';
 /** Beside those of the world. `nobody`: an address that is there, and at which nobody listens. */
 const AT = { nobody: '198.51.100.7', middle: '198.51.100.20', lies: '198.51.100.3', box2: '198.51.100.101' };
 const AT6 = { controller: '2001:db8::10', names: '2001:db8::1', box: '2001:db8::100', lies: '2001:db8::3' };
@@ -38,16 +34,7 @@ beforeAll(async () => {
     ...Object.values(AT).map((at) => `${at}/32`),
     ...Object.values(AT6).map((at) => `${at}/128`),
   ]) {
-    await run('nsenter', [
-      `--net=/run/netns/${world.netns}`,
-      'ip',
-      'address',
-      'add',
-      address,
-      'dev',
-      'lo',
-      'nodad',
-    ]);
+    await world.inside('ip', 'address', 'add', address, 'dev', 'lo', 'nodad');
   }
   await world.startServices();
   await placeInFleet(world, SERIALS);
@@ -86,8 +73,8 @@ async function ownedByStick(
   const { box, process } = await newBox(serial);
   const stick = join(world.directory, `stick-${serial}`);
   await world.branchbox('fleet', 'usb', serial, '--out', stick, '--json', ...network, ...world.apiAccess);
-  await run('mkdir', ['-p', join(box, 'root/run/branchbox/media')]);
-  await run('cp', ['-r', join(stick, MEDIUM_DIRECTORY, serial), join(box, 'root/run/branchbox/media/sda1')]);
+  const read = join(box, 'root/run/branchbox/media/sda1');
+  await cp(join(stick, MEDIUM_DIRECTORY, serial), read, { recursive: true });
   await process.said(/bootstrap state entered.*OWNED/);
   return { box, process };
 }

@@ -1,7 +1,7 @@
 /**
  * Owns a namespace with the real manufacturer, signer and controller in it, and boxes that bootstrap against them.
  * No DHCP client: a lease is a file, as its hook writes it. No broker unless a root tree is given, of which it is taken:
- * the identity process never speaks MQTT.
+ * the identity process never speaks MQTT. And the fleet in which each box has a place.
  */
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -18,8 +18,6 @@ const run = promisify(execFile);
 
 export interface BootstrapWorld {
   readonly directory: string;
-  /** Its name. */
-  readonly netns: string;
   /** Runs the command line to its end. */
   branchbox(...args: readonly string[]): Promise<string>;
   /** Runs any program inside the namespace to its end; its stdout. */
@@ -89,7 +87,6 @@ user = "nobody"
   );
   return {
     directory,
-    netns,
     branchbox,
     inside: async (...words) => (await run('nsenter', [...inside, ...words])).stdout,
     start,
@@ -136,6 +133,32 @@ user = "nobody"
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A branch of the fleet for each serial, under that name in lower case; as TOML. Pure. */
+export const branchesOf = (serials: readonly string[]): string =>
+  serials
+    .map(
+      (serial, index) => `
+[[gateways]]
+id = "${serial.toLowerCase()}"
+serial = "${serial}"
+role = "branch"
+site = "here"
+vtep = "10.255.0.${index + 11}"
+[[gateways.uplinks]]
+name = "internet"
+port = "wan1"
+`,
+    )
+    .join('');
+
+/** Each serial in the inventory, and its branch in the fleet. */
+export async function placeInFleet(world: BootstrapWorld, serials: readonly string[]): Promise<void> {
+  const fleet = join(world.directory, 'fleet.toml');
+  await writeFile(fleet, `[fleet]\nname = "test"\n${branchesOf(serials)}`);
+  await world.branchbox('fleet', 'apply', fleet, ...world.apiAccess);
+  await world.branchbox('fleet', 'inventory', ...serials, ...world.apiAccess);
 }
 
 export const readText = (path: string, encoding: BufferEncoding = 'utf8'): Promise<string> =>

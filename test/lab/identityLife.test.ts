@@ -4,17 +4,15 @@
  * place of a dead one, a certificate that ended while nobody looked.
  */
 import { cp, readFile, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyFiles } from '../../src/controller/keyholder/keyFiles.ts';
-import { BootstrapStatus, Quarantine } from '../../src/model/bootstrap.ts';
+import { Quarantine } from '../../src/model/bootstrap.ts';
 import { parseCertificates } from '../../src/pki/certificate.ts';
 import { issueCertificate } from '../../src/pki/issue.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
-import { branchesOf } from './bootstrapObserve.ts';
-import { type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
-import { journalOf, last, untilState } from './boxJournal.ts';
+import { ask, last, statesOf, statusOf, untilState } from './bootstrapObserve.ts';
+import { type BootstrapWorld, branchesOf, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import { makeClone } from './controllerWorld.ts';
 import type { Running } from './processes.ts';
 
@@ -50,20 +48,8 @@ async function inService(serial: string): Promise<{ box: string; process: Runnin
   await untilState(box, last('OPERATIONAL'));
   return { box, process };
 }
-const call = (box: string, method: 'GET' | 'POST', path: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const asked = request({ socketPath: join(box, 'identity.sock'), method, path }, (response) => {
-      let text = '';
-      response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
-      response.on('end', () => resolve(text));
-    });
-    asked.on('error', reject);
-    asked.end();
-  });
 /** What the agent says when the broker ends its session or turns it away. */
-const doubt = (box: string): Promise<string> => call(box, 'POST', '/doubt');
-const statusOf = async (box: string) =>
-  BootstrapStatus.parse(JSON.parse(await call(box, 'GET', '/bootstrap')));
+const doubt = (box: string): Promise<string> => ask(box, 'POST', '/doubt');
 const markOf = async (box: string): Promise<Quarantine | undefined> => {
   const text = await readText(join(box, 'identity/quarantine.json')).catch(() => undefined);
   return text === undefined ? undefined : Quarantine.parse(JSON.parse(text));
@@ -120,7 +106,7 @@ describe('a box in service', () => {
     await certify(box, { notBeforeMs: Date.now() - hourMs, notAfterMs: Date.now() + 1000 * hourMs });
     await doubt(box);
     await process.said(/did not say how this box stands.*bootstrap\/refused/);
-    expect(await journalOf(box)).not.toContain('QUARANTINED');
+    expect(await statesOf(box)).not.toContain('QUARANTINED');
     expect(await markOf(box)).toBeUndefined();
   });
 
@@ -132,7 +118,7 @@ describe('a box in service', () => {
     await makeClone(join(world.directory, 'manufacturer'), join(clone, 'factory'), 'LIFE-3');
     const process = startBox(clone);
     expect(await process.said(/bootstrap step failed/)).toContain('another identity holds this serial');
-    expect(await journalOf(clone)).not.toContain('OWNED');
+    expect(await statesOf(clone)).not.toContain('OWNED');
     expect(await inventory('LIFE-3')).toMatchObject({
       state: 'enrolled',
       quarantined: [{ reason: 'another identity holds this serial' }],
@@ -175,7 +161,7 @@ describe('a box in service', () => {
     await untilState(box, (states) => states.includes('RECOVER') && last('OPERATIONAL')(states));
     expect(await readText(join(box, 'identity/owner.json'))).toBe(owner);
     expect(await readText(join(box, 'identity/ldevid.key'))).not.toBe(key);
-    const states = await journalOf(box);
+    const states = await statesOf(box);
     expect(states.slice(states.indexOf('RECOVER'))).toEqual(['RECOVER', 'OPERATIONAL']);
   });
 });
