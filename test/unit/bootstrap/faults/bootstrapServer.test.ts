@@ -1,10 +1,8 @@
-/** Rows of the fault table: what names bootstrap servers, and servers that lead nowhere, in circles, or are busy. */
-import { certsOnly } from '../../../../src/pki/cms.ts';
-import { wrapConveyed } from '../../../../src/pki/conveyed.ts';
+/** Rows of the fault table: what names bootstrap servers, and servers that lead nowhere, or are busy. */
 import { parseLease } from '../../../../src/system/leases.ts';
-import { HOST, NOW_MS } from '../authorities.ts';
-import { conveyedBy, createFaultBench, failed } from '../faultBench.ts';
-import { json, redirect, type Reply, sztpReply, type TestController } from '../servers.ts';
+import { NOW_MS } from '../authorities.ts';
+import { createFaultBench, failed } from '../faultBench.ts';
+import { json, type Reply, type TestController } from '../servers.ts';
 import {
   type FaultRow,
   faultTable,
@@ -144,89 +142,6 @@ faultTable('bootstrap server', [
       await bench.box.run({ controller: cut, until: failed });
       const line = bench.box.log.findLast(failed);
       return { outcome: `${String(line?.fields['code'])} in ${await stateOf(bench)}`, told: problemOf(line) };
-    },
-  },
-]);
-
-const toSelf = () => ({ address: HOST, port: bench.controller.port });
-const bare = (target: Parameters<typeof redirect>[0][number]): Reply =>
-  sztpReply({
-    conveyed: wrapConveyed(redirect([target]), 'json'),
-    voucher: undefined,
-    ownerCertificate: undefined,
-  });
-/** At the first question; good answers after it. */
-function once(reply: (nonce: Uint8Array) => Reply): void {
-  let first = true;
-  bench.controller.behaviour.sztp = (nonce) => {
-    if (!first) return bench.good.sztp(nonce);
-    first = false;
-    return reply(nonce);
-  };
-}
-const anchorOf = (who: 'domain' | 'stranger'): string =>
-  Buffer.from(certsOnly([bench.authorities[who].certificate])).toString('base64');
-const signedTo =
-  (who: 'domain' | 'stranger') =>
-  (nonce: Uint8Array): Reply => {
-    const target = { ...toSelf(), 'trust-anchor': anchorOf(who) };
-    return sztpReply({ ...bench.good.artefacts(nonce), conveyed: conveyedBy(bench, redirect([target])) });
-  };
-
-faultTable('redirect', [
-  {
-    fault: 'in a circle',
-    must: 'give up after ten, keep nothing, go on asking',
-    outcome: 'bootstrap/refused in PROVISIONAL, asked 11 times; mended',
-    told: 'bootstrap/refused: controller.branchbox.example:PORT led to more than 10 redirects',
-    run: async () => {
-      let asked = 0;
-      bench.controller.behaviour.sztp = () => {
-        asked += 1;
-        return bare(toSelf());
-      };
-      const seen = await firstFailure(bench, 'OWNED');
-      return thenMended(bench, { ...seen, outcome: `${seen.outcome}, asked ${asked} times` });
-    },
-  },
-  {
-    fault: 'bare and unsigned, to a server of the owner',
-    must: 'follow it, and believe signed data alone',
-    outcome: 'OWNED',
-    told: '',
-    run: () => {
-      once(() => bare(toSelf()));
-      return firstFailure(bench, 'OWNED');
-    },
-  },
-  {
-    fault: 'unsigned, with a trust anchor of the attacker’s',
-    must: 'follow it, and pass over the anchor',
-    outcome: 'OWNED',
-    told: '',
-    run: () => {
-      once(() => bare({ ...toSelf(), 'trust-anchor': anchorOf('stranger') }));
-      return firstFailure(bench, 'OWNED');
-    },
-  },
-  {
-    fault: 'signed, to a server that its anchor does not vouch for',
-    must: MUST_REFUSE,
-    outcome: 'pki/untrusted in PROVISIONAL; mended',
-    told: 'pki/untrusted: The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used',
-    run: () => {
-      once(signedTo('stranger'));
-      return refusedUnowned(bench);
-    },
-  },
-  {
-    fault: 'signed, to a server that its anchor vouches for',
-    must: 'follow it',
-    outcome: 'OWNED',
-    told: '',
-    run: () => {
-      once(signedTo('domain'));
-      return firstFailure(bench, 'OWNED');
     },
   },
 ]);

@@ -1,14 +1,12 @@
 /**
  * Rows of the fault table: the clock. In 1970, in 2045, put twenty years off by a lying NTP at any moment, put back once
- * the box is operational; and servers that must be refused whatever the clock says.
+ * the box is operational.
  */
 import { expect } from 'vitest';
 import type { BootstrapState } from '../../../../src/model/bootstrap.ts';
-import { issueCertificate } from '../../../../src/pki/issue.ts';
-import { type Authorities, DAY_MS, GATEWAY, HOST, issued, NOW_MS } from '../authorities.ts';
-import { createBox } from '../box.ts';
+import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
-import { startController, type TestController } from '../servers.ts';
+import { everywhereTo, issueAtTheTimeOf, startController } from '../servers.ts';
 import { type FaultRow, faultTable, problemOf, type Seen, stateOf } from './table.ts';
 
 const bench = createFaultBench();
@@ -157,16 +155,10 @@ faultTable('clock, once operational', [
       const asked = [...bench.controller.asked];
       const renewed = await startController({ ...bench.authorities, server: serverAt(later) });
       try {
-        renewed.behaviour.issue = (request) =>
-          issueCertificate({
-            profile: { kind: 'ldevid', gatewayId: GATEWAY },
-            publicKey: request.publicKey,
-            issuer: bench.authorities.domain,
-            validity: { notBeforeMs: later - 60_000, notAfterMs: later + 90 * DAY_MS },
-          });
+        issueAtTheTimeOf(bench.box, bench.authorities, renewed);
         bench.box.clock.setMs(later);
         await bench.box.run({
-          controller: moved(renewed),
+          controller: { ...renewed, connect: everywhereTo(renewed) },
           until: (line) => line.fields['state'] === 'OPERATIONAL',
         });
         const enrolments = [...bench.controller.enrolments, ...renewed.enrolments];
@@ -190,83 +182,12 @@ faultTable('clock, once operational', [
 /** Not content with a state that the journal holds already. */
 const runUntilEntered = (state: BootstrapState): Promise<boolean> =>
   bench.box.run({ controller: bench.controller, until: (line) => line.fields['state'] === state });
-const serverProfile = (name: string) =>
-  ({ kind: 'server', commonName: name, dnsNames: [name], ipAddresses: [] }) as const;
 const serverAt = (atMs: number) =>
-  issued(bench.authorities.domain, serverProfile(HOST), {
-    notBeforeMs: atMs - DAY_MS,
-    notAfterMs: atMs + 90 * DAY_MS,
-  });
-/** What the owner's record names leads to another process now. */
-const moved = (to: TestController): TestController => ({
-  ...to,
-  connect: (options) => to.connect({ ...options, server: { ...options.server, port: to.port } }),
-});
-
-const CLOCKS = [
-  ['today', NOW_MS],
-  ['in 1970', 0],
-  ['in 2045', In2045],
-] as const;
-const ended = { notBeforeMs: NOW_MS - 9 * DAY_MS, notAfterMs: NOW_MS - DAY_MS };
-const IMPOSTORS: readonly (readonly [string, string, string, (all: Authorities) => Authorities['server']])[] =
-  [
-    [
-      'of another CA (TLS interception)',
-      'pki/untrusted',
-      'The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used',
-      (all) => issued(all.stranger, serverProfile(HOST)),
-    ],
-    [
-      'of another name',
-      'pki/untrusted',
-      'controller.branchbox.example:PORT showed a certificate for another name',
-      (all) => issued(all.domain, serverProfile('other.example')),
-    ],
-    [
-      'with a gateway’s certificate',
-      'pki/untrusted',
-      'The certificate of "controller.branchbox.example" is not trusted: it does not carry the extended key usage 1.3.6.1.5.5.7.3.1',
-      (all) => issued(all.domain, { kind: 'ldevid', gatewayId: HOST }),
-    ],
-    [
-      'that has ended',
-      'pki/expired',
-      'The chain of "controller.branchbox.example" is not valid at that time: "controller.branchbox.example" ended 2026-05-31T12:00:00.000Z',
-      (all) => issued(all.domain, serverProfile(HOST), ended),
-    ],
-  ];
-
-faultTable(
-  'server of the owner',
-  CLOCKS.flatMap(([when, atMs]) =>
-    IMPOSTORS.map(
-      ([what, code, told, make]): FaultRow => ({
-        fault: `${what}, the clock ${when}`,
-        must: 'refuse it, send it neither request nor key',
-        outcome: `${code} in OWNED, 0 enrolments`,
-        told: `${code}: ${told}`,
-        run: async () => {
-          const impostor = await startController({ ...bench.authorities, server: make(bench.authorities) });
-          const box = await createBox(bench.authorities, impostor.port);
-          try {
-            box.clock.setMs(atMs);
-            await box.run({
-              controller: impostor,
-              until: (line) => failed(line) || line.fields['state'] === 'ENROLLING',
-            });
-            const line = box.log.findLast(failed);
-            const state = await stateOf({ ...bench, box });
-            return {
-              outcome: `${String(line?.fields['code'])} in ${state}, ${impostor.enrolments.length} enrolments`,
-              told: problemOf(line),
-            };
-          } finally {
-            await box.remove();
-            await impostor.close();
-          }
-        },
-      }),
-    ),
-  ),
-);
+  issued(
+    bench.authorities.domain,
+    { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] },
+    {
+      notBeforeMs: atMs - DAY_MS,
+      notAfterMs: atMs + 90 * DAY_MS,
+    },
+  );
