@@ -3,52 +3,36 @@
  */
 import { createBundleStore } from '../containers/bundles.ts';
 import { createDockerEngine } from '../containers/dockerEngine.ts';
-import { decode } from '../model/decode.ts';
-import { BranchboxError } from '../model/errors.ts';
-import { FirmwareRequest } from '../model/firmware.ts';
-import { installerPortsOf } from '../model/installer.ts';
-import type { LocalEvents } from '../model/localStatus.ts';
 import type { Reply } from '../model/mqtt.ts';
-import { planFactoryUplinks } from '../wan/factory.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
-import type { System } from '../system/ports.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
-import { createBootUnits } from './bootUnits.ts';
-import { checkBox } from './check.ts';
+import { createCommandHandler } from './commands.ts';
 import { createControllerLink } from './controllerLink.ts';
 import { createDesiredKeeper } from './desiredState.ts';
-import { explainItem, type Knowledge, listItems } from './explain.ts';
 import { createFactsGatherer } from './facts.ts';
 import { createAgentUpdater } from './firmware.ts';
 import { createHolding } from './holding.ts';
-import { createLanes, renderBox } from './items.ts';
-import { createLeds, ledStateOf } from './leds.ts';
+import { createLanes } from './items.ts';
+import { serveInstallerSocket } from './installerSocket.ts';
+import { createLeds } from './leds.ts';
 import { serveLocalApi } from './localApi.ts';
-import { readLocalPlan, readLocalStatus } from './localStatus.ts';
-import { type OwnIdentity, readOwnIdentity } from './ownIdentity.ts';
+import { createIdentityReader } from './ownIdentity.ts';
 import { createCostMeter } from './ownCost.ts';
-import {
-  AGENT_PATHS,
-  type AgentPaths,
-  bootUnitsPath,
-  bundlesDirectory,
-  leasesDirectory,
-  outboxPath,
-  sequencePath,
-} from './paths.ts';
+import { AGENT_PATHS, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
 import { createMediumNetwork } from './mediumNetwork.ts';
 import { createOrders } from './orders.ts';
-import { createDoubts, readQuarantine } from './quarantine.ts';
+import { createDoubts } from './quarantine.ts';
+import { localApiOf } from './readOuts.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
+import { createStatusMoves } from './statusMoves.ts';
 import { createStatusSource } from './statusSource.ts';
-import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
 import { createTrialStore } from './trialStore.ts';
 import { createUplinkTester } from '../wan/uplinkTest/measure.ts';
-import { UplinkTestRequest } from '../model/uplinkReport.ts';
 import { createUplinkTests } from './uplinkTests.ts';
 import { rankUplinks } from './uplinkChoice.ts';
+import { createWanted } from './wanted.ts';
 import { createWatchdog } from './watchdog.ts';
 import { followWakeups } from './wakeups.ts';
 import { createOutbox } from '../telemetry/outbox.ts';
@@ -80,40 +64,21 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   // The parts below know each other only through functions that are called after all of them are made.
   const gatewayId = (): string | undefined => identity.latest()?.gatewayId ?? keeper.gatewayId();
   const uplinks = () => rankUplinks(keeper.spec(), facts.latest(), reporting.latest()?.uplinks ?? []);
+  const reply = (message: Reply): Promise<boolean> => link.send('reply', JSON.stringify(message));
 
   const network = createMediumNetwork(system, paths);
   await network.read();
   const dialer = createUplinkDialer({ leases: uplinks, proxy: () => network.latest()?.proxy, log });
-  const requireIdentity = async (): Promise<OwnIdentity> => {
-    const own = await identity.read();
-    if (own !== undefined) return own;
-    throw new BranchboxError('controller/unreachable', { message: 'this box has no owner yet' });
-  };
   const device = createDeviceClient({
     server: () => keeper.spec()?.controller.device ?? { host: 'none.invalid', port: 1 },
-    credentials: requireIdentity,
+    credentials: identity.require,
     dialer,
   });
   const bundles = createBundleStore({ directory: bundlesDirectory(paths), device });
   const store = createTrialStore(files, paths, log);
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
-  const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
-  let renderedFor: string | undefined;
-  let quarantine = await readQuarantine(files, paths);
-  const items = async (limit: AbortSignal) => {
-    const found = await facts.gather(limit);
-    renderedFor = gatewayId();
-    quarantine = await readQuarantine(files, paths);
-    const quarantined = quarantine !== undefined;
-    const spec = keeper.spec();
-    const said = await network.read();
-    const wanted = renderBox(spec, found, renderedFor, { quarantined, network: said });
-    // Told by a file: the watch over leases brings the facts of it.
-    const statics = renderStaticLeases(spec?.uplinks ?? planFactoryUplinks(found, said), found);
-    await holdStaticLeases(files, leasesDirectory(paths), statics);
-    await bootUnits.note(wanted);
-    return wanted;
-  };
+  const spec = () => keeper.spec();
+  const wanted = await createWanted({ system, paths, facts, network, spec, gatewayId });
 
   const updater = await createAgentUpdater({
     system,
@@ -132,37 +97,26 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   const queue = createOutbox({ path: outboxPath(paths) });
   const vty = createVty({ directory: '/run/frr' });
   const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped });
-  const readBody = async (): Promise<StatusBody> => {
-    const body = await status.read({
+  const readBody = async (): Promise<StatusBody> =>
+    status.read({
+      gatewayId: gatewayId(),
       spec: keeper.spec(),
       facts: await facts.gather(signal),
       states: holding.states(),
       desired: keeper.snapshot(),
       link: link.state(),
       firmware: updater.status(),
-      quarantine,
+      quarantine: wanted.quarantine(),
     });
-    return {
-      gatewayId: gatewayId(),
-      ...keeper.snapshot(),
-      ...body,
-      facts: facts.latest(),
-      firmware: updater.status(),
-    };
-  };
-  const leds = createLeds({ model: facts.model, files, log });
-  let uplinkStates = '';
+  const moves = createStatusMoves({
+    leds: createLeds({ model: facts.model, files, log }),
+    identity,
+    updater,
+    onUplinks: () => link.wake(),
+  });
   const reporting = await createReporting({
     read: readBody,
-    onStatus: (body) => {
-      updater.looked();
-      const owned = identity.latest() !== undefined;
-      void leds.show(ledStateOf({ owned, health: body.health.state, firmware: updater.status().state }));
-      // Which uplinks are dark decides where the connection should be.
-      const states = body.uplinks.map(({ ifname, address, state }) => `${ifname} ${address} ${state}`).join();
-      if (states !== uplinkStates) link.wake();
-      uplinkStates = states;
-    },
+    onStatus: moves.onStatus,
     onTurn: () => watchdog.turned(),
     send: (topic, text) => link.send(topic, text),
     queue,
@@ -175,12 +129,12 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     files,
     paths,
     facts: facts.latest,
-    spec: () => keeper.spec(),
+    spec,
     gatewayId: () => identity.latest()?.gatewayId,
     inService: () => keeper.committedSpec() !== undefined && link.state().connected,
     connected: () => link.state().connected,
     test: createUplinkTester({ runner, files, clock, credentials: identity.read }),
-    reply: (reply) => link.send('reply', JSON.stringify(reply)),
+    reply,
     clock,
     random: Math.random,
     log,
@@ -193,22 +147,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     uplinks,
     endpoint: (own) => keeper.spec()?.controller.mqtt ?? own.owner.mqtt,
     onDesired: (jws) => void keeper.offer(jws),
-    onCommand: (command) => {
-      if (command.kind === 'events-stored') reporting.stored(command.ids);
-      else if (command.kind === 'report-stored') void uplinkTests.stored(command.id);
-      else if (command.kind === 'order') void orders.carryOut(command.id, command.jws);
-      else {
-        holding.wakeAll();
-        reporting.connected();
-        const reply: Reply = {
-          kind: 'done',
-          id: command.id,
-          ok: true,
-          message: 'looking at everything anew',
-        };
-        void link.send('reply', JSON.stringify(reply));
-      }
-    },
+    onCommand: (command) => carryOut(command),
     onState: () => {
       uplinkTests.wake();
       if (link.state().connected) reporting.connected();
@@ -229,7 +168,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       await uplinkTests.start(request, 'ordered');
       return 'testing; the report follows';
     },
-    reply: (reply) => link.send('reply', JSON.stringify(reply)),
+    reply,
     clock,
     log,
   });
@@ -259,65 +198,35 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     busyMs: () => holding.busyMs(),
     log,
   });
-  const holding = createHolding({ lanes, items, system, onRun: () => reporting.changed() });
+  const holding = createHolding({ lanes, items: wanted.items, system, onRun: () => reporting.changed() });
+  const carryOut = createCommandHandler({ reporting, uplinkTests, orders, holding, reply });
 
-  const knowledge = async (limit: AbortSignal): Promise<Knowledge> => ({
-    wanted: await items(limit),
-    reports: holding.states().flatMap(({ report }) => report ?? []),
-    defects: holding
-      .states()
-      .flatMap(({ owns, defect }) => (defect === undefined ? [] : { owns, error: defect })),
-  });
   await serveLocalApi(
     {
       socket: paths.socket,
       log,
-      readOuts: {
-        '/status': async () => {
-          const body = reporting.latest() ?? (await readBody());
-          return readLocalStatus({ body, holding, keeper, link, cost, version, clock });
-        },
-        '/plan': async (_, limit) => readLocalPlan(lanes, await items(limit), limit),
-        '/explain': async (query, limit) => explainItem(query.get('item') ?? '', await knowledge(limit)),
-        '/items': async (_, limit) => listItems(await knowledge(limit)),
-        '/check': () => checkBox(facts.latest()),
-        '/firmware': (_, limit) => updater.read(limit),
-        '/uplink-test': () => Promise.resolve(uplinkTests.read()),
-        '/events': async (): Promise<LocalEvents> => ({ events: [...queue.pending(1000)] }),
-      },
-      actions: {
-        '/firmware': async (body) => {
-          await updater.request(decode(FirmwareRequest, body, 'the request'));
-          return updater.status();
-        },
-        '/uplink-test': (body) =>
-          uplinkTests.start(decode(UplinkTestRequest, body, 'the request'), 'asked-here'),
-      },
+      ...localApiOf({
+        body: async () => reporting.latest() ?? (await readBody()),
+        items: wanted.items,
+        facts: facts.latest,
+        events: queue.pending,
+        lanes,
+        holding,
+        keeper,
+        link,
+        updater,
+        uplinkTests,
+        cost,
+        version,
+        clock,
+      }),
     },
     signal,
   );
-  // A socket of its own, so that the page can ask for this and nothing else; it goes where the page goes.
-  const enrolled = new AbortController();
-  const closeForInstallers = (): void => {
-    if (gatewayId() !== undefined) enrolled.abort();
-  };
-  await serveLocalApi(
-    {
-      socket: paths.installerSocket,
-      mode: 0o666,
-      log,
-      readOuts: {
-        '/ports': () => {
-          const uplinkTest = uplinkTests.forInstaller();
-          const ports = installerPortsOf(facts.latest());
-          return Promise.resolve(uplinkTest === undefined ? ports : { ...ports, uplinkTest });
-        },
-      },
-      actions: {},
-    },
-    AbortSignal.any([signal, enrolled.signal]),
+  const installer = await serveInstallerSocket(
+    { socket: paths.installerSocket, facts: facts.latest, uplinkTests, gatewayId, log },
+    signal,
   );
-  closeForInstallers();
   followWakeups(
     { runner, files, clock, log, engine, paths },
     {
@@ -337,10 +246,9 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       onIdentity: () => {
         void identity.read().then(async () => {
           link.wake();
-          closeForInstallers();
+          installer.closeOnceOwned();
           // Enrolled: what was for the installer goes now. Distrusted, or trusted again: what is for tenants does.
-          const isMarked = (await readQuarantine(files, paths)) !== undefined;
-          if (gatewayId() === renderedFor && isMarked === (quarantine !== undefined)) return;
+          if (!(await wanted.isOutdated())) return;
           holding.wakeAll();
           reporting.changed();
         });
@@ -375,21 +283,4 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
 
 async function afterStart(facts: { readInventory(): Promise<boolean> }, reporting: Reporting): Promise<void> {
   if (await facts.readInventory()) reporting.changed();
-}
-
-/** The identity process's files, read anew at each use; an unreadable one counts as none. */
-function createIdentityReader(system: System, paths: AgentPaths) {
-  let latest: OwnIdentity | undefined;
-  return {
-    latest: () => latest,
-    read: async (): Promise<OwnIdentity | undefined> => {
-      try {
-        latest = await readOwnIdentity(system.files, paths);
-      } catch (thrown) {
-        system.log.warn("the box's identity cannot be read", { error: thrown });
-        latest = undefined;
-      }
-      return latest;
-    },
-  };
 }

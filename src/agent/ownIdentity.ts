@@ -4,9 +4,10 @@
  */
 import { decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
+import { BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
-import type { Files } from '../system/ports.ts';
+import type { Files, System } from '../system/ports.ts';
 import type { AgentPaths } from './paths.ts';
 
 export interface OwnIdentity {
@@ -37,5 +38,39 @@ export async function readOwnIdentity(files: Files, paths: AgentPaths): Promise<
     key: new Secret(key),
     certificatePem,
     anchorPem: owner.domainAnchorPem,
+  };
+}
+
+export interface IdentityReader {
+  /** As last read. */
+  latest(): OwnIdentity | undefined;
+  /** Anew; files that cannot be read count as none. */
+  read(): Promise<OwnIdentity | undefined>;
+  /** As read(); throws controller/unreachable where there is none. */
+  require(): Promise<OwnIdentity>;
+}
+
+export function createIdentityReader(
+  { files, log }: Pick<System, 'files' | 'log'>,
+  paths: AgentPaths,
+): IdentityReader {
+  let latest: OwnIdentity | undefined;
+  const read = async (): Promise<OwnIdentity | undefined> => {
+    try {
+      latest = await readOwnIdentity(files, paths);
+    } catch (thrown) {
+      log.warn("the box's identity cannot be read", { error: thrown });
+      latest = undefined;
+    }
+    return latest;
+  };
+  return {
+    latest: () => latest,
+    read,
+    async require() {
+      const own = await read();
+      if (own !== undefined) return own;
+      throw new BranchboxError('controller/unreachable', { message: 'this box has no owner yet' });
+    },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Owns handing telemetry what it judges a status by.
+ * Owns handing telemetry what it judges a status by, and what the agent itself knows beside it.
  */
 import { readAppStates } from '../containers/appStates.ts';
 import type { Engine } from '../containers/engine.ts';
@@ -8,7 +8,6 @@ import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import { type ItemId, itemId } from '../model/ids.ts';
-import type { GatewayStatus } from '../model/status.ts';
 import { missingGateSentence } from '../net/gates.ts';
 import type { System } from '../system/ports.ts';
 import { createStatusReader } from '../telemetry/read.ts';
@@ -16,8 +15,10 @@ import type { Vty } from '../telemetry/vty.ts';
 import type { LinkState } from './controllerLink.ts';
 import type { DesiredSnapshot } from './desiredState.ts';
 import type { LaneState } from './holding.ts';
+import type { StatusBody } from './reporting.ts';
 
 export interface StatusInput {
+  readonly gatewayId: string | undefined;
   readonly spec: DesiredSpec | undefined;
   readonly facts: Facts;
   readonly states: readonly LaneState[];
@@ -26,7 +27,6 @@ export interface StatusInput {
   readonly firmware: FirmwareStatus;
   readonly quarantine: Quarantine | undefined;
 }
-export type StatusParts = Pick<GatewayStatus, 'health' | 'uplinks' | 'paths' | 'segments' | 'apps'>;
 
 /** A daemon that hangs must not hold up what the box says of itself. */
 const READ_TIMEOUT_MS = 10_000;
@@ -36,7 +36,7 @@ export function createStatusSource(parts: {
   readonly engine: Engine;
   readonly vty: Vty;
   readonly eventsDropped: () => number;
-}): { read(input: StatusInput): Promise<StatusParts> } {
+}): { read(input: StatusInput): Promise<StatusBody> } {
   const reader = createStatusReader({
     system: parts.system,
     vty: parts.vty,
@@ -44,8 +44,8 @@ export function createStatusSource(parts: {
     gateSentence: missingGateSentence,
   });
   return {
-    read: ({ spec, facts, states, desired, link, firmware, quarantine }) =>
-      reader.read(
+    async read({ gatewayId, spec, facts, states, desired, link, firmware, quarantine }) {
+      const body = await reader.read(
         {
           spec,
           facts,
@@ -57,7 +57,9 @@ export function createStatusSource(parts: {
           eventsDropped: parts.eventsDropped(),
         },
         AbortSignal.timeout(READ_TIMEOUT_MS),
-      ),
+      );
+      return { gatewayId, ...desired, ...body, facts, firmware };
+    },
   };
 }
 

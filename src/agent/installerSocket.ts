@@ -1,0 +1,44 @@
+/**
+ * Owns the socket that the installer's page asks: the box's ports and the last uplink test, and nothing else. A socket
+ * of its own, open to everybody, so that the page needs no right to the agent's; it goes where the page goes.
+ */
+import type { Facts } from '../model/facts.ts';
+import { installerPortsOf } from '../model/installer.ts';
+import type { Logger } from '../system/ports.ts';
+import { serveLocalApi } from './localApi.ts';
+import type { UplinkTests } from './uplinkTests.ts';
+
+export async function serveInstallerSocket(
+  parts: {
+    readonly socket: string;
+    readonly facts: () => Facts;
+    readonly uplinkTests: Pick<UplinkTests, 'forInstaller'>;
+    /** undefined before the box has an owner. */
+    readonly gatewayId: () => string | undefined;
+    readonly log: Logger;
+  },
+  signal: AbortSignal,
+): Promise<{ closeOnceOwned(): void }> {
+  const owned = new AbortController();
+  await serveLocalApi(
+    {
+      socket: parts.socket,
+      mode: 0o666,
+      log: parts.log,
+      readOuts: {
+        '/ports': () => {
+          const uplinkTest = parts.uplinkTests.forInstaller();
+          const ports = installerPortsOf(parts.facts());
+          return Promise.resolve(uplinkTest === undefined ? ports : { ...ports, uplinkTest });
+        },
+      },
+      actions: {},
+    },
+    AbortSignal.any([signal, owned.signal]),
+  );
+  const closeOnceOwned = (): void => {
+    if (parts.gatewayId() !== undefined) owned.abort();
+  };
+  closeOnceOwned();
+  return { closeOnceOwned };
+}
