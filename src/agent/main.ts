@@ -207,7 +207,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
       log,
       ...localApiOf({
         body: async () => reporting.latest() ?? (await readBody()),
-        items: wanted.items,
+        items: wanted.read,
         facts: facts.latest,
         events: queue.pending,
         lanes,
@@ -247,14 +247,9 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         void identity.read().then(async () => {
           link.wake();
           installer.closeOnceOwned();
-          // Enrolled: what was for the installer goes now. Distrusted, or trusted again: what is for tenants does.
-          if (!(await wanted.isOutdated())) return;
+          if (!(await wanted.look())) return;
           holding.wakeAll();
           reporting.changed();
-        });
-        const before = JSON.stringify(network.latest());
-        void network.read().then((now) => {
-          if (JSON.stringify(now) !== before) holding.wakeAll();
         });
       },
       onEngine: () => {

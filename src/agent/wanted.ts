@@ -17,11 +17,17 @@ import { readQuarantine } from './quarantine.ts';
 import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
 
 export interface Wanted {
+  /** For whoever makes it so: what follows from it on disk is written. */
   items(limit: AbortSignal): Promise<readonly AnyItem[]>;
-  /** As the last items were rendered; undefined while the owner trusts this box. */
+  /** For whoever only looks. */
+  read(limit: AbortSignal): Promise<readonly AnyItem[]>;
+  /** As last read; undefined while the owner trusts this box. */
   quarantine(): Quarantine | undefined;
-  /** Enrolled: what was for the installer goes now. Distrusted, or trusted again: what is for tenants does. */
-  isOutdated(): Promise<boolean>;
+  /**
+   * Whether what the identity process says is other than at the last look. Enrolled: what was for the installer goes.
+   * Distrusted, or trusted again: what is for tenants does. A medium came: its network counts.
+   */
+  look(): Promise<boolean>;
 }
 
 export async function createWanted(parts: {
@@ -35,27 +41,39 @@ export async function createWanted(parts: {
   const { paths } = parts;
   const { files, log } = parts.system;
   const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
-  let renderedFor: string | undefined;
   let quarantine = await readQuarantine(files, paths);
+  /** Of looks alone: what one lane or a read-out saw must not keep the other lanes from it. */
+  let seen: string | undefined;
+
+  const read = async (limit: AbortSignal) => {
+    const facts = await parts.facts.gather(limit);
+    quarantine = await readQuarantine(files, paths);
+    const network = await parts.network.read();
+    const spec = parts.spec();
+    const quarantined = quarantine !== undefined;
+    const items = renderBox(spec, facts, parts.gatewayId(), { quarantined, network });
+    const uplinks = spec?.uplinks ?? planFactoryUplinks(facts, network);
+    return { items, statics: renderStaticLeases(uplinks, facts) };
+  };
   return {
     quarantine: () => quarantine,
-    async items(limit) {
-      const found = await parts.facts.gather(limit);
-      renderedFor = parts.gatewayId();
-      quarantine = await readQuarantine(files, paths);
-      const quarantined = quarantine !== undefined;
-      const spec = parts.spec();
-      const network = await parts.network.read();
-      const wanted = renderBox(spec, found, renderedFor, { quarantined, network });
-      // Told by a file: the watch over leases brings the facts of it.
-      const statics = renderStaticLeases(spec?.uplinks ?? planFactoryUplinks(found, network), found);
-      await holdStaticLeases(files, leasesDirectory(paths), statics);
-      await bootUnits.note(wanted);
-      return wanted;
+    async read(limit) {
+      return (await read(limit)).items;
     },
-    async isOutdated() {
+    async items(limit) {
+      const { items, statics } = await read(limit);
+      // Told by a file: the watch over leases brings the facts of it.
+      await holdStaticLeases(files, leasesDirectory(paths), statics);
+      await bootUnits.note(items);
+      return items;
+    },
+    async look() {
       const isMarked = (await readQuarantine(files, paths)) !== undefined;
-      return parts.gatewayId() !== renderedFor || isMarked !== (quarantine !== undefined);
+      const network = await parts.network.read();
+      const now = JSON.stringify([parts.gatewayId() ?? '', isMarked, network ?? '']);
+      const isOther = now !== seen;
+      seen = now;
+      return isOther;
     },
   };
 }

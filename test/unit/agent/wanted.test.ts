@@ -1,0 +1,59 @@
+/** What the box wants, read anew: a look tells of each change once, and a read-out takes and leaves nothing. */
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createMediumNetwork } from '../../../src/agent/mediumNetwork.ts';
+import { AGENT_PATHS } from '../../../src/agent/paths.ts';
+import { createWanted, type Wanted } from '../../../src/agent/wanted.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+import { createLogger } from '../../../src/system/linux/logger.ts';
+import { factsOf } from '../../lab/wan/fleet.ts';
+
+const system = { files: createFiles(), log: createLogger({ name: 'test', write: () => undefined }) };
+const facts = { ...factsOf(`${'A'.repeat(42)}A=`), leases: [] };
+const limit = new AbortController().signal;
+const MARK = '{"schema":1,"sinceMs":5,"why":"this box was revoked"}';
+const NETWORK = JSON.stringify({
+  schema: 1,
+  addressing: { kind: 'static', address: '192.0.2.7/24', gateway: '192.0.2.1' },
+});
+
+let directory: string;
+let gatewayId: string | undefined;
+let wanted: Wanted;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'bbt-wanted-'));
+  gatewayId = undefined;
+  const paths = { ...AGENT_PATHS, identity: directory, state: join(directory, 'agent'), run: directory };
+  wanted = await createWanted({
+    system,
+    paths,
+    facts: { gather: () => Promise.resolve(facts) },
+    network: createMediumNetwork(system, paths),
+    spec: () => undefined,
+    gatewayId: () => gatewayId,
+  });
+  await wanted.look();
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+it.each([
+  ['an owner', () => Promise.resolve(void (gatewayId = 'branch1'))],
+  ['a quarantine', () => writeFile(join(directory, 'quarantine.json'), MARK)],
+  ["a medium's network", () => writeFile(join(directory, 'network.json'), NETWORK)],
+])('a look tells of %s once, whoever saw it before', async (_what, change) => {
+  expect(await wanted.look()).toBe(false);
+  await change();
+  await wanted.read(limit);
+  await wanted.items(limit);
+  expect([await wanted.look(), await wanted.look()]).toEqual([true, false]);
+});
+
+it('a read-out writes nothing, and shows what is wanted', async () => {
+  await writeFile(join(directory, 'network.json'), NETWORK);
+  const shown = await wanted.read(limit);
+  expect(await readdir(directory)).toEqual(['network.json']);
+  expect(await wanted.items(limit)).toEqual(shown);
+  expect(await readdir(directory)).toEqual(['agent', 'leases', 'network.json']);
+});
