@@ -1,6 +1,6 @@
 /**
  * Owns the desired state of one gateway: what the controller signs and the box holds to.
- * Does not own how it is signed (pki/jws), tried (reconcile/trial) or rendered into items (wan, evpn, containers).
+ * Does not own which of its parts may stand together (desiredCheck), how it is signed (pki/jws), tried (reconcile/trial) or rendered into items (wan, evpn, containers).
  */
 import { z } from 'zod';
 import {
@@ -11,12 +11,8 @@ import {
   IpAddress,
   Port,
   WireGuardPublicKey,
-  contains,
-  isHostOf,
-  networkOf,
-  overlaps,
-  splitCidr,
 } from './addresses.ts';
+import { DhcpAddressing, StaticAddressing } from './addressing.ts';
 import { App } from './app.ts';
 import {
   GatewayId,
@@ -28,7 +24,8 @@ import {
   TunnelId,
   UplinkName,
 } from './ids.ts';
-import { type Report, reportDuplicates, reportRepeats } from './crossCheck.ts';
+import type { Report } from './crossCheck.ts';
+import { checkDesired } from './desiredCheck.ts';
 import { WantedFirmware } from './firmware.ts';
 import { UplinkExpectation } from './uplinkReport.ts';
 
@@ -48,15 +45,7 @@ export const Uplink = z.strictObject({
   port: PortLabel,
   /** A label for policy, never a key. */
   colour: z.string().min(1).max(32),
-  addressing: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('dhcp') }),
-    z.strictObject({
-      kind: z.literal('static'),
-      address: Ipv4Interface,
-      gateway: Ipv4,
-      dns: z.array(IpAddress).max(4).default([]),
-    }),
-  ]),
+  addressing: z.discriminatedUnion('kind', [DhcpAddressing, StaticAddressing]),
   metered: z.boolean().default(false),
   /** What an uplink test judges it by. */
   expect: UplinkExpectation.optional(),
@@ -148,100 +137,7 @@ export const DesiredSpec = z
   })
   .superRefine((spec, context) => {
     const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
-    reportDuplicates(
-      report,
-      'uplinks',
-      'name',
-      spec.uplinks.map((u) => u.name),
-    );
-    reportDuplicates(
-      report,
-      'uplinks',
-      'slot',
-      spec.uplinks.map((u) => u.slot),
-    );
-    reportDuplicates(
-      report,
-      'uplinks',
-      'port',
-      spec.uplinks.map((u) => u.port),
-    );
-    reportDuplicates(
-      report,
-      'tunnels',
-      'id',
-      spec.tunnels.map((t) => t.id),
-    );
-    reportDuplicates(
-      report,
-      'segments',
-      'id',
-      spec.segments.map((s) => s.id),
-    );
-    reportDuplicates(
-      report,
-      'segments',
-      'VNI',
-      spec.segments.map((s) => s.vni),
-    );
-    reportDuplicates(
-      report,
-      'ports',
-      'port',
-      spec.ports.map((p) => p.port),
-    );
-    reportDuplicates(
-      report,
-      'apps',
-      'name',
-      spec.apps.map((a) => a.name),
-    );
-    const uplinks = new Set(spec.uplinks.map((u) => u.name));
-    const uplinkPorts = new Set(spec.uplinks.map((u) => u.port));
-    const segments = new Map(spec.segments.map((s) => [s.id, s]));
-    spec.tunnels.forEach((tunnel, i) => {
-      if (!uplinks.has(tunnel.uplink))
-        report(['tunnels', i, 'uplink'], `no uplink is named ${tunnel.uplink}`);
-    });
-    spec.ports.forEach((port, i) => {
-      if (!segments.has(port.segment)) report(['ports', i, 'segment'], `no segment is named ${port.segment}`);
-      if (uplinkPorts.has(port.port)) report(['ports', i, 'port'], `port ${port.port} is an uplink`);
-    });
-    spec.apps.forEach((app, i) => {
-      const segment = segments.get(app.attachment.segment);
-      if (segment === undefined) {
-        report(['apps', i, 'attachment', 'segment'], `no segment is named ${app.attachment.segment}`);
-      } else if (segment.tenant !== app.tenant) {
-        report(
-          ['apps', i, 'attachment', 'segment'],
-          `segment ${segment.id} belongs to tenant ${segment.tenant}, not ${app.tenant}`,
-        );
-      }
-    });
-    const attachments = spec.apps.map((app, i) => ({
-      ...app.attachment,
-      address: splitCidr(app.attachment.address).address,
-      network: networkOf(app.attachment.address),
-      path: ['apps', i, 'attachment'],
-    }));
-    for (const { network, address, path } of attachments) {
-      if (!isHostOf(network, address))
-        report([...path, 'address'], `is the network or broadcast address of ${network}`);
-    }
-    for (const key of ['address', 'macAddress'] as const) {
-      reportRepeats(
-        report,
-        attachments.flatMap(({ segment, path, ...attachment }) => {
-          const value = attachment[key];
-          const shown = `${value} in segment ${segment}`;
-          return value === undefined ? [] : [{ path: [...path, key], key: shown, shown }];
-        }),
-      );
-    }
-    if (!contains(spec.fleet.vtepRange, spec.vtep))
-      report(['vtep'], `is outside the fleet's VTEP range ${spec.fleet.vtepRange}`);
-    if (overlaps(spec.fleet.vtepRange, spec.fleet.tunnelRange))
-      report(['fleet', 'tunnelRange'], 'overlaps the VTEP range');
+    checkDesired(spec, report);
   });
 export type DesiredSpec = z.output<typeof DesiredSpec>;
 

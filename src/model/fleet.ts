@@ -3,7 +3,8 @@
  * Does not own what it becomes for one gateway (controller/designer).
  */
 import { z } from 'zod';
-import { Ipv4, Ipv4Interface, Ipv4Network, IpAddress, Port, contains, overlaps } from './addresses.ts';
+import { Ipv4, Ipv4Network, IpAddress, Port, contains, overlaps } from './addresses.ts';
+import { StaticAddress } from './addressing.ts';
 import {
   AppCommand,
   AppEnvironment,
@@ -57,9 +58,7 @@ export const FleetUplink = z.strictObject({
   port: PortLabel,
   colour: z.string().min(1).max(32).optional(),
   /** Absent: DHCP. */
-  static: z
-    .strictObject({ address: Ipv4Interface, gateway: Ipv4, dns: z.array(IpAddress).max(4).default([]) })
-    .optional(),
+  static: StaticAddress.optional(),
   metered: z.boolean().default(false),
   /** What an uplink test judges it by. */
   expect: UplinkExpectation.optional(),

@@ -5,7 +5,8 @@
  * makes of the network (wan/factory).
  */
 import { z } from 'zod';
-import { DnsName, IpAddress, Ipv4, Ipv4Interface, Port } from './addresses.ts';
+import { DnsName, IpAddress, Port } from './addresses.ts';
+import { DhcpAddressing, StaticAddressing } from './addressing.ts';
 import { Owner } from './bootstrap.ts';
 import { PortLabel } from './ids.ts';
 
@@ -52,13 +53,8 @@ export const BootstrapNetwork = z.strictObject({
   /** IEEE 802.1Q. */
   vlan: z.int().min(1).max(4094).optional(),
   addressing: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('dhcp') }),
-    z.strictObject({
-      kind: z.literal('static'),
-      address: Ipv4Interface,
-      gateway: Ipv4,
-      dns: z.array(IpAddress).max(4).default([]),
-    }),
+    DhcpAddressing,
+    StaticAddressing,
     z.strictObject({ kind: z.literal('pppoe'), user: Word, password: Word }),
   ]),
   proxy: HttpProxy.optional(),
