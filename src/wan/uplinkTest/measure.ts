@@ -14,7 +14,8 @@ import { judgeUplink } from './judge.ts';
 import { createKernelRead } from './kernelRead.ts';
 import { type MeasureParts, probe, reasonOf } from './probing.ts';
 import type { Clock, Files, Runner } from '../../system/ports.ts';
-import { reachFarEnd, type Reached, type TestCredentials } from './reach.ts';
+import type { DeviceCredentials } from '../../system/deviceClient.ts';
+import { reachFarEnd, type Reached } from './reach.ts';
 import { HANDSHAKE_BYTES, ownAddress, spendBudget, type Subject } from './subject.ts';
 
 /** Measures and judges one uplink; never fails but by the signal. */
@@ -37,7 +38,7 @@ export function createUplinkTester(system: {
   readonly files: Pick<Files, 'readText'>;
   readonly clock: Pick<Clock, 'sleep'>;
   /** undefined before the box has an owner. */
-  readonly credentials: () => Promise<TestCredentials | undefined>;
+  readonly credentials: () => Promise<DeviceCredentials | undefined>;
 }): UplinkTester {
   const parts: MeasureParts = {
     kernel: createKernelRead(system.runner, system.files),
@@ -148,7 +149,7 @@ async function reachFirst(
   parts: MeasureParts,
   subject: Subject,
   address: string,
-  credentials: TestCredentials | undefined,
+  credentials: DeviceCredentials | undefined,
   resolved: { readonly host: string; readonly addresses: readonly string[] } | undefined,
   signal: AbortSignal,
 ): Promise<Reached> {

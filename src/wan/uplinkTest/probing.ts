@@ -4,12 +4,12 @@
  */
 import { isIP } from 'node:net';
 import type { UplinkFigures } from '../../model/uplinkReport.ts';
+import type { DeviceCredentials } from '../../system/deviceClient.ts';
 import type { FarEnd } from './farEnd.ts';
 import { type MtuSearch, nextMtu, noteMtu, startMtuSearch, summariseRoundTrips } from './figures.ts';
 import type { Findings, Probing } from './findings.ts';
 import type { KernelRead } from './kernelRead.ts';
 import { LEAST_PROBE_PACKET, openProber, type Prober } from './prober.ts';
-import type { TestCredentials } from './reach.ts';
 import type { Spending } from './subject.ts';
 
 export interface MeasureParts {
@@ -17,7 +17,7 @@ export interface MeasureParts {
   /** Monotonic, in fractions of a millisecond. */
   readonly nowMs: () => number;
   readonly sleep: (durationMs: number, signal: AbortSignal) => Promise<void>;
-  readonly credentials: () => Promise<TestCredentials | undefined>;
+  readonly credentials: () => Promise<DeviceCredentials | undefined>;
 }
 
 const PROBE_SPACING_MS = 20;

@@ -7,16 +7,9 @@
 import { request as httpRequest } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type TLSSocket } from 'node:tls';
-import type { Secret } from '../../model/secret.ts';
+import type { DeviceCredentials } from '../../system/deviceClient.ts';
 import type { Reach } from './findings.ts';
 import type { Target } from './subject.ts';
-
-/** What the box shows and believes; undefined before it has an owner. */
-export interface TestCredentials {
-  readonly key: Secret;
-  readonly certificatePem: string;
-  readonly anchorPem: string;
-}
 
 export interface Reached {
   readonly reach: Reach;
@@ -30,7 +23,8 @@ export interface ReachOptions {
   readonly addresses: readonly string[];
   /** Ours, without prefix length. */
   readonly address: string;
-  readonly credentials: TestCredentials | undefined;
+  /** What the box shows and believes; undefined before it has an owner. */
+  readonly credentials: DeviceCredentials | undefined;
   readonly nowMs: () => number;
   readonly signal: AbortSignal;
 }
@@ -78,7 +72,7 @@ type Tried =
 async function connectOnce(
   { target, address, nowMs, signal }: ReachOptions,
   to: string,
-  credentials: TestCredentials | undefined,
+  credentials: DeviceCredentials | undefined,
 ): Promise<Tried> {
   const startedAtMs = nowMs();
   let tcp: Socket | undefined;
@@ -100,7 +94,9 @@ async function connectOnce(
       : {
           key: credentials.key.reveal(),
           cert: credentials.certificatePem,
+          // The domain's anchor alone, which may stand below another CA.
           ca: credentials.anchorPem,
+          allowPartialTrustChain: true,
           minVersion: 'TLSv1.3',
         }),
   });
