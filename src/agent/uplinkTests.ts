@@ -1,18 +1,16 @@
 /**
  * Owns when uplinks are tested and what becomes of the report: before the box has an owner, once after its first
- * committed state, on demand and on the controller's order; one test at a time; kept on disk, and sent until the
- * controller has it. Does not own measuring or judging (wan/uplinkTest).
+ * committed state, on demand and on the controller's order; one test at a time; sent until the controller has
+ * it. Does not own measuring or judging (wan/uplinkTest), nor what is kept on disk (uplinkReports.ts).
  */
 import { randomUUID } from 'node:crypto';
-import { decodeJson } from '../model/decode.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Facts } from '../model/facts.ts';
 import {
   type LocalUplinkTest,
-  REPORT_MAX_BYTES,
   reportLine,
-  UplinkReport,
+  type UplinkReport,
   type UplinkResult,
   type UplinkTestRequest,
 } from '../model/uplinkReport.ts';
@@ -22,7 +20,8 @@ import type { Clock, Files, Logger } from '../system/ports.ts';
 import { createWaker } from '../system/waker.ts';
 import type { UplinkTester } from '../wan/uplinkTest/measure.ts';
 import { planSubjects, type Subject } from '../wan/uplinkTest/subject.ts';
-import { type AgentPaths, storedReportPath, uplinkReportPath } from './paths.ts';
+import type { AgentPaths } from './paths.ts';
+import { openUplinkReports } from './uplinkReports.ts';
 
 export interface UplinkTests {
   /** Begins one; throws uplink-test/busy or uplink-test/nothing. Resolves at once. */
@@ -67,11 +66,7 @@ export async function createUplinkTests(parts: {
 }): Promise<UplinkTests> {
   const { files, paths, clock, log } = parts;
   const waker = createWaker(clock);
-  let latest = await readReport(files, uplinkReportPath(paths, 'latest'));
-  let before = await readReport(files, uplinkReportPath(paths, 'before-bootstrap'));
-  let after = await readReport(files, uplinkReportPath(paths, 'after-bootstrap'));
-  const storedText = await files.readText(storedReportPath(paths), 1024).catch(() => undefined);
-  const stored = new Set((storedText ?? '').split('\n').filter((line) => line !== ''));
+  const reports = await openUplinkReports(files, paths);
   /** Over this connection: the controller may be older than this box and never say that it has one. */
   const sent = new Set<string>();
   let running: LocalUplinkTest['running'];
@@ -82,8 +77,7 @@ export async function createUplinkTests(parts: {
 
   const read = (): LocalUplinkTest => ({
     ...(running === undefined ? {} : { running }),
-    ...(latest === undefined ? {} : { report: latest }),
-    ...(before === undefined ? {} : { beforeBootstrap: before }),
+    ...reports.read(),
   });
 
   async function work(
@@ -111,20 +105,10 @@ export async function createUplinkTests(parts: {
       verdict: uplinks.some(({ verdict }) => verdict === 'fail') ? 'fail' : 'pass',
       uplinks,
     };
-    latest = report;
-    await keep('latest', report);
-    if (occasion === 'before-bootstrap') {
-      before = report;
-      await keep('before-bootstrap', report);
-    } else if (occasion === 'after-bootstrap') {
-      after = report;
-      await keep('after-bootstrap', report);
-    }
+    await reports.keep(report);
     log.info('uplinks were tested', { id, occasion, verdict: report.verdict });
     return report;
   }
-  const keep = (which: Parameters<typeof uplinkReportPath>[1], report: UplinkReport): Promise<void> =>
-    files.writeDurable(uplinkReportPath(paths, which), JSON.stringify(report));
 
   const begin = (
     request: UplinkTestRequest,
@@ -163,8 +147,8 @@ export async function createUplinkTests(parts: {
     const gatewayId = parts.gatewayId();
     if (!parts.connected()) sent.clear();
     else if (gatewayId !== undefined) {
-      for (const report of kept()) {
-        if (stored.has(report.id) || sent.has(report.id)) continue;
+      for (const report of reports.unstored()) {
+        if (sent.has(report.id)) continue;
         const reply: Reply = { kind: 'uplink-report', gatewayId, report };
         if (JSON.stringify(reply).length > MESSAGE_MAX_BYTES.reply) {
           log.warn('an uplink report is too large to be sent', { id: report.id });
@@ -173,12 +157,6 @@ export async function createUplinkTests(parts: {
       }
     }
   };
-  /** The certificate of birth is two: before and after. */
-  const kept = (): readonly UplinkReport[] =>
-    [before, after, latest].filter(
-      (one, index, all): one is UplinkReport =>
-        one !== undefined && all.findIndex((other) => other?.id === one.id) === index,
-    );
 
   return {
     async start(request, occasion) {
@@ -189,18 +167,12 @@ export async function createUplinkTests(parts: {
     },
     read,
     forInstaller() {
-      const report = latest;
+      const { report } = reports.read();
       if (report === undefined) return undefined;
       return { atMs: report.endedAtMs, verdict: report.verdict, line: reportLine(report).slice(0, 2000) };
     },
     wake: () => waker.wake(),
-    async stored(id) {
-      const ids = kept().map((report) => report.id);
-      if (!ids.includes(id) || stored.has(id)) return;
-      stored.add(id);
-      const known = ids.filter((one) => stored.has(one));
-      await files.writeDurable(storedReportPath(paths), known.join('\n'));
-    },
+    stored: (id) => reports.stored(id),
     async run(signal) {
       /** Of the last test before the box had an owner. */
       let testedFor = '';
@@ -212,12 +184,12 @@ export async function createUplinkTests(parts: {
             await clock.sleep(SETTLE_MS, signal);
             testedFor = addressesOf(parts.facts());
             if (testedFor !== '' && running === undefined) await byItself('before-bootstrap');
-          } else if (owned && after === undefined && parts.inService()) {
+          } else if (owned && !reports.has('after-bootstrap') && parts.inService()) {
             await clock.sleep(AFTER_COMMIT_MS.least + parts.random() * AFTER_COMMIT_MS.spread, signal);
             if (running === undefined) {
               await byItself('after-bootstrap');
               await deliver();
-              if (after === undefined) await clock.sleep(PAUSE_MS, signal);
+              if (!reports.has('after-bootstrap')) await clock.sleep(PAUSE_MS, signal);
             }
           }
           await waker.wait(LOOK_MS, signal);
@@ -239,14 +211,4 @@ function addressesOf({ ports, leases }: Pick<Facts, 'ports' | 'leases'>): string
     .map(({ ifname, address }) => `${ifname} ${address}`)
     .toSorted()
     .join();
-}
-
-/** One that cannot be read, or of another release, is as none. */
-async function readReport(files: Files, path: string): Promise<UplinkReport | undefined> {
-  try {
-    const text = await files.readText(path, 2 * REPORT_MAX_BYTES);
-    return text === undefined ? undefined : decodeJson(UplinkReport, text, path);
-  } catch {
-    return undefined;
-  }
 }
