@@ -14,7 +14,10 @@ const ALL = ['before-bootstrap', 'after-bootstrap', 'latest'] as const satisfies
 export interface UplinkReports {
   read(): Pick<LocalUplinkTest, 'report' | 'beforeBootstrap'>;
   has(which: Which): boolean;
-  /** As the latest, and as that of its occasion where it has a place of its own. */
+  /**
+   * As the latest, and as that of its occasion where it has a place of its own. Known from then on even where the disk
+   * takes it not: a test that nobody asked for must not be made again and again on a metered line.
+   */
   keep(report: UplinkReport): Promise<void>;
   /** What the controller does not have yet. The certificate of birth is two: before and after. */
   unstored(): readonly UplinkReport[];
@@ -37,10 +40,6 @@ export async function openUplinkReports(
   const kept = (): readonly UplinkReport[] => [
     ...new Map(ALL.flatMap((which) => reports.get(which) ?? []).map((one) => [one.id, one])).values(),
   ];
-  const keepAs = async (which: Which, report: UplinkReport): Promise<void> => {
-    reports.set(which, report);
-    await files.writeDurable(uplinkReportPath(paths, which), JSON.stringify(report));
-  };
   return {
     read() {
       const report = reports.get('latest');
@@ -52,9 +51,12 @@ export async function openUplinkReports(
     },
     has: (which) => reports.has(which),
     async keep(report) {
-      await keepAs('latest', report);
       const { occasion } = report;
-      if (occasion === 'before-bootstrap' || occasion === 'after-bootstrap') await keepAs(occasion, report);
+      const places: readonly Which[] =
+        occasion === 'before-bootstrap' || occasion === 'after-bootstrap' ? ['latest', occasion] : ['latest'];
+      for (const which of places) reports.set(which, report);
+      for (const which of places)
+        await files.writeDurable(uplinkReportPath(paths, which), JSON.stringify(report));
     },
     unstored: () => kept().filter(({ id }) => !storedIds.has(id)),
     async stored(id) {
