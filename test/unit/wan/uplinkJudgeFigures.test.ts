@@ -1,0 +1,136 @@
+/** What an uplink test says of its figures, and of an uplink that is as its site expects it: a row a finding. */
+import { describe, expect, it } from 'vitest';
+import type { UplinkExpectation } from '../../../src/model/uplinkReport.ts';
+import { judgeUplink } from '../../../src/wan/uplinkTest/judge.ts';
+import { GOOD, holdRows, type Row, SUBJECT } from './uplinkFindings.ts';
+
+const EXPECT: UplinkExpectation = {
+  minDownKbps: 20_000,
+  minUpKbps: 5_000,
+  maxRoundTripMs: 50,
+  maxJitterMs: 10,
+  maxLossPercent: 1,
+  minMtu: 1492,
+};
+
+describe('an uplink as its site expects it', () => {
+  it('passes every check, and its figures are in the report', () => {
+    const result = judgeUplink({ ...SUBJECT, expect: EXPECT }, GOOD);
+    expect(result.checks.map(({ check, verdict }) => `${check} ${verdict}`)).toEqual(
+      'address gateway dns controller nat mtu loss delay jitter download upload'
+        .split(' ')
+        .map((check) => `${check} pass`),
+    );
+    expect(result.verdict).toBe('pass');
+    expect(result.figures).toMatchObject({ controller: { connectMs: 9 }, download: { kbps: 40_000 } });
+  });
+});
+
+const ROWS: readonly Row[] = [
+  {
+    what: 'a symmetric NAT',
+    found: { nat: { kind: 'mapping-per-port', mappedAddress: '203.0.113.9', mappedPorts: [1, 2] } },
+    check: 'nat',
+    verdict: 'warn',
+    says: /symmetric/,
+  },
+  {
+    what: 'a small MTU, nothing expected',
+    found: { mtu: { link: 1500, toController: 1270, fromController: 1270 } },
+    check: 'mtu',
+    verdict: 'fail',
+    says: /1280 are needed/,
+  },
+  {
+    what: 'a smaller MTU back than expected',
+    subject: { expect: EXPECT },
+    found: { mtu: { link: 1500, toController: 1500, fromController: 1400 } },
+    check: 'mtu',
+    verdict: 'fail',
+    says: /1492 are expected/,
+  },
+  {
+    what: 'an MTU with an unknown way back',
+    found: { mtu: { link: 1500, toController: 1500 } },
+    check: 'mtu',
+    verdict: 'warn',
+    says: /way back could not be told/,
+  },
+  {
+    what: 'no far end',
+    found: { probing: { kind: 'no-far-end', why: 'the controller grants no probes' }, mtu: undefined },
+    check: 'mtu',
+    verdict: 'unknown',
+    says: /grants no probes/,
+  },
+  {
+    what: 'loss',
+    found: {
+      roundTrip: { sent: 100, received: 95, lossPercent: 5, p50Ms: 20, p99Ms: 30, jitterMs: 1, by: 'probe' },
+    },
+    check: 'loss',
+    verdict: 'warn',
+    says: /5 of 100 lost/,
+  },
+  {
+    what: 'more loss than expected',
+    subject: { expect: EXPECT },
+    found: { roundTrip: { sent: 100, received: 95, lossPercent: 5, p50Ms: 20, p99Ms: 30, by: 'probe' } },
+    check: 'loss',
+    verdict: 'fail',
+    says: /at most 1 % are expected/,
+  },
+  {
+    what: 'UDP that is closed',
+    found: { roundTrip: { sent: 100, received: 0, lossPercent: 100, by: 'probe' } },
+    check: 'loss',
+    verdict: 'fail',
+    says: /UDP to the controller does not get through/,
+  },
+  {
+    what: 'pings that nobody answers',
+    found: { roundTrip: { sent: 10, received: 0, lossPercent: 100, by: 'ping' } },
+    check: 'loss',
+    verdict: 'unknown',
+    says: /not measured/,
+  },
+  {
+    what: 'a long way',
+    subject: { expect: { maxRoundTripMs: 10 } },
+    check: 'delay',
+    verdict: 'fail',
+    says: /at most 10 ms/,
+  },
+  {
+    what: 'a restless way',
+    subject: { expect: { maxJitterMs: 1 } },
+    check: 'jitter',
+    verdict: 'fail',
+    says: /at most 1 ms/,
+  },
+  {
+    what: 'a slow line',
+    subject: { expect: { minDownKbps: 50_000 } },
+    check: 'download',
+    verdict: 'fail',
+    says: /40 Mbit\/s.*50 Mbit\/s are expected/,
+  },
+  {
+    what: 'a slow way back',
+    subject: { expect: { minUpKbps: 11_000 } },
+    check: 'upload',
+    verdict: 'fail',
+    says: /at least 11 Mbit\/s/,
+  },
+  {
+    what: 'no transfer',
+    found: { upload: undefined },
+    check: 'upload',
+    verdict: 'unknown',
+    says: /not measured/,
+  },
+];
+
+describe('an uplink with', () => {
+  holdRows(ROWS);
+});
