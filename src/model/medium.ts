@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { DnsName, IpAddress, Port } from './addresses.ts';
 import { DhcpAddressing, StaticAddressing } from './addressing.ts';
 import { Owner } from './bootstrap.ts';
-import { PortLabel } from './ids.ts';
+import { PortLabel, Serial } from './ids.ts';
 
 /** On the medium, one directory a box below it: one stick can serve a whole site. */
 export const MEDIUM_DIRECTORY = 'branchbox/bootstrap';
@@ -20,10 +20,8 @@ export const MEDIUM_FILES = {
 } as const;
 /** Each file, DER; firmware/medium-read holds the same number. Real ones have 2 to 6 KB. */
 export const MEDIUM_FILE_MAX_BYTES = 128 * 1024;
-/** FAT knows no other characters for sure, and a serial must not be a path. */
-export const MediumSerial = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a serial that can be the name of a directory on a FAT medium');
+/** FAT knows no other characters for sure, and a serial must not be a path: it has no others. */
+export const MediumSerial = Serial;
 
 /** What PPPoE and proxies are told: no control characters, which would be lines of their own in a file. */
 const Word = z
