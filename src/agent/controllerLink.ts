@@ -1,7 +1,7 @@
 /**
  * Owns keeping one connection to the controller: over the best living uplink, given up when that uplink dies,
  * made anew over another; and the proof that a trial asks for.
- * Does not own the MQTT session itself (mqttSession), nor what is told over it (reporting).
+ * Does not own making one (controllerDial), the MQTT session itself (mqttSession), nor what is told over it (reporting).
  */
 import { randomBytes } from 'node:crypto';
 import { asBranchboxError } from '../model/errors.ts';
@@ -10,13 +10,12 @@ import { Command, MESSAGE_MAX_BYTES, type Reply, topicsOf } from '../model/mqtt.
 import type { Clock, Logger } from '../system/ports.ts';
 import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
 import { createWaker } from '../system/waker.ts';
-import { type MqttSession, openMqttSession } from './mqttSession.ts';
+import { dialController } from './controllerDial.ts';
+import type { MqttSession } from './mqttSession.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 15_000;
-/** Of one uplink, name, TCP and TLS together. */
-const DIAL_TIMEOUT_MS = 3000;
 const PROOF_REPEAT_MS = 3000;
 /** A connection that ends sooner counts as one that failed. */
 const SHORT_LIVED_MS = 3000;
@@ -136,35 +135,16 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     const { host, port } = parts.endpoint(identity);
     dial = new AbortController();
     const limit = AbortSignal.any([signal, dial.signal]);
-    const { socket, uplink } = await parts.dialer.connectTls({
-      host,
-      port,
-      uplinks: parts.uplinks(),
-      timeoutMs: DIAL_TIMEOUT_MS,
-      signal: limit,
-      tls: {
-        // The domain's anchor alone, which may stand below another CA.
-        ca: identity.anchorPem,
-        allowPartialTrustChain: true,
-        cert: identity.certificatePem,
-        key: identity.key.reveal(),
-      },
-    });
-    let session: MqttSession;
-    const giveUp = (): void => void socket.destroy(new Error('given up'));
-    limit.addEventListener('abort', giveUp, { once: true });
-    try {
-      session = await openMqttSession({
-        socket,
-        gatewayId,
+    const { session, uplink } = await dialController(
+      {
+        dialer: parts.dialer,
+        uplinks: parts.uplinks(),
+        endpoint: { host, port },
+        identity,
         onMessage: (topic, payload) => onMessage(gatewayId, topic, payload),
-      });
-    } catch (thrown) {
-      socket.destroy();
-      throw thrown;
-    } finally {
-      limit.removeEventListener('abort', giveUp);
-    }
+      },
+      limit,
+    );
     dial = undefined;
     const onAbort = (): void => session.end('the agent ends');
     signal.addEventListener('abort', onAbort, { once: true });

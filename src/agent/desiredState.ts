@@ -19,33 +19,23 @@ import {
 } from '../reconcile/trial.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import { acceptDesired } from './acceptDesired.ts';
+import { carryThrough, type TrialSteps } from './carryThrough.ts';
 import { decodeHeld, type HeldState, type TrialStore } from './trialStore.ts';
 
 /** Timers of Node end here. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const RETRY_CHECK_MS = 5000;
 
-export interface DesiredParts {
+export interface DesiredParts extends TrialSteps {
   readonly store: TrialStore;
   /** Read anew for each message: undefined before the box has an owner. */
   readonly identity: () => Promise<
     { readonly gatewayId: string; readonly anchors: readonly Certificate[] } | undefined
   >;
-  /**
-   * Makes the box hold to this, and nothing else from now on. Resolves when the network does, rejects with what
-   * speaks against it where that is for good; goes on trying until the signal aborts.
-   */
-  readonly settle: (signal: AbortSignal) => Promise<void>;
-  /** What stands against the state that is held to now. */
-  readonly problems: () => readonly Problem[];
   /** Whether the network was as wanted at least once since this process started. */
   readonly wasSettled: () => boolean;
-  /** Called when what is held to changes: lanes start over. */
-  readonly onChange: () => void;
   /** A state was committed. */
   readonly onCommitted: () => void;
-  /** Resolves when the controller answered over a connection opened after this call. */
-  readonly prove: (signal: AbortSignal) => Promise<void>;
   readonly controllerAwayMs: () => number;
   readonly emit: (kind: GatewayEvent['kind'], subject: string, sentence: string) => void;
   readonly clock: Clock;
@@ -246,32 +236,4 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
 
 function isOldEnough(record: RolledBackRecord | undefined, nowMs: number): boolean {
   return nowMs - (record?.entries.at(-1)?.atMs ?? nowMs) >= RETRY_AFTER_MS;
-}
-
-/** undefined where the state holds and the controller answered; else why not, for a person. */
-async function carryThrough(
-  parts: DesiredParts,
-  durationMs: number,
-  stop: AbortSignal,
-): Promise<string | undefined> {
-  const timeUp = AbortSignal.timeout(durationMs);
-  const signal = AbortSignal.any([stop, timeUp]);
-  let proving = false;
-  try {
-    parts.onChange();
-    await parts.settle(signal);
-    proving = true;
-    await parts.prove(signal);
-    // Something may have broken while the controller was asked.
-    await parts.settle(signal);
-    return undefined;
-  } catch (thrown) {
-    const problems = parts.problems();
-    if (problems.length > 0) {
-      const named = problems.slice(0, 5).map(({ path, message }) => `${path}: ${message}`);
-      return `the box did not become as described: ${named.join('; ')}`;
-    }
-    if (proving) return `the controller did not answer within ${durationMs / 1000} s after the change`;
-    return asBranchboxError(thrown).message;
-  }
 }

@@ -1,0 +1,48 @@
+/**
+ * Owns making one connection to the controller: TLS over the first uplink that gets through, and MQTT on it.
+ * Does not own which uplinks, nor when one is made or given up (controllerLink).
+ */
+import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
+import { type MqttSession, openMqttSession } from './mqttSession.ts';
+import type { OwnIdentity } from './ownIdentity.ts';
+
+/** Of one uplink, name, TCP and TLS together. */
+const DIAL_TIMEOUT_MS = 3000;
+
+export async function dialController(
+  parts: {
+    readonly dialer: Pick<UplinkDialer, 'connectTls'>;
+    /** Best first. */
+    readonly uplinks: readonly UplinkAddress[];
+    readonly endpoint: { readonly host: string; readonly port: number };
+    readonly identity: OwnIdentity;
+    readonly onMessage: (topic: string, payload: Uint8Array) => void;
+  },
+  signal: AbortSignal,
+): Promise<{ readonly session: MqttSession; readonly uplink: UplinkAddress }> {
+  const { identity, onMessage } = parts;
+  const { socket, uplink } = await parts.dialer.connectTls({
+    ...parts.endpoint,
+    uplinks: parts.uplinks,
+    timeoutMs: DIAL_TIMEOUT_MS,
+    signal,
+    tls: {
+      // The domain's anchor alone, which may stand below another CA.
+      ca: identity.anchorPem,
+      allowPartialTrustChain: true,
+      cert: identity.certificatePem,
+      key: identity.key.reveal(),
+    },
+  });
+  const giveUp = (): void => void socket.destroy(new Error('given up'));
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    const session = await openMqttSession({ socket, gatewayId: identity.gatewayId, onMessage });
+    return { session, uplink };
+  } catch (thrown) {
+    socket.destroy();
+    throw thrown;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+}
