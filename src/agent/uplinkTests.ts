@@ -31,7 +31,7 @@ export interface UplinkTests {
   forInstaller(): InstallerPorts['uplinkTest'];
   /** Leases, the owner, the desired state or the connection may have changed. */
   wake(): void;
-  /** From the controller. */
+  /** From the controller; never fails. */
   stored(id: string): Promise<void>;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -172,7 +172,12 @@ export async function createUplinkTests(parts: {
       return { atMs: report.endedAtMs, verdict: report.verdict, line: reportLine(report).slice(0, 2000) };
     },
     wake: () => waker.wake(),
-    stored: (id) => reports.stored(id),
+    async stored(id) {
+      // Not noted, it is sent again by the next start, and the controller keeps it once.
+      await reports.stored(id).catch((error: unknown) => {
+        log.warn('that the controller has an uplink report cannot be noted', { id, error });
+      });
+    },
     async run(signal) {
       /** Of the last test before the box had an owner. */
       let testedFor = '';

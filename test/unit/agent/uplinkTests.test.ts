@@ -169,6 +169,15 @@ describe('a box in service', () => {
     expect([sent, tested]).toEqual([[], []]);
   });
 
+  it('goes on where the disk does not take that the controller has a report', async () => {
+    // No file can take its place.
+    mkdirSync(join(paths().state, 'uplink-test/stored'), { recursive: true });
+    const tests = await start();
+    void tests.run(ending.signal);
+    await happened.promise;
+    await expect(tests.stored(tests.read().report?.id ?? '')).resolves.toBeUndefined();
+  });
+
   it('runs one test at a time, of an uplink it has, with the budget of its kind', async () => {
     const hold = Promise.withResolvers<void>();
     const tests = await start(hold.promise);
