@@ -8,6 +8,11 @@ import type { Logger } from '../system/ports.ts';
 import { serveLocalApi } from './localApi.ts';
 import type { UplinkTests } from './uplinkTests.ts';
 
+export interface InstallerSocket {
+  /** Does nothing before the box has an owner. */
+  closeOnceOwned(): void;
+}
+
 export async function serveInstallerSocket(
   parts: {
     readonly socket: string;
@@ -18,7 +23,7 @@ export async function serveInstallerSocket(
     readonly log: Logger;
   },
   signal: AbortSignal,
-): Promise<{ closeOnceOwned(): void }> {
+): Promise<InstallerSocket> {
   const owned = new AbortController();
   await serveLocalApi(
     {

@@ -1,5 +1,5 @@
 /**
- * Owns the agent's composition: what is made from what, and what wakes whom. No decision is made here.
+ * Owns the agent's composition: what is made from what, and who hears of what. No decision is made here.
  */
 import { createBundleStore } from '../containers/bundles.ts';
 import { createDockerEngine } from '../containers/dockerEngine.ts';
@@ -34,7 +34,7 @@ import { createUplinkTests } from './uplinkTests.ts';
 import { rankUplinks } from './uplinkChoice.ts';
 import { createWanted } from './wanted.ts';
 import { createWatchdog } from './watchdog.ts';
-import { followWakeups } from './wakeups.ts';
+import { followWakeups, wakeupsOf } from './wakeups.ts';
 import { createOutbox } from '../telemetry/outbox.ts';
 import { watchLiveness } from '../telemetry/read.ts';
 import { createVty } from '../telemetry/vty.ts';
@@ -229,35 +229,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   );
   followWakeups(
     { runner, files, clock, log, engine, paths },
-    {
-      onKernel: () => {
-        holding.wakeAll();
-        reporting.changed();
-        link.wake();
-      },
-      onLease: () => {
-        void facts.gather(signal).finally(() => {
-          link.wake();
-          uplinkTests.wake();
-        });
-        holding.wakeAll();
-        reporting.changed();
-      },
-      onIdentity: () => {
-        void identity.read().then(async () => {
-          link.wake();
-          installer.closeOnceOwned();
-          if (!(await wanted.look())) return;
-          holding.wakeAll();
-          reporting.changed();
-        });
-      },
-      onEngine: () => {
-        facts.forgetEngine();
-        holding.wakeAll();
-        reporting.changed();
-      },
-    },
+    wakeupsOf({ facts, identity, wanted, holding, reporting, link, uplinkTests, installer, signal }),
     signal,
   );
   reporting.emit('agent-started', gatewayId() ?? facts.latest().serial, `agent ${version} started`);

@@ -1,21 +1,72 @@
 /**
- * Owns what wakes the agent: kernel events, leases, the identity's files, the engine. An event only says that
- * something may have changed; nobody believes its content.
+ * Owns what wakes the agent (kernel events, leases, the identity's files, the engine) and whom each wakes. An event only
+ * says that something may have changed; nobody believes its content.
  */
 import type { Engine } from '../containers/engine.ts';
 import { LABEL_APP } from '../containers/items.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Clock, Files, Logger, Runner } from '../system/ports.ts';
+import type { ControllerLink } from './controllerLink.ts';
+import type { FactsGatherer } from './facts.ts';
+import type { Holding } from './holding.ts';
+import type { InstallerSocket } from './installerSocket.ts';
+import type { IdentityReader } from './ownIdentity.ts';
 import { type AgentPaths, leasesDirectory } from './paths.ts';
+import type { Reporting } from './reporting.ts';
+import type { UplinkTests } from './uplinkTests.ts';
+import type { Wanted } from './wanted.ts';
 
 /** Before a follower that ended is started again; its end says that events were lost, so all is looked at. */
 const RESTART_MS = 2000;
 
-export interface Wakeups {
+interface Wakeups {
   readonly onKernel: () => void;
   readonly onLease: () => void;
   readonly onIdentity: () => void;
   readonly onEngine: () => void;
+}
+
+/** Who looks anew at what. */
+export function wakeupsOf(parts: {
+  readonly facts: Pick<FactsGatherer, 'gather' | 'forgetEngine'>;
+  readonly identity: Pick<IdentityReader, 'read'>;
+  readonly wanted: Pick<Wanted, 'look'>;
+  readonly holding: Pick<Holding, 'wakeAll'>;
+  readonly reporting: Pick<Reporting, 'changed'>;
+  readonly link: Pick<ControllerLink, 'wake'>;
+  readonly uplinkTests: Pick<UplinkTests, 'wake'>;
+  readonly installer: Pick<InstallerSocket, 'closeOnceOwned'>;
+  readonly signal: AbortSignal;
+}): Wakeups {
+  const { facts, link, uplinkTests } = parts;
+  const lookAnew = (): void => {
+    parts.holding.wakeAll();
+    parts.reporting.changed();
+  };
+  return {
+    onKernel() {
+      lookAnew();
+      link.wake();
+    },
+    onLease() {
+      void facts.gather(parts.signal).finally(() => {
+        link.wake();
+        uplinkTests.wake();
+      });
+      lookAnew();
+    },
+    onIdentity() {
+      void parts.identity.read().then(async () => {
+        link.wake();
+        parts.installer.closeOnceOwned();
+        if (await parts.wanted.look()) lookAnew();
+      });
+    },
+    onEngine() {
+      facts.forgetEngine();
+      lookAnew();
+    },
+  };
 }
 
 export function followWakeups(
