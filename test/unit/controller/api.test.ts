@@ -1,22 +1,13 @@
 /** The REST API, in process over a real store, held against what it says of itself and what an operator may do. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startApi } from './apiWorld.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type RunningApi, useApi } from './apiWorld.ts';
 import { branch, SMALL_FLEET } from './fixtures.ts';
 import { Description } from './openapi.ts';
 
-let directory: string;
-let running: Awaited<ReturnType<typeof startApi>>;
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await startApi(directory);
-});
-afterEach(async () => {
-  await running.api.close();
-  await rm(directory, { recursive: true, force: true });
+let running: RunningApi;
+useApi((fresh) => {
+  running = fresh;
 });
 
 /** Every schema of a description. */

@@ -1,25 +1,16 @@
 /** The REST API of the second factor: who gets a code, that it is told once, and within which limits. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { startApi } from './apiWorld.ts';
+import { expect, it } from 'vitest';
+import { type RunningApi, useApi } from './apiWorld.ts';
 
 const INVENTORY = '/api/v1/inventory';
 const ACTIVATION = `${INVENTORY}/SN-1/activation`;
-let directory: string;
-let running: Awaited<ReturnType<typeof startApi>>;
+let running: RunningApi;
 const make = (body: object = {}) => running.call('POST', ACTIVATION, body);
 const approve = (change: object) => running.call('PATCH', `${INVENTORY}/SN-1`, change);
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await startApi(directory);
+useApi(async (fresh) => {
+  running = fresh;
   await running.call('POST', INVENTORY, { serial: 'SN-1', twoFactor: true });
-});
-afterEach(async () => {
-  await running.api.close();
-  await rm(directory, { recursive: true, force: true });
 });
 
 it('a box with a second factor is not approved until something approves it', async () => {

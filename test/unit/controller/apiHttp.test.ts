@@ -1,21 +1,12 @@
 /** The REST API as HTTP has it (RFC 9110): media types, methods, entity tags, challenges. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseEntityTags, preferred } from '../../../src/controller/api/negotiation.ts';
-import { startApi } from './apiWorld.ts';
+import { type RunningApi, useApi } from './apiWorld.ts';
 import { SMALL_FLEET } from './fixtures.ts';
 
-let directory: string;
-let running: Awaited<ReturnType<typeof startApi>>;
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await startApi(directory);
-});
-afterEach(async () => {
-  await running.api.close();
-  await rm(directory, { recursive: true, force: true });
+let running: RunningApi;
+useApi((fresh) => {
+  running = fresh;
 });
 
 const put = (headers: Record<string, string> = {}) =>

@@ -1,21 +1,16 @@
 /** The REST API of a bootstrap medium: what is signed, by whom it may be asked for, and that nothing of it is kept. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { MediumConfiguration } from '../../../src/model/medium.ts';
-import { startApi } from './apiWorld.ts';
+import { type RunningApi, useApi } from './apiWorld.ts';
 
 const INVENTORY = '/api/v1/inventory';
 const PPPOE = { schema: 1, addressing: { kind: 'pppoe', user: 'line7', password: 'hunter2' } };
-let directory: string;
-let running: Awaited<ReturnType<typeof startApi>>;
+let running: RunningApi;
 const make = (serial: string, body: object = {}) =>
   running.call('POST', `${INVENTORY}/${serial}/medium`, body);
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await startApi(directory);
+useApi(async (fresh) => {
+  running = fresh;
   const gateway = {
     id: 'branch1',
     serial: 'SN-1',
@@ -26,10 +21,6 @@ beforeEach(async () => {
   };
   await running.call('PUT', '/api/v1/fleet', { fleet: { name: 'test' }, gateways: [gateway] });
   for (const serial of ['SN-1', 'SN-2']) await running.call('POST', INVENTORY, { serial });
-});
-afterEach(async () => {
-  await running.api.close();
-  await rm(directory, { recursive: true, force: true });
 });
 
 it('signs owner and network as one, with a voucher that has no nonce and ends', async () => {

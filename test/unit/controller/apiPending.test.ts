@@ -1,16 +1,12 @@
 /** The REST API of boxes that nobody named: listed, approved, denied, claimed. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { describe as render } from '../../../src/cli/fleetPending.ts';
 import type { PendingBox } from '../../../src/controller/store/store.ts';
 import { claimCodeOf } from '../../../src/model/assignment.ts';
-import { startApi } from './apiWorld.ts';
+import { type RunningApi, useApi } from './apiWorld.ts';
 import { branch, SMALL_FLEET } from './fixtures.ts';
 
-let directory: string;
-let running: Awaited<ReturnType<typeof startApi>>;
+let running: RunningApi;
 const spkiSha256 = 'ab'.repeat(32);
 const BOX: PendingBox = {
   serial: 'SN-new',
@@ -31,15 +27,10 @@ const FLEET = {
   rules: [{ name: 'ours', match: { serial: 'SN-*' }, place: { site: 'free' } }],
 };
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await startApi(directory);
+useApi(async (fresh) => {
+  running = fresh;
   await running.call('PUT', '/api/v1/fleet', FLEET);
   await running.store.pending.see(BOX);
-});
-afterEach(async () => {
-  await running.api.close();
-  await rm(directory, { recursive: true, force: true });
 });
 
 it('who waits is listed, approved into its place, and stays there under a file that knows nothing of it', async () => {

@@ -1,25 +1,17 @@
 /** What is uploaded over the REST API (apps' bundles, firmware), held against its digest, its signer and its caps. */
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { signJws } from '../../../src/pki/jws.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { makeVersion } from '../../fakes/firmwareVersion.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
-import { RELEASE, startApi } from './apiWorld.ts';
+import { RELEASE, type RunningApi, useApi } from './apiWorld.ts';
 import { SMALL_FLEET } from './fixtures.ts';
 
-let directory: string;
-let running: Awaited<ReturnType<typeof startApi>>;
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await startApi(directory);
-});
-afterEach(async () => {
-  await running.api.close();
-  await rm(directory, { recursive: true, force: true });
+let running: RunningApi;
+useApi((fresh) => {
+  running = fresh;
 });
 
 const putFleet = () => running.call('PUT', '/api/v1/fleet', SMALL_FLEET);
@@ -42,7 +34,7 @@ describe('a bundle', () => {
     expect(other.json.message).toContain('SHA-256');
     expect((await running.call('POST', '/api/v1/bundles', Buffer.alloc(5000), tar)).status).toBe(400);
     expect((await running.call('POST', '/api/v1/bundles', {}, {})).status).toBe(415);
-    expect(await createFiles().list(join(directory, 'bundles'))).toEqual([]);
+    expect(await createFiles().list(join(running.directory, 'bundles'))).toEqual([]);
   });
 });
 
@@ -80,7 +72,7 @@ describe('a firmware version', () => {
     expect([kept.status, kept.json.code]).toEqual([409, 'controller/conflict']);
     await putFleet();
     expect((await running.call('DELETE', '/api/v1/firmware/1.1.0')).status).toBe(204);
-    expect(await createFiles().list(join(directory, 'firmware'))).toEqual([]);
+    expect(await createFiles().list(join(running.directory, 'firmware'))).toEqual([]);
   });
 
   it.each<[string, () => string]>([

@@ -1,5 +1,11 @@
-/** Owns the REST API in process, over a real store in memory, with whoever it asks played by the test. */
+/**
+ * Owns the REST API in process, over a real store in memory, with whoever it asks played by the test: anew for each test,
+ * and each answer held against the API's description.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
 import { createActivations } from '../../../src/controller/activation.ts';
 import { openAdminCredential } from '../../../src/controller/adminCredential.ts';
 import { createApi } from '../../../src/controller/api/server.ts';
@@ -25,7 +31,33 @@ export const RELEASE = (() => {
 })();
 const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
 
-export async function startApi(directory: string) {
+export type RunningApi = Awaited<ReturnType<typeof startApi>>;
+
+/** Before each test of the file that calls this, and inside of `given` whatever they all stand on. */
+export function useApi(given: (fresh: RunningApi) => unknown): void {
+  let running: RunningApi | undefined;
+  const checks = createChecks();
+  beforeEach(async () => {
+    running = await startApi(checks);
+    await given(running);
+  });
+  afterEach(async () => {
+    await running?.api.close();
+    if (running !== undefined) await rm(running.directory, { recursive: true, force: true });
+  });
+}
+
+/**
+ * Each API describes itself with the same words, whatever it is made of. Reading them, and compiling what they say, takes
+ * longer than most tests: done once.
+ */
+function createChecks(): (api: { readonly swagger: () => unknown }) => ReturnType<typeof createAnswerCheck> {
+  let check: ReturnType<typeof createAnswerCheck> | undefined;
+  return (api) => (check ??= createAnswerCheck(JSON.parse(JSON.stringify(api.swagger()))));
+}
+
+async function startApi(checks: ReturnType<typeof createChecks>) {
+  const directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
   const store = openSqliteStore(':memory:');
   const log = createLogger({ name: 'test', write: () => undefined });
   const path = join(directory, 'admin.credential');
@@ -117,7 +149,7 @@ export async function startApi(directory: string) {
   });
   await api.ready();
   // Whatever a test asks for, the answer is as the API describes it.
-  const check = createAnswerCheck(JSON.parse(JSON.stringify(api.swagger())));
+  const check = checks(api);
   const call = async (
     method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
     url: string,
@@ -146,5 +178,5 @@ export async function startApi(directory: string) {
           : undefined,
     };
   };
-  return { api, call, store, changes, ailments, away, resets, triggered, conveyed, wishes };
+  return { api, call, directory, store, changes, ailments, away, resets, triggered, conveyed, wishes };
 }

@@ -1,12 +1,8 @@
 /** Another box in a gateway's place: what moves, who is revoked, and who cannot take it. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { startApi } from './apiWorld.ts';
+import { expect, it } from 'vitest';
+import { type RunningApi, useApi } from './apiWorld.ts';
 
-let directory: string;
-let running: Awaited<ReturnType<typeof startApi>>;
+let running: RunningApi;
 const gateway = (id: string, host: number) => ({
   id,
   serial: `SN-${id}`,
@@ -20,16 +16,11 @@ const replace = (id: string, body: object) =>
 const entry = async (serial: string) => (await running.call('GET', `/api/v1/inventory/${serial}`)).json;
 const serialOf = async (id: string) => (await running.call('GET', `/api/v1/gateways/${id}`)).json.serial;
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
-  running = await startApi(directory);
+useApi(async (fresh) => {
+  running = fresh;
   for (const id of ['one', 'two']) await running.call('POST', '/api/v1/inventory', { serial: `SN-${id}` });
   const gateways = [gateway('one', 11), gateway('two', 12)];
   await running.call('PUT', '/api/v1/fleet', { fleet: { name: 'test' }, gateways });
-});
-afterEach(async () => {
-  await running.api.close();
-  await rm(directory, { recursive: true, force: true });
 });
 
 it('moves the place, revokes the old box, and makes the new one known and approved', async () => {
