@@ -68,7 +68,7 @@ const HEADERS = ['etag', 'www-authenticate', 'accept'];
 /** Throws where an answer is not as described. Of what is not described at all (no such path or method) nothing is held. */
 export function createAnswerCheck(described: unknown) {
   const description = Description.parse(described);
-  // Whether each schema is one is a test of its own (apiDescription.test.ts): compiling the meta-schema takes long.
+  // Whether each schema is one is a test of its own (api.test.ts): compiling the meta-schema takes long.
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true, validateSchema: false });
   return (method: string, url: string, answer: Answer): void => {
     const path = url.split('?')[0] ?? '';
