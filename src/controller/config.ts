@@ -78,3 +78,9 @@ export function parseControllerConfig(text: string): ControllerConfig {
 export function publicName(config: ControllerConfig): string {
   return config.names[0] ?? 'localhost';
 }
+
+/** Where whoever runs on this machine reaches a server that listens there. */
+export function localAddress(listenAddress: string): string {
+  if (listenAddress === '0.0.0.0') return '127.0.0.1';
+  return listenAddress === '::' ? '::1' : listenAddress;
+}

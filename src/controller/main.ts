@@ -8,7 +8,6 @@ import type { Command } from '../model/mqtt.ts';
 import { Secret } from '../model/secret.ts';
 import { parseCertificates } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
-import type { Clock, Logger } from '../system/ports.ts';
 import { createActivations } from './activation.ts';
 import { openAdminCredential } from './adminCredential.ts';
 import { createAdmissions } from './admission.ts';
@@ -16,7 +15,7 @@ import { createApi } from './api/server.ts';
 import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
 import { endSession } from './broker/sessions.ts';
-import { publicName } from './config.ts';
+import { localAddress, publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
 import { settleEpoch } from './epoch.ts';
 import { createEstHandler, estFailed } from './est/estServer.ts';
@@ -32,15 +31,14 @@ import { createPresence } from './presence.ts';
 import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
 import { createPublisher } from './publisher.ts';
 import { openRevocations } from './revocations.ts';
-import { BOOTSTRAP_ANCHOR_FILE, ensureServiceCredentials } from './serviceCredentials.ts';
+import { renewUntilEnd } from './renewal.ts';
+import { ensureServiceCredentials } from './serviceCredentials.ts';
 import { apiTls, createServers } from './servers.ts';
 import { createSignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { startUplinkTest } from './uplinkTest/farEnd.ts';
 import { openUploads } from './uploads.ts';
 import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
-
-const RENEWAL_LOOK_MS = 12 * 3_600_000;
 
 export async function runController(options: {
   readonly configPath: string;
@@ -256,17 +254,18 @@ export async function runController(options: {
   await api.listen({ host: listen.address, port: listen.apiPort });
   log.info('ready', { names: config.names, listen });
 
-  // Keys print as redacted: what is compared are certificates.
-  let current = credentials;
-  await renewUntilEnd({ clock, log, signal: ending.signal }, async () => {
-    const next = await ensureServiceCredentials(credentialOptions);
-    if (JSON.stringify(next) === JSON.stringify(current)) return;
-    current = next;
-    await broker.renew(next.server);
-    link.renew(next.client);
-    servers.renew(next);
-    api.server.setSecureContext(apiTls(next));
-    log.info('renewed the certificates of the servers');
+  await renewUntilEnd({
+    ensure: () => ensureServiceCredentials(credentialOptions),
+    current: credentials,
+    async hand(next) {
+      await broker.renew(next.server);
+      link.renew(next.client);
+      servers.renew(next);
+      api.server.setSecureContext(apiTls(next));
+    },
+    clock,
+    log,
+    signal: ending.signal,
   });
 
   servers.close();
@@ -277,49 +276,4 @@ export async function runController(options: {
   await link.close();
   await broker.stop();
   await store.close();
-}
-
-/** Writes what a client needs to be pointed at this controller; the answer names each file. */
-export async function writeAnchors(options: {
-  readonly configPath: string;
-  readonly out: string;
-}): Promise<Readonly<Record<string, string>>> {
-  const { files, clock, log } = createLinuxSystem({ name: 'controller' });
-  const config = await readConfig(files, options.configPath);
-  const signer = createSignerClient({ socketPath: config.signer.socket });
-  const { domain } = await awaitSigner({ signer, clock, log, signal: AbortSignal.timeout(10_000) });
-  const tls = join(config.stateDir, 'tls', BOOTSTRAP_ANCHOR_FILE);
-  const pems: Readonly<Record<string, string>> = {
-    manufacturer: await readNeeded(files, config.manufacturer.idevidAnchor),
-    voucher: await readNeeded(files, config.manufacturer.voucherAnchor),
-    domain: domain.pem,
-    tls: await readNeeded(files, tls),
-  };
-  const written: Record<string, string> = {};
-  for (const [name, pem] of Object.entries(pems)) {
-    written[name] = join(options.out, `${name}.pem`);
-    await files.writeDurable(written[name], pem, 0o644);
-  }
-  return { ...written, adminCredential: join(config.stateDir, 'admin.credential') };
-}
-
-async function renewUntilEnd(
-  { clock, log, signal }: { readonly clock: Clock; readonly log: Logger; readonly signal: AbortSignal },
-  renew: () => Promise<void>,
-): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(RENEWAL_LOOK_MS, signal).catch(() => undefined);
-    if (signal.aborted) return;
-    try {
-      await renew();
-    } catch (error) {
-      log.error('the certificates of the servers could not be renewed', { error });
-    }
-  }
-}
-
-/** Where the broker of this machine is reached. */
-function localAddress(listenAddress: string): string {
-  if (listenAddress === '0.0.0.0') return '127.0.0.1';
-  return listenAddress === '::' ? '::1' : listenAddress;
 }

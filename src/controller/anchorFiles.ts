@@ -1,0 +1,33 @@
+/**
+ * Owns the anchors as files, for whoever has to be pointed at this controller: clients, boxes, people.
+ * Does not own any of them: they are the manufacturer's, the signer's, and the bootstrap server's own.
+ */
+import { join } from 'node:path';
+import { createLinuxSystem } from '../system/linux/system.ts';
+import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
+import { BOOTSTRAP_ANCHOR_FILE } from './serviceCredentials.ts';
+import { createSignerClient } from './signer/client.ts';
+
+/** Writes what a client needs to be pointed at this controller; the answer names each file. */
+export async function writeAnchors(options: {
+  readonly configPath: string;
+  readonly out: string;
+}): Promise<Readonly<Record<string, string>>> {
+  const { files, clock, log } = createLinuxSystem({ name: 'controller' });
+  const config = await readConfig(files, options.configPath);
+  const signer = createSignerClient({ socketPath: config.signer.socket });
+  const { domain } = await awaitSigner({ signer, clock, log, signal: AbortSignal.timeout(10_000) });
+  const tls = join(config.stateDir, 'tls', BOOTSTRAP_ANCHOR_FILE);
+  const pems: Readonly<Record<string, string>> = {
+    manufacturer: await readNeeded(files, config.manufacturer.idevidAnchor),
+    voucher: await readNeeded(files, config.manufacturer.voucherAnchor),
+    domain: domain.pem,
+    tls: await readNeeded(files, tls),
+  };
+  const written: Record<string, string> = {};
+  for (const [name, pem] of Object.entries(pems)) {
+    written[name] = join(options.out, `${name}.pem`);
+    await files.writeDurable(written[name], pem, 0o644);
+  }
+  return { ...written, adminCredential: join(config.stateDir, 'admin.credential') };
+}
