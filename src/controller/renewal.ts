@@ -26,8 +26,9 @@ export async function renewUntilEnd(options: {
       const next = await ensure();
       // Keys print as redacted: what is compared are certificates.
       if (JSON.stringify(next) === JSON.stringify(current)) continue;
-      current = next;
       await hand(next);
+      // Only now: what one of them did not take is handed to all again.
+      current = next;
       log.info('renewed the certificates of the servers');
     } catch (error) {
       log.error('the certificates of the servers could not be renewed', { error });
