@@ -30,7 +30,9 @@ export function register(program: Command): void {
     )
     .action(async (options: { readonly config: string; readonly out: string }) => {
       const { writeAnchors } = await import('../controller/anchorFiles.ts');
-      const written = await writeAnchors({ configPath: options.config, out: options.out });
+      const { createLinuxSystem } = await import('../system/linux/system.ts');
+      const system = createLinuxSystem({ name: 'controller' });
+      const written = await writeAnchors({ ...system, configPath: options.config, out: options.out });
       process.stdout.write(`${JSON.stringify(written, undefined, 2)}\n`);
     });
 }

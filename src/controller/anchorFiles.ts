@@ -3,17 +3,20 @@
  * Does not own any of them: they are the manufacturer's, the signer's, and the bootstrap server's own.
  */
 import { join } from 'node:path';
-import { createLinuxSystem } from '../system/linux/system.ts';
+import type { Clock, Files, Logger } from '../system/ports.ts';
 import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
 import { BOOTSTRAP_ANCHOR_FILE } from './serviceCredentials.ts';
 import { createSignerClient } from './signer/client.ts';
 
 /** Writes what a client needs to be pointed at this controller; the answer names each file. */
 export async function writeAnchors(options: {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly log: Logger;
   readonly configPath: string;
   readonly out: string;
 }): Promise<Readonly<Record<string, string>>> {
-  const { files, clock, log } = createLinuxSystem({ name: 'controller' });
+  const { files, clock, log } = options;
   const config = await readConfig(files, options.configPath);
   const signer = createSignerClient({ socketPath: config.signer.socket });
   const { domain } = await awaitSigner({ signer, clock, log, signal: AbortSignal.timeout(10_000) });

@@ -5,12 +5,8 @@
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
 import type { Command } from '../model/mqtt.ts';
-import { Secret } from '../model/secret.ts';
-import { parseCertificates } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
-import { createActivations } from './activation.ts';
 import { openAdminCredential } from './adminCredential.ts';
-import { createAdmissions } from './admission.ts';
 import { createApi } from './api/server.ts';
 import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
@@ -19,16 +15,13 @@ import { localAddress, publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
 import { settleEpoch } from './epoch.ts';
 import { createEstHandler, estFailed } from './est/estServer.ts';
-import { createFleetService } from './fleetService.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
-import { createManufacturerClient } from './manufacturer/client.ts';
 import { createMedia } from './media.ts';
+import { createMembership } from './membership.ts';
 import { createOrders } from './orders.ts';
-import { createPendingBoxes } from './pending.ts';
 import { createPeersAway } from './peersAway.ts';
-import { createPlacing } from './placing.ts';
 import { createPresence } from './presence.ts';
-import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
+import { awaitSigner, openManufacturer, readConfig } from './prerequisites.ts';
 import { createPublisher } from './publisher.ts';
 import { openRevocations } from './revocations.ts';
 import { renewUntilEnd } from './renewal.ts';
@@ -60,45 +53,36 @@ export async function runController(options: {
 
   const signer = createSignerClient({ socketPath: config.signer.socket });
   const { domain } = await awaitSigner({ signer, clock, log, signal: ending.signal });
-  const credentialOptions = {
-    signer,
-    store,
-    files,
-    clock,
-    directory: state('tls'),
-    names: config.names,
-    addresses: config.addresses,
-  };
-  const credentials = await ensureServiceCredentials(credentialOptions);
-  const anchors = {
-    manufacturers: parseCertificates(await readNeeded(files, config.manufacturer.idevidAnchor)),
-    domain,
-  };
-  const manufacturer = createManufacturerClient({
-    url: config.manufacturer.url,
-    anchor: await readNeeded(files, config.manufacturer.tlsAnchor),
-    clientCertificate: await readNeeded(files, config.manufacturer.clientCertificate),
-    clientKey: new Secret(await readNeeded(files, config.manufacturer.clientKey)),
-  });
+  const certify = () =>
+    ensureServiceCredentials({
+      signer,
+      store,
+      files,
+      clock,
+      directory: state('tls'),
+      names: config.names,
+      addresses: config.addresses,
+    });
+  const credentials = await certify();
+  const { manufacturer, manufacturers } = await openManufacturer(files, config.manufacturer);
+  const anchors = { manufacturers, domain };
 
   const host = publicName(config);
   const endpoints = { mqtt: { host, port: listen.mqttPort }, device: { host, port: listen.devicePort } };
-  const fleet = createFleetService({
-    store,
-    clock,
-    controller: endpoints,
-    firmware: firmware.offered,
-    onChange: () => onChange(),
-  });
   /** The fleet, the inventory, or who enrolled. */
   const onChange = (): void => {
     publisher.trigger();
     revocations.trigger();
   };
-  const activations = createActivations({ store, clock });
-  const admissions = createAdmissions({ store, fleet, activations, clock, log });
-  const placing = createPlacing({ store, fleet, clock, onChange: () => onChange() });
-  const pending = createPendingBoxes({ store, fleet, placing, clock, log });
+  const { fleet, activations, admissions, pending } = createMembership({
+    store,
+    controller: endpoints,
+    firmware: firmware.offered,
+    onFleetChange: onChange,
+    onInventoryChange: onChange,
+    clock,
+    log,
+  });
   const publisher = createPublisher({
     store,
     fleet,
@@ -179,7 +163,7 @@ export async function runController(options: {
   const servers = createServers({
     credentials,
     domain,
-    manufacturers: anchors.manufacturers,
+    manufacturers,
     listen,
     sztp: {
       handle: createBootstrapHandler({
@@ -255,7 +239,7 @@ export async function runController(options: {
   log.info('ready', { names: config.names, listen });
 
   await renewUntilEnd({
-    ensure: () => ensureServiceCredentials(credentialOptions),
+    ensure: certify,
     current: credentials,
     async hand(next) {
       await broker.renew(next.server);

@@ -1,10 +1,14 @@
 /**
- * Owns what has to be there before the controller can do anything: its configuration, files that it names, the signer.
+ * Owns what has to be there before the controller can do anything: its configuration, files that it names, the manufacturer's
+ * client, the signer.
  * Does not own what is in them.
  */
 import { BranchboxError } from '../model/errors.ts';
+import { Secret } from '../model/secret.ts';
+import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import type { Clock, Files, Logger } from '../system/ports.ts';
 import { type ControllerConfig, parseControllerConfig } from './config.ts';
+import { createManufacturerClient, type ManufacturerClient } from './manufacturer/client.ts';
 import type { SignerAnchors, SignerClient } from './signer/client.ts';
 
 const SIGNER_RETRY_MS = 500;
@@ -20,6 +24,21 @@ export async function readNeeded(files: Files, path: string): Promise<string> {
     message: `${path} is not there`,
     mend: 'name it in the configuration',
   });
+}
+
+/** The client of its service, and the anchors of factory identities that are taken for its own. */
+export async function openManufacturer(
+  files: Files,
+  named: ControllerConfig['manufacturer'],
+): Promise<{ readonly manufacturer: ManufacturerClient; readonly manufacturers: readonly Certificate[] }> {
+  const manufacturers = parseCertificates(await readNeeded(files, named.idevidAnchor));
+  const manufacturer = createManufacturerClient({
+    url: named.url,
+    anchor: await readNeeded(files, named.tlsAnchor),
+    clientCertificate: await readNeeded(files, named.clientCertificate),
+    clientKey: new Secret(await readNeeded(files, named.clientKey)),
+  });
+  return { manufacturer, manufacturers };
 }
 
 /** The three processes start together; without the signer there is no anchor to listen with. */

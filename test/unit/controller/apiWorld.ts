@@ -6,15 +6,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import { createActivations } from '../../../src/controller/activation.ts';
 import { openAdminCredential } from '../../../src/controller/adminCredential.ts';
 import { createApi } from '../../../src/controller/api/server.ts';
 import { openBlobs } from '../../../src/controller/blobs.ts';
 import { createFirmwareStore } from '../../../src/controller/firmware.ts';
 import { createMedia } from '../../../src/controller/media.ts';
-import { createFleetService } from '../../../src/controller/fleetService.ts';
-import { createPendingBoxes } from '../../../src/controller/pending.ts';
-import { createPlacing } from '../../../src/controller/placing.ts';
+import { createMembership } from '../../../src/controller/membership.ts';
 import { createPresence } from '../../../src/controller/presence.ts';
 import type { VoucherWish } from '../../../src/controller/manufacturer/client.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
@@ -72,13 +69,6 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     anchors: [RELEASE.ca.certificate],
     clock,
   });
-  const fleet = createFleetService({
-    store,
-    controller: CONTROLLER,
-    firmware: firmware.offered,
-    clock,
-    onChange: () => changes.push(changes.length),
-  });
   const ailments: string[] = [];
   const triggered: number[] = [];
   const resets: string[] = [];
@@ -95,21 +85,26 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     },
   };
   const onInventoryChange = () => void triggered.push(triggered.length);
-  const placing = createPlacing({ store, fleet, clock, onChange: onInventoryChange });
+  const { fleet, activations, admissions, pending } = createMembership({
+    store,
+    controller: CONTROLLER,
+    firmware: firmware.offered,
+    onFleetChange: () => void changes.push(changes.length),
+    onInventoryChange,
+    clock,
+    log,
+  });
   const context = {
     store,
     fleet,
     bundles,
     firmware,
     orders,
-    activations: createActivations({ store, clock }),
+    activations,
     presence: createPresence({ clock }),
     media: createMedia({
       store,
-      admissions: {
-        placeOf: async (serial) =>
-          (await fleet.read())?.fleet.gateways.find((gateway) => gateway.serial === serial)?.id,
-      },
+      admissions,
       signer: {
         conveyed: async (information) => {
           conveyed.push(information);
@@ -134,7 +129,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
       clock,
     }),
     revocationList: () => Buffer.from('a list'),
-    pending: createPendingBoxes({ store, fleet, placing, clock, log }),
+    pending,
     onInventoryChange,
     clock,
   };
