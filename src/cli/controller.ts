@@ -29,10 +29,8 @@ export function register(program: Command): void {
       '\nexample: branchbox controller anchors --config /etc/branchbox/controller.toml --out anchors',
     )
     .action(async (options: { readonly config: string; readonly out: string }) => {
-      const { writeAnchors } = await import('../controller/anchorFiles.ts');
-      const { createLinuxSystem } = await import('../system/linux/system.ts');
-      const system = createLinuxSystem({ name: 'controller' });
-      const written = await writeAnchors({ ...system, configPath: options.config, out: options.out });
+      const { writeAnchors } = await import('../controller/main.ts');
+      const written = await writeAnchors({ configPath: options.config, out: options.out });
       process.stdout.write(`${JSON.stringify(written, undefined, 2)}\n`);
     });
 }

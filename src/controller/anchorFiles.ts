@@ -9,7 +9,7 @@ import { BOOTSTRAP_ANCHOR_FILE } from './serviceCredentials.ts';
 import { createSignerClient } from './signer/client.ts';
 
 /** Writes what a client needs to be pointed at this controller; the answer names each file. */
-export async function writeAnchors(options: {
+export async function writeAnchorFiles(options: {
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Logger;

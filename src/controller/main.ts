@@ -7,6 +7,7 @@ import type { Owner } from '../model/bootstrap.ts';
 import type { Command } from '../model/mqtt.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import { openAdminCredential } from './adminCredential.ts';
+import { writeAnchorFiles } from './anchorFiles.ts';
 import { createApi } from './api/server.ts';
 import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
@@ -261,3 +262,9 @@ export async function runController(options: {
   await broker.stop();
   await store.close();
 }
+
+export const writeAnchors = (options: {
+  readonly configPath: string;
+  readonly out: string;
+}): ReturnType<typeof writeAnchorFiles> =>
+  writeAnchorFiles({ ...createLinuxSystem({ name: 'controller' }), ...options });

@@ -1,6 +1,6 @@
 /**
- * Owns what has to be there before the controller can do anything: its configuration, files that it names, the manufacturer's
- * client, the signer.
+ * Owns what has to be there before the controller can do anything: its configuration, files that it names, the
+ * manufacturer's client, the signer.
  * Does not own what is in them.
  */
 import { BranchboxError } from '../model/errors.ts';
