@@ -15,7 +15,8 @@ import { endSession } from './broker/sessions.ts';
 import { localAddress, publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
 import { settleEpoch } from './epoch.ts';
-import { createEstHandler, estFailed } from './est/estServer.ts';
+import { estFailed } from './est/answers.ts';
+import { createEstHandler } from './est/estServer.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createMedia } from './media.ts';
 import { createMembership } from './membership.ts';
@@ -32,7 +33,8 @@ import { createSignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { startUplinkTest } from './uplinkTest/farEnd.ts';
 import { openUploads } from './uploads.ts';
-import { createBootstrapHandler, bootstrapFailed } from './sztp/bootstrapServer.ts';
+import { bootstrapFailed } from './sztp/answers.ts';
+import { createBootstrapHandler } from './sztp/bootstrapServer.ts';
 
 export async function runController(options: {
   readonly configPath: string;

@@ -1,38 +1,23 @@
 /**
- * Owns the EST server (RFC 7030, clarified by RFC 8951): its operations, media types, base64 and status codes.
- * Does not own who may enrol (admission.ts) nor certifying (the signer).
+ * Owns the EST server (RFC 7030, clarified by RFC 8951): its operations, what a request has to be, how many at once.
+ * Does not own enrolling (enrolment.ts) nor the forms of answers (answers.ts).
  */
 import { BranchboxError } from '../../model/errors.ts';
 import type { Certificate } from '../../pki/certificate.ts';
-import { certsOnly } from '../../pki/cms.ts';
 import { parseRequest } from '../../pki/request.ts';
-import type { Clock, Logger } from '../../system/ports.ts';
-import { type ActivationCredentials, readBasic } from '../activation.ts';
-import type { Admission, Admissions } from '../admission.ts';
-import { type AskLimit, createAskLimit } from '../askLimit.ts';
+import { readBasic } from '../activation.ts';
 import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
-import { type Peer, peerOf, type PeerAnchors } from '../peer.ts';
+import { peerOf, type PeerAnchors } from '../peer.ts';
 import type { SignerClient } from '../signer/client.ts';
-import type { Store } from '../store/store.ts';
 import { createWorkGate } from '../workGate.ts';
+import { base64, pkcs7, plain } from './answers.ts';
+import { createEnrolment, type EnrolmentOptions } from './enrolment.ts';
 
-/**
- * Certificates for one serial: a box that is killed again and again before it keeps one is never refused, and one that
- * enrols without end adds 288 lines a day to the records.
- */
-const ENROLMENTS = { burst: 30, refillMs: 5 * 60_000 } as const;
 /** Each is a chain, a signature and three writes that wait for the disk. */
 const WORK = { together: 8, waiting: 64 } as const;
 /** A request with a large RSA key and attributes is 3 KB; twice that in base64. */
 const MAX_BODY_BYTES = 24 * 1024;
 const OFFERED_HOLDS_MS = 60_000;
-const RETRY_AFTER_PENDING_S = 15;
-const RETRY_AFTER_AWAY_S = 5;
-/**
- * RFC 9110 11.6.1: with any status it says that credentials would help. On a 202 it tells a box that a code is wanted,
- * and a client that knows nothing of codes waits as ever.
- */
-const CODE_CHALLENGE = { 'WWW-Authenticate': 'Basic realm="activation code", charset="UTF-8"' } as const;
 const OPERATIONS = {
   cacerts: 'GET',
   csrattrs: 'GET',
@@ -50,19 +35,13 @@ const CSR_ATTRIBUTES = Buffer.from(
   'hex',
 );
 
-export interface EstServerOptions {
-  readonly store: Store;
-  readonly admissions: Admissions;
-  readonly signer: SignerClient;
+export interface EstServerOptions extends EnrolmentOptions {
+  readonly signer: Pick<SignerClient, 'ldevid' | 'anchors'>;
   readonly anchors: PeerAnchors;
-  /** A box has a certificate that it did not have. */
-  readonly onEnrolled: () => void;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 export function createEstHandler(options: EstServerOptions): Handler {
-  const enrolments = createAskLimit({ clock: options.clock, ...ENROLMENTS });
+  const enrolment = createEnrolment(options);
   const gate = createWorkGate({ clock: options.clock, ...WORK });
   const cacerts = createCacerts(options);
   return async (request, socket) => {
@@ -82,23 +61,15 @@ export function createEstHandler(options: EstServerOptions): Handler {
     const code = readBasic(request.headers.authorization);
     const result = await gate.run(async () => {
       const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
-      const who = await authorise(options, operation, peer, code !== undefined);
+      const who = await enrolment.authorise(operation, peer, code !== undefined);
       if ('status' in who) return who;
       const csr = readRequest(body);
       if ('status' in csr) return csr;
-      return enrol(options, enrolments, operation, peer, who, csr.der, code);
+      return enrolment.enrol(operation, peer, who, csr.der, code);
     });
     if ('done' in result) return result.done;
     return plain(503, 'many boxes ask at once', { 'Retry-After': String(result.retryAfterS) });
   };
-}
-
-/** What went wrong below. */
-export function estFailed(thrown: unknown): Answer {
-  if (thrown instanceof BranchboxError && thrown.code === 'controller/unreachable') {
-    return plain(503, 'the certification authority is away', { 'Retry-After': String(RETRY_AFTER_AWAY_S) });
-  }
-  return plain(500, 'the request failed here');
 }
 
 /**
@@ -123,106 +94,6 @@ function createCacerts({
     }
     return [anchors.domain, ...offered];
   };
-}
-
-interface Enrollee {
-  /** undefined where that depends on the code. */
-  readonly gatewayId: string | undefined;
-  readonly serial: string;
-}
-
-async function authorise(
-  options: EstServerOptions,
-  operation: Operation,
-  peer: Peer,
-  withCode: boolean,
-): Promise<Enrollee | Answer> {
-  if (peer.kind === 'none' || peer.kind === 'untrusted') {
-    return plain(401, 'a client certificate of a known manufacturer or of this domain is needed', {
-      // RFC 9110 15.5.2 demands a challenge; there is no scheme for certificates, and no password does without one.
-      'WWW-Authenticate': 'Certificate realm="branchbox"',
-    });
-  }
-  if (operation === 'simplereenroll') {
-    if (peer.kind !== 'ldevid') return plain(403, 'renewal needs the certificate that is renewed');
-    const admission = await options.admissions.recognise(peer.gatewayId, peer.certificate);
-    if (admission.kind !== 'admitted' || admission.serial === undefined) return refused(admission);
-    return { gatewayId: peer.gatewayId, serial: admission.serial };
-  }
-  if (peer.kind !== 'idevid') return plain(403, 'enrolment needs the factory identity (IDevID)');
-  const admission = await options.admissions.consider(peer.serial, peer.certificate);
-  // Judged with a good request in hand alone: a malformed one must not use the code up.
-  if (admission.kind === 'pending' && admission.byCode === true && withCode) {
-    return { gatewayId: undefined, serial: peer.serial };
-  }
-  if (admission.kind !== 'admitted') return refused(admission);
-  return { gatewayId: admission.gateway.id, serial: peer.serial };
-}
-
-async function enrol(
-  options: EstServerOptions,
-  enrolments: AskLimit,
-  operation: Operation,
-  peer: Peer,
-  { gatewayId: known, serial }: Enrollee,
-  csr: Uint8Array,
-  code: ActivationCredentials | undefined,
-): Promise<Answer> {
-  const { store, signer, clock, log } = options;
-  let gatewayId = known;
-  if (peer.kind === 'idevid') {
-    // Only now, with a good request in hand: a malformed one must not bind a serial.
-    const admission = await options.admissions.admit(serial, peer.certificate, code);
-    if (admission.kind !== 'admitted') return refused(admission);
-    gatewayId = admission.gateway.id;
-  }
-  if (gatewayId === undefined) return refused({ kind: 'unknown' });
-  // Only now: somebody with another key under this serial must not use up what the box may have.
-  const waitMs = enrolments.take(serial);
-  if (waitMs !== undefined) {
-    const retryAfter = { 'Retry-After': String(Math.ceil(waitMs / 1000)) };
-    return plain(429, `serial ${serial} asks for certificates too often`, retryAfter);
-  }
-  const { certificate } = await signer.ldevid({ csr, gatewayId });
-  const atMs = clock.nowMs();
-  const enrolled = await store.records.enrol(
-    {
-      fingerprintSha256: certificate.fingerprintSha256,
-      number: certificate.number,
-      kind: 'ldevid',
-      subject: gatewayId,
-      serial,
-      notAfterMs: certificate.notAfterMs,
-      pem: certificate.pem,
-    },
-    atMs,
-  );
-  // Nobody ever gets this certificate.
-  if (!enrolled) return refused({ kind: 'refused', why: 'this box was revoked' });
-  await store.records.audit({
-    atMs,
-    actor: `serial:${serial}`,
-    action: operation === 'simpleenroll' ? 'enrolled' : 'renewed',
-    subject: gatewayId,
-    detail: certificate.fingerprintSha256,
-  });
-  options.onEnrolled();
-  log.info('issued a certificate', { gatewayId, serial, operation });
-  // RFC 7030 4.2.3: the certificate alone; the anchor is had by cacerts.
-  return pkcs7([certificate]);
-}
-
-function refused(admission: Admission): Answer {
-  if (admission.kind === 'pending') {
-    return plain(202, admission.why, {
-      'Retry-After': String(RETRY_AFTER_PENDING_S),
-      ...(admission.byCode === true ? CODE_CHALLENGE : {}),
-    });
-  }
-  if (admission.kind === 'wrong-code') {
-    return plain(401, admission.why, { 'Retry-After': String(RETRY_AFTER_PENDING_S), ...CODE_CHALLENGE });
-  }
-  return plain(403, admission.kind === 'refused' ? admission.why : 'this box is not known here');
 }
 
 /** `/.well-known/est/<operation>` or `/.well-known/est/<label>/<operation>`; there is one CA, whatever the label. */
@@ -254,25 +125,4 @@ export function certificateRequestOf(body: Buffer): { der: Uint8Array } | Answer
     return plain(400, thrown instanceof BranchboxError ? thrown.message : 'the request cannot be decoded');
   }
   return { der };
-}
-
-function pkcs7(certificates: readonly Certificate[]): Answer {
-  return {
-    status: 200,
-    mediaType: 'application/pkcs7-mime; smime-type=certs-only',
-    ...base64(certsOnly(certificates)),
-  };
-}
-
-/** On one line without an end of line: strongSwan's client refuses any LF. */
-function base64(der: Uint8Array): Pick<Answer, 'body' | 'headers'> {
-  return {
-    body: Buffer.from(der).toString('base64'),
-    // RFC 8951 has it ignored; clients of RFC 7030's time look for it.
-    headers: { 'Content-Transfer-Encoding': 'base64' },
-  };
-}
-
-function plain(status: number, text: string, headers: Readonly<Record<string, string>> = {}): Answer {
-  return { status, mediaType: 'text/plain; charset=utf-8', body: `${text}\n`, headers };
 }

@@ -1,5 +1,5 @@
 /**
- * Owns the SZTP bootstrap server (RFC 8572): who asks, what is answered, errors in RESTCONF's form (RFC 8040 7.1).
+ * Owns the SZTP bootstrap server (RFC 8572): who asks, what is answered, how often.
  * Does not own signing (the signer) nor vouchers (the manufacturer): both are asked at that moment.
  */
 import type { IncomingMessage } from 'node:http';
@@ -8,14 +8,12 @@ import { z } from 'zod';
 import { plainAddress } from '../../model/assignment.ts';
 import type { Owner } from '../../model/bootstrap.ts';
 import { decodeJson } from '../../model/decode.ts';
-import { BranchboxError, type ErrorCode } from '../../model/errors.ts';
 import {
   CLAIMS_WANTED,
   GetBootstrappingDataRequest,
   NONCE_BYTES,
   type OnboardingInformation,
   ProgressType,
-  type RestconfErrors,
   SZTP_GET_PATH,
   SZTP_MEDIA_TYPE,
   SZTP_REPORT_PATH,
@@ -31,12 +29,12 @@ import type { PendingBoxes } from '../pending.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 import { createWorkGate } from '../workGate.ts';
+import { refusal, yang } from './answers.ts';
 
 /** Model, version and a nonce are a few hundred bytes; a progress report's message is capped at 1 KB by the model. */
 const MAX_BODY_BYTES = 16 * 1024;
 /** For a client that sends no nonce (RFC 8572 makes it optional): long enough for one bootstrap. */
 const NONCELESS_LIFE_MS = 24 * 3_600_000;
-const RETRY_AFTER_S = 5;
 /**
  * Of get-bootstrapping-data for one serial: a box that is started a dozen times in a minute and asks over two uplinks
  * is never refused, and one that asks for nothing else has 1,440 vouchers a day.
@@ -106,21 +104,6 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       ? bootstrappingData(options, asks, asker, text)
       : report(options, asker, text);
   }
-}
-
-/** What went wrong below, in RESTCONF's words. */
-export function bootstrapFailed(thrown: unknown): Answer {
-  const code: ErrorCode = thrown instanceof BranchboxError ? thrown.code : 'internal';
-  const message = thrown instanceof BranchboxError ? thrown.message : '';
-  if (code === 'model/invalid') return refusal(400, 'invalid-value', message, problemsOf(thrown));
-  if (code === 'controller/unreachable') {
-    const answer = refusal(503, 'operation-failed', 'a service behind this server is away', 'application');
-    return { ...answer, headers: { 'Retry-After': String(RETRY_AFTER_S) } };
-  }
-  if (code === 'controller/refused' || code === 'controller/conflict' || code === 'controller/not-found') {
-    return refusal(403, 'access-denied', message);
-  }
-  return refusal(500, 'operation-failed', 'the request failed here', 'application');
 }
 
 async function bootstrappingData(
@@ -232,38 +215,6 @@ async function bodyText(request: IncomingMessage, mediaType: string): Promise<st
     return refusal(415, 'operation-not-supported', `only ${SZTP_MEDIA_TYPE} is understood`);
   }
   return body.toString('utf8');
-}
-
-type ErrorType = RestconfErrors['ietf-restconf:errors']['error'][number]['error-type'];
-
-function refusal(
-  status: number,
-  tag: string,
-  message: string,
-  detail: ErrorType | readonly string[] = 'protocol',
-  appTag?: string,
-): Answer {
-  const type: ErrorType = typeof detail === 'string' ? detail : 'protocol';
-  const messages = typeof detail === 'string' || detail.length === 0 ? [message] : detail;
-  const errors: RestconfErrors = {
-    'ietf-restconf:errors': {
-      error: messages.slice(0, 16).map((text) => ({
-        'error-type': type,
-        'error-tag': tag,
-        ...(appTag === undefined ? {} : { 'error-app-tag': appTag }),
-        'error-message': text.slice(0, 1024),
-      })),
-    },
-  };
-  return yang(status, errors);
-}
-
-function problemsOf(thrown: unknown): readonly string[] {
-  return thrown instanceof BranchboxError ? thrown.problems.map((p) => `${p.path}: ${p.message}`) : [];
-}
-
-function yang(status: number, body: unknown): Answer {
-  return { status, mediaType: SZTP_MEDIA_TYPE, body: JSON.stringify(body) };
 }
 
 function toBase64(bytes: Uint8Array): string {
