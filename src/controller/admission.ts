@@ -52,9 +52,10 @@ export function createAdmissions(options: {
     if (entry === undefined) return { kind: 'unknown' };
     if (entry.state === 'revoked') return { kind: 'refused', why: 'this box was revoked' };
     const { identity } = entry;
+    const { spkiSha256, issuerKeyId } = identityOf(idevid);
     if (
       identity !== undefined &&
-      (identity.spkiSha256 !== idevid.spkiSha256 || identity.issuerKeyId !== issuerKeyId(idevid))
+      (identity.spkiSha256 !== spkiSha256 || identity.issuerKeyId !== issuerKeyId)
     ) {
       return quarantine(serial, idevid);
     }
@@ -69,10 +70,8 @@ export function createAdmissions(options: {
     return { kind: 'admitted', gateway };
   }
 
-  const bind = async (serial: string, idevid: Certificate): Promise<boolean> => {
-    const identity = { issuerKeyId: issuerKeyId(idevid), spkiSha256: idevid.spkiSha256 };
-    return store.inventory.bind(serial, identity, clock.nowMs());
-  };
+  const bind = (serial: string, idevid: Certificate): Promise<boolean> =>
+    store.inventory.bind(serial, identityOf(idevid), clock.nowMs());
 
   /** Bound before it is approved: else another key under this serial could come in between. */
   async function approveByCode(
@@ -149,6 +148,11 @@ export function createAdmissions(options: {
   };
 }
 
-function issuerKeyId(certificate: Certificate): string {
-  return Buffer.from(certificate.authorityKeyId ?? []).toString('hex');
-}
+/** By which a box is known again: its key, and whose certificate it has of it. */
+export const identityOf = ({
+  spkiSha256,
+  authorityKeyId,
+}: Certificate): { readonly spkiSha256: string; readonly issuerKeyId: string } => ({
+  spkiSha256,
+  issuerKeyId: Buffer.from(authorityKeyId ?? []).toString('hex'),
+});

@@ -12,13 +12,13 @@ import {
   MEDIUM_FILES,
   MediumSerial,
 } from '../model/medium.ts';
-import type { OnboardingInformation } from '../model/sztp.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock } from '../system/ports.ts';
 import type { Admissions } from './admission.ts';
 import type { ManufacturerClient } from './manufacturer/client.ts';
 import type { SignerClient } from './signer/client.ts';
 import type { Store } from './store/store.ts';
+import { onboardingOf } from './sztp/onboarding.ts';
 
 export interface Media {
   /** Throws controller/not-found or controller/conflict where the serial has no place, or is revoked. */
@@ -66,15 +66,9 @@ export function createMedia(options: {
       const wanted = network ?? { schema: 1, addressing: { kind: 'dhcp' }, bootstrapServers: [] };
       const bootstrapServers = [...new Set([...wanted.bootstrapServers, options.bootstrapServer])];
       const configuration = { ...options.ownerOf(gatewayId), network: { ...wanted, bootstrapServers } };
-      const information: OnboardingInformation = {
-        'ietf-sztp-conveyed-info:onboarding-information': {
-          'configuration-handling': 'replace',
-          configuration: Buffer.from(JSON.stringify(configuration)).toString('base64'),
-        },
-      };
       const expiresOnMs = clock.nowMs() + validS * 1_000;
       const [signed, voucher] = await Promise.all([
-        signer.conveyed(information),
+        signer.conveyed(onboardingOf(configuration)),
         manufacturer.requestVoucher({
           serialNumber: serial,
           ...(entry.identity === undefined

@@ -13,6 +13,7 @@ import {
 import { BranchboxError } from '../model/errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { identityOf } from './admission.ts';
 import { createAskLimit } from './askLimit.ts';
 import type { FleetService } from './fleetService.ts';
 import type { Place, Placing } from './placing.ts';
@@ -70,10 +71,6 @@ export function createPendingBoxes(options: {
 }): PendingBoxes {
   const { store, fleet, placing, clock, log } = options;
   const complaints = createAskLimit({ clock, burst: 1, refillMs: 60_000 });
-  const identityOf = ({ spkiSha256, authorityKeyId }: Certificate) => ({
-    spkiSha256,
-    issuerKeyId: Buffer.from(authorityKeyId ?? []).toString('hex'),
-  });
   const note = (actor: string, action: string, subject: string, detail: string): Promise<void> =>
     store.records.audit({ atMs: clock.nowMs(), actor, action, subject, detail });
 

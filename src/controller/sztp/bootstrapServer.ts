@@ -12,7 +12,6 @@ import {
   CLAIMS_WANTED,
   GetBootstrappingDataRequest,
   NONCE_BYTES,
-  type OnboardingInformation,
   ProgressType,
   SZTP_GET_PATH,
   SZTP_MEDIA_TYPE,
@@ -30,6 +29,7 @@ import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 import { createWorkGate } from '../workGate.ts';
 import { refusal, yang } from './answers.ts';
+import { onboardingOf } from './onboarding.ts';
 
 /** Model, version and a nonce are a few hundred bytes; a progress report's message is capped at 1 KB by the model. */
 const MAX_BODY_BYTES = 16 * 1024;
@@ -154,20 +154,13 @@ async function bootstrappingData(
     const answer = refusal(429, 'resource-denied', `serial ${serial} asks too often`, 'application');
     return { ...answer, headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) } };
   }
-  const { domain } = options.anchors;
-  const information: OnboardingInformation = {
-    'ietf-sztp-conveyed-info:onboarding-information': {
-      'configuration-handling': 'replace',
-      configuration: Buffer.from(JSON.stringify(options.ownerOf(gatewayId))).toString('base64'),
-    },
-  };
   const [signed, voucher] = await Promise.all([
-    options.signer.conveyed(information),
+    options.signer.conveyed(onboardingOf(options.ownerOf(gatewayId))),
     options.manufacturer.requestVoucher({
       serialNumber: serial,
       ...(idevid.authorityKeyId === undefined ? {} : { idevidIssuer: idevid.authorityKeyId }),
       ...(nonce === undefined ? { expiresOnMs: options.clock.nowMs() + NONCELESS_LIFE_MS } : { nonce }),
-      pinnedDomainCert: domain,
+      pinnedDomainCert: options.anchors.domain,
     }),
   ]);
   await options.store.records.audit({
