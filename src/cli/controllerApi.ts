@@ -37,6 +37,25 @@ const ErrorBody = z.object({
   problems: z.array(z.object({ path: z.string(), message: z.string() })).default([]),
 });
 
+/** The end of each example. */
+export const ACCESS_EXAMPLE =
+  '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
+
+export const jsonCall = (method: Call['method'], path: string, body: object): Call => ({
+  method,
+  path,
+  mediaType: 'application/json',
+  body: JSON.stringify(body),
+});
+
+export const inventoryPath = (serial: string): string => `/api/v1/inventory/${encodeURIComponent(serial)}`;
+export const gatewayPath = (gateway: string, rest = ''): string =>
+  `/api/v1/gateways/${encodeURIComponent(gateway)}${rest}`;
+
+/** What an answer says, as lines. */
+export const print = (text: string): boolean =>
+  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+
 export const withAccess = (command: Command): Command =>
   command
     .requiredOption('--api <url>', 'for instance https://controller.branchbox.example:8445')

@@ -7,7 +7,17 @@ import { parse as parseToml } from 'smol-toml';
 import { z } from 'zod';
 import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
-import { type Access, type Call, callApi, readInput, withAccess } from './controllerApi.ts';
+import {
+  ACCESS_EXAMPLE,
+  type Access,
+  type Call,
+  callApi,
+  gatewayPath,
+  jsonCall,
+  print,
+  readInput,
+  withAccess,
+} from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
 import { registerUsb } from './fleetUsb.ts';
 import { registerInventory } from './fleetInventory.ts';
@@ -19,14 +29,10 @@ export function register(program: Command): void {
   const fleet = program
     .command('fleet')
     .description('the fleet, its boxes and bundles, over the controller’s API');
-  const print = (text: string) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 
   withAccess(fleet.command('apply <file>'))
     .description('makes the fleet what a TOML file says')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet apply fleet.toml --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet apply fleet.toml ${ACCESS_EXAMPLE}`)
     .action(async (file: string, access: Access) => {
       const body = await readInput(file);
       await callApi(access, { method: 'PUT', path: '/api/v1/fleet', mediaType: 'application/toml', body });
@@ -34,19 +40,13 @@ export function register(program: Command): void {
     });
   withAccess(fleet.command('show'))
     .description('prints the fleet as TOML')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet show --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet show ${ACCESS_EXAMPLE}`)
     .action(async (access: Access) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/fleet', accept: 'application/toml' }));
     });
   withAccess(fleet.command('status'))
     .description('prints what each gateway should be and what it says it is, as JSON')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet status --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet status ${ACCESS_EXAMPLE}`)
     .action(async (access: Access) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/status' }));
     });
@@ -54,15 +54,10 @@ export function register(program: Command): void {
     .description(
       'puts one gateway into the fleet, new or in place of the one of that id; TOML, the fields of [[gateways]]',
     )
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet gateway branch9.toml --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet gateway branch9.toml ${ACCESS_EXAMPLE}`)
     .action(async (file: string, access: Access) => {
       const gateway = await readGateway(file);
-      const path = `/api/v1/gateways/${encodeURIComponent(gateway.id)}`;
-      const body = JSON.stringify(gateway);
-      await callApi(access, { method: 'PUT', path, mediaType: 'application/json', body });
+      await callApi(access, jsonCall('PUT', gatewayPath(gateway.id), gateway));
       print(`${gateway.id} is as described`);
     });
   registerInventory(fleet);
@@ -74,22 +69,15 @@ export function register(program: Command): void {
       'resets a gateway to factory state: its data goes, apps\u2019 volumes too, and it bootstraps anew',
     )
     .requiredOption('--yes', 'that this is meant')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet reset branch1 --yes --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet reset branch1 --yes ${ACCESS_EXAMPLE}`)
     .action(async (gateway: string, access: Access) => {
-      const path = `/api/v1/gateways/${encodeURIComponent(gateway)}/factory-reset`;
-      const body = JSON.stringify({ confirm: gateway });
-      const text = await callApi(access, { method: 'POST', path, mediaType: 'application/json', body });
+      const path = gatewayPath(gateway, '/factory-reset');
+      const text = await callApi(access, jsonCall('POST', path, { confirm: gateway }));
       print(`${gateway}: ${z.object({ message: z.string() }).parse(JSON.parse(text)).message}`);
     });
   withAccess(fleet.command('bundle <file>'))
     .description('uploads an app image in `docker save` format and prints its SHA-256')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet bundle app.tar --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet bundle app.tar ${ACCESS_EXAMPLE}`)
     .action(async (file: string, access: Access) => {
       const call: Call = { method: 'POST', path: '/api/v1/bundles', mediaType: 'application/x-tar', file };
       print(z.object({ sha256: z.string() }).parse(JSON.parse(await callApi(access, call))).sha256);

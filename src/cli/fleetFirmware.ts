@@ -7,11 +7,10 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { BranchboxError } from '../model/errors.ts';
-import { type Access, callApi, readInput, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, type Access, callApi, print, readInput, withAccess } from './controllerApi.ts';
 import { renderTable } from './table.ts';
 
 const MANIFEST_SUFFIX = '.update.jws';
-const ACCESS = '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
 
 /** As far as it is needed here; the controller decodes. */
 const Offered = z.object({
@@ -25,11 +24,10 @@ export function registerFirmware(fleet: Command): void {
   const firmware = fleet
     .command('firmware')
     .description('firmware versions that the controller offers its boxes');
-  const print = (text: string) => process.stdout.write(`${text}\n`);
 
   withAccess(firmware.command('upload <directory>'))
     .description('uploads a signed manifest and the parts beside it that the controller does not have yet')
-    .addHelpText('after', `\nexample: branchbox fleet firmware upload out/image ${ACCESS}`)
+    .addHelpText('after', `\nexample: branchbox fleet firmware upload out/image ${ACCESS_EXAMPLE}`)
     .action(async (directory: string, access: Access) => {
       const manifest = await readInput(join(directory, await manifestIn(directory)));
       const call = {
@@ -54,7 +52,7 @@ export function registerFirmware(fleet: Command): void {
   withAccess(firmware.command('list'))
     .description('prints the versions that are there')
     .option('--json', 'for programs: the controller\u2019s own answer')
-    .addHelpText('after', `\nexample: branchbox fleet firmware list ${ACCESS}`)
+    .addHelpText('after', `\nexample: branchbox fleet firmware list ${ACCESS_EXAMPLE}`)
     .action(async (access: Access & { readonly json?: boolean }) => {
       const text = await callApi(access, { method: 'GET', path: '/api/v1/firmware' });
       if (access.json === true) return void print(text);
@@ -70,7 +68,7 @@ export function registerFirmware(fleet: Command): void {
     });
   withAccess(firmware.command('remove <version>'))
     .description('forgets a version that no gateway is to run')
-    .addHelpText('after', `\nexample: branchbox fleet firmware remove 0.1.0 ${ACCESS}`)
+    .addHelpText('after', `\nexample: branchbox fleet firmware remove 0.1.0 ${ACCESS_EXAMPLE}`)
     .action(async (version: string, access: Access) => {
       await callApi(access, { method: 'DELETE', path: `/api/v1/firmware/${encodeURIComponent(version)}` });
       print(`firmware ${version} is forgotten`);

@@ -6,10 +6,16 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
-import { type Access, type Call, callApi, withAccess } from './controllerApi.ts';
+import {
+  ACCESS_EXAMPLE,
+  type Access,
+  callApi,
+  inventoryPath,
+  jsonCall,
+  print,
+  withAccess,
+} from './controllerApi.ts';
 
-export const ACCESS_EXAMPLE =
-  '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 /** What `fleet activation --json` prints. */
@@ -21,15 +27,6 @@ export const ActivationMade = z.object({
   mail: z.string().optional(),
   message: z.string(),
 });
-
-const json = (method: 'POST' | 'PATCH', path: string, body: object): Call => ({
-  method,
-  path,
-  mediaType: 'application/json',
-  body: JSON.stringify(body),
-});
-const entryPath = (serial: string): string => `/api/v1/inventory/${encodeURIComponent(serial)}`;
-const print = (text: string): boolean => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 
 export function registerInventory(fleet: Command): void {
   withAccess(fleet.command('inventory <serial...>'))
@@ -47,7 +44,7 @@ export function registerInventory(fleet: Command): void {
           ...(flags.pending === true ? { approved: false } : {}),
         };
         for (const serial of serials) {
-          const call = json('POST', '/api/v1/inventory', { serial, ...how });
+          const call = jsonCall('POST', '/api/v1/inventory', { serial, ...how });
           await callApi(flags, call).catch((thrown: unknown) => {
             if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/conflict') throw thrown;
           });
@@ -77,7 +74,7 @@ export function registerInventory(fleet: Command): void {
           codeLength: Number(flags.length),
           link: flags.link,
         };
-        const text = await callApi(flags, json('POST', `${entryPath(serial)}/activation`, wanted));
+        const text = await callApi(flags, jsonCall('POST', `${inventoryPath(serial)}/activation`, wanted));
         const made = decodeJson(ActivationMade, text, "the controller's answer");
         if (flags.json === true) {
           print(JSON.stringify(made));
@@ -92,7 +89,7 @@ export function registerInventory(fleet: Command): void {
     .description('trusts a box again that was refused or revoked: it leaves its quarantine by itself')
     .addHelpText('after', `\nexample: branchbox fleet release SN-1 ${ACCESS_EXAMPLE}`)
     .action(async (serial: string, access: Access) => {
-      await callApi(access, json('PATCH', entryPath(serial), { approved: true, revoked: false }));
+      await callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true, revoked: false }));
       print(`${serial} is trusted again`);
     });
 }

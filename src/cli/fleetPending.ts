@@ -7,10 +7,17 @@ import { z } from 'zod';
 import { claimCodeTyped } from '../model/assignment.ts';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
-import { type Access, type Call, callApi, withAccess } from './controllerApi.ts';
+import {
+  ACCESS_EXAMPLE,
+  type Access,
+  callApi,
+  inventoryPath,
+  jsonCall,
+  print,
+  withAccess,
+} from './controllerApi.ts';
 import { renderTable } from './table.ts';
 
-const ACCESS_EXAMPLE = '--api https://controller.branchbox.example:8445 --ca domain.pem --credential admin';
 const Pending = z.array(
   z.object({
     serial: z.string(),
@@ -32,16 +39,8 @@ const Inventory = z.array(
   z.object({ serial: z.string(), approved: z.boolean(), twoFactor: z.boolean(), state: z.string() }),
 );
 
-const json = (method: 'POST' | 'PATCH', path: string, body: object): Call => ({
-  method,
-  path,
-  mediaType: 'application/json',
-  body: JSON.stringify(body),
-});
-const inventoryPath = (serial: string): string => `/api/v1/inventory/${encodeURIComponent(serial)}`;
 const pendingPath = (serial: string, verb: string): string =>
   `/api/v1/pending/${encodeURIComponent(serial)}/${verb}`;
-const print = (text: string): boolean => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 
 interface Choice extends Access {
   readonly key?: string;
@@ -85,8 +84,8 @@ export function registerPending(fleet: Command): void {
       const named = gateway !== undefined || key !== undefined;
       const inInventory = named
         ? false
-        : await tried(callApi(flags, json('PATCH', inventoryPath(serial), { approved: true })));
-      if (!inInventory) await callApi(flags, json('POST', pendingPath(serial, 'approve'), body));
+        : await tried(callApi(flags, jsonCall('PATCH', inventoryPath(serial), { approved: true })));
+      if (!inInventory) await callApi(flags, jsonCall('POST', pendingPath(serial, 'approve'), body));
       print(`${serial} may enrol`);
     });
   withAccess(fleet.command('deny <serial>'))
@@ -102,12 +101,12 @@ export function registerPending(fleet: Command): void {
       const { key } = flags;
       const change = { approved: false, revoked: true };
       const inInventory =
-        key === undefined && (await tried(callApi(flags, json('PATCH', inventoryPath(serial), change))));
+        key === undefined && (await tried(callApi(flags, jsonCall('PATCH', inventoryPath(serial), change))));
       if (inInventory) {
         print(`${serial} is refused; branchbox fleet release ${serial} takes that back`);
         return;
       }
-      await callApi(flags, json('POST', pendingPath(serial, 'deny'), key === undefined ? {} : { key }));
+      await callApi(flags, jsonCall('POST', pendingPath(serial, 'deny'), key === undefined ? {} : { key }));
       print(`${serial} is refused by its key; another box with that serial is not`);
     });
   withAccess(fleet.command('claim <code>'))
@@ -119,7 +118,7 @@ export function registerPending(fleet: Command): void {
     )
     .action(async (code: string, flags: Choice) => {
       const body = { code: claimCodeTyped(code), gateway: flags.gateway };
-      const text = await callApi(flags, json('POST', '/api/v1/claims', body));
+      const text = await callApi(flags, jsonCall('POST', '/api/v1/claims', body));
       const Claimed = z.object({ serial: z.string().optional(), endsAtMs: z.number().optional() });
       const { serial, endsAtMs } = decodeJson(Claimed, text, "the controller's answer");
       print(

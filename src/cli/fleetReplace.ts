@@ -4,7 +4,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
-import { type Access, callApi, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, type Access, callApi, gatewayPath, jsonCall, withAccess } from './controllerApi.ts';
 
 const Done = z.object({ gatewayId: z.string(), serial: z.string(), replaced: z.string().optional() });
 
@@ -13,22 +13,15 @@ export function registerReplace(fleet: Command): void {
     .description('gives the place of a gateway to another box, and revokes the one that had it')
     .option('--two-factor', 'the new box enrols once its installer typed a code (branchbox fleet activation)')
     .option('--json', 'for programs: the controller\u2019s own answer')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet replace branch1 SN-9 --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet replace branch1 SN-9 ${ACCESS_EXAMPLE}`)
     .action(
       async (
         gateway: string,
         serial: string,
         flags: Access & { readonly twoFactor?: boolean; readonly json?: boolean },
       ) => {
-        const text = await callApi(flags, {
-          method: 'POST',
-          path: `/api/v1/gateways/${encodeURIComponent(gateway)}/replacement`,
-          mediaType: 'application/json',
-          body: JSON.stringify({ serial, twoFactor: flags.twoFactor === true }),
-        });
+        const wish = { serial, twoFactor: flags.twoFactor === true };
+        const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/replacement'), wish));
         const { gatewayId, replaced } = decodeJson(Done, text, "the controller's answer");
         const old = replaced === undefined ? 'the place was free' : `${replaced} is revoked`;
         const words = `${gatewayId} is the place of ${serial} now; ${old}. Connect the new box: it enrols by itself.`;

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { describeReport, UplinkReport } from '../model/uplinkReport.ts';
-import { type Access, callApi, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, type Access, callApi, gatewayPath, jsonCall, withAccess } from './controllerApi.ts';
 
 const Reports = z.array(z.object({ receivedAtMs: z.number(), report: UplinkReport }));
 const LOOK_INTERVAL_MS = 1_000;
@@ -27,10 +27,7 @@ export function registerReport(fleet: Command): void {
     .option('--test', 'has the gateway test now, and waits for the report')
     .option('--uplink <name>', 'with --test: this one alone')
     .option('--json', 'for programs: the report as one JSON object')
-    .addHelpText(
-      'after',
-      '\nexample: branchbox fleet report branch1 --test --api https://controller.branchbox.example:8445 --ca domain.pem --credential admin',
-    )
+    .addHelpText('after', `\nexample: branchbox fleet report branch1 --test ${ACCESS_EXAMPLE}`)
     .action(async (gateway: string, flags: Flags) => {
       const before = await lastReport(flags, gateway);
       const report = flags.test === true ? await testNow(flags, gateway, before?.id) : before;
@@ -46,22 +43,14 @@ export function registerReport(fleet: Command): void {
     });
 }
 
-const pathOf = (gateway: string, rest: string): string =>
-  `/api/v1/gateways/${encodeURIComponent(gateway)}/${rest}`;
-
 async function lastReport(access: Access, gateway: string): Promise<UplinkReport | undefined> {
-  const text = await callApi(access, { method: 'GET', path: pathOf(gateway, 'uplink-reports') });
+  const text = await callApi(access, { method: 'GET', path: gatewayPath(gateway, '/uplink-reports') });
   return decodeJson(Reports, text, "the controller's answer")[0]?.report;
 }
 
-async function testNow(
-  flags: Flags,
-  gateway: string,
-  before: string | undefined,
-): Promise<UplinkReport | undefined> {
-  const body = JSON.stringify(flags.uplink === undefined ? {} : { uplink: flags.uplink });
-  const path = pathOf(gateway, 'uplink-tests');
-  await callApi(flags, { method: 'POST', path, mediaType: 'application/json', body });
+async function testNow(flags: Flags, gateway: string, before: string | undefined): Promise<UplinkReport> {
+  const wish = flags.uplink === undefined ? {} : { uplink: flags.uplink };
+  await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/uplink-tests'), wish));
   process.stderr.write(`${gateway} tests its uplinks\n`);
   const endsAtMs = performance.now() + PATIENCE_MS;
   while (performance.now() < endsAtMs) {

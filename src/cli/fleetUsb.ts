@@ -14,8 +14,16 @@ import { BranchboxError } from '../model/errors.ts';
 import { INSTALLER_NAME } from '../model/installer.ts';
 import { BootstrapNetwork, HttpProxy, MadeMedium, MEDIUM_DIRECTORY } from '../model/medium.ts';
 import { createFiles } from '../system/linux/files.ts';
-import { type Access, callApi, readInput, withAccess } from './controllerApi.ts';
-import { ACCESS_EXAMPLE, parseSpanS } from './fleetInventory.ts';
+import {
+  ACCESS_EXAMPLE,
+  type Access,
+  callApi,
+  inventoryPath,
+  jsonCall,
+  readInput,
+  withAccess,
+} from './controllerApi.ts';
+import { parseSpanS } from './fleetInventory.ts';
 
 interface Flags extends Access {
   readonly out: string;
@@ -55,12 +63,8 @@ export function registerUsb(fleet: Command): void {
     )
     .action(async (serial: string, flags: Flags) => {
       const network = await networkOf(flags);
-      const text = await callApi(flags, {
-        method: 'POST',
-        path: `/api/v1/inventory/${encodeURIComponent(serial)}/medium`,
-        mediaType: 'application/json',
-        body: JSON.stringify({ network, validS: parseSpanS(flags.valid) }),
-      });
+      const wish = { network, validS: parseSpanS(flags.valid) };
+      const text = await callApi(flags, jsonCall('POST', `${inventoryPath(serial)}/medium`, wish));
       const made = decodeJson(MadeMedium, text, "the controller's answer");
       const written = await write(made, flags.out);
       const expiresOn = new Date(made.expiresOnMs).toISOString();
