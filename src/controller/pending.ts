@@ -222,7 +222,6 @@ export function createPendingBoxes(options: {
     },
     async claim(code, gateway, actor) {
       const waiting = (await store.pending.list()).find((box) => box.claimCode === code);
-      await note(actor, 'claimed', code, gateway);
       if (waiting !== undefined) {
         const { serial, unproven } = waiting;
         await placing.letIn(
@@ -230,6 +229,7 @@ export function createPendingBoxes(options: {
           { gateway },
           { actor, joined: 'claim' },
         );
+        await note(actor, 'claimed', code, gateway);
         return { serial };
       }
       const free = (await fleet.read())?.fleet.gateways.find(({ id }) => id === gateway);
@@ -246,6 +246,7 @@ export function createPendingBoxes(options: {
           mend: 'DELETE /api/v1/claims/{code} takes one back',
         });
       }
+      await note(actor, 'claimed', code, gateway);
       return claim;
     },
   };

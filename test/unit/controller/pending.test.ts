@@ -216,6 +216,16 @@ describe('the list', () => {
 });
 
 describe('a claim code', () => {
+  it('that was refused is in the audit log of nobody’s claims', async () => {
+    const actions = async () => (await store.records.auditPage({ limit: 99 })).map(({ action }) => action);
+    const box = stranger('X-1');
+    const code = claimCodeOf(box.idevid.spkiSha256);
+    await expect(parts.pending.claim(code, 'nowhere', ADMIN)).rejects.toThrow('no gateway is named nowhere');
+    expect(await actions()).not.toContain('claimed');
+    await parts.pending.claim(code, 'far', ADMIN);
+    expect(await actions()).toContain('claimed');
+  });
+
   it('lets in a box that waits, at once', async () => {
     const box = stranger('SN-new');
     await parts.pending.meet(box);
