@@ -26,6 +26,16 @@ export interface FleetService {
   change(change: FleetChange): Promise<FleetRevision>;
 }
 
+/** Throws controller/not-found. */
+export function gatewayOf(fleet: Fleet | undefined, id: string): Fleet['gateways'][number] {
+  const found = fleet?.gateways.find((gateway) => gateway.id === id);
+  if (found !== undefined) return found;
+  throw new BranchboxError('controller/not-found', {
+    message: `no gateway is named ${id}`,
+    mend: 'GET /api/v1/gateways lists them',
+  });
+}
+
 export function createFleetService(options: {
   readonly store: Store;
   readonly controller: DesiredSpec['controller'];

@@ -9,7 +9,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
-import type { FleetService } from './fleetService.ts';
+import { type FleetService, gatewayOf } from './fleetService.ts';
 import type { Store } from './store/store.ts';
 
 export interface Replacement {
@@ -38,7 +38,7 @@ export async function replaceBox(
   const { store, fleet, clock } = parts;
   const { gatewayId, serial, twoFactor, actor } = wanted;
   const before = (await fleet.read())?.fleet;
-  const replaced = placeOf(before, gatewayId).serial;
+  const replaced = gatewayOf(before, gatewayId).serial;
   const holder = before?.gateways.find((gateway) => gateway.serial === serial);
   if (holder !== undefined) {
     throw new BranchboxError('controller/conflict', {
@@ -76,15 +76,6 @@ export async function replaceBox(
   return { gatewayId, serial, replaced };
 }
 
-function placeOf(fleet: Fleet | undefined, gatewayId: string): Fleet['gateways'][number] {
-  const place = fleet?.gateways.find((gateway) => gateway.id === gatewayId);
-  if (place !== undefined) return place;
-  throw new BranchboxError('controller/not-found', {
-    message: `no gateway is named ${gatewayId}`,
-    mend: 'GET /api/v1/gateways lists them',
-  });
-}
-
 /** Somebody else may have been quicker: the box to be revoked is then not the one that was looked at. */
 function withSerial(
   fleet: Fleet | undefined,
@@ -92,7 +83,7 @@ function withSerial(
   replaced: string | undefined,
   serial: string,
 ): unknown {
-  if (placeOf(fleet, gatewayId).serial !== replaced) {
+  if (gatewayOf(fleet, gatewayId).serial !== replaced) {
     throw new BranchboxError('controller/conflict', {
       message: `${gatewayId} got another box meanwhile`,
       mend: 'look at it again and repeat the change',

@@ -8,6 +8,7 @@ import { BranchboxError } from '../../model/errors.ts';
 import { GatewayId } from '../../model/ids.ts';
 import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import { FleetOverview, overviewOf } from '../overview.ts';
+import { gatewayOf } from '../fleetService.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 
@@ -39,12 +40,16 @@ const AuditAnswer = z.array(
 );
 
 export function registerGatewayRoutes(api: Api, { store, fleet, orders, presence }: ApiContext): void {
-  const isInFleet = async (id: string): Promise<boolean> =>
-    (await fleet.read())?.fleet.gateways.some((gateway) => gateway.id === id) === true;
-  const absent = async (id: string, what: string): Promise<BranchboxError> =>
-    (await isInFleet(id))
-      ? notFound(`gateway ${id} ${what}`, 'GET /api/v1/status says what it waits for')
-      : notFound(`no gateway is named ${id}`, 'GET /api/v1/gateways lists them');
+  const mustBeInFleet = async (id: string): Promise<void> => {
+    gatewayOf((await fleet.read())?.fleet, id);
+  };
+  const absent = async (id: string, what: string): Promise<BranchboxError> => {
+    await mustBeInFleet(id);
+    return new BranchboxError('controller/not-found', {
+      message: `gateway ${id} ${what}`,
+      mend: 'GET /api/v1/status says what it waits for',
+    });
+  };
 
   api.get(
     '/status',
@@ -120,7 +125,7 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders, presence
       const { id } = request.params;
       const events = [...(await store.gateways.events(id, request.query))];
       // A gateway that left the fleet leaves its events behind.
-      if (events.length === 0 && !(await isInFleet(id))) throw await absent(id, 'has no events');
+      if (events.length === 0) await mustBeInFleet(id);
       return events;
     },
   );
@@ -170,8 +175,4 @@ export function registerGatewayRoutes(api: Api, { store, fleet, orders, presence
     },
     async (request) => [...(await store.records.auditPage(request.query))],
   );
-}
-
-function notFound(message: string, mend: string): BranchboxError {
-  return new BranchboxError('controller/not-found', { message, mend });
 }

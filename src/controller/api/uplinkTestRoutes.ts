@@ -3,9 +3,9 @@
  * Does not own the order's way to the box (orders.ts).
  */
 import { z } from 'zod';
-import { BranchboxError } from '../../model/errors.ts';
 import { GatewayId } from '../../model/ids.ts';
 import { UplinkReport, UplinkTestRequest } from '../../model/uplinkReport.ts';
+import { gatewayOf } from '../fleetService.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 
@@ -16,12 +16,7 @@ const OrderAnswer = z.strictObject({ message: z.string() });
 
 export function registerUplinkTestRoutes(api: Api, { store, fleet, orders }: ApiContext): void {
   const mustBeInFleet = async (id: string): Promise<void> => {
-    const gateways = (await fleet.read())?.fleet.gateways ?? [];
-    if (gateways.some((gateway) => gateway.id === id)) return;
-    throw new BranchboxError('controller/not-found', {
-      message: `no gateway is named ${id}`,
-      mend: 'GET /api/v1/gateways lists them',
-    });
+    gatewayOf((await fleet.read())?.fleet, id);
   };
   api.get(
     '/gateways/:id/uplink-reports',

@@ -216,7 +216,7 @@ describe('the list', () => {
 });
 
 describe('a claim code', () => {
-  it('that was refused is in the audit log of nobody’s claims', async () => {
+  it('that was refused is no claim in the audit log', async () => {
     const actions = async () => (await store.records.auditPage({ limit: 99 })).map(({ action }) => action);
     const box = stranger('X-1');
     const code = claimCodeOf(box.idevid.spkiSha256);
