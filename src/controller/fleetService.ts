@@ -17,7 +17,7 @@ export interface FleetChange {
   readonly subject: string;
   /** What the caller saw, one of several, or whichever there is; a fleet that moved on since is a conflict. */
   readonly ifRevision?: readonly number[] | 'any';
-  /** The whole next document from the present one; not yet decoded. */
+  /** The whole next document from the present one; not yet decoded. The present one itself: nothing is changed. */
   readonly edit: (present: Fleet | undefined) => unknown;
 }
 
@@ -68,7 +68,9 @@ export function createFleetService(options: {
         fields: { httpStatus: 412 },
       });
     }
-    const fleet = decode(Fleet, change.edit(present?.fleet), 'the fleet');
+    const wanted = change.edit(present?.fleet);
+    if (present !== undefined && wanted === present.fleet) return present;
+    const fleet = decode(Fleet, wanted, 'the fleet');
     const allocations = allocate(fleet, present?.allocations ?? NO_ALLOCATIONS);
     designFleet({
       fleet,

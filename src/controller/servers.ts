@@ -4,8 +4,7 @@
  */
 import type { Server, ServerOptions } from 'node:https';
 import type { Certificate } from '../pki/certificate.ts';
-import type { Logger } from '../system/ports.ts';
-import type { Clock } from '../system/ports.ts';
+import type { Clock, Logger } from '../system/ports.ts';
 import { type Answer, createExchangeServer, type Handler, tlsOptions } from './exchange.ts';
 import { createHandshakeGate } from './handshakeGate.ts';
 import type { ServiceCredentials } from './serviceCredentials.ts';

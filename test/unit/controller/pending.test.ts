@@ -107,6 +107,17 @@ describe('a box that fits a rule', () => {
     expect(await gatewayOf('SN-new')).toBe('far');
   });
 
+  it('whose place it has already gets no other, and the fleet stays as it is', async () => {
+    await store.inventory.add('SN-branch1', { approved: false }, nowMs);
+    const before = (await parts.fleet.read())?.revision;
+    await parts.pending.approve('SN-branch1', { gateway: 'branch1', actor: ADMIN });
+    expect(await store.inventory.get('SN-branch1')).toMatchObject({ approved: true });
+    expect([await gatewayOf('SN-branch1'), (await parts.fleet.read())?.revision]).toEqual([
+      'branch1',
+      before,
+    ]);
+  });
+
   it('waits on where its rule has no free place, and says so to who approves', async () => {
     for (const serial of ['SN-a', 'SN-b', 'SN-c']) await parts.pending.meet(stranger(serial));
     await parts.pending.approve('SN-a', { actor: ADMIN });
