@@ -9,7 +9,8 @@ import { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
 import { allocate, NO_ALLOCATIONS } from './allocations.ts';
 import { designFleet } from './designer.ts';
-import type { FleetRevision, Store } from './store/store.ts';
+import type { FleetRevision } from './store/entities.ts';
+import type { Store } from './store/store.ts';
 
 export interface FleetChange {
   readonly actor: string;

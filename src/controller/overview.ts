@@ -7,7 +7,7 @@ import { compareVersions } from '../model/desired.ts';
 import type { Fleet } from '../model/fleet.ts';
 import { GatewayStatus } from '../model/status.ts';
 import type { Presence } from './presence.ts';
-import { InventoryEntry, type DesiredRecord, type StatusRecord } from './store/store.ts';
+import { InventoryEntry, type DesiredRecord, type StatusRecord } from './store/entities.ts';
 
 const VersionRef = z.strictObject({ epoch: z.int(), generation: z.int(), digest: z.string() });
 

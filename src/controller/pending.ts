@@ -17,7 +17,8 @@ import { identityOf } from './admission.ts';
 import { createAskLimit } from './askLimit.ts';
 import type { FleetService } from './fleetService.ts';
 import type { Place, Placing } from './placing.ts';
-import type { InventoryEntry, OpenClaim, PendingBox, Store } from './store/store.ts';
+import type { InventoryEntry, OpenClaim, PendingBox } from './store/entities.ts';
+import type { Store } from './store/store.ts';
 
 const DAY_MS = 86_400_000;
 /** A box that asks is seen at least each minute; one that was switched off for a weekend keeps its line. */

@@ -8,7 +8,8 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
 import type { FleetService } from './fleetService.ts';
-import type { InventoryEntry, Store } from './store/store.ts';
+import type { InventoryEntry } from './store/entities.ts';
+import type { Store } from './store/store.ts';
 
 export interface BoxToPlace {
   readonly serial: string;

@@ -13,7 +13,8 @@ import type { BrokerLink } from './broker/link.ts';
 import { designGateway } from './designer.ts';
 import type { FleetService } from './fleetService.ts';
 import type { SignerClient } from './signer/client.ts';
-import type { DesiredRecord, Store } from './store/store.ts';
+import type { DesiredRecord } from './store/entities.ts';
+import type { Store } from './store/store.ts';
 
 export interface PublisherOptions {
   readonly store: Store;

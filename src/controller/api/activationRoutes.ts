@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { BranchboxError } from '../../model/errors.ts';
 import { ACTIVATION_LIMITS } from '../activation.ts';
-import { InventoryEntry } from '../store/store.ts';
+import { InventoryEntry } from '../store/entities.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 

@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { BranchboxError } from '../../model/errors.ts';
 import type { FleetChange } from '../fleetService.ts';
-import type { FleetRevision } from '../store/store.ts';
+import type { FleetRevision } from '../store/entities.ts';
 import type { ApiContext } from './context.ts';
 import { parseEntityTags } from './negotiation.ts';
 

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { BranchboxError } from '../../model/errors.ts';
-import { InventoryEntry } from '../store/store.ts';
+import { InventoryEntry } from '../store/entities.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { ClaimCode } from '../../model/assignment.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import { GatewayId } from '../../model/ids.ts';
-import { InventoryEntry, OpenClaim, PendingBox } from '../store/store.ts';
+import { InventoryEntry, OpenClaim, PendingBox } from '../store/entities.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 

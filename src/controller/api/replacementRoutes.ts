@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { GatewayId } from '../../model/ids.ts';
 import { replaceBox } from '../replacement.ts';
-import { InventoryEntry } from '../store/store.ts';
+import { InventoryEntry } from '../store/entities.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 

@@ -3,7 +3,7 @@
  */
 import type { z } from 'zod';
 import type { Database } from './database.ts';
-import type { Page } from './store.ts';
+import type { Page } from './entities.ts';
 
 /** Oldest first. `select` ends before WHERE; `key` is the column that grows. */
 export function readPage<S extends z.ZodType>(

@@ -6,7 +6,8 @@ import { tryDecode, withoutUnknown } from '../../model/decode.ts';
 import { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import type { Database } from './database.ts';
 import { readPage } from './paging.ts';
-import type { StatusRecord, Store } from './store.ts';
+import type { StatusRecord } from './entities.ts';
+import type { Store } from './store.ts';
 
 /** Oldest go first above this; a box that floods fills only its own share. */
 const EVENTS_PER_GATEWAY = 10_000;

@@ -3,7 +3,8 @@
  */
 import { z } from 'zod';
 import type { Database } from './database.ts';
-import { InventoryEntry, type Store } from './store.ts';
+import { InventoryEntry } from './entities.ts';
+import type { Store } from './store.ts';
 
 const COLUMNS = `serial, model, approved, two_factor AS twoFactor, state, issuer_key_id AS issuerKeyId, spki_sha256 AS spkiSha256,
   bound_at_ms AS boundAtMs, progress_type AS progressType, progress_message AS progressMessage,

@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { decodeJson } from '../../model/decode.ts';
 import type { Database } from './database.ts';
-import { OpenClaim, PendingBox, type Store } from './store.ts';
+import { OpenClaim, PendingBox } from './entities.ts';
+import type { Store } from './store.ts';
 
 /** Of each state. Whoever fills it needs that many factory identities; who waits keeps his line. */
 const MAX_BOXES = 1_000;

@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import type { Database } from './database.ts';
 import { readPage } from './paging.ts';
-import type { IssuedCertificate, Store } from './store.ts';
+import type { IssuedCertificate } from './entities.ts';
+import type { Store } from './store.ts';
 
 /** Oldest go first above these; a box that floods pushes out nothing but its own. A box leaves a handful a year. */
 const AUDIT_KEPT = { box: 1_000, other: 100_000 } as const;

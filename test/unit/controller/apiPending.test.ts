@@ -1,7 +1,7 @@
 /** The REST API of boxes that nobody named: listed, approved, denied, claimed. */
 import { expect, it } from 'vitest';
 import { describe as render } from '../../../src/cli/fleetPending.ts';
-import type { PendingBox } from '../../../src/controller/store/store.ts';
+import type { PendingBox } from '../../../src/controller/store/entities.ts';
 import { claimCodeOf } from '../../../src/model/assignment.ts';
 import { type RunningApi, useApi } from './apiWorld.ts';
 import { branch, SMALL_FLEET } from './fixtures.ts';

@@ -1,7 +1,7 @@
 /** The fleet at a glance, held against what may be said of a box that is not heard or not counted any more. */
 import { describe, expect, it } from 'vitest';
 import { overviewOf } from '../../../src/controller/overview.ts';
-import type { InventoryEntry } from '../../../src/controller/store/store.ts';
+import type { InventoryEntry } from '../../../src/controller/store/entities.ts';
 import { SMALL_FLEET } from './fixtures.ts';
 import { statusWith } from './statusFixture.ts';
 
