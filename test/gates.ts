@@ -3,7 +3,9 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 export interface Gate {
   readonly name: string;
@@ -18,32 +20,71 @@ export interface GateResult {
   readonly passed: number;
   readonly failed: number;
   readonly durationMs: number;
+  /** What failed, in few lines: nobody who reads the end of a long log has its middle. Empty where nothing did. */
+  readonly why: readonly string[];
 }
+
+/** What a run that ended without naming a test said last. */
+const LAST_LINES = 15;
+const MOST_NAMED = 15;
+const WIDTH = 200;
+const TAIL_CHARACTERS = 20_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-function countVitest(
-  reportPath: string,
-  exitCode: number,
-): { readonly passed: number; readonly failed: number } {
+/** As much of vitest's JSON report as is counted here. */
+interface VitestReport {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    /** Why the file itself could not run. */
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[] | null;
+    }[];
+  }[];
+}
+
+function readReport(path: string): VitestReport | undefined {
   try {
-    const report: unknown = JSON.parse(readFileSync(reportPath, 'utf8'));
-    if (
-      typeof report === 'object' &&
-      report !== null &&
-      'numPassedTests' in report &&
-      'numFailedTests' in report &&
-      'numPendingTests' in report
-    ) {
-      const passed = Number(report.numPassedTests);
-      // A test that was skipped proved nothing: here that is a failure. So is a run that ended badly without naming one.
-      const failed = Number(report.numFailedTests) + Number(report.numPendingTests);
-      return { passed, failed: exitCode === 0 || failed > 0 ? failed : 1 };
-    }
+    return JSON.parse(readFileSync(path, 'utf8')) as VitestReport;
   } catch {
     // No report: the run itself died.
+    return undefined;
   }
-  return { passed: 0, failed: 1 };
+}
+
+const firstLine = (text: string): string => stripVTControlCharacters(text).split('\n')[0] ?? '';
+
+function failuresIn(report: VitestReport): readonly string[] {
+  return report.testResults
+    .flatMap(({ name, status, message, assertionResults }) => [
+      ...(status === 'failed' && message !== '' ? [`${relative(root, name)}: ${firstLine(message)}`] : []),
+      // A test that was skipped proved nothing: here that is a failure.
+      ...assertionResults
+        .filter((test) => test.status !== 'passed')
+        .map(
+          (test) =>
+            `${relative(root, name)}: ${test.fullName}: ${firstLine(test.failureMessages?.[0] ?? test.status)}`,
+        ),
+    ])
+    .slice(0, MOST_NAMED);
+}
+
+type Verdict = Pick<GateResult, 'passed' | 'failed' | 'why'>;
+
+/** A run that ended badly without naming a test is one failure, and its last words are why. */
+function judge(report: VitestReport | undefined, exitCode: number, lastWords: readonly string[]): Verdict {
+  const passed = report?.numPassedTests ?? 0;
+  const failed = (report?.numFailedTests ?? 0) + (report?.numPendingTests ?? 0);
+  if (report !== undefined && failed > 0) return { passed, failed, why: failuresIn(report) };
+  if (report !== undefined && exitCode === 0) return { passed, failed, why: [] };
+  return { passed, failed: 1, why: lastWords };
 }
 
 /** Runs one gate, its output on the screen, and counts it. */
@@ -56,20 +97,44 @@ export async function runGate(gate: Gate): Promise<GateResult> {
     gate.vitest === true
       ? [...gate.args, '--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`]
       : gate.args;
+  const child = spawn(gate.command, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Through a pipe, colours are asked for.
+    env: process.stdout.isTTY ? { FORCE_COLOR: '1', ...process.env } : process.env,
+  });
+  let tail = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      process.stdout.write(text);
+      tail = (tail + text).slice(-TAIL_CHARACTERS);
+    });
+  }
   const exitCode = await new Promise<number>((resolve) => {
-    const child = spawn(gate.command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
     child.on('error', () => resolve(127));
     child.on('close', (code) => resolve(code ?? 1));
   });
   const durationMs = Math.round(performance.now() - startedAtMs);
-  const counted =
+  const lastWords = wordsOf(tail);
+  const verdict: Verdict =
     gate.vitest === true
-      ? countVitest(reportPath, exitCode)
-      : { passed: exitCode === 0 ? 1 : 0, failed: exitCode === 0 ? 0 : 1 };
-  return { name: gate.name, ...counted, durationMs };
+      ? judge(readReport(reportPath), exitCode, lastWords)
+      : exitCode === 0
+        ? { passed: 1, failed: 0, why: [] }
+        : { passed: 0, failed: 1, why: lastWords };
+  return { name: gate.name, ...verdict, durationMs };
 }
 
-/** The closing lines: one a gate, then the sum alone on its line. Returns the exit code. */
+/** Without vitest's own stack, which says nothing of what failed. */
+function wordsOf(tail: string): readonly string[] {
+  return stripVTControlCharacters(tail)
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== '' && !line.includes('node_modules/vitest/'))
+    .slice(-LAST_LINES);
+}
+
+/** The closing lines: one a gate, what failed, then the sum alone on its line. Returns the exit code. */
 export function report(results: readonly GateResult[]): number {
   const passed = results.reduce((sum, result) => sum + result.passed, 0);
   const failed = results.reduce((sum, result) => sum + result.failed, 0);
@@ -79,6 +144,10 @@ export function report(results: readonly GateResult[]): number {
     console.log(
       `${mark} ${result.name.padEnd(12)} ${result.passed} passed, ${result.failed} failed, ${(result.durationMs / 1000).toFixed(1)} s`,
     );
+  }
+  for (const { name, why } of results) {
+    if (why.length > 0)
+      console.log(`${name} failed:\n${why.map((line) => `  ${line.slice(0, WIDTH)}`).join('\n')}`);
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;

@@ -24,13 +24,16 @@ import type { Accelerator } from './vm/argv.ts';
 import { noteImage, prepareImage } from './vm/image.ts';
 import { createMachines, type Machines } from './vm/machineNodes.ts';
 import { machinePaths } from './vm/machinePaths.ts';
-import { followStages } from './vm/stages.ts';
+import { followStages, lastLines } from './vm/stages.ts';
 import { planWiring } from './wiring.ts';
 
 /** `lab up` must end within 3 minutes; a fleet that is not in service by then has a reason to be told. */
 const WORKING_TIMEOUT_MS = 150_000;
 /** A machine boots first: a minute on hardware's speed, several where every instruction is emulated. */
 const MACHINE_TIMEOUT_MS: Readonly<Record<Accelerator, number>> = { kvm: 240_000, tcg: 900_000 };
+
+/** Of a machine that did not come to work: enough for what it waits for or died of. */
+const LAST_LINES = 12;
 
 export interface RunningLab {
   readonly paths: LabPaths;
@@ -124,18 +127,25 @@ export async function startFleet(
     accelerator === undefined ? WORKING_TIMEOUT_MS : MACHINE_TIMEOUT_MS[accelerator],
   );
   const working = new AbortController();
-  const followed = topology.nodes
+  const serialLogs = topology.nodes
     .filter(({ machine }) => machine === 'vm')
-    .map(({ name }) =>
-      followStages(clock, {
-        serialLog: machinePaths(paths, name).serialLog,
-        onStage: (stage) => say(`${name}: ${stage}`),
-        signal: working.signal,
-      }),
-    );
+    .map(({ name }) => ({ name, serialLog: machinePaths(paths, name).serialLog }));
+  const followed = serialLogs.map(({ name, serialLog }) =>
+    followStages(clock, {
+      serialLog,
+      onStage: (stage) => say(`${name}: ${stage}`),
+      signal: working.signal,
+    }),
+  );
   try {
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     return await awaitWorking({ clock, nodes, topology, fleet, say, gather: () => gather(lab), deadlineMs });
+  } catch (error) {
+    // Whoever reads this in a log later has no machine to look into any more.
+    for (const { name, serialLog } of serialLogs)
+      for (const line of lastLines(await readFile(serialLog, 'latin1').catch(() => ''), LAST_LINES))
+        say(`${name} said: ${line}`);
+    throw error;
   } finally {
     working.abort();
     await Promise.all(followed);
