@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { ownDirectory } from '../../ownDirectory.ts';
 import { serveDisk } from '../../vm/power/diskServer.ts';
 import { COMMANDS } from '../../vm/power/nbd.ts';
 import { openVolatileDisk, SECTOR_BYTES } from '../../vm/power/volatileDisk.ts';
@@ -36,7 +36,7 @@ async function answered(socket: Socket, bytes: number): Promise<Buffer> {
 }
 
 it('serves reads, writes and flushes, stops at the flush it is told to, and loses power when its client is gone', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'branchbox-nbd-'));
+  const directory = ownDirectory();
   writeFileSync(join(directory, 'base'), Buffer.alloc(64 * 1024, 'b'));
   const disk = openVolatileDisk(join(directory, 'base'), join(directory, 'overlay'));
   let flushes = 0;
@@ -80,7 +80,7 @@ it('serves reads, writes and flushes, stops at the flush it is told to, and lose
 });
 
 it('asks nothing of a disk any more when it was closed under a client', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'branchbox-nbd-'));
+  const directory = ownDirectory();
   writeFileSync(join(directory, 'base'), Buffer.alloc(64 * 1024, 'b'));
   const disk = openVolatileDisk(join(directory, 'base'), join(directory, 'overlay'));
   const path = join(directory, 'socket');

@@ -1,11 +1,11 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ownDirectory } from '../../ownDirectory.ts';
 import { openVolatileDisk, SECTOR_BYTES, type VolatileDisk } from '../../vm/power/volatileDisk.ts';
 
 function disk(): VolatileDisk {
-  const directory = mkdtempSync(join(tmpdir(), 'branchbox-disk-'));
+  const directory = ownDirectory();
   writeFileSync(join(directory, 'base'), Buffer.alloc(64 * 1024, 'b'));
   return openVolatileDisk(join(directory, 'base'), join(directory, 'overlay'));
 }

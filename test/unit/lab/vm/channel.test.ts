@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ownDirectory } from '../../../ownDirectory.ts';
 import {
   createFrameReader,
   encodeInput,
@@ -71,7 +71,7 @@ function serveOverPipe(): {
 } {
   const code = readFileSync(join(import.meta.dirname, '../../../../src/lab/vm/guest-exec.pl'), 'utf8');
   const cut = code.slice(0, code.indexOf('for my $path (grep { is_port'));
-  const file = join(mkdtempSync(join(tmpdir(), 'branchbox-exec-')), 'exec.pl');
+  const file = join(ownDirectory(), 'exec.pl');
   // One file of both ways, as a port is.
   writeFileSync(file, `${cut}\nopen $port, '+<&=', 3 or die; serve();\n`);
   const child = spawn('perl', [file], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
@@ -131,7 +131,7 @@ describe('guest-exec.pl', () => {
   });
 
   it('begins once where a client asks twice', async () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'branchbox-exec-')), 'count');
+    const file = join(ownDirectory(), 'count');
     const command = ['sh', '-c', `echo begun >>${file}; cat ${file}; sleep 0.2`];
     const again = encodeStart(ID, { kind: 'exec', command, environment: { PATH: '/usr/bin:/bin' } });
     expect((await run(command, Buffer.alloc(0), again)).stdout.toString()).toBe('begun\n');
