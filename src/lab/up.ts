@@ -21,19 +21,17 @@ import { findRemains, isClean, removeRemains } from './remains.ts';
 import { ensureRootTree } from './rootTree.ts';
 import { isGateway, readTopology, type Topology } from './topology.ts';
 import type { Accelerator } from './vm/argv.ts';
+import { lastWords } from './vm/lastWords.ts';
 import { noteImage, prepareImage } from './vm/image.ts';
 import { createMachines, type Machines } from './vm/machineNodes.ts';
 import { machinePaths } from './vm/machinePaths.ts';
-import { followStages, lastLines } from './vm/stages.ts';
+import { followStages } from './vm/stages.ts';
 import { planWiring } from './wiring.ts';
 
 /** `lab up` must end within 3 minutes; a fleet that is not in service by then has a reason to be told. */
 const WORKING_TIMEOUT_MS = 150_000;
 /** A machine boots first: a minute on hardware's speed, several where every instruction is emulated. */
 const MACHINE_TIMEOUT_MS: Readonly<Record<Accelerator, number>> = { kvm: 240_000, tcg: 900_000 };
-
-/** Of a machine that did not come to work: enough for what it waits for or died of. */
-const LAST_LINES = 12;
 
 export interface RunningLab {
   readonly paths: LabPaths;
@@ -127,12 +125,12 @@ export async function startFleet(
     accelerator === undefined ? WORKING_TIMEOUT_MS : MACHINE_TIMEOUT_MS[accelerator],
   );
   const working = new AbortController();
-  const serialLogs = topology.nodes
+  const emulated = topology.nodes
     .filter(({ machine }) => machine === 'vm')
-    .map(({ name }) => ({ name, serialLog: machinePaths(paths, name).serialLog }));
-  const followed = serialLogs.map(({ name, serialLog }) =>
+    .map(({ name }) => ({ name, files: machinePaths(paths, name) }));
+  const followed = emulated.map(({ name, files }) =>
     followStages(clock, {
-      serialLog,
+      serialLog: files.serialLog,
       onStage: (stage) => say(`${name}: ${stage}`),
       signal: working.signal,
     }),
@@ -142,9 +140,8 @@ export async function startFleet(
     return await awaitWorking({ clock, nodes, topology, fleet, say, gather: () => gather(lab), deadlineMs });
   } catch (error) {
     // Whoever reads this in a log later has no machine to look into any more.
-    for (const { name, serialLog } of serialLogs)
-      for (const line of lastLines(await readFile(serialLog, 'latin1').catch(() => ''), LAST_LINES))
-        say(`${name} said: ${line}`);
+    for (const { name, files } of emulated)
+      for (const line of await lastWords(files)) say(`${name} said: ${line}`);
     throw error;
   } finally {
     working.abort();

@@ -3,7 +3,6 @@
  * Pure but for the following. Does not own when it is at work: that is asked of its own processes (readiness.ts).
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { stripVTControlCharacters } from 'node:util';
 import type { Clock } from '../../system/ports.ts';
 
 /** In their order. The text is the first that the stage prints, and no other does. */
@@ -22,15 +21,6 @@ export function stagesIn(log: string): readonly Stage[] {
   const from = Math.max(0, log.lastIndexOf(STAGES[0].text));
   const boot = log.slice(from);
   return STAGES.filter(({ text }) => boot.includes(text)).map(({ stage }) => stage);
-}
-
-/** What a machine printed last, without colours and empty lines: where it hangs is there. Pure. */
-export function lastLines(log: string, count: number): readonly string[] {
-  return stripVTControlCharacters(log)
-    .split(/[\r\n]+/)
-    .map((line) => line.trimEnd())
-    .filter((line) => line !== '')
-    .slice(-count);
 }
 
 const LOOK_MS = 500;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lastLines, stagesIn } from '../../../../src/lab/vm/stages.ts';
+import { stagesIn } from '../../../../src/lab/vm/stages.ts';
 
 const FIRST = [
   'BdsDxe: starting Boot0001 "UEFI Misc Device"',
@@ -20,10 +20,5 @@ describe('stages of a machine’s boot', () => {
   it('are the newest boot’s, not those of the boots before it', () => {
     const second = 'BdsDxe: starting Boot0001\n[ 0.0] Linux version 6.12';
     expect(stagesIn(`${FIRST}\n${second}`)).toEqual(['firmware starts the boot loader', 'kernel runs']);
-  });
-
-  it('end with what it printed last, as text', () => {
-    expect(lastLines('a\r\n\u001b[31mb\u001b[0m  \r\n\r\nc\n', 2)).toEqual(['b', 'c']);
-    expect(lastLines('', 2)).toEqual([]);
   });
 });
