@@ -22,7 +22,17 @@ export interface GateResult {
   readonly durationMs: number;
   /** What failed, in few lines: nobody who reads the end of a long log has its middle. Empty where nothing did. */
   readonly why: readonly string[];
+  /** What was noted on the way and is no failure. */
+  readonly notes: readonly string[];
 }
+
+const NOTE = 'NOTE: ';
+/** Text that is to be said again at the end of the run, though nothing failed. */
+export const noted = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => `${NOTE}${line}`)
+    .join('\n');
 
 /** What a run that ended without naming a test said last. */
 const LAST_LINES = 15;
@@ -104,14 +114,19 @@ export async function runGate(gate: Gate): Promise<GateResult> {
     env: process.stdout.isTTY ? { FORCE_COLOR: '1', ...process.env } : process.env,
   });
   let tail = '';
+  const notes: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       process.stdout.write(text);
       tail = (tail + text).slice(-TAIL_CHARACTERS);
+      notes.push(...text.split('\n').filter((line) => line.startsWith(NOTE)));
     });
   }
   const exitCode = await new Promise<number>((resolve) => {
-    child.on('error', () => resolve(127));
+    child.on('error', (error) => {
+      tail += error.message;
+      resolve(127);
+    });
     child.on('close', (code) => resolve(code ?? 1));
   });
   const durationMs = Math.round(performance.now() - startedAtMs);
@@ -122,7 +137,7 @@ export async function runGate(gate: Gate): Promise<GateResult> {
       : exitCode === 0
         ? { passed: 1, failed: 0, why: [] }
         : { passed: 0, failed: 1, why: lastWords };
-  return { name: gate.name, ...verdict, durationMs };
+  return { name: gate.name, ...verdict, notes: notes.slice(-LAST_LINES), durationMs };
 }
 
 /** Without vitest's own stack, which says nothing of what failed. */
@@ -145,7 +160,9 @@ export function report(results: readonly GateResult[]): number {
       `${mark} ${result.name.padEnd(12)} ${result.passed} passed, ${result.failed} failed, ${(result.durationMs / 1000).toFixed(1)} s`,
     );
   }
-  for (const { name, why } of results) {
+  for (const { name, why, notes } of results) {
+    if (notes.length > 0)
+      console.log([`${name} noted:`, ...notes.map((line) => `  ${line.slice(0, WIDTH)}`)].join('\n'));
     if (why.length > 0)
       console.log(`${name} failed:\n${why.map((line) => `  ${line.slice(0, WIDTH)}`).join('\n')}`);
   }
