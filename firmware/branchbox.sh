@@ -6,6 +6,14 @@ if [ "${1:-}" = console ]; then
   shift
   exec /usr/lib/branchbox/console "$@"
 fi
+# Who uses the box's own keys is told whether its TPM can hold them; Node takes a provider at its start or never.
+openssl=
+case ${1:-} in agent | identity)
+  TPM2OPENSSL_TCTI=${TPM2OPENSSL_TCTI:-device:/dev/tpmrm0}
+  BRANCHBOX_TPM=$(/usr/lib/branchbox/tpm-ready)
+  export TPM2OPENSSL_TCTI BRANCHBOX_TPM
+  case $BRANCHBOX_TPM in ready*) openssl=--openssl-config=/usr/lib/branchbox/openssl-tpm.cnf ;; esac ;;
+esac
 NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-/var/cache/branchbox/compile}
 export NODE_COMPILE_CACHE
-exec /usr/lib/branchbox/node --disable-warning=ExperimentalWarning /usr/lib/branchbox/branchbox.mjs "$@"
+exec /usr/lib/branchbox/node $openssl --disable-warning=ExperimentalWarning /usr/lib/branchbox/branchbox.mjs "$@"

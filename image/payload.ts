@@ -31,6 +31,8 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['start-from-stick', 'start-from-stick', 0o755],
   ['rescue', 'rescue', 0o755],
   ['reset-button', 'reset-button', 0o755],
+  ['tpm-ready', 'tpm-ready', 0o755],
+  ['openssl-tpm.cnf', 'openssl-tpm.cnf', 0o644],
   ['branchbox.sh', 'branchbox.sh', 0o755],
 ];
 

@@ -4,6 +4,7 @@
 import { access } from 'node:fs/promises';
 import type { Facts, KernelFeature } from '../model/facts.ts';
 import { KERNEL_FEATURES } from '../model/facts.ts';
+import type { KeyHolding } from '../model/keyHolder.ts';
 import type { LocalCheck } from '../model/localStatus.ts';
 
 const USES: Readonly<Record<KernelFeature, string>> = {
@@ -41,7 +42,7 @@ const TOOLS: readonly (readonly [string, string])[] = [
   ['/usr/sbin/dockerd', 'apps'],
 ];
 
-export async function checkBox(facts: Facts): Promise<LocalCheck> {
+export async function checkBox(facts: Facts, keys: KeyHolding): Promise<LocalCheck> {
   const tools = TOOLS.map(async ([tool, use]) => ({
     tool,
     present: await access(tool).then(
@@ -59,5 +60,6 @@ export async function checkBox(facts: Facts): Promise<LocalCheck> {
     })),
     tools: await Promise.all(tools),
     ...(facts.engine === undefined ? {} : { engine: facts.engine }),
+    keys,
   };
 }

@@ -2,6 +2,7 @@
  * Owns making one connection to the controller: TLS over the first uplink that gets through, and MQTT on it.
  * Does not own which uplinks, nor when one is made or given up (controllerLink).
  */
+import { deviceTls } from '../system/deviceClient.ts';
 import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
 import { type MqttSession, openMqttSession } from './mqttSession.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
@@ -26,13 +27,7 @@ export async function dialController(
     uplinks: parts.uplinks,
     timeoutMs: DIAL_TIMEOUT_MS,
     signal,
-    tls: {
-      // The domain's anchor alone, which may stand below another CA.
-      ca: identity.anchorPem,
-      allowPartialTrustChain: true,
-      cert: identity.certificatePem,
-      key: identity.key.reveal(),
-    },
+    tls: deviceTls(identity),
   });
   const giveUp = (): void => void socket.destroy(new Error('given up'));
   signal.addEventListener('abort', giveUp, { once: true });

@@ -35,7 +35,7 @@ export interface LinkParts {
   readonly onCommand: (command: Exclude<Command, { kind: 'proof' }>) => void;
   /** Connected anew, or lost. */
   readonly onState: () => void;
-  /** The broker turned the box away. */
+  /** The broker turned the box away, or the box could not show who it is. */
   readonly onRefused: () => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -234,7 +234,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           const error = asBranchboxError(thrown);
           if (error.message !== lastProblem) log.warn('the controller cannot be reached', { error });
           lastProblem = error.message;
-          if (error.code === 'controller/refused') parts.onRefused();
+          if (error.code === 'controller/refused' || error.code === 'system/key-unusable') parts.onRefused();
         }
         // Spread, so that a fleet does not come back as one.
         await waker.rest(delayMs * (0.5 + Math.random() / 2), signal);

@@ -3,10 +3,12 @@
  */
 import { createBundleStore } from '../containers/bundles.ts';
 import { createDockerEngine } from '../containers/dockerEngine.ts';
+import { readTpmReadiness } from '../model/keyHolder.ts';
 import type { Reply } from '../model/mqtt.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
+import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createCommandHandler } from './commands.ts';
 import { createControllerLink } from './controllerLink.ts';
@@ -41,11 +43,13 @@ import { createVty } from '../telemetry/vty.ts';
 
 export interface AgentOptions {
   readonly version: string;
+  /** The line of firmware/tpm-ready. */
+  readonly tpmTold: string | undefined;
   /** Ends the agent; what it made stays. */
   readonly signal: AbortSignal;
 }
 
-export async function runAgent({ version, signal }: AgentOptions): Promise<void> {
+export async function runAgent({ version, tpmTold, signal }: AgentOptions): Promise<void> {
   const paths = AGENT_PATHS;
   const cost = createCostMeter(createClock());
   const system = createLinuxSystem({ name: 'agent', onSpawn: cost.countChild });
@@ -58,7 +62,9 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
     engineVersion: (limit) => engine.version(limit),
     signal,
   });
-  const identity = createIdentityReader(system, paths);
+  const keys = readTpmReadiness(tpmTold);
+  const tpm = createTpmUse();
+  const identity = createIdentityReader(system, paths, tpm);
   await identity.read();
 
   // The parts below know each other only through functions that are called after all of them are made.
@@ -96,7 +102,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
   });
   const queue = createOutbox({ path: outboxPath(paths) });
   const vty = createVty({ directory: '/run/frr' });
-  const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped });
+  const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped, keys });
   const readBody = async (): Promise<StatusBody> =>
     status.read({
       gatewayId: gatewayId(),
@@ -156,7 +162,10 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         reporting.changed();
       }
     },
-    onRefused: doubts.tell,
+    onRefused() {
+      tpm.forget();
+      doubts.tell();
+    },
     clock,
     log,
   });
@@ -209,6 +218,7 @@ export async function runAgent({ version, signal }: AgentOptions): Promise<void>
         body: async () => reporting.latest() ?? (await readBody()),
         items: wanted.read,
         facts: facts.latest,
+        keys: () => ({ ...keys, ...identity.keyHolder() }),
         events: queue.pending,
         lanes,
         holding,

@@ -88,6 +88,9 @@ export async function openMqttSession(options: {
 function whyOf({ message }: Error): string {
   if (/alert certificate revoked/.test(message))
     return "this box's certificate was revoked at the controller";
+  // OpenSSL shows no certificate where the TPM with its key does not answer.
+  if (/alert certificate required/.test(message))
+    return 'the broker saw no certificate of this box: its key cannot be used (branchbox bootstrap status)';
   // OpenSSL's words end with a line of their own.
   return message.trim();
 }

@@ -5,39 +5,55 @@
 import { decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import type { KeyHolding } from '../model/keyHolder.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
+import { isTpmKey } from '../pki/tss2.ts';
+import type { DeviceCredentials } from '../system/deviceClient.ts';
 import type { Files, System } from '../system/ports.ts';
+import type { TpmUse } from '../system/tpmUse.ts';
 import type { AgentPaths } from './paths.ts';
 
-export interface OwnIdentity {
+export interface OwnIdentity extends DeviceCredentials {
   readonly owner: Owner;
   readonly gatewayId: string;
   readonly anchors: readonly Certificate[];
-  /** For TLS, PEM. */
-  readonly key: Secret;
-  readonly certificatePem: string;
-  readonly anchorPem: string;
 }
 
 /** undefined before the box has an owner and a certificate. */
-export async function readOwnIdentity(files: Files, paths: AgentPaths): Promise<OwnIdentity | undefined> {
+export async function readOwnIdentity(
+  files: Files,
+  paths: AgentPaths,
+  tpm: Pick<TpmUse, 'context'>,
+): Promise<OwnIdentity | undefined> {
   const at = (name: string): string => `${paths.identity}/${name}`;
   const text = await files.readText(at('owner.json'));
   if (text === undefined) return undefined;
   const owner = decodeJson(Owner, text, at('owner.json'));
-  const [key, certificatePem] = await Promise.all([
+  const [keyText, certificatePem] = await Promise.all([
     files.readText(at('ldevid.key')),
     files.readText(at('ldevid.crt')),
   ]);
-  if (key === undefined || certificatePem === undefined) return undefined;
+  if (keyText === undefined || certificatePem === undefined) return undefined;
+  const key = new Secret(keyText);
+  const anchorPem = owner.domainAnchorPem;
   return {
     owner,
     gatewayId: owner.gatewayId,
-    anchors: parseCertificates(owner.domainAnchorPem),
-    key: new Secret(key),
+    anchors: parseCertificates(anchorPem),
+    key,
     certificatePem,
-    anchorPem: owner.domainAnchorPem,
+    anchorPem,
+    ...(isTpmKey(key) && {
+      context: () =>
+        tpm.context({
+          key: keyText,
+          cert: certificatePem,
+          ca: anchorPem,
+          allowPartialTrustChain: true,
+          minVersion: 'TLSv1.2',
+        }),
+    }),
   };
 }
 
@@ -46,6 +62,8 @@ export interface IdentityReader {
   latest(): OwnIdentity | undefined;
   /** Anew; files that cannot be read count as none. */
   read(): Promise<OwnIdentity | undefined>;
+  /** Where the key is, as last read. */
+  keyHolder(): Pick<KeyHolding, 'ldevid'>;
   /** As read(); throws controller/unreachable where there is none. */
   require(): Promise<OwnIdentity>;
 }
@@ -53,11 +71,12 @@ export interface IdentityReader {
 export function createIdentityReader(
   { files, log }: Pick<System, 'files' | 'log'>,
   paths: AgentPaths,
+  tpm: Pick<TpmUse, 'context'>,
 ): IdentityReader {
   let latest: OwnIdentity | undefined;
   const read = async (): Promise<OwnIdentity | undefined> => {
     try {
-      latest = await readOwnIdentity(files, paths);
+      latest = await readOwnIdentity(files, paths, tpm);
     } catch (thrown) {
       log.warn("the box's identity cannot be read", { error: thrown });
       latest = undefined;
@@ -66,6 +85,7 @@ export function createIdentityReader(
   };
   return {
     latest: () => latest,
+    keyHolder: () => (latest === undefined ? {} : { ldevid: isTpmKey(latest.key) ? 'tpm' : 'software' }),
     read,
     async require() {
       const own = await read();

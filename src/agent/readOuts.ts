@@ -5,6 +5,7 @@
 import { decode } from '../model/decode.ts';
 import type { Facts } from '../model/facts.ts';
 import { FirmwareRequest } from '../model/firmware.ts';
+import type { KeyHolding } from '../model/keyHolder.ts';
 import type { LocalEvents } from '../model/localStatus.ts';
 import type { GatewayEvent } from '../model/status.ts';
 import { UplinkTestRequest } from '../model/uplinkReport.ts';
@@ -27,6 +28,7 @@ export function localApiOf(
     readonly body: () => Promise<StatusBody>;
     readonly items: (limit: AbortSignal) => Promise<readonly AnyItem[]>;
     readonly facts: () => Facts;
+    readonly keys: () => KeyHolding;
     /** Oldest first. */
     readonly events: (limit: number) => readonly GatewayEvent[];
     readonly lanes: Lanes;
@@ -48,7 +50,7 @@ export function localApiOf(
       '/plan': async (_, limit) => readLocalPlan(parts.lanes, await parts.items(limit), limit),
       '/explain': async (query, limit) => explainItem(query.get('item') ?? '', await knowledge(limit)),
       '/items': async (_, limit) => listItems(await knowledge(limit)),
-      '/check': () => checkBox(parts.facts()),
+      '/check': () => checkBox(parts.facts(), parts.keys()),
       '/firmware': (_, limit) => updater.read(limit),
       '/uplink-test': () => Promise.resolve(uplinkTests.read()),
       '/events': async (): Promise<LocalEvents> => ({ events: [...parts.events(MAX_EVENTS)] }),

@@ -8,6 +8,7 @@ import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import { type ItemId, itemId } from '../model/ids.ts';
+import type { TpmReadiness } from '../model/keyHolder.ts';
 import { missingGateSentence } from '../net/gates.ts';
 import type { System } from '../system/ports.ts';
 import { createStatusReader } from '../telemetry/read.ts';
@@ -36,6 +37,7 @@ export function createStatusSource(parts: {
   readonly engine: Engine;
   readonly vty: Vty;
   readonly eventsDropped: () => number;
+  readonly keys: TpmReadiness;
 }): { read(input: StatusInput): Promise<StatusBody> } {
   const reader = createStatusReader({
     system: parts.system,
@@ -55,6 +57,7 @@ export function createStatusSource(parts: {
           firmware,
           quarantine,
           eventsDropped: parts.eventsDropped(),
+          keys: parts.keys,
         },
         AbortSignal.timeout(READ_TIMEOUT_MS),
       );

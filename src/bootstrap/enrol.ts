@@ -2,16 +2,16 @@
  * Owns a certificate from key to checked answer, on disk at each step so that a power cut never enrols twice
  * where the certificate is already there. Does not own when to enrol (ownerServers.ts, renew.ts).
  */
-import type { KeyObject } from 'node:crypto';
 import type { Owner } from '../model/bootstrap.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import { validateChain } from '../pki/chain.ts';
-import { exportPrivateKey, generateKeyPair, importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
-import { createRequest } from '../pki/request.ts';
+import { sameKey } from '../pki/keys.ts';
+import { createRequestBy } from '../pki/request.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import type { DeviceKey, DeviceKeys } from './deviceKeys.ts';
 import type { TlsIdentity } from './https.ts';
 import type { CredentialPaths } from './paths.ts';
 
@@ -24,7 +24,10 @@ export interface LocalIdentity {
 }
 
 export interface Enrolment {
-  /** What is on disk, or undefined where there is no certificate or it does not fit. */
+  /**
+   * What is on disk, or undefined where there is no certificate, it does not fit, or its key is lost. Throws
+   * system/key-unusable where the TPM does not serve just now.
+   */
   read(owner: Owner, paths: CredentialPaths): Promise<LocalIdentity | undefined>;
   /** The request for the key at `paths.key`, which is made and stored first where there is none that can be read. */
   request(owner: Owner, paths: CredentialPaths, serial: string): Promise<Uint8Array>;
@@ -39,19 +42,23 @@ export interface Enrolment {
 
 export function createEnrolment(options: {
   readonly files: Files;
+  readonly keys: DeviceKeys;
   readonly clock: TrustedClock;
   readonly log: Logger;
 }): Enrolment {
-  const { files, clock, log } = options;
+  const { files, keys, clock, log } = options;
 
-  async function readKey(path: string): Promise<{ pem: Secret; key: KeyObject } | undefined> {
+  async function readKey(path: string): Promise<DeviceKey | undefined> {
     const text = await files.readText(path, MAX_FILE_BYTES);
     if (text === undefined) return undefined;
-    const pem = new Secret(text);
     try {
-      return { pem, key: importPrivateKey(pem) };
-    } catch {
-      log.warn('local key cannot be read, a new one is made', { path });
+      const key = keys.open(new Secret(text));
+      await keys.prove(key);
+      return key;
+    } catch (thrown) {
+      const { code, message } = asBranchboxError(thrown);
+      if (code === 'system/key-unusable') throw thrown;
+      log.warn('local key cannot be used any more, a new one is made', { path, code, problem: message });
       return undefined;
     }
   }
@@ -59,12 +66,12 @@ export function createEnrolment(options: {
   /** The one that carries our key, checked, or why it cannot be used. */
   async function check(
     owner: Owner,
-    key: KeyObject,
+    { publicKey }: DeviceKey,
     issued: readonly Certificate[],
     others: readonly Certificate[],
     atMs: (leaf: Certificate) => number,
   ): Promise<{ leaf: Certificate; chain: readonly Certificate[] }> {
-    const leaf = issued.find((certificate) => sameKey(certificate.publicKey, publicKeyOf(key)));
+    const leaf = issued.find((certificate) => sameKey(certificate.publicKey, publicKey));
     if (leaf === undefined) {
       throw new BranchboxError('pki/mismatch', {
         message: 'The issued certificate is not for the key of this box',
@@ -90,7 +97,7 @@ export function createEnrolment(options: {
       try {
         const certificates = parseCertificates(text);
         // Dates are for whoever uses it: an expired one still says who we are, and begins a recovery.
-        const { leaf } = await check(owner, stored.key, certificates, [], (found) => found.notBeforeMs);
+        const { leaf } = await check(owner, stored, certificates, [], (found) => found.notBeforeMs);
         return { certificate: leaf, tls: { key: stored.pem, certificatePem: toPem(certificates) } };
       } catch (thrown) {
         log.warn('local certificate on disk does not fit, it is not used', {
@@ -102,13 +109,13 @@ export function createEnrolment(options: {
     },
 
     async request(owner, paths, serial) {
-      let key = (await readKey(paths.key))?.key;
+      let key = await readKey(paths.key);
       if (key === undefined) {
-        key = generateKeyPair().privateKey;
+        key = await keys.make();
         // Before it is used: a certificate for a key that a power cut took would be lost.
-        await files.writeDurable(paths.key, exportPrivateKey(key).reveal(), 0o600);
+        await files.writeDurable(paths.key, key.pem.reveal(), 0o600);
       }
-      return createRequest({ key, commonName: owner.gatewayId, serialNumber: serial });
+      return createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial });
     },
 
     async accept(owner, paths, issued, others) {
@@ -118,7 +125,7 @@ export function createEnrolment(options: {
       }
       // It came over a session that the owner proved, just now: its beginning is a lower bound of the time, which
       // a clock in 1970 that lost its voucher's witness by a restart needs.
-      const { leaf, chain } = await check(owner, stored.key, issued, others, (found) =>
+      const { leaf, chain } = await check(owner, stored, issued, others, (found) =>
         Math.max(clock.nowMs(), clock.latestStartMs(found.notBeforeMs)),
       );
       const pem = toPem([leaf, ...chain]);

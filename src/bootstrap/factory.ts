@@ -6,8 +6,9 @@ import { BranchboxError, type Problem } from '../model/errors.ts';
 import { GENERIC_MODEL } from '../model/hardware.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificate, parseCertificates, toPem } from '../pki/certificate.ts';
-import { importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
+import { sameKey } from '../pki/keys.ts';
 import type { Files } from '../system/ports.ts';
+import type { DeviceKey, DeviceKeys } from './deviceKeys.ts';
 import type { TlsIdentity } from './https.ts';
 
 /** A PEM chain of some certificates; far above what any factory writes. */
@@ -19,6 +20,7 @@ export interface FactoryIdentity {
   readonly serial: string;
   readonly model: string;
   readonly idevid: Certificate;
+  readonly key: DeviceKey;
   readonly tls: TlsIdentity;
   /** Signers of vouchers that this box believes; nothing else hangs on them. */
   readonly voucherAnchors: readonly Certificate[];
@@ -26,8 +28,12 @@ export interface FactoryIdentity {
   readonly builtInServers: readonly string[];
 }
 
-/** Throws model/invalid with every problem, each at its file. */
-export async function readFactory(files: Files, directory: string): Promise<FactoryIdentity> {
+/** Throws model/invalid with every problem, each at its file. No TPM is asked: a box without its key still says who it was. */
+export async function readFactory(
+  files: Files,
+  directory: string,
+  keys: Pick<DeviceKeys, 'open'>,
+): Promise<FactoryIdentity> {
   const problems: Problem[] = [];
   const note = (path: string, message: string): undefined => {
     problems.push({ path: `${directory}/${path}`, message });
@@ -55,7 +61,7 @@ export async function readFactory(files: Files, directory: string): Promise<Fact
   const servers = (await files.readText(`${directory}/bootstrap-servers`, MAX_FILE_BYTES)) ?? '';
 
   const keyPem = keyText === undefined ? undefined : new Secret(keyText);
-  const key = keyPem && attempt('idevid.key', () => importPrivateKey(keyPem));
+  const key = keyPem && attempt('idevid.key', () => keys.open(keyPem));
   const idevid = certificateText && attempt('idevid.crt', () => parseCertificate(certificateText));
   const chain = attempt('chain.pem', () => parseCertificates(chainText ?? ''));
   const voucherAnchors = anchorText && attempt('voucher-anchor.pem', () => parseCertificates(anchorText));
@@ -66,12 +72,12 @@ export async function readFactory(files: Files, directory: string): Promise<Fact
   if (idevid && serial !== undefined && idevid.subject.serialNumber !== serial) {
     note('idevid.crt', `is for serial ${idevid.subject.serialNumber ?? '(none)'}, the box says ${serial}`);
   }
-  if (key && idevid && !sameKey(publicKeyOf(key), idevid.publicKey)) {
+  if (key && idevid && !sameKey(key.publicKey, idevid.publicKey)) {
     note('idevid.key', 'is not the key of idevid.crt');
   }
   if (voucherAnchors && voucherAnchors.length === 0) note('voucher-anchor.pem', 'holds no certificate');
 
-  if (problems.length > 0 || !keyPem || !idevid || !chain || !voucherAnchors || !serial) {
+  if (problems.length > 0 || !key || !idevid || !chain || !voucherAnchors || !serial) {
     throw new BranchboxError('model/invalid', {
       message: `The factory identity in ${directory} has ${problems.length} problems`,
       mend: 'the box must go back to the factory, or its factory partition be written anew',
@@ -82,7 +88,8 @@ export async function readFactory(files: Files, directory: string): Promise<Fact
     serial,
     model,
     idevid,
-    tls: { key: keyPem, certificatePem: toPem([idevid, ...chain]) },
+    key,
+    tls: { key: key.pem, certificatePem: toPem([idevid, ...chain]) },
     voucherAnchors,
     builtInServers: servers
       .split('\n')

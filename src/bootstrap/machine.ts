@@ -12,6 +12,7 @@ import {
   sentencesOf,
 } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import type { KeyHolding } from '../model/keyHolder.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { Journal } from './journal.ts';
 import { backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
@@ -135,13 +136,14 @@ export function renderStatus(options: {
   readonly serial: string;
   readonly claimCode?: string | undefined;
   readonly gatewayId: string | undefined;
+  readonly keys?: KeyHolding | undefined;
   readonly secondFactor?: SecondFactor | undefined;
   readonly medium?: MediumReport | undefined;
   /** No WAN port has an address. */
   readonly offline?: boolean;
   readonly lastProblem: string | undefined;
 }): BootstrapStatus {
-  const { history, serial, claimCode, gatewayId, secondFactor, medium, lastProblem } = options;
+  const { history, serial, claimCode, gatewayId, keys, secondFactor, medium, lastProblem } = options;
   const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
   return {
     state: last.state,
@@ -149,6 +151,7 @@ export function renderStatus(options: {
     ...sentencesOf(last.state, secondFactor, options.offline),
     serial,
     ...(claimCode !== undefined && { claimCode }),
+    ...(keys !== undefined && { keys }),
     ...(secondFactor !== undefined && { secondFactor }),
     ...(medium !== undefined && { medium }),
     ...(gatewayId !== undefined && { gatewayId }),

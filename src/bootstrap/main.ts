@@ -8,6 +8,7 @@ import { type BootstrapState, type BootstrapStatus, isBeforeEnrolment } from '..
 import { BranchboxError } from '../model/errors.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Files, System } from '../system/ports.ts';
+import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
 import { probePortal } from './captivePortal.ts';
@@ -15,10 +16,13 @@ import { readClaims } from './claims.ts';
 import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
 import type { ServiceContext } from './context.ts';
+import type { DeviceKeys } from './deviceKeys.ts';
 import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
 import { type Connect, createHttps } from './https.ts';
 import { openJournal, readJournal } from './journal.ts';
+import { requestIdevid } from './idevidRequest.ts';
+import { createKeyHoldings, tellingKeyLoss } from './keyLoss.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
@@ -37,11 +41,14 @@ import { createServiceActions } from './service.ts';
 import { createQuarantineMark, createStandingLooks } from './standing.ts';
 import { createEarlyActions } from './states.ts';
 import { createSztpClient } from './sztp.ts';
+import { openDeviceKeys } from './tpmKeys.ts';
 import { createUplinks, type Uplinks } from './uplink.ts';
 import { createWaker } from '../system/waker.ts';
 
 export interface IdentityOptions {
-  readonly system: Pick<System, 'files' | 'clock' | 'log'>;
+  readonly system: Pick<System, 'runner' | 'files' | 'clock' | 'log'>;
+  /** The line of firmware/tpm-ready. */
+  readonly tpmTold: string | undefined;
   readonly version: string;
   /** When this software was built: no moment before it can be now. */
   readonly builtAtMs: number;
@@ -50,7 +57,8 @@ export interface IdentityOptions {
   readonly leaseDirectory?: string;
   /** Where firmware/medium-read puts what it found on media. */
   readonly mediaDirectory?: string;
-  /** For tests: another way out of the box, other chance. */
+  /** For tests: other keys, another way out of the box, other chance. */
+  readonly keys?: DeviceKeys;
   readonly connect?: Connect;
   readonly uplinks?: Uplinks;
   readonly randomBytes?: (count: number) => Uint8Array;
@@ -62,7 +70,9 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const { system, signal, paths = BOOTSTRAP_PATHS } = options;
   const { files, log } = system;
   const random = options.random ?? Math.random;
-  const factory = await readFactory(files, paths.factory);
+  const tpm = createTpmUse();
+  const keys = options.keys ?? openDeviceKeys({ system, use: tpm, told: options.tpmTold });
+  const factory = await readFactory(files, paths.factory, keys);
   await removeLeftovers(files, paths.state);
   const clock = await openTrustedClock({
     files,
@@ -71,7 +81,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     builtAtMs: options.builtAtMs,
   });
   const owners = createOwnerStore(files, paths);
-  const enrolment = createEnrolment({ files, clock, log });
+  const enrolment = createEnrolment({ files, keys, clock, log });
   const ldevid = ldevidPaths(paths);
   const quarantine = createQuarantineMark(files, quarantinePath(paths));
 
@@ -91,10 +101,8 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
 
   const dialer = createUplinkDialer({ leases: () => [], proxy: () => medium.proxy(), log });
-  const https = createHttps({
-    connect: options.connect ?? connectByUplink(dialer),
-    nowMs: () => clock.nowMs(),
-  });
+  const connect = options.connect ?? connectByUplink(dialer, tpm);
+  const https = tellingKeyLoss(createHttps({ connect, nowMs: () => clock.nowMs() }), keys, factory);
   const mediaDirectory = options.mediaDirectory ?? MEDIA_DIRECTORY;
   const medium = createMediumDesk({
     files,
@@ -155,9 +163,11 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     random,
   });
 
+  const keyHoldings = createKeyHoldings({ files, keys, factory, ldevid });
   async function status(): Promise<BootstrapStatus> {
     return renderStatus({
       history: journal.history(),
+      keys: await keyHoldings(),
       serial: factory.serial,
       claimCode: claimCodeOf(factory.idevid.spkiSha256),
       gatewayId: (await owners.read())?.gatewayId,
@@ -195,6 +205,18 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   } finally {
     ended.abort();
   }
+}
+
+/** For a command in the factory. */
+export function makeRequest(options: {
+  readonly system: Pick<System, 'runner' | 'files' | 'log'>;
+  readonly tpmTold: string | undefined;
+  readonly serial: string;
+  readonly directory: string;
+}): Promise<string> {
+  const { system, tpmTold, ...what } = options;
+  const keys = openDeviceKeys({ system, use: createTpmUse(), told: tpmTold });
+  return requestIdevid({ files: system.files, keys, ...what });
 }
 
 /** For a command, while the process is away: as far as its files tell. */

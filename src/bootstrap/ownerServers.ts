@@ -34,6 +34,8 @@ const OWNERS_VERDICTS: readonly ErrorCode[] = [
   'bootstrap/refused',
   'bootstrap/quarantined',
 ];
+/** Of this box itself: over no uplink would it be another. */
+const OWN_KEYS: readonly ErrorCode[] = ['bootstrap/key-lost', 'system/key-unusable'];
 
 /** The first uplink over which it works; a refusal by the owner is final, another uplink would hear the same. */
 export async function overUplinks<T>(
@@ -46,7 +48,7 @@ export async function overUplinks<T>(
       return await work(uplink);
     } catch (thrown) {
       if (!(thrown instanceof BranchboxError)) throw thrown;
-      if (OWNERS_VERDICTS.includes(thrown.code)) throw thrown;
+      if ([...OWNERS_VERDICTS, ...OWN_KEYS].includes(thrown.code)) throw thrown;
       telling = moreTelling(telling, thrown);
     }
   }

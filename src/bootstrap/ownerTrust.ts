@@ -46,6 +46,9 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
       if (!(thrown instanceof BranchboxError)) throw thrown;
       const distrusted = await distrustedFor(thrown);
       if (distrusted !== undefined) return distrusted;
+      if (thrown.code === 'bootstrap/key-lost' && (await enrolment.read(owner, ldevid)) === undefined) {
+        return { state: 'RECOVER', note: { because: thrown.message.slice(0, 500) } };
+      }
       log.info('the owner did not say how this box stands', { code: thrown.code, problem: thrown.message });
     }
     return undefined;

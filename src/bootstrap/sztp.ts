@@ -178,12 +178,15 @@ function firstError(answer: Answer): RestconfErrors['ietf-restconf:errors']['err
 /** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then a portal, then silence. */
 export function moreTelling(left: BranchboxError | undefined, right: BranchboxError): BranchboxError {
   const rank = ({ code }: BranchboxError): number =>
-    code.startsWith('pki/') || code === 'model/invalid'
-      ? 3
-      : code === 'bootstrap/refused'
-        ? 2
-        : code === 'bootstrap/captive-portal'
-          ? 1
-          : 0;
+    // Of this box itself, and the same with every server.
+    code === 'bootstrap/key-lost' || code === 'system/key-unusable'
+      ? 4
+      : code.startsWith('pki/') || code === 'model/invalid'
+        ? 3
+        : code === 'bootstrap/refused'
+          ? 2
+          : code === 'bootstrap/captive-portal'
+            ? 1
+            : 0;
   return left !== undefined && rank(left) > rank(right) ? left : right;
 }

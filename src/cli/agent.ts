@@ -12,6 +12,10 @@ export function register(program: Command): void {
     .action(async () => {
       const ending = new AbortController();
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
-      await runAgent({ version: packageJson.version, signal: ending.signal });
+      await runAgent({
+        version: packageJson.version,
+        tpmTold: process.env['BRANCHBOX_TPM'],
+        signal: ending.signal,
+      });
     });
 }

@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { readStatus } from '../bootstrap/main.ts';
 import { BootstrapStatus } from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
+import { renderKeyHolding } from '../model/keyHolder.ts';
 import { createFiles } from '../system/linux/files.ts';
 
 const SOCKET = '/run/branchbox/identity.sock';
@@ -81,6 +82,7 @@ function describe(status: BootstrapStatus, short: boolean): string {
     head,
     ...problem,
     `  mend: ${status.mend}`,
+    ...(status.keys === undefined ? [] : renderKeyHolding(status.keys).map((line) => `  ${line}`)),
     ...status.history.map(
       (entry) =>
         `  ${new Date(entry.enteredAtMs).toISOString()} ${entry.state}${Object.entries(entry.note)

@@ -2,6 +2,7 @@
  * Owns the words of `branchbox check`: what this box's kernel and programs offer, and what is missing for what.
  */
 import type { Command } from 'commander';
+import { renderKeyHolding } from '../model/keyHolder.ts';
 import { LocalCheck } from '../model/localStatus.ts';
 import { askAgent } from './askAgent.ts';
 import { renderTable } from './table.ts';
@@ -39,5 +40,6 @@ export function describe(check: LocalCheck): readonly string[] {
     check.engine === undefined
       ? 'no container engine answers: apps wait'
       : `container engine ${check.engine.name} ${check.engine.version}`,
+    ...renderKeyHolding(check.keys),
   ];
 }

@@ -1,10 +1,11 @@
 /**
- * Owns the words of `branchbox identity`: the process that bootstraps the box and keeps its certificate.
+ * Owns the words of `branchbox identity`: the process that bootstraps the box and keeps its certificate, and the request
+ * for the factory's certificate of a key in the box's TPM.
  */
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { runIdentity } from '../bootstrap/main.ts';
+import { makeRequest, runIdentity } from '../bootstrap/main.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 
 export function register(program: Command): void {
@@ -13,6 +14,29 @@ export function register(program: Command): void {
     .description('the identity process of this box (started by branchbox-identity.service)')
     .action(run);
   identity.command('run').description('the same').action(run);
+  identity
+    .command('request')
+    .description(
+      'in the factory: makes idevid.key in the TPM of this box, and prints a request for its certificate',
+    )
+    .requiredOption('--serial <serial>', 'serial of this box')
+    .requiredOption('--out <directory>', 'where idevid.key goes, which this TPM alone can use')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox identity request --serial SN-1 --out sn-1 > sn-1.csr\n' +
+        'then, at the manufacturer: branchbox manufacturer identity --request sn-1.csr --serial SN-1 ...',
+    )
+    .action(printRequest);
+}
+
+async function printRequest(options: { readonly serial: string; readonly out: string }): Promise<void> {
+  const request = await makeRequest({
+    system: createLinuxSystem({ name: 'identity' }),
+    tpmTold: process.env['BRANCHBOX_TPM'],
+    serial: options.serial,
+    directory: options.out,
+  });
+  process.stdout.write(request);
 }
 
 async function run(): Promise<void> {
@@ -20,6 +44,7 @@ async function run(): Promise<void> {
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
   await runIdentity({
     system: createLinuxSystem({ name: 'identity' }),
+    tpmTold: process.env['BRANCHBOX_TPM'],
     version: packageJson.version,
     builtAtMs: builtAtMs(),
     signal: ending.signal,

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { DnsName, Port } from './addresses.ts';
 import { GatewayId } from './ids.ts';
+import { KeyHolding } from './keyHolder.ts';
 
 /** In the order of a clean run; each is journalled before it is acted on. */
 export const BOOTSTRAP_STATES = [
@@ -174,6 +175,8 @@ export const BootstrapStatus = z.strictObject({
   serial: z.string(),
   /** Short form of the factory key, for `branchbox fleet claim`. */
   claimCode: z.string().max(64).optional(),
+  /** What holds the keys of this box; told by the identity process alone. */
+  keys: KeyHolding.optional(),
   gatewayId: GatewayId.optional(),
   secondFactor: SecondFactor.optional(),
   medium: MediumReport.optional(),

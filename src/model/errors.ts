@@ -37,10 +37,18 @@ export const ERROR_CODES = {
     retry: 'backoff',
     title: 'The owner took its trust from this box: tenant traffic is off, the box asks on',
   },
+  'bootstrap/key-lost': {
+    retry: 'on-change',
+    title: 'A key of this box is lost: its TPM was cleared, replaced or taken away',
+  },
   'bootstrap/journal': { retry: 'never', title: 'The bootstrap journal cannot be read' },
   'system/command-failed': { retry: 'backoff', title: 'A command ended with an error' },
   'system/command-timeout': { retry: 'backoff', title: 'A command did not end in its time' },
   'system/file': { retry: 'backoff', title: 'A file cannot be read or written' },
+  'system/key-unusable': {
+    retry: 'backoff',
+    title: 'A key of this box that its TPM holds cannot be used just now',
+  },
   'system/missing-tool': { retry: 'on-change', title: 'A program this needs is not installed' },
   'reconcile/cycle': { retry: 'never', title: 'Items need each other in a circle' },
   'reconcile/conflict': { retry: 'never', title: 'Two parts of a desired state want one item differently' },

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { KERNEL_FEATURES } from './facts.ts';
+import { KeyHolding } from './keyHolder.ts';
 import { GatewayStatus, GatewayEvent } from './status.ts';
 import { GatewayId, InterfaceName } from './ids.ts';
 
@@ -112,6 +113,8 @@ export const LocalCheck = z.strictObject({
   ),
   tools: z.array(z.strictObject({ tool: z.string(), present: z.boolean(), use: z.string() })),
   engine: z.strictObject({ name: z.string(), version: z.string() }).optional(),
+  /** What holds the keys that are made from now on, and why. */
+  keys: KeyHolding,
 });
 export type LocalCheck = z.output<typeof LocalCheck>;
 

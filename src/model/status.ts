@@ -37,6 +37,7 @@ export const HEALTH_CODES = [
   'firmware-refused',
   'firmware-rolled-back',
   'data-plain',
+  'keys-beside-tpm',
 ] as const;
 
 export const Condition = z.strictObject({

@@ -20,7 +20,14 @@ export function exportPrivateKey(key: KeyObject): Secret {
   return new Secret(key.export({ type: 'pkcs8', format: 'pem' }).toString());
 }
 
-/** PKCS#8 or SEC 1 PEM; with a TPM provider loaded also `TSS2 PRIVATE KEY`. */
+/** What signs with a private key, wherever that is held. */
+export interface Signer {
+  readonly publicKey: KeyObject;
+  /** ECDSA with SHA-256, DER. */
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
+/** PKCS#8 or SEC 1 PEM. A key that a TPM holds is none (tss2.ts). */
 export function importPrivateKey(pem: Secret): KeyObject {
   try {
     return createPrivateKey(pem.reveal());

@@ -6,6 +6,7 @@ import { type KeyObject, sign, verify } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
 import {
   bitString,
+  type Der,
   type DerNode,
   decode,
   encode,
@@ -29,7 +30,7 @@ import {
   readText,
   TAG,
 } from './der-read.ts';
-import { exportPublicKey, importPublicKey, publicKeyOf } from './keys.ts';
+import { exportPublicKey, importPublicKey, publicKeyOf, type Signer } from './keys.ts';
 import {
   type AlternativeNames,
   type CertificateName,
@@ -51,28 +52,41 @@ export interface CertificateRequest extends AlternativeNames {
 /** A request of ours has 300 bytes; RSA 8192 with many names stays below this. */
 const MAX_REQUEST_BYTES = 16 * 1024;
 
-/** DER. */
-export function createRequest(options: {
-  readonly key: KeyObject;
+export interface RequestNames {
   readonly commonName?: string;
   readonly serialNumber?: string;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
-}): Uint8Array {
-  const { key, dnsNames = [], ipAddresses = [] } = options;
+}
+
+/** DER. */
+export function createRequest({ key, ...names }: RequestNames & { readonly key: KeyObject }): Uint8Array {
+  const info = requestInfo(publicKeyOf(key), names);
+  return signedRequest(info, sign('sha256', encode(info), key));
+}
+
+/** DER, by a key that may be held elsewhere. */
+export async function createRequestBy(signer: Signer, names: RequestNames): Promise<Uint8Array> {
+  const info = requestInfo(signer.publicKey, names);
+  return signedRequest(info, await signer.sign(encode(info)));
+}
+
+function requestInfo(publicKey: KeyObject, options: RequestNames): Der {
+  const { dnsNames = [], ipAddresses = [] } = options;
   const names = encodeAlternativeNames({ dnsNames, ipAddresses });
   const altName = sequence(sequence(oid(OID.subjectAltName), octets(encode(names))));
   const attributes =
     dnsNames.length + ipAddresses.length === 0 ? [] : [sequence(oid(OID.extensionRequest), setOf(altName))];
-  const info = sequence(
+  return sequence(
     integer(0),
     encodeName({ commonName: options.commonName, serialNumber: options.serialNumber }),
-    raw(exportPublicKey(publicKeyOf(key))),
+    raw(exportPublicKey(publicKey)),
     tagged(0, ...attributes),
   );
-  const signature = sign('sha256', encode(info), key);
-  return encode(sequence(info, sequence(oid(OID.ecdsaWithSha256)), bitString(signature)));
 }
+
+const signedRequest = (info: Der, signature: Uint8Array): Uint8Array =>
+  encode(sequence(info, sequence(oid(OID.ecdsaWithSha256)), bitString(signature)));
 
 /** What of node:crypto verifies a signature algorithm; SHA-1 and below are not accepted from anybody. */
 const HASH_OF: Readonly<Record<string, string>> = {

@@ -3,6 +3,7 @@
  * byte on. Does not own what is fetched (containers/bundles, update/sources) nor whether it is what was named.
  */
 import { type IncomingMessage, request as httpRequest } from 'node:http';
+import type { ConnectionOptions, SecureContext } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import type { UplinkDialer } from './uplinkDial.ts';
@@ -12,6 +13,25 @@ export interface DeviceCredentials {
   readonly key: Secret;
   readonly certificatePem: string;
   readonly anchorPem: string;
+  /**
+   * Where a TPM holds the key: one context for every connection of the process (tpmUse.ts). Throws system/key-unusable.
+   */
+  readonly context?: (() => SecureContext) | undefined;
+}
+
+/** Who this box is and whom it believes, as options of a TLS connection. */
+export function deviceTls({
+  key,
+  certificatePem,
+  anchorPem,
+  context,
+}: DeviceCredentials): Pick<
+  ConnectionOptions,
+  'key' | 'cert' | 'ca' | 'allowPartialTrustChain' | 'secureContext'
+> {
+  if (context !== undefined) return { secureContext: context() };
+  // The domain's anchor alone, which may stand below another CA.
+  return { key: key.reveal(), cert: certificatePem, ca: anchorPem, allowPartialTrustChain: true };
 }
 
 export interface DeviceClientOptions {
@@ -38,16 +58,11 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
   return {
     async get(path, { fromBytes = 0, signal }) {
       const { host, port } = options.server();
-      const { key, certificatePem, anchorPem } = await options.credentials();
+      const credentials = await options.credentials();
       const { socket } = await options.dialer.connectTls({
         host,
         port,
-        tls: {
-          key: key.reveal(),
-          cert: certificatePem,
-          ca: anchorPem,
-          minVersion: 'TLSv1.3',
-        },
+        tls: { ...deviceTls(credentials), minVersion: 'TLSv1.3' },
         signal,
       });
       return new Promise((resolve, reject) => {

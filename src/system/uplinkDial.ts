@@ -193,14 +193,20 @@ function connectOnce(
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once('error', (cause) => fail('cannot be reached', cause));
     const startSecure = (): void => {
-      secure = startTls({
-        minVersion: 'TLSv1.2',
-        ...(isIP(dial.host) === 0 ? { servername: dial.host } : {}),
-        // What Node compares the certificate with where there is no server name.
-        host: dial.host,
-        ...dial.tls,
-        socket,
-      });
+      try {
+        secure = startTls({
+          minVersion: 'TLSv1.2',
+          ...(isIP(dial.host) === 0 ? { servername: dial.host } : {}),
+          // What Node compares the certificate with where there is no server name.
+          host: dial.host,
+          ...dial.tls,
+          socket,
+        });
+      } catch (cause) {
+        // A key or certificate that is none.
+        fail('was not asked: this box cannot show who it is', cause);
+        return;
+      }
       // Stays until success is known: an alert in the handshake comes as an error of this socket.
       secure.once('error', (cause) => fail('refused the handshake', cause));
       secure.once('secureConnect', () => {

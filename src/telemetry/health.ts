@@ -7,6 +7,7 @@ import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import type { ItemId } from '../model/ids.ts';
+import type { TpmReadiness } from '../model/keyHolder.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import type { BoxReading, StatusBody, Undone } from './status.ts';
 import { appItems } from './status.ts';
@@ -28,6 +29,8 @@ export interface HealthInput {
   readonly eventsDropped: number;
   /** As open-data of the image says; undefined where that does not run. */
   readonly dataProtection?: string | undefined;
+  /** What holds new keys of this box, as found when the agent started. */
+  readonly keys?: TpmReadiness | undefined;
 }
 type Finding = Omit<Condition, 'sinceMs'>;
 
@@ -45,6 +48,7 @@ export function judge(input: HealthInput): readonly Finding[] {
     ...appFindings(input),
     ...firmwareFindings(input),
     ...dataFindings(input),
+    ...keyFindings(input),
     ...(input.eventsDropped > 0
       ? [
           finding(
@@ -249,4 +253,11 @@ function dataFindings({ dataProtection }: HealthInput): Finding[] {
   const sentence =
     'The data of this box is not encrypted although it has a TPM: it was made when there was none. A factory reset makes it anew, encrypted.';
   return [finding('data-plain', 'info', 'data', sentence)];
+}
+
+/** Without a TPM there is nothing to mend, and `branchbox check` says it. */
+function keyFindings({ keys }: HealthInput): Finding[] {
+  if (keys?.unusedTpm !== true) return [];
+  const sentence = `The keys of this box are made in files although it has a TPM. ${keys.why} The certificate after that is of a key in the TPM.`;
+  return [finding('keys-beside-tpm', 'info', 'identity', sentence)];
 }

@@ -21,7 +21,10 @@ import { type AppObservation, type StatusBody, statusOf, type Undone } from './s
 import type { Vty } from './vty.ts';
 
 export interface StatusReading
-  extends Pick<HealthInput, 'spec' | 'controller' | 'refused' | 'firmware' | 'quarantine' | 'eventsDropped'> {
+  extends Pick<
+    HealthInput,
+    'spec' | 'controller' | 'refused' | 'firmware' | 'quarantine' | 'eventsDropped' | 'keys'
+  > {
   readonly facts: Facts;
   readonly undone: Undone;
 }

@@ -7,6 +7,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { runIdentity } from '../../src/bootstrap/main.ts';
+import { createRunner } from '../../src/system/linux/runner.ts';
 import { createLinuxSystem } from '../../src/system/linux/system.ts';
 import type { Logger } from '../../src/system/ports.ts';
 import { ADDRESS, NAME } from '../lab/bootstrapWorld.ts';
@@ -63,7 +64,8 @@ async function run({ files, box, serial }: Awaited<ReturnType<typeof loaded>>): 
   };
   const log: Logger = { debug: note, info: note, warn: note, error: note };
   await runIdentity({
-    system: { files, clock, log },
+    system: { runner: createRunner(), files, clock, log },
+    tpmTold: undefined,
     version: '0.0.0-storm',
     builtAtMs: Date.UTC(2026, 0, 1),
     signal: ending.signal,

@@ -1,5 +1,6 @@
 /**
- * Owns a process that is the identity process of a box, but for where its files are. Arguments: the directory.
+ * Owns a process that is the identity process of a box, but for where its files are. Arguments: the directory. Its TPM,
+ * where it has one, is told as branchbox.sh tells it.
  */
 import { runIdentity } from '../../src/bootstrap/main.ts';
 import { createLinuxSystem } from '../../src/system/linux/system.ts';
@@ -9,6 +10,7 @@ const ending = new AbortController();
 process.once('SIGTERM', () => ending.abort());
 await runIdentity({
   system: createLinuxSystem({ name: 'identity' }),
+  tpmTold: process.env['BRANCHBOX_TPM'],
   version: '0.0.0-test',
   builtAtMs: Date.UTC(2026, 0, 1),
   signal: ending.signal,

@@ -7,7 +7,7 @@
 import { request as httpRequest } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type TLSSocket } from 'node:tls';
-import type { DeviceCredentials } from '../../system/deviceClient.ts';
+import { type DeviceCredentials, deviceTls } from '../../system/deviceClient.ts';
 import type { Reach } from './findings.ts';
 import type { Target } from './subject.ts';
 
@@ -74,6 +74,8 @@ async function connectOnce(
   to: string,
   credentials: DeviceCredentials | undefined,
 ): Promise<Tried> {
+  // Before the clock runs: a TPM takes its time to load a key.
+  const tls = credentials === undefined ? undefined : deviceTls(credentials);
   const startedAtMs = nowMs();
   let tcp: Socket | undefined;
   try {
@@ -89,16 +91,7 @@ async function connectOnce(
     socket: tcp,
     host: target.host,
     ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
-    ...(credentials === undefined
-      ? { rejectUnauthorized: false }
-      : {
-          key: credentials.key.reveal(),
-          cert: credentials.certificatePem,
-          // The domain's anchor alone, which may stand below another CA.
-          ca: credentials.anchorPem,
-          allowPartialTrustChain: true,
-          minVersion: 'TLSv1.3',
-        }),
+    ...(tls === undefined ? { rejectUnauthorized: false } : { ...tls, minVersion: 'TLSv1.3' }),
   });
   try {
     await settled(secure, 'secureConnect', signal);

@@ -6,15 +6,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { createDeviceKeys, type TpmKeys } from '../../../src/bootstrap/deviceKeys.ts';
 import { runIdentity } from '../../../src/bootstrap/main.ts';
 import { readJournal } from '../../../src/bootstrap/journal.ts';
 import { type BootstrapPaths, journalPath } from '../../../src/bootstrap/paths.ts';
 import type { Uplink } from '../../../src/bootstrap/uplink.ts';
 import type { BootstrapState } from '../../../src/model/bootstrap.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
+import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { toPem } from '../../../src/pki/certificate.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
-import type { Clock, Files, LogFields, Logger } from '../../../src/system/ports.ts';
+import type { Clock, Files, LogFields, Logger, Runner } from '../../../src/system/ports.ts';
 import { type Authorities, HOST, NOW_MS, SERIAL } from './authorities.ts';
 import type { TestController } from './servers.ts';
 
@@ -63,6 +65,8 @@ export interface Box {
   readonly log: LogLine[];
   modeOf(path: string): number | undefined;
   uplinks: Uplink[];
+  /** undefined: it has none. */
+  tpm: TpmKeys | undefined;
   /** Runs the identity process until the state is entered (or a line is logged), then stops it; false where it died. */
   run(options: {
     readonly controller: TestController;
@@ -118,6 +122,7 @@ export async function createBox(
     uplinks: [
       { ifname: 'wan1', address: '127.0.0.1', dns: [], bootstrapServers: [`https://${HOST}:${port}`] },
     ],
+    tpm: undefined,
     async run({ controller, until, dieAt }) {
       // Killed right after the journal said so: it is there already, and nothing more would tell it.
       if (dieAt === undefined && (await journalled()) === until) return true;
@@ -140,7 +145,18 @@ export async function createBox(
         error: write('error'),
       };
       const process = runIdentity({
-        system: { files: dieAt === undefined ? files : mortal(files, dieAt), clock, log: logger },
+        system: {
+          runner: nothingToRun,
+          files: dieAt === undefined ? files : mortal(files, dieAt),
+          clock,
+          log: logger,
+        },
+        keys: createDeviceKeys({
+          readiness: readTpmReadiness(box.tpm === undefined ? 'no-chip' : 'ready 1.3.0'),
+          tpm: box.tpm,
+          log: logger,
+        }),
+        tpmTold: undefined,
         version: '0.0.0-test',
         builtAtMs: NOW_MS - 365 * 86_400_000,
         signal: ending.signal,
@@ -163,6 +179,12 @@ export async function createBox(
   };
   return box;
 }
+
+/** What bootstrap runs, it runs for a TPM. */
+const refuse = async (command: string): Promise<never> => {
+  throw new BranchboxError('system/missing-tool', { message: `${command} is not there` });
+};
+const nothingToRun: Runner = { run: refuse, runChecked: refuse, follow: refuse };
 
 /** As the port says: missing is undefined, above the cap is an error. Nobody watches here: clocks wake everybody. */
 export function memoryFiles(modes: Map<string, number>): Files {

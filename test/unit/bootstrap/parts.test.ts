@@ -12,6 +12,7 @@ import {
   rotate,
   serverName,
 } from '../../../src/bootstrap/discover.ts';
+import { createDeviceKeys } from '../../../src/bootstrap/deviceKeys.ts';
 import { readFactory } from '../../../src/bootstrap/factory.ts';
 import { renderStatus } from '../../../src/bootstrap/machine.ts';
 import { renewalAtMs } from '../../../src/bootstrap/renew.ts';
@@ -23,6 +24,7 @@ import {
 } from '../../../src/bootstrap/retry.ts';
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
 import type { BranchboxError } from '../../../src/model/errors.ts';
+import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { createAuthorities, HOUR_MS, NOW_MS } from './authorities.ts';
 import { createBox, createTestClock } from './box.ts';
 
@@ -193,7 +195,9 @@ describe('the factory identity', () => {
     await box.files.writeDurable(`${box.paths.factory}/idevid.key`, 'nonsense');
     await box.files.writeDurable(`${box.paths.factory}/voucher-anchor.pem`, '');
     await box.files.writeDurable(`${box.paths.factory}/chain.pem`, other.domain.certificate.pem);
-    const error: BranchboxError = await readFactory(box.files, box.paths.factory).then(
+    const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const keys = createDeviceKeys({ readiness: readTpmReadiness(undefined), tpm: undefined, log: silent });
+    const error: BranchboxError = await readFactory(box.files, box.paths.factory, keys).then(
       () => {
         throw new Error('it was taken');
       },

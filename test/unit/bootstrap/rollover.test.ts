@@ -8,6 +8,7 @@ import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { anchorsAfter } from '../../../src/bootstrap/rollover.ts';
 import type { Certificate } from '../../../src/pki/certificate.ts';
 import { type Credential, issueCertificate, selfSignedCa } from '../../../src/pki/issue.ts';
+import { createTpmUse } from '../../../src/system/tpmUse.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
 import {
   authority,
@@ -106,7 +107,8 @@ describe('a box in service', () => {
     await controller.close();
     await box.remove();
   });
-  const identity = () => readOwnIdentity(box.files, { ...AGENT_PATHS, identity: box.paths.state });
+  const identity = () =>
+    readOwnIdentity(box.files, { ...AGENT_PATHS, identity: box.paths.state }, createTpmUse());
   const issueBy = (issuer: Credential): void => {
     controller.behaviour.issue = (request) =>
       issueCertificate({

@@ -10,6 +10,7 @@ import { type BoxReading, statusOf, type Undone } from '../../../src/telemetry/s
 import { DesiredSpec } from '../../../src/model/desired.ts';
 import type { FirmwareStatus } from '../../../src/model/firmware.ts';
 import { type ItemId, itemId, wireguardOf } from '../../../src/model/ids.ts';
+import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { appFacts, appSpec } from '../../lab/appSpec.ts';
 
 const KEY = `${'A'.repeat(42)}A=`;
@@ -107,6 +108,14 @@ test('a firmware that is refused, or was taken back and is still wanted, degrade
   expect(codes('rolled-back')).toEqual(['firmware-rolled-back']);
   for (const state of ['unavailable', 'idle', 'downloading', 'trial', 'committed'] as const)
     expect(codes(state)).toEqual([]);
+});
+
+test('keys in files beside a TPM are said with the reason, and no reason to call a box unwell', () => {
+  const found = verdict(well, nothing, { keys: readTpmReadiness('old-provider 1.1.1') });
+  expect(found.map(({ code, severity }) => [code, severity])).toEqual([['keys-beside-tpm', 'info']]);
+  expect(found[0]?.sentence).toContain('is 1.1.1: 1.3 or later is needed');
+  for (const told of ['ready 1.3.0', 'no-chip', undefined])
+    expect(verdict(well, nothing, { keys: readTpmReadiness(told) })).toEqual([]);
 });
 
 test('data in clear beside a TPM is said, and no reason to call a box unwell', () => {
