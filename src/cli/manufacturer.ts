@@ -47,14 +47,15 @@ export function register(program: Command): void {
     .requiredOption('--serial <serial>', 'serial of the box; given once')
     .requiredOption('--model <model>', 'hardware model, as in firmware/models')
     .requiredOption('--out <directory>', 'where the files for /etc/branchbox/factory go')
+    .option('--request <file>', 'of the box, whose TPM holds the key: branchbox identity request')
     .option('--json', 'print what was made as JSON')
     .addHelpText(
       'after',
       '\nexample: branchbox manufacturer identity --state /var/lib/branchbox/manufacturer --serial SN-1 --model lab --out sn-1',
     )
     .action(async (options: IdentityOptions) => {
-      const { state: directory, serial, model, out } = options;
-      const made = await (await main()).runIdentity({ directory, serial, model, out });
+      const { state: directory, serial, model, out, request: requestPath } = options;
+      const made = await (await main()).runIdentity({ directory, serial, model, out, requestPath });
       if (options.json === true) process.stdout.write(`${JSON.stringify(made)}\n`);
       else {
         const code = claimCodeOf(made.spkiSha256);
@@ -70,6 +71,7 @@ interface IdentityOptions {
   readonly serial: string;
   readonly model: string;
   readonly out: string;
+  readonly request?: string;
   readonly json?: boolean;
 }
 

@@ -1,12 +1,16 @@
 /**
  * Owns what the factory puts on a box: IDevID key and certificate, its chain, the voucher anchor, the serial.
- * Does not own keeping the key in a TPM (the factory's line does that where there is one).
+ * Does not own a key that the box's TPM holds: of that a request comes, and the key stays where it is
+ * (`branchbox identity request`).
  */
+import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
 import { Serial } from '../../model/ids.ts';
+import type { Secret } from '../../model/secret.ts';
 import { issueCertificate, NO_EXPIRY_MS } from '../../pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../pki/keys.ts';
+import { parseRequest } from '../../pki/request.ts';
 import type { Clock, Files } from '../../system/ports.ts';
 import { createDevices } from './devices.ts';
 import { openManufacturerKeys } from './keys.ts';
@@ -17,7 +21,7 @@ export interface IdentityMade {
   readonly spkiSha256: string;
 }
 
-/** Writes idevid.key, idevid.crt, chain.pem, voucher-anchor.pem, serial and model. */
+/** Writes idevid.key (where the box did not make its own), idevid.crt, chain.pem, voucher-anchor.pem, serial and model. */
 export async function makeIdentity(options: {
   readonly files: Files;
   readonly clock: Clock;
@@ -25,6 +29,8 @@ export async function makeIdentity(options: {
   readonly serial: string;
   readonly model: string;
   readonly out: string;
+  /** PKCS#10 of the key that the box's TPM holds, PEM. The serial is taken from here only to be compared. */
+  readonly request?: string | undefined;
 }): Promise<IdentityMade> {
   const { files, clock, directory, serial, model, out } = options;
   if (!Serial.safeParse(serial).success) {
@@ -43,7 +49,10 @@ export async function makeIdentity(options: {
       mend: 'a serial is given once; take another',
     });
   }
-  const { privateKey, publicKey } = generateKeyPair();
+  const { publicKey, keyPem } =
+    options.request === undefined
+      ? softwareKey()
+      : { publicKey: keyOf(options.request, serial), keyPem: undefined };
   const nowMs = clock.nowMs();
   const certificate = issueCertificate({
     profile: { kind: 'idevid', serialNumber: serial, commonName: `Branchbox ${model}`.slice(0, 64) },
@@ -52,7 +61,7 @@ export async function makeIdentity(options: {
     // From the CA's own beginning: the first clock a box has may be behind this one.
     validity: { notBeforeMs: keys.ca.certificate.notBeforeMs, notAfterMs: NO_EXPIRY_MS },
   });
-  await files.writeDurable(join(out, 'idevid.key'), exportPrivateKey(privateKey).reveal(), 0o600);
+  if (keyPem !== undefined) await files.writeDurable(join(out, 'idevid.key'), keyPem.reveal(), 0o600);
   await files.writeDurable(join(out, 'idevid.crt'), certificate.pem, 0o644);
   await files.writeDurable(join(out, 'chain.pem'), keys.ca.certificate.pem, 0o644);
   await files.writeDurable(join(out, 'voucher-anchor.pem'), keys.voucherCa.certificate.pem, 0o644);
@@ -61,4 +70,19 @@ export async function makeIdentity(options: {
   const { spkiSha256 } = certificate;
   await devices.save({ schema: 1, serial, model, spkiSha256, madeAtMs: nowMs });
   return { serial, spkiSha256 };
+}
+
+function softwareKey(): { readonly publicKey: KeyObject; readonly keyPem: Secret } {
+  const { privateKey, publicKey } = generateKeyPair();
+  return { publicKey, keyPem: exportPrivateKey(privateKey) };
+}
+
+/** That it is signed by its key is checked; a request made for another serial lay in the wrong place. */
+function keyOf(request: string, serial: string): KeyObject {
+  const { publicKey, subject } = parseRequest(request);
+  if (subject.serialNumber === undefined || subject.serialNumber === serial) return publicKey;
+  throw new BranchboxError('pki/mismatch', {
+    message: `The request is for serial ${subject.serialNumber}, not for ${serial}`,
+    mend: 'take the request that this box made',
+  });
 }

@@ -1,10 +1,14 @@
 /**
  * Owns putting the manufacturer's process together on the real machine. Does not own what it does.
  */
+import { BranchboxError } from '../../model/errors.ts';
 import { createLinuxSystem } from '../../system/linux/system.ts';
 import { type IdentityMade, makeIdentity } from './identity.ts';
 import { initManufacturer } from './keys.ts';
 import { serveManufacturer } from './server.ts';
+
+/** One in PEM has some 500 bytes. */
+const MAX_REQUEST_BYTES = 64 * 1024;
 
 export async function runInit(options: {
   readonly directory: string;
@@ -30,6 +34,15 @@ export async function runIdentity(options: {
   readonly serial: string;
   readonly model: string;
   readonly out: string;
+  /** A file: the request of a box whose TPM holds the key. */
+  readonly requestPath?: string | undefined;
 }): Promise<IdentityMade> {
-  return makeIdentity({ ...createLinuxSystem({ name: 'manufacturer' }), ...options });
+  const { requestPath, ...rest } = options;
+  const system = createLinuxSystem({ name: 'manufacturer' });
+  const request =
+    requestPath === undefined ? undefined : await system.files.readText(requestPath, MAX_REQUEST_BYTES);
+  if (requestPath !== undefined && request === undefined) {
+    throw new BranchboxError('cli/usage', { message: `There is no request at ${requestPath}` });
+  }
+  return makeIdentity({ ...system, ...rest, request });
 }
