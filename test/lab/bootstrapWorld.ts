@@ -24,11 +24,13 @@ export interface BootstrapWorld {
   inside(command: string, ...args: readonly string[]): Promise<string>;
   /** Starts an entry of this checkout inside the namespace. */
   start(...args: readonly string[]): Running;
+  /** Starts any program inside the namespace. */
+  startAs(words: readonly string[]): Running;
   /** Manufacturer, signer, names and controller; resolves with all, ready. */
   startServices(): Promise<Readonly<Record<'controller' | 'signer' | 'manufacturer', Running>>>;
   startController(): Promise<Running>;
-  /** A factory-new box under its own directory, known to the controller's inventory or not. */
-  newBox(serial: string): Promise<string>;
+  /** A factory-new box under its own directory, known to the controller's inventory or not; `how`: its factory's words. */
+  newBox(serial: string, how?: readonly string[]): Promise<string>;
   readonly apiAccess: readonly string[];
   remove(): Promise<void>;
 }
@@ -90,6 +92,7 @@ user = "nobody"
     branchbox,
     inside: async (...words) => (await run('nsenter', [...inside, ...words])).stdout,
     start,
+    startAs: (words) => processes.start('nsenter', [...inside, ...words]),
     async startServices() {
       const manufacturer = ['--state', at('manufacturer'), '--listen', '127.0.0.1:9443'];
       const signer = ['--state', at('signer'), '--socket', at('signer.sock')];
@@ -103,10 +106,10 @@ user = "nobody"
       return { ...running, controller };
     },
     startController,
-    async newBox(serial) {
+    async newBox(serial, how = []) {
       const box = at(`box-${serial}`);
       const out = join(box, 'factory');
-      const words = ['--serial', serial, '--model', 'lab', '--out', out];
+      const words = ['--serial', serial, '--model', 'lab', '--out', out, ...how];
       await branchbox('manufacturer', 'identity', '--state', at('manufacturer'), ...words);
       await writeFile(join(out, 'model'), 'lab\n');
       await mkdir(join(box, 'leases'), { recursive: true });
