@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BootstrapStatus } from '../../src/model/bootstrap.ts';
 import { LocalCheck, LocalStatus } from '../../src/model/localStatus.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import { type SystemdNode, startSystemdNode } from './systemdNode.ts';
@@ -186,19 +187,21 @@ describe('the units under systemd', () => {
     expect(found).toEqual(expect.arrayContaining(['tun', 'vxlan', 'bridge', 'nft-inet', 'nft-bridge']));
   });
 
+  /** Whether a unit's sandbox lets a script through: a copy of the unit runs it. */
+  async function doesIn(unit: string, script: string): Promise<string> {
+    await node.checked(
+      'sh',
+      '-c',
+      `sed -e 's/^Type=.*/Type=oneshot/' -e 's/^Restart.*//' -e 's/^WatchdogSec.*//' -e 's/^RuntimeDir.*//' \
+         -e "s|^ExecStart=.*|ExecStart=/bin/sh /probe|" /usr/lib/systemd/system/${unit} \
+         >/run/systemd/system/probe.service; cat >/probe <<'END'\n${script}\nEND\nsystemctl daemon-reload`,
+    );
+    const result = await node.run('systemctl', 'start', 'probe.service');
+    return result.exitCode === 0 ? 'done' : 'refused';
+  }
+
   it('the agent may do in its sandbox what it is for, and no more', async () => {
-    // A copy of its unit that runs a shell.
-    const does = async (script: string): Promise<string> => {
-      await node.checked(
-        'sh',
-        '-c',
-        `sed -e 's/^Type=.*/Type=oneshot/' -e 's/^Restart.*//' -e 's/^WatchdogSec.*//' -e 's/^RuntimeDir.*//' \
-           -e "s|^ExecStart=.*|ExecStart=/bin/sh /probe|" /usr/lib/systemd/system/branchbox-agent.service \
-           >/run/systemd/system/probe.service; cat >/probe <<'END'\n${script}\nEND\nsystemctl daemon-reload`,
-      );
-      const result = await node.run('systemctl', 'start', 'probe.service');
-      return result.exitCode === 0 ? 'done' : 'refused';
-    };
+    const does = (script: string): Promise<string> => doesIn('branchbox-agent.service', script);
     expect(
       await does(
         'set -e; nsenter --net=/proc/1/ns/net ip link show lo; unshare --net ip link add type dummy || unshare --net true',
@@ -213,6 +216,35 @@ describe('the units under systemd', () => {
     expect(await does('touch /var/lib/docker/x')).toBe('refused');
     expect(await does('unshare --user true')).toBe('refused');
     expect(await does('date -s 2030-01-01')).toBe('refused');
+  });
+
+  it('identity process and agent reach the TPM out of their sandboxes', async () => {
+    // A device that is none: it is opened, and does not answer as one. Those that any sandbox has are let through anyway.
+    await node.checked(
+      'sh',
+      '-c',
+      'mknod -m 660 /dev/tpmrm0 c 10 200 && systemctl restart branchbox-identity.service branchbox-agent.service',
+    );
+    const opened = expect.stringMatching(/^There is a TPM, but it cannot be used: tcti:/);
+    const ofAgent = async () => LocalCheck.parse(await agent('/check')).keys;
+    await expect
+      .poll(() => ofAgent().catch(() => undefined), WAIT)
+      .toMatchObject({ next: 'software', why: opened });
+    const asked = [
+      'curl',
+      '-sf',
+      '--unix-socket',
+      '/run/branchbox/identity.sock',
+      'http://identity/bootstrap',
+    ];
+    const ofIdentity = async (): Promise<unknown> => {
+      const { exitCode, stdout } = await node.run(...asked);
+      return exitCode === 0 ? BootstrapStatus.parse(JSON.parse(stdout)).keys : undefined;
+    };
+    await expect.poll(ofIdentity, WAIT).toMatchObject({ next: 'software', why: opened, idevid: 'software' });
+    for (const unit of ['branchbox-identity.service', 'branchbox-agent.service'])
+      expect(await doesIn(unit, 'exec 3<>/dev/tpmrm0'), unit).toBe('done');
+    expect(await doesIn('branchbox-identity.service', 'exec 3<>/dev/net/tun')).toBe('refused');
   });
 
   it('the console draws its screen on a terminal, in its sandbox', async () => {
