@@ -76,7 +76,7 @@ const IGNORED = new Set(
     SendSIGHUP WatchdogSec TimeoutSec User Group Alias AmbientCapabilities MemoryDenyWriteExecute
     Also DefaultInstance NotifyAccess CacheDirectory ProtectKernelTunables ProtectProc PrivateNetwork
     IPAddressDeny DevicePolicy DeviceAllow SystemCallErrorNumber
-    StandardInput TTYPath TTYReset TTYVHangup DynamicUser TemporaryFileSystem BindReadOnlyPaths InaccessiblePaths
+    StandardInput TTYPath TTYReset TTYVHangup DynamicUser TemporaryFileSystem BindPaths BindReadOnlyPaths InaccessiblePaths
   `),
 );
 

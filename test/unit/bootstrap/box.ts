@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { createDeviceKeys, type TpmKeys } from '../../../src/bootstrap/deviceKeys.ts';
+import { createDeviceKeys } from '../../../src/bootstrap/deviceKeys.ts';
 import { runIdentity } from '../../../src/bootstrap/main.ts';
 import { readJournal } from '../../../src/bootstrap/journal.ts';
 import { type BootstrapPaths, journalPath } from '../../../src/bootstrap/paths.ts';
@@ -18,6 +18,7 @@ import { toPem } from '../../../src/pki/certificate.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import type { Clock, Files, LogFields, Logger, Runner } from '../../../src/system/ports.ts';
 import { type Authorities, HOST, NOW_MS, SERIAL } from './authorities.ts';
+import type { FakeTpm } from './fakeTpm.ts';
 import type { TestController } from './servers.ts';
 
 /** What a SIGKILL looks like from inside: not an error that anybody may handle. */
@@ -66,7 +67,7 @@ export interface Box {
   modeOf(path: string): number | undefined;
   uplinks: Uplink[];
   /** undefined: it has none. */
-  tpm: TpmKeys | undefined;
+  tpm: FakeTpm | undefined;
   /** Runs the identity process until the state is entered (or a line is logged), then stops it; false where it died. */
   run(options: {
     readonly controller: TestController;
@@ -163,7 +164,10 @@ export async function createBox(
         paths,
         leaseDirectory: join(directory, 'leases'),
         mediaDirectory: join(directory, 'media'),
-        connect: controller.connect,
+        connect: async (options) => {
+          const key = (await box.tpm?.unwrap(options.identity.key)) ?? options.identity.key;
+          return controller.connect({ ...options, identity: { ...options.identity, key } });
+        },
         uplinks: { all: async () => box.uplinks, hasCarrier: async () => true },
         random: () => 0.5,
       });

@@ -7,11 +7,16 @@ import type { TpmKeys } from '../../../src/bootstrap/deviceKeys.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { Secret } from '../../../src/model/secret.ts';
 import { encode, integer, octets, oid, sequence } from '../../../src/pki/der.ts';
-import { exportPublicKey, generateKeyPair } from '../../../src/pki/keys.ts';
+import { exportPrivateKey, exportPublicKey, generateKeyPair, publicKeyOf } from '../../../src/pki/keys.ts';
 import { toPemBlock } from '../../../src/pki/pem.ts';
+import { isTpmKey } from '../../../src/pki/tss2.ts';
 
 export interface FakeTpm extends TpmKeys {
   broken: boolean;
+  /** A key of its own as one that TLS can be spoken with here; others as they are. Fails as the TPM would. */
+  unwrap(pem: Secret): Promise<Secret>;
+  /** Holds a key that was made elsewhere: the PEM of the file that wraps it. */
+  hold(key: KeyObject): string;
   /** As the firmware setup does it. */
   clear(): void;
 }
@@ -23,12 +28,21 @@ export function createFakeTpm(): FakeTpm {
   const tpm: FakeTpm = {
     broken: false,
     clear: () => held.clear(),
+    hold(key) {
+      const pem = toPemBlock('TSS2 PRIVATE KEY', wrapped(publicKeyOf(key)));
+      held.set(pem, key);
+      return pem;
+    },
+    async unwrap(pem) {
+      if (!isTpmKey(pem)) return pem;
+      const key = held.get(pem.reveal());
+      // What OpenSSL says is the same whatever the reason.
+      if (key === undefined || tpm.broken) throw unusable();
+      return exportPrivateKey(key);
+    },
     async make() {
       if (tpm.broken) throw unusable();
-      const { privateKey, publicKey } = generateKeyPair();
-      const pem = toPemBlock('TSS2 PRIVATE KEY', wrapped(publicKey));
-      held.set(pem, privateKey);
-      return new Secret(pem);
+      return new Secret(tpm.hold(generateKeyPair().privateKey));
     },
     async sign(pem, bytes) {
       await tpm.prove(pem);

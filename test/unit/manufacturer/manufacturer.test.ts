@@ -14,7 +14,9 @@ import { Secret } from '../../../src/model/secret.ts';
 import { parseCertificate } from '../../../src/pki/certificate.ts';
 import { validateChain } from '../../../src/pki/chain.ts';
 import { NO_EXPIRY_MS } from '../../../src/pki/issue.ts';
-import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { exportPrivateKey, generateKeyPair, sameKey } from '../../../src/pki/keys.ts';
+import { toPemBlock } from '../../../src/pki/pem.ts';
+import { createRequest } from '../../../src/pki/request.ts';
 import { verifyVoucher } from '../../../src/pki/voucher.ts';
 import { createClock } from '../../../src/system/linux/clock.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
@@ -88,6 +90,25 @@ it('makes an identity whose voucher the box accepts', async () => {
     expect: { serialNumber: 'BB-1', nonce, idevidIssuer: idevid.authorityKeyId },
   });
   expect(voucher.pinnedDomainCert.fingerprintSha256).toBe(domain.certificate.fingerprintSha256);
+});
+
+it('certifies a key that the box keeps, for the serial that its request names, and writes none', async () => {
+  const { privateKey, publicKey } = generateKeyPair();
+  const request = toPemBlock(
+    'CERTIFICATE REQUEST',
+    createRequest({ key: privateKey, commonName: 'anything', serialNumber: 'BB-REQUEST' }),
+  );
+  const make = (serial: string, text: string) =>
+    makeIdentity({ files, clock, directory, serial, model: 'lab', out: factory(serial), request: text });
+  const { spkiSha256 } = await make('BB-REQUEST', request);
+  expect(await readdir(factory('BB-REQUEST'))).not.toContain('idevid.key');
+  const idevid = parseCertificate(await readFile(join(factory('BB-REQUEST'), 'idevid.crt'), 'utf8'));
+  expect(sameKey(idevid.publicKey, publicKey)).toBe(true);
+  expect([idevid.spkiSha256, idevid.subject.serialNumber]).toEqual([spkiSha256, 'BB-REQUEST']);
+  expect(idevid.subject.commonName).toBe('Branchbox lab');
+  expect(await refusal(make('BB-OTHER', request))).toBe('pki/mismatch');
+  expect(await refusal(make('BB-OTHER', 'no request'))).toBe('pki/malformed');
+  expect(await readdir(directory)).not.toContain('BB-OTHER');
 });
 
 it('gives a box to its first owner until that lets go, and keeps an audit log', async () => {
