@@ -77,6 +77,21 @@ describe('a key in a TPM', () => {
     expect(parseRequest(await read('request.pem')).subject).toMatchObject({ serialNumber: 'SN-1' });
   });
 
+  it('may be made by the words that a factory has without this project', async () => {
+    const script = `cd "$1"
+      openssl genpkey -provider tpm2 -propquery provider=tpm2 -algorithm EC -pkeyopt group:P-256 -out by-hand.key
+      openssl req -provider tpm2 -provider default -propquery '?provider=tpm2' -new -key by-hand.key \
+        -subj /serialNumber=SN-3 -out by-hand.csr`;
+    const { exitCode, stderr } = await world.run(
+      world.command([directory], ['sh', '-euc', script, 'sh', directory]),
+    );
+    expect([exitCode, stderr]).toEqual([0, '']);
+    const { subject, publicKey } = parseRequest(await read('by-hand.csr'));
+    expect(subject.serialNumber).toBe('SN-3');
+    expect(sameKey(publicKeyOfTpmKey(new Secret(await read('by-hand.key'))), publicKey)).toBe(true);
+    expect(await inWorld(world, 'prove', at('by-hand.key'))).toBe('usable');
+  });
+
   it('is used again and again within the three places that a process has in a TPM', async () => {
     expect(await inWorld(world, 'contexts', at('key.pem'), '20')).toBe('all of them');
   });

@@ -218,6 +218,13 @@ describe('the units under systemd', () => {
     expect(await does('date -s 2030-01-01')).toBe('refused');
   });
 
+  const keysOfAgent = async () => LocalCheck.parse(await agent('/check')).keys;
+  const keysOfIdentity = async () => {
+    const words = ['-sf', '--unix-socket', '/run/branchbox/identity.sock', 'http://identity/bootstrap'];
+    const { exitCode, stdout } = await node.run('curl', ...words);
+    return exitCode === 0 ? BootstrapStatus.parse(JSON.parse(stdout)).keys : undefined;
+  };
+
   it('identity process and agent reach the TPM out of their sandboxes', async () => {
     // A device that is none: it is opened, and does not answer as one. Those that any sandbox has are let through anyway.
     await node.checked(
@@ -226,25 +233,62 @@ describe('the units under systemd', () => {
       'mknod -m 660 /dev/tpmrm0 c 10 200 && systemctl restart branchbox-identity.service branchbox-agent.service',
     );
     const opened = expect.stringMatching(/^There is a TPM, but it cannot be used: tcti:/);
-    const ofAgent = async () => LocalCheck.parse(await agent('/check')).keys;
     await expect
-      .poll(() => ofAgent().catch(() => undefined), WAIT)
+      .poll(() => keysOfAgent().catch(() => undefined), WAIT)
       .toMatchObject({ next: 'software', why: opened });
-    const asked = [
-      'curl',
-      '-sf',
-      '--unix-socket',
-      '/run/branchbox/identity.sock',
-      'http://identity/bootstrap',
-    ];
-    const ofIdentity = async (): Promise<unknown> => {
-      const { exitCode, stdout } = await node.run(...asked);
-      return exitCode === 0 ? BootstrapStatus.parse(JSON.parse(stdout)).keys : undefined;
-    };
-    await expect.poll(ofIdentity, WAIT).toMatchObject({ next: 'software', why: opened, idevid: 'software' });
+    await expect
+      .poll(keysOfIdentity, WAIT)
+      .toMatchObject({ next: 'software', why: opened, idevid: 'software' });
     for (const unit of ['branchbox-identity.service', 'branchbox-agent.service'])
       expect(await doesIn(unit, 'exec 3<>/dev/tpmrm0'), unit).toBe('done');
     expect(await doesIn('branchbox-identity.service', 'exec 3<>/dev/net/tun')).toBe('refused');
+  });
+
+  it('with a TPM that answers they hold keys there, started as the box starts them', async () => {
+    const where = [
+      'DBUS_SESSION_BUS_ADDRESS=unix:path=/run/tpm/bus',
+      'TPM2OPENSSL_TCTI=tabrmd:bus_type=session',
+    ];
+    await node.checked(
+      'sh',
+      '-euc',
+      `mkdir -p /run/tpm/state && cd /run/tpm && rm /dev/tpmrm0
+       bus='<busconfig><type>session</type><listen>unix:path=/run/tpm/bus</listen><policy context="default">'
+       echo "$bus<allow send_destination='*'/><allow receive_sender='*'/><allow own='*'/></policy></busconfig>" >bus.conf
+       run() { systemd-run --quiet --service-type=exec --setenv=$WHERE "$@"; }
+       WHERE=${where[0] ?? ''}
+       run swtpm socket --tpm2 --tpmstate dir=/run/tpm/state --server type=unixio,path=/run/tpm/tpm \
+         --ctrl type=unixio,path=/run/tpm/tpm.ctrl --flags not-need-init,startup-clear
+       run dbus-daemon --config-file=/run/tpm/bus.conf --nofork
+       until [ -S tpm ] && [ -S bus ]; do sleep 0.05; done
+       run tpm2-abrmd --session --allow-root --max-transients=3 --tcti=swtpm:path=/run/tpm/tpm
+       export $WHERE
+       until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
+         string:com.intel.tss2.Tabrmd | grep -q true; do sleep 0.05; done
+       for unit in agent identity; do
+         mkdir -p /run/systemd/system/branchbox-$unit.service.d
+         printf '[Service]\nEnvironment=${where.join(' ')}\n' >/run/systemd/system/branchbox-$unit.service.d/tpm.conf
+       done
+       systemctl daemon-reload && systemctl restart branchbox-identity.service branchbox-agent.service`,
+    );
+    const held = { next: 'tpm', why: expect.stringContaining('provider tpm2 1.'), unusedTpm: false };
+    await expect.poll(() => keysOfAgent().catch(() => undefined), WAIT).toEqual(held);
+    await expect.poll(keysOfIdentity, WAIT).toEqual({ ...held, idevid: 'software' });
+    for (const unit of ['branchbox-identity.service', 'branchbox-agent.service'])
+      expect(await node.property(unit, 'NRestarts'), unit).toBe('0');
+    // In their own sandboxes: a key made, loaded and signed with, by openssl and by Node.
+    for (const unit of ['branchbox-identity.service', 'branchbox-agent.service']) {
+      const make = `branchbox identity request --serial SN-4 --out /run/tpm/${unit}`;
+      expect(await doesIn(unit, `export ${where.join(' ')}; ${make}`), unit).toBe('done');
+    }
+    // What the factory does on the box.
+    const request = ['branchbox', 'identity', 'request', '--serial', 'SN-2', '--out', '/run/tpm/factory'];
+    expect(await node.checked('env', ...where, ...request)).toContain('-----BEGIN CERTIFICATE REQUEST-----');
+    expect(await node.checked('cat', '/run/tpm/factory/idevid.key')).toContain('BEGIN TSS2 PRIVATE KEY');
+    const again = await node.run('env', ...where, ...request);
+    expect([again.exitCode, again.stderr]).toEqual([2, expect.stringContaining('There is a key at')]);
+    const without = await node.run('env', 'TPM2OPENSSL_TCTI=', ...request.slice(0, -1), '/run/tpm/none');
+    expect([without.exitCode, without.stderr]).toEqual([1, expect.stringContaining('This box has no TPM')]);
   });
 
   it('the console draws its screen on a terminal, in its sandbox', async () => {
