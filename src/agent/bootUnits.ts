@@ -1,5 +1,5 @@
 /**
- * Owns the note of which units a boot starts without waiting for the agent: uplinks' DHCP clients, so that their
+ * Owns the note of which units a boot starts without waiting for the agent: uplinks' address clients, so that their
  * leases are there when it first looks. firmware/boot-uplinks reads it; a wrong one costs nothing but a start, since
  * the agent stops what it does not want.
  */
@@ -40,7 +40,7 @@ export function renderBootUnits(wanted: readonly AnyItem[]): string {
   const units = wanted
     .filter(({ kind }) => kind === 'service')
     .map(({ id }) => id.slice('service:'.length))
-    .filter((unit) => unit.startsWith('dhcpcd@'));
+    .filter((unit) => /^dhcpcd6?@/.test(unit));
   return [...new Set(units)]
     .toSorted()
     .map((unit) => `${unit}\n`)

@@ -7,8 +7,9 @@ import { release } from 'node:os';
 import { z } from 'zod';
 import type { EngineVersion } from '../containers/engine.ts';
 import { tryDecode } from '../model/decode.ts';
-import { type Facts, HardwareFact, KERNEL_FEATURES, type Lease } from '../model/facts.ts';
+import { type Facts, HardwareFact, KERNEL_FEATURES, type Lease, type Lease6 } from '../model/facts.ts';
 import type { HardwareModel } from '../model/hardware.ts';
+import { readLeases6 } from '../system/leases6.ts';
 import { readLeases } from '../system/leases.ts';
 import type { System } from '../system/ports.ts';
 import { matchPorts, readHardwareModel } from './hardware.ts';
@@ -66,9 +67,10 @@ export async function createFactsGatherer(parts: {
   let hardware = findings.hardware;
 
   const gather = async (signal: AbortSignal): Promise<Facts> => {
-    const [ports, leases, engine] = await Promise.all([
+    const [ports, leases, leases6, engine] = await Promise.all([
       readPorts(system, model),
       readLeases(files, leasesDirectory(paths)),
+      readLeases6(files, leasesDirectory(paths)),
       readEngine(signal),
     ]);
     return {
@@ -79,6 +81,7 @@ export async function createFactsGatherer(parts: {
       kernel: { release: findings.kernelRelease, features: findings.features },
       ports: [...ports],
       leases: [...leases] satisfies Lease[],
+      leases6: [...leases6] satisfies Lease6[],
       wireguardPublicKey,
       ...(engine === undefined ? {} : { engine: { name: engine.name, version: engine.version } }),
       ...(hardware === undefined ? {} : { hardware }),

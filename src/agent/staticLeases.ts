@@ -1,5 +1,5 @@
 /**
- * Owns telling of static uplinks where DHCP's leases are told (system/leases), so that whoever asks by which address
+ * Owns telling of static uplinks where leases of either family are told (system/leases), so that whoever asks by which address
  * the box gets out looks in one place: the identity process and the installer's page too.
  * Does not own the address itself (net/address) nor what the DHCP client's hook wrote: each file says whose it is.
  */
@@ -12,7 +12,7 @@ import type { Files } from '../system/ports.ts';
 const OURS = 'reason=BRANCHBOX_STATIC\n';
 const MAX_BYTES = 64 * 1024;
 
-type Attachment = Pick<Uplink, 'addressing'> & { readonly port: string };
+type Attachment = Pick<Uplink, 'addressing' | 'addressing6'> & { readonly port: string };
 
 /** File name → content, for each static uplink whose cable is in: bound to one without, a socket only times out. Pure. */
 export function renderStaticLeases(
@@ -20,15 +20,25 @@ export function renderStaticLeases(
   facts: Pick<Facts, 'ports'>,
 ): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
-  for (const { port, addressing } of uplinks) {
+  for (const { port, addressing, addressing6 } of uplinks) {
     const found = facts.ports.find(({ label }) => label === port);
-    if (addressing.kind !== 'static' || found?.ifname === undefined || !found.carrier) continue;
-    const { address, prefixLength } = splitCidr(addressing.address);
-    files.set(
-      `${found.ifname}.env`,
-      `${OURS}interface=${found.ifname}\nnew_ip_address=${address}\nnew_subnet_cidr=${prefixLength}\n` +
-        `new_routers=${addressing.gateway}\nnew_domain_name_servers=${addressing.dns.join(' ')}\n`,
-    );
+    if (found?.ifname === undefined || !found.carrier) continue;
+    const head = `${OURS}interface=${found.ifname}\n`;
+    if (addressing.kind === 'static') {
+      const { address, prefixLength } = splitCidr(addressing.address);
+      files.set(
+        `${found.ifname}.env`,
+        `${head}new_ip_address=${address}\nnew_subnet_cidr=${prefixLength}\n` +
+          `new_routers=${addressing.gateway}\nnew_domain_name_servers=${addressing.dns.join(' ')}\n`,
+      );
+    }
+    if (addressing6?.kind === 'static') {
+      files.set(
+        `${found.ifname}.env6`,
+        `${head}nd1_from=${addressing6.gateway}\nnd1_addr1=${addressing6.address}\n` +
+          `nd1_rdnss1_servers=${addressing6.dns.join(' ')}\n`,
+      );
+    }
   }
   return files;
 }
@@ -40,7 +50,7 @@ export async function holdStaticLeases(
   wanted: ReadonlyMap<string, string>,
 ): Promise<void> {
   for (const name of await files.list(directory)) {
-    if (!name.endsWith('.env') || wanted.has(name)) continue;
+    if (!/\.env6?$/.test(name) || wanted.has(name)) continue;
     const text = await files.readText(`${directory}/${name}`, MAX_BYTES).catch(() => undefined);
     if (text?.startsWith(OURS) === true) await files.remove(`${directory}/${name}`);
   }

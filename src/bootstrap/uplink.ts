@@ -2,7 +2,7 @@
  * Owns what bootstrap needs of an uplink, and waking when one comes or goes.
  * Does not own bringing uplinks up (wan, dhcpcd) nor reading leases (system/leases).
  */
-import type { Lease } from '../model/facts.ts';
+import type { Lease, Lease6 } from '../model/facts.ts';
 import { splitCidr } from '../model/addresses.ts';
 import { readLeases6 } from '../system/leases6.ts';
 import { readLeases } from '../system/leases.ts';
@@ -17,7 +17,7 @@ export interface Uplink {
   readonly bootstrapServers: readonly string[];
 }
 
-export function uplinkOf(lease: Lease): Uplink {
+export function uplinkOf(lease: Lease | Lease6): Uplink {
   return {
     ifname: lease.ifname,
     address: splitCidr(lease.address).address,
@@ -39,7 +39,7 @@ export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
       return [
         ...(await readLeases(files, leaseDirectory)).map(uplinkOf),
         // After those of IPv4: where both are, what most networks look after comes first.
-        ...(await readLeases6(files, leaseDirectory)),
+        ...(await readLeases6(files, leaseDirectory)).map(uplinkOf),
       ];
     },
     async hasCarrier() {

@@ -74,14 +74,17 @@ export function describeStatus(status: LocalStatus): readonly string[] {
   section(
     'uplinks',
     ['name', 'port', 'state', 'carrier', 'address', 'gateway'],
-    status.uplinks.map((one) => [
-      one.name,
-      one.ifname ?? one.port,
-      one.state,
-      one.carrier ? 'yes' : 'no',
-      one.address ?? '-',
-      one.gateway ?? '-',
-    ]),
+    status.uplinks.flatMap((one) => {
+      const own = [one.name, one.ifname ?? one.port, one.state, one.carrier ? 'yes' : 'no'];
+      // A line a family: IPv6 addresses are long.
+      if (one.address6 === undefined) return [[...own, one.address ?? '-', one.gateway ?? '-']];
+      const six = [one.address6, one.gateway6 ?? '-'];
+      if (one.address === undefined) return [[...own, ...six]];
+      return [
+        [...own, one.address, one.gateway ?? '-'],
+        ['', '', '', '', ...six],
+      ];
+    }),
   );
   section(
     'paths',

@@ -1,11 +1,12 @@
 /**
  * Owns paths and tunnels: which interfaces a branch and a hub have, their peers, addresses, ports and preferences.
- * Both ends are made here, since both must say the same. Pure.
- * Does not own the numbers beneath (allocations.ts).
+ * Both ends are made here, since both must say the same: a path is where both have an address family in common.
+ * Pure. Does not own the choice of that family (model/fleetUnderlay.ts) nor the numbers beneath (allocations.ts).
  */
 import type { Tunnel, TunnelPeer } from '../model/desired.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { Fleet, FleetGateway } from '../model/fleet.ts';
+import { endpointAddress } from '../model/fleetUnderlay.ts';
 import { type Allocations, networkKey, numberOf, slotKey, slotsInUse, tunnelAddress } from './allocations.ts';
 
 export interface TunnelInputs {
@@ -24,7 +25,7 @@ const MAX_UPLINKS = 15;
 
 type FleetUplink = FleetGateway['uplinks'][number];
 
-/** A branch: one interface per path, the hub its only peer. */
+/** A branch: one interface per path, the hub its only peer. None to an uplink that it cannot reach. */
 export function branchTunnels(
   inputs: TunnelInputs,
   branch: FleetGateway,
@@ -32,22 +33,21 @@ export function branchTunnels(
 ): Tunnel[] {
   return hubs.flatMap((hub) =>
     branch.uplinks.flatMap((own) =>
-      hub.uplinks.map((theirs): Tunnel => {
+      hub.uplinks.flatMap((theirs): Tunnel[] => {
+        const endpoint = endpointAddress(own, theirs);
+        if (endpoint === undefined) return [];
         const slot = slotOf(inputs, branch, own);
         const { address, prefixLength } = spokeAddress(inputs, hub, theirs, branch, slot);
         const publicKey = inputs.publicKeys.get(hub.id);
         const peer: TunnelPeer[] =
-          publicKey === undefined || theirs.publicAddress === undefined
+          publicKey === undefined
             ? []
             : [
                 {
                   ...pathOf(inputs.fleet, branch, own, hub, theirs),
                   gatewayId: hub.id,
                   publicKey,
-                  endpoint: {
-                    address: theirs.publicAddress,
-                    port: firstPort(inputs, hub, theirs) + slot,
-                  },
+                  endpoint: { address: endpoint, port: firstPort(inputs, hub, theirs) + slot },
                   tunnelAddress: hubAddress(inputs, hub, theirs, slot).address,
                   vtep: hub.vtep,
                   // Reflected routes carry the remote branch's VTEP, so the whole range goes through the hub.
@@ -55,18 +55,23 @@ export function branchTunnels(
                   keepaliveS: SPOKE_KEEPALIVE_S,
                 },
               ];
-        return {
-          id: `${own.name}-${hub.id}-${theirs.name}`,
-          uplink: own.name,
-          address: `${address}/${prefixLength}`,
-          peers: peer,
-        };
+        return [
+          {
+            id: `${own.name}-${hub.id}-${theirs.name}`,
+            uplink: own.name,
+            address: `${address}/${prefixLength}`,
+            peers: peer,
+          },
+        ];
       }),
     ),
   );
 }
 
-/** A hub: one interface for each of its uplinks and each slot of the spokes, each spoke one peer there. */
+/**
+ * A hub: one interface for each of its uplinks and each slot of the spokes, each spoke one peer there. WireGuard listens
+ * in both families at once, so spokes of either share it.
+ */
 export function hubTunnels(
   inputs: TunnelInputs,
   hub: FleetGateway,
@@ -79,6 +84,7 @@ export function hubTunnels(
         const theirs = branch.uplinks.find((uplink) => slotOf(inputs, branch, uplink) === slot);
         const publicKey = inputs.publicKeys.get(branch.id);
         if (theirs === undefined || publicKey === undefined) return [];
+        if (endpointAddress(theirs, own) === undefined) return [];
         return [
           {
             ...pathOf(inputs.fleet, branch, theirs, hub, own),

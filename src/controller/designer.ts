@@ -8,6 +8,7 @@ import { tryDecode } from '../model/decode.ts';
 import { DesiredSpec } from '../model/desired.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import { type Fleet, type FleetGateway, firmwareOf } from '../model/fleet.ts';
+import { addressingOf } from '../model/fleetUnderlay.ts';
 import { asWritten } from './designProblems.ts';
 import {
   branchTunnels,
@@ -51,7 +52,7 @@ export function designGateway(inputs: DesignInputs, gateway: FleetGateway): Desi
       slot: slotOf(inputs, gateway, uplink),
       port: uplink.port,
       colour: uplink.colour ?? uplink.name,
-      addressing: uplink.static === undefined ? { kind: 'dhcp' } : { kind: 'static', ...uplink.static },
+      ...addressingOf(uplink),
       metered: uplink.metered,
       ...(uplink.expect === undefined ? {} : { expect: uplink.expect }),
     })),

@@ -5,9 +5,11 @@
 import { z } from 'zod';
 
 export const Ipv4 = z.ipv4();
+export const Ipv6 = z.ipv6();
 export const IpAddress = z.union([z.ipv4(), z.ipv6()]);
 /** Address with prefix length: `10.0.0.1/24`; host bits allowed. */
 export const Ipv4Interface = z.cidrv4();
+export const Ipv6Interface = z.cidrv6();
 /** A network: host bits must be zero. */
 export const Ipv4Network = z.cidrv4().refine((cidr) => networkOf(cidr) === cidr, 'host bits must be zero');
 export const MacAddress = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'a MAC address in lower case');

@@ -7,9 +7,10 @@
  * can say and do the same. So those may put a box in the list that a person looks at, and never let it in.
  */
 import { z } from 'zod';
-import { DnsName, IpAddress, MacAddress } from './addresses.ts';
+import { DnsName, MacAddress } from './addresses.ts';
 import { GatewayId, SiteName } from './ids.ts';
 import { ACTIVATION_ALPHABET, plainCode } from './installer.ts';
+import { prefixHolds } from './prefixes.ts';
 
 /** Shell-like: `*` is any run of characters, `?` any one. */
 const Pattern = z.string().min(1).max(128);
@@ -128,40 +129,6 @@ export function globFits(pattern: string, text: string): boolean {
   while (pattern[at] === '*') at += 1;
   return at === pattern.length;
 }
-
-/** Both families; an IPv4 address that came over an IPv6 socket is IPv4. Pure. */
-export function prefixHolds(prefix: string, address: string): boolean {
-  const [network = '', length = ''] = prefix.split('/');
-  const left = addressBits(network);
-  const right = addressBits(address);
-  return left.length === right.length && left.slice(0, Number(length)) === right.slice(0, Number(length));
-}
-
-/** `::ffff:198.51.100.7` → `198.51.100.7`. Pure. */
-export const plainAddress = (address: string): string =>
-  /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)?.[1] ?? address;
-
-function addressBits(text: string): string {
-  const plain = plainAddress(text);
-  if (!IpAddress.safeParse(plain).success) return '';
-  if (!plain.includes(':'))
-    return plain
-      .split('.')
-      .map((octet) => bits(Number(octet), 8))
-      .join('');
-  const [head = '', tail] = plain.split('::');
-  const groups = (part: string): string[] => (part === '' ? [] : part.split(':').flatMap(groupBits));
-  const before = groups(head).join('');
-  const after = groups(tail ?? '').join('');
-  return before + '0'.repeat(Math.max(0, 128 - before.length - after.length)) + after;
-}
-
-/** A group of IPv6, or the IPv4 address that its last 32 bits may be written as. */
-const groupBits = (group: string): string[] =>
-  group.includes('.')
-    ? group.split('.').map((octet) => bits(Number(octet), 8))
-    : [bits(Number.parseInt(group, 16), 16)];
-const bits = (value: number, width: number): string => value.toString(2).padStart(width, '0');
 
 const CLAIM_CODE_CHARACTERS = 12;
 const GROUP = `[${ACTIVATION_ALPHABET}]{4}`;

@@ -12,7 +12,13 @@ import {
   Port,
   WireGuardPublicKey,
 } from './addresses.ts';
-import { DhcpAddressing, StaticAddressing } from './addressing.ts';
+import {
+  AutoAddressing6,
+  DhcpAddressing,
+  NoAddressing,
+  StaticAddressing,
+  StaticAddressing6,
+} from './addressing.ts';
 import { App } from './app.ts';
 import {
   GatewayId,
@@ -45,7 +51,10 @@ export const Uplink = z.strictObject({
   port: PortLabel,
   /** A label for policy, never a key. */
   colour: z.string().min(1).max(32),
-  addressing: z.discriminatedUnion('kind', [DhcpAddressing, StaticAddressing]),
+  /** IPv4. */
+  addressing: z.discriminatedUnion('kind', [DhcpAddressing, StaticAddressing, NoAddressing]),
+  /** IPv6; absent: none. */
+  addressing6: z.discriminatedUnion('kind', [AutoAddressing6, StaticAddressing6]).optional(),
   metered: z.boolean().default(false),
   /** What an uplink test judges it by. */
   expect: UplinkExpectation.optional(),
@@ -62,7 +71,7 @@ export const TunnelPeer = z.strictObject({
   path: PathId,
   gatewayId: GatewayId,
   publicKey: WireGuardPublicKey,
-  /** Where to send first; absent at the end that only answers. */
+  /** Where to send first, and by which family; absent at the end that only answers. */
   endpoint: z.strictObject({ address: IpAddress, port: Port }).optional(),
   tunnelAddress: Ipv4,
   vtep: Ipv4,

@@ -3,8 +3,10 @@
  * nothing, and addresses that nobody can have. Pure. Does not own any part's form (desired.ts).
  */
 import { contains, isHostOf, networkOf, overlaps, splitCidr } from './addresses.ts';
+import { checkStatic6 } from './addressing.ts';
 import { type Report, reportDuplicates, reportRepeats } from './crossCheck.ts';
 import type { DesiredSpec } from './desired.ts';
+import { familyOf, hasFamily } from './underlay.ts';
 
 export function checkDesired(
   spec: Pick<DesiredSpec, 'fleet' | 'vtep' | 'uplinks' | 'tunnels' | 'segments' | 'ports' | 'apps'>,
@@ -58,11 +60,28 @@ export function checkDesired(
     'name',
     spec.apps.map((a) => a.name),
   );
-  const uplinks = new Set(spec.uplinks.map((u) => u.name));
+  const uplinks = new Map(spec.uplinks.map((u) => [u.name, u]));
   const uplinkPorts = new Set(spec.uplinks.map((u) => u.port));
   const segments = new Map(spec.segments.map((s) => [s.id, s]));
+  spec.uplinks.forEach((uplink, i) => {
+    if (!hasFamily(uplink, 4) && !hasFamily(uplink, 6))
+      report(['uplinks', i, 'addressing'], 'is none, and there is no IPv6 either');
+    if (uplink.addressing6?.kind === 'static')
+      checkStatic6(uplink.addressing6, ['uplinks', i, 'addressing6'], report);
+  });
   spec.tunnels.forEach((tunnel, i) => {
-    if (!uplinks.has(tunnel.uplink)) report(['tunnels', i, 'uplink'], `no uplink is named ${tunnel.uplink}`);
+    const uplink = uplinks.get(tunnel.uplink);
+    if (uplink === undefined) {
+      report(['tunnels', i, 'uplink'], `no uplink is named ${tunnel.uplink}`);
+      return;
+    }
+    tunnel.peers.forEach(({ endpoint }, j) => {
+      if (endpoint === undefined || hasFamily(uplink, familyOf(endpoint.address))) return;
+      report(
+        ['tunnels', i, 'peers', j, 'endpoint', 'address'],
+        `is IPv${familyOf(endpoint.address)}, and uplink ${uplink.name} has none`,
+      );
+    });
   });
   spec.ports.forEach((port, i) => {
     if (!segments.has(port.segment)) report(['ports', i, 'segment'], `no segment is named ${port.segment}`);

@@ -3,7 +3,15 @@
  * Does not own how they are gathered (agent/facts).
  */
 import { z } from 'zod';
-import { IpAddress, Ipv4, Ipv4Interface, MacAddress, WireGuardPublicKey } from './addresses.ts';
+import {
+  IpAddress,
+  Ipv4,
+  Ipv4Interface,
+  Ipv6,
+  Ipv6Interface,
+  MacAddress,
+  WireGuardPublicKey,
+} from './addresses.ts';
 import { Place } from './hardware.ts';
 import { InterfaceName, PortLabel } from './ids.ts';
 
@@ -54,6 +62,20 @@ export const Lease = z.strictObject({
 });
 export type Lease = z.output<typeof Lease>;
 
+/** What router advertisements and DHCPv6 gave on one interface. As hostile. */
+export const Lease6 = z.strictObject({
+  ifname: InterfaceName,
+  /** Global or unique local. Length 128 where nobody says what else is on the link. */
+  address: Ipv6Interface,
+  /** The router's address on the link. */
+  gateway: Ipv6.optional(),
+  /** RFC 8106 or RFC 3646; none of one link alone, which would need a scope. */
+  dns: z.array(Ipv6).max(8),
+  /** DHCPv6 option 136 (RFC 8572 section 8.2). */
+  bootstrapServers: z.array(z.string().max(2048)).max(16),
+});
+export type Lease6 = z.output<typeof Lease6>;
+
 /** What the machine says of itself; for people and inventories, nothing depends on it. */
 export const HardwareFact = z.strictObject({
   manufacturer: z.string().max(128),
@@ -77,6 +99,7 @@ export const Facts = z.strictObject({
   }),
   ports: z.array(PortFact),
   leases: z.array(Lease),
+  leases6: z.array(Lease6).default([]),
   /** Made on the box; its private half never leaves it. */
   wireguardPublicKey: WireGuardPublicKey,
   /** undefined where no container engine answers. */

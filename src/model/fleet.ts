@@ -3,8 +3,8 @@
  * Does not own what it becomes for one gateway (controller/designer).
  */
 import { z } from 'zod';
-import { Ipv4, Ipv4Network, IpAddress, Port, contains, overlaps } from './addresses.ts';
-import { StaticAddress } from './addressing.ts';
+import { Ipv4, Ipv4Network, Ipv6, Port, contains, overlaps } from './addresses.ts';
+import { StaticAddress, StaticAddress6 } from './addressing.ts';
 import {
   AppCommand,
   AppEnvironment,
@@ -20,6 +20,7 @@ import { AppName, GatewayId, PortLabel, SegmentId, Serial, SiteName, TenantName,
 import { AssignmentRule } from './assignment.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { checkPlaces } from './fleetPlaces.ts';
+import { checkUnderlay } from './fleetUnderlay.ts';
 import { UplinkExpectation } from './uplinkReport.ts';
 
 /** What a gateway, or the whole fleet, is to run; a gateway's own words win, one by one. */
@@ -57,13 +58,20 @@ export const FleetUplink = z.strictObject({
   name: UplinkName,
   port: PortLabel,
   colour: z.string().min(1).max(32).optional(),
-  /** Absent: DHCP. */
+  /** Absent: as static says, else DHCP. */
+  ipv4: z.enum(['dhcp', 'none']).optional(),
+  /** An IPv4 address of its own. */
   static: StaticAddress.optional(),
+  /** auto: router advertisements, and DHCPv6 where they say so. Absent: as static6 says, else none. */
+  ipv6: z.enum(['auto', 'none']).optional(),
+  /** An IPv6 address of its own. */
+  static6: StaticAddress6.optional(),
   metered: z.boolean().default(false),
   /** What an uplink test judges it by. */
   expect: UplinkExpectation.optional(),
-  /** On a hub: the address others reach this uplink at. */
-  publicAddress: IpAddress.optional(),
+  /** On a hub: the addresses others reach this uplink at, at least one. A path takes IPv4 where both its ends have it. */
+  publicAddress: z.ipv4({ error: 'is no IPv4 address: one of IPv6 is told as publicAddress6' }).optional(),
+  publicAddress6: Ipv6.optional(),
   /** On a hub: slot i of the spokes is listened for at this + i. Absent: 51 820 + 16 × (own slot - 1), so that no two uplinks share a port. */
   listenPort: Port.max(65_520).optional(),
 });
@@ -164,16 +172,6 @@ export const Fleet = z
       if (!contains(fleet.fleet.vtepRange, gateway.vtep)) {
         report(['gateways', i, 'vtep'], `is outside the fleet's VTEP range ${fleet.fleet.vtepRange}`);
       }
-      if (gateway.role === 'hub') {
-        gateway.uplinks.forEach((uplink, j) => {
-          if (uplink.publicAddress === undefined) {
-            report(
-              ['gateways', i, 'uplinks', j, 'publicAddress'],
-              'a hub needs it: branches must know where to send',
-            );
-          }
-        });
-      }
       const uplinkPorts = new Set(gateway.uplinks.map((u) => u.port));
       gateway.ports.forEach((port, j) => {
         if (!segments.has(port.segment))
@@ -196,6 +194,7 @@ export const Fleet = z
       });
     });
     checkPlaces(fleet, report);
+    checkUnderlay(fleet, report);
     if (overlaps(fleet.fleet.vtepRange, fleet.fleet.tunnelRange))
       report(['fleet', 'tunnelRange'], 'overlaps the VTEP range');
   });

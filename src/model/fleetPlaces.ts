@@ -1,9 +1,9 @@
 /**
  * Owns what two parts of a fleet may not both have: names within a gateway, ports, addresses within a segment, wherever
  * its members stand; and addresses that nobody can have. Pure.
- * Does not own what refers to what (fleet.ts).
+ * Does not own what refers to what (fleet.ts), nor uplinks' addresses (fleetUnderlay.ts).
  */
-import { contains, isHostOf, isReachable } from './addresses.ts';
+import { contains, isHostOf } from './addresses.ts';
 import { type Report, reportRepeats } from './crossCheck.ts';
 import type { Fleet, FleetGateway } from './fleet.ts';
 import { appMacOf } from './ids.ts';
@@ -13,7 +13,7 @@ export function checkPlaces(
   fleet: Pick<Fleet, 'fleet' | 'segments'> & { readonly gateways: readonly FleetGateway[] },
   report: Report,
 ): void {
-  const { vtepRange, tunnelRange } = fleet.fleet;
+  const { vtepRange } = fleet.fleet;
   fleet.gateways.forEach((gateway, i) => {
     const at = ['gateways', i];
     const { uplinks, ports, apps } = gateway;
@@ -44,16 +44,6 @@ export function checkPlaces(
     );
     if (contains(vtepRange, gateway.vtep) && !isHostOf(vtepRange, gateway.vtep))
       report([...at, 'vtep'], `is the network or broadcast address of ${vtepRange}`);
-    uplinks.forEach(({ publicAddress: address }, j) => {
-      if (address === undefined) return;
-      const path = [...at, 'uplinks', j, 'publicAddress'];
-      if (!isReachable(address)) report(path, 'is no address that branches can send to');
-      // A tunnel to an address inside the tunnels would carry itself.
-      for (const range of [vtepRange, tunnelRange]) {
-        if (!address.includes(':') && contains(range, address))
-          report(path, `is inside ${range}, which is reached through the tunnels`);
-      }
-    });
   });
   checkMembers(fleet, report);
 }

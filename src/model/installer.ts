@@ -4,7 +4,15 @@
  * Does not own rendering any of it (evpn/installer, policy, web/installer) nor judging a code (controller/activation).
  */
 import { z } from 'zod';
-import { Ipv4, Ipv4Interface, ipv4ToNumber, numberToIpv4, overlaps, splitCidr } from './addresses.ts';
+import {
+  Ipv4,
+  Ipv4Interface,
+  Ipv6Interface,
+  ipv4ToNumber,
+  numberToIpv4,
+  overlaps,
+  splitCidr,
+} from './addresses.ts';
 import type { Facts } from './facts.ts';
 import { InterfaceName, PortLabel } from './ids.ts';
 
@@ -64,8 +72,8 @@ export const InstallerPorts = z.strictObject({
         /** undefined: the machine has no such interface. */
         ifname: InterfaceName.optional(),
         carrier: z.boolean(),
-        /** Of a WAN port what DHCP gave it, of a LAN port what the box gave itself. */
-        address: Ipv4Interface.optional(),
+        /** Of a WAN port what it was given (IPv4's where it has both), of a LAN port what the box gave itself. */
+        address: z.union([Ipv4Interface, Ipv6Interface]).optional(),
       }),
     )
     .max(128),
@@ -77,13 +85,13 @@ export const InstallerPorts = z.strictObject({
 export type InstallerPorts = z.output<typeof InstallerPorts>;
 
 /** Pure. */
-export function installerPortsOf(facts: Pick<Facts, 'ports' | 'leases'>): InstallerPorts {
+export function installerPortsOf(facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>): InstallerPorts {
   const lan = planInstallerPorts(facts);
   return {
     ports: facts.ports.map(({ label, role, ifname, carrier }) => {
       const known =
         role === 'wan'
-          ? facts.leases.find((lease) => lease.ifname === ifname)
+          ? [...facts.leases, ...facts.leases6].find((lease) => lease.ifname === ifname)
           : lan.find((port) => port.label === label);
       return {
         label,

@@ -3,7 +3,7 @@
  * Does not own how health is judged (telemetry/health).
  */
 import { z } from 'zod';
-import { Ipv4, Ipv4Interface } from './addresses.ts';
+import { Ipv4, Ipv4Interface, Ipv6, Ipv6Interface } from './addresses.ts';
 import { Facts } from './facts.ts';
 import { FirmwareStatus } from './firmware.ts';
 import {
@@ -58,6 +58,8 @@ export const UplinkStatus = z.strictObject({
   carrier: z.boolean(),
   address: Ipv4Interface.optional(),
   gateway: Ipv4.optional(),
+  address6: Ipv6Interface.optional(),
+  gateway6: Ipv6.optional(),
   /** up: at least one of its paths is alive. */
   state: z.enum(['up', 'degraded', 'down']),
 });

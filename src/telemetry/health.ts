@@ -41,7 +41,7 @@ export function judge(input: HealthInput): readonly Finding[] {
   return [
     ...quarantineFindings(input),
     ...controllerFindings(input),
-    ...uplinkFindings(input.body),
+    ...uplinkFindings(input),
     ...pathFindings(input),
     ...overlayFindings(input),
     ...itemFindings(input),
@@ -134,18 +134,27 @@ function controllerFindings({ controller, refused }: HealthInput): Finding[] {
   return found;
 }
 
-function uplinkFindings({ uplinks }: StatusBody): Finding[] {
-  return uplinks
+function uplinkFindings({ body, spec }: HealthInput): Finding[] {
+  return body.uplinks
     .filter(({ state }) => state === 'down')
     .map((uplink) => {
       const where = `Uplink ${uplink.name} (port ${uplink.port})`;
+      const address = uplink.address ?? uplink.address6;
       const sentence = !uplink.carrier
         ? `${where} has no carrier: check its cable and the provider's box.`
-        : uplink.address === undefined
-          ? `${where} has no address: the provider's DHCP does not answer.`
-          : `${where} has address ${uplink.address}, but nothing answers through it: the provider is dark, or blocks UDP.`;
+        : address === undefined
+          ? `${where} has no address: ${silence(spec?.uplinks.find(({ name }) => name === uplink.name))}.`
+          : `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`;
       return finding('uplink-down', 'warning', uplink.name, sentence);
     });
+}
+
+/** Who was to give an address. */
+function silence(uplink: DesiredSpec['uplinks'][number] | undefined): string {
+  if (uplink?.addressing.kind === 'none') return "the provider's router advertises no IPv6 prefix";
+  return uplink?.addressing6 === undefined
+    ? "the provider's DHCP does not answer"
+    : "neither the provider's DHCP answers nor does its router advertise an IPv6 prefix";
 }
 
 function pathFindings({ body: { paths }, spec, box }: HealthInput): Finding[] {

@@ -6,6 +6,7 @@ import type { DesiredSpec, TunnelPeer } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { bridgeItem, type ItemId, itemId, vxlanOf, wireguardOf } from '../model/ids.ts';
 import type { GatewayStatus } from '../model/status.ts';
+import { attachmentOf } from '../model/underlay.ts';
 import { type FrrState, pathKey } from './frrState.ts';
 
 /** What the engine says of one app. */
@@ -98,13 +99,12 @@ function uplinkStatus(
   paths: StatusBody['paths'],
 ): StatusBody['uplinks'][number] {
   const port = facts.ports.find(({ label }) => label === uplink.port);
-  const attachment =
-    uplink.addressing.kind === 'static'
-      ? uplink.addressing
-      : facts.leases.find(({ ifname }) => ifname === port?.ifname);
+  const [attachment, attachment6] = ([4, 6] as const).map((family) =>
+    attachmentOf(uplink, family, port?.ifname, facts),
+  );
   const own = paths.filter((path) => path.uplink === uplink.name);
   const alive = own.filter(({ state }) => state === 'up').length;
-  const reachable = port?.carrier === true && attachment !== undefined;
+  const reachable = port?.carrier === true && (attachment ?? attachment6) !== undefined;
   const state =
     !reachable || (own.length > 0 && alive === 0) ? 'down' : alive < own.length ? 'degraded' : 'up';
   return {
@@ -114,6 +114,8 @@ function uplinkStatus(
     carrier: port?.carrier ?? false,
     ...(attachment === undefined ? {} : { address: attachment.address }),
     ...(attachment?.gateway === undefined ? {} : { gateway: attachment.gateway }),
+    ...(attachment6 === undefined ? {} : { address6: attachment6.address }),
+    ...(attachment6?.gateway === undefined ? {} : { gateway6: attachment6.gateway }),
     state,
   };
 }

@@ -34,6 +34,7 @@ const facts: Facts = {
   },
   ports: [],
   leases: [],
+  leases6: [],
   wireguardPublicKey: '',
 };
 

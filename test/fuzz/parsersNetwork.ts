@@ -6,6 +6,8 @@ import { isIP } from 'node:net';
 import { judgeAnswer } from '../../src/bootstrap/captivePortal.ts';
 import { discover, parseServer } from '../../src/bootstrap/discover.ts';
 import { parseRetryAfter } from '../../src/bootstrap/retry.ts';
+import { uplinkOf } from '../../src/bootstrap/uplink.ts';
+import { splitCidr } from '../../src/model/addresses.ts';
 import { parseLease } from '../../src/system/leases.ts';
 import { parseLease6 } from '../../src/system/leases6.ts';
 import { HOST, NOW_MS } from '../unit/bootstrap/authorities.ts';
@@ -84,8 +86,9 @@ export function networkParsers(): readonly FuzzParser[] {
       parse: (input) => {
         const lease = parseLease6('wan1', utf8(input));
         if (lease === undefined) return undefined;
-        if (lease.dns.length > 8 || isIP(lease.address) !== 6) throw new Error('a lease that is none');
-        return String(discover([lease], []).candidates.length);
+        if (lease.dns.length > 8 || isIP(splitCidr(lease.address).address) !== 6)
+          throw new Error('a lease that is none');
+        return String(discover([uplinkOf(lease)], []).candidates.length);
       },
     },
   ];

@@ -86,6 +86,10 @@ export const LEASE = text(
 export const LEASE6 = text(
   [
     'nd1_from=fe80::1',
+    'nd1_lifetime=1800',
+    'nd1_prefix_information1_prefix=2001:db8::',
+    'nd1_prefix_information1_length=64',
+    'nd1_prefix_information1_flags=LA',
     "nd1_addr1='2001:db8::5054:ff:fe12:3456/64'",
     "nd1_rdnss1_servers='fe80::1 2001:db8::53'",
     "new_dhcp6_ia_na1_ia_addr1='2001:db8::100'",

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
-import { type Lease6, parseLease6 } from '../../src/system/leases6.ts';
+import type { Lease6 } from '../../src/model/facts.ts';
+import { parseLease6 } from '../../src/system/leases6.ts';
 
 const FIRMWARE = join(import.meta.dirname, '../../firmware');
 const URI = 'https://controller.branchbox.example:8443';

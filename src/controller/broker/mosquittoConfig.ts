@@ -42,7 +42,8 @@ export function renderBrokerConfig(place: BrokerPlace): string {
     'persistent_client_expiration 14d',
     `max_packet_size ${DESIRED_MAX_BYTES + PACKET_OVERHEAD_BYTES}`,
     'max_queued_messages 1000',
-    `listener ${place.port} ${place.listenAddress}`,
+    // Of `::` mosquitto makes a listener of IPv6 alone (IPV6_V6ONLY); Node's servers, of that, one of both families.
+    place.listenAddress === '::' ? `listener ${place.port}` : `listener ${place.port} ${place.listenAddress}`,
     'tls_version tlsv1.3',
     `cafile ${file('domain.crt')}`,
     `certfile ${file('server.crt')}`,

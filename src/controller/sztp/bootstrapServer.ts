@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { z } from 'zod';
-import { plainAddress } from '../../model/assignment.ts';
+import { plainAddress } from '../../model/prefixes.ts';
 import type { Owner } from '../../model/bootstrap.ts';
 import { decodeJson } from '../../model/decode.ts';
 import {

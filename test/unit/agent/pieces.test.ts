@@ -27,6 +27,7 @@ const facts: Facts = {
     { label: 'wan1', role: 'wan', ifname: 'wan1', carrier: true },
     { label: 'wan2', role: 'wan', ifname: 'wan2', carrier: true },
   ],
+  leases6: [],
   leases: [
     { ifname: 'wan1', address: '198.51.100.7/24', gateway: '198.51.100.1', dns: [], bootstrapServers: [] },
     { ifname: 'wan2', address: '100.64.0.7/16', gateway: '100.64.0.1', dns: [], bootstrapServers: [] },
@@ -51,6 +52,37 @@ describe('choice of uplink for the box itself', () => {
     ]);
     const swapped = uplinks.map((uplink) => ({ ...uplink, metered: uplink.name === 'internet' }));
     expect(order([], { ...base, uplinks: swapped })).toEqual(['wan2', 'wan1']);
+  });
+
+  it('takes IPv6 where there is no IPv4, and after every IPv4 where there is', () => {
+    const six = (ifname: string) => ({
+      ifname,
+      address: `2001:db8:${ifname === 'wan1' ? 1 : 2}::7/64`,
+      dns: [],
+      bootstrapServers: [],
+    });
+    const both: Facts = { ...facts, leases6: [six('wan1'), six('wan2')] };
+    const addresses = (all: readonly object[]) =>
+      rankUplinks(
+        { ...base, uplinks: uplinks.map((one, i) => ({ ...one, metered: false, ...all[i] })) },
+        both,
+        [],
+      ).map(({ address }) => address);
+    const auto = { addressing6: { kind: 'auto' } };
+    expect(addresses([auto, auto])).toEqual(['198.51.100.7', '100.64.0.7', '2001:db8:1::7', '2001:db8:2::7']);
+    expect(addresses([auto, { ...auto, metered: true }])[1]).toBe('2001:db8:1::7');
+    expect(addresses([{ ...auto, addressing: { kind: 'none' } }, {}])).toEqual([
+      '2001:db8:1::7',
+      '100.64.0.7',
+    ]);
+    const static6 = { kind: 'static', address: '2001:db8:3::7/64', gateway: 'fe80::1', dns: [] };
+    expect(addresses([{ addressing: { kind: 'none' }, addressing6: static6 }, {}])[0]).toBe('2001:db8:3::7');
+    expect(rankUplinks(undefined, both, []).map(({ address }) => address)).toEqual([
+      '198.51.100.7',
+      '100.64.0.7',
+      '2001:db8:1::7',
+      '2001:db8:2::7',
+    ]);
   });
 
   it('takes every leased WAN port before there is a desired state', () => {

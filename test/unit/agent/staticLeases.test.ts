@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { holdStaticLeases, renderStaticLeases } from '../../../src/agent/staticLeases.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
+import { readLeases6 } from '../../../src/system/leases6.ts';
 import { readLeases } from '../../../src/system/leases.ts';
 
 const files = createFiles();
@@ -40,6 +41,29 @@ it('a static uplink is read as a lease is', async () => {
       bootstrapServers: [],
     },
   ]);
+});
+
+it('one of IPv6 is read as what a router gave, beside or without IPv4', async () => {
+  const six: Attachment = {
+    port: 'wan1',
+    addressing: { kind: 'none' },
+    addressing6: { kind: 'static', address: '2001:db8::5/64', gateway: 'fe80::1', dns: ['2001:db8::53'] },
+  };
+  await hold([six]);
+  expect(await told()).toEqual([]);
+  expect(await readLeases6(files, directory)).toEqual([
+    {
+      ifname: 'wan1',
+      address: '2001:db8::5/64',
+      gateway: 'fe80::1',
+      dns: ['2001:db8::53'],
+      bootstrapServers: [],
+    },
+  ]);
+  await hold([{ ...six, ...STATIC }]);
+  expect(await told()).toEqual(['wan1 192.0.2.5/28']);
+  await hold([six], false);
+  expect(await readLeases6(files, directory)).toEqual([]);
 });
 
 it('goes when its cable does, or when the uplink is static no more', async () => {

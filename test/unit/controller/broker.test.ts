@@ -33,6 +33,14 @@ describe('the broker', () => {
     expect(renderBrokerConfig({ ...place, user: 'mosquitto' })).toMatch(/^user mosquitto$/m);
   });
 
+  it('listens in both families where the controller does', () => {
+    const listenerOf = (listenAddress: string) =>
+      renderBrokerConfig({ ...place, listenAddress }).match(/^listener .*$/m)?.[0];
+    expect(listenerOf('0.0.0.0')).toBe('listener 8883 0.0.0.0');
+    expect(listenerOf('::')).toBe('listener 8883');
+    expect(listenerOf('2001:db8::10')).toBe('listener 8883 2001:db8::10');
+  });
+
   it('lets a gateway read two topics of its own and write three', () => {
     expect(renderAcl('controller.service')).toBe(
       `pattern read branchbox/v1/gw/%u/desired

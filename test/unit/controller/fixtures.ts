@@ -35,9 +35,9 @@ export function branch(id: string, vtep: string, uplinks: readonly string[] = ['
   };
 }
 
-export function fleetOf(gateways: readonly unknown[]): Fleet {
+export function fleetOf(gateways: readonly unknown[], settings: object = {}): Fleet {
   return Fleet.parse({
-    fleet: { name: 'test', tenantMtu: 1390 },
+    fleet: { name: 'test', tenantMtu: 1390, ...settings },
     tenants: [{ name: 'red' }, { name: 'blue' }],
     segments: [RED, BLUE],
     gateways,

@@ -8,8 +8,6 @@ import {
   claimCodeTyped,
   globFits,
   matchRule,
-  plainAddress,
-  prefixHolds,
   wantsClaims,
 } from '../../../src/model/assignment.ts';
 
@@ -36,28 +34,6 @@ describe('a pattern', () => {
 
   it('full of stars against a stranger’s long text ends', () => {
     expect(globFits(`${'*a'.repeat(60)}b`, 'a'.repeat(4096))).toBe(false);
-  });
-});
-
-describe('a prefix', () => {
-  it.each([
-    ['198.51.100.0/24', '198.51.100.7', true],
-    ['198.51.100.0/24', '198.51.101.7', false],
-    ['198.51.100.0/24', '::ffff:198.51.100.7', true],
-    ['0.0.0.0/0', '198.51.100.7', true],
-    ['0.0.0.0/0', '2001:db8::1', false],
-    ['2001:db8::/32', '2001:db8:1::7', true],
-    ['2001:db8::/32', '2001:db9::7', false],
-    ['::/0', '2001:db8::1', true],
-    ['fe80::1:0/112', 'fe80::1:ffff', true],
-    ['10.0.0.0/8', 'nonsense', false],
-  ])('%s on %s: %s', (prefix, address, holds) => {
-    expect(prefixHolds(prefix, address)).toBe(holds);
-  });
-
-  it('knows an IPv4 address on an IPv6 socket', () => {
-    expect(plainAddress('::ffff:198.51.100.7')).toBe('198.51.100.7');
-    expect(plainAddress('2001:db8::7')).toBe('2001:db8::7');
   });
 });
 

@@ -61,6 +61,48 @@ describe('decoding a desired state', () => {
   });
   const pathsOfApp = (one: unknown): string[] => pathsOf({ ...state, spec: { ...spec, apps: [one] } });
 
+  it('holds addresses of uplinks and endpoints of tunnels to one family', () => {
+    const [uplink] = spec.uplinks;
+    const withUplink = (more: object, address = '2001:db8::20') => ({
+      ...state,
+      spec: {
+        ...spec,
+        uplinks: [{ ...uplink, ...more }],
+        tunnels: [
+          {
+            id: 'internet-hub-internet',
+            uplink: 'internet',
+            address: '10.254.0.2/22',
+            peers: [
+              {
+                path: 'branch1.internet~hub.internet',
+                gatewayId: 'hub',
+                publicKey: `${'A'.repeat(43)}=`,
+                endpoint: { address, port: 51_821 },
+                tunnelAddress: '10.254.0.1',
+                vtep: '10.255.0.1',
+                allowed: [],
+                keepaliveS: 25,
+                preference: 1,
+                liveness: { intervalMs: 50, multiplier: 3 },
+              },
+            ],
+          },
+        ],
+      },
+    });
+    const auto = { addressing6: { kind: 'auto' } };
+    const none = { addressing: { kind: 'none' } };
+    const endpoint = '$.spec.tunnels[0].peers[0].endpoint.address';
+    expect(pathsOf(withUplink(auto))).toEqual([]);
+    expect(pathsOf(withUplink({ ...auto, ...none }))).toEqual([]);
+    expect(pathsOf(withUplink({}))).toEqual([endpoint]);
+    expect(pathsOf(withUplink({ ...auto, ...none }, '198.51.100.20'))).toEqual([endpoint]);
+    expect(pathsOf(withUplink(none))).toEqual(['$.spec.uplinks[0].addressing', endpoint]);
+    const static6 = { kind: 'static', address: '2001:db8:1::5/64', gateway: '2001:db8:2::1' };
+    expect(pathsOf(withUplink({ addressing6: static6 }))).toEqual(['$.spec.uplinks[0].addressing6.gateway']);
+  });
+
   it('refuses an app so little memory that its runtime could not start it', () => {
     expect(pathsOfApp(app(20))).toEqual([]);
     expect(pathsOfApp(app(19))).toEqual(['$.spec.apps[0].limits.memoryBytes']);

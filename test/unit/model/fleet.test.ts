@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { tryDecode } from '../../../src/model/decode.ts';
 import { Fleet } from '../../../src/model/fleet.ts';
 import { appMacOf } from '../../../src/model/ids.ts';
-import { branch, hub, SMALL_FLEET } from '../controller/fixtures.ts';
+import { branch, SMALL_FLEET } from '../controller/fixtures.ts';
 
 const app = (name: string, address: string, more: object = {}) => ({
   name,
@@ -69,30 +69,6 @@ describe('apps of one segment', () => {
     expect(pathOf({ environment: { KEY: 'a\0b' } })).toEqual([`${own}.environment.KEY`]);
     expect(pathOf({ command: ['sh', '-c', '\0'] })).toEqual([`${own}.command[2]`]);
   });
-});
-
-it('a hub is reached at an address that is not of the tunnels, nor of nobody', () => {
-  const at = (publicAddress: string) =>
-    problems({ ...hub('hub', '10.255.0.1'), uplinks: [{ name: 'internet', port: 'wan1', publicAddress }] });
-  for (const good of ['198.51.100.20', '10.1.2.3', '2001:db8::1', '64:ff9b::1', '100::1'])
-    expect(at(good), good).toEqual([]);
-  const path = '$.gateways[0].uplinks[0].publicAddress';
-  for (const bad of [
-    '0.0.0.0',
-    '127.0.0.1',
-    '224.0.0.5',
-    '255.255.255.255',
-    '::',
-    '::1',
-    '0:0::0:1',
-    'ff02::1',
-  ])
-    expect(at(bad), bad).toEqual([`${path} is no address that branches can send to`]);
-  for (const [bad, range] of [
-    ['10.255.0.7', '10.255.0.0/16'],
-    ['10.254.0.1', '10.254.0.0/16'],
-  ] as const)
-    expect(at(bad)).toEqual([`${path} is inside ${range}, which is reached through the tunnels`]);
 });
 
 it('a VTEP is a host of its range', () => {

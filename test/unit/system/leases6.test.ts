@@ -6,8 +6,8 @@ const parse = (...lines: readonly string[]) => parseLease6('wan1', lines.join('\
 const ADDRESS = 'nd1_addr1=2001:db8::5/64';
 
 it('prefers the address that DHCPv6 assigned', () => {
-  expect(parse(ADDRESS, 'new_dhcp6_ia_na1_ia_addr1=2001:db8::100')?.address).toBe('2001:db8::100');
-  expect(parse(ADDRESS)?.address).toBe('2001:db8::5');
+  expect(parse(ADDRESS, 'new_dhcp6_ia_na1_ia_addr1=2001:db8::100')?.address).toBe('2001:db8::100/128');
+  expect(parse(ADDRESS)?.address).toBe('2001:db8::5/64');
 });
 
 it.each([
@@ -34,4 +34,28 @@ it('drops what does not fit, and keeps to its caps', () => {
 
 it('is of no interface with a name that is a path', () => {
   expect(parseLease6('../x', ADDRESS)).toBeUndefined();
+});
+
+it('takes the length of an assigned address from a prefix that is said to be on the link', () => {
+  const assigned = 'new_dhcp6_ia_na1_ia_addr1=2001:db8::100';
+  const prefix = (flags: string, at = '2001:db8::') => [
+    `nd1_prefix_information1_prefix=${at}`,
+    'nd1_prefix_information1_length=64',
+    `nd1_prefix_information1_flags=${flags}`,
+  ];
+  expect(parse(assigned, ...prefix('LA'))?.address).toBe('2001:db8::100/64');
+  expect(parse(assigned, ...prefix('A'))?.address).toBe('2001:db8::100/128');
+  expect(parse(assigned, ...prefix('L', '2001:db8:1::'))?.address).toBe('2001:db8::100/128');
+});
+
+it('takes for its gateway the first router that is one, and none that is elsewhere', () => {
+  const router = (number: number, address: string, lifetime: string) => [
+    `nd${number}_from=${address}`,
+    `nd${number}_lifetime=${lifetime}`,
+  ];
+  const second = router(2, 'fe80::2', '1800');
+  expect(parse(ADDRESS, ...router(1, 'fe80::1', '1800'), ...second)?.gateway).toBe('fe80::1');
+  expect(parse(ADDRESS, ...router(1, 'fe80::1', '0'), ...second)?.gateway).toBe('fe80::2');
+  expect(parse(ADDRESS, ...router(1, '2001:db8::1', '1800'))?.gateway).toBeUndefined();
+  expect(parse(ADDRESS)?.gateway).toBeUndefined();
 });

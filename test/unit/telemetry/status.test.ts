@@ -155,6 +155,33 @@ describe('status', () => {
     ]);
   });
 
+  test('an uplink of IPv6 alone shows its addresses, and is down without one', () => {
+    const [first, ...rest] = spec.uplinks;
+    if (first === undefined) throw new Error('no uplink');
+    const six: DesiredSpec = {
+      ...spec,
+      uplinks: [{ ...first, addressing: { kind: 'none' }, addressing6: { kind: 'auto' } }, ...rest],
+    };
+    const lease = {
+      ifname: 'wan1',
+      address: '2001:db8::7/64',
+      gateway: 'fe80::1',
+      dns: [],
+      bootstrapServers: [],
+    };
+    const shown = (more: object) => statusOf(six, { ...facts, ...more }, well, nothing).uplinks[0];
+    expect(shown({ leases6: [lease] })).toMatchObject({
+      address6: '2001:db8::7/64',
+      gateway6: 'fe80::1',
+      state: 'up',
+    });
+    expect(shown({ leases6: [lease] })).not.toHaveProperty('address');
+    expect(shown({})).toMatchObject({ state: 'down' });
+    const body = statusOf(six, facts, well, nothing);
+    const [found] = verdict(well, nothing, { spec: six, body });
+    expect(found?.sentence).toContain("the provider's router advertises no IPv6 prefix");
+  });
+
   test('a blocked link blocks its segment; a missing one is down', () => {
     const blocked = new Map<ItemId, ItemId[]>([
       [itemId('link', 'br-10010'), [itemId('external', 'kernel', 'bridge')]],

@@ -1,0 +1,154 @@
+/**
+ * Owns which families an uplink of a fleet has, which of them a path takes, and what of that does not fit, each at what
+ * the author wrote. Pure.
+ * Does not own what becomes of a path (controller/designTunnels).
+ */
+import { contains, isReachable } from './addresses.ts';
+import { checkStatic6 } from './addressing.ts';
+import type { Report } from './crossCheck.ts';
+import { VXLAN_OVERHEAD_BYTES } from './desired.ts';
+import type { Fleet, FleetGateway } from './fleet.ts';
+import { isLinkLocal } from './prefixes.ts';
+import {
+  type Addressing,
+  type Family,
+  hasFamily,
+  TUNNEL_OVERHEAD_BYTES,
+  UPLINK_MTU_BYTES,
+} from './underlay.ts';
+
+type FleetUplink = FleetGateway['uplinks'][number];
+type PublicAddresses = Pick<FleetUplink, 'publicAddress' | 'publicAddress6'>;
+export type AddressedUplink = Pick<FleetUplink, 'ipv4' | 'static' | 'ipv6' | 'static6'>;
+
+/** The desired state's words for it. */
+export function addressingOf({ ipv4, ipv6, static: static4, static6 }: AddressedUplink): Addressing {
+  return {
+    addressing:
+      static4 !== undefined ? { kind: 'static', ...static4 } : { kind: ipv4 === 'none' ? 'none' : 'dhcp' },
+    ...(static6 !== undefined
+      ? { addressing6: { kind: 'static', ...static6 } }
+      : ipv6 === 'auto'
+        ? { addressing6: { kind: 'auto' } }
+        : {}),
+  };
+}
+
+const publicAddressOf = (uplink: PublicAddresses, family: Family): string | undefined =>
+  family === 4 ? uplink.publicAddress : uplink.publicAddress6;
+
+/**
+ * Where a branch's uplink sends to, to reach an uplink of a hub; undefined where they have no family in common.
+ * IPv4 first: its packets are 20 bytes shorter, it is what providers look after best, and a branch with IPv4 stays on
+ * it when its hub gains IPv6.
+ */
+export function endpointAddress(
+  branchUplink: AddressedUplink,
+  hubUplink: PublicAddresses,
+): string | undefined {
+  const addressing = addressingOf(branchUplink);
+  const [first] = ([4, 6] as const).filter(
+    (family) => hasFamily(addressing, family) && publicAddressOf(hubUplink, family) !== undefined,
+  );
+  return first === undefined ? undefined : publicAddressOf(hubUplink, first);
+}
+
+/** The most that a tenant's packet may have, so that what carries it over that family fits an uplink. */
+export const tenantMtuOver = (family: Family): number =>
+  UPLINK_MTU_BYTES - TUNNEL_OVERHEAD_BYTES[family] - VXLAN_OVERHEAD_BYTES;
+
+export function checkUnderlay(
+  { fleet, gateways }: Pick<Fleet, 'fleet'> & { readonly gateways: readonly FleetGateway[] },
+  report: Report,
+): void {
+  gateways.forEach((gateway, i) => {
+    gateway.uplinks.forEach((uplink, j) => {
+      const at = ['gateways', i, 'uplinks', j];
+      checkAddressing(uplink, (field, message) => report([...at, field], message));
+      checkPublic(gateway, uplink, fleet, (field, message) => report([...at, field], message));
+      if (uplink.static6 !== undefined) checkStatic6(uplink.static6, [...at, 'static6'], report);
+    });
+  });
+  checkPaths({ fleet, gateways }, report);
+}
+
+type ReportField = (field: string, message: string) => void;
+
+function checkAddressing(uplink: FleetUplink, report: ReportField): void {
+  const { ipv4, ipv6, static: static4, static6 } = uplink;
+  if (ipv4 !== undefined && static4 !== undefined)
+    report('ipv4', 'is said twice: static has an IPv4 address');
+  if (ipv6 !== undefined && static6 !== undefined)
+    report('ipv6', 'is said twice: static6 has an IPv6 address');
+  const addressing = addressingOf(uplink);
+  if (!hasFamily(addressing, 4) && !hasFamily(addressing, 6))
+    report('ipv4', 'is none, and there is no IPv6 either: say ipv6 = "auto", or static6');
+}
+
+function checkPublic(
+  { role }: FleetGateway,
+  uplink: FleetUplink,
+  { vtepRange, tunnelRange }: Fleet['fleet'],
+  report: ReportField,
+): void {
+  const { publicAddress, publicAddress6 } = uplink;
+  const addressing = addressingOf(uplink);
+  if (role === 'hub' && publicAddress === undefined && publicAddress6 === undefined) {
+    report(
+      hasFamily(addressing, 4) ? 'publicAddress' : 'publicAddress6',
+      'a hub needs it: branches must know where to send',
+    );
+  }
+  if (publicAddress !== undefined) {
+    if (!hasFamily(addressing, 4)) report('publicAddress', 'the uplink has no IPv4 (ipv4 = "none")');
+    if (!isReachable(publicAddress)) report('publicAddress', 'is no address that branches can send to');
+    // A tunnel to an address inside the tunnels would carry itself.
+    for (const range of [vtepRange, tunnelRange]) {
+      if (contains(range, publicAddress))
+        report('publicAddress', `is inside ${range}, which is reached through the tunnels`);
+    }
+  }
+  if (publicAddress6 !== undefined) {
+    if (!hasFamily(addressing, 6))
+      report('publicAddress6', 'the uplink has no IPv6: say ipv6 = "auto", or static6');
+    if (!isReachable(publicAddress6) || isLinkLocal(publicAddress6))
+      report('publicAddress6', 'is no address that branches can send to');
+  }
+}
+
+/** A branch stands on a path to each hub: hubs do not speak to each other over the underlay. */
+function checkPaths(
+  { fleet, gateways }: Pick<Fleet, 'fleet'> & { readonly gateways: readonly FleetGateway[] },
+  report: Report,
+): void {
+  let over6: string | undefined;
+  gateways.forEach((branch, i) => {
+    if (branch.role !== 'branch') return;
+    for (const hub of gateways.filter(({ role }) => role === 'hub')) {
+      // That it has no address at all is said there.
+      if (hub.uplinks.every((one) => one.publicAddress === undefined && one.publicAddress6 === undefined))
+        continue;
+      const paths = branch.uplinks.flatMap((own) =>
+        hub.uplinks.flatMap((theirs) => {
+          const address = endpointAddress(own, theirs);
+          return address === undefined ? [] : [{ own, theirs, address }];
+        }),
+      );
+      if (paths.length === 0) {
+        report(
+          ['gateways', i, 'uplinks'],
+          `none has an address family in common with hub ${hub.id}, so no path leads there: give the hub a publicAddress6 or the branch IPv4`,
+        );
+      }
+      const six = paths.find(({ address }) => address.includes(':'));
+      if (six !== undefined) over6 ??= `${branch.id}.${six.own.name}~${hub.id}.${six.theirs.name}`;
+    }
+  });
+  // Over IPv4 a packet that is too large is cut on its way at worst; fragments of IPv6 get lost (RFC 7872).
+  if (over6 !== undefined && fleet.tenantMtu > tenantMtuOver(6)) {
+    report(
+      ['fleet', 'tenantMtu'],
+      `does not fit path ${over6}, which goes over IPv6: at most ${tenantMtuOver(6)} over an uplink of ${UPLINK_MTU_BYTES}`,
+    );
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Owns what fleet and desired state both need to know of packets below the tunnels: their family, how much a tunnel adds,
+ * and the address that an uplink has now in a family, by whichever means. Pure.
+ */
+import type { z } from 'zod';
+import type {
+  AutoAddressing6,
+  DhcpAddressing,
+  NoAddressing,
+  StaticAddressing,
+  StaticAddressing6,
+} from './addressing.ts';
+import type { Facts } from './facts.ts';
+
+export type Family = 4 | 6;
+export const FAMILIES: readonly Family[] = [4, 6];
+
+export const familyOf = (address: string): Family => (address.includes(':') ? 6 : 4);
+
+/** Ethernet's, and what providers expect. */
+export const UPLINK_MTU_BYTES = 1500;
+/** Outside a packet in a tunnel: WireGuard 32, UDP 8, IP 20 or 40. */
+export const TUNNEL_OVERHEAD_BYTES: Readonly<Record<Family, number>> = { 4: 60, 6: 80 };
+
+export interface Addressing {
+  /** IPv4. */
+  readonly addressing:
+    | z.output<typeof DhcpAddressing>
+    | z.output<typeof StaticAddressing>
+    | z.output<typeof NoAddressing>;
+  /** IPv6; absent: none. */
+  readonly addressing6?: z.output<typeof AutoAddressing6> | z.output<typeof StaticAddressing6> | undefined;
+}
+
+/** Whether an uplink is to have an address of that family. */
+export function hasFamily({ addressing, addressing6 }: Addressing, family: Family): boolean {
+  return family === 4 ? addressing.kind !== 'none' : addressing6 !== undefined;
+}
+
+/** How an uplink gets out. */
+export interface Attachment {
+  /** With prefix length. */
+  readonly address: string;
+  /** undefined where whoever gave the address named none. */
+  readonly gateway?: string | undefined;
+  readonly dns: readonly string[];
+}
+
+/** undefined where it has none (yet): no lease, or no such family. */
+export function attachmentOf(
+  uplink: Addressing,
+  family: Family,
+  ifname: string | undefined,
+  facts: Pick<Facts, 'leases' | 'leases6'>,
+): Attachment | undefined {
+  const addressing = family === 4 ? uplink.addressing : uplink.addressing6;
+  switch (addressing?.kind) {
+    case undefined:
+    case 'none':
+      return undefined;
+    case 'static':
+      return addressing;
+    case 'dhcp':
+      return facts.leases.find((lease) => lease.ifname === ifname);
+    case 'auto':
+      return facts.leases6.find((lease) => lease.ifname === ifname);
+  }
+}

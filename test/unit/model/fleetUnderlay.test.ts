@@ -1,0 +1,165 @@
+/** Addresses of uplinks in a fleet: what fits together in which family, and what is refused, at what was written. */
+import { describe, expect, it } from 'vitest';
+import { tryDecode } from '../../../src/model/decode.ts';
+import { Fleet, FleetGateway } from '../../../src/model/fleet.ts';
+import { addressingOf, endpointAddress } from '../../../src/model/fleetUnderlay.ts';
+import { branch, hub, SMALL_FLEET } from '../controller/fixtures.ts';
+
+const V4 = '198.51.100.20';
+const V6 = '2001:db8::20';
+
+function problems(gateways: readonly object[], tenantMtu = 1370): string[] {
+  const fleet = { ...SMALL_FLEET.fleet, tenantMtu };
+  const decoded = tryDecode(Fleet, { ...SMALL_FLEET, fleet, gateways });
+  return decoded.ok ? [] : decoded.problems.map(({ path, message }) => `${path} ${message}`);
+}
+const hubWith = (...uplinks: readonly object[]) => ({
+  ...hub('hub', '10.255.0.1'),
+  uplinks: uplinks.map((more, i) => ({ name: `up${i + 1}`, port: `wan${i + 1}`, ...more })),
+});
+const branchWith = (...uplinks: readonly object[]) => ({
+  ...branch('branch1', '10.255.0.11'),
+  uplinks: uplinks.map((more, i) => ({ name: `up${i + 1}`, port: `wan${i + 1}`, ...more })),
+});
+const uplinkOf = (more: object) => {
+  const [uplink] = FleetGateway.parse(branchWith(more)).uplinks;
+  if (uplink === undefined) throw new Error('no uplink');
+  return uplink;
+};
+
+describe('an uplink', () => {
+  const static4 = { address: '192.0.2.5/28', gateway: '192.0.2.1' };
+  const static6 = { address: '2001:db8:1::5/64', gateway: 'fe80::1' };
+
+  it.each([
+    [{}, { addressing: { kind: 'dhcp' } }],
+    [{ ipv6: 'auto' }, { addressing: { kind: 'dhcp' }, addressing6: { kind: 'auto' } }],
+    [
+      { ipv4: 'none', ipv6: 'auto' },
+      { addressing: { kind: 'none' }, addressing6: { kind: 'auto' } },
+    ],
+    [
+      { static: static4, static6 },
+      {
+        addressing: { kind: 'static', ...static4, dns: [] },
+        addressing6: { kind: 'static', ...static6, dns: [] },
+      },
+    ],
+    [{ ipv4: 'dhcp', ipv6: 'none' }, { addressing: { kind: 'dhcp' } }],
+  ])('%j', (written, addressing) => {
+    expect(addressingOf(uplinkOf(written))).toEqual(addressing);
+  });
+
+  it.each([
+    [
+      'no family',
+      { ipv4: 'none' },
+      'ipv4 is none, and there is no IPv6 either: say ipv6 = "auto", or static6',
+    ],
+    [
+      'no family',
+      { ipv4: 'none', ipv6: 'none' },
+      'ipv4 is none, and there is no IPv6 either: say ipv6 = "auto", or static6',
+    ],
+    ['IPv4 twice', { ipv4: 'dhcp', static: static4 }, 'ipv4 is said twice: static has an IPv4 address'],
+    ['IPv6 twice', { ipv6: 'auto', static6 }, 'ipv6 is said twice: static6 has an IPv6 address'],
+    [
+      'a gateway of another network',
+      { static6: { ...static6, gateway: '2001:db8:2::1' } },
+      'static6.gateway is neither in the network of 2001:db8:1::5/64 nor of the link (fe80::/10)',
+    ],
+    [
+      'itself for its gateway',
+      { static6: { ...static6, gateway: '2001:DB8:1::05' } },
+      "static6.gateway is the uplink's own address",
+    ],
+    [
+      'an address of the link',
+      { static6: { ...static6, address: 'fe80::5/64' } },
+      'static6.address is no address that others can send to',
+    ],
+  ])('may not have %s', (_, written, problem) => {
+    const all = problems([branchWith(written)]);
+    expect(all).toEqual([`$.gateways[0].uplinks[0].${problem}`]);
+  });
+
+  it('has addresses of the family that is asked for', () => {
+    const paths = (written: object): (string | undefined)[] =>
+      problems([branchWith(written)]).map((problem) => problem.split(' ')[0]);
+    const own = '$.gateways[0].uplinks[0]';
+    expect(paths({ static: { ...static4, address: '2001:db8::5/64' } })).toEqual([`${own}.static.address`]);
+    expect(paths({ static6: { ...static6, address: '192.0.2.5/28' } })).toEqual([`${own}.static6.address`]);
+    expect(paths({ static6: { ...static6, gateway: '192.0.2.1' } })).toEqual([`${own}.static6.gateway`]);
+  });
+});
+
+it('a hub is reached at an address that is not of the tunnels, nor of nobody', () => {
+  const at = (publicAddress: string) => problems([hubWith({ publicAddress })]);
+  for (const good of ['198.51.100.20', '10.1.2.3']) expect(at(good), good).toEqual([]);
+  const path = '$.gateways[0].uplinks[0].publicAddress';
+  const at6 = (publicAddress6: string) => problems([hubWith({ ipv6: 'auto', publicAddress6 })]);
+  for (const good of ['2001:db8::1', '64:ff9b::1', '100::1']) expect(at6(good), good).toEqual([]);
+  for (const bad of ['::', '::1', '0:0::0:1', 'ff02::1', 'fe80::1'])
+    expect(at6(bad), bad).toEqual([`${path}6 is no address that branches can send to`]);
+  for (const bad of ['0.0.0.0', '127.0.0.1', '224.0.0.5', '255.255.255.255'])
+    expect(at(bad), bad).toEqual([`${path} is no address that branches can send to`]);
+  for (const [bad, range] of [
+    ['10.255.0.7', '10.255.0.0/16'],
+    ['10.254.0.1', '10.254.0.0/16'],
+  ] as const)
+    expect(at(bad)).toEqual([`${path} is inside ${range}, which is reached through the tunnels`]);
+});
+
+it('a hub says where it is reached, in a family that the uplink has', () => {
+  const own = '$.gateways[0].uplinks[0]';
+  const needs = 'a hub needs it: branches must know where to send';
+  expect(problems([hubWith({})])).toEqual([`${own}.publicAddress ${needs}`]);
+  expect(problems([hubWith({ ipv4: 'none', ipv6: 'auto' })])).toEqual([`${own}.publicAddress6 ${needs}`]);
+  expect(problems([hubWith({ publicAddress: V6 })])).toEqual([
+    `${own}.publicAddress is no IPv4 address: one of IPv6 is told as publicAddress6`,
+  ]);
+  expect(problems([hubWith({ publicAddress: V4, publicAddress6: V6 })])).toEqual([
+    `${own}.publicAddress6 the uplink has no IPv6: say ipv6 = "auto", or static6`,
+  ]);
+  expect(problems([hubWith({ ipv4: 'none', ipv6: 'auto', publicAddress: V4, publicAddress6: V6 })])).toEqual([
+    `${own}.publicAddress the uplink has no IPv4 (ipv4 = "none")`,
+  ]);
+  expect(problems([hubWith({ ipv6: 'auto', publicAddress: V4, publicAddress6: V6 })])).toEqual([]);
+});
+
+describe('a path', () => {
+  const four = { ipv4: 'dhcp' };
+  const both = { ipv6: 'auto' };
+  const six = { ipv4: 'none', ipv6: 'auto' };
+  const pub4 = { publicAddress: V4 };
+  const pub6 = { publicAddress6: V6 };
+
+  it.each([
+    ['IPv4 where both ends have both', both, { ...pub4, ...pub6 }, V4],
+    ['IPv4 where the branch has no other', four, { ...pub4, ...pub6 }, V4],
+    ['IPv6 where the branch has no other', six, { ...pub4, ...pub6 }, V6],
+    ['IPv6 where the hub has no other', both, pub6, V6],
+    ['nothing where nothing is common', six, pub4, undefined],
+    ['nothing where nothing is common', four, pub6, undefined],
+  ])('takes %s', (_, own, theirs, address) => {
+    expect(endpointAddress(uplinkOf(own), theirs)).toBe(address);
+  });
+
+  it('must lead from a branch to every hub', () => {
+    expect(problems([hubWith(pub4), branchWith(six)])).toEqual([
+      '$.gateways[1].uplinks none has an address family in common with hub hub, so no path leads there: give the hub a publicAddress6 or the branch IPv4',
+    ]);
+    expect(problems([hubWith(pub4), branchWith(six, four)])).toEqual([]);
+    expect(problems([hubWith(pub4, { ...six, ...pub6 }), branchWith(six)])).toEqual([]);
+  });
+
+  it('over IPv6 has to carry what the fleet promises its tenants', () => {
+    const gateways = [hubWith({ ...both, ...pub4, ...pub6 }), branchWith(six)];
+    expect(problems(gateways, 1370)).toEqual([]);
+    expect(problems(gateways, 1371)).toEqual([
+      '$.fleet.tenantMtu does not fit path branch1.up1~hub.up1, which goes over IPv6: at most 1370 over an uplink of 1500',
+    ]);
+    // The same fleet without a path over IPv6.
+    expect(problems([gateways[0] ?? {}, branchWith(both)], 1390)).toEqual([]);
+  });
+});
