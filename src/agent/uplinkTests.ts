@@ -209,9 +209,9 @@ export async function createUplinkTests(parts: {
 }
 
 /** Which WAN ports have which address. */
-function addressesOf({ ports, leases }: Pick<Facts, 'ports' | 'leases'>): string {
+function addressesOf({ ports, leases, leases6 }: Pick<Facts, 'ports' | 'leases' | 'leases6'>): string {
   const wan = new Set(ports.flatMap(({ role, ifname, label }) => (role === 'wan' ? [ifname ?? label] : [])));
-  return leases
+  return [...leases, ...leases6]
     .filter(({ ifname }) => wan.has(ifname))
     .map(({ ifname, address }) => `${ifname} ${address}`)
     .toSorted()

@@ -3,7 +3,7 @@
  * installer and controller read. Does not own measuring (wan/uplinkTest) nor what travels to the far end (uplinkProbe).
  */
 import { z } from 'zod';
-import { Ipv4, Ipv4Interface, IpAddress } from './addresses.ts';
+import { Ipv4Interface, Ipv6Interface, IpAddress } from './addresses.ts';
 import { GatewayId, InterfaceName, PortLabel, UplinkName } from './ids.ts';
 
 /** Of a site's uplink; what is absent is not judged. Kilobit is 1,000 bit. */
@@ -69,8 +69,8 @@ export type Transfer = z.output<typeof Transfer>;
 
 /** What was measured; what is absent could not be. */
 export const UplinkFigures = z.strictObject({
-  address: Ipv4Interface.optional(),
-  gateway: Ipv4.optional(),
+  address: z.union([Ipv4Interface, Ipv6Interface]).optional(),
+  gateway: IpAddress.optional(),
   dns: z.array(IpAddress).max(8),
   controller: z
     .strictObject({

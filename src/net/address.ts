@@ -9,7 +9,7 @@ import { address } from './identity.ts';
 import type { AddressItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import type { LinkReader } from './linkRead.ts';
-import { ifnameWord, prefixWord } from './word.ts';
+import { ifnameWord, isIpv6, prefixWord } from './word.ts';
 
 const IP = { command: 'ip' } as const;
 
@@ -47,10 +47,14 @@ export function createAddressDriver({ runner, links }: AddressDriverNeeds): Driv
   };
 }
 
-/** `noprefixroute` is not set: the on-link route comes and goes with the address. Pure. */
+/**
+ * `noprefixroute` is not set: the on-link route comes and goes with the address. IPv6's is used at once, as IPv4's is:
+ * while the kernel looks for a twin (RFC 4862 5.4) it would take no route and no socket with it. Pure.
+ */
 export function renderAddress(verb: 'add' | 'del', { spec }: AddressItem): string {
-  const mark = verb === 'add' ? ` proto ${KERNEL_PROTOCOL}` : '';
-  return `address ${verb} ${prefixWord(spec.address)} dev ${ifnameWord(spec.link)}${mark}`;
+  const words = `address ${verb} ${prefixWord(spec.address)} dev ${ifnameWord(spec.link)}`;
+  if (verb === 'del') return words;
+  return `${words} proto ${KERNEL_PROTOCOL}${isIpv6(spec.address) ? ' nodad' : ''}`;
 }
 
 /** Pure. */

@@ -26,13 +26,15 @@ export function missingGateSentence(id: string): string | undefined {
   if (id === 'external:engine') {
     return 'No container engine answers at /run/docker.sock: `systemctl status docker.service` says why.';
   }
-  const [, kind, name] = /^external:([a-z]+)\/(.+)$/.exec(id) ?? [];
+  const [, kind, name] = /^external:([a-z0-9]+)\/(.+)$/.exec(id) ?? [];
   if (name === undefined) return undefined;
   switch (kind) {
     case 'port':
       return `No interface of this box is port ${name}: the hardware model names none, or the card is missing.`;
     case 'lease':
       return `${name} has no DHCP lease with a gateway: check its cable and the provider's DHCP.`;
+    case 'lease6':
+      return `${name} has no IPv6 address with a router: check its cable and what the provider's router advertises.`;
     case 'line':
       return `This version brings up no ${name === 'vlan' ? 'VLAN' : 'PPPoE'} line, which the bootstrap medium asks for.`;
     case 'kernel':

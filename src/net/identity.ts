@@ -44,13 +44,14 @@ export const link = (spec: LinkSpec, needs: Needs = []): LinkItem =>
 export const address = (spec: AddressSpec, needs: Needs = []): AddressItem =>
   ours('address', itemId('address', spec.link, spec.address), spec, needs);
 
-/** The kernel tells IPv4 routes apart by table, destination and metric (TOS is always 0 here). */
+/** The kernel tells routes apart by table, destination and metric (TOS is always 0 here; an IPv6 default has one device). */
 export const route = (spec: RouteSpec, needs: Needs = []): RouteItem =>
   ours('route', itemId('route', spec.table, spec.destination, spec.metric), spec, needs);
 
-/** `rule:1101/mark-0x101`; a rule for everything is `rule:32800/all`. */
+/** `rule:1101/mark-0x101`, of IPv6 `rule:1101/ipv6+mark-0x101`; a rule for everything is `rule:32800/all`. */
 export const rule = (spec: RuleSpec, needs: Needs = []): RuleItem => {
   const selectors = [
+    ...(spec.family === undefined ? [] : ['ipv6']),
     ...(spec.from === undefined ? [] : [`from-${spec.from}`]),
     ...(spec.to === undefined ? [] : [`to-${spec.to}`]),
     ...(spec.mark === undefined ? [] : [`mark-0x${spec.mark.toString(16)}`]),
@@ -85,6 +86,7 @@ export const service = (spec: ServiceSpec, needs: Needs = []): ServiceItem =>
  * leases: an item whose facts have the lease does not name its gate.
  */
 export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease', ifname);
+export const lease6Gate = (ifname: string): ItemId => itemId('external', 'lease6', ifname);
 export const portGate = (label: string): ItemId => itemId('external', 'port', label);
 /** A kind of line that nothing brings up. */
 export const lineGate = (kind: 'vlan' | 'pppoe'): ItemId => itemId('external', 'line', kind);

@@ -58,6 +58,8 @@ export type RouteItem = ItemBase<'route', RouteSpec>;
 
 export interface RuleSpec {
   readonly preference: number;
+  /** Of a rule that names no address, which would tell: IPv6. Absent: IPv4. */
+  readonly family?: 6;
   readonly from?: string;
   readonly to?: string;
   readonly mark?: number;

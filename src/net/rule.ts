@@ -35,7 +35,7 @@ export function createRuleDriver({
   runner,
   ip,
 }: Pick<System, 'runner'> & { readonly ip: IpShow }): Driver<RuleItem> {
-  /** A rule without any address stands in IPv4's list alone: nothing of ours that is marked is IPv6. */
+  /** Each family has a list of its own. */
   const batch = async (items: readonly RuleItem[], verb: 'add' | 'del', signal: AbortSignal) => {
     const byId = new Map<string, Outcome>();
     for (const family of ['-4', '-6'] as const) {
@@ -58,7 +58,7 @@ export function createRuleDriver({
         ip.show('rule show', signal).then((value) => checkDump(value, KernelRules, 'ip rule show')),
         readDump(runner, 'ip', ['-6', '-j', '-N', 'rule'], KernelRules, signal),
       ]);
-      return both.flatMap(observed);
+      return [...observed(both[0], '-4'), ...observed(both[1], '-6')];
     },
     create: (items, signal) => batch(items, 'add', signal),
     /** The kernel cannot change a rule. The new one first: between the two both stand, never neither. */
@@ -78,8 +78,10 @@ export function createRuleDriver({
   };
 }
 
-const familyOf = (spec: RuleSpec): '-4' | '-6' =>
-  isIpv6(spec.from ?? '') || isIpv6(spec.to ?? '') ? '-6' : '-4';
+type FamilyOption = '-4' | '-6';
+
+const familyOf = (spec: RuleSpec): FamilyOption =>
+  spec.family === 6 || isIpv6(spec.from ?? '') || isIpv6(spec.to ?? '') ? '-6' : '-4';
 
 /** Pure. */
 export function renderRule(verb: 'add' | 'del', spec: RuleSpec): string {
@@ -95,10 +97,10 @@ export function renderRule(verb: 'add' | 'del', spec: RuleSpec): string {
 }
 
 /** Pure. */
-export const parseRules = (text: string): readonly RuleItem[] =>
-  observed(parseDump(text, KernelRules, 'ip rule'));
+export const parseRules = (text: string, family: FamilyOption): readonly RuleItem[] =>
+  observed(parseDump(text, KernelRules, 'ip rule'), family);
 
-function observed(rules: readonly KernelRule[]): readonly RuleItem[] {
+function observed(rules: readonly KernelRule[], family: FamilyOption): readonly RuleItem[] {
   return rules
     .filter((found) => found.protocol === String(KERNEL_PROTOCOL))
     .map((found) => {
@@ -106,6 +108,7 @@ function observed(rules: readonly KernelRule[]): readonly RuleItem[] {
       const to = selectorOf(found.dst, found.dstlen);
       return rule({
         preference: found.priority,
+        ...(family === '-6' && from === undefined && to === undefined ? { family: 6 } : {}),
         ...(from === undefined ? {} : { from }),
         ...(to === undefined ? {} : { to }),
         ...(found.fwmark === undefined ? {} : { mark: Number(found.fwmark) }),

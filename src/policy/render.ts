@@ -9,6 +9,7 @@ import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { wireguardOf } from '../model/ids.ts';
 import { planInstallerPorts } from '../model/installer.ts';
+import { hasFamily } from '../model/underlay.ts';
 import type { NetItem } from '../net/items.ts';
 import { renderAppGuard } from './appGuard.ts';
 import { CHAINS, chain, chainIds, elements, set, SETS } from './pieces.ts';
@@ -21,6 +22,12 @@ const BFD_PORTS = '{ 3784, 3785, 4784 }';
 /** Linux's ip_local_port_range: what bgpd calls from. */
 const EPHEMERAL_PORTS = '32768-60999';
 /** Before conntrack (NF_IP_PRI_CONNTRACK is -200): what is judged packet by packet needs no state. */
+/**
+ * RFC 4890 4.4. Errors (too big, unreachable, time exceeded) are not among them: of what the box sent they are `related`,
+ * and of anything else nobody's business. Switches that snoop hand on neighbour discovery only to who answers their
+ * queries (RFC 4541 3).
+ */
+const NEIGHBOUR_DISCOVERY = ['echo-request', 'nd-neighbor-solicit', 'nd-neighbor-advert', 'nd-router-advert'];
 const PRIORITY_RAW = -300;
 const PRIORITY_FILTER = 0;
 
@@ -45,7 +52,7 @@ export function renderPolicy(
         ]
       : [];
   return [
-    ...renderBox(uplinks, { quarantined }),
+    ...renderBox(uplinks, { quarantined, ipv6: spec.uplinks.some((uplink) => hasFamily(uplink, 6)) }),
     ...elements(SETS.tunnels, tunnels, [chainIds.tunnelInput]),
     ...elements(SETS.wireguardPorts, [...new Set(ports)], [chainIds.uplinkInput]),
     chain(
@@ -82,7 +89,7 @@ export function renderFactoryPolicy(
     .map(({ ifname, label }) => ifname ?? label);
   const installerPorts = enrolled ? [] : planInstallerPorts(facts).map(({ ifname }) => ifname);
   return [
-    ...renderBox(uplinks, { installerPorts }),
+    ...renderBox(uplinks, { installerPorts, ipv6: true }),
     chain(CHAINS.tunnelInput, undefined, []),
     chain(CHAINS.tunnelForward, undefined, []),
     chain(CHAINS.overlayLeak, undefined, []),
@@ -95,7 +102,12 @@ function renderBox(
   {
     installerPorts = [],
     quarantined = false,
-  }: { readonly installerPorts?: readonly string[]; readonly quarantined?: boolean },
+    ipv6,
+  }: {
+    readonly installerPorts?: readonly string[];
+    readonly quarantined?: boolean;
+    readonly ipv6: boolean;
+  },
 ): NetItem[] {
   return [
     set(SETS.uplinks, 'ifname'),
@@ -136,7 +148,7 @@ function renderBox(
     ),
     chain(CHAINS.uplinkInput, undefined, [
       'icmp type echo-request accept',
-      'icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept',
+      `icmpv6 type { ${[...NEIGHBOUR_DISCOVERY, ...(ipv6 ? ['mld-listener-query'] : [])].join(', ')} } accept`,
       'udp sport 67 udp dport 68 accept',
       'udp sport 547 udp dport 546 accept',
       `udp dport @${SETS.wireguardPorts} accept`,

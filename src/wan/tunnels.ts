@@ -7,12 +7,13 @@ import { contains, overlaps, splitCidr } from '../model/addresses.ts';
 import type { DesiredSpec, Tunnel, TunnelPeer } from '../model/desired.ts';
 import { VXLAN_OVERHEAD_BYTES } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
-import { type ItemId, RULE_PREFERENCE, itemId, linkItem, uplinkMark, wireguardOf } from '../model/ids.ts';
+import { type ItemId, itemId, linkItem, uplinkMark, wireguardOf } from '../model/ids.ts';
+import { attachmentOf, FAMILIES, type Family, familyOf, hasFamily } from '../model/underlay.ts';
 import { frrLine } from '../net/frrConfig.ts';
 import { address, kernelGate, link, route, wireguard } from '../net/identity.ts';
 import type { NetItem, WireGuardPeerSpec } from '../net/items.ts';
 import type { DistanceOf } from './distances.ts';
-import { uplinkRoute } from './uplinks.ts';
+import { ifnameOfPort, renderPins, uplinkRoute } from './uplinks.ts';
 
 const PRIVATE_KEY_FILE = '/var/lib/branchbox/agent/wireguard.key';
 /** The kernel's `main`: FRR's default table, which the rules for the VTEP range look up. */
@@ -110,6 +111,19 @@ function renderPath(peer: TunnelPeer, tunnel: Tunnel, vtepRange: string, distanc
   return items;
 }
 
+/**
+ * By which family a tunnel goes out first: that of whom it calls. An end that only answers does so in either, and need not
+ * wait for the one that its provider owes it.
+ */
+function speakingFamily(tunnel: Tunnel, uplink: DesiredSpec['uplinks'][number], facts: Facts): Family {
+  const called = tunnel.peers.find(({ endpoint }) => endpoint !== undefined)?.endpoint;
+  if (called !== undefined) return familyOf(called.address);
+  const has = FAMILIES.filter((family) => hasFamily(uplink, family));
+  const ifname = ifnameOfPort(facts, uplink.port);
+  const ready = has.find((family) => attachmentOf(uplink, family, ifname, facts)?.gateway !== undefined);
+  return ready ?? has[0] ?? 4;
+}
+
 export function renderTunnel(
   tunnel: Tunnel,
   spec: DesiredSpec,
@@ -120,8 +134,6 @@ export function renderTunnel(
   if (uplink === undefined) return [];
   const ifname = wireguardOf(tunnel.id);
   const implementation = facts.kernel.features['wireguard'] ? 'kernel' : 'userspace';
-  const mark = uplinkMark(uplink.slot);
-  const markText = `mark-0x${mark.toString(16)}`;
   return [
     link(
       {
@@ -140,16 +152,15 @@ export function renderTunnel(
         privateKeyFile: PRIVATE_KEY_FILE,
         publicKey: facts.wireguardPublicKey,
         ...(tunnel.listenPort === undefined ? {} : { listenPort: tunnel.listenPort }),
-        mark,
+        mark: uplinkMark(uplink.slot),
         peers: tunnel.peers.map(wireguardPeer).sort((a, b) => (a.publicKey < b.publicKey ? -1 : 1)),
       },
       // Pinned before it speaks: its first packet must already be bound to its uplink, and have a way out of it.
       // WireGuard tries again only after 5 s (REKEY_TIMEOUT), and it speaks as soon as it knows its peers.
       [
         linkItem(ifname),
-        itemId('rule', RULE_PREFERENCE.uplinkMark + uplink.slot, markText),
-        itemId('rule', RULE_PREFERENCE.uplinkMarkUnreachable + uplink.slot, markText),
-        uplinkRoute(uplink.slot),
+        ...renderPins(uplink, spec.uplinks).map(({ id }) => id),
+        uplinkRoute(uplink.slot, speakingFamily(tunnel, uplink, facts)),
       ],
     ),
     address({ link: ifname, address: tunnel.address }, [linkItem(ifname)]),

@@ -1,6 +1,6 @@
 /**
- * Owns the items of one uplink: its port, its address, its own routing table and the rules that keep what belongs
- * to it on it. The same with and without a desired state, so that taking one on moves nothing.
+ * Owns the items of one uplink: its port, its addresses, its own routing table and the rules that keep what belongs
+ * to it on it, in each family by itself. The same with and without a desired state, so that taking one on moves nothing.
  * Does not own tunnels (tunnels.ts).
  */
 import { networkOf, splitCidr } from '../model/addresses.ts';
@@ -15,121 +15,185 @@ import {
   uplinkMark,
   uplinkTable,
 } from '../model/ids.ts';
-import { address, leaseGate, link, portGate, route, rule, service } from '../net/identity.ts';
-import type { NetItem } from '../net/items.ts';
+import { canonicalAddress, canonicalCidr, ipv6NetworkOf } from '../model/prefixes.ts';
+import {
+  type Addressing,
+  type Attachment,
+  attachmentOf,
+  FAMILIES,
+  type Family,
+  hasFamily,
+  UPLINK_MTU_BYTES,
+} from '../model/underlay.ts';
+import { address, lease6Gate, leaseGate, link, portGate, route, rule, service } from '../net/identity.ts';
+import type { NetItem, RuleItem } from '../net/items.ts';
 
-/** Ethernet's, and what providers expect. */
-const UPLINK_MTU = 1500;
 /** One default route a table of an uplink: the number only has to be there, and not 0, which tools do not print. */
 const UPLINK_METRIC = 10;
+const EVERYWHERE: Readonly<Record<Family, string>> = { 4: '0.0.0.0/0', 6: '::/0' };
+const CLIENT: Readonly<Record<Family, (ifname: string) => string>> = {
+  4: (ifname) => `dhcpcd@${ifname}.service`,
+  6: (ifname) => `dhcpcd6@${ifname}.service`,
+};
+const LEASE_GATE: Readonly<Record<Family, (ifname: string) => ItemId>> = { 4: leaseGate, 6: lease6Gate };
 
-export interface UplinkAttachment extends Pick<Uplink, 'slot' | 'addressing' | 'metered'> {
+export interface UplinkAttachment extends Pick<Uplink, 'slot' | 'addressing' | 'addressing6' | 'metered'> {
   readonly port: string;
   /** What must be there before an address is asked for, beside the port. */
   readonly waitsFor?: readonly ItemId[];
+  /** IPv6 is taken where it is offered, and nobody waits for it. */
+  readonly mayLackIpv6?: boolean;
 }
 
 /** The route by which whatever is pinned to an uplink leaves. */
-export const uplinkRoute = (slot: number): ItemId =>
-  itemId('route', uplinkTable(slot), '0.0.0.0/0', UPLINK_METRIC);
+export const uplinkRoute = (slot: number, family: Family): ItemId =>
+  itemId('route', uplinkTable(slot), EVERYWHERE[family], UPLINK_METRIC);
 
 /** The interface of a port; its label where the port is missing, in items that its gate keeps blocked anyway. */
-export function ifnameOfPort(facts: Facts, label: string): string {
+export function ifnameOfPort(facts: Pick<Facts, 'ports'>, label: string): string {
   return facts.ports.find((port) => port.label === label)?.ifname ?? label;
 }
 
-/** Address and gateway an uplink has now, by whichever means. */
-function attachmentOf(uplink: UplinkAttachment, ifname: string, facts: Facts) {
-  if (uplink.addressing.kind === 'static') return uplink.addressing;
-  const lease = facts.leases.find((candidate) => candidate.ifname === ifname);
-  return lease?.gateway === undefined ? undefined : { address: lease.address, gateway: lease.gateway };
-}
+/** A rule of a family; IPv4's says nothing of it. */
+const ofFamily = (family: Family): { readonly family?: 6 } => (family === 6 ? { family } : {});
 
-/** `rank` 0 is the uplink that the box's own unbound sockets try first. */
-export function renderUplink(uplink: UplinkAttachment, rank: number, facts: Facts): NetItem[] {
-  const ifname = ifnameOfPort(facts, uplink.port);
-  const port = link({ type: 'port', name: ifname, mtu: UPLINK_MTU }, [portGate(uplink.port)]);
-  const table = uplinkTable(uplink.slot);
+/** IPv6's kernel lists stay empty on a box that has none. */
+const familiesOf = (uplinks: readonly Addressing[]): readonly Family[] =>
+  FAMILIES.filter((family) => family === 4 || uplinks.some((uplink) => hasFamily(uplink, family)));
+
+/**
+ * What keeps an uplink's packets on it. In a family that it lacks they end: WireGuard answers where a peer called from,
+ * so the mark of one uplink may get onto a packet of either family.
+ */
+export function renderPins(
+  uplink: Pick<Uplink, 'slot' | 'addressing' | 'addressing6'>,
+  uplinks: readonly Addressing[],
+): RuleItem[] {
   const mark = uplinkMark(uplink.slot);
-  const items: NetItem[] = [
-    port,
-    rule({
-      preference: RULE_PREFERENCE.uplinkMark + uplink.slot,
-      mark,
-      action: { kind: 'lookup', table },
-    }),
+  return familiesOf(uplinks).flatMap((family) => [
+    ...(hasFamily(uplink, family)
+      ? [
+          rule({
+            preference: RULE_PREFERENCE.uplinkMark + uplink.slot,
+            ...ofFamily(family),
+            mark,
+            action: { kind: 'lookup', table: uplinkTable(uplink.slot) },
+          }),
+        ]
+      : []),
     rule({
       preference: RULE_PREFERENCE.uplinkMarkUnreachable + uplink.slot,
+      ...ofFamily(family),
       mark,
       action: { kind: 'unreachable' },
     }),
-  ];
-  const attachment = attachmentOf(uplink, ifname, facts);
+  ]);
+}
+
+/** As the kernel writes it, so that it is found again; undefined without a way out. */
+function attachedBy(uplink: UplinkAttachment, family: Family, ifname: string, facts: Facts) {
+  const found: Attachment | undefined = attachmentOf(uplink, family, ifname, facts);
+  if (found?.gateway === undefined) return undefined;
+  return { address: canonicalCidr(found.address), gateway: canonicalAddress(found.gateway) };
+}
+
+/** The provider's own network; undefined where the address stands alone on its link. */
+function onLink(cidr: string, family: Family): string | undefined {
+  if (family === 4) return networkOf(cidr);
+  return splitCidr(cidr).prefixLength === 128 ? undefined : ipv6NetworkOf(cidr);
+}
+
+function renderFamily(
+  uplink: UplinkAttachment,
+  family: Family,
+  rank: number,
+  ifname: string,
+  facts: Facts,
+): NetItem[] {
+  const table = uplinkTable(uplink.slot);
+  const addressing = family === 4 ? uplink.addressing : uplink.addressing6;
+  const attachment = attachedBy(uplink, family, ifname, facts);
   const onPort = [linkItem(ifname)];
   /** What brings the address about. */
   const bringsAddress =
-    uplink.addressing.kind === 'static'
-      ? address({ link: ifname, address: uplink.addressing.address }, onPort)
-      : service({ unit: `dhcpcd@${ifname}.service` }, [...onPort, ...(uplink.waitsFor ?? [])]);
-  items.push(bringsAddress);
+    addressing?.kind === 'static'
+      ? address({ link: ifname, address: canonicalCidr(addressing.address) }, onPort)
+      : service({ unit: CLIENT[family](ifname) }, [...onPort, ...(uplink.waitsFor ?? [])]);
+  if (attachment === undefined && family === 6 && uplink.mayLackIpv6 === true) return [bringsAddress];
   // Its routes wait for our own item, or for a lease. A lease that these facts have is waited for no longer; one that
   // they lack stays missing although it came meanwhile: a route without its gateway must never be made.
   const waitsFor =
     bringsAddress.kind === 'address'
       ? [bringsAddress.id]
       : attachment === undefined
-        ? [leaseGate(ifname)]
+        ? [LEASE_GATE[family](ifname)]
         : [];
   const needs = [...onPort, ...waitsFor];
   // The source makes the kernel drop the route together with the address: a lease that ends takes its routes along.
+  // IPv6's routes stay and forget it, in a table that only this uplink's packets look up.
   const source = attachment === undefined ? {} : { source: splitCidr(attachment.address).address };
   const gateway = attachment === undefined ? {} : { via: attachment.gateway };
   const defaultRoute = {
-    destination: '0.0.0.0/0',
+    destination: EVERYWHERE[family],
     type: 'unicast',
     dev: ifname,
     ...gateway,
     ...source,
   } as const;
-  items.push(
+  const items: NetItem[] = [
+    bringsAddress,
     route({ ...defaultRoute, table, metric: UPLINK_METRIC }, needs),
     route({ ...defaultRoute, table: MANAGEMENT_TABLE, metric: UPLINK_METRIC * (rank + 1) }, needs),
-  );
-  if (attachment !== undefined) {
+  ];
+  if (attachment === undefined) return items;
+  const destination = onLink(attachment.address, family);
+  if (destination !== undefined) {
+    // Neighbours on the provider's own network are reached directly, not by a turn through its router.
     items.push(
-      // Neighbours on the provider's own network are reached directly, not by a turn through its router.
-      route(
-        {
-          table,
-          destination: networkOf(attachment.address),
-          type: 'unicast',
-          dev: ifname,
-          metric: UPLINK_METRIC,
-          ...source,
-        },
-        needs,
-      ),
-      rule(
-        {
-          preference: RULE_PREFERENCE.uplinkSource + uplink.slot,
-          from: splitCidr(attachment.address).address,
-          action: { kind: 'lookup', table },
-        },
-        needs,
-      ),
+      route({ table, destination, type: 'unicast', dev: ifname, metric: UPLINK_METRIC, ...source }, needs),
     );
   }
+  items.push(
+    rule(
+      {
+        preference: RULE_PREFERENCE.uplinkSource + uplink.slot,
+        from: splitCidr(attachment.address).address,
+        action: { kind: 'lookup', table },
+      },
+      needs,
+    ),
+  );
   return items;
 }
 
-/** All uplinks, and the rule for the box's own unbound sockets. Unmetered ones go first, else in the order given. */
+/** `rank` 0 is the uplink that the box's own unbound sockets try first. */
+function renderUplink(
+  uplink: UplinkAttachment,
+  rank: number,
+  uplinks: readonly UplinkAttachment[],
+  facts: Facts,
+): NetItem[] {
+  const ifname = ifnameOfPort(facts, uplink.port);
+  return [
+    link({ type: 'port', name: ifname, mtu: UPLINK_MTU_BYTES }, [portGate(uplink.port)]),
+    ...renderPins(uplink, uplinks),
+    ...FAMILIES.filter((family) => hasFamily(uplink, family)).flatMap((family) =>
+      renderFamily(uplink, family, rank, ifname, facts),
+    ),
+  ];
+}
+
+/** All uplinks, and the rules for the box's own unbound sockets. Unmetered ones go first, else in the order given. */
 export function renderUplinks(uplinks: readonly UplinkAttachment[], facts: Facts): NetItem[] {
   const ranked = [...uplinks].sort((a, b) => Number(a.metered) - Number(b.metered));
   return [
-    ...ranked.flatMap((uplink, rank) => renderUplink(uplink, rank, facts)),
-    rule({
-      preference: RULE_PREFERENCE.managementDefault,
-      action: { kind: 'lookup', table: MANAGEMENT_TABLE },
-    }),
+    ...ranked.flatMap((uplink, rank) => renderUplink(uplink, rank, uplinks, facts)),
+    ...familiesOf(uplinks).map((family) =>
+      rule({
+        preference: RULE_PREFERENCE.managementDefault,
+        ...ofFamily(family),
+        action: { kind: 'lookup', table: MANAGEMENT_TABLE },
+      }),
+    ),
   ];
 }

@@ -24,6 +24,8 @@ let ended: Promise<unknown>;
 
 const sh = (script: string): string =>
   execFileSync('sh', ['-euc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+const routerAddress = (): string =>
+  /inet6 (fe80::\S+)\/64/.exec(sh(`ip -n ${provider} -6 address show dev p0 scope link`))?.[1] ?? '';
 /** RFC 8572 8.3: length in two bytes, then the URI. */
 const option136 = (): string => {
   const bytes = [URI.length >> 8, URI.length & 255, ...Buffer.from(URI)];
@@ -92,20 +94,23 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-it('an assigned address, DNS and the bootstrap server come, with a default route; all go with the cable', async () => {
+it('an assigned address, its router, DNS and the bootstrap server come; all go with the cable', async () => {
   start(
     '--dhcp-range=2001:db8:1::100,2001:db8:1::1ff,64,1h',
     '--dhcp-option=option6:dns-server,[2001:db8:1::53]',
     `--dhcp-option=option6:136,${option136()}`,
   );
-  const lease = await until((found) => found !== undefined && found.bootstrapServers.length > 0);
+  const lease = await until((found) => found?.gateway !== undefined && found.bootstrapServers.length > 0);
   expect(lease).toEqual({
     ifname: 'wan1',
-    address: expect.stringMatching(/^2001:db8:1::1[0-9a-f]{2}$/),
+    // Of the advertised prefix, which is on the link.
+    address: expect.stringMatching(/^2001:db8:1::1[0-9a-f]{2}\/64$/),
+    gateway: routerAddress(),
     dns: ['2001:db8:1::53'],
     bootstrapServers: [URI],
   });
-  expect(sh(`ip -n ${box} -6 route`)).toMatch(/^default via fe80::\S+ dev wan1/m);
+  // The agent's, in the uplink's own table.
+  expect(sh(`ip -n ${box} -6 route`)).not.toMatch(/^default/m);
   sh(`ip -n ${provider} link set p0 down`);
   expect(await until((found) => found === undefined)).toBeUndefined();
 });
@@ -113,8 +118,8 @@ it('an assigned address, DNS and the bootstrap server come, with a default route
 it('where only prefixes are advertised the box makes its own address; it goes with the client', async () => {
   start('--dhcp-range=2001:db8:1::,ra-only,64,1h', '--dhcp-option=option6:dns-server,[2001:db8:1::53]');
   const lease = await until((found) => found !== undefined && found.dns.length > 0);
-  expect(lease?.address).toMatch(/^2001:db8:1:0?:?[0-9a-f:]+ff:fe[0-9a-f:]+$/);
-  expect(lease).toMatchObject({ dns: ['2001:db8:1::53'], bootstrapServers: [] });
+  expect(lease?.address).toMatch(/^2001:db8:1:0?:?[0-9a-f:]+ff:fe[0-9a-f:]+\/64$/);
+  expect(lease).toMatchObject({ gateway: routerAddress(), dns: ['2001:db8:1::53'], bootstrapServers: [] });
   // As when a desired state ends the client: nothing of it stays.
   sh(`kill $(ip netns pids ${box})`);
   expect(await until((found) => found === undefined)).toBeUndefined();

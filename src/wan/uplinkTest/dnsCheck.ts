@@ -16,7 +16,7 @@ export const DNS_BYTES = 600;
 
 export async function checkDns(options: {
   readonly servers: readonly string[];
-  /** Ours, without prefix length. */
+  /** Ours, of the servers' family, without prefix length. */
   readonly address: string;
   /** Of the far end. */
   readonly host: string | undefined;
@@ -51,7 +51,12 @@ function createAsk(server: string, address: string, signal: AbortSignal) {
     const cancel = (): void => resolver.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     try {
-      resolver.setServers([isIP(server) === 6 ? `[${server}]` : server]);
+      if (isIP(server) === 6) {
+        resolver.setServers([`[${server}]`]);
+        resolver.setLocalAddress('0.0.0.0', address);
+        return { state: 'answers', addresses: await resolver.resolve6(name) };
+      }
+      resolver.setServers([server]);
       resolver.setLocalAddress(address);
       return { state: 'answers', addresses: await resolver.resolve4(name) };
     } catch (thrown) {

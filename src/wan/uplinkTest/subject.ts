@@ -5,6 +5,7 @@
 import { splitCidr } from '../../model/addresses.ts';
 import type { DesiredSpec } from '../../model/desired.ts';
 import type { Facts } from '../../model/facts.ts';
+import { type Addressing, attachmentOf, familyOf } from '../../model/underlay.ts';
 import { BUDGET_BYTES, type UplinkExpectation, type UplinkTestRequest } from '../../model/uplinkReport.ts';
 
 /** Where the far end is: the controller's device API, or a bootstrap server while the box has no owner. */
@@ -19,11 +20,12 @@ export interface Subject {
   readonly ifname: string | undefined;
   readonly carrier: boolean;
   readonly metered: boolean;
-  /** With prefix length. */
+  /** With prefix length; of IPv4 where it has both. */
   readonly address: string | undefined;
   readonly gateway: string | undefined;
+  /** Of the address's family: others cannot be asked from it. */
   readonly dns: readonly string[];
-  /** Of DHCP: an address that is missing is the provider's matter, else the site's. */
+  /** Of DHCP or a router's advertisement: an address that is missing is the provider's matter, else the site's. */
   readonly dhcp: boolean;
   readonly budgetBytes: number;
   readonly expect: UplinkExpectation;
@@ -37,7 +39,7 @@ const MAX_TARGETS = 3;
 /** `builtIn`: bootstrap servers of the factory, as written. `capBytes`: of the budget where none was asked for. */
 export function planSubjects(
   spec: DesiredSpec | undefined,
-  facts: Pick<Facts, 'ports' | 'leases'>,
+  facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
   request: UplinkTestRequest,
   builtIn: readonly string[],
   capBytes: number = BUDGET_BYTES.max,
@@ -54,21 +56,16 @@ export function planSubjects(
 
 type Bare = Omit<Subject, 'budgetBytes'>;
 
-function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases'>): readonly Bare[] {
-  return spec.uplinks.map(({ name, port, metered, addressing, expect = {} }) => {
-    const { carrier, ifname, lease } = portOf(facts, port);
-    const own = addressing.kind === 'static' ? addressing : lease;
+function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>): readonly Bare[] {
+  return spec.uplinks.map((uplink) => {
+    const { name, port, metered, addressing, addressing6, expect = {} } = uplink;
     return {
       name,
       port,
-      ifname,
-      carrier,
       metered,
       expect,
-      dhcp: addressing.kind === 'dhcp',
-      address: own?.address,
-      gateway: own?.gateway,
-      dns: own?.dns ?? [],
+      dhcp: addressing.kind === 'dhcp' || addressing6?.kind === 'auto',
+      ...attached(facts, port, uplink),
       targets: [spec.controller.device],
     };
   });
@@ -78,33 +75,47 @@ function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases'>): r
  * What an uplink costs is not known yet: each counts as metered. Nor whether the site has a second line: a WAN port
  * without a cable is tested only where none has one.
  */
-function ofFactory(facts: Pick<Facts, 'ports' | 'leases'>, builtIn: readonly string[]): readonly Bare[] {
+function ofFactory(
+  facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
+  builtIn: readonly string[],
+): readonly Bare[] {
   const wan = facts.ports.filter(({ role }) => role === 'wan');
   const cabled = wan.filter(({ carrier }) => carrier);
   return (cabled.length > 0 ? cabled : wan).map(({ label }) => {
-    const { carrier, ifname, lease } = portOf(facts, label);
-    const targets = [...(lease?.bootstrapServers ?? []), ...builtIn].flatMap(parseTarget);
+    const own = attached(facts, label, { addressing: { kind: 'dhcp' }, addressing6: { kind: 'auto' } });
+    const named = [...facts.leases, ...facts.leases6]
+      .filter(({ ifname }) => ifname === (own.ifname ?? label))
+      .flatMap(({ bootstrapServers }) => bootstrapServers);
+    const targets = [...named, ...builtIn].flatMap(parseTarget);
     return {
       name: label,
       port: label,
-      ifname,
-      carrier,
       metered: true,
       expect: {},
       dhcp: true,
-      address: lease?.address,
-      gateway: lease?.gateway,
-      dns: lease?.dns ?? [],
+      ...own,
       targets: targets.slice(0, MAX_TARGETS),
     };
   });
 }
 
-function portOf(facts: Pick<Facts, 'ports' | 'leases'>, label: string) {
+function attached(
+  facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
+  label: string,
+  addressing: Addressing,
+): Pick<Subject, 'ifname' | 'carrier' | 'address' | 'gateway' | 'dns'> {
   const port = facts.ports.find((one) => one.label === label);
   const ifname = port?.ifname;
-  const lease = facts.leases.find((one) => one.ifname === (ifname ?? label));
-  return { ifname, lease, carrier: port?.carrier ?? false };
+  const own =
+    attachmentOf(addressing, 4, ifname ?? label, facts) ??
+    attachmentOf(addressing, 6, ifname ?? label, facts);
+  return {
+    ifname,
+    carrier: port?.carrier ?? false,
+    address: own?.address,
+    gateway: own?.gateway,
+    dns: own === undefined ? [] : own.dns.filter((server) => familyOf(server) === familyOf(own.address)),
+  };
 }
 
 /** The server of a bootstrap URI (RFC 8572 8.3); none where it is not one. */

@@ -216,6 +216,10 @@ function addressLine(kernel: FakeKernel, words: Words, verb: string): void {
   words.options({
     dev: () => void (link = words.next()),
     proto: () => void (protocol = words.number()),
+    nodad: () => {
+      if (!address.includes(':'))
+        throw new GivenUp('Error: either "local" is duplicate, or "nodad" is a garbage.');
+    },
   });
   if (verb === 'add') kernel.addAddress({ link, address, protocol });
   else kernel.removeAddress(link, address);
@@ -256,8 +260,8 @@ function ruleLine(kernel: FakeKernel, words: Words, verb: string, family: Family
   let protocol = 3;
   words.options({
     pref: () => void (preference = words.number()),
-    from: () => void (from = words.next().replace(/\/32$/, '')),
-    to: () => void (to = words.next().replace(/\/32$/, '')),
+    from: () => void (from = hostOf(words.next())),
+    to: () => void (to = hostOf(words.next())),
     fwmark: () => void (mark = words.number()),
     lookup: () => void (table = words.number()),
     unreachable: () => void (table = undefined),
@@ -270,6 +274,9 @@ function ruleLine(kernel: FakeKernel, words: Words, verb: string, family: Family
   if (verb === 'add') kernel.rules.push(rule);
   else kernel.rules.splice(at, 1);
 }
+
+/** A host's prefix is printed without its length. */
+const hostOf = (prefix: string): string => prefix.replace(prefix.includes(':') ? /\/128$/ : /\/32$/, '');
 
 function bridgeLine(kernel: FakeKernel, words: Words): void {
   words.expect('fdb');

@@ -147,6 +147,13 @@ export function createFakeKernel(kinds: readonly string[]): FakeKernel {
       const rest = kernel.addresses.filter((a) => a.link !== link || a.address !== address);
       if (rest.length === kernel.addresses.length) throw new Refusal('Error: ipv4: Address not found.');
       kernel.addresses = rest;
+      if (address.includes(':')) {
+        // IPv6 keeps the route and forgets its source (rt6_remove_prefsrc).
+        kernel.routes = kernel.routes.map((route) =>
+          route.src === host(address) ? { ...route, src: undefined } : route,
+        );
+        return;
+      }
       const left = rest.some((a) => a.link === link && !a.address.includes(':'));
       kernel.routes = kernel.routes.filter(
         (route) => route.src !== host(address) && (left || route.dev !== link),
@@ -158,7 +165,10 @@ export function createFakeKernel(kinds: readonly string[]): FakeKernel {
       if (dev !== undefined && !kernel.link(dev).up)
         throw new Refusal('Error: Device for nexthop is not up.');
       const own = kernel.addresses.filter((address) => address.link === dev);
-      const near = via !== undefined && (wanted.onlink || own.some((a) => contains(a.address, via)));
+      // Of the link itself: IPv6's routers are named so (RFC 4861 6.1.2).
+      const near =
+        via !== undefined &&
+        (wanted.onlink || via.startsWith('fe80:') || own.some((a) => contains(a.address, via)));
       const direct = kernel.routes.some((r) => r.dev === dev && r.via === undefined && r.dst === `${via}/32`);
       if (via !== undefined && !near && !direct) throw new Refusal('Error: Nexthop has invalid gateway.');
       if (src !== undefined && !kernel.addresses.some((a) => host(a.address) === src)) {

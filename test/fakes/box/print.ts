@@ -65,6 +65,9 @@ export async function printBox(runner: Pick<Runner, 'runChecked'>): Promise<stri
     ...Addresses.parse(await json('ip', '-j', '-N', 'address')).flatMap(addressLines),
     ...Routes.parse(await json('ip', '-j', '-N', 'route', 'show', 'table', 'all')).flatMap(routeLine),
     ...Rules.parse(await json('ip', '-4', '-j', '-N', 'rule')).flatMap(ruleLine),
+    ...Rules.parse(await json('ip', '-6', '-j', '-N', 'rule'))
+      .flatMap(ruleLine)
+      .map((line) => `${line} (IPv6)`),
     ...Fdb.parse(await json('bridge', '-j', 'fdb', 'show', 'state', 'static')).flatMap((entry) =>
       entry.state === 'static'
         ? [`fdb ${entry.mac} dev ${entry.ifname}${entry.flags.map((f) => ` ${f}`).join('')}`]

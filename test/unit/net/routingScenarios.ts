@@ -85,6 +85,74 @@ export const ROUTING_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'an uplink of IPv6: its address at once, a router of the link, and rules of its own list',
+    async run(bench) {
+      await addPort(bench, 'wan1');
+      await bench.outside('ip', 'link', 'set', 'dev', 'far-wan1', 'up');
+      const own = itemId('address', 'wan1', '2001:db8::7/64');
+      const six = (router: string): BoxItem[] => [
+        port('wan1'),
+        address({ link: 'wan1', address: '2001:db8::7/64' }, [linkItem('wan1')]),
+        route(
+          {
+            table: 101,
+            destination: '::/0',
+            type: 'unicast',
+            via: router,
+            dev: 'wan1',
+            metric: 10,
+            source: '2001:db8::7',
+          },
+          [own],
+        ),
+        route(
+          {
+            table: 101,
+            destination: '2001:db8::/64',
+            type: 'unicast',
+            dev: 'wan1',
+            metric: 10,
+            source: '2001:db8::7',
+          },
+          [own],
+        ),
+        rule({ preference: 1101, mark: 0x101, action: { kind: 'lookup', table: 101 } }),
+        rule({ preference: 1101, family: 6, mark: 0x101, action: { kind: 'lookup', table: 101 } }),
+        rule({ preference: 1201, family: 6, mark: 0x101, action: { kind: 'unreachable' } }),
+        rule({ preference: 1301, from: '2001:db8::7', action: { kind: 'lookup', table: 101 } }),
+        rule({ preference: 32_800, family: 6, action: { kind: 'lookup', table: 99 } }),
+      ];
+      await settle(bench, six('fe80::1'));
+      const held = [
+        'address 2001:db8::7/64 dev wan1 proto 0x62',
+        'route 2001:db8::/64 dev wan1 table 101 metric 10 src 2001:db8::7 proto 98',
+        'route default via fe80::1 dev wan1 table 101 metric 10 src 2001:db8::7 proto 98',
+        'rule 1101 from all mark 0x101 lookup 101 proto 98',
+        'rule 1101 from all mark 0x101 lookup 101 proto 98 (IPv6)',
+        'rule 1201 from all mark 0x101 unreachable proto 98 (IPv6)',
+        'rule 1301 from 2001:db8::7 lookup 101 proto 98 (IPv6)',
+        'rule 32800 from all lookup 99 proto 98 (IPv6)',
+      ];
+      const seen = async (): Promise<string[]> =>
+        lines(await bench.print()).filter((line) => /^(address|route|rule)/.test(line));
+      expect(await seen()).toEqual(held.toSorted());
+      const moved = six('fe80::2');
+      expect((await bench.plan(moved)).steps.map((step) => step.op)).toEqual(['modify']);
+      await settle(bench, moved);
+      expect(await bench.print()).toContain('route default via fe80::2 dev wan1 table 101');
+      // The address goes from outside: its routes stay and forget it, and all is mended.
+      await bench.outside('ip', 'address', 'del', '2001:db8::7/64', 'dev', 'wan1');
+      expect((await bench.plan(moved)).steps.map((step) => step.op).toSorted()).toEqual([
+        'create',
+        'modify',
+        'modify',
+      ]);
+      await settle(bench, moved);
+      await settle(bench, []);
+      expect(await seen()).toEqual([]);
+    },
+  },
+  {
     name: 'each refusal is that of its own item, and the others stand',
     async run(bench) {
       await addPort(bench, 'wan1');

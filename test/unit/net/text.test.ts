@@ -72,7 +72,7 @@ describe('ip', () => {
     const text =
       '[{"priority":0,"src":"all","table":"255"},{"priority":1000,"src":"10.0.0.0","srclen":8,"dst":"10.255.0.0","dstlen":16,"table":"90","protocol":"98"},' +
       '{"priority":1201,"src":"all","fwmark":"0x101","action":"7","protocol":"98"},{"priority":32766,"src":"all","table":"254"}]';
-    const specs = parseRules(text).map((item) => item.spec);
+    const specs = parseRules(text, '-4').map((item) => item.spec);
     expect(specs.map((spec) => renderRule('add', spec))).toEqual([
       'rule add pref 1000 from 10.0.0.0/8 to 10.255.0.0/16 lookup 90 protocol 98',
       'rule add pref 1201 fwmark 0x101 unreachable protocol 98',

@@ -35,12 +35,36 @@ test('one more VNI of a branch costs the hub one element', () => {
 });
 
 test('the firewall of the uplinks stays as it is when a factory-new box takes its first state on', () => {
-  const after = new Map(render(appSpec()).map((item) => [item.id, item]));
-  const changed = renderFactoryPolicy(appFacts(), { enrolled: true }).filter(
-    ({ id, spec }) => !sameSpec(spec, after.get(id)?.spec),
-  );
+  const changed = (spec: DesiredSpec) => {
+    const after = new Map(render(spec).map((item) => [item.id, item]));
+    return renderFactoryPolicy(appFacts(), { enrolled: true })
+      .filter((item) => !sameSpec(item.spec, after.get(item.id)?.spec))
+      .map(({ id }) => id);
+  };
   // Chains that are empty without a fleet.
-  expect(changed.map(({ id }) => id)).toEqual(['nft-chain:inet/tunnel_input', 'nft-chain:inet/overlay_leak']);
+  const empty = ['nft-chain:inet/tunnel_input', 'nft-chain:inet/overlay_leak'];
+  const { uplinks } = appSpec();
+  const both = uplinks.map((uplink) => ({ ...uplink, addressing6: { kind: 'auto' } }) as const);
+  expect(changed({ ...appSpec(), uplinks: both })).toEqual(empty);
+  // Without IPv6 what a switch asks of its listeners is let in no more.
+  expect(changed(appSpec())).toEqual(['nft-chain:inet/uplink_input', ...empty]);
+});
+
+test('an uplink with IPv6 lets in what neighbour discovery needs, and no error that nobody asked for', () => {
+  const rulesOf = (spec: DesiredSpec) =>
+    render(spec).flatMap((item) =>
+      item.kind === 'nft-chain' && item.spec.name === 'uplink_input' ? item.spec.rules : [],
+    );
+  const spec = appSpec();
+  const six: DesiredSpec = {
+    ...spec,
+    uplinks: spec.uplinks.map((uplink) => ({ ...uplink, addressing6: { kind: 'auto' } })),
+  };
+  const [icmpv6] = rulesOf(six).filter((rule) => rule.startsWith('icmpv6'));
+  expect(icmpv6).toBe(
+    'icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, mld-listener-query } accept',
+  );
+  expect(rulesOf(spec).join()).not.toContain('mld');
 });
 
 test('whatever is not named is dropped on its way in and through', () => {

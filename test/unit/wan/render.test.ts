@@ -25,6 +25,36 @@ const byDhcp = (): DesiredSpec => {
   const spec = specOf('branch1', KEYS);
   return { ...spec, uplinks: spec.uplinks.map((u) => ({ ...u, addressing: { kind: 'dhcp' } })) };
 };
+const lease6 = {
+  ifname: 'wan1',
+  address: '2001:db8:1::7/64',
+  gateway: 'fe80::1',
+  dns: [],
+  bootstrapServers: [],
+};
+const inBoth = (): DesiredSpec => {
+  const spec = byDhcp();
+  return { ...spec, uplinks: spec.uplinks.map((u) => ({ ...u, addressing6: { kind: 'auto' } })) };
+};
+/** The first uplink has IPv6 alone, and its tunnels go over that. */
+const firstOverIpv6 = (addressing6: DesiredSpec['uplinks'][number]['addressing6']): DesiredSpec => {
+  const spec = byDhcp();
+  return {
+    ...spec,
+    uplinks: spec.uplinks.map((u, i) => (i === 0 ? { ...u, addressing: { kind: 'none' }, addressing6 } : u)),
+    tunnels: spec.tunnels.map((tunnel) =>
+      tunnel.uplink !== 'internet'
+        ? tunnel
+        : {
+            ...tunnel,
+            peers: tunnel.peers.map((peer) => ({
+              ...peer,
+              endpoint: { address: '2001:db8:a::20', port: 51_821 },
+            })),
+          },
+    ),
+  };
+};
 const kinds = <K extends NetItem['kind']>(items: readonly NetItem[], kind: K) =>
   items.filter((item): item is Extract<NetItem, { kind: K }> => item.kind === kind);
 
@@ -82,6 +112,71 @@ describe('renderWan', () => {
     expect(first?.needs).toContain('rule:1201/mark-0x101');
   });
 
+  it('pins a tunnel over IPv6 in both families, and waits for its way out in that one', () => {
+    const auto = { kind: 'auto' } as const;
+    const items = renderWan(firstOverIpv6(auto), { ...facts, leases: [lease], leases6: [lease6] });
+    const [first, , second] = kinds(items, 'wireguard');
+    expect(first?.needs.slice(1)).toEqual([
+      // Whatever is marked and of IPv4 ends: the uplink has none.
+      'rule:1201/mark-0x101',
+      'rule:1101/ipv6+mark-0x101',
+      'rule:1201/ipv6+mark-0x101',
+      'route:101/::/0/10',
+    ]);
+    expect(second?.needs.slice(1)).toEqual([
+      'rule:1102/mark-0x102',
+      'rule:1202/mark-0x102',
+      'rule:1202/ipv6+mark-0x102',
+      'route:102/0.0.0.0/0/10',
+    ]);
+    expect(items.map(({ id }) => id)).not.toContain('rule:1101/mark-0x101');
+    const without = renderWan(firstOverIpv6(auto), facts);
+    const route = without.find(({ id }) => id === 'route:101/::/0/10');
+    expect(route?.needs).toEqual(['link:wan1', 'external:lease6/wan1']);
+  });
+
+  it('an end that only answers goes out by the family that is there', () => {
+    const hub = specOf('hub', KEYS);
+    const both: DesiredSpec = {
+      ...hub,
+      uplinks: hub.uplinks.map((u) => ({
+        ...u,
+        addressing: { kind: 'dhcp' },
+        addressing6: { kind: 'auto' },
+      })),
+    };
+    const wayOut = (leases: typeof facts.leases, leases6: typeof facts.leases6) =>
+      kinds(renderWan(both, { ...facts, leases, leases6 }), 'wireguard')[0]?.needs.at(-1);
+    expect(wayOut([lease], [lease6])).toBe('route:101/0.0.0.0/0/10');
+    expect(wayOut([], [lease6])).toBe('route:101/::/0/10');
+    expect(wayOut([], [])).toBe('route:101/0.0.0.0/0/10');
+  });
+
+  it('wishes for an IPv6 address as the kernel writes it, whatever was written', () => {
+    const items = renderWan(
+      firstOverIpv6({ kind: 'static', address: '2001:DB8:1:0:0:0:0:07/64', gateway: 'FE80::01', dns: [] }),
+      facts,
+    );
+    const ids = items.map(({ id }) => id);
+    for (const id of [
+      'address:wan1/2001:db8:1::7/64',
+      'route:101/2001:db8:1::/64/10',
+      'rule:1301/from-2001:db8:1::7',
+    ])
+      expect(ids).toContain(id);
+    expect(kinds(items, 'route').find(({ id }) => id === 'route:101/::/0/10')?.spec).toMatchObject({
+      via: 'fe80::1',
+      source: '2001:db8:1::7',
+    });
+  });
+
+  it('asks a router for what else is on the link where it does not say', () => {
+    const alone = { ...lease6, address: '2001:db8:1::7/128' };
+    const items = renderWan(firstOverIpv6({ kind: 'auto' }), { ...facts, leases6: [alone] });
+    const destinations = kinds(items, 'route').filter(({ spec }) => spec.table === 101);
+    expect(destinations.map(({ spec }) => spec.destination)).toEqual(['::/0']);
+  });
+
   it('has no peer that claims an address of another on one interface', () => {
     for (const item of kinds(renderWan(specOf('hub', KEYS), facts), 'wireguard')) {
       const all = item.spec.peers.flatMap((peer) => peer.allowedIps);
@@ -129,13 +224,23 @@ describe('renderWan', () => {
 
 describe('renderFactory', () => {
   it('is what a desired state of DHCP uplinks in the same slots has, so that taking one on moves nothing', () => {
-    const withLease = { ...facts, leases: [lease] };
-    const desired = new Map(renderWan(byDhcp(), withLease).map((item) => [item.id, item]));
-    const alike = renderFactory(withLease).filter(({ id }) => !id.startsWith('service:dhcpcd6@'));
-    for (const item of alike) expect(desired.get(item.id)).toEqual(item);
-    expect(alike.map(({ kind }) => kind)).toContain('service');
-    // IPv6 until then, since a desired state knows none.
-    expect([...desired.keys()].join()).not.toContain('dhcpcd6@');
+    const withLeases = { ...facts, leases: [lease], leases6: [lease6] };
+    const desired = new Map(renderWan(inBoth(), withLeases).map((item) => [item.id, item]));
+    const factory = renderFactory(withLeases);
+    for (const item of factory) expect(desired.get(item.id)).toEqual(item);
+    expect(factory.map(({ id }) => id)).toContain('route:101/::/0/10');
+    // Of IPv4 alone: nothing of IPv6 stays, and the rest moves as little.
+    const four = new Map(renderWan(byDhcp(), withLeases).map((item) => [item.id, item]));
+    for (const item of factory) {
+      if (/ipv6|::|dhcpcd6@/.test(item.id)) expect(four.has(item.id), item.id).toBe(false);
+      else expect(four.get(item.id)).toEqual(item);
+    }
+  });
+
+  it('waits for no IPv6 that nobody offers', () => {
+    const waiting = renderFactory(facts).flatMap(({ needs }) => needs);
+    expect(waiting).toContain('external:lease/wan1');
+    expect(waiting).not.toContain('external:lease6/wan1');
   });
 
   it('is, of the port that a bootstrap medium names, what the medium says', () => {
@@ -174,8 +279,8 @@ describe('renderFactory', () => {
     const asks = kinds(renderFactory(facts, network), 'service').map(({ spec, needs }) => [spec.unit, needs]);
     expect(asks).toEqual([
       ['dhcpcd@wan1.service', ['link:wan1', 'external:line/vlan']],
-      ['dhcpcd@wan2.service', ['link:wan2']],
       ['dhcpcd6@wan1.service', ['link:wan1', 'external:line/vlan']],
+      ['dhcpcd@wan2.service', ['link:wan2']],
       ['dhcpcd6@wan2.service', ['link:wan2']],
     ]);
   });
