@@ -67,7 +67,7 @@ export interface ControllerNode {
 }
 
 const addressesOf = (node: TopologyNode): string[] =>
-  node.uplinks.flatMap(({ address }) => (address === undefined ? [] : [address]));
+  node.uplinks.flatMap(({ address, address6 }) => [address ?? [], address6 ?? []].flat());
 
 /** Where everybody with an uplink finds the controller and the manufacturer. */
 export function controllerAddress(topology: Topology): string {
@@ -82,6 +82,7 @@ export function controllerFiles(topology: Topology, node: TopologyNode): Readonl
       `names = ["${CONTROLLER_NAME}"]`,
       `addresses = [${addresses.map((address) => `"${address}"`).join(', ')}]`,
       '',
+      ...(addresses.some((address) => address.includes(':')) ? ['[listen]', 'address = "::"', ''] : []),
       '[manufacturer]',
       `url = "https://${MANUFACTURER_NAME}:${PORTS.manufacturer}"`,
       '',

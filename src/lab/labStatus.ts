@@ -83,10 +83,10 @@ export async function gatherStatus(deps: LabStatusDeps): Promise<LabStatus> {
       role: node.role,
       running: pid !== undefined,
       conditions: [],
-      uplinks: node.uplinks.map(({ name, address }) => ({
+      uplinks: node.uplinks.map(({ name, address, address6 }) => ({
         name,
         state: 'static',
-        ...(address === undefined ? {} : { address }),
+        ...addressOf(address, address6),
         faults: faultsOf(node.name, name),
       })),
       paths: [],
@@ -101,6 +101,12 @@ export async function gatherStatus(deps: LabStatusDeps): Promise<LabStatus> {
     return mergeGateway(base, bootstrap, status);
   });
   return { lab: deps.lab, topology: deps.topologyName, nodes: await Promise.all(gathered) };
+}
+
+/** Of an uplink with both families IPv4's. */
+function addressOf(four: string | undefined, six: string | undefined): { readonly address?: string } {
+  const address = four ?? six;
+  return address === undefined ? {} : { address };
 }
 
 /** What the identity process and the agent of a gateway answered, put onto what the lab knows. Pure. */
@@ -126,7 +132,7 @@ export function mergeGateway(
     uplinks: begun.uplinks.map((uplink) => {
       const own = status.uplinks.find(({ name }) => name === uplink.name);
       if (own === undefined) return uplink;
-      return { ...uplink, state: own.state, ...(own.address === undefined ? {} : { address: own.address }) };
+      return { ...uplink, state: own.state, ...addressOf(own.address, own.address6) };
     }),
     paths: status.paths.map(({ id, state, active }) => ({ id, state, active })),
     segments: status.segments.map(({ id, tenant, state, ports }) => ({ id, tenant, state, ports })),

@@ -120,7 +120,10 @@ hostname "$BRANCHBOX_NODE" 2>/dev/null || echo "$BRANCHBOX_NODE" >/proc/sys/kern
 for setting in "$root"/proc/sys/net/bridge/bridge-nf-call-*tables; do
   [ ! -e "$setting" ] || echo 0 >"$setting"
 done
-[ "$LAB_ROLE" != provider ] || echo 1 >"$root/proc/sys/net/ipv4/ip_forward"
+if [ "$LAB_ROLE" = provider ]; then
+  echo 1 >"$root/proc/sys/net/ipv4/ip_forward"
+  echo 1 >"$root/proc/sys/net/ipv6/conf/all/forwarding"
+fi
 
 exec 9>"$LAB_RUN/ready"
 echo "$host_pid" >"$LAB_RUN/pid"

@@ -32,8 +32,10 @@ export function providerSpecs(topology: Topology): NodeSpec[] {
 
 export function nodeSpec(topology: Topology, node: TopologyNode): NodeSpec {
   const resolvers = node.uplinks
-    .filter(({ address }) => address !== undefined)
-    .map((uplink) => splitCidr(networkOfUplink(topology, uplink).network.router).address);
+    .filter(({ address, address6 }) => (address ?? address6) !== undefined)
+    .map((uplink) => networkOfUplink(topology, uplink).network)
+    .flatMap(({ router, router6 }) => router ?? router6 ?? [])
+    .map((router) => splitCidr(router).address);
   return {
     name: node.name,
     role: node.role,

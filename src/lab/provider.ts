@@ -1,9 +1,10 @@
 /**
- * Owns what a provider's router is told: dnsmasq's configuration (addresses, option 143, names) and its NAT.
+ * Owns what a provider's router is told: dnsmasq's configuration (addresses, bootstrap servers, names) and its NAT.
  * Pure. Does not own its links (wiring.ts) nor faults (faults.ts).
  */
 import { networkOf, splitCidr } from '../model/addresses.ts';
 import { macOf } from '../model/ids.ts';
+import { ipv6NetworkOf } from '../model/prefixes.ts';
 import { networkOfUplink, type Topology } from './topology.ts';
 
 type Provider = Topology['providers'][number];
@@ -21,11 +22,21 @@ export function renderDnsmasq(topology: Topology, provider: Provider): string {
     'dhcp-leasefile=/var/lib/dnsmasq.leases',
     'log-facility=-',
     'log-dhcp',
-    ...Object.entries(topology.dns).map(([name, address]) => `host-record=${name},${address}`),
+    ...Object.entries(topology.dns).map(
+      ([name, addresses]) => `host-record=${[name, addresses].flat().join(',')}`,
+    ),
   ];
-  for (const { name, router, dhcp } of provider.networks) {
+  if (provider.networks.some(({ advertise }) => advertise)) lines.push('enable-ra');
+  for (const { name, router, dhcp, router6, advertise } of provider.networks) {
     lines.push(`interface=${name}`);
-    if (dhcp === undefined) continue;
+    if (router6 !== undefined && advertise) {
+      const { address, prefixLength } = splitCidr(router6);
+      lines.push(
+        `dhcp-range=set:${name},${splitCidr(ipv6NetworkOf(router6)).address},ra-stateless,${prefixLength},${topology.dhcp.leaseSeconds}s`,
+        `dhcp-option=tag:${name},option6:dns-server,[${address}]`,
+      );
+    }
+    if (dhcp === undefined || router === undefined) continue;
     const { address } = splitCidr(router);
     lines.push(
       `dhcp-range=set:${name},${dhcp.first},${dhcp.last},${maskOf(router)},${topology.dhcp.leaseSeconds}s`,
@@ -34,7 +45,10 @@ export function renderDnsmasq(topology: Topology, provider: Provider): string {
     );
   }
   const { bootstrapServers } = topology.dhcp;
-  if (bootstrapServers.length > 0) lines.push(`dhcp-option=143,${encodeOption143(bootstrapServers)}`);
+  if (bootstrapServers.length > 0) {
+    const encoded = encodeBootstrapServers(bootstrapServers);
+    lines.push(`dhcp-option=143,${encoded}`, `dhcp-option=option6:136,${encoded}`);
+  }
   for (const node of topology.nodes) {
     for (const uplink of node.uplinks) {
       if (uplink.reserved === undefined || networkOfUplink(topology, uplink).provider !== provider.name)
@@ -45,8 +59,8 @@ export function renderDnsmasq(topology: Topology, provider: Provider): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** RFC 8572 section 8.1: each URI after its length in two bytes; colon-separated hex, as dnsmasq reads bytes. */
-export function encodeOption143(uris: readonly string[]): string {
+/** RFC 8572 sections 8.1 and 8.2: each URI after its length in two bytes; colon-separated hex, as dnsmasq reads bytes. */
+export function encodeBootstrapServers(uris: readonly string[]): string {
   const parts = uris.map((uri) => {
     const bytes = Buffer.from(uri, 'utf8');
     const length = Buffer.alloc(2);
@@ -58,7 +72,9 @@ export function encodeOption143(uris: readonly string[]): string {
 
 /** Empty where the provider has no network behind NAT. */
 export function renderNat(provider: Provider): string {
-  const hidden = provider.networks.filter(({ nat }) => nat !== undefined);
+  const hidden = provider.networks.flatMap(({ name, router, nat }) =>
+    router === undefined || nat === undefined ? [] : [{ name, router, nat }],
+  );
   if (hidden.length === 0) return '';
   const outgoing = hidden.map(
     ({ name, router, nat }) => `    ip saddr ${networkOf(router)} oifname != "${name}" snat to ${nat}`,

@@ -5,10 +5,19 @@
 import { join } from 'node:path';
 import { parse as parseToml } from 'smol-toml';
 import { z } from 'zod';
-import { contains, DnsName, Ipv4, Ipv4Interface } from '../model/addresses.ts';
+import {
+  contains,
+  DnsName,
+  IpAddress,
+  Ipv4,
+  Ipv4Interface,
+  Ipv6,
+  Ipv6Interface,
+} from '../model/addresses.ts';
 import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { InterfaceName, PortLabel, UplinkName } from '../model/ids.ts';
+import { prefixHolds } from '../model/prefixes.ts';
 import type { Files } from '../system/ports.ts';
 import { PORT_SLOTS } from './vm/argv.ts';
 
@@ -16,16 +25,33 @@ import { PORT_SLOTS } from './vm/argv.ts';
 export const NodeName = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'a node name such as branch1-red');
 const NetworkRef = z.string().regex(/^[a-z0-9-]+\/[a-z0-9-]+$/, 'a network as provider/network');
 
-const Network = z.strictObject({
-  /** Also the name of its bridge in the provider's namespace. */
-  name: z.string().regex(/^[a-z][a-z0-9]{0,14}$/, 'a network name such as access'),
-  router: Ipv4Interface,
-  dhcp: z.strictObject({ first: Ipv4, last: Ipv4 }).optional(),
-  /** The provider's public address that everybody here shares; nothing comes in unasked. */
-  nat: Ipv4.optional(),
-});
+/** Of IPv4, of IPv6, or of both. */
+const Network = z
+  .strictObject({
+    /** Also the name of its bridge in the provider's namespace. */
+    name: z.string().regex(/^[a-z][a-z0-9]{0,14}$/, 'a network name such as access'),
+    router: Ipv4Interface.optional(),
+    dhcp: z.strictObject({ first: Ipv4, last: Ipv4 }).optional(),
+    /** The provider's public address that everybody here shares; nothing comes in unasked. */
+    nat: Ipv4.optional(),
+    router6: Ipv6Interface.optional(),
+    /** The prefix of router6 by router advertisements; DNS and the bootstrap server by stateless DHCPv6 (RFC 8415 6.1). */
+    advertise: z.boolean().default(false),
+  })
+  .superRefine(({ router, dhcp, nat, router6, advertise }, context) => {
+    const complain = (path: string, message: string): void =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (router === undefined && router6 === undefined) complain('router', 'neither it nor router6 is there');
+    if (router === undefined && dhcp !== undefined) complain('dhcp', 'needs a router');
+    if (router === undefined && nat !== undefined) complain('nat', 'needs a router');
+    if (router6 === undefined && advertise) complain('advertise', 'needs a router6');
+  });
 const Provider = z.strictObject({ name: NodeName, networks: z.array(Network).min(1).max(8) });
-const TransitEnd = z.strictObject({ provider: NodeName, address: Ipv4Interface });
+const TransitEnd = z.strictObject({
+  provider: NodeName,
+  address: Ipv4Interface,
+  address6: Ipv6Interface.optional(),
+});
 
 const Uplink = z.strictObject({
   name: UplinkName,
@@ -33,6 +59,7 @@ const Uplink = z.strictObject({
   network: NetworkRef,
   /** Put on by the lab, with a default route: for nodes that run no gateway. */
   address: Ipv4.optional(),
+  address6: Ipv6.optional(),
   /** By DHCP, but always this one. */
   reserved: Ipv4.optional(),
 });
@@ -61,10 +88,10 @@ export const Topology = z
     providers: z.array(Provider).min(1).max(16),
     transits: z.array(z.strictObject({ a: TransitEnd, b: TransitEnd })).default([]),
     /** Answered by every provider's resolver. */
-    dns: z.record(DnsName, Ipv4).default({}),
+    dns: z.record(DnsName, z.union([IpAddress, z.array(IpAddress).min(1).max(4)])).default({}),
     dhcp: z.strictObject({
       leaseSeconds: z.int().min(60).max(86_400),
-      /** Option 143 (RFC 8572 section 8.1). */
+      /** Option 143, of DHCPv6 136 (RFC 8572 section 8). */
       bootstrapServers: z.array(z.string().max(255)).max(8),
     }),
     /** What a segment carries over every uplink of the fleet; LAN hosts use it. */
@@ -90,9 +117,13 @@ export const Topology = z
         if (network === undefined) complain([...at, 'network'], `no network ${uplink.network}`);
         for (const key of ['address', 'reserved'] as const) {
           const address = uplink[key];
-          if (address === undefined || network === undefined || contains(network.router, address)) continue;
-          complain([...at, key], `${address} is not in ${network.router}`);
+          if (address === undefined || network === undefined) continue;
+          if (network.router !== undefined && contains(network.router, address)) continue;
+          complain([...at, key], `${address} is not in ${network.router ?? 'a network of IPv4'}`);
         }
+        const { address6 } = uplink;
+        if (address6 !== undefined && network !== undefined && !prefixHolds(network.router6 ?? '', address6))
+          complain([...at, 'address6'], `${address6} is not in ${network.router6 ?? 'a network of IPv6'}`);
       });
       if (node.machine === 'vm') {
         if (!isGateway(node)) complain(['nodes', i, 'machine'], 'only a gateway can be a virtual machine');

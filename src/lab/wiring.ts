@@ -4,6 +4,7 @@
  */
 import { networkOf, splitCidr } from '../model/addresses.ts';
 import { macOf } from '../model/ids.ts';
+import { ipv6NetworkOf } from '../model/prefixes.ts';
 import { SPARE_NODE } from './paths.ts';
 import { isGateway, networkOfUplink, type Topology, type TopologyNode } from './topology.ts';
 
@@ -37,10 +38,11 @@ export interface Wiring {
 export function planWiring(topology: Topology): Wiring {
   const before = new Map<string, readonly string[]>();
   for (const provider of topology.providers) {
-    const lines = provider.networks.flatMap(({ name, router }) => [
+    const lines = provider.networks.flatMap(({ name, router, router6 }) => [
       `link add name ${name} type bridge stp_state 0 mcast_snooping 0`,
-      `address add ${router} dev ${name}`,
+      ...(router === undefined ? [] : [`address add ${router} dev ${name}`]),
       `link set dev ${name} up`,
+      ...addressLines6(router6, name),
     ]);
     before.set(provider.name, lines);
   }
@@ -87,6 +89,10 @@ function gatewayEnd(node: TopologyNode, port: string, setUp: readonly string[]):
   };
 }
 
+/** After its link is up, else the kernel makes no route with it; used at once, since nobody else has it. */
+const addressLines6 = (cidr: string | undefined, ifname: string): string[] =>
+  cidr === undefined ? [] : [`address add ${cidr} dev ${ifname} nodad`];
+
 function transitCables(topology: Topology): Cable[] {
   return topology.transits.map(({ a, b }, i) => {
     const ifname = `transit${i + 1}`;
@@ -101,6 +107,10 @@ function transitCables(topology: Topology): Cable[] {
         ...networksOf(topology, far.provider).map(
           (network) => `route add ${network} via ${splitCidr(far.address).address}`,
         ),
+        ...addressLines6(near.address6, ifname),
+        ...(far.address6 === undefined ? [] : networks6Of(topology, far.provider)).map(
+          (network) => `route add ${network} via ${splitCidr(far.address6 ?? '').address}`,
+        ),
       ],
     });
     return { kind: 'transit', a: end(a, b), b: end(b, a) };
@@ -109,7 +119,14 @@ function transitCables(topology: Topology): Cable[] {
 
 function networksOf(topology: Topology, provider: string): string[] {
   const networks = topology.providers.find(({ name }) => name === provider)?.networks ?? [];
-  return networks.filter(({ nat }) => nat === undefined).map(({ router }) => networkOf(router));
+  return networks.flatMap(({ nat, router }) =>
+    nat !== undefined || router === undefined ? [] : [networkOf(router)],
+  );
+}
+
+function networks6Of(topology: Topology, provider: string): string[] {
+  const networks = topology.providers.find(({ name }) => name === provider)?.networks ?? [];
+  return networks.flatMap(({ router6 }) => (router6 === undefined ? [] : [ipv6NetworkOf(router6)]));
 }
 
 function uplinkCables(topology: Topology): Cable[] {
@@ -117,16 +134,11 @@ function uplinkCables(topology: Topology): Cable[] {
   return topology.nodes.flatMap((node) =>
     node.uplinks.map((uplink): Cable => {
       const { provider, network } = networkOfUplink(topology, uplink);
-      const { address: router, prefixLength } = splitCidr(network.router);
       // A gateway's ports are down until somebody on the box wants them, as on hardware.
-      const staticSetUp =
-        uplink.address === undefined
-          ? []
-          : [
-              `address add ${uplink.address}/${prefixLength} dev ${uplink.port}`,
-              `link set dev ${uplink.port} up`,
-              `route add default via ${router}`,
-            ];
+      const staticSetUp = [
+        ...staticLines(uplink.address, network.router, uplink.port),
+        ...staticLines(uplink.address6, network.router6, uplink.port),
+      ];
       count += 1;
       // Numbered, since `internet-host.internet` does not fit in a name of 15 characters; the alias says whose.
       const port = `port${count}`;
@@ -147,6 +159,17 @@ function uplinkCables(topology: Topology): Cable[] {
       };
     }),
   );
+}
+
+function staticLines(address: string | undefined, router: string | undefined, port: string): string[] {
+  if (address === undefined || router === undefined) return [];
+  const { address: gateway, prefixLength } = splitCidr(router);
+  const isIpv6 = address.includes(':');
+  return [
+    `link set dev ${port} up`,
+    `address add ${address}/${prefixLength} dev ${port}${isIpv6 ? ' nodad' : ''}`,
+    `route add ${isIpv6 ? '::/0' : 'default'} via ${gateway}`,
+  ];
 }
 
 function lanCables(topology: Topology): Cable[] {

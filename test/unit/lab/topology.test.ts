@@ -1,11 +1,12 @@
 /** Topologies, wiring and fleet files, held against the names that scripts rely on and the rules of each network. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { controllerFiles } from '../../../src/lab/controllerNode.ts';
 import { renderFault } from '../../../src/lab/faults.ts';
 import { branchFor, labImagesOf, parseFleet, renderFleet } from '../../../src/lab/fleetFile.ts';
 import { labPaths, netnsNameOf } from '../../../src/lab/paths.ts';
-import { encodeOption143, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
+import { encodeBootstrapServers, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
 import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
 import { mirrorLines } from '../../../image/trees.ts';
 import { patiently } from '../../../src/lab/patience.ts';
@@ -26,6 +27,57 @@ describe('every topology', () => {
     expect(new Set(names).size).toBe(names.length);
     expect(new Set(ends.map(({ mac }) => mac)).size).toBe(ends.length);
     for (const { ifname } of ends) expect(ifname.length).toBeLessThanOrEqual(15);
+  });
+});
+
+describe('every fleet of a topology', () => {
+  const withFleet = readdirSync(TOPOLOGIES_DIRECTORY).filter((name) =>
+    existsSync(join(TOPOLOGIES_DIRECTORY, name, 'fleet.toml')),
+  );
+  it.each(withFleet)('%s is decoded, and its hosts carry no more than it promises', (name) => {
+    const wanted = parseFleet(textOf(name, 'fleet.toml'), name);
+    const { tenantMtu, nodes } = parseTopology(textOf(name, 'topology.toml'), name);
+    expect(tenantMtu).toBe(wanted.fleet.tenantMtu);
+    const names = new Set(nodes.map((node) => node.name));
+    for (const { id } of wanted.gateways) expect(names.has(id), id).toBe(true);
+  });
+});
+
+describe('the topology of IPv6', () => {
+  const six = parseTopology(textOf('v6', 'topology.toml'), 'v6');
+  const wiring = planWiring(six);
+  const provider = six.providers.find(({ name }) => name === 'provider-a') ?? expect.unreachable();
+
+  it('has a line of IPv6 alone, where the provider advertises and names the bootstrap server', () => {
+    const lines = renderDnsmasq(six, provider).split('\n');
+    const from = lines.indexOf('interface=six');
+    expect(lines.slice(from, from + 3)).toEqual([
+      'interface=six',
+      'dhcp-range=set:six,2001:db8:a6::,ra-stateless,64,3600s',
+      'dhcp-option=tag:six,option6:dns-server,[2001:db8:a6::1]',
+    ]);
+    expect(lines).toContain('enable-ra');
+    expect(lines.filter((line) => line.startsWith('dhcp-range=')).length).toBe(2);
+    expect(lines.some((line) => line.startsWith('dhcp-option=option6:136,00:29:'))).toBe(true);
+    expect(lines).toContain('host-record=controller.branchbox.example,198.51.100.10,2001:db8:a::10');
+    // The router itself has no IPv4 there.
+    expect(wiring.before.get('provider-a')?.filter((line) => line.endsWith(' dev six'))).toEqual([]);
+    expect(wiring.before.get('provider-a')).toContain('address add 2001:db8:a6::1/64 dev six nodad');
+  });
+
+  it('has a controller that is reached in both families, and listens in both', () => {
+    const controller = six.nodes.find(({ role }) => role === 'controller') ?? expect.unreachable();
+    const config = Object.values(controllerFiles(six, controller)).join('');
+    expect(config).toContain('addresses = ["198.51.100.10", "2001:db8:a::10"]');
+    expect(config).toContain('[listen]\naddress = "::"\n');
+    const cable = wiring.cables.find(({ a }) => a.node === 'controller');
+    expect(cable?.a.setUp.slice(3)).toEqual([
+      'link set dev eth0 up',
+      'address add 2001:db8:a::10/64 dev eth0 nodad',
+      'route add ::/0 via 2001:db8:a::1',
+    ]);
+    const others = topology.nodes.find(({ role }) => role === 'controller') ?? expect.unreachable();
+    expect(Object.values(controllerFiles(topology, others)).join('')).not.toContain('[listen]');
   });
 });
 
@@ -134,6 +186,20 @@ describe('a topology file', () => {
     expect(broken((text) => text.replace('port = "lan2", address', 'port = "lan9", address'))).toEqual([
       '$.nodes[5].lanOf',
     ]);
+    const six = { from: 'router = "198.51.100.1/24"', to: 'router6 = "2001:db8::1/64"' };
+    expect(broken((text) => text.replace(six.from, six.to))).toEqual([
+      '$.providers[0].networks[0].dhcp',
+      // Whoever has an address there.
+      '$.nodes[0].uplinks[0].address',
+      '$.nodes[1].uplinks[0].reserved',
+      '$.nodes[8].uplinks[0].address',
+    ]);
+    expect(broken((text) => text.replace(six.from, `${six.from}\nadvertise = true`))).toEqual([
+      '$.providers[0].networks[0].advertise',
+    ]);
+    expect(broken((text) => text.replace('address = "198.51.100.10"', 'address6 = "2001:db8::10"'))).toEqual([
+      '$.nodes[0].uplinks[0].address6',
+    ]);
     expect(broken((text) => text.replace('description', 'descripton'))).toEqual([
       '$.description',
       '$.descripton',
@@ -181,7 +247,7 @@ describe('faults', () => {
 
 describe('small things', () => {
   it('encodes option 143 as lengths and URIs (RFC 8572 8.1)', () => {
-    expect(encodeOption143(['ab', 'c'])).toBe('00:02:61:62:00:01:63');
+    expect(encodeBootstrapServers(['ab', 'c'])).toBe('00:02:61:62:00:01:63');
   });
   it('takes the machine’s own mirror, in both forms of sources', () => {
     const lines = [
