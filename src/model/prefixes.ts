@@ -38,6 +38,17 @@ export function ipv6NetworkOf(cidr: string): string {
 /** RFC 4291 2.5.6: counts on one link alone. */
 export const isLinkLocal = (address: string): boolean => prefixHolds('fe80::/10', address);
 
+/** 4 of IPv4, 16 of IPv6; none of what is no address. */
+export const octetsOf = (address: string): readonly number[] =>
+  (addressBits(address).match(/.{8}/g) ?? []).map((octet) => Number.parseInt(octet, 2));
+
+/** The other way: 16 octets, IPv4 as RFC 4291 2.5.5.2 maps it. */
+export function addressOfOctets(octets: readonly number[]): string {
+  const text = octets.map((octet) => bits(octet, 8)).join('');
+  const isMapped = /^0{80}1{16}/.test(text);
+  return isMapped ? octets.slice(12).join('.') : ipv6Text(text);
+}
+
 /** RFC 5952 4: lower case, no leading zeros, the longest run of two or more zero groups left out, the first of equals. */
 function ipv6Text(bits: string): string {
   const groups = (bits.match(/.{16}/g) ?? []).map((group) => Number.parseInt(group, 2).toString(16));

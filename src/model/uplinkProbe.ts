@@ -20,6 +20,8 @@
  */
 import { z } from 'zod';
 import { Port } from './addresses.ts';
+import { addressOfOctets, octetsOf } from './prefixes.ts';
+import type { Family } from './underlay.ts';
 
 export const PROBE_HEADER_BYTES = 56;
 const TAG_OFFSET = 40;
@@ -27,7 +29,7 @@ const TAG_BYTES = 16;
 const MAGIC = 0x42_42_75_70;
 const VERSION = 1;
 /** IP and UDP headers around a probe. */
-export const probeOverhead = (family: 4 | 6): number => (family === 4 ? 28 : 48);
+export const probeOverhead = (family: Family): number => (family === 4 ? 28 : 48);
 
 export const PROBE_LIMITS = {
   /** Of one session. */
@@ -119,17 +121,14 @@ export function parseAnswer(datagram: Uint8Array, tag: Tag): ProbeAnswer | undef
   };
 }
 
-/** `198.51.100.7` → its IPv4-mapped 16 bytes (RFC 4291 2.5.5.2). IPv6 is not probed yet: undefined. */
+/** 16 bytes; `198.51.100.7` is mapped (RFC 4291 2.5.5.2). undefined where it is no address. */
 export function addressBytes(address: string): Uint8Array | undefined {
-  const octets = address
-    .replace(/^::ffff:/, '')
-    .split('.')
-    .map(Number);
-  if (octets.length !== 4 || octets.some((one) => !Number.isInteger(one) || one < 0 || one > 255))
-    return undefined;
+  const octets = octetsOf(address);
+  if (octets.length === 16) return new Uint8Array(octets);
+  if (octets.length !== 4) return undefined;
   return new Uint8Array([...Array.from({ length: 10 }, () => 0), 0xff, 0xff, ...octets]);
 }
-export const addressText = (bytes: Uint8Array): string => [...bytes.subarray(12, 16)].join('.');
+export const addressText = (bytes: Uint8Array): string => addressOfOctets([...bytes.subarray(0, 16)]);
 
 export const hexOf = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -57,7 +57,7 @@ switch (options.kind) {
     }).listen(80, options.address, () => console.log('ready'));
     break;
   case 'dns': {
-    const socket = createSocket('udp4');
+    const socket = createSocket(options.address.includes(':') ? 'udp6' : 'udp4');
     socket.on('message', (query, from) => {
       // RFC 1035 4.1: the question again; one A record that points back to it, or "no such name".
       const lie = options.lie ?? '';

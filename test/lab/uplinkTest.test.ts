@@ -27,6 +27,14 @@ const CONTROLLER = '198.51.100.10';
 const BOX = '192.0.2.7';
 const ROUTER = '192.0.2.1';
 const NAT_ADDRESS = '198.51.100.1';
+/** The same places in IPv6; the router is known by its address on the link. */
+const SIX = {
+  controller: '2001:db8:c::10',
+  box: '2001:db8:1::7',
+  router: '2001:db8:1::1',
+  onLink: 'fe80::1',
+  outside: '2001:db8:c::1',
+} as const;
 const DAY_MS = 86_400_000;
 const VALIDITY = { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS };
 
@@ -36,7 +44,12 @@ const directory = mkdtempSync(join(tmpdir(), 'bbt-uplink-'));
 const domain = makeCa('Domain CA', VALIDITY);
 const server = issue(
   domain,
-  { kind: 'server', commonName: 'controller', dnsNames: ['controller.example'], ipAddresses: [CONTROLLER] },
+  {
+    kind: 'server',
+    commonName: 'controller',
+    dnsNames: ['controller.example'],
+    ipAddresses: [CONTROLLER, SIX.controller],
+  },
   VALIDITY,
 );
 const ldevid = issue(domain, { kind: 'ldevid', gatewayId: 'branch1' }, VALIDITY);
@@ -87,6 +100,16 @@ beforeAll(async () => {
   await router.run('ip', 'address', 'add', `${ROUTER}/24`, 'dev', 'lan');
   await router.run('ip', 'address', 'add', `${NAT_ADDRESS}/24`, 'dev', 'wan');
   await router.run('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+  const six = (node: BareNode, address: string, port: string) =>
+    node.run('ip', 'address', 'add', `${address}/64`, 'dev', port, 'nodad');
+  await six(box, SIX.box, 'wan1');
+  await box.run('ip', '-6', 'route', 'add', 'default', 'via', SIX.onLink, 'dev', 'wan1', 'table', '101');
+  await box.run('ip', '-6', 'rule', 'add', 'from', SIX.box, 'lookup', '101', 'pref', '1301');
+  await six(router, SIX.router, 'lan');
+  await six(router, SIX.onLink, 'lan');
+  await six(router, SIX.outside, 'wan');
+  await six(far, SIX.controller, 'eth0');
+  await far.run('ip', '-6', 'route', 'add', 'default', 'via', SIX.outside);
   await far.run('ip', 'address', 'add', `${CONTROLLER}/24`, 'dev', 'eth0');
   await far.run('ip', 'route', 'add', 'default', 'via', NAT_ADDRESS);
 }, 20 * 60_000);
@@ -98,12 +121,19 @@ afterEach(async () => {
   await router.run('ip', 'link', 'set', 'wan', 'mtu', '1500');
   // What ICMP taught them in one test is not for the next.
   for (const node of [box, router, far]) await node.run('ip', 'route', 'flush', 'cache');
+  await forgetSix();
 });
 afterAll(async () => {
   await processes.end('SIGKILL');
   for (const node of [box, router, far]) await node.stop();
   rmSync(directory, { recursive: true, force: true });
 });
+
+/** What ICMPv6 taught stays with the route, whatever is flushed: a new one knows nothing. */
+async function forgetSix(): Promise<void> {
+  await box.run('ip', '-6', 'route', 'replace', 'default', 'via', SIX.onLink, 'dev', 'wan1', 'table', '101');
+  await far.run('ip', '-6', 'route', 'replace', 'default', 'via', SIX.outside);
+}
 
 const pemOf = (one: Credential) => ({
   key: exportPrivateKey(one.key).reveal(),
@@ -124,6 +154,14 @@ async function startFarEnd(node: BareNode, options: FarEndOptions): Promise<void
 }
 const startController = (credential = server): Promise<void> =>
   startFarEnd(far, { kind: 'controller', address: CONTROLLER, ...pemOf(credential) });
+const startController6 = (): Promise<void> =>
+  startFarEnd(far, { kind: 'controller', address: SIX.controller, ...pemOf(server) });
+const SUBJECT6: Partial<Subject> = {
+  address: `${SIX.box}/64`,
+  gateway: SIX.onLink,
+  dns: [SIX.router],
+  targets: [{ host: SIX.controller, port: 8446 }],
+};
 const startDns = (lie?: string): Promise<void> =>
   startFarEnd(router, { kind: 'dns', address: ROUTER, ...(lie === undefined ? {} : { lie }) });
 
@@ -195,6 +233,43 @@ describe('an uplink that is as it should be', () => {
     });
     expect(result.figures.roundTrip?.by).toBe('ping');
     expect(sentenceOf(result, 'mtu')).toContain('before the box has an owner');
+  });
+});
+
+describe('an uplink of IPv6', () => {
+  it('passes every check, by its own way out and with probes as large as of IPv4', async () => {
+    await startController6();
+    await startFarEnd(router, { kind: 'dns', address: SIX.router });
+    const result = await test(SUBJECT6);
+    expect(result.checks.filter(({ verdict }) => verdict !== 'pass')).toEqual([]);
+    expect(result.figures).toMatchObject({
+      address: `${SIX.box}/64`,
+      gateway: SIX.onLink,
+      controller: { address: SIX.controller },
+      nat: { kind: 'none', mappedAddress: SIX.box },
+      mtu: { link: 1500, toController: 1500, fromController: 1500 },
+      roundTrip: { sent: 100, received: 100, by: 'probe' },
+    });
+    expect(result.usedBytes).toBeLessThanOrEqual(SUBJECT.budgetBytes);
+  });
+
+  it('is told by its router of a smaller MTU, and finds out one that is kept from it', async () => {
+    await startController6();
+    await router.run('ip', 'link', 'set', 'wan', 'mtu', '1400');
+    const told = await test(SUBJECT6);
+    expect(told.figures.mtu).toMatchObject({ link: 1500, toController: 1400 });
+    expect(told.figures.mtu?.fromController).toBeLessThanOrEqual(1400);
+    await router.run('ip', 'link', 'set', 'wan', 'mtu', '1500');
+    await forgetSix();
+    await nft(`table ip6 faults { chain forward { type filter hook forward priority 0;
+      iifname "lan" udp dport 8447 meta length > 1444 drop; iifname "wan" udp sport 8447 meta length > 1333 drop; }; }\n`);
+    const { figures } = await test(SUBJECT6);
+    expect(figures.mtu).toMatchObject({ toController: 1444, fromController: 1333 });
+  });
+
+  it('without a router that answers, says so', async () => {
+    const result = await test({ ...SUBJECT6, gateway: 'fe80::dead' });
+    expect(verdicts(result)).toMatchObject({ address: 'pass', gateway: 'fail', controller: 'fail' });
   });
 });
 

@@ -1,10 +1,11 @@
 /**
- * Owns what the kernel and `ping` tell of an uplink: whether its gateway answers ARP, which path MTU the kernel has
+ * Owns what the kernel and `ping` tell of an uplink: whether its gateway answers for its link address, which path MTU the kernel has
  * learned, how large the segments of a connection are. Parsing is pure; a program that fails or speaks otherwise tells
  * nothing. Does not own what follows.
  */
 import { z } from 'zod';
 import { tryDecode } from '../../model/decode.ts';
+import type { Family } from '../../model/underlay.ts';
 import type { Files, Runner } from '../../system/ports.ts';
 
 const PROGRAM_TIMEOUT_MS = 5_000;
@@ -19,7 +20,7 @@ export interface KernelRead {
   /** What ICMP told the kernel of this path, if anything. */
   learnedMtu(to: string, from: string, signal: AbortSignal): Promise<number | undefined>;
   /** Of a TCP connection of ours: the IP packet that its largest received segment came in. */
-  receivedPacket(localPort: number, signal: AbortSignal): Promise<number | undefined>;
+  receivedPacket(localPort: number, family: Family, signal: AbortSignal): Promise<number | undefined>;
   /** Round trips in the order sent; undefined where no answer came. */
   ping(to: string, from: string, signal: AbortSignal): Promise<readonly (number | undefined)[]>;
 }
@@ -46,8 +47,8 @@ export function createKernelRead(runner: Runner, files: Pick<Files, 'readText'>)
     async learnedMtu(to, from, signal) {
       return parseRouteMtu(await run(signal, 'ip', '-j', 'route', 'get', to, 'from', from));
     },
-    async receivedPacket(localPort, signal) {
-      return parseReceivedPacket(await run(signal, 'ss', '-tinH', 'sport', '=', `:${localPort}`));
+    async receivedPacket(localPort, family, signal) {
+      return parseReceivedPacket(await run(signal, 'ss', '-tinH', 'sport', '=', `:${localPort}`), family);
     },
     async ping(to, from, signal) {
       const count = String(PING_COUNT);
@@ -78,15 +79,15 @@ export function parseRouteMtu(text: string): number | undefined {
   return decoded.value.flatMap(({ metrics = [] }) => metrics.flatMap(({ mtu }) => mtu ?? []))[0];
 }
 
-/** IPv4 and TCP header; 12 more for timestamps (RFC 7323), which `ss` names `ts`. */
-const TCP_OVERHEAD_BYTES = 40;
+/** IP and TCP header; 12 more for timestamps (RFC 7323), which `ss` names `ts`. */
+const TCP_OVERHEAD_BYTES: Readonly<Record<Family, number>> = { 4: 40, 6: 60 };
 const TIMESTAMP_BYTES = 12;
 
 /** `ss -tin` of one connection. */
-export function parseReceivedPacket(text: string): number | undefined {
+export function parseReceivedPacket(text: string, family: Family): number | undefined {
   const segment = Number(/\brcvmss:(\d{1,5})\b/.exec(text)?.[1]);
   if (!Number.isInteger(segment)) return undefined;
-  return segment + TCP_OVERHEAD_BYTES + (/(^|\s)ts(\s|$)/.test(text) ? TIMESTAMP_BYTES : 0);
+  return segment + TCP_OVERHEAD_BYTES[family] + (/(^|\s)ts(\s|$)/.test(text) ? TIMESTAMP_BYTES : 0);
 }
 
 /** Lines such as `64 bytes from 192.0.2.1: icmp_seq=1 ttl=64 time=0.061 ms`; a second answer to one number counts once. */

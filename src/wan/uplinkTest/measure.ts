@@ -4,6 +4,7 @@
  * Does not own the verdict (judge.ts) nor any single measurement.
  */
 import { isIP } from 'node:net';
+import { familyOf } from '../../model/underlay.ts';
 import type { UplinkResult } from '../../model/uplinkReport.ts';
 import { TRANSFER_MAX_BYTES } from '../../model/uplinkProbe.ts';
 import { checkDns, DNS_BYTES } from './dnsCheck.ts';
@@ -123,7 +124,7 @@ async function measure(
     const packet =
       down === undefined || farEnd.localPort === undefined
         ? undefined
-        : await kernel.receivedPacket(farEnd.localPort, signal);
+        : await kernel.receivedPacket(farEnd.localPort, familyOf(address), signal);
     const back = mtu?.fromController;
     if (
       mtu !== undefined &&

@@ -1,7 +1,8 @@
 /**
  * Owns sending UDP probes by one uplink and matching the answers: one socket on the uplink's address, so that the rule
  * `from <address>` sends it out there. The kernel sets DF on each (its own path MTU discovery, ip(7)
- * IP_MTU_DISCOVER): it fragments only above what ICMP taught it, which whoever asks looks at first.
+ * IP_MTU_DISCOVER; of IPv6 no router fragments): it fragments only above what ICMP taught it, which whoever asks looks at
+ * first.
  * Does not own what is measured by them (measure.ts) nor answering (controller/uplinkTest).
  */
 import { createHmac } from 'node:crypto';
@@ -18,6 +19,8 @@ import {
   type ProbeSession,
   type Tag,
 } from '../../model/uplinkProbe.ts';
+import { canonicalAddress } from '../../model/prefixes.ts';
+import { type Family, familyOf } from '../../model/underlay.ts';
 
 export interface ProbeAnswered {
   readonly roundTripMs: number;
@@ -42,7 +45,8 @@ export interface Prober {
   close(): void;
 }
 
-export const LEAST_PROBE_PACKET = PROBE_HEADER_BYTES + probeOverhead(4);
+/** A probe of nothing but its header, as an IP packet. */
+export const leastProbePacket = (family: Family): number => PROBE_HEADER_BYTES + probeOverhead(family);
 
 export async function openProber(options: {
   /** Ours, without prefix length. */
@@ -51,8 +55,11 @@ export async function openProber(options: {
   readonly session: ProbeSession;
   readonly nowMs: () => number;
 }): Promise<Prober> {
-  const { to, session, nowMs } = options;
-  const overhead = probeOverhead(4);
+  const { session, nowMs } = options;
+  // As the kernel writes whom an answer came from.
+  const to = canonicalAddress(options.to);
+  const family = familyOf(to);
+  const overhead = probeOverhead(family);
   const key = Buffer.from(session.key, 'base64');
   const tag: Tag = (signed) => createHmac('sha256', key).update(signed).digest();
   const sessionBytes = bytesOfHex(session.session);
@@ -63,7 +70,7 @@ export async function openProber(options: {
   let number = 0;
   let usedBytes = 0;
 
-  const socket = createSocket('udp4');
+  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
     socket.bind({ address: options.address }, () => {
@@ -88,7 +95,7 @@ export async function openProber(options: {
   });
 
   return {
-    ask({ packetBytes, answerBytes = LEAST_PROBE_PACKET, port = 0, timeoutMs }) {
+    ask({ packetBytes, answerBytes = leastProbePacket(family), port = 0, timeoutMs }) {
       number += 1;
       // The far end would not answer any more.
       if (number > PROBE_LIMITS.packets) return Promise.resolve(undefined);

@@ -2,14 +2,15 @@
  * Owns what is measured by probes: the kind of NAT, round trips, the path MTU either way; by `ping` where the
  * controller grants none. Does not own sending a probe (prober.ts) nor the order of a whole test (measure.ts).
  */
-import { isIP } from 'node:net';
+import { canonicalAddress } from '../../model/prefixes.ts';
+import { familyOf } from '../../model/underlay.ts';
 import type { UplinkFigures } from '../../model/uplinkReport.ts';
 import type { DeviceCredentials } from '../../system/deviceClient.ts';
 import type { FarEnd } from './farEnd.ts';
 import { type MtuSearch, nextMtu, noteMtu, startMtuSearch, summariseRoundTrips } from './figures.ts';
 import type { Findings, Probing } from './findings.ts';
 import type { KernelRead } from './kernelRead.ts';
-import { LEAST_PROBE_PACKET, openProber, type Prober } from './prober.ts';
+import { leastProbePacket, openProber, type Prober } from './prober.ts';
 import type { Spending } from './subject.ts';
 
 export interface MeasureParts {
@@ -52,7 +53,6 @@ export async function probe(
     onStep('delay');
     note({ roundTrip: summariseRoundTrips(await kernel.ping(to, address, signal), 'ping') });
   };
-  if (isIP(to) !== 4) return byPing({ kind: 'no-far-end', why: 'probes go over IPv4 alone' });
   let prober: Prober;
   try {
     prober = await openProber({ address, to, session: await farEnd.session(signal), nowMs });
@@ -62,7 +62,8 @@ export async function probe(
   }
   try {
     onStep('nat');
-    const nat = await findNat(prober, address);
+    const least = leastProbePacket(familyOf(address));
+    const nat = await findNat(prober, address, least);
     note({ nat });
     onStep('delay');
     const roundTrip = await findRoundTrips(parts, prober, spending, signal);
@@ -86,7 +87,7 @@ export async function probe(
       return false;
     };
     const afford = (): boolean => prober.usedBytes() + 2 * link < ends;
-    const there = await search(Math.min(link, MAX_MTU), afford, (size) => passes(size, LEAST_PROBE_PACKET));
+    const there = await search(Math.min(link, MAX_MTU), afford, (size) => passes(size, least));
     // Never more than what comes: a larger answer would make the far end a flood's source.
     const back = there === undefined ? undefined : await search(there, afford, (size) => passes(size, size));
     const mtu = {
@@ -116,10 +117,10 @@ async function search(
 }
 
 /** RFC 5780 4.3, as far as one address of the far end tells: the mapping towards two of its ports. */
-async function findNat(prober: Prober, address: string): Promise<Findings['nat']> {
+async function findNat(prober: Prober, address: string, packetBytes: number): Promise<Findings['nat']> {
   const towards = async (port: 0 | 1) => {
     for (let i = 0; i < MTU_TRIES; i += 1) {
-      const answer = await prober.ask({ packetBytes: LEAST_PROBE_PACKET, port, timeoutMs: PROBE_TIMEOUT_MS });
+      const answer = await prober.ask({ packetBytes, port, timeoutMs: PROBE_TIMEOUT_MS });
       if (answer !== undefined) return answer;
     }
     return undefined;
@@ -128,7 +129,12 @@ async function findNat(prober: Prober, address: string): Promise<Findings['nat']
   if (first === undefined || second === undefined) return undefined;
   const alike = first.mappedAddress === second.mappedAddress && first.mappedPort === second.mappedPort;
   return {
-    kind: first.mappedAddress === address ? 'none' : alike ? 'same-mapping' : 'mapping-per-port',
+    kind:
+      first.mappedAddress === canonicalAddress(address)
+        ? 'none'
+        : alike
+          ? 'same-mapping'
+          : 'mapping-per-port',
     mappedAddress: first.mappedAddress,
     mappedPorts: [first.mappedPort, second.mappedPort],
   };

@@ -56,9 +56,13 @@ describe('a probe', () => {
     );
   });
 
-  it('comes from an IPv4 address', () => {
+  it('comes from an address of either family', () => {
     expect(addressBytes('::ffff:192.0.2.1')).toEqual(addressBytes('192.0.2.1'));
-    for (const text of ['2001:db8::1', '192.0.2', '192.0.2.256', ''])
-      expect(addressBytes(text)).toBeUndefined();
+    for (const text of ['192.0.2.1', '2001:db8::1', '::1', 'fe80::1:0:0:1']) {
+      const bytes = addressBytes(text) ?? new Uint8Array();
+      expect(bytes).toHaveLength(16);
+      expect(addressText(bytes)).toBe(text);
+    }
+    for (const text of ['192.0.2', '192.0.2.256', '2001:db8', '']) expect(addressBytes(text)).toBeUndefined();
   });
 });

@@ -96,11 +96,12 @@ describe('what programs say', () => {
       expect(parseRouteMtu(text)).toBeUndefined();
   });
   it('of a connection gives the packet of its largest segment', () => {
-    expect(parseReceivedPacket('ESTAB 0 0 …\n\t cubic ts sack wscale:7,7 rcvmss:1348 advmss:1448')).toBe(
+    expect(parseReceivedPacket('ESTAB 0 0 …\n\t cubic ts sack wscale:7,7 rcvmss:1348 advmss:1448', 4)).toBe(
       1400,
     );
-    expect(parseReceivedPacket('cubic sack rcvmss:1360')).toBe(1400);
-    for (const text of ['', 'rcvmss:', 'rcvmss:999999']) expect(parseReceivedPacket(text)).toBeUndefined();
+    expect(parseReceivedPacket('cubic sack rcvmss:1360', 4)).toBe(1400);
+    expect(parseReceivedPacket('cubic sack rcvmss:1360', 6)).toBe(1420);
+    for (const text of ['', 'rcvmss:', 'rcvmss:999999']) expect(parseReceivedPacket(text, 4)).toBeUndefined();
   });
   it('of pings gives each answer at its number, once, and no other', () => {
     const lines = [
