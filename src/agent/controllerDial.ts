@@ -16,7 +16,7 @@ export async function dialController(
     /** Best first. */
     readonly uplinks: readonly UplinkAddress[];
     readonly endpoint: { readonly host: string; readonly port: number };
-    readonly identity: OwnIdentity;
+    readonly identity: Pick<OwnIdentity, 'gatewayId' | 'key' | 'certificatePem' | 'anchorPem'>;
     readonly onMessage: (topic: string, payload: Uint8Array) => void;
   },
   signal: AbortSignal,

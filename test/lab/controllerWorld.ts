@@ -47,7 +47,11 @@ export interface ControllerWorld {
   remove(): Promise<void>;
 }
 
-export async function createControllerWorld(rootTree: string): Promise<ControllerWorld> {
+/** `listen`: what the controller listens at; `::` is both families. */
+export async function createControllerWorld(
+  rootTree: string,
+  listen: '127.0.0.1' | '::' = '127.0.0.1',
+): Promise<ControllerWorld> {
   const directory = await mkdtemp(join(tmpdir(), 'bbt-controller-'));
   // The broker drops root and still has to reach its own directory in here.
   await chmod(directory, 0o711);
@@ -69,10 +73,10 @@ export async function createControllerWorld(rootTree: string): Promise<Controlle
     at('controller.toml'),
     `stateDir = "${at('controller')}"
 names = ["localhost"]
-addresses = ["127.0.0.1"]
+addresses = ["127.0.0.1", "::1"]
 bundleMaxBytes = 65536
 [listen]
-address = "127.0.0.1"
+address = "${listen}"
 ${Object.entries(ports)
   .map(([name, port]) => `${name}Port = ${port}`)
   .join('\n')}
