@@ -127,4 +127,6 @@ it('where only prefixes are advertised the box makes its own address; it goes wi
   expect(sh(`ip -n ${box} -6 address show dev wan1 scope global; ip -n ${box} -6 route show default`)).toBe(
     '',
   );
+  // The port has its address of the link again, as before: a static address may be next.
+  expect(sh(`ip -n ${box} -6 address show dev wan1 scope link`)).toMatch(/inet6 fe80::\S+\/64/);
 });
