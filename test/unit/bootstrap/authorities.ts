@@ -2,6 +2,7 @@
  * Owns the authorities that bootstrap's tests need: a manufacturer, an owner, and somebody who is neither.
  */
 import type { Owner } from '../../../src/model/bootstrap.ts';
+import type { Certificate } from '../../../src/pki/certificate.ts';
 import {
   type Credential,
   issueCertificate,
@@ -37,6 +38,23 @@ export function issued(
     chain: [],
   };
 }
+
+/** Ends after everything that a test looks at. */
+export const LASTING = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 3000 * DAY_MS };
+
+/** The key of one CA certified by another: NewWithOld of RFC 4210 4.4. */
+export const certified = (
+  of: Credential,
+  by: Credential,
+  validity = LASTING,
+  more: { readonly pathLength?: number; readonly commonName?: string } = {},
+): Certificate =>
+  issueCertificate({
+    profile: { kind: 'ca', commonName: of.certificate.subject.commonName ?? '', ...more },
+    publicKey: of.certificate.publicKey,
+    issuer: by,
+    validity,
+  });
 
 /** The owner's server with a certificate that outlives the box's: renewed in time, as real ones are. */
 export function withLastingServer(authorities: Authorities): Authorities {

@@ -12,11 +12,13 @@ import { createTpmUse } from '../../../src/system/tpmUse.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
 import {
   authority,
+  certified,
   createAuthorities,
   DAY_MS,
   GATEWAY,
   HOST,
   issued,
+  LASTING,
   NOW_MS,
   withLastingServer,
 } from './authorities.ts';
@@ -26,21 +28,7 @@ import { pkcs7, startController, type TestController } from './servers.ts';
 const authorities = withLastingServer(createAuthorities());
 const old = authorities.domain;
 const next = authority('Test Domain CA, second');
-const LONG = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 3000 * DAY_MS };
 
-/** The key of one CA certified by another: NewWithOld. */
-const certified = (
-  of: Credential,
-  by: Credential,
-  validity = LONG,
-  more: { readonly pathLength?: number; readonly commonName?: string } = {},
-): Certificate =>
-  issueCertificate({
-    profile: { kind: 'ca', commonName: of.certificate.subject.commonName ?? '', ...more },
-    publicKey: of.certificate.publicKey,
-    issuer: by,
-    validity,
-  });
 const after = async (offered: readonly Certificate[], anchors = [old.certificate]) =>
   (await anchorsAfter({ anchors, offered, atMs: NOW_MS })).map(({ fingerprintSha256 }) => fingerprintSha256);
 const prints = (...all: readonly Credential[]) => all.map(({ certificate }) => certificate.fingerprintSha256);
@@ -56,7 +44,7 @@ describe('the next CA', () => {
   it('may have the same name: a new key alone is a new CA', async () => {
     const { privateKey } = generateKeyPair();
     const commonName = old.certificate.subject.commonName ?? '';
-    const certificate = selfSignedCa({ commonName, key: privateKey, validity: LONG });
+    const certificate = selfSignedCa({ commonName, key: privateKey, validity: LASTING });
     const same: Credential = { key: privateKey, certificate, chain: [] };
     expect(await after([certificate, certified(same, old)])).toEqual(prints(old, same));
   });
@@ -76,9 +64,9 @@ describe('the next CA', () => {
     ['was certified until yesterday', [next.certificate, certified(next, old, past)]],
     [
       'was certified under another name',
-      [next.certificate, certified(next, old, LONG, { commonName: 'Other' })],
+      [next.certificate, certified(next, old, LASTING, { commonName: 'Other' })],
     ],
-    ['is a CA below the present one', [next.certificate, certified(next, old, LONG, { pathLength: 0 })]],
+    ['is a CA below the present one', [next.certificate, certified(next, old, LASTING, { pathLength: 0 })]],
     ['is certified and not offered itself', [certified(next, old)]],
     ['is no CA', [issued(old, { kind: 'ldevid', gatewayId: GATEWAY }).certificate]],
   ])('that %s is not taken', async (_what, offered) => {
@@ -131,7 +119,7 @@ describe('a box in service', () => {
     expect(await box.files.readText(`${box.paths.state}/domain-anchor.pem`)).toBe(own?.anchorPem);
 
     const profile = { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] } as const;
-    const server = issued(next, profile, LONG);
+    const server = issued(next, profile, LASTING);
     const moved = await startController({ ...authorities, domain: next, server });
     const connect: TestController['connect'] = (options) =>
       moved.connect({ ...options, server: { ...options.server, port: moved.port } });

@@ -1,9 +1,11 @@
-/** Rows of the fault table: the controller's side, where the installer is told by its words: codes, clones, revoked boxes. */
+/** Rows of the fault table: the controller's side, where the installer is told by its words: codes, clones, revoked and replaced boxes. */
 import { beforeEach } from 'vitest';
 import { ACTIVATION_LIMITS } from '../../../../src/controller/activation.ts';
 import type { Admission } from '../../../../src/controller/admission.ts';
+import { replaceBox } from '../../../../src/controller/replacement.ts';
 import { openSqliteStore } from '../../../../src/controller/store/sqlite.ts';
 import type { Store } from '../../../../src/controller/store/store.ts';
+import { asBranchboxError } from '../../../../src/model/errors.ts';
 import { Secret } from '../../../../src/model/secret.ts';
 import { createLogger } from '../../../../src/system/linux/logger.ts';
 import { createControllerParts } from '../../controller/controllerParts.ts';
@@ -106,6 +108,12 @@ faultTable('activation code', [
   ),
 ]);
 
+const NEW_BOX = 'SN-new';
+const replace = (serial: string) =>
+  replaceBox(
+    { store, fleet: world.fleet, clock: { nowMs: () => nowMs }, onInventoryChange: () => undefined },
+    { gatewayId: 'branch1', serial, twoFactor: false, actor: 'test' },
+  );
 const enrolled = async (): Promise<void> => {
   await world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL)));
 };
@@ -153,6 +161,40 @@ faultTable('controller', [
     await store.inventory.update(SERIAL, { state: 'revoked' });
     return world.admissions.admit(SERIAL, box);
   }),
+  {
+    fault: 'a dead box that another took the place of, and that comes back',
+    must: 'keep it out, and leave the other its place',
+    outcome: 'the new one admitted as branch1, the old one refused',
+    told: 'this box no longer has a place in the fleet',
+    run: async () => {
+      await enrolled();
+      await replace(NEW_BOX);
+      const late = await world.admissions.admit(NEW_BOX, idevid(NEW_BOX));
+      const place = late.kind === 'admitted' ? late.gateway.id : 'nobody';
+      const { outcome } = seen(await world.admissions.admit(SERIAL, box));
+      return {
+        outcome: `the new one ${late.kind} as ${place}, the old one ${outcome}`,
+        told: seen(await world.admissions.standing(place, SERIAL)).told,
+      };
+    },
+  },
+  {
+    fault: 'a replacement that was revoked before',
+    must: 'leave the box its place',
+    outcome: 'controller/conflict, the box admitted',
+    told: "SN-new was revoked, so it takes nobody's place",
+    run: async () => {
+      await enrolled();
+      await store.inventory.add(NEW_BOX, { approved: true }, 1);
+      await store.inventory.update(NEW_BOX, { state: 'revoked' });
+      const refusal = await replace(NEW_BOX).then(
+        () => undefined,
+        (thrown: unknown) => asBranchboxError(thrown),
+      );
+      const { kind } = await world.admissions.admit(SERIAL, box);
+      return { outcome: `${refusal?.code}, the box ${kind}`, told: refusal?.message ?? '' };
+    },
+  },
   row('a serial that nobody registered', 'keep it out', 'unknown', '', () =>
     world.admissions.admit('SN-9', idevid('SN-9')),
   ),
