@@ -24,6 +24,7 @@ import { createIdentityReader } from './ownIdentity.ts';
 import { createCostMeter } from './ownCost.ts';
 import { AGENT_PATHS, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
 import { createMediumNetwork } from './mediumNetwork.ts';
+import { beginTurn, handOnMove, onTrial } from './moveTurn.ts';
 import { createOrders } from './orders.ts';
 import { createDoubts } from './quarantine.ts';
 import { localApiOf } from './readOuts.ts';
@@ -49,11 +50,14 @@ export interface AgentOptions {
   readonly signal: AbortSignal;
 }
 
-export async function runAgent({ version, tpmTold, signal }: AgentOptions): Promise<void> {
+export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions): Promise<void> {
   const paths = AGENT_PATHS;
+  const ending = new AbortController();
+  const signal = AbortSignal.any([outer, ending.signal]);
   const cost = createCostMeter(createClock());
   const system = createLinuxSystem({ name: 'agent', onSpawn: cost.countChild });
   const { runner, files, clock, log } = system;
+  const turn = await beginTurn({ files, paths, log, end: () => ending.abort() });
   const engine = createDockerEngine({ socketPath: paths.engineSocket });
   const facts = await createFactsGatherer({
     system,
@@ -69,7 +73,9 @@ export async function runAgent({ version, tpmTold, signal }: AgentOptions): Prom
 
   // The parts below know each other only through functions that are called after all of them are made.
   const gatewayId = (): string | undefined => identity.latest()?.gatewayId ?? keeper.gatewayId();
-  const uplinks = () => rankUplinks(keeper.spec(), facts.latest(), reporting.latest()?.uplinks ?? []);
+  /** What the box is held to: on a move that of the present owner, until one of the next is tried. */
+  const spec = () => keeper.spec() ?? turn.before?.state.spec;
+  const uplinks = () => rankUplinks(spec(), facts.latest(), reporting.latest()?.uplinks ?? []);
   const reply = (message: Reply): Promise<boolean> => link.send('reply', JSON.stringify(message));
 
   const network = createMediumNetwork(system, paths);
@@ -81,10 +87,16 @@ export async function runAgent({ version, tpmTold, signal }: AgentOptions): Prom
     dialer,
   });
   const bundles = createBundleStore({ directory: bundlesDirectory(paths), device });
-  const store = createTrialStore(files, paths, log);
+  const store = createTrialStore(files, turn.paths, log);
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
-  const spec = () => keeper.spec();
-  const wanted = await createWanted({ system, paths, facts, network, spec, gatewayId });
+  const wanted = await createWanted({
+    system,
+    paths,
+    facts,
+    network,
+    spec,
+    gatewayId: () => (keeper.spec() === undefined && turn.before?.state.gatewayId) || gatewayId(),
+  });
 
   const updater = await createAgentUpdater({
     system,
@@ -94,13 +106,13 @@ export async function runAgent({ version, tpmTold, signal }: AgentOptions): Prom
     wanted: () => keeper.committedSpec()?.firmware,
     body: () => reporting.latest(),
     connected: () => link.state().connected,
-    held: () => keeper.spec() !== undefined,
+    held: () => spec() !== undefined,
     beforeTrial: () => store.putCommittedAside(),
     restartHeld: () => keeper.snapshot().trial !== undefined,
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
     onChange: () => reporting.changed(),
   });
-  const queue = createOutbox({ path: outboxPath(paths) });
+  const queue = createOutbox({ path: outboxPath(turn.paths) });
   const vty = createVty({ directory: '/run/frr' });
   const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped, keys });
   const readBody = async (): Promise<StatusBody> =>
@@ -108,11 +120,13 @@ export async function runAgent({ version, tpmTold, signal }: AgentOptions): Prom
       gatewayId: gatewayId(),
       spec: keeper.spec(),
       facts: await facts.gather(signal),
-      states: holding.states(),
+      // What is of the present owner is nothing that the next one should read.
+      states: keeper.spec() === undefined && turn.before !== undefined ? [] : holding.states(),
       desired: keeper.snapshot(),
       link: link.state(),
       firmware: updater.status(),
       quarantine: wanted.quarantine(),
+      move: turn.record(),
     });
   const moves = createStatusMoves({
     leds: createLeds({ model: facts.model, files, log }),
@@ -177,6 +191,9 @@ export async function runAgent({ version, tpmTold, signal }: AgentOptions): Prom
       await uplinkTests.start(request, 'ordered');
       return 'testing; the report follows';
     },
+    move: (jws) => handOnMove(paths.identitySocket, jws),
+    onTrial: () => onTrial(keeper.snapshot(), updater.status()),
+    isTried: turn.before !== undefined,
     reply,
     clock,
     log,
@@ -239,7 +256,7 @@ export async function runAgent({ version, tpmTold, signal }: AgentOptions): Prom
   );
   followWakeups(
     { runner, files, clock, log, engine, paths },
-    wakeupsOf({ facts, identity, wanted, holding, reporting, link, uplinkTests, installer, signal }),
+    wakeupsOf({ turn, facts, identity, wanted, holding, reporting, link, uplinkTests, installer, signal }),
     signal,
   );
   reporting.emit('agent-started', gatewayId() ?? facts.latest().serial, `agent ${version} started`);

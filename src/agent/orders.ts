@@ -48,11 +48,24 @@ export function createOrders(parts: {
   readonly services: Pick<Services, 'start'>;
   /** Begins a test; resolves with what is then said. */
   readonly testUplinks: (request: UplinkTestRequest) => Promise<string>;
+  /** The identity process takes it, and says what it then does; rejects with why not. */
+  readonly move: (jws: string) => Promise<string>;
+  /** What has not ended yet, and must not end as somebody else's. */
+  readonly onTrial: () => string | undefined;
+  /** Another controller is tried, and the box is not its own yet. */
+  readonly isTried: boolean;
   readonly reply: (reply: Reply) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
 }): Orders {
   const { services, clock, log } = parts;
+  const move = (jws: string): Promise<string> => {
+    const tried = parts.onTrial();
+    if (tried === undefined) return parts.move(jws);
+    throw new BranchboxError('bootstrap/move-refused', {
+      message: `${tried} is on trial: order the move again when that has ended`,
+    });
+  };
   return {
     async carryOut(id, jws) {
       const answer = (ok: boolean, message: string): Promise<boolean> =>
@@ -61,6 +74,11 @@ export function createOrders(parts: {
         const own = await parts.identity();
         if (own === undefined)
           throw new BranchboxError('pki/untrusted', { message: 'this box has no owner' });
+        if (parts.isTried) {
+          throw new BranchboxError('pki/untrusted', {
+            message: 'this box is on its way, and takes no orders',
+          });
+        }
         const order = await acceptOrder(jws, {
           ...own,
           wireguardPublicKey: parts.wireguardPublicKey(),
@@ -78,6 +96,9 @@ export function createOrders(parts: {
             }
             log.info('uplinks are tested, as the controller ordered', { id });
             await answer(true, await parts.testUplinks(order.request));
+            return;
+          case 'move':
+            await answer(true, await move(jws));
         }
       } catch (thrown) {
         const error = asBranchboxError(thrown);

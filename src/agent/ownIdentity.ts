@@ -6,12 +6,14 @@ import { decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { KeyHolding } from '../model/keyHolder.ts';
+import { MOVE_FILES } from '../model/move.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import { isTpmKey } from '../pki/tss2.ts';
 import type { DeviceCredentials } from '../system/deviceClient.ts';
 import type { Files, System } from '../system/ports.ts';
 import type { TpmUse } from '../system/tpmUse.ts';
+import { readMoveRecord } from './moveTurn.ts';
 import type { AgentPaths } from './paths.ts';
 
 export interface OwnIdentity extends DeviceCredentials {
@@ -27,12 +29,12 @@ export async function readOwnIdentity(
   tpm: Pick<TpmUse, 'context'>,
 ): Promise<OwnIdentity | undefined> {
   const at = (name: string): string => `${paths.identity}/${name}`;
-  const text = await files.readText(at('owner.json'));
-  if (text === undefined) return undefined;
-  const owner = decodeJson(Owner, text, at('owner.json'));
+  const source = (await ofMove(files, paths)) ?? (await ofNow(files, at));
+  if (source === undefined) return undefined;
+  const { owner } = source;
   const [keyText, certificatePem] = await Promise.all([
-    files.readText(at('ldevid.key')),
-    files.readText(at('ldevid.crt')),
+    files.readText(at(source.key)),
+    files.readText(at(source.certificate)),
   ]);
   if (keyText === undefined || certificatePem === undefined) return undefined;
   const key = new Secret(keyText);
@@ -55,6 +57,26 @@ export async function readOwnIdentity(
         }),
     }),
   };
+}
+
+interface Source {
+  readonly owner: Owner;
+  readonly key: string;
+  readonly certificate: string;
+}
+
+async function ofNow(files: Files, at: (name: string) => string): Promise<Source | undefined> {
+  const text = await files.readText(at('owner.json'));
+  if (text === undefined) return undefined;
+  const owner = decodeJson(Owner, text, at('owner.json'));
+  return { owner, key: 'ldevid.key', certificate: 'ldevid.crt' };
+}
+
+/** From when the agent tries the next owner's state until all of the next owner's has its usual place. */
+async function ofMove(files: Files, paths: AgentPaths): Promise<Source | undefined> {
+  const move = (await readMoveRecord(files, paths))?.move;
+  if (move === undefined || move.stage === 'enrolling') return undefined;
+  return { owner: move.owner, key: MOVE_FILES.key, certificate: MOVE_FILES.certificate };
 }
 
 export interface IdentityReader {

@@ -9,6 +9,7 @@ import type { Facts } from '../model/facts.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import { type ItemId, itemId } from '../model/ids.ts';
 import type { TpmReadiness } from '../model/keyHolder.ts';
+import type { MoveRecord } from '../model/move.ts';
 import { missingGateSentence } from '../net/gates.ts';
 import type { System } from '../system/ports.ts';
 import { createStatusReader } from '../telemetry/read.ts';
@@ -27,6 +28,7 @@ export interface StatusInput {
   readonly link: LinkState;
   readonly firmware: FirmwareStatus;
   readonly quarantine: Quarantine | undefined;
+  readonly move: MoveRecord | undefined;
 }
 
 /** A daemon that hangs must not hold up what the box says of itself. */
@@ -46,7 +48,7 @@ export function createStatusSource(parts: {
     gateSentence: missingGateSentence,
   });
   return {
-    async read({ gatewayId, spec, facts, states, desired, link, firmware, quarantine }) {
+    async read({ gatewayId, spec, facts, states, desired, link, firmware, quarantine, move }) {
       const body = await reader.read(
         {
           spec,
@@ -56,6 +58,7 @@ export function createStatusSource(parts: {
           refused: desired.refused,
           firmware,
           quarantine,
+          move,
           eventsDropped: parts.eventsDropped(),
           keys: parts.keys,
         },

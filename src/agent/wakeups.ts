@@ -10,6 +10,7 @@ import type { ControllerLink } from './controllerLink.ts';
 import type { FactsGatherer } from './facts.ts';
 import type { Holding } from './holding.ts';
 import type { InstallerSocket } from './installerSocket.ts';
+import type { MoveTurn } from './moveTurn.ts';
 import type { IdentityReader } from './ownIdentity.ts';
 import { type AgentPaths, leasesDirectory } from './paths.ts';
 import type { Reporting } from './reporting.ts';
@@ -28,6 +29,7 @@ interface Wakeups {
 
 /** Who looks anew at what. */
 export function wakeupsOf(parts: {
+  readonly turn: Pick<MoveTurn, 'look'>;
   readonly facts: Pick<FactsGatherer, 'gather' | 'forgetEngine'>;
   readonly identity: Pick<IdentityReader, 'read'>;
   readonly wanted: Pick<Wanted, 'look'>;
@@ -57,6 +59,7 @@ export function wakeupsOf(parts: {
     },
     onIdentity() {
       void parts.identity.read().then(async () => {
+        await parts.turn.look();
         link.wake();
         parts.installer.closeOnceOwned();
         if (await parts.wanted.look()) lookAnew();

@@ -11,6 +11,7 @@ import type { Enrolment } from './enrol.ts';
 import type { FactoryIdentity } from './factory.ts';
 import type { Https } from './https.ts';
 import type { MediumDesk } from './medium.ts';
+import type { Moves } from './moves.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { BootstrapPaths, CredentialPaths } from './paths.ts';
 import type { QuarantineMark, StandingLooks } from './standing.ts';
@@ -50,4 +51,5 @@ export interface ServiceContext extends StateContext {
   readonly bootstrapServer: () => string | undefined;
   readonly quarantine: QuarantineMark;
   readonly looks: StandingLooks;
+  readonly moves: Moves;
 }

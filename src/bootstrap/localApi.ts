@@ -1,16 +1,20 @@
 /**
- * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, and `POST /doubt` by the
- * agent, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
+ * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, and `POST /doubt`
+ * and `POST /move` by the agent, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
  * Does not own what it says (machine.ts renderStatus) nor what becomes of a code (activation.ts).
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { dirname } from 'node:path';
 import type { BootstrapStatus } from '../model/bootstrap.ts';
+import { asBranchboxError } from '../model/errors.ts';
 import { ActivationOffer } from '../model/installer.ts';
+import type { MoveAnswer } from '../model/move.ts';
 import type { Files } from '../system/ports.ts';
 
 const MAX_OFFER_BYTES = 1024;
+/** As Command of model/mqtt.ts caps it. */
+const MAX_ORDER_BYTES = 48 * 1024;
 
 /** Until the signal aborts. A socket that an earlier process left is taken over. */
 export async function serveLocalApi(options: {
@@ -21,6 +25,8 @@ export async function serveLocalApi(options: {
   readonly offer?: (offer: ActivationOffer) => boolean;
   /** The controller ended a session or turned it away: the box may no longer be trusted. Nothing is believed of it. */
   readonly doubt?: () => void;
+  /** An order to move to another controller, as it came; resolves with what is said, rejects with why not. */
+  readonly move?: (jws: string) => Promise<string>;
   readonly signal: AbortSignal;
 }): Promise<Server> {
   const { files, socketPath, signal } = options;
@@ -40,6 +46,15 @@ export async function serveLocalApi(options: {
       request.resume();
       options.doubt();
       answer(202, {});
+      return;
+    }
+    if (options.move !== undefined && request.method === 'POST' && request.url === '/move') {
+      readText(request, MAX_ORDER_BYTES)
+        .then(options.move)
+        .then(
+          (message) => answer(202, { ok: true, message } satisfies MoveAnswer),
+          (thrown: unknown) => answer(409, { ok: false, message: refusalOf(thrown) } satisfies MoveAnswer),
+        );
       return;
     }
     if (request.method !== 'GET' || request.url !== '/bootstrap') {
@@ -68,10 +83,21 @@ async function takeOffer(
   request: IncomingMessage,
   offer: (offer: ActivationOffer) => boolean,
 ): Promise<boolean> {
+  return offer(ActivationOffer.parse(JSON.parse(await readText(request, MAX_OFFER_BYTES))));
+}
+
+async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
   let text = '';
   for await (const chunk of request) {
     text += String(chunk);
-    if (text.length > MAX_OFFER_BYTES) throw new Error('too large');
+    if (text.length > maxBytes) throw new Error('too large');
   }
-  return offer(ActivationOffer.parse(JSON.parse(text)));
+  return text;
+}
+
+/** With what exactly is wrong: it goes to who ordered. */
+function refusalOf(thrown: unknown): string {
+  const { code, message, problems } = asBranchboxError(thrown);
+  const details = problems.map((problem) => `${problem.path} ${problem.message}`).join('; ');
+  return `${code}: ${message}${details === '' ? '' : ` (${details})`}`;
 }

@@ -8,6 +8,7 @@ import {
   type BootstrapStatus,
   type JournalEntry,
   type MediumReport,
+  type MoveStatus,
   type SecondFactor,
   sentencesOf,
 } from '../model/bootstrap.ts';
@@ -139,11 +140,12 @@ export function renderStatus(options: {
   readonly keys?: KeyHolding | undefined;
   readonly secondFactor?: SecondFactor | undefined;
   readonly medium?: MediumReport | undefined;
+  readonly move?: MoveStatus | undefined;
   /** No WAN port has an address. */
   readonly offline?: boolean;
   readonly lastProblem: string | undefined;
 }): BootstrapStatus {
-  const { history, serial, claimCode, gatewayId, keys, secondFactor, medium, lastProblem } = options;
+  const { history, serial, claimCode, gatewayId, keys, secondFactor, medium, move, lastProblem } = options;
   const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
   return {
     state: last.state,
@@ -154,6 +156,7 @@ export function renderStatus(options: {
     ...(keys !== undefined && { keys }),
     ...(secondFactor !== undefined && { secondFactor }),
     ...(medium !== undefined && { medium }),
+    ...(move !== undefined && { move }),
     ...(gatewayId !== undefined && { gatewayId }),
     ...(lastProblem !== undefined && { lastProblem }),
     history: [...history],

@@ -27,6 +27,7 @@ import { removeLeftovers } from './leftovers.ts';
 import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
+import { createMoves } from './moves.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
   BOOTSTRAP_PATHS,
@@ -34,6 +35,8 @@ import {
   clockFloorPath,
   journalPath,
   ldevidPaths,
+  movedLdevidPaths,
+  moveRecordPath,
   nextLdevidPaths,
   quarantinePath,
 } from './paths.ts';
@@ -84,12 +87,25 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const enrolment = createEnrolment({ files, keys, clock, log });
   const ldevid = ldevidPaths(paths);
   const quarantine = createQuarantineMark(files, quarantinePath(paths));
+  const waker = createWaker(system.clock);
+  const moves = createMoves({
+    files,
+    path: moveRecordPath(paths),
+    moved: movedLdevidPaths(paths),
+    factory,
+    owners,
+    clock,
+    log,
+    onTaken: () => waker.wake(),
+  });
 
   /** Where the files say the box is, for a journal that is new or lost. */
   async function stateByFiles(): Promise<BootstrapState> {
     const owner = await owners.read();
     if (owner === undefined) return 'FACTORY';
-    if (await owners.isFinal()) return (await quarantine.isSet()) ? 'QUARANTINED' : 'STRICT';
+    if (await quarantine.isSet()) return 'QUARANTINED';
+    if ((await moves.current()) !== undefined) return 'MIGRATE';
+    if (await owners.isFinal()) return 'STRICT';
     return (await enrolment.read(owner, ldevid)) === undefined ? 'OWNED' : 'LDEVID';
   }
   const journal = await openJournal({
@@ -115,7 +131,6 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     log,
   });
   await medium.network();
-  const waker = createWaker(system.clock);
   const given = createWaker(system.clock);
   const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
@@ -151,6 +166,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     random,
     quarantine,
     looks,
+    moves,
     bootstrapServer: () => journal.history().findLast((entry) => entry.state === 'OWNED')?.note['server'],
   };
   const machine = createMachine({
@@ -173,6 +189,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       gatewayId: (await owners.read())?.gatewayId,
       secondFactor: activation.state(),
       medium: medium.report(),
+      move: await moves.status(),
       offline: (await context.uplinks.all()).length === 0,
       lastProblem: machine.lastProblem(),
     });
@@ -190,6 +207,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       looks.hint();
       waker.wake();
     },
+    move: (jws) => moves.offer(jws, journal.current().state),
     signal: running,
   });
   await serveLocalApi({

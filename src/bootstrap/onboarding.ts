@@ -81,7 +81,7 @@ export async function judge(
   if ('ietf-sztp-conveyed-info:redirect-information' in information) {
     return { kind: 'redirect', targets: targetsOf(information, true) };
   }
-  return { kind: 'owner', owner: configurationOf(Owner, information, voucher), voucher };
+  return { kind: 'owner', owner: configurationOf(Owner, information, voucher.pinnedDomainCert), voucher };
 }
 
 /** As far as a clock may be ahead of the floor to be believed in a refusal: no firmware is used for longer. */
@@ -127,9 +127,32 @@ export async function judgeMedium(
       message: 'The medium holds a redirect, not onboarding information',
     });
   }
-  const { network, ...owner } = configurationOf(MediumConfiguration, information, voucher);
+  const { network, ...owner } = configurationOf(MediumConfiguration, information, voucher.pinnedDomainCert);
   await clock.raise(voucher.createdOnMs);
   return { owner, network, voucher };
+}
+
+/**
+ * The same of who is to own the box next: the order of the present owner pins its domain CA, as a voucher would. Throws
+ * pki/* where the next owner did not sign it, and of a redirect: it would lead to somebody whom nobody named.
+ */
+export async function judgeNextOwner(
+  artefacts: { readonly conveyed: Uint8Array; readonly ownerCertificate: Uint8Array },
+  pinned: Certificate,
+  atMs: number,
+): Promise<Owner> {
+  const { content, format } = await verifyConveyed(artefacts.conveyed, {
+    ownerCertificate: artefacts.ownerCertificate,
+    pinnedDomainCert: pinned,
+    atMs,
+  });
+  const information = readInformation(content, format);
+  if ('ietf-sztp-conveyed-info:redirect-information' in information) {
+    throw new BranchboxError('pki/mismatch', {
+      message: 'The order holds a redirect, not onboarding information',
+    });
+  }
+  return configurationOf(Owner, information, pinned, 'order');
 }
 
 function readInformation(
@@ -165,15 +188,16 @@ function targetsOf(information: RedirectInformation, signed: boolean): readonly 
 function configurationOf<T extends Owner>(
   schema: z.ZodType<T>,
   information: OnboardingInformation,
-  voucher: Voucher,
+  pinned: Certificate,
+  by: 'voucher' | 'order' = 'voucher',
 ): T {
   const configuration = information['ietf-sztp-conveyed-info:onboarding-information'].configuration;
   const text = Buffer.from(configuration, 'base64').toString('utf8');
   const owner = decodeJson(schema, text, 'The onboarding configuration');
   const anchor = parseCertificate(owner.domainAnchorPem);
-  if (anchor.fingerprintSha256 !== voucher.pinnedDomainCert.fingerprintSha256) {
+  if (anchor.fingerprintSha256 !== pinned.fingerprintSha256) {
     throw new BranchboxError('pki/mismatch', {
-      message: 'The onboarding configuration names another domain CA than the voucher pinned',
+      message: `The onboarding configuration names another domain CA than the ${by} pinned`,
     });
   }
   return owner;

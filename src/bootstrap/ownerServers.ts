@@ -76,7 +76,7 @@ export async function enrolWithCode(
   }
 }
 
-/** Key, request, answer, check, on disk. */
+/** Key, request, answer, check, on disk; the owner's next CA is learned on the way. */
 export async function enrol(
   context: StateContext,
   owner: Owner,
@@ -86,14 +86,39 @@ export async function enrol(
   signal: AbortSignal,
   code?: Secret,
 ): Promise<LocalIdentity> {
+  const answer = await askForCertificate(context, owner, paths, operation, identity, signal, code);
+  const { issued, others } = answer;
+  return context.enrolment.accept(await learnAnchors(context, owner, others), paths, issued, others);
+}
+
+/** The same under an owner who is not the box's yet: nothing is learned, and the record of the present one stays. */
+export async function enrolElsewhere(
+  context: StateContext,
+  owner: Owner,
+  paths: CredentialPaths,
+  signal: AbortSignal,
+): Promise<LocalIdentity> {
+  const { enrolment, factory } = context;
+  const answer = await askForCertificate(context, owner, paths, 'simpleenroll', factory.tls, signal);
+  return enrolment.accept(owner, paths, answer.issued, answer.others);
+}
+
+async function askForCertificate(
+  context: StateContext,
+  owner: Owner,
+  paths: CredentialPaths,
+  operation: 'simpleenroll' | 'simplereenroll',
+  identity: TlsIdentity,
+  signal: AbortSignal,
+  code?: Secret,
+): Promise<{ readonly issued: readonly Certificate[]; readonly others: readonly Certificate[] }> {
   const { enrolment, factory, uplinks } = context;
   const est = estOf(context, owner);
   const request = await enrolment.request(owner, paths, factory.serial);
-  const { issued, others } = await overUplinks(await uplinks.all(), async (uplink) => ({
+  return overUplinks(await uplinks.all(), async (uplink) => ({
     others: await est.cacerts(uplink, identity, signal),
     issued: await est.enrol({ operation, request, uplink, identity, code, signal }),
   }));
-  return enrolment.accept(await learnAnchors(context, owner, others), paths, issued, others);
 }
 
 /** On disk before a certificate of the next CA is: the agent reads its anchors from the owner's record. */

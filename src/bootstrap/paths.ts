@@ -3,6 +3,8 @@
  * (docs/bootstrap.md lists which). Does not own what is in them.
  */
 
+import { MOVE_FILES, moveDirectory } from '../model/move.ts';
+
 export interface BootstrapPaths {
   /** Written at the factory, read-only here. */
   readonly factory: string;
@@ -39,6 +41,12 @@ export const domainAnchorPath = (paths: BootstrapPaths): string => `${paths.stat
 /** There while the owner does not trust this box (model Quarantine); the agent follows it. */
 export const quarantinePath = (paths: BootstrapPaths): string => `${paths.state}/quarantine.json`;
 
+/** How a move to another controller stands (model MoveRecord); the agent follows it. */
+export const moveRecordPath = (paths: BootstrapPaths): string => `${paths.state}/${MOVE_FILES.record}`;
+/** Where the agent commits the first desired state of the next owner. */
+export const movedCommittedPath = (paths: BootstrapPaths, generation: number): string =>
+  `${paths.agent}/${moveDirectory(generation)}/committed.jws`;
+
 /** A key and its certificate, in two files; the certificate's file holds its chain too. */
 export interface CredentialPaths {
   readonly key: string;
@@ -52,4 +60,9 @@ export const ldevidPaths = (paths: BootstrapPaths): CredentialPaths => ({
 export const nextLdevidPaths = (paths: BootstrapPaths): CredentialPaths => ({
   key: `${paths.state}/ldevid-next.key`,
   certificate: `${paths.state}/ldevid-next.crt`,
+});
+/** Of the next owner, until the move is done. */
+export const movedLdevidPaths = (paths: BootstrapPaths): CredentialPaths => ({
+  key: `${paths.state}/${MOVE_FILES.key}`,
+  certificate: `${paths.state}/${MOVE_FILES.certificate}`,
 });

@@ -1,6 +1,6 @@
 /**
  * Owns the states of a box that is in service: the owner's record, following the agent, resting until a renewal is due,
- * quarantine. Does not own the way there (states.ts), renewal itself (renew.ts) nor what the agent does.
+ * quarantine. Does not own the way there (states.ts), renewal itself (renew.ts), a move (migrate.ts) nor what the agent does.
  */
 import type { BootstrapState } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -9,6 +9,8 @@ import { parseServer } from './discover.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
 import { overUplinks, ownerPeer, proveStrictly } from './ownerServers.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
+import { createMigration } from './migrate.ts';
+import { movedLdevidPaths } from './paths.ts';
 import { createRenewalActions, renewalAtMs } from './renew.ts';
 
 type ServiceState = Exclude<
@@ -84,6 +86,13 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     for (;;) await waker.wait(MAX_SLEEP_MS, signal);
   };
 
+  async function movedAway(): Promise<Next | undefined> {
+    const move = await context.moves.current();
+    if (move === undefined) return undefined;
+    const { owner, stage } = move;
+    return { state: 'MIGRATE', note: { stage, to: owner.device.host, gatewayId: owner.gatewayId } };
+  }
+
   return {
     async STRICT(signal) {
       const owner = await owners.read();
@@ -102,6 +111,12 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       const owner = await owners.read();
       if (owner === undefined) return WITHOUT_OWNER;
       if (await quarantine.isSet()) return { state: 'QUARANTINED' };
+      const moving = await movedAway();
+      if (moving !== undefined) return moving;
+      // What a killed move left after its end.
+      const moved = movedLdevidPaths(paths);
+      await files.remove(moved.certificate);
+      await files.remove(moved.key);
       const current = await enrolment.read(owner, ldevid);
       if (current === undefined) {
         // A renewal that was killed half way through its move still has the new pair whole.
@@ -118,8 +133,8 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
           return { state: 'RECOVER', note: { because: 'the certificate expired' } };
         }
         if (nowMs >= atMs) return { state: 'RENEW' };
-        const distrusted = await lookIfDue(signal);
-        if (distrusted !== undefined) return distrusted;
+        const onward = (await movedAway()) ?? (await lookIfDue(signal));
+        if (onward !== undefined) return onward;
         await waker.wait(Math.min(MAX_SLEEP_MS, atMs - nowMs, looks.dueInMs()), signal);
       }
     },
@@ -143,8 +158,8 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       };
     },
     ...createRenewalActions(context),
-    // Not entered yet by anything here; a journal of a later version may hold them.
-    MIGRATE: rest,
+    MIGRATE: createMigration(context),
+    // Not entered by anything here (a factory reset is the boot's work); a journal of a later version may hold it.
     WIPE: rest,
   };
 }

@@ -20,6 +20,7 @@ import { createEstHandler } from './est/estServer.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createMedia } from './media.ts';
 import { createMembership } from './membership.ts';
+import { createInvitations } from './moving.ts';
 import { createOrders } from './orders.ts';
 import { createPeersAway } from './peersAway.ts';
 import { createPresence } from './presence.ts';
@@ -221,6 +222,7 @@ export async function runController(options: {
         bootstrapServer: `https://${host}:${listen.sztpPort}`,
         clock,
       }),
+      invitations: createInvitations({ store, admissions, signer, domain, ownerOf }),
       revocationList: () => revocations.list.der,
       onInventoryChange: onChange,
       clock,

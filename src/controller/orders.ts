@@ -4,9 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
+import type { Invitation } from '../model/move.ts';
 import type { Command, Order, Reply } from '../model/mqtt.ts';
 import type { UplinkTestRequest } from '../model/uplinkReport.ts';
 import type { Clock } from '../system/ports.ts';
+import { readInvitation } from './moving.ts';
 import type { SignerClient } from './signer/client.ts';
 import type { Store } from './store/store.ts';
 
@@ -16,11 +18,32 @@ const ANSWER_TIMEOUT_MS = 15_000;
 /** A test that begins later than this would surprise whoever ordered it. */
 const TEST_ORDER_LIFE_MS = 60_000;
 
+/** Boxes' clocks may differ by that much from ours. */
+const MOVE_ORDER_LIFE_MS = 10 * 60_000;
+/** Of the last order to move that was made here: boxes take none twice. */
+const MOVE_GENERATION = 'move-generation';
+
+export interface MoveWish {
+  readonly invitation: Invitation;
+  readonly withinS: number;
+}
+
+export interface OrderedMove {
+  readonly gatewayId: string;
+  readonly serial: string;
+  readonly to: string;
+  readonly becomes: string;
+  readonly domainCaSha256: string;
+  readonly message: string;
+}
+
 export interface Orders {
   /** Resolves with the box's words; controller/unreachable where it does not answer, controller/refused where it refuses. */
   factoryReset(gatewayId: string, actor: string): Promise<string>;
   /** As factoryReset; the report comes later, by itself. */
   testUplinks(gatewayId: string, request: UplinkTestRequest, actor: string): Promise<string>;
+  /** As factoryReset; whether the next controller took it is seen there, and where it did not, in the box's health. */
+  move(gatewayId: string, wish: MoveWish, actor: string): Promise<OrderedMove>;
   /** From the broker: a box's answer. */
   answered(gatewayId: string, reply: Extract<Reply, { kind: 'done' }>): void;
 }
@@ -87,6 +110,28 @@ export function createOrders(parts: {
     }
   }
 
+  /** Serial and factory key of the box that is this gateway; refused where another one was invited. */
+  async function boxOf(
+    gatewayId: string,
+    invited: string,
+  ): Promise<{ readonly serial: string; readonly idevidSpkiSha256: string }> {
+    const reported = (await store.gateways.reportedKeys()).find((key) => key.gatewayId === gatewayId);
+    const serial = reported?.serial;
+    const identity = serial === undefined ? undefined : (await store.inventory.get(serial))?.identity;
+    if (serial === undefined || identity === undefined) {
+      throw new BranchboxError('controller/not-found', {
+        message: `no box has enrolled and reported as ${gatewayId} yet, so there is none to be moved`,
+      });
+    }
+    if (serial !== invited) {
+      throw new BranchboxError('controller/conflict', {
+        message: `the invitation is for ${invited}, ${gatewayId} is ${serial}`,
+        mend: `have the other controller invite it: branchbox fleet invite ${serial}`,
+      });
+    }
+    return { serial, idevidSpkiSha256: identity.spkiSha256 };
+  }
+
   return {
     factoryReset: (gatewayId, actor) =>
       give(gatewayId, actor, (to) => ({ ...to, order: 'factory-reset' }), { done: 'reset' }),
@@ -102,6 +147,47 @@ export function createOrders(parts: {
         }),
         { done: 'tested' },
       ),
+    async move(gatewayId, { invitation, withinS }, actor) {
+      const { owner, domainCaSha256 } = await readInvitation(invitation, clock.nowMs());
+      const box = await boxOf(gatewayId, invitation.serial);
+      const { host } = owner.device;
+      await store.records.audit({
+        atMs: clock.nowMs(),
+        actor,
+        action: 'move-ordered',
+        subject: gatewayId,
+        detail: `to ${host} as ${owner.gatewayId}, domain CA ${domainCaSha256}, within ${withinS} s`,
+      });
+      // Kept before it is used: it only grows, also where somebody put the clock back.
+      const last = Number((await store.records.meta(MOVE_GENERATION)) ?? 0);
+      const generation = Math.max(last + 1, clock.nowMs());
+      await store.records.setMeta(MOVE_GENERATION, String(generation));
+      const { domainAnchorPem, conveyedInformation, ownerCertificate } = invitation;
+      const message = await give(
+        gatewayId,
+        actor,
+        (to) => ({
+          ...to,
+          order: 'move',
+          ...box,
+          generation,
+          notAfterMs: clock.nowMs() + MOVE_ORDER_LIFE_MS,
+          withinS,
+          domainAnchorPem,
+          conveyedInformation,
+          ownerCertificate,
+        }),
+        { done: 'moved' },
+      );
+      return {
+        gatewayId,
+        serial: box.serial,
+        to: host,
+        becomes: owner.gatewayId,
+        domainCaSha256,
+        message,
+      };
+    },
     answered(gatewayId, reply) {
       waiting.get(`${gatewayId} ${reply.id}`)?.(reply);
     },

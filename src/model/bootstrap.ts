@@ -64,7 +64,10 @@ export const BOOTSTRAP_SENTENCES: Readonly<
     waitsFor: 'a new certificate in place of an expired one',
     mend: 'check that the controller is reachable',
   },
-  MIGRATE: { waitsFor: 'the new controller', mend: 'nothing to do: the box goes back by itself' },
+  MIGRATE: {
+    waitsFor: 'the next controller: its certificate, then its first desired state',
+    mend: 'nothing to do: where the next controller does not take it in time, the box stays with the present one',
+  },
   QUARANTINED: {
     waitsFor: 'an operator, with the traffic of tenants off',
     mend: 'an operator must release or replace this box: branchbox fleet release, branchbox fleet replace',
@@ -119,7 +122,7 @@ export function sentencesOf(
 export const isBeforeEnrolment = (state: BootstrapState): boolean =>
   BOOTSTRAP_STATES.indexOf(state) < BOOTSTRAP_STATES.indexOf('STRICT');
 
-const Pem = z
+export const Pem = z
   .string()
   .max(64 * 1024)
   .startsWith('-----BEGIN ');
@@ -164,6 +167,39 @@ export const Quarantine = z.strictObject({
 });
 export type Quarantine = z.output<typeof Quarantine>;
 
+/**
+ * Of a move to another controller. enrolling: all is as it was, a certificate of the next owner is had. trying: the agent
+ * speaks to the next controller and tries its first desired state; nothing of the present owner is gone. done: decided,
+ * the next owner's takes the place.
+ */
+export const MOVE_STAGES = ['enrolling', 'trying', 'done'] as const;
+
+export const MoveEnd = z.strictObject({
+  outcome: z.enum(['moved', 'returned']),
+  generation: z.int().min(1),
+  atMs: z.number(),
+  /** Host of the controller that it went to, or was to go to. */
+  to: z.string().max(253),
+  /** Why it is back. */
+  why: z.string().max(1000).optional(),
+});
+export type MoveEnd = z.output<typeof MoveEnd>;
+
+/** How a move stands, and how the last one ended. */
+export const MoveStatus = z.strictObject({
+  now: z
+    .strictObject({
+      stage: z.enum(MOVE_STAGES),
+      to: z.string().max(253),
+      /** What the box will be there. */
+      gatewayId: GatewayId,
+      deadlineAtMs: z.number(),
+    })
+    .optional(),
+  last: MoveEnd.optional(),
+});
+export type MoveStatus = z.output<typeof MoveStatus>;
+
 /** Read-out of `branchbox bootstrap status --json`. */
 export const BootstrapStatus = z.strictObject({
   state: z.enum(BOOTSTRAP_STATES),
@@ -180,6 +216,8 @@ export const BootstrapStatus = z.strictObject({
   gatewayId: GatewayId.optional(),
   secondFactor: SecondFactor.optional(),
   medium: MediumReport.optional(),
+  /** Where the box is on its way to another controller, or was. */
+  move: MoveStatus.optional(),
   history: z.array(JournalEntry),
 });
 export type BootstrapStatus = z.output<typeof BootstrapStatus>;

@@ -41,6 +41,10 @@ export const ERROR_CODES = {
     retry: 'on-change',
     title: 'A key of this box is lost: its TPM was cleared, replaced or taken away',
   },
+  'bootstrap/move-refused': {
+    retry: 'never',
+    title: 'An order to move to another controller is not carried out',
+  },
   'bootstrap/journal': { retry: 'never', title: 'The bootstrap journal cannot be read' },
   'system/command-failed': { retry: 'backoff', title: 'A command ended with an error' },
   'system/command-timeout': { retry: 'backoff', title: 'A command did not end in its time' },

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { WireGuardPublicKey } from './addresses.ts';
-import { GatewayId } from './ids.ts';
+import { GatewayId, Serial } from './ids.ts';
+import { MOVE_WITHIN_S, nextOwnerShape } from './move.ts';
 import { GatewayEvent } from './status.ts';
 import { UplinkReport, UplinkTestRequest } from './uplinkReport.ts';
 
@@ -59,9 +60,26 @@ export const Order = z.discriminatedUnion('order', [
     notAfterMs: z.int().min(0),
     request: UplinkTestRequest,
   }),
+  /** Go to another controller, and come back by yourself where it does not take you. */
+  z.strictObject({
+    schema: z.literal(1),
+    order: z.literal('move'),
+    gatewayId: GatewayId,
+    wireguardPublicKey: WireGuardPublicKey,
+    serial: Serial,
+    /** SHA-256 of the factory key, as in SubjectPublicKeyInfo. */
+    idevidSpkiSha256: z.string().regex(/^[0-9a-f]{64}$/),
+    /** Grows with each order of this owner: a box takes none twice. */
+    generation: z.int().min(1),
+    /** Milliseconds since 1970. Not begun later. */
+    notAfterMs: z.int().min(0),
+    withinS: z.int().min(MOVE_WITHIN_S.min).max(MOVE_WITHIN_S.max),
+    ...nextOwnerShape,
+  }),
 ]);
 export type Order = z.output<typeof Order>;
-export const ORDER_MAX_BYTES = 1024;
+/** A move carries three artefacts of the next owner. */
+export const ORDER_MAX_BYTES = 24 * 1024;
 
 /** `/cmd`: controller to box. The answer to `proof` and `events` arrives here, since the box may read only this. */
 export const Command = z.discriminatedUnion('kind', [
@@ -72,7 +90,7 @@ export const Command = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('resync'), id: z.string().max(64) }),
   /** The uplink report of this id is stored. */
   z.strictObject({ kind: z.literal('report-stored'), id: z.string().max(64) }),
-  z.strictObject({ kind: z.literal('order'), id: z.string().max(64), jws: z.string().max(32 * 1024) }),
+  z.strictObject({ kind: z.literal('order'), id: z.string().max(64), jws: z.string().max(48 * 1024) }),
 ]);
 export type Command = z.output<typeof Command>;
 

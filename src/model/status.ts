@@ -22,6 +22,8 @@ export const STATUS_SCHEMA = 1;
 /** Codes of conditions, and the sentence's subject. docs/status.md lists them. */
 export const HEALTH_CODES = [
   'quarantined',
+  'moving',
+  'move-returned',
   'controller-unreachable',
   'uplink-down',
   'path-down',

@@ -3,6 +3,7 @@
  * it; and the box's state from them. Pure: the same input gives the same conditions, and a condition keeps the time
  * since it is there.
  */
+import type { MoveRecord } from '../model/move.ts';
 import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
@@ -26,6 +27,8 @@ export interface HealthInput {
   readonly firmware?: FirmwareStatus | undefined;
   /** Told by the identity process; undefined while the owner trusts this box. */
   readonly quarantine?: Quarantine | undefined;
+  /** Of the identity process: whether the box is on its way to another controller, or came back. */
+  readonly move?: MoveRecord | undefined;
   readonly eventsDropped: number;
   /** As open-data of the image says; undefined where that does not run. */
   readonly dataProtection?: string | undefined;
@@ -40,6 +43,7 @@ const MAX_OF_A_CODE = 20;
 export function judge(input: HealthInput): readonly Finding[] {
   return [
     ...quarantineFindings(input),
+    ...moveFindings(input),
     ...controllerFindings(input),
     ...uplinkFindings(input),
     ...pathFindings(input),
@@ -101,6 +105,19 @@ function quarantineFindings({ quarantine }: HealthInput): Finding[] {
       `The controller took its trust from this box (${quarantine.why}): no traffic of tenants passes, uplinks and management stay. An operator releases it (branchbox fleet release) or puts another box in its place.`,
     ),
   ];
+}
+
+function moveFindings({ move: record }: HealthInput): Finding[] {
+  const { move, last } = record ?? {};
+  if (move !== undefined) {
+    const { device } = move.owner;
+    const until = new Date(move.deadlineAtMs).toISOString();
+    const sentence = `The owner ordered a move to ${device.host} (${move.stage}): where that does not take the box by ${until}, it stays with its present controller. Nothing to do.`;
+    return [finding('moving', 'info', 'identity', sentence)];
+  }
+  if (last?.outcome !== 'returned') return [];
+  const sentence = `The box was to move to ${last.to} and stayed (${last.why ?? 'no reason was kept'}). Mend that, and order the move anew (branchbox fleet move).`;
+  return [finding('move-returned', 'warning', 'identity', sentence)];
 }
 
 function controllerFindings({ controller, refused }: HealthInput): Finding[] {

@@ -23,7 +23,7 @@ import type { Vty } from './vty.ts';
 export interface StatusReading
   extends Pick<
     HealthInput,
-    'spec' | 'controller' | 'refused' | 'firmware' | 'quarantine' | 'eventsDropped' | 'keys'
+    'spec' | 'controller' | 'refused' | 'firmware' | 'quarantine' | 'move' | 'eventsDropped' | 'keys'
   > {
   readonly facts: Facts;
   readonly undone: Undone;

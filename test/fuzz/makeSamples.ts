@@ -61,6 +61,20 @@ export function makeSamples(): Samples {
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
   const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
   const order = { schema: 1, order: 'factory-reset', gatewayId: GATEWAY, wireguardPublicKey: WIREGUARD_KEY };
+  const moveOrder = {
+    ...order,
+    order: 'move',
+    serial: SERIAL,
+    idevidSpkiSha256: idevid.certificate.spkiSha256,
+    generation: 7,
+    notAfterMs: NOW_MS,
+    withinS: 900,
+    domainAnchorPem: domain.certificate.pem,
+    conveyedInformation: base64(
+      signConveyed({ content: onboardingJson, format: 'json', owner: ownerSigner }),
+    ),
+    ownerCertificate: base64(ownerCertificate(ownerSigner)),
+  };
   const digest = 'ab'.repeat(32);
   const parts = ['root', 'verity', 'uki'].map((role) => ({
     role,
@@ -120,6 +134,7 @@ export function makeSamples(): Samples {
     ),
     jws: signJws(json({ generation: 1 }), signing),
     order: signJws(json(order), signing),
+    moveOrder: signJws(json(moveOrder), signing),
     manifest: signJws(json(manifest), release),
     ...byOpenssl(voucherSigner),
   };

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { createActivation } from '../../src/bootstrap/activation.ts';
 import { createEstClient } from '../../src/bootstrap/est.ts';
 import { readJournal } from '../../src/bootstrap/journal.ts';
-import { judge, judgeMedium } from '../../src/bootstrap/onboarding.ts';
+import { judge, judgeMedium, judgeNextOwner } from '../../src/bootstrap/onboarding.ts';
 import { Owner } from '../../src/model/bootstrap.ts';
 import { decodeJson } from '../../src/model/decode.ts';
 import { Secret } from '../../src/model/secret.ts';
@@ -30,6 +30,8 @@ const MediumFiles = z.strictObject({
   ownerCertificate: Base64File,
   voucher: Base64File,
 });
+
+const NextOwnerFiles = MediumFiles.omit({ voucher: true });
 
 export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
   const certificate = (name: keyof Samples) => parseCertificate(Buffer.from(samples[name], 'base64'));
@@ -112,6 +114,19 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
         const files = decodeJson(MediumFiles, utf8(input), 'The medium');
         const { owner, network } = await judgeMedium(files, context);
         return JSON.stringify([owner, network]);
+      },
+    },
+    {
+      ...signed,
+      name: 'next-owner',
+      maxBytes: 512 * 1024,
+      covers: ['onboarding#judgeNextOwner'],
+      share: 2,
+      mutate: mutateJson,
+      samples: [json({ conveyed: samples.conveyed, ownerCertificate: samples.ownerCertificate })],
+      parse: async (input) => {
+        const artefacts = decodeJson(NextOwnerFiles, utf8(input), 'The artefacts');
+        return JSON.stringify(await judgeNextOwner(artefacts, certificate('domain'), NOW_MS));
       },
     },
     {

@@ -3,6 +3,7 @@
  * the installer's browser. Does not own those of its way there (parsersBootstrap.ts).
  */
 import { acceptOrder } from '../../src/agent/orders.ts';
+import { readMoveOrder } from '../../src/bootstrap/moves.ts';
 import { decodeJson, tryDecode } from '../../src/model/decode.ts';
 import { DesiredState } from '../../src/model/desired.ts';
 import { ActivationLinkId, ActivationOffer, plainCode } from '../../src/model/installer.ts';
@@ -12,7 +13,7 @@ import { parseEntryName } from '../../src/update/entries.ts';
 import { verifyManifest } from '../../src/update/manifest.ts';
 import { readRootHash } from '../../src/update/uki.ts';
 import { readRequest } from '../../src/web/installer/requests.ts';
-import { GATEWAY, NOW_MS } from '../unit/bootstrap/authorities.ts';
+import { GATEWAY, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
 import { WIREGUARD_KEY } from './makeSamples.ts';
 import { mutateBytes } from './mutateBytes.ts';
 import { mutateJson } from './mutateJson.ts';
@@ -65,6 +66,24 @@ export function boxParsers(samples: Samples): readonly FuzzParser[] {
           atMs: NOW_MS,
         };
         return JSON.stringify(await acceptOrder(utf8(input), own));
+      },
+    },
+    {
+      ...signed,
+      name: 'move-order',
+      covers: ['moves#readMoveOrder'],
+      share: 2,
+      mutate: mutateJws,
+      samples: [text(samples.moveOrder)],
+      parse: async (input) => {
+        const idevid = parseCertificate(Buffer.from(samples.idevid, 'base64'));
+        const own = {
+          anchors: [domain],
+          owner: { gatewayId: GATEWAY },
+          factory: { serial: SERIAL, idevid },
+          atMs: NOW_MS,
+        };
+        return JSON.stringify(await readMoveOrder(utf8(input), own));
       },
     },
     {

@@ -26,9 +26,10 @@ const SAMPLE_NAMES = [
   'revocations',
   'jws',
   'order',
+  'moveOrder',
   'manifest',
 ] as const;
-/** DER in base64; `jws`, `order` and `manifest` as they are. */
+/** DER in base64; `jws`, the orders and `manifest` as they are. */
 export type Samples = Readonly<Record<(typeof SAMPLE_NAMES)[number], string>>;
 
 export const SAMPLES_FILE = fileURLToPath(new URL('samples.json', import.meta.url));

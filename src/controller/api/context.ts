@@ -11,6 +11,7 @@ import type { Blobs } from '../blobs.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
 import type { Media } from '../media.ts';
+import type { Invitations } from '../moving.ts';
 import type { Orders } from '../orders.ts';
 import type { PendingBoxes } from '../pending.ts';
 import type { Presence } from '../presence.ts';
@@ -21,11 +22,12 @@ export interface ApiContext {
   readonly fleet: FleetService;
   readonly bundles: Blobs;
   readonly firmware: FirmwareStore;
-  readonly orders: Pick<Orders, 'factoryReset' | 'testUplinks'>;
+  readonly orders: Pick<Orders, 'factoryReset' | 'testUplinks' | 'move'>;
   readonly presence: Pick<Presence, 'silentSince'>;
   readonly pending: Pick<PendingBoxes, 'approve' | 'deny' | 'forget' | 'claim'>;
   readonly activations: Pick<Activations, 'make'>;
   readonly media: Media;
+  readonly invitations: Invitations;
   /** DER. */
   readonly revocationList: () => Uint8Array;
   /** A box was approved, revoked, taken back or forgotten. */

@@ -27,6 +27,7 @@ import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
 import { registerMediumRoutes } from './mediumRoutes.ts';
+import { registerMoveRoutes } from './moveRoutes.ts';
 import { registerPendingRoutes } from './pendingRoutes.ts';
 import { registerUplinkTestRoutes } from './uplinkTestRoutes.ts';
 import { registerReplacementRoutes } from './replacementRoutes.ts';
@@ -133,6 +134,7 @@ export async function createApi(options: {
     registerReplacementRoutes(scope, options.context);
     registerActivationRoutes(scope, options.context);
     registerMediumRoutes(scope, options.context);
+    registerMoveRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
     scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
     registerBundleRoutes(scope, options.context);

@@ -49,7 +49,7 @@ export const DesiredRequest = z.strictObject({ payload: z.base64() });
 export const DesiredAnswer = z.object({ jws: z.string() });
 
 /** JSON of an Order (model/mqtt), exactly the bytes to be signed. */
-export const OrderRequest = z.strictObject({ payload: z.base64().max(4096) });
+export const OrderRequest = z.strictObject({ payload: z.base64().max(32 * 1024) });
 export const OrderAnswer = z.object({ jws: z.string() });
 
 /** JSON of RFC 8572's redirect or onboarding information, exactly the bytes to be signed. */

@@ -7,9 +7,21 @@ import { ANCHORS, desired, GATEWAY, signed } from './signedState.ts';
 const KEY = `${'A'.repeat(42)}A=`;
 const OTHER_KEY = `${'B'.repeat(42)}A=`;
 const ORDER = { schema: 1, order: 'factory-reset', gatewayId: GATEWAY, wireguardPublicKey: KEY };
+const MOVE = {
+  ...ORDER,
+  order: 'move',
+  serial: 'SN-1',
+  idevidSpkiSha256: 'a'.repeat(64),
+  generation: 1,
+  notAfterMs: NOW_MS,
+  withinS: 900,
+  domainAnchorPem: '-----BEGIN CERTIFICATE-----',
+  conveyedInformation: 'AAAA',
+  ownerCertificate: 'AAAA',
+};
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 
-function box(owned = true) {
+function box(owned = true, change: { readonly onTrial?: string; readonly isTried?: boolean } = {}) {
   const happened: string[] = [];
   const orders = createOrders({
     identity: async () => (owned ? { anchors: ANCHORS, gatewayId: GATEWAY } : undefined),
@@ -19,6 +31,12 @@ function box(owned = true) {
       happened.push(`test ${JSON.stringify(request)}`);
       return 'testing';
     },
+    move: async () => {
+      happened.push('handed on');
+      return 'moving';
+    },
+    onTrial: () => change.onTrial,
+    isTried: change.isTried ?? false,
     reply: async (reply: Reply) => {
       if (reply.kind === 'done') happened.push(`${reply.id} ${reply.ok ? 'yes' : 'no'}: ${reply.message}`);
       return true;
@@ -65,6 +83,23 @@ describe('an order', () => {
       'o4 yes: testing',
       'o5 no: the order to test uplinks is too old',
     ]);
+  });
+
+  it('to move is handed on, and the answer is what the identity process says', async () => {
+    const { happened, orders } = box();
+    await orders.carryOut('o6', signed(MOVE));
+    expect(happened).toEqual(['handed on', 'o6 yes: moving']);
+  });
+
+  it('to move is not handed on while something is on trial, and no order is while another owner is tried', async () => {
+    const trial = box(true, { onTrial: 'a desired state' });
+    await trial.orders.carryOut('o7', signed(MOVE));
+    expect(trial.happened).toEqual([
+      'o7 no: a desired state is on trial: order the move again when that has ended',
+    ]);
+    const tried = box(true, { isTried: true });
+    await tried.orders.carryOut('o8', signed(ORDER));
+    expect(tried.happened).toEqual(['o8 no: this box is on its way, and takes no orders']);
   });
 
   it('is refused by a box without an owner', async () => {

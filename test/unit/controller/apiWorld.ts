@@ -12,10 +12,13 @@ import { openBlobs } from '../../../src/controller/blobs.ts';
 import { createFirmwareStore } from '../../../src/controller/firmware.ts';
 import { createMedia } from '../../../src/controller/media.ts';
 import { createMembership } from '../../../src/controller/membership.ts';
+import { createInvitations } from '../../../src/controller/moving.ts';
+import type { MoveWish } from '../../../src/controller/orders.ts';
 import { createPresence } from '../../../src/controller/presence.ts';
 import type { VoucherWish } from '../../../src/controller/manufacturer/client.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
+import type { Owner } from '../../../src/model/bootstrap.ts';
 import type { UplinkTestRequest } from '../../../src/model/uplinkReport.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { createAnswerCheck } from './openapi.ts';
@@ -83,6 +86,12 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
       resets.push(`${gatewayId} tests ${request.uplink ?? 'all'} for ${actor}`);
       return 'testing; the report follows';
     },
+    move: async (gatewayId: string, { invitation, withinS }: MoveWish, actor: string) => {
+      resets.push(`${gatewayId} moves within ${withinS} s for ${actor}`);
+      const { serial, gatewayId: becomes } = invitation;
+      const there = { to: 'next.example', becomes, domainCaSha256: 'ab', message: 'moving' };
+      return { gatewayId, serial, ...there };
+    },
   };
   const onInventoryChange = () => void triggered.push(triggered.length);
   const { fleet, activations, admissions, pending } = createMembership({
@@ -94,6 +103,19 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     clock,
     log,
   });
+  const signer = {
+    conveyed: async (information: unknown) => {
+      conveyed.push(information);
+      return { conveyed: Buffer.from('conveyed'), ownerCertificate: Buffer.from('owner') };
+    },
+  };
+  const ownerOf = (gatewayId: string): Owner => ({
+    schema: 1,
+    gatewayId,
+    est: { host: 'controller.example', port: 1 },
+    ...CONTROLLER,
+    domainAnchorPem: RELEASE.ca.certificate.pem,
+  });
   const context = {
     store,
     fleet,
@@ -102,15 +124,11 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     orders,
     activations,
     presence: createPresence({ clock }),
+    invitations: createInvitations({ store, admissions, signer, domain: RELEASE.ca.certificate, ownerOf }),
     media: createMedia({
       store,
       admissions,
-      signer: {
-        conveyed: async (information) => {
-          conveyed.push(information);
-          return { conveyed: Buffer.from('conveyed'), ownerCertificate: Buffer.from('owner') };
-        },
-      },
+      signer,
       manufacturer: {
         requestVoucher: async (wish) => {
           wishes.push(wish);
@@ -118,13 +136,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
         },
       },
       domain: RELEASE.ca.certificate,
-      ownerOf: (gatewayId) => ({
-        schema: 1,
-        gatewayId,
-        est: { host: 'controller.example', port: 1 },
-        ...CONTROLLER,
-        domainAnchorPem: RELEASE.ca.certificate.pem,
-      }),
+      ownerOf,
       bootstrapServer: 'https://controller.example:8443',
       clock,
     }),

@@ -1,0 +1,139 @@
+/**
+ * Owns a move to another controller, step by step (MIGRATE): enrolling there beside the identity that the box has, leaving
+ * the stage to the agent, and then either the next owner's in the place of the present one's, or nothing changed.
+ * Does not own which order is taken (moves.ts) nor trying a desired state (the agent).
+ *
+ * Until `done` is on disk nothing of the present owner is touched, so that going back is forgetting. This process alone
+ * decides; the agent follows move.json.
+ */
+import { BranchboxError } from '../model/errors.ts';
+import type { Move } from '../model/move.ts';
+import type { ServiceContext } from './context.ts';
+import { type Action, type Next, renderProblem } from './machine.ts';
+import { enrolElsewhere, proveStrictly } from './ownerServers.ts';
+import { movedCommittedPath, movedLdevidPaths } from './paths.ts';
+
+/** The agent's directory is polled: the one that is looked for comes to be in the midst of this. */
+const LOOK_AGAIN_MS = 2_000;
+/** A server that wants to be asked later than the move may last. */
+const SOONEST_MS = 1_000;
+const MAX_COMMITTED_BYTES = 16 * 1024 * 1024;
+
+export function createMigration(context: ServiceContext): Action {
+  const { files, paths, owners, enrolment, ldevid, next, clock, waker, log, moves } = context;
+  const moved = movedLdevidPaths(paths);
+  /** Of the move of this generation: when it is over, by this process's own count, and what went wrong last. */
+  let own: { generation: number; endsAtMs: number; problem: string | undefined } | undefined;
+
+  function ownOf(move: Move): { endsAtMs: number; problem: string | undefined } {
+    if (own?.generation === move.generation) return own;
+    // A clock that was put back must not keep the box on its way; one that was put forward only ends it sooner.
+    const wholeMs = move.deadlineAtMs - move.orderedAtMs;
+    const leftMs = Math.min(Math.max(0, move.deadlineAtMs - clock.nowMs()), wholeMs);
+    own = { generation: move.generation, endsAtMs: context.monotonicMs() + leftMs, problem: undefined };
+    return own;
+  }
+  const leftMsOf = (move: Move): number => ownOf(move).endsAtMs - context.monotonicMs();
+  const hasCommitted = async (move: Move): Promise<boolean> =>
+    (await files.readBytes(movedCommittedPath(paths, move.generation), MAX_COMMITTED_BYTES)) !== undefined;
+  async function forgetPair(): Promise<void> {
+    await files.remove(moved.certificate);
+    await files.remove(moved.key);
+  }
+  const noteOf = ({ owner }: Move, stage: Move['stage']): Readonly<Record<string, string>> => ({
+    stage,
+    to: owner.device.host,
+    gatewayId: owner.gatewayId,
+  });
+
+  async function goBack(move: Move, why: string): Promise<Next> {
+    await moves.end('returned', why);
+    await forgetPair();
+    log.warn('the box stays with its controller', { instead: move.owner.device.host, why });
+    return { state: 'OPERATIONAL', note: { because: `back from a move: ${why}`.slice(0, 500) } };
+  }
+
+  async function enrolling(move: Move, signal: AbortSignal): Promise<Next> {
+    const { owner } = move;
+    const mine = ownOf(move);
+    try {
+      // Killed between certificate and record: it is there, and no second one is asked for.
+      const identity =
+        (await enrolment.read(owner, moved)) ?? (await enrolElsewhere(context, owner, moved, signal));
+      await proveStrictly(context, owner, identity.tls, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError) || thrown.code === 'internal' || signal.aborted) throw thrown;
+      mine.problem = renderProblem(thrown);
+      const leftMs = leftMsOf(move);
+      if (leftMs <= 0) return goBack(move, mine.problem);
+      const asked = thrown.fields['retryAfterMs'];
+      if (typeof asked !== 'number' || asked <= leftMs) throw thrown;
+      const { code, message, problems, mend, fields } = thrown;
+      throw new BranchboxError(code, {
+        message,
+        problems,
+        ...(mend !== undefined && { mend }),
+        fields: { ...fields, retryAfterMs: Math.max(SOONEST_MS, leftMs) },
+        cause: thrown,
+      });
+    }
+    await moves.enter('trying');
+    return { state: 'MIGRATE', note: noteOf(move, 'trying') };
+  }
+
+  async function trying(move: Move, signal: AbortSignal): Promise<Next> {
+    for (;;) {
+      if (await hasCommitted(move)) {
+        await moves.enter('done');
+        return { state: 'MIGRATE', note: noteOf(move, 'done') };
+      }
+      const leftMs = leftMsOf(move);
+      if (leftMs <= 0) {
+        return goBack(
+          move,
+          `${move.owner.device.host} enrolled the box, and no desired state of it was committed in time`,
+        );
+      }
+      await waker.wait(Math.min(LOOK_AGAIN_MS, leftMs), signal);
+    }
+  }
+
+  /** Each step can be done again: killed anywhere, all of them are. */
+  async function done(move: Move, signal: AbortSignal): Promise<Next> {
+    const key = await files.readText(moved.key);
+    const certificate = await files.readText(moved.certificate);
+    if (key !== undefined && certificate !== undefined) {
+      await files.writeDurable(ldevid.key, key, 0o600);
+      await files.writeDurable(ldevid.certificate, certificate, 0o644);
+    }
+    await owners.writeFinal(move.owner);
+    // A renewal with the owner before, and a medium that named it.
+    await files.remove(next.certificate);
+    await files.remove(next.key);
+    await context.medium.forget();
+    // The agent reads from the record of the move until what it committed has its usual place.
+    while (await hasCommitted(move)) await waker.wait(LOOK_AGAIN_MS, signal);
+    await moves.end('moved');
+    await forgetPair();
+    log.warn('the box has another controller now', { host: move.owner.device.host });
+    return {
+      state: 'OPERATIONAL',
+      note: { because: `moved to ${move.owner.device.host}`, gatewayId: move.owner.gatewayId },
+    };
+  }
+
+  return async (signal) => {
+    const move = await moves.current();
+    if (move === undefined) return { state: 'OPERATIONAL' };
+    switch (move.stage) {
+      case 'enrolling':
+        return leftMsOf(move) > 0
+          ? enrolling(move, signal)
+          : goBack(move, ownOf(move).problem ?? `${move.owner.device.host} did not enrol the box in time`);
+      case 'trying':
+        return trying(move, signal);
+      case 'done':
+        return done(move, signal);
+    }
+  };
+}

@@ -1,0 +1,177 @@
+/** Both ends of a move at a controller: whom it invites, what it orders of whom, and what it keeps of it. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createInvitations, readInvitation } from '../../../src/controller/moving.ts';
+import { createOrders } from '../../../src/controller/orders.ts';
+import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
+import type { Store } from '../../../src/controller/store/store.ts';
+import type { Owner } from '../../../src/model/bootstrap.ts';
+import type { Invitation } from '../../../src/model/move.ts';
+import { ownerCertificate, signConveyed } from '../../../src/pki/conveyed.ts';
+import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
+import { type RunningApi, useApi } from './apiWorld.ts';
+import { statusWith } from './statusFixture.ts';
+
+const ca = makeCa('Next Domain CA');
+const signing = issue(ca, { kind: 'owner', commonName: 'next owner' });
+const stranger = issue(makeCa('Other CA'), { kind: 'owner', commonName: 'other' });
+const here = { host: 'next.example', port: 8443 };
+const SERIAL = statusWith('branch1', { sequence: 1, seed: 7 }).facts.serial;
+
+const ownerAs = (gatewayId: string, domainAnchorPem = ca.certificate.pem): Owner => ({
+  schema: 1,
+  gatewayId,
+  est: here,
+  mqtt: here,
+  device: here,
+  domainAnchorPem,
+});
+const conveyed = (information: unknown, by = signing) => ({
+  conveyed: signConveyed({ content: Buffer.from(JSON.stringify(information)), format: 'json', owner: by }),
+  ownerCertificate: ownerCertificate(by),
+});
+const invite = async (by = signing, owner = ownerAs('there')): Promise<Invitation> =>
+  (
+    await createInvitations({
+      store: { inventory: { get: async () => ENTRY } as unknown as Store['inventory'] },
+      admissions: { placeOf: async () => 'there' },
+      signer: { conveyed: async (information) => conveyed(information, by) },
+      domain: ca.certificate,
+      ownerOf: () => owner,
+    }).make(SERIAL)
+  ).invitation;
+const ENTRY = {
+  serial: SERIAL,
+  approved: true,
+  twoFactor: false,
+  state: 'expected',
+  quarantined: [],
+  createdAtMs: 1,
+} as const;
+
+describe('an invitation', () => {
+  it('says what the owner signed, and the CA that a person compares', async () => {
+    const { owner, domainCaSha256 } = await readInvitation(await invite(), NOW_MS);
+    expect(owner).toEqual(ownerAs('there'));
+    expect(domainCaSha256).toBe(ca.certificate.fingerprintSha256);
+  });
+
+  it.each([
+    ['that somebody else signed', () => invite(stranger), 'pki/untrusted'],
+    ['of another domain than it pins', () => invite(signing, ownerAs('there', ANOTHER)), 'pki/mismatch'],
+    ['for another gateway than was signed', () => invite(signing, ownerAs('elsewhere')), 'pki/mismatch'],
+    [
+      'with a redirect',
+      async () => {
+        const redirect = { 'bootstrap-server': [{ address: '192.0.2.1', port: 443 }] };
+        const signed = conveyed({ 'ietf-sztp-conveyed-info:redirect-information': redirect });
+        return { ...(await invite()), conveyedInformation: Buffer.from(signed.conveyed).toString('base64') };
+      },
+      'model/invalid',
+    ],
+  ])('%s is none', async (_what, make, code) => {
+    await expect(readInvitation(await make(), NOW_MS)).rejects.toMatchObject({ code });
+  });
+});
+const ANOTHER = makeCa('Another CA').certificate.pem;
+
+describe('an order to move', () => {
+  let store: Store;
+  let nowMs: number;
+  let orders: ReturnType<typeof createOrders>;
+  const signed: Record<string, unknown>[] = [];
+  beforeEach(async () => {
+    signed.length = 0;
+    nowMs = NOW_MS;
+    store = openSqliteStore(':memory:');
+    orders = createOrders({
+      store,
+      signer: {
+        order: async (order) => {
+          signed.push(order);
+          return 'jws';
+        },
+      },
+      command: async (gatewayId, command) => {
+        const id = 'id' in command ? command.id : '';
+        orders.answered(gatewayId, { kind: 'done', id, ok: true, message: 'moving' });
+      },
+      clock: { nowMs: () => nowMs },
+    });
+    await store.gateways.putStatus(statusWith('branch1', { sequence: 1, seed: 7 }), 1);
+  });
+  const known = async (): Promise<void> => {
+    await store.inventory.add(SERIAL, { approved: true }, 1);
+    await store.inventory.bind(SERIAL, { issuerKeyId: 'aa', spkiSha256: 'c'.repeat(64) }, 1);
+  };
+  const order = async (wish: Partial<Invitation> = {}) =>
+    orders.move('branch1', { invitation: { ...(await invite()), ...wish }, withinS: 900 }, 'admin');
+
+  it('names the box by serial, factory key and life, ends, and is written down with the CA it pins', async () => {
+    await known();
+    expect(await order()).toMatchObject({ to: 'next.example', becomes: 'there', message: 'moving' });
+    expect(signed).toMatchObject([
+      {
+        order: 'move',
+        gatewayId: 'branch1',
+        serial: SERIAL,
+        idevidSpkiSha256: 'c'.repeat(64),
+        notAfterMs: NOW_MS + 600_000,
+        withinS: 900,
+        domainAnchorPem: ca.certificate.pem,
+      },
+    ]);
+    const audit = await store.records.auditPage({ limit: 10 });
+    expect(audit.map(({ action }) => action)).toEqual(['move-ordered', 'move', 'move']);
+    expect(audit[0]?.detail).toContain(ca.certificate.fingerprintSha256);
+  });
+
+  it('has a generation that grows, also where the clock was put back', async () => {
+    await known();
+    await order();
+    nowMs -= 1_000;
+    await order();
+    const [first, second] = signed.map(({ generation }) => Number(generation));
+    expect(second).toBe((first ?? 0) + 1);
+  });
+
+  it('is made of nobody who has not enrolled, nor by an invitation of another box, nor by one that nobody signed', async () => {
+    await expect(order()).rejects.toMatchObject({ code: 'controller/not-found' });
+    await known();
+    await expect(order({ serial: 'SN-other' })).rejects.toMatchObject({ code: 'controller/conflict' });
+    await expect(order({ domainAnchorPem: ANOTHER })).rejects.toMatchObject({ code: 'pki/untrusted' });
+    expect(signed).toEqual([]);
+  });
+});
+
+describe('over the API', () => {
+  let running: RunningApi;
+  useApi(async (fresh) => {
+    running = fresh;
+    const gateway = { id: 'one', serial: 'SN-1', role: 'branch', site: 'here', vtep: '10.255.0.11' };
+    const gateways = [{ ...gateway, uplinks: [{ name: 'internet', port: 'wan1' }] }];
+    await running.call('PUT', '/api/v1/fleet', { fleet: { name: 'test' }, gateways });
+  });
+  const ask = () => running.call('POST', '/api/v1/inventory/SN-1/invitation', {});
+
+  it('a box is invited that could enrol by itself, and no other', async () => {
+    expect((await ask()).status).toBe(404);
+    await running.call('POST', '/api/v1/inventory', { serial: 'SN-1', approved: false });
+    expect((await ask()).json.message).toContain('not approved');
+    await running.store.inventory.update('SN-1', { approved: true });
+    const { status, json } = await ask();
+    expect([status, json.invitation.gatewayId]).toEqual([201, 'one']);
+    await running.store.inventory.update('SN-1', { state: 'revoked' });
+    expect((await ask()).json.message).toContain('revoked');
+    expect((await running.call('GET', '/api/v1/audit')).text).toContain('invited');
+  });
+
+  it('a gateway is ordered away within a time that has bounds', async () => {
+    const invitation = await invite();
+    const move = (withinS?: number) =>
+      running.call('POST', '/api/v1/gateways/one/move', { invitation, ...(withinS && { withinS }) });
+    expect(await move()).toMatchObject({ status: 200, json: { becomes: 'there', to: 'next.example' } });
+    expect(running.resets).toEqual(['one moves within 900 s for admin']);
+    expect((await move(5)).status).toBe(400);
+    expect((await move(90_000)).status).toBe(400);
+  });
+});
