@@ -15,7 +15,9 @@ import { movedCommittedPath, movedLdevidPaths } from './paths.ts';
 
 /** The agent's directory is polled: the one that is looked for comes to be in the midst of this. */
 const LOOK_AGAIN_MS = 2_000;
-/** A server that wants to be asked later than the move may last. */
+/** In the last minute of a move, which the usual pauses would outlast. */
+const LAST_MINUTE_MS = 60_000;
+const LAST_PAUSE_MS = 10_000;
 const SOONEST_MS = 1_000;
 const MAX_COMMITTED_BYTES = 16 * 1024 * 1024;
 
@@ -66,14 +68,14 @@ export function createMigration(context: ServiceContext): Action {
       mine.problem = renderProblem(thrown);
       const leftMs = leftMsOf(move);
       if (leftMs <= 0) return goBack(move, mine.problem);
-      const asked = thrown.fields['retryAfterMs'];
-      if (typeof asked !== 'number' || asked <= leftMs) throw thrown;
+      const waitMs = waitFor(thrown, leftMs);
+      if (waitMs === undefined) throw thrown;
       const { code, message, problems, mend, fields } = thrown;
       throw new BranchboxError(code, {
         message,
         problems,
         ...(mend !== undefined && { mend }),
-        fields: { ...fields, retryAfterMs: Math.max(SOONEST_MS, leftMs) },
+        fields: { ...fields, retryAfterMs: waitMs },
         cause: thrown,
       });
     }
@@ -136,4 +138,11 @@ export function createMigration(context: ServiceContext): Action {
         return done(move, signal);
     }
   };
+}
+
+/** Never longer than the move lasts, whatever the server asks for; undefined: as after any failure. Pure. */
+function waitFor({ fields }: BranchboxError, leftMs: number): number | undefined {
+  const asked = fields['retryAfterMs'];
+  const wantedMs = typeof asked === 'number' ? asked : leftMs < LAST_MINUTE_MS ? LAST_PAUSE_MS : undefined;
+  return wantedMs === undefined ? undefined : Math.max(SOONEST_MS, Math.min(wantedMs, leftMs));
 }

@@ -12,6 +12,7 @@ import { GATEWAY, NOW_MS } from './authorities.ts';
 import type { LogLine } from './box.ts';
 import { createFaultBench } from './faultBench.ts';
 import { agentOf, type NextOwner, movesOf, offer, orderOf, startNextOwner, THERE, whose } from './moving.ts';
+import { createTpmUse } from '../../../src/system/tpmUse.ts';
 
 const bench = createFaultBench();
 let next: NextOwner;
@@ -27,7 +28,8 @@ beforeEach(async () => {
 const at = (name: string): string => `${bench.box.paths.state}/${name}`;
 const entries = async () =>
   decodeJson(Journal, (await bench.box.files.readText(at('journal.json'))) ?? '', 'journal').entries;
-const asAgent = () => readOwnIdentity(bench.box.files, { ...AGENT_PATHS, identity: bench.box.paths.state });
+const asAgent = () =>
+  readOwnIdentity(bench.box.files, { ...AGENT_PATHS, identity: bench.box.paths.state }, createTpmUse());
 const entered = (state: string, stage?: string) => (line: LogLine) =>
   line.message === 'bootstrap state entered' &&
   line.fields['state'] === state &&

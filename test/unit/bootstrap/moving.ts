@@ -33,6 +33,8 @@ import {
 import type { Box, LogLine } from './box.ts';
 import { conveyedBy, type FaultBench } from './faultBench.ts';
 import { onboarding, startController, type TestController } from './servers.ts';
+import { createDeviceKeys } from '../../../src/bootstrap/deviceKeys.ts';
+import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 
 export const THERE = 'moved-branch';
 export const GENERATION = 7;
@@ -126,6 +128,13 @@ export function orderOf(
   return signJws(Buffer.from(JSON.stringify(order)), signer);
 }
 
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const softwareKeys = createDeviceKeys({
+  readiness: readTpmReadiness('no-chip'),
+  tpm: undefined,
+  log: silent,
+});
+
 /** The desk of the box's identity process, past its socket. */
 export async function movesOf(box: Box): Promise<Moves> {
   const { files, paths } = box;
@@ -133,10 +142,10 @@ export async function movesOf(box: Box): Promise<Moves> {
     files,
     path: moveRecordPath(paths),
     moved: movedLdevidPaths(paths),
-    factory: await readFactory(files, paths.factory),
+    factory: await readFactory(files, paths.factory, softwareKeys),
     owners: createOwnerStore(files, paths),
     clock: await openTrustedClock({ files, clock: box.clock, path: clockFloorPath(paths), builtAtMs: 0 }),
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: silent,
     onTaken: () => undefined,
   });
 }
@@ -163,8 +172,7 @@ export async function whose(box: Box): Promise<string> {
     path: clockFloorPath(box.paths),
     builtAtMs: 0,
   });
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const identity = await createEnrolment({ files: box.files, clock, log }).read(
+  const identity = await createEnrolment({ files: box.files, keys: softwareKeys, clock, log: silent }).read(
     owner,
     ldevidPaths(box.paths),
   );

@@ -9,6 +9,7 @@ import type { LogLine } from '../box.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { everywhereTo, type Reply, pkcs7, startController } from '../servers.ts';
 import { faultTable, problemOf, type Seen, stateOf } from './table.ts';
+import { createTpmUse } from '../../../../src/system/tpmUse.ts';
 
 const bench = createFaultBench();
 const WHY = 'this box was revoked';
@@ -125,7 +126,11 @@ function rollOver(offered: readonly Certificate[], by: Credential): void {
 }
 /** Which CAs the agent believes, and whose the certificate is. */
 async function anchored(): Promise<string> {
-  const own = await readOwnIdentity(bench.box.files, { ...AGENT_PATHS, identity: bench.box.paths.state });
+  const own = await readOwnIdentity(
+    bench.box.files,
+    { ...AGENT_PATHS, identity: bench.box.paths.state },
+    createTpmUse(),
+  );
   const byNext = own?.anchors.some(
     ({ fingerprintSha256 }) => fingerprintSha256 === next.certificate.fingerprintSha256,
   );
