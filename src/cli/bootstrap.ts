@@ -71,10 +71,11 @@ function askProcess(socketPath: string): Promise<BootstrapStatus | undefined> {
 function describe(status: BootstrapStatus, short: boolean): string {
   const since = new Date(status.sinceMs).toISOString();
   const head = `${status.state} since ${since}, waits for ${status.waitsFor}`;
-  const { medium } = status;
+  const { medium, move } = status;
   const problem = [
     ...(status.lastProblem === undefined ? [] : [`  last problem: ${status.lastProblem}`]),
     ...(medium === undefined ? [] : [`  USB medium ${medium.state}: ${medium.message}`]),
+    ...describeMove(move),
   ];
   if (short) return [head, ...problem].join('\n');
   return [
@@ -90,4 +91,16 @@ function describe(status: BootstrapStatus, short: boolean): string {
           .join('')}`,
     ),
   ].join('\n');
+}
+
+function describeMove(move: BootstrapStatus['move']): readonly string[] {
+  const { now, last } = move ?? {};
+  const until = now === undefined ? '' : new Date(now.deadlineAtMs).toISOString();
+  const why = last?.why === undefined ? '' : `: ${last.why}`;
+  return [
+    ...(now === undefined
+      ? []
+      : [`  move to ${now.to} as ${now.gatewayId}: ${now.stage}, until ${until} at the latest`]),
+    ...(last === undefined ? [] : [`  last move, to ${last.to}: ${last.outcome}${why}`]),
+  ];
 }
