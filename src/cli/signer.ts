@@ -26,9 +26,17 @@ export function register(program: Command): void {
       'makes the next domain CA and has the present one vouch for it: boxes take it at their next renewal',
     )
     .requiredOption('--state <directory>', 'where the signer keeps its keys; it may be running')
+    .option('--sign', 'the second step: the next domain CA signs, from the next start of the signer on')
     .addHelpText('after', '\nexample: branchbox signer rollover --state /var/lib/branchbox/signer')
-    .action(async (options: { readonly state: string }) => {
-      const { beginSignerRollover } = await import('../controller/signer/main.ts');
+    .action(async (options: { readonly state: string; readonly sign?: boolean }) => {
+      const { beginSignerRollover, signByNextCa } = await import('../controller/signer/main.ts');
+      if (options.sign === true) {
+        const { fingerprintSha256 } = await signByNextCa(options.state);
+        process.stdout.write(
+          `${fingerprintSha256} signs once the signer was started again; then start the controller again\n`,
+        );
+        return;
+      }
       const [next] = await beginSignerRollover(options.state);
       process.stdout.write(
         `the next domain CA is ${next?.fingerprintSha256 ?? 'none'}; boxes trust it once they renewed, within 63 days\n`,

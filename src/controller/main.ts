@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
 import type { Command } from '../model/mqtt.ts';
+import { toPem } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import { openAdminCredential } from './adminCredential.ts';
 import { writeAnchorFiles } from './anchorFiles.ts';
@@ -56,7 +57,7 @@ export async function runController(options: {
   const { bundles, firmware } = await openUploads({ config, store, files, clock });
 
   const signer = createSignerClient({ socketPath: config.signer.socket });
-  const { domain } = await awaitSigner({ signer, clock, log, signal: ending.signal });
+  const { domain, previous } = await awaitSigner({ signer, clock, log, signal: ending.signal });
   const certify = () =>
     ensureServiceCredentials({
       signer,
@@ -66,10 +67,12 @@ export async function runController(options: {
       directory: state('tls'),
       names: config.names,
       addresses: config.addresses,
+      domain,
     });
   const credentials = await certify();
   const { manufacturer, manufacturers } = await openManufacturer(files, config.manufacturer);
-  const anchors = { manufacturers, domain };
+  const anchors = { manufacturers, domain, previous };
+  const domains = [domain, ...previous];
 
   const host = publicName(config);
   const endpoints = { mqtt: { host, port: listen.mqttPort }, device: { host, port: listen.devicePort } };
@@ -125,7 +128,7 @@ export async function runController(options: {
     host: localAddress(listen.address),
     port: listen.mqttPort,
     serverName: host,
-    domainAnchorPem: domain.pem,
+    domainAnchorPem: toPem(domains),
   };
   const revocations = await openRevocations({
     store,
@@ -144,7 +147,7 @@ export async function runController(options: {
       clock,
       log,
       program: config.mosquitto.program,
-      domainAnchorPem: domain.pem,
+      domainAnchorPem: toPem(domains),
       place: {
         directory: state('broker'),
         listenAddress: listen.address,
@@ -166,7 +169,7 @@ export async function runController(options: {
   const uplinkTest = await startUplinkTest({ address: listen.address, ports: listen.probePorts, clock, log });
   const servers = createServers({
     credentials,
-    domain,
+    domains,
     manufacturers,
     listen,
     sztp: {

@@ -17,7 +17,10 @@ export type Peer =
 export interface PeerAnchors {
   /** Issuers of IDevIDs. */
   readonly manufacturers: readonly Certificate[];
+  /** The CA that signs, and that vouchers pin. */
   readonly domain: Certificate;
+  /** After a rollover the one before: what it signed counts still. */
+  readonly previous: readonly Certificate[];
 }
 
 /** Chains longer than this are nobody's. */
@@ -37,7 +40,11 @@ export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: num
     }
     return { kind: 'idevid', certificate: leaf, serial };
   }
-  const domain = { ...common, anchors: [anchors.domain], extendedKeyUsage: OID.clientAuth };
+  const domain = {
+    ...common,
+    anchors: [anchors.domain, ...anchors.previous],
+    extendedKeyUsage: OID.clientAuth,
+  };
   if (await holds(() => validateChain(domain))) {
     const gatewayId = GatewayId.safeParse(leaf.subject.commonName);
     if (gatewayId.success) return { kind: 'ldevid', certificate: leaf, gatewayId: gatewayId.data };

@@ -25,7 +25,7 @@ export interface RevocationOptions {
 }
 
 export interface Revocations {
-  /** The newest list: DER (RFC 2585's application/pkix-crl) and PEM. */
+  /** The newest list: DER (RFC 2585's application/pkix-crl), and PEM with that of the CA before where there is one. */
   readonly list: { readonly der: Uint8Array; readonly pem: string };
   /** Why boxes may be let in that should not be; undefined: all is told. */
   readonly ailment: string | undefined;
@@ -63,14 +63,14 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
   let current = await sign((await settle(options)).revoked);
 
   async function sign(revoked: readonly RevokedCertificate[]) {
-    const { der, nextUpdateMs } = await signer.revocationList(revoked);
+    const { der, nextUpdateMs, others } = await signer.revocationList(revoked);
     const nowMs = clock.nowMs();
     log.info('new revocation list', {
       entries: revoked.length,
       nextUpdate: new Date(nextUpdateMs).toISOString(),
     });
     return {
-      list: { der, pem: toPemBlock('X509 CRL', der) },
+      list: { der, pem: [der, ...others].map((one) => toPemBlock('X509 CRL', one)).join('') },
       about: JSON.stringify(revoked),
       dueAtMs: nowMs + (nextUpdateMs - nowMs) / 2,
       told: false,

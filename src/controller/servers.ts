@@ -35,7 +35,8 @@ const HANDSHAKES = { together: 32, waiting: 1_024, patienceMs: 5_000, turnMs: 50
 
 export function createServers(options: {
   readonly credentials: ServiceCredentials;
-  readonly domain: Certificate;
+  /** Whose LDevIDs count. */
+  readonly domains: readonly Certificate[];
   readonly manufacturers: readonly Certificate[];
   readonly listen: Ports;
   readonly sztp: Part;
@@ -54,12 +55,12 @@ export function createServers(options: {
     // Several EST clients have no TLS 1.3.
     est: tlsOptions({
       credential: credentials.server,
-      clientIssuers: [...options.manufacturers, options.domain],
+      clientIssuers: [...options.manufacturers, ...options.domains],
       minVersion: 'TLSv1.2',
     }),
     device: tlsOptions({
       credential: credentials.server,
-      clientIssuers: [options.domain],
+      clientIssuers: options.domains,
       minVersion: 'TLSv1.3',
     }),
   });

@@ -50,6 +50,8 @@ export interface CredentialOptions {
   readonly directory: string;
   readonly names: readonly string[];
   readonly addresses: readonly string[];
+  /** The domain CA that signs: what another one certified is had anew, since new boxes know this one first. */
+  readonly domain: Certificate;
 }
 
 /** Loads what is still good and renews the rest. Cheap where nothing is due, so it can be called every day. */
@@ -106,6 +108,7 @@ async function load(
   const key = new Secret(keyPem);
   const [leaf] = parseCertificates(certificatePem);
   if (leaf === undefined || isDue(leaf, clock.nowMs())) return undefined;
+  if (!Buffer.from(leaf.issuerDer).equals(options.domain.subjectDer)) return undefined;
   if (!sameKey(publicKeyOf(importPrivateKey(key)), leaf.publicKey)) return undefined;
   if (kind === 'server' && !names.every((name) => leaf.dnsNames.includes(name))) return undefined;
   return { key, certificatePem, notAfterMs: leaf.notAfterMs };

@@ -6,13 +6,11 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createKeyFiles } from '../../src/controller/keyholder/keyFiles.ts';
 import { Quarantine } from '../../src/model/bootstrap.ts';
 import { parseCertificates } from '../../src/pki/certificate.ts';
-import { issueCertificate } from '../../src/pki/issue.ts';
-import { createFiles } from '../../src/system/linux/files.ts';
 import { ask, last, statesOf, statusOf, untilState } from './bootstrapObserve.ts';
 import { type BootstrapWorld, branchesOf, createBootstrapWorld, readText } from './bootstrapWorld.ts';
+import { certifyPast } from './bootstrapCertify.ts';
 import { makeClone } from './controllerWorld.ts';
 import type { Running } from './processes.ts';
 
@@ -103,7 +101,10 @@ describe('a box in service', () => {
     controller = await world.startController();
     // As after an old database was restored: issued by the owner's CA, and in no record.
     const hourMs = 3_600_000;
-    await certify(box, { notBeforeMs: Date.now() - hourMs, notAfterMs: Date.now() + 1000 * hourMs });
+    await certifyPast(world, box, {
+      notBeforeMs: Date.now() - hourMs,
+      notAfterMs: Date.now() + 1000 * hourMs,
+    });
     await doubt(box);
     await process.said(/did not say how this box stands.*bootstrap\/refused/);
     expect(await statesOf(box)).not.toContain('QUARANTINED');
@@ -146,7 +147,7 @@ describe('a box in service', () => {
     const { box } = await inService('LIFE-4');
     await running.splice(0)[0]?.end('SIGTERM');
     // As if ninety days had gone by.
-    await certify(box, { notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() - 1_000 });
+    await certifyPast(world, box, { notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() - 1_000 });
     const owner = await readText(join(box, 'identity/owner.json'));
     const key = await readText(join(box, 'identity/ldevid.key'));
     await controller.end('SIGKILL');
@@ -175,7 +176,7 @@ describe('an owner that makes its next CA', () => {
     // It is asked once a minute; this one was not asked yet.
     await controller.end('SIGKILL');
     controller = await world.startController();
-    await certify(box, { notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() - 1_000 });
+    await certifyPast(world, box, { notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() - 1_000 });
     startBox(box);
     await untilState(box, (states) => states.includes('RECOVER') && last('OPERATIONAL')(states));
     const anchors = await readText(join(box, 'identity/domain-anchor.pem'));
@@ -207,20 +208,3 @@ describe('another box in the place of a dead one', () => {
     await expect(fleet('replace', 'life-2', 'LIFE-5')).rejects.toThrow(/was revoked/);
   });
 });
-
-/** Certifies the key that the box has, as the owner's CA and past its controller. */
-async function certify(box: string, validity: { notBeforeMs: number; notAfterMs: number }): Promise<void> {
-  const ca = await createKeyFiles({ files: createFiles(), directory: join(world.directory, 'signer') }).load(
-    'domain-ca',
-  );
-  const path = join(box, 'identity/ldevid.crt');
-  const [current] = parseCertificates(await readText(path));
-  if (ca === undefined || current === undefined) throw new Error('there is nothing to certify');
-  const certificate = issueCertificate({
-    profile: { kind: 'ldevid', gatewayId: current.subject.commonName ?? '' },
-    publicKey: current.publicKey,
-    issuer: ca,
-    validity,
-  });
-  await writeFile(path, certificate.pem);
-}

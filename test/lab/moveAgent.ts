@@ -1,7 +1,7 @@
 /**
  * Owns a process that is the agent of a box for as much as a move asks of it: the agent's own parts for its turn, its
  * identity, its connection, its orders and the keeping of desired states, over a network that is always as wanted. It
- * begins anew where the agent does. Arguments: the directory of the box, its serial.
+ * begins anew where the agent does. Arguments: the directory of the box, its serial, and a number that makes its key.
  */
 import { createControllerLink } from '../../src/agent/controllerLink.ts';
 import { createDesiredKeeper } from '../../src/agent/desiredState.ts';
@@ -17,7 +17,7 @@ import { statusWith } from '../unit/controller/statusFixture.ts';
 import { ADDRESS } from './bootstrapWorld.ts';
 import { createTpmUse } from '../../src/system/tpmUse.ts';
 
-const [directory = '', serial = ''] = process.argv.slice(2);
+const [directory = '', serial = '', seed = '7'] = process.argv.slice(2);
 const { files, clock, log } = createLinuxSystem({ name: 'agent' });
 const paths = {
   ...AGENT_PATHS,
@@ -38,7 +38,7 @@ async function run(): Promise<void> {
   const identity = createIdentityReader({ files, log }, paths, createTpmUse());
   const status = (gatewayId: string) => {
     sequence += 1;
-    const told = statusWith(gatewayId, { sequence, seed: 7 });
+    const told = statusWith(gatewayId, { sequence, seed: Number(seed) });
     return { ...told, facts: { ...told.facts, serial, bootId: `boot-${process.pid}` } };
   };
   const tellStatus = async (): Promise<void> => {

@@ -3,7 +3,7 @@
  * Does not own enrolling (enrolment.ts) nor the forms of answers (answers.ts).
  */
 import { BranchboxError } from '../../model/errors.ts';
-import type { Certificate } from '../../pki/certificate.ts';
+import { type Certificate, sameCertificate } from '../../pki/certificate.ts';
 import { parseRequest } from '../../pki/request.ts';
 import { readBasic } from '../activation.ts';
 import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
@@ -92,7 +92,8 @@ function createCacerts({
         () => offered,
       );
     }
-    return [anchors.domain, ...offered];
+    const all = [anchors.domain, ...offered];
+    return all.filter((one, at) => all.findIndex((other) => sameCertificate(one, other)) === at);
   };
 }
 

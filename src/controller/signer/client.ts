@@ -33,6 +33,8 @@ export interface SignedRevocations {
   /** RFC 5280's CertificateList. */
   readonly der: Uint8Array;
   readonly nextUpdateMs: number;
+  /** The same of the CA before, after a rollover. */
+  readonly others: readonly Uint8Array[];
 }
 
 export interface SignerAnchors {
@@ -41,6 +43,8 @@ export interface SignerAnchors {
   readonly owner: Certificate;
   /** Of a rollover that was begun: the next domain CA and the links between it and the present one. */
   readonly offered: readonly Certificate[];
+  /** The domain CA before, once the next one signs: it counts still, and so does what it signed. */
+  readonly previous: readonly Certificate[];
 }
 
 export interface SignerClient {
@@ -114,12 +118,12 @@ export function createSignerClient(options: {
       return { conveyed: fromBase64(answer.conveyed), ownerCertificate: fromBase64(answer.ownerCertificate) };
     },
     async revocationList(revoked) {
-      const { der, nextUpdateMs } = await callJson(
+      const { der, nextUpdateMs, others } = await callJson(
         target,
         { method: 'POST', path: '/revocation-list', body: { revoked } },
         RevocationListAnswer,
       );
-      return { der: fromBase64(der), nextUpdateMs };
+      return { der: fromBase64(der), nextUpdateMs, others: others.map(fromBase64) };
     },
     async anchors() {
       const answer = await callJson(target, { method: 'GET', path: '/anchors' }, AnchorsAnswer);
@@ -128,6 +132,7 @@ export function createSignerClient(options: {
         configurationSigning: parseCertificate(answer.configurationSigning),
         owner: parseCertificate(answer.owner),
         offered: answer.offered.map((pem) => parseCertificate(pem)),
+        previous: answer.previous === undefined ? [] : [parseCertificate(answer.previous)],
       };
     },
   };

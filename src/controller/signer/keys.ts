@@ -7,18 +7,20 @@ import type { Certificate } from '../../pki/certificate.ts';
 import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../pki/issue.ts';
 import type { Clock, Files } from '../../system/ports.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
+import { BACKDATE_MS, CA_LIFE_MS, DAY_MS } from './lives.ts';
+import { readSigningCa } from './rollover.ts';
 
 export interface SignerKeys {
+  /** Which signs. */
   readonly domainCa: Credential;
+  /** What goes along with what it signs (rollover.ts). */
+  readonly links: readonly Certificate[];
+  /** The CA before, after a rollover. */
+  readonly previous: Credential | undefined;
   configurationSigning(): Promise<Credential>;
   owner(): Promise<Credential>;
 }
 
-const DAY_MS = 86_400_000;
-/** Boxes whose clock is a little behind must not find a fresh certificate in their future. */
-export const BACKDATE_MS = 3_600_000;
-/** Pinned by vouchers: it lives as long as the hardware. Rolled over with overlap, not by expiry. */
-export const CA_LIFE_MS = 30 * 365 * DAY_MS;
 /**
  * What is signed today must still verify when a box that was switched off reads it: renewed at 2 years left, so
  * every signature is good for 2 years at least. The keys stand beside the CA's own; a shorter life saves nothing.
@@ -37,11 +39,12 @@ export async function openSignerKeys(options: {
     const nowMs = clock.nowMs();
     return { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + lifeMs };
   };
-  const domainCa =
+  const present =
     (await keyFiles.load('domain-ca')) ??
     (await keyFiles.make('domain-ca', ({ privateKey }) =>
       selfSignedCa({ commonName: 'Branchbox domain CA', key: privateKey, validity: validity(CA_LIFE_MS) }),
     ));
+  const { ca: domainCa, links, previous } = await readSigningCa({ files, directory }, present);
   await files.writeDurable(join(directory, 'domain-ca.crt'), domainCa.certificate.pem, 0o644);
 
   const renewed = (name: string, profile: Profile): (() => Promise<Credential>) => {
@@ -56,7 +59,7 @@ export async function openSignerKeys(options: {
         issueCertificate({ profile, publicKey, issuer: domainCa, validity: validity(SIGNING_LIFE_MS) }),
       );
     };
-    return async () => {
+    const latest = async (): Promise<Credential> => {
       current ??= open();
       try {
         const credential = await current;
@@ -68,9 +71,12 @@ export async function openSignerKeys(options: {
       current = open();
       return current;
     };
+    return async () => ({ ...(await latest()), chain: links });
   };
   return {
     domainCa,
+    links,
+    previous,
     configurationSigning: renewed('configuration-signing', {
       kind: 'configuration-signing',
       commonName: 'Branchbox configuration signing',

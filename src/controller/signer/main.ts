@@ -3,7 +3,7 @@
  */
 import { createLinuxSystem } from '../../system/linux/system.ts';
 import type { Certificate } from '../../pki/certificate.ts';
-import { beginRollover } from './rollover.ts';
+import { beginRollover, signByNext } from './rollover.ts';
 import { serveSigner } from './server.ts';
 
 export async function runSigner(options: {
@@ -15,6 +15,10 @@ export async function runSigner(options: {
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
   await serveSigner({ files, clock, log, signal: ending.signal, ...options });
 }
+
+/** From the next start of the signer on. */
+export const signByNextCa = (directory: string): Promise<Certificate> =>
+  signByNext({ files: createLinuxSystem({ name: 'signer' }).files, directory });
 
 /** The next domain CA first; a signer over the same directory offers it from its next answer on. */
 export async function beginSignerRollover(directory: string): Promise<readonly Certificate[]> {

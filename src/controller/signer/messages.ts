@@ -69,7 +69,12 @@ export const RevocationListRequest = z.strictObject({
     )
     .max(MAX_REVOKED),
 });
-export const RevocationListAnswer = z.object({ der: z.base64(), nextUpdateMs: z.number() });
+export const RevocationListAnswer = z.object({
+  der: z.base64(),
+  nextUpdateMs: z.number(),
+  /** Of the CA before, after a rollover: what it signed may be revoked too. */
+  others: z.array(z.base64()).max(4).default([]),
+});
 
 export const AnchorsAnswer = z.object({
   /** What vouchers pin and boxes hold as their anchor. */
@@ -78,4 +83,6 @@ export const AnchorsAnswer = z.object({
   owner: Pem,
   /** Of a rollover that was begun: the next domain CA, its key certified by the present one, and the other way round. */
   offered: z.array(Pem).max(6).default([]),
+  /** The domain CA before, once the next one signs: what it signed counts still. */
+  previous: Pem.optional(),
 });

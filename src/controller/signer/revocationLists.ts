@@ -14,7 +14,13 @@ import type { Clock, Files } from '../../system/ports.ts';
 
 export interface RevocationLists {
   /** The next list, whole: whoever is not named is not revoked. */
-  issue(revoked: readonly RevokedCertificate[]): Promise<RevocationList>;
+  issue(revoked: readonly RevokedCertificate[]): Promise<IssuedLists>;
+}
+
+export interface IssuedLists {
+  readonly list: RevocationList;
+  /** Of the CA before, after a rollover: whoever verifies wants the list of the very CA that signed. */
+  readonly others: readonly RevocationList[];
 }
 
 /**
@@ -23,29 +29,41 @@ export interface RevocationLists {
  */
 export const REVOCATION_LIST_LIFE_MS = 10 * 86_400_000;
 const FILE = 'domain.crl';
+const PREVIOUS_FILE = 'domain-previous.crl';
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+type Issuer = Pick<Credential, 'key' | 'certificate'>;
 
 export async function openRevocationLists(options: {
   readonly files: Pick<Files, 'readText' | 'writeDurable'>;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly directory: string;
-  readonly issuer: Pick<Credential, 'key' | 'certificate'>;
+  readonly issuer: Issuer;
+  readonly previous?: Issuer | undefined;
 }): Promise<RevocationLists> {
-  const { files, clock, issuer } = options;
+  const { files, clock, issuer, previous } = options;
   const path = join(options.directory, FILE);
   const kept = await files.readText(path, MAX_FILE_BYTES);
   let lastNumber = kept === undefined ? 0 : parseRevocationList(kept).number;
 
-  async function issue(revoked: readonly RevokedCertificate[]): Promise<RevocationList> {
+  async function issue(revoked: readonly RevokedCertificate[]): Promise<IssuedLists> {
     const thisUpdateMs = clock.nowMs();
     // Seconds since 1970 where they are ahead: it grows (RFC 5280 5.2.3) even when this directory was lost.
     const number = Math.max(lastNumber + 1, Math.floor(thisUpdateMs / 1000));
-    const nextUpdateMs = Math.min(thisUpdateMs + REVOCATION_LIST_LIFE_MS, issuer.certificate.notAfterMs);
-    const list = createRevocationList({ issuer, number, thisUpdateMs, nextUpdateMs, revoked });
+    const signedBy = (by: Issuer): RevocationList => {
+      const nextUpdateMs = Math.min(thisUpdateMs + REVOCATION_LIST_LIFE_MS, by.certificate.notAfterMs);
+      return createRevocationList({ issuer: by, number, thisUpdateMs, nextUpdateMs, revoked });
+    };
+    // Numbers of certificates are of 159 random bits: who is on the list of another CA than his own is not found there.
+    const list = signedBy(issuer);
+    const others = previous === undefined ? [] : [signedBy(previous)];
     // Before it leaves: a number is never given twice.
     await files.writeDurable(path, list.pem, 0o644);
+    for (const other of others) {
+      await files.writeDurable(join(options.directory, PREVIOUS_FILE), other.pem, 0o644);
+    }
     lastNumber = number;
-    return list;
+    return { list, others };
   }
 
   let last: Promise<unknown> = Promise.resolve();

@@ -1,7 +1,7 @@
 /**
  * Owns the next domain CA: made beside the present one, and certified by it both ways (RFC 4210 4.4), so that every box
- * takes it at its next renewal. Does not own what the box takes (bootstrap/rollover).
- * Nothing is signed by the next CA yet: it is made known first, for longer than a box may go without renewing.
+ * takes it at its next renewal; then, by a word of its own, that it signs. Does not own what the box takes
+ * (bootstrap/rollover) nor signing (signer.ts).
  */
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
@@ -9,11 +9,66 @@ import { type Certificate, parseCertificates, toPem } from '../../pki/certificat
 import { type Credential, issueCertificate, selfSignedCa } from '../../pki/issue.ts';
 import type { Clock, Files } from '../../system/ports.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
-import { BACKDATE_MS, CA_LIFE_MS } from './keys.ts';
+import { BACKDATE_MS, CA_LIFE_MS } from './lives.ts';
 
 const NAME = 'domain-ca-next';
 /** What is offered to boxes, no secret: the next CA, NewWithOld, OldWithNew. Written last. */
 const OFFERED = 'domain-ca-next.crt';
+
+/** There once the next CA signs. */
+const SIGNING = 'domain-ca-signing';
+const NEXT_SIGNS = 'next';
+
+/** Which CA signs, and who else counts. */
+export interface SigningCa {
+  readonly ca: Credential;
+  /** What goes along with whatever it signs: for those who know the CA before alone. */
+  readonly links: readonly Certificate[];
+  /** The CA before, whose certificates count still, and may have to be revoked. */
+  readonly previous: Credential | undefined;
+}
+
+/** Throws system/file where the next CA was to sign and is not there: it is never made anew by that. */
+export async function readSigningCa(
+  options: { readonly files: Files; readonly directory: string },
+  present: Credential,
+): Promise<SigningCa> {
+  const { files, directory } = options;
+  const word = (await files.readText(join(directory, SIGNING)))?.trim();
+  if (word !== NEXT_SIGNS) return { ca: present, links: [], previous: undefined };
+  const ca = await createKeyFiles(options).load(NAME);
+  const links = (await readOffered(files, directory)).filter(
+    (one) => ca !== undefined && isLink(one, ca.certificate),
+  );
+  if (ca === undefined || links.length === 0) {
+    throw new BranchboxError('system/file', {
+      message: `${directory} says that the next domain CA signs, and lacks it or its link`,
+      mend: 'restore the directory from its copy',
+    });
+  }
+  return { ca, links, previous: present };
+}
+
+/** That key, certified by somebody else. */
+const isLink = (one: Certificate, ca: Certificate): boolean =>
+  one.fingerprintSha256 !== ca.fingerprintSha256 && one.spkiSha256 === ca.spkiSha256;
+
+/** From the next start of the signer on. Resolves to the CA that signs then; throws system/file before it was begun. */
+export async function signByNext(options: {
+  readonly files: Files;
+  readonly directory: string;
+}): Promise<Certificate> {
+  const { files, directory } = options;
+  const [next] = await readOffered(files, directory);
+  if (next === undefined) {
+    throw new BranchboxError('system/file', {
+      message: `${directory} holds no next domain CA`,
+      mend: 'begin first: branchbox signer rollover --state DIR',
+    });
+  }
+  await files.writeDurable(join(directory, SIGNING), `${NEXT_SIGNS}\n`);
+  return next;
+}
 
 /** The next CA's certificate and the two links; empty before a rollover was begun. */
 export async function readOffered(

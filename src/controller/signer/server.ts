@@ -28,8 +28,16 @@ export async function serveSigner(options: {
   const keys = await openSignerKeys({ files, clock, directory });
   // Made before the first request asks, so that a broken state directory is told at the start.
   await Promise.all([keys.configurationSigning(), keys.owner()]);
-  const revocationLists = await openRevocationLists({ files, clock, directory, issuer: keys.domainCa });
-  const offered = () => readOffered(files, directory);
+  const revocationLists = await openRevocationLists({
+    files,
+    clock,
+    directory,
+    issuer: keys.domainCa,
+    previous: keys.previous,
+  });
+  // The one before too, once it signs no more: who comes new learns it by the link to it.
+  const before = keys.previous === undefined ? [] : [keys.previous.certificate];
+  const offered = async () => [...(await readOffered(files, directory)), ...before];
   const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize } = SERVER_LIMITS;
   const server = createServer(
     { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize },

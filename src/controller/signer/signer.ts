@@ -16,7 +16,8 @@ import { sameKey } from '../../pki/keys.ts';
 import { parseRequest } from '../../pki/request.ts';
 import type { Clock, Logger } from '../../system/ports.ts';
 import { json, type Reply, type Route } from '../keyholder/routes.ts';
-import { BACKDATE_MS, type SignerKeys } from './keys.ts';
+import type { SignerKeys } from './keys.ts';
+import { BACKDATE_MS, DAY_MS } from './lives.ts';
 import {
   type AnchorsAnswer,
   type CertificateAnswer,
@@ -35,7 +36,6 @@ import {
 } from './messages.ts';
 import type { RevocationLists } from './revocationLists.ts';
 
-const DAY_MS = 86_400_000;
 /** The controller renews its own certificates by itself; RFC 5280 sets no bound, CA/Browser Forum's is 398 days. */
 const SERVICE_LIFE_MS = 397 * DAY_MS;
 const SMALL_BODY_BYTES = 64 * 1024;
@@ -59,8 +59,9 @@ export function signerRoutes(options: {
 
   const certify = (csr: string, profile: Profile, lifeMs: number): Reply => {
     const { publicKey } = parseRequest(bytesOf(csr));
-    const { domainCa } = keys;
-    if (sameKey(publicKey, domainCa.certificate.publicKey)) {
+    const { domainCa, previous, links } = keys;
+    const cas = [domainCa, ...(previous === undefined ? [] : [previous])];
+    if (cas.some(({ certificate }) => sameKey(publicKey, certificate.publicKey))) {
       throw new BranchboxError('controller/refused', { message: "The domain CA's own key is not certified" });
     }
     const nowMs = clock.nowMs();
@@ -75,7 +76,7 @@ export function signerRoutes(options: {
     });
     const answer: z.input<typeof CertificateAnswer> = {
       certificate: certificate.pem,
-      chain: [domainCa.certificate.pem],
+      chain: [...links, domainCa.certificate].map(({ pem }) => pem),
     };
     return json(answer);
   };
@@ -122,9 +123,14 @@ export function signerRoutes(options: {
       return json(answer);
     }),
     post('/revocation-list', REVOCATIONS_BODY_BYTES, RevocationListRequest, async ({ revoked }) => {
-      const { der, number, nextUpdateMs } = await revocationLists.issue(revoked);
+      const { list, others } = await revocationLists.issue(revoked);
+      const { der, number, nextUpdateMs } = list;
       log.info('revocation list signed', { number, entries: revoked.length });
-      const answer: z.input<typeof RevocationListAnswer> = { der: base64Of(der), nextUpdateMs };
+      const answer: z.input<typeof RevocationListAnswer> = {
+        der: base64Of(der),
+        nextUpdateMs,
+        others: others.map((other) => base64Of(other.der)),
+      };
       return json(answer);
     }),
     {
@@ -136,6 +142,7 @@ export function signerRoutes(options: {
           configurationSigning: (await keys.configurationSigning()).certificate.pem,
           owner: (await keys.owner()).certificate.pem,
           offered: (await offered()).map(({ pem }) => pem),
+          ...(keys.previous && { previous: keys.previous.certificate.pem }),
         };
         return json(answer);
       },

@@ -65,6 +65,7 @@ async function world() {
   await setFleet(SMALL_FLEET);
   const happened: string[] = [];
   const absent = { signer: 0, session: false };
+  const lists: { others: readonly Uint8Array[] } = { others: [] };
   let last: readonly RevokedCertificate[] = [];
   const enrol = async (id: string, number: string, lifeMs = 90 * DAY_MS): Promise<boolean> => {
     const serial = `SN-${id}`;
@@ -95,7 +96,8 @@ async function world() {
         }
         last = revoked;
         happened.push(`sign ${revoked.map(({ number }) => number).join(' ')}`);
-        return { der: Buffer.from(`list ${happened.length}`), nextUpdateMs: clock.nowMs() + 10 * DAY_MS };
+        const nextUpdateMs = clock.nowMs() + 10 * DAY_MS;
+        return { der: Buffer.from(`list ${happened.length}`), nextUpdateMs, others: lists.others };
       },
     },
     broker: () => ({
@@ -122,7 +124,7 @@ async function world() {
   };
   /** What happened since it was last asked. */
   const news = () => happened.splice(0);
-  return { store, clock, setFleet, enrol, revocations, setState, absent, news, list: () => last };
+  return { store, clock, setFleet, enrol, revocations, setState, absent, lists, news, list: () => last };
 }
 
 describe('a revoked box', () => {
@@ -209,6 +211,19 @@ describe('a box that lost its place', () => {
 });
 
 describe('the list', () => {
+  it('goes to the broker with that of the CA before, where there is one', async () => {
+    const { setState, revocations, lists, news } = await world();
+    lists.others = [Buffer.from('of the CA before')];
+    await setState('branch1', 'revoked');
+    const [told] = news().filter((word) => word.startsWith('tell '));
+    const blocks = revocations.list.pem.match(/-----BEGIN X509 CRL-----\n.*\n/g) ?? [];
+    expect(blocks.map((block) => Buffer.from(block.split('\n')[1] ?? '', 'base64').toString())).toEqual([
+      told?.slice('tell '.length),
+      'of the CA before',
+    ]);
+    expect(`tell ${Buffer.from(revocations.list.der).toString()}`).toBe(told);
+  });
+
   it('is renewed when half of its life is left, whether or not anything changed', async () => {
     const { clock, news } = await world();
     news();

@@ -1,15 +1,17 @@
 /** The signer over its real socket, held against what it must not sign and what a box makes of what it did. */
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callJson } from '../../../src/controller/keyholder/call.ts';
+import { createKeyFiles } from '../../../src/controller/keyholder/keyFiles.ts';
 import { createSignerClient } from '../../../src/controller/signer/client.ts';
 import { anchorsAfter } from '../../../src/bootstrap/rollover.ts';
 import { DesiredAnswer } from '../../../src/controller/signer/messages.ts';
-import { beginRollover } from '../../../src/controller/signer/rollover.ts';
+import { beginRollover, signByNext } from '../../../src/controller/signer/rollover.ts';
 import { serveSigner } from '../../../src/controller/signer/server.ts';
 import type { DesiredState } from '../../../src/model/desired.ts';
+import type { Certificate } from '../../../src/pki/certificate.ts';
 import { validateChain } from '../../../src/pki/chain.ts';
 import { verifyConveyed } from '../../../src/pki/conveyed.ts';
 import { verifyJws } from '../../../src/pki/jws.ts';
@@ -216,6 +218,107 @@ it('offers the next domain CA once it was begun, vouched for both ways as openss
   // What is signed is signed by the present one.
   const { chain } = await client().ldevid({ csr, gatewayId: 'branch1' });
   expect(chain.at(-1)?.pem).toBe(domain.pem);
+});
+
+describe('once the next domain CA signs', () => {
+  let old: Certificate;
+  let next: Certificate;
+  let signing: string;
+  let meanwhile: string;
+  beforeAll(async () => {
+    const state = { files: createFiles(), directory: join(directory, 'state') };
+    old = (await client().anchors()).domain;
+    const [made] = await beginRollover({ ...state, clock: createClock() });
+    if (made === undefined) throw new Error('no rollover was begun');
+    next = made;
+    signing = (await signByNext(state)).pem;
+    // From its next start on, and not in the midst of an answer.
+    meanwhile = (await client().anchors()).domain.pem;
+    await stop();
+    stop = await start();
+  });
+  const now = () => Date.now();
+
+  it('vouchers pin it, and the one before counts still', async () => {
+    expect([signing, meanwhile]).toEqual([next.pem, old.pem]);
+    const { domain, previous } = await client().anchors();
+    expect([domain.pem, previous.map(({ pem }) => pem)]).toEqual([next.pem, [old.pem]]);
+  });
+
+  it('what it certifies is trusted by who knows it, and by who knows the one before alone', async () => {
+    const ldevid = await client().ldevid({ csr, gatewayId: 'branch1' });
+    const server = await client().serverCertificate({ csr, dnsNames: ['controller.example'] });
+    for (const { certificate, chain } of [ldevid, server]) {
+      expect(chain.at(-1)?.pem).toBe(next.pem);
+      // As a server shows it: the anchor is left out.
+      const shown = { leaf: certificate, intermediates: chain.slice(0, -1), atMs: now() };
+      expect((await validateChain({ ...shown, anchors: [next] })).length).toBe(2);
+      expect((await validateChain({ ...shown, anchors: [old] })).at(-1)?.pem).toBe(old.pem);
+      await expect(validateChain({ ...shown, intermediates: [], anchors: [old] })).rejects.toThrow(
+        /no path leads/,
+      );
+    }
+  });
+
+  it('so are desired states and onboarding information', async () => {
+    const jws = await client().desired(DESIRED);
+    for (const anchor of [next, old]) await verifyJws(jws, { anchors: [anchor], atMs: now() });
+    const configuration = Buffer.from('{}').toString('base64');
+    const { conveyed, ownerCertificate } = await client().conveyed({
+      'ietf-sztp-conveyed-info:onboarding-information': { configuration },
+    });
+    for (const pinnedDomainCert of [next, old]) {
+      await verifyConveyed(conveyed, { ownerCertificate, pinnedDomainCert, atMs: now() });
+    }
+  });
+
+  it('whoever comes new learns the one before, and whoever was away for all of it learns the next', async () => {
+    const { domain, offered } = await client().anchors();
+    const all = [domain, ...offered];
+    const learned = async (anchor: Certificate) =>
+      (await anchorsAfter({ anchors: [anchor], offered: all, atMs: now() })).map(({ pem }) => pem);
+    expect(await learned(next)).toEqual([next.pem, old.pem]);
+    expect(await learned(old)).toEqual([old.pem, next.pem]);
+  });
+
+  it('each CA signs a list of its own, as openssl verifies', async () => {
+    using tool = openssl();
+    const revoked = [{ number: 'a1', revokedAtMs: now(), reason: 'certificateHold' as const }];
+    const { der, others } = await client().revocationList(revoked);
+    const files = [next, old].map((ca, index) => tool.write(`ca${index}.pem`, ca.pem));
+    const lists = [der, ...others].map((one, index) => {
+      tool.write(`list${index}.pem`, toPemBlock('X509 CRL', one));
+      return tool.judgeList(`list${index}.pem`, `ca${index}.pem`);
+    });
+    expect([files.length, lists]).toEqual([2, ['verify OK', 'verify OK']]);
+  });
+
+  it('neither CA has its own key certified', async () => {
+    const keyFiles = createKeyFiles({ files: createFiles(), directory: join(directory, 'state') });
+    for (const name of ['domain-ca', 'domain-ca-next']) {
+      const ca = await keyFiles.load(name);
+      if (ca === undefined) throw new Error(`${name} is not there`);
+      const request = createRequest({ key: ca.key });
+      expect(await refusal(client().ldevid({ csr: request, gatewayId: 'branch1' }))).toBe(
+        'controller/refused',
+      );
+    }
+  });
+
+  it('and is lost, the signer does not start, and makes no other', async () => {
+    await stop();
+    const at = (name: string): string => join(directory, 'state', name);
+    await rename(at('domain-ca-next.pem'), at('aside'));
+    expect(await refusal(start())).toBe('system/file');
+    await rename(at('aside'), at('domain-ca-next.pem'));
+    stop = await start();
+    expect((await client().anchors()).domain.pem).toBe(next.pem);
+  });
+});
+
+it('lets no next domain CA sign that was not begun', async () => {
+  const nothing = { files: createFiles(), directory: join(directory, 'nothing') };
+  expect(await refusal(signByNext(nothing))).toBe('system/file');
 });
 
 it('begins no rollover where there is no domain CA', async () => {
