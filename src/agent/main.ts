@@ -8,6 +8,7 @@ import type { Reply } from '../model/mqtt.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
+import { createSecondLook } from '../system/secondLook.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createCommandHandler } from './commands.ts';
@@ -46,7 +47,7 @@ export interface AgentOptions {
   readonly version: string;
   /** The line of firmware/tpm-ready. */
   readonly tpmTold: string | undefined;
-  /** Ends the agent; what it made stays. */
+  /** Ends the agent; what it made stays. It also ends by itself, to be started again, where its TPM did not answer. */
   readonly signal: AbortSignal;
 }
 
@@ -66,7 +67,8 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     engineVersion: (limit) => engine.version(limit),
     signal,
   });
-  const keys = readTpmReadiness(tpmTold);
+  const { holding: keys, mayPass } = readTpmReadiness(tpmTold);
+  const look = createSecondLook({ clock, mayPass, end: () => ending.abort() });
   const tpm = createTpmUse();
   const identity = createIdentityReader(system, paths, tpm);
   await identity.read();
@@ -178,6 +180,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     },
     onRefused() {
       tpm.forget();
+      if (identity.keyHolder().ldevid === 'tpm') look.needed();
       doubts.tell();
     },
     clock,

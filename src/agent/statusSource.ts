@@ -39,7 +39,7 @@ export function createStatusSource(parts: {
   readonly engine: Engine;
   readonly vty: Vty;
   readonly eventsDropped: () => number;
-  readonly keys: TpmReadiness;
+  readonly keys: TpmReadiness['holding'];
 }): { read(input: StatusInput): Promise<StatusBody> } {
   const reader = createStatusReader({
     system: parts.system,

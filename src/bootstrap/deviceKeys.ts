@@ -25,7 +25,7 @@ export interface DeviceKey extends Signer {
 
 export interface DeviceKeys {
   /** Where the next key is made, and why there. */
-  readiness(): TpmReadiness;
+  readiness(): TpmReadiness['holding'];
   /** In the TPM where that works, else in software; never fails for want of a TPM. */
   make(): Promise<DeviceKey>;
   /** Asks no TPM. Throws pki/malformed. */
@@ -53,11 +53,22 @@ export interface TpmKeys {
 export function createDeviceKeys(options: {
   readonly readiness: TpmReadiness;
   readonly tpm: TpmKeys | undefined;
+  /** A key of the TPM was needed while that did not answer at this process's start. */
+  readonly onMissed?: (() => void) | undefined;
   readonly log: Logger;
 }): DeviceKeys {
   const { tpm, log } = options;
-  let readiness = options.readiness;
+  let readiness = options.readiness.holding;
   const proved = new Set<string>();
+
+  const missed = (): BranchboxError => {
+    if (!options.readiness.mayPass) return lost(readiness.why);
+    options.onMissed?.();
+    return new BranchboxError('system/key-unusable', {
+      message: `A key of this box is held by its TPM. ${readiness.why}`,
+      mend: 'this process looks again at its next start, and ends itself for that after some minutes; where that changes nothing, look at the hardware',
+    });
+  };
 
   const open: DeviceKeys['open'] = (pem) => {
     if (!isTpmKey(pem)) return softwareKey(pem);
@@ -66,7 +77,7 @@ export function createDeviceKeys(options: {
       pem,
       publicKey: publicKeyOfTpmKey(pem),
       sign: async (bytes) => {
-        if (tpm === undefined) throw lost(readiness.why);
+        if (tpm === undefined) throw missed();
         return tpm.sign(pem, bytes);
       },
     };
@@ -100,7 +111,7 @@ export function createDeviceKeys(options: {
     },
     async prove({ holder, pem }) {
       if (holder === 'software' || proved.has(pem.reveal())) return;
-      if (tpm === undefined) throw lost(readiness.why);
+      if (tpm === undefined) throw missed();
       await tpm.prove(pem);
       proved.add(pem.reveal());
     },

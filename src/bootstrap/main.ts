@@ -5,9 +5,11 @@
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import { claimCodeOf } from '../model/assignment.ts';
 import { type BootstrapState, type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
-import { BranchboxError } from '../model/errors.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Files, System } from '../system/ports.ts';
+import { createSecondLook } from '../system/secondLook.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
@@ -68,13 +70,18 @@ export interface IdentityOptions {
   readonly random?: () => number;
 }
 
-/** Until the signal aborts; rejects on what only a restart or a person can mend. */
+/** Until the signal aborts, or it must be started again to reach its TPM; rejects on what only a restart or a person can mend. */
 export async function runIdentity(options: IdentityOptions): Promise<void> {
   const { system, signal, paths = BOOTSTRAP_PATHS } = options;
   const { files, log } = system;
   const random = options.random ?? Math.random;
   const tpm = createTpmUse();
-  const keys = options.keys ?? openDeviceKeys({ system, use: tpm, told: options.tpmTold });
+  const again = new AbortController();
+  const { mayPass } = readTpmReadiness(options.tpmTold);
+  const look = createSecondLook({ clock: system.clock, mayPass, end: () => again.abort() });
+  const keys =
+    options.keys ??
+    openDeviceKeys({ system, use: tpm, told: options.tpmTold, onMissed: () => look.needed() });
   const factory = await readFactory(files, paths.factory, keys);
   await removeLeftovers(files, paths.state);
   const clock = await openTrustedClock({
@@ -106,7 +113,9 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     if (await quarantine.isSet()) return 'QUARANTINED';
     if ((await moves.current()) !== undefined) return 'MIGRATE';
     if (await owners.isFinal()) return 'STRICT';
-    return (await enrolment.read(owner, ldevid)) === undefined ? 'OWNED' : 'LDEVID';
+    // A TPM that does not answer just now says nothing of the certificate: LDEVID looks again.
+    const own = await enrolment.read(owner, ldevid).catch(asBranchboxError);
+    return own === undefined ? 'OWNED' : 'LDEVID';
   }
   const journal = await openJournal({
     files,
@@ -219,7 +228,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     signal: running,
   });
   try {
-    await machine.run(signal);
+    await machine.run(AbortSignal.any([signal, again.signal]));
   } finally {
     ended.abort();
   }

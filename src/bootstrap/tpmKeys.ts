@@ -70,9 +70,10 @@ export function openDeviceKeys(options: {
   readonly system: Pick<System, 'runner' | 'log'>;
   readonly use: TpmUse;
   readonly told: string | undefined;
+  readonly onMissed?: () => void;
 }): DeviceKeys {
-  const { system, use } = options;
+  const { system, use, onMissed } = options;
   const readiness = readTpmReadiness(options.told);
-  const tpm = readiness.next === 'tpm' ? createTpmKeys({ runner: system.runner, use }) : undefined;
-  return createDeviceKeys({ readiness, tpm, log: system.log });
+  const tpm = readiness.holding.next === 'tpm' ? createTpmKeys({ runner: system.runner, use }) : undefined;
+  return createDeviceKeys({ readiness, tpm, onMissed, log: system.log });
 }

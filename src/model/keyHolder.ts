@@ -21,7 +21,12 @@ export const KeyHolding = z.strictObject({
 });
 export type KeyHolding = z.output<typeof KeyHolding>;
 
-export type TpmReadiness = Pick<KeyHolding, 'next' | 'why' | 'unusedTpm'>;
+export interface TpmReadiness {
+  /** As it is told. */
+  readonly holding: Pick<KeyHolding, 'next' | 'why' | 'unusedTpm'>;
+  /** The TPM is there and did not answer, which another start may find otherwise: what it holds is not lost by that. */
+  readonly mayPass: boolean;
+}
 
 /** Of the words that a program printed, so much is shown. */
 const MAX_WORDS = 200;
@@ -30,10 +35,16 @@ const MAX_WORDS = 200;
 export function readTpmReadiness(line: string | undefined): TpmReadiness {
   const [word = '', ...rest] = (line ?? '').trim().split(' ');
   const more = rest.join(' ').replaceAll(/\p{C}/gu, ' ').slice(0, MAX_WORDS);
-  const without = (why: string, unusedTpm: boolean): TpmReadiness => ({ next: 'software', why, unusedTpm });
+  const without = (why: string, unusedTpm: boolean, mayPass = false): TpmReadiness => ({
+    holding: { next: 'software', why, unusedTpm },
+    mayPass,
+  });
   switch (word) {
     case 'ready':
-      return { next: 'tpm', why: `OpenSSL's provider tpm2 ${more} serves the TPM.`, unusedTpm: false };
+      return {
+        holding: { next: 'tpm', why: `OpenSSL's provider tpm2 ${more} serves the TPM.`, unusedTpm: false },
+        mayPass: false,
+      };
     case 'no-chip':
       return without('This box has no TPM, or it is switched off in the firmware setup.', false);
     case 'no-driver':
@@ -53,7 +64,7 @@ export function readTpmReadiness(line: string | undefined): TpmReadiness {
         true,
       );
     case 'failed':
-      return without(`There is a TPM, but it cannot be used: ${more || 'no reason was given'}.`, true);
+      return without(`There is a TPM, but it cannot be used: ${more || 'no reason was given'}.`, true, true);
     default:
       return without('Nobody looked for a TPM when this process was started.', false);
   }

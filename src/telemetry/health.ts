@@ -33,7 +33,7 @@ export interface HealthInput {
   /** As open-data of the image says; undefined where that does not run. */
   readonly dataProtection?: string | undefined;
   /** What holds new keys of this box, as found when the agent started. */
-  readonly keys?: TpmReadiness | undefined;
+  readonly keys?: TpmReadiness['holding'] | undefined;
 }
 type Finding = Omit<Condition, 'sinceMs'>;
 

@@ -8,6 +8,7 @@ import { readTpmReadiness, renderKeyHolding } from '../../../src/model/keyHolder
 import { Secret } from '../../../src/model/secret.ts';
 import { createRequestBy, parseRequest } from '../../../src/pki/request.ts';
 import type { CommandResult, Runner } from '../../../src/system/ports.ts';
+import { createSecondLook } from '../../../src/system/secondLook.ts';
 import { createTpmUse } from '../../../src/system/tpmUse.ts';
 import { createFakeTpm } from './fakeTpm.ts';
 
@@ -33,7 +34,8 @@ describe('what tpm-ready said', () => {
     [undefined, 'software', false, 'Nobody looked'],
     ['\u001b[2Jnonsense', 'software', false, 'Nobody looked'],
   ] as const)('%j: new keys in %s', (told, next, unusedTpm, words) => {
-    const found = readTpmReadiness(told);
+    const { holding: found, mayPass } = readTpmReadiness(told);
+    expect(mayPass).toBe(told?.startsWith('failed') === true);
     expect(found).toMatchObject({ next, unusedTpm, why: expect.stringContaining(words) });
     expect(renderKeyHolding({ ...found, idevid: 'software', ldevid: 'tpm' }).join()).toMatch(
       /^keys: factory key in a file, own key in the TPM, new keys in (a file|the TPM)\. /,
@@ -88,6 +90,40 @@ describe('a key', () => {
     await expect(gone.open(key.pem).sign(Buffer.from('x'))).rejects.toThrow(
       'switched off in the firmware setup',
     );
+  });
+});
+
+describe('a process that was started while its TPM did not answer', () => {
+  it('takes no key for lost, and ends itself to look again, but not at once', async () => {
+    const key = await keysOf('ready 1.3.0', createFakeTpm()).make();
+    let nowMs = 1_000;
+    let ended = 0;
+    const { mayPass, ...rest } = readTpmReadiness('failed tcti:IO failure');
+    const look = createSecondLook({
+      clock: { monotonicMs: () => nowMs },
+      mayPass,
+      end: () => void (ended += 1),
+    });
+    const keys = createDeviceKeys({
+      readiness: { mayPass, ...rest },
+      tpm: undefined,
+      onMissed: () => look.needed(),
+      log: silent,
+    });
+    expect(await codeOf(keys.prove(keys.open(key.pem)))).toBe('system/key-unusable');
+    expect(ended).toBe(0);
+    nowMs += 300_000;
+    expect(await codeOf(keys.open(key.pem).sign(Buffer.from('x')))).toBe('system/key-unusable');
+    expect(ended).toBe(1);
+  });
+
+  it('stays where there is no TPM to wait for', () => {
+    let nowMs = 0;
+    const clock = { monotonicMs: () => nowMs };
+    const end = (): void => expect.unreachable();
+    const look = createSecondLook({ clock, mayPass: readTpmReadiness('no-chip').mayPass, end });
+    nowMs = 1e9;
+    look.needed();
   });
 });
 

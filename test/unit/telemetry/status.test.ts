@@ -111,11 +111,11 @@ test('a firmware that is refused, or was taken back and is still wanted, degrade
 });
 
 test('keys in files beside a TPM are said with the reason, and no reason to call a box unwell', () => {
-  const found = verdict(well, nothing, { keys: readTpmReadiness('old-provider 1.1.1') });
+  const found = verdict(well, nothing, { keys: readTpmReadiness('old-provider 1.1.1').holding });
   expect(found.map(({ code, severity }) => [code, severity])).toEqual([['keys-beside-tpm', 'info']]);
   expect(found[0]?.sentence).toContain('is 1.1.1: 1.3 or later is needed');
   for (const told of ['ready 1.3.0', 'no-chip', undefined])
-    expect(verdict(well, nothing, { keys: readTpmReadiness(told) })).toEqual([]);
+    expect(verdict(well, nothing, { keys: readTpmReadiness(told).holding })).toEqual([]);
 });
 
 test('data in clear beside a TPM is said, and no reason to call a box unwell', () => {
