@@ -15,6 +15,7 @@ import {
   withLastingServer,
 } from './authorities.ts';
 import { type Box, createBox, type LogLine } from './box.ts';
+import { createFakeTpm } from './fakeTpm.ts';
 import { everywhereTo, issueAtTheTimeOf, startController, type TestController } from './servers.ts';
 
 let authorities: Authorities;
@@ -112,6 +113,18 @@ describe('renewal', () => {
     expect([...new Set(controller.asked)]).toEqual(['GET /v1/ping']);
     // About once a day.
     expect(controller.asked.length).toBeLessThan(90);
+  });
+
+  it('brings a key that is in a file into the TPM that works now', async () => {
+    const kind = async (): Promise<string> => ((await read('ldevid.key')) ?? '').split('\n')[0] ?? '';
+    expect(await kind()).toBe('-----BEGIN PRIVATE KEY-----');
+    box.tpm = createFakeTpm();
+    issueAtTheTimeOf(box, authorities, controller);
+    await box.run({ controller, until: 'RENEW' });
+    await box.run({ controller, until: 'OPERATIONAL' });
+    expect(await kind()).toBe('-----BEGIN TSS2 PRIVATE KEY-----');
+    expect(controller.enrolments).toEqual([`simplereenroll by ${GATEWAY}`]);
+    expect(await read('ldevid-next.key')).toBeUndefined();
   });
 
   it('uses a new key under the old certificate, and moves over what was proved', async () => {
