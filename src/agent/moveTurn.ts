@@ -91,7 +91,7 @@ export async function beginTurn(parts: {
 
 /**
  * What was committed of the next owner takes its place, and what is left of the one before goes: states, events, what
- * was rolled back. Its own record goes last: killed before, all of it is done again.
+ * was rolled back. Its own record goes after all of that (forgetOthers): killed before, all of it is done again.
  */
 async function adopt(files: Files, paths: AgentPaths, generation: number, log: Logger): Promise<void> {
   const moved = committedPath({ ...paths, state: `${paths.state}/${moveDirectory(generation)}` });
@@ -107,7 +107,6 @@ async function adopt(files: Files, paths: AgentPaths, generation: number, log: L
   ]) {
     await files.remove(path);
   }
-  await files.remove(moved);
   log.warn('the desired state of the next owner is that of this box now');
 }
 

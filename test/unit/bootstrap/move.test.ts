@@ -2,6 +2,7 @@
  * A move to another controller: what is true at each step of it, and that a box that is killed at any write goes on to
  * the same end. What does not move a box is in the fault table (faults/move.test.ts).
  */
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readOwnIdentity } from '../../../src/agent/ownIdentity.ts';
 import { AGENT_PATHS } from '../../../src/agent/paths.ts';
@@ -66,8 +67,19 @@ describe('a box that is ordered to move', () => {
     await box.run({ controller, until: entered('MIGRATE', 'done') });
     // Decided; what the agent reads stays the same while the files move.
     expect((await asAgent())?.gatewayId).toBe(THERE);
-    await box.files.remove(`${box.paths.agent}/move-7/committed.jws`);
+    // Not before the agent has it in its usual place: it reads from the record of the move until then.
+    let adopted = false;
+    const slept = box.clock.slept.length;
+    let ended = false;
+    const adopting = (async () => {
+      while (box.clock.slept.length === slept && !ended) await setImmediate();
+      adopted = !ended;
+      await box.files.remove(`${box.paths.agent}/move-7/committed.jws`);
+    })();
     await move();
+    ended = true;
+    await adopting;
+    expect(adopted).toBe(true);
     expect(await whose(box)).toBe(THERE);
     expect((await asAgent())?.anchorPem).toBe(next.owner.domainAnchorPem);
     expect(await box.files.readText(ldevidPaths(box.paths).key)).not.toBe(key);
