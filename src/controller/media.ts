@@ -14,10 +14,9 @@ import {
 } from '../model/medium.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock } from '../system/ports.ts';
-import type { Admissions } from './admission.ts';
 import type { ManufacturerClient } from './manufacturer/client.ts';
+import { type PlacedBoxes, requirePlaced } from './placedBox.ts';
 import type { SignerClient } from './signer/client.ts';
-import type { Store } from './store/store.ts';
 import { onboardingOf } from './sztp/onboarding.ts';
 
 export interface Media {
@@ -28,18 +27,18 @@ export interface Media {
   ): Promise<MadeMedium>;
 }
 
-export function createMedia(options: {
-  readonly store: Pick<Store, 'inventory'>;
-  readonly admissions: Pick<Admissions, 'placeOf'>;
-  readonly signer: Pick<SignerClient, 'conveyed'>;
-  readonly manufacturer: Pick<ManufacturerClient, 'requestVoucher'>;
-  readonly domain: Certificate;
-  readonly ownerOf: (gatewayId: string) => Owner;
-  /** `https://host:port` of our own bootstrap server, asked where the medium alone is not enough. */
-  readonly bootstrapServer: string;
-  readonly clock: Pick<Clock, 'nowMs'>;
-}): Media {
-  const { store, admissions, signer, manufacturer, clock } = options;
+export function createMedia(
+  options: PlacedBoxes & {
+    readonly signer: Pick<SignerClient, 'conveyed'>;
+    readonly manufacturer: Pick<ManufacturerClient, 'requestVoucher'>;
+    readonly domain: Certificate;
+    readonly ownerOf: (gatewayId: string) => Owner;
+    /** `https://host:port` of our own bootstrap server, asked where the medium alone is not enough. */
+    readonly bootstrapServer: string;
+    readonly clock: Pick<Clock, 'nowMs'>;
+  },
+): Media {
+  const { signer, manufacturer, clock } = options;
   return {
     async make(serial, { network, validS }) {
       if (!MediumSerial.safeParse(serial).success) {
@@ -47,17 +46,7 @@ export function createMedia(options: {
           message: `${serial} cannot be the name of a directory on a medium`,
         });
       }
-      const entry = await store.inventory.get(serial);
-      const gatewayId = await admissions.placeOf(serial);
-      if (entry === undefined || gatewayId === undefined) {
-        throw new BranchboxError('controller/not-found', {
-          message:
-            entry === undefined
-              ? `the inventory does not hold ${serial}`
-              : `${serial} has no place in the fleet yet`,
-          mend: 'make it known with `branchbox fleet inventory SERIAL`, and name its serial in the fleet',
-        });
-      }
+      const { entry, gatewayId } = await requirePlaced(options, serial);
       if (entry.state === 'revoked') {
         throw new BranchboxError('controller/conflict', {
           message: `${serial} is revoked: a medium would be of no use to it`,

@@ -10,9 +10,8 @@ import type { Invitation } from '../model/move.ts';
 import { OnboardingInformation } from '../model/sztp.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { verifyConveyed } from '../pki/conveyed.ts';
-import type { Admissions } from './admission.ts';
+import { type PlacedBoxes, requirePlaced } from './placedBox.ts';
 import type { SignerClient } from './signer/client.ts';
-import type { Store } from './store/store.ts';
 import { onboardingOf } from './sztp/onboarding.ts';
 
 export interface Invitations {
@@ -20,27 +19,17 @@ export interface Invitations {
   make(serial: string): Promise<{ readonly invitation: Invitation; readonly domainCaSha256: string }>;
 }
 
-export function createInvitations(options: {
-  readonly store: Pick<Store, 'inventory'>;
-  readonly admissions: Pick<Admissions, 'placeOf'>;
-  readonly signer: Pick<SignerClient, 'conveyed'>;
-  readonly domain: Certificate;
-  readonly ownerOf: (gatewayId: string) => Owner;
-}): Invitations {
-  const { store, admissions, signer, domain, ownerOf } = options;
+export function createInvitations(
+  options: PlacedBoxes & {
+    readonly signer: Pick<SignerClient, 'conveyed'>;
+    readonly domain: Certificate;
+    readonly ownerOf: (gatewayId: string) => Owner;
+  },
+): Invitations {
+  const { signer, domain, ownerOf } = options;
   return {
     async make(serial) {
-      const entry = await store.inventory.get(serial);
-      const gatewayId = await admissions.placeOf(serial);
-      if (entry === undefined || gatewayId === undefined) {
-        throw new BranchboxError('controller/not-found', {
-          message:
-            entry === undefined
-              ? `the inventory does not hold ${serial}`
-              : `${serial} has no place in the fleet yet`,
-          mend: 'make it known with `branchbox fleet inventory SERIAL`, and name its serial in the fleet',
-        });
-      }
+      const { entry, gatewayId } = await requirePlaced(options, serial);
       // A box in a move waits for nobody: it would be back before an installer came.
       if (entry.state === 'revoked' || !entry.approved) {
         throw new BranchboxError('controller/conflict', {
