@@ -13,10 +13,10 @@ const LONG = [
 
 const VIRTUAL_MACHINE = {
   globalSetup: ['test/vm/setup.ts'],
-  env: { BRANCHBOX_TEST_LAB: process.env['BRANCHBOX_TEST_LAB'] ?? 'vm' },
-  fileParallelism: false,
   // An emulated machine takes a second for what a real one does in fifty milliseconds.
-  testTimeout: 300_000,
+  env: { BRANCHBOX_TEST_LAB: process.env['BRANCHBOX_TEST_LAB'] ?? 'vm', BRANCHBOX_TEST_PATIENCE: '5' },
+  fileParallelism: false,
+  testTimeout: 900_000,
   hookTimeout: 600_000,
 };
 

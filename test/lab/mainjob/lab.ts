@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 export const LAB = process.env['BRANCHBOX_TEST_LAB'] ?? 'mainjob';
 export const root = fileURLToPath(new URL('../../..', import.meta.url));
+/** Set where what is waited for runs in an emulated machine: each limit is so many times as long. */
+const PATIENCE = Number(process.env['BRANCHBOX_TEST_PATIENCE'] ?? 1);
 const NODE_IN_NODES = '/usr/lib/branchbox/node';
 
 export interface Ended {
@@ -77,7 +79,7 @@ export async function until<T>(
   probe: () => Promise<T | undefined | false>,
   deadlineMs = 60_000,
 ): Promise<T> {
-  const endsAtMs = performance.now() + deadlineMs;
+  const endsAtMs = performance.now() + deadlineMs * PATIENCE;
   let last: unknown = 'nothing yet';
   for (;;) {
     try {
@@ -88,7 +90,7 @@ export async function until<T>(
       last = error;
     }
     if (performance.now() > endsAtMs)
-      throw new Error(`not within ${deadlineMs} ms: ${what}; last: ${String(last)}`);
+      throw new Error(`not within ${deadlineMs * PATIENCE} ms: ${what}; last: ${String(last)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
