@@ -6,7 +6,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EMULATED_CPUS } from '../../src/lab/vm/argv.ts';
 import { must } from './tree.ts';
 
 /** Of the disk; what is not used takes no place. */
@@ -66,7 +65,7 @@ export function bootVm(tree: string, parts: readonly string[]): Vm {
   truncateSync(disk, DISK_BYTES);
   must('mke2fs', ['-q', '-F', '-t', 'ext4', '-d', tree, disk]);
   const options = 'root=/dev/vda rw console=ttyS0 quiet mitigations=off systemd.show_status=no';
-  const size = ['-smp', String(accelerator === 'kvm' ? 2 : EMULATED_CPUS), '-m', String(MEMORY_MIB)];
+  const size = ['-smp', '2', '-m', String(MEMORY_MIB)];
   const drive = `file=${disk},format=raw,if=virtio,cache=unsafe,discard=unmap`;
   const args = [
     ...machine(accelerator, kernel),

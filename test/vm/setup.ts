@@ -4,11 +4,13 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { root } from '../lab/mainjob/lab.ts';
 import { noted } from '../gates.ts';
+import { watchMachine } from './hungMachine.ts';
+import { BOX } from './update/box.ts';
 import { UP_LOG } from './upLog.ts';
 
 /** As in vitest.config.ts: this runs before the tests' environment is set. */
 const LAB = process.env['BRANCHBOX_TEST_LAB'] ?? 'vm';
-/** One emulated machine in some sixty never came up, and why is not known: what it says then is on the screen. */
+/** What hungMachine.ts does not know of: what the machine says then is on the screen, and at the end of the run. */
 const MOST_STARTS = 2;
 const SAID_CHARACTERS = 2_500;
 const run = (...args: string[]) =>
@@ -21,13 +23,18 @@ const run = (...args: string[]) =>
 const isUp = (): boolean =>
   spawnSync('./branchbox', ['lab', 'info', '--lab', LAB], { cwd: root, stdio: 'ignore' }).status === 0;
 
-export async function setup(): Promise<void> {
+export async function setup(): Promise<() => void> {
+  const unwatch = watchMachine(LAB, BOX);
   // A developer's own lab may be tested again without waiting for it: BRANCHBOX_TEST_KEEP=1.
-  if (process.env['BRANCHBOX_TEST_KEEP'] === '1' && isUp()) return;
+  if (process.env['BRANCHBOX_TEST_KEEP'] === '1' && isUp()) return unwatch;
   mkdirSync(dirname(UP_LOG), { recursive: true });
   for (let start = 1; ; start += 1) {
     const { status, said } = await up();
-    if (status === 0) return;
+    if (status === 0)
+      return () => {
+        unwatch();
+        teardown();
+      };
     if (start === MOST_STARTS) throw new Error(`lab up --vm ended with ${status}: no test can run`);
     // Said at the end of the run too, with the machine's last words.
     console.log(noted(`lab up --vm ended with ${status} and is tried again. It had said:\n${said}`));
@@ -50,7 +57,7 @@ async function up(): Promise<{ readonly status: number; readonly said: string }>
   return { status, said };
 }
 
-export function teardown(): void {
+function teardown(): void {
   if (process.env['BRANCHBOX_TEST_KEEP'] === '1') return;
   const status = run('down');
   if (status !== 0) throw new Error(`lab down ended with ${status}`);

@@ -34,13 +34,6 @@ export const USB_BUS = `${USB_CONTROLLER}.0`;
 /** On the root bus, where firmware/models/qemu.toml expects each port. */
 export const PORT_SLOTS = { wan1: 0x10, wan2: 0x11, lan1: 0x14, lan2: 0x15, lan3: 0x16, lan4: 0x17 } as const;
 
-/**
- * QEMU 10.0 loses an interrupt's end on a second emulated processor now and then (its local APIC keeps vector 236, the
- * timer's, in service): from there on that processor hears nothing and the machine sleeps for ever, some one start in
- * thirty. A processor alone is not hit by it, and beside what else a host of two cores does, hardly slower.
- */
-export const EMULATED_CPUS = 1;
-
 /** What the options name the disk: a file of our own, or somebody's NBD server. */
 export type DiskSource =
   | { readonly kind: 'qcow2'; readonly path: string }
@@ -66,7 +59,7 @@ export function renderQemu({ machine, paths, firmware, accelerator, disk }: Qemu
     // OVMF's SMM and S3 do not go together (OvmfPkg/README).
     ['-global', 'ICH9-LPC.disable_s3=1'],
     accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'],
-    ['-smp', String(accelerator === 'kvm' ? machine.cpus : EMULATED_CPUS)],
+    ['-smp', String(machine.cpus)],
     ['-m', String(machine.memoryMiB)],
     ['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${firmware.code}`],
     ['-drive', `if=pflash,unit=1,format=raw,file=${paths.variables}`],

@@ -8,7 +8,6 @@ import { once } from 'node:events';
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { EMULATED_CPUS } from '../../../src/lab/vm/argv.ts';
 import { askQmp } from '../../../src/lab/vm/qmp.ts';
 import { toolsCommand } from '../../../src/lab/vm/tools.ts';
 
@@ -16,7 +15,7 @@ const CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
 const VARIABLES = '/usr/share/OVMF/OVMF_VARS_4M.fd';
 const QEMU = [
   ['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35,sata=off'],
-  ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(EMULATED_CPUS), '-m', '1024'],
+  ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1024'],
   ['-device', 'qemu-xhci,id=usb'],
 ].flat();
 /** QEMU itself starts at once; what runs in it takes minutes. */

@@ -37,7 +37,7 @@ if (values.help || !isCount(seed) || !isCount(count) || !isCount(together)) {
 
 process.env['BRANCHBOX_TEST_LAB'] ??= 'power';
 const [
-  { setup, teardown },
+  { setup: bringUp },
   { root },
   { offerUpdate },
   { BOX },
@@ -55,7 +55,7 @@ const [
 ]);
 const say = (line: string): void =>
   void process.stdout.write(`${new Date().toISOString().slice(11, 19)}  ${line}\n`);
-await setup();
+const takeDown = await bringUp();
 try {
   const horizon = horizonOf(readFileSync(UP_LOG, 'utf8'), BOX);
   const [multiUserS, inServiceS] = [horizon.multiUserMs, horizon.inServiceMs].map((ms) =>
@@ -84,5 +84,5 @@ try {
   say(`${reports.length} cuts, ${lost} after which the box did not come back; ${file}`);
   process.exitCode = lost === 0 && reports.length === count ? 0 : 1;
 } finally {
-  teardown();
+  takeDown();
 }

@@ -75,12 +75,6 @@ describe('QEMU’s words', () => {
     expect(valuesOf(render({ accelerator: 'kvm' }), '-accel')).toEqual(['kvm']);
   });
 
-  it('emulate one processor, whatever the topology says', () => {
-    const machine = { ...spec, cpus: 4 };
-    expect(valuesOf(render({ machine }), '-smp')).toEqual(['1']);
-    expect(valuesOf(render({ machine, accelerator: 'kvm' }), '-smp')).toEqual(['4']);
-  });
-
   it('give every command channel a port with a name that guest-exec.pl looks for', () => {
     const code = readFileSync(join(CHECKOUT, 'src/lab/vm/guest-exec.pl'), 'utf8');
     const pattern = /=~ \/(\^branchbox[^/]+)\//.exec(code)?.[1] ?? 'none';
