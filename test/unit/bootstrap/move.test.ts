@@ -3,7 +3,7 @@
  * the same end. What does not move a box is in the fault table (faults/move.test.ts).
  */
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readOwnIdentity } from '../../../src/agent/ownIdentity.ts';
 import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { ldevidPaths } from '../../../src/bootstrap/paths.ts';
@@ -12,19 +12,12 @@ import { decodeJson } from '../../../src/model/decode.ts';
 import { GATEWAY, NOW_MS } from './authorities.ts';
 import type { LogLine } from './box.ts';
 import { createFaultBench } from './faultBench.ts';
-import { agentOf, type NextOwner, movesOf, offer, orderOf, startNextOwner, THERE, whose } from './moving.ts';
+import { agentOf, type NextOwner, movesOf, offer, orderOf, THERE, useNextOwner, whose } from './moving.ts';
 import { createTpmUse } from '../../../src/system/tpmUse.ts';
 
 const bench = createFaultBench();
 let next: NextOwner;
-beforeAll(async () => {
-  next = await startNextOwner(bench.authorities);
-});
-afterAll(() => next.controller.close());
-beforeEach(async () => {
-  next.mend();
-  await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-});
+useNextOwner(bench, (made) => (next = made));
 
 const at = (name: string): string => `${bench.box.paths.state}/${name}`;
 const entries = async () =>

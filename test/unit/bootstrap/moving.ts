@@ -2,6 +2,10 @@
  * Owns what the tests of a move to another controller stand on: a second owner with servers of its own, orders to move to
  * it, and in the agent's place a hand that commits when a test says so. Does not own any move.
  */
+import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { renderProblem } from '../../../src/bootstrap/machine.ts';
+import { asBranchboxError } from '../../../src/model/errors.ts';
+import { type Seen, stateOf } from './faults/table.ts';
 import { createEnrolment } from '../../../src/bootstrap/enrol.ts';
 import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
 import { readFactory } from '../../../src/bootstrap/factory.ts';
@@ -51,7 +55,7 @@ export interface NextOwner {
 }
 
 /** Of the same manufacturer's boxes, and of another domain. */
-export async function startNextOwner(first: Authorities): Promise<NextOwner> {
+async function startNextOwner(first: Authorities): Promise<NextOwner> {
   const domain = authority('Next Domain CA');
   const authorities: Authorities = {
     ...first,
@@ -179,4 +183,30 @@ export async function whose(box: Box): Promise<string> {
   const anchor = (await box.files.readText(`${box.paths.state}/domain-anchor.pem`)) === owner.domainAnchorPem;
   const left = (await box.files.list(box.paths.state)).filter((name) => name.startsWith('move-'));
   return `${owner.gatewayId}${identity === undefined ? ' without certificate' : ''}${anchor ? '' : ' without anchor'}${left.length === 0 ? '' : ` with ${left.join()}`}`;
+}
+
+/** Before each test the bench's box is in service, and the next owner well. Called at the top of a file. */
+export function useNextOwner(bench: FaultBench, onStarted: (next: NextOwner) => void): void {
+  let next: NextOwner | undefined;
+  beforeAll(async () => {
+    next = await startNextOwner(bench.authorities);
+    onStarted(next);
+  });
+  afterAll(() => next?.controller.close());
+  beforeEach(async () => {
+    next?.mend();
+    await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+  });
+}
+
+/** Offered to a box that is in this state: refused, and nothing of it is on disk. */
+export async function refusal(bench: FaultBench, jws: string, state?: BootstrapState): Promise<Seen> {
+  const { box } = bench;
+  const told = await offer(box, jws, state).then(
+    (said) => `taken: ${said}`,
+    (thrown: unknown) => renderProblem(asBranchboxError(thrown)),
+  );
+  const moving = (await (await movesOf(box)).current()) === undefined ? 'no move' : 'a move';
+  const code = told.split(':', 1)[0];
+  return { outcome: `${code}, ${moving}, ${await stateOf(bench)} of ${await whose(box)}`, told };
 }

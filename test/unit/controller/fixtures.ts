@@ -59,3 +59,9 @@ export const CONTROLLER = {
   mqtt: { host: 'controller.branchbox.example', port: 8883 },
   device: { host: 'controller.branchbox.example', port: 8446 },
 };
+
+/** A branch that no box has yet. */
+export const free = (id: string, vtep: string, site = 'spare') => {
+  const { serial: _, ...rest } = branch(id, vtep);
+  return { ...rest, site };
+};

@@ -1,26 +1,20 @@
 /** Boxes that nobody named, at the controller: who waits, who is let in, by which key, and how many there may be. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Stranger } from '../../../src/controller/pending.ts';
-import { keepPlaced } from '../../../src/controller/placing.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import type { PendingBox } from '../../../src/controller/store/entities.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { BoxClaims, claimCodeOf } from '../../../src/model/assignment.ts';
-import { Fleet } from '../../../src/model/fleet.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { issue, makeCa } from '../pki/domain.ts';
 import { createControllerParts } from './controllerParts.ts';
-import { branch, SMALL_FLEET } from './fixtures.ts';
+import { free, SMALL_FLEET } from './fixtures.ts';
 
 const DAY_MS = 86_400_000;
 const ADMIN = 'admin';
 const manufacturer = makeCa('Manufacturer');
 const idevid = (serial: string) =>
   issue(manufacturer, { kind: 'idevid', serialNumber: serial, commonName: serial }).certificate;
-const free = (id: string, vtep: string, site = 'spare') => {
-  const { serial: _, ...rest } = branch(id, vtep);
-  return { ...rest, site };
-};
 
 let nowMs: number;
 let store: Store;
@@ -286,21 +280,5 @@ describe('a claim code', () => {
     await parts.pending.claim(claimCodeOf(box.spkiSha256), 'far', ADMIN);
     expect(await parts.pending.claimed('SN-known', box)).toBe(false);
     expect(await gatewayOf('SN-known')).toBeUndefined();
-  });
-});
-
-describe('a fleet file that tells no serial', () => {
-  const placed = (serial: string | undefined) =>
-    Fleet.parse({
-      ...SMALL_FLEET,
-      gateways: [{ ...free('spare1', '10.255.0.21'), ...(serial === undefined ? {} : { serial }) }],
-    });
-  const serialAfter = (next: Fleet, present: Fleet, joined: readonly string[]) =>
-    keepPlaced(next, present, new Set(joined)).gateways[0]?.serial;
-
-  it('leaves the box where it was placed, and takes away what it told itself before', () => {
-    expect(serialAfter(placed(undefined), placed('SN-x'), ['SN-x'])).toBe('SN-x');
-    expect(serialAfter(placed(undefined), placed('SN-x'), [])).toBeUndefined();
-    expect(serialAfter(placed('SN-y'), placed('SN-x'), ['SN-x'])).toBe('SN-y');
   });
 });

@@ -1,156 +1,25 @@
-/** Rows of the fault table: what does not move a box to another controller, and what brings it back. */
-import { afterAll, beforeAll, beforeEach } from 'vitest';
-import { renderProblem } from '../../../../src/bootstrap/machine.ts';
+/** Rows of the fault table: moves to another controller that do not end there, and what brings the box back. */
 import { movedCommittedPath } from '../../../../src/bootstrap/paths.ts';
-import type { BootstrapState } from '../../../../src/model/bootstrap.ts';
-import { asBranchboxError } from '../../../../src/model/errors.ts';
-import { wrapConveyed, ownerCertificate } from '../../../../src/pki/conveyed.ts';
 import { authority, issued, LASTING } from '../authorities.ts';
-import { conveyedBy, createFaultBench } from '../faultBench.ts';
+import { createFaultBench } from '../faultBench.ts';
 import {
   agentOf,
+  refusal,
+  useNextOwner,
   GENERATION,
   movesOf,
   type NextOwner,
   offer,
   orderOf,
-  startNextOwner,
   THERE,
   whose,
 } from '../moving.ts';
-import { onboarding, redirect } from '../servers.ts';
 import { type FaultRow, faultTable, type Seen, stateOf } from './table.ts';
 
 const bench = createFaultBench();
 let next: NextOwner;
-beforeAll(async () => {
-  next = await startNextOwner(bench.authorities);
-});
-afterAll(() => next.controller.close());
-beforeEach(async () => {
-  next.mend();
-  await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-});
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+useNextOwner(bench, (made) => (next = made));
 const withoutPorts = (text: string): string => text.replaceAll(/:\d{4,5}\b/g, ':PORT');
-
-/** Offered to a box that is in this state: refused, and nothing of it is on disk. */
-async function refusal(jws: string, state?: BootstrapState): Promise<Seen> {
-  const { box } = bench;
-  const told = await offer(box, jws, state).then(
-    (said) => `taken: ${said}`,
-    (thrown: unknown) => renderProblem(asBranchboxError(thrown)),
-  );
-  const moving = (await (await movesOf(box)).current()) === undefined ? 'no move' : 'a move';
-  const code = told.split(':', 1)[0];
-  return { outcome: `${code}, ${moving}, ${await stateOf(bench)} of ${await whose(box)}`, told };
-}
-const row = (
-  fault: string,
-  code: string,
-  told: string,
-  order: () => string,
-  state?: BootstrapState,
-): FaultRow => ({
-  fault,
-  must: 'refuse it, and stay where it is',
-  outcome: `${code}, no move, OPERATIONAL of branch1`,
-  told: `${code}: ${told}`,
-  run: () => refusal(order(), state),
-});
-
-const RESET = {
-  order: 'factory-reset',
-  serial: undefined,
-  idevidSpkiSha256: undefined,
-  generation: undefined,
-  notAfterMs: undefined,
-  withinS: undefined,
-  domainAnchorPem: undefined,
-  conveyedInformation: undefined,
-  ownerCertificate: undefined,
-};
-
-faultTable('order to move', [
-  row(
-    'of a stranger',
-    'pki/untrusted',
-    'The certificate of "signer" is not trusted: no path leads from it to an anchor that must be used',
-    () => orderOf(bench, next, {}, bench.authorities.stranger),
-  ),
-  row(
-    'of the next owner itself',
-    'pki/untrusted',
-    'The certificate of "signer" is not trusted: no path leads from it to an anchor that must be used',
-    () => orderOf(bench, next, {}, next.authorities.domain),
-  ),
-  row(
-    'for another gateway',
-    'pki/mismatch',
-    'The order is not for this box ($.gatewayId is branch2, this box is branch1)',
-    () => orderOf(bench, next, { gatewayId: 'branch2' }),
-  ),
-  row(
-    'for another serial',
-    'pki/mismatch',
-    'The order is not for this box ($.serial is BBX-0002, this box is BBX-0001)',
-    () => orderOf(bench, next, { serial: 'BBX-0002' }),
-  ),
-  row(
-    'for another factory key under this serial',
-    'pki/mismatch',
-    'The order is not for this box ($.idevidSpkiSha256 is of another factory key)',
-    () => orderOf(bench, next, { idevidSpkiSha256: '0'.repeat(64) }),
-  ),
-  row('that is too old', 'pki/expired', 'The order ended 2026-06-01T11:59:59.999Z', () =>
-    orderOf(bench, next, { notAfterMs: bench.box.clock.nowMs() - 1 }),
-  ),
-  row('that is one to reset', 'pki/mismatch', 'The order is to factory-reset, not to move', () => {
-    const { domain } = bench.authorities;
-    return orderOf(bench, next, RESET, domain);
-  }),
-  row(
-    'to an owner who signed nothing',
-    'pki/malformed',
-    'CMS content 1.2.840.113549.1.9.16.1.43 is not signed data',
-    () => orderOf(bench, next, { conveyedInformation: base64(wrapConveyed(onboarding(next.owner), 'json')) }),
-  ),
-  row(
-    'with the word of somebody else than it pins',
-    'pki/untrusted',
-    'The certificate of "owner" is not trusted: no path leads from it to an anchor that must be used',
-    () =>
-      orderOf(bench, next, {
-        conveyedInformation: base64(conveyedBy(bench, onboarding(next.owner))),
-        ownerCertificate: base64(ownerCertificate(bench.authorities.ownerSigner)),
-      }),
-  ),
-  row(
-    'with a redirect in the place of an owner',
-    'pki/mismatch',
-    'The order holds a redirect, not onboarding information',
-    () =>
-      orderOf(bench, next, {
-        conveyedInformation: base64(
-          conveyedBy(bench, redirect([{ address: '192.0.2.1', port: 443 }]), next.authorities.ownerSigner),
-        ),
-      }),
-  ),
-  row(
-    'while the box renews',
-    'bootstrap/move-refused',
-    'the box is in RENEW, and moves from OPERATIONAL alone',
-    () => orderOf(bench, next),
-    'RENEW',
-  ),
-  row(
-    'while the box is quarantined',
-    'bootstrap/move-refused',
-    'the box is in QUARANTINED, and moves from OPERATIONAL alone',
-    () => orderOf(bench, next),
-    'QUARANTINED',
-  ),
-]);
 
 /** Ordered, and run until the box is in service again: whose it is, and what is said of why. */
 async function afterMove(commits: boolean, order = orderOf(bench, next)): Promise<Seen> {
@@ -278,7 +147,7 @@ faultTable('move to another controller', [
       next.controller.behaviour.enrol = () => ({ status: 403 });
       const order = orderOf(bench, next, { notAfterMs: bench.box.clock.nowMs() + 3_600_000 });
       await afterMove(true, order);
-      return refusal(order);
+      return refusal(bench, order);
     },
   },
   {
@@ -288,7 +157,7 @@ faultTable('move to another controller', [
     told: 'bootstrap/move-refused: the box is on its way to controller.branchbox.example already',
     async run() {
       await offer(bench.box, orderOf(bench, next));
-      return refusal(orderOf(bench, next, { generation: GENERATION + 1 }));
+      return refusal(bench, orderOf(bench, next, { generation: GENERATION + 1 }));
     },
   },
   {
