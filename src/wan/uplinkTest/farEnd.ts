@@ -34,10 +34,14 @@ export function createFarEnd(socket: TLSSocket, host: string, nowMs: () => numbe
   // One connection for all: a handshake each would cost more than the rest on a metered line.
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let given = false;
-  agent.createConnection = () => {
-    if (given) throw new Error('the connection to the controller is over');
-    given = true;
-    return socket;
+  agent.createConnection = (_options, onConnected) => {
+    if (!given) {
+      given = true;
+      return socket;
+    }
+    // Told, not thrown: where a request waits while the connection ends, the agent asks from within an event.
+    onConnected?.(new Error('the connection to the controller is over'), socket);
+    return undefined;
   };
 
   const ask = (method: 'GET' | 'POST', path: string, contentBytes: number, signal: AbortSignal) => {
@@ -119,21 +123,17 @@ async function countBytes(response: IncomingMessage, most: number): Promise<numb
   return came;
 }
 
+/**
+ * Part by part, each when the kernel took the one before. Not by `drain`: Node 24 forgets it where the answer came
+ * meanwhile, the request never ends then, and never gives its connection back.
+ */
 function pour(request: ClientRequest, bytes: number): void {
   const chunk = Buffer.alloc(CHUNK_BYTES, 0x55);
-  let sent = 0;
-  const pump = (): void => {
-    while (sent < bytes) {
-      const part = chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - sent));
-      sent += part.length;
-      if (!request.write(part)) {
-        request.once('drain', pump);
-        return;
-      }
-    }
-    request.end();
+  const pump = (left: number): void => {
+    if (left <= CHUNK_BYTES) request.end(chunk.subarray(0, left));
+    else request.write(chunk, (error) => error ?? pump(left - CHUNK_BYTES));
   };
-  pump();
+  pump(bytes);
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

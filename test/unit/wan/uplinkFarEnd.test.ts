@@ -1,0 +1,67 @@
+/** One connection to the controller for all of an uplink test: over the loopback, by real TLS. */
+import { connect, createServer, type TLSSocket } from 'node:tls';
+import { afterEach, expect, it } from 'vitest';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { createFarEnd, type FarEnd } from '../../../src/wan/uplinkTest/farEnd.ts';
+import { issue, makeCa } from '../pki/domain.ts';
+
+const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
+const controller = issue(
+  makeCa('Domain CA', validity),
+  { kind: 'server', commonName: 'controller', dnsNames: [], ipAddresses: ['127.0.0.1'] },
+  validity,
+);
+const credentials = {
+  cert: controller.certificate.pem,
+  key: exportPrivateKey(controller.key).reveal(),
+};
+const signal = new AbortController().signal;
+const open: { close(): void }[] = [];
+afterEach(() => {
+  for (const one of open.splice(0)) one.close();
+});
+
+/** Against a controller that answers by hand: what is tested here no HTTP server does on order. */
+async function farEndTo(serve: (socket: TLSSocket) => void): Promise<FarEnd> {
+  const server = createServer(credentials, (socket) => {
+    socket.on('error', () => {});
+    serve(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const socket: TLSSocket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  socket.on('error', () => {});
+  await new Promise<void>((resolve) => socket.once('secureConnect', resolve));
+  const farEnd = createFarEnd(socket, 'controller', () => performance.now());
+  open.push(server, farEnd);
+  return farEnd;
+}
+
+it('goes on over its connection where the answer comes before all of the upload has gone', async () => {
+  const bytes = 4 * 1024 * 1024;
+  const farEnd = await farEndTo((socket) => {
+    let head = Buffer.alloc(0);
+    let left = 0;
+    socket.on('data', (chunk: Buffer) => {
+      const body = Math.min(left, chunk.length);
+      left -= body;
+      head = Buffer.concat([head, chunk.subarray(body)]);
+      const end = head.indexOf('\r\n\r\n');
+      if (end === -1) return;
+      left = bytes - (head.length - end - 4);
+      head = Buffer.alloc(0);
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}');
+    });
+  });
+  for (let time = 0; time < 3; time += 1) {
+    expect(await farEnd.upload(bytes, signal), `upload ${time}`).toMatchObject({ bytes });
+  }
+});
+
+it('finds nothing where the controller hangs up while a transfer waits for the one before', async () => {
+  const farEnd = await farEndTo((socket) => socket.on('data', () => socket.destroy()));
+  // The second waits for the connection; thrown from the event of its end, an error would end the agent.
+  const both = [farEnd.download(1024, signal), farEnd.download(1024, signal)];
+  expect(await Promise.all(both)).toEqual([undefined, undefined]);
+});
