@@ -48,13 +48,22 @@ export function createHandshakeGate(options: {
       const listeners = server.listeners('connection');
       server.removeAllListeners('connection');
       server.on('connection', (socket: Socket) => {
+        // Who hung up before being accepted has no address any more, and no use for a turn.
+        if (socket.remoteAddress === undefined) {
+          socket.destroy();
+          return;
+        }
         const name = nameOf(socket);
         const begin = (): void => {
           running += 1;
+          let isOver = false;
           const turn = setTimeout(() => ended(), turnMs);
           const ended = (): void => {
             clearTimeout(turn);
-            if (!turns.delete(name)) return;
+            // A name may be another's by now: a turn is given back by its own.
+            if (isOver) return;
+            isOver = true;
+            if (turns.get(name) === ended) turns.delete(name);
             running -= 1;
             next();
           };

@@ -1,4 +1,5 @@
 /** What bounds the controller's work when a thousand boxes come at once: handshakes, and work that costs. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import { type AddressInfo, connect as connectTcp } from 'node:net';
@@ -152,6 +153,22 @@ describe('handshakes', () => {
 
   it('are not held up by a peer that says nothing', async () => {
     const { silent, ask } = await start({ together: 1, waiting: 100, turnMs: 50 });
+    const idle = await silent();
+    expect(await ask()).toBe('hello');
+    idle.destroy();
+  });
+
+  it('give their turns back where some hang up before they were looked at', async () => {
+    const { silent, ask } = await start({ together: 2, waiting: 100 });
+    const { port } = server.address() as AddressInfo;
+    const script = `
+      const { connect } = require('node:net');
+      for (let i = 0; i < 8; i += 1) {
+        const socket = connect(${port}, '127.0.0.1', () => socket.resetAndDestroy());
+      }`;
+    // This process waits for it, and so accepts them when they are gone: to the gate they all have one name then.
+    execFileSync(process.execPath, ['-e', script]);
+    for (let came = 0; came < 8; came += 1) await once(server, 'connection');
     const idle = await silent();
     expect(await ask()).toBe('hello');
     idle.destroy();
