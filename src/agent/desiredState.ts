@@ -25,6 +25,8 @@ import { decodeHeld, type HeldState, type TrialStore } from './trialStore.ts';
 /** Timers of Node end here. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const RETRY_CHECK_MS = 5000;
+/** Messages that wait while one is judged: more is a broker that floods, and of states the newest counts. */
+const MAX_OFFERED = 8;
 
 export interface DesiredParts extends TrialSteps {
   readonly store: TrialStore;
@@ -197,7 +199,15 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     return last;
   };
   let last: Promise<void> = Promise.resolve();
-  const offer = (jws: string): Promise<void> => inLine(() => take(jws));
+  const offered: string[] = [];
+  const offer = (jws: string): Promise<void> => {
+    offered.push(jws);
+    if (offered.length > MAX_OFFERED) offered.shift();
+    return inLine(async () => {
+      const next = offered.shift();
+      if (next !== undefined) await take(next);
+    });
+  };
   const reportDefect = (thrown: unknown): void =>
     log.error('a desired state cannot be handled', { error: asBranchboxError(thrown) });
 

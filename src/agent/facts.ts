@@ -135,8 +135,16 @@ async function readFindings(system: System, paths: AgentPaths, signal: AbortSign
   return findings;
 }
 
-const writeFindings = (system: System, paths: AgentPaths, findings: BootFindings): Promise<void> =>
-  system.files.writeDurable(bootFindingsPath(paths), JSON.stringify(findings));
+/** Not kept, they are found again by the next start: no reason for this one to end. */
+async function writeFindings(
+  { files, log }: System,
+  paths: AgentPaths,
+  findings: BootFindings,
+): Promise<void> {
+  await files.writeDurable(bootFindingsPath(paths), JSON.stringify(findings)).catch((error: unknown) => {
+    log.warn('what was found in this boot cannot be kept', { error });
+  });
+}
 
 function parseOrUndefined(text: string): unknown {
   try {

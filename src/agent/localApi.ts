@@ -17,6 +17,8 @@ export type Action = (body: unknown, signal: AbortSignal) => Promise<unknown>;
 
 const READ_OUT_TIMEOUT_MS = 15_000;
 const MAX_BODY_BYTES = 64 * 1024;
+/** Whoever opens more than the page and some people at the box do is up to no good. */
+const MAX_CONNECTIONS = 32;
 const BASE = 'http://agent';
 
 export interface LocalApi {
@@ -43,6 +45,7 @@ export async function serveLocalApi(parts: LocalApi, signal: AbortSignal): Promi
       (error: unknown) => log.error('a read-out could not be answered', { error }),
     );
   });
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('error', (error) => log.error('the local API failed', { error }));
   await mkdir(dirname(socket), { recursive: true });
   if (mode !== 0o600) await chmod(dirname(socket), 0o755);

@@ -259,7 +259,19 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   );
   followWakeups(
     { runner, files, clock, log, engine, paths },
-    wakeupsOf({ turn, facts, identity, wanted, holding, reporting, link, uplinkTests, installer, signal }),
+    wakeupsOf({
+      turn,
+      facts,
+      identity,
+      wanted,
+      holding,
+      reporting,
+      link,
+      uplinkTests,
+      installer,
+      log,
+      signal,
+    }),
     signal,
   );
   reporting.emit('agent-started', gatewayId() ?? facts.latest().serial, `agent ${version} started`);

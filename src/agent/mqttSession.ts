@@ -9,6 +9,8 @@ import { type Reply, topicsOf } from '../model/mqtt.ts';
 /** Seconds. A dead connection is mostly noticed earlier, by a publish that nobody acknowledged. */
 const KEEPALIVE_S = 10;
 const CONNECT_TIMEOUT_MS = 5000;
+/** From CONNECT to the last subscription. A broker may take the one and never answer the other. */
+const OPEN_TIMEOUT_MS = 10_000;
 /** An acknowledgement later than this means that the way is dark: LTE round trips stay well below. */
 const PUBLISH_TIMEOUT_MS = 2500;
 /** Of what we take: the largest desired state as a JWS, with room. */
@@ -25,9 +27,10 @@ export interface MqttSession {
 export async function openMqttSession(options: {
   readonly socket: TLSSocket;
   readonly gatewayId: string;
+  readonly openTimeoutMs?: number;
   readonly onMessage: (topic: string, payload: Uint8Array) => void;
 }): Promise<MqttSession> {
-  const { socket, gatewayId } = options;
+  const { socket, gatewayId, openTimeoutMs = OPEN_TIMEOUT_MS } = options;
   // Loaded when first needed: a box comes up from its committed state before it thinks of its controller.
   // By its default: in the bundle a CommonJS package has no named exports.
   const { default: mqtt } = await import('mqtt');
@@ -46,29 +49,52 @@ export async function openMqttSession(options: {
   });
   const ended = Promise.withResolvers<string>();
   let reason = 'the connection was closed';
-  const end = (why: string): void => {
-    reason = why;
-    socket.destroy();
+  let isOver = false;
+  /** Of what waits now. No race against one promise for all: it would keep a word of each, as long as the session lives. */
+  const waiting = new Set<(refusal: BranchboxError) => void>();
+  const finish = (): void => {
+    isOver = true;
     client.end(true);
     ended.resolve(reason);
+    for (const refuse of waiting) refuse(refusedFor(reason));
+  };
+  const end = (why: string): void => {
+    if (!isOver) reason = why;
+    socket.destroy();
+    finish();
   };
   client.on('error', (error) => end(whyOf(error)));
   client.on('disconnect', (packet) => {
     reason = `the broker ended it: ${packet.properties?.reasonString ?? packet.reasonCode ?? 'no reason'}`;
   });
-  client.on('close', () => {
-    client.end(true);
-    ended.resolve(reason);
-  });
+  client.on('close', finish);
   client.on('message', (topic, payload) => options.onMessage(topic, payload));
-
-  const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()));
-  const failed = ended.promise.then((why) => {
-    throw new BranchboxError('controller/refused', { message: `MQTT: ${why}` });
+  // What was announced to the broker binds nobody: its packets are held until they are whole.
+  let heldBytes = 0;
+  client.on('packetreceive', () => (heldBytes = 0));
+  socket.on('data', (chunk) => {
+    heldBytes += chunk.length;
+    if (heldBytes > MAXIMUM_PACKET_BYTES) end('the broker sent a packet that is too large');
   });
-  failed.catch(() => undefined);
-  await Promise.race([connected, failed]);
-  await Promise.race([client.subscribeAsync([desired, cmd], { qos: 1 }), failed]);
+
+  const unlessEnded = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (isOver) throw refusedFor(reason);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    waiting.add(reject);
+    work().then(resolve, reject);
+    try {
+      return await promise;
+    } finally {
+      waiting.delete(reject);
+    }
+  };
+  const opening = setTimeout(() => end('the broker does not answer'), openTimeoutMs);
+  try {
+    await unlessEnded(() => new Promise<void>((resolve) => client.once('connect', () => resolve())));
+    await unlessEnded(() => client.subscribeAsync([desired, cmd], { qos: 1 }));
+  } finally {
+    clearTimeout(opening);
+  }
 
   return {
     ended: ended.promise,
@@ -76,13 +102,16 @@ export async function openMqttSession(options: {
     async publish(topic, text, retain) {
       const timer = setTimeout(() => end('a message was not acknowledged'), PUBLISH_TIMEOUT_MS);
       try {
-        await Promise.race([client.publishAsync(topic, text, { qos: 1, retain }), failed]);
+        await unlessEnded(() => client.publishAsync(topic, text, { qos: 1, retain }));
       } finally {
         clearTimeout(timer);
       }
     },
   };
 }
+
+const refusedFor = (why: string): BranchboxError =>
+  new BranchboxError('controller/refused', { message: `MQTT: ${why}` });
 
 /** In TLS 1.3 a refused certificate is told after the handshake: it comes as an error of the first read. */
 function whyOf({ message }: Error): string {

@@ -38,9 +38,10 @@ export function wakeupsOf(parts: {
   readonly link: Pick<ControllerLink, 'wake'>;
   readonly uplinkTests: Pick<UplinkTests, 'wake'>;
   readonly installer: Pick<InstallerSocket, 'closeOnceOwned'>;
+  readonly log: Logger;
   readonly signal: AbortSignal;
 }): Wakeups {
-  const { facts, link, uplinkTests } = parts;
+  const { facts, link, uplinkTests, log } = parts;
   const lookAnew = (): void => {
     parts.holding.wakeAll();
     parts.reporting.changed();
@@ -51,10 +52,13 @@ export function wakeupsOf(parts: {
       link.wake();
     },
     onLease() {
-      void facts.gather(parts.signal).finally(() => {
-        link.wake();
-        uplinkTests.wake();
-      });
+      void facts
+        .gather(parts.signal)
+        .catch((error: unknown) => log.warn('the facts of this box cannot be read', { error }))
+        .finally(() => {
+          link.wake();
+          uplinkTests.wake();
+        });
       lookAnew();
     },
     onIdentity() {

@@ -13,6 +13,8 @@ import type { MoveAnswer } from '../model/move.ts';
 import type { Files } from '../system/ports.ts';
 
 const MAX_OFFER_BYTES = 1024;
+/** Whoever opens more than the agent, the page and some people at the box do is up to no good. */
+const MAX_CONNECTIONS = 32;
 /** As Command of model/mqtt.ts caps it. */
 const MAX_ORDER_BYTES = 48 * 1024;
 
@@ -66,6 +68,7 @@ export async function serveLocalApi(options: {
       () => answer(500, { error: 'the status cannot be read' }),
     );
   });
+  server.maxConnections = MAX_CONNECTIONS;
   await mkdir(dirname(socketPath), { recursive: true });
   if (options.offer !== undefined) await chmod(dirname(socketPath), 0o755);
   await files.remove(socketPath);
@@ -74,7 +77,13 @@ export async function serveLocalApi(options: {
     server.listen(socketPath, resolve);
   });
   await chmod(socketPath, options.offer === undefined ? 0o600 : 0o666);
-  signal.addEventListener('abort', () => server.close(), { once: true });
+  // With what hangs on it: a client that says nothing would keep a process that is to be started again.
+  const stop = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
   return server;
 }
 

@@ -21,6 +21,8 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     if (taken !== undefined) return taken;
     const { candidates } = await servers();
     const nowMs = context.monotonicMs();
+    // Whoever answers DHCP may name other servers each time.
+    for (const [name, untilMs] of holds) if (untilMs <= nowMs) holds.delete(name);
     const free = candidates.filter((candidate) => (holds.get(candidateName(candidate)) ?? 0) <= nowMs);
     const probed = new Set<string>();
     let telling: BranchboxError | undefined;

@@ -4,7 +4,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
-import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream';
 import { z } from 'zod';
 import { BranchboxError } from '../model/errors.ts';
 
@@ -44,6 +44,8 @@ const DEFAULT_IDLE_TIMEOUT_MS = 10_000;
 /** A list of 256 apps with all their labels stays below it: a label's spec is at most some 100 KiB. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
+/** Of progress or an event, with the labels of a container. */
+const MAX_LINE_CHARACTERS = 1024 * 1024;
 const Refusal = z.object({ message: z.string() });
 
 export function createEngineHttp({ socketPath }: EngineHttpOptions): EngineHttp {
@@ -68,12 +70,12 @@ export function createEngineHttp({ socketPath }: EngineHttpOptions): EngineHttp 
         case 'tar':
           request.end(body.bytes);
           break;
-        case 'tar-file': {
-          const archive = createReadStream(body.path);
-          archive.on('error', (cause) => request.destroy(cause));
-          archive.pipe(request);
+        case 'tar-file':
+          // Either ends with the other: an archive that stays open keeps its disk after it was removed.
+          pipeline(createReadStream(body.path), request, (cause) => {
+            if (cause) request.destroy(cause);
+          });
           break;
-        }
         default:
           request.end();
       }
@@ -102,15 +104,8 @@ export function createEngineHttp({ socketPath }: EngineHttpOptions): EngineHttp 
     async lines(call, onLine) {
       const answer = await open(call);
       if (isError(call, answer)) return refuse(call, answer);
-      const reader = createInterface({ input: answer });
-      await new Promise<void>((resolve, reject) => {
-        // Both tell of an engine that died while it spoke; an event nobody hears would end the process.
-        for (const stream of [answer, reader]) {
-          stream.on('error', (cause: Error) => reject(unreachable(socketPath, cause)));
-        }
-        reader.on('line', onLine);
-        reader.on('close', () => resolve());
-      });
+      // Read in turn, and not by events: what is thrown over a line that is none must end the call, not the process.
+      for await (const line of linesOf(answer, socketPath)) onLine(line);
     },
   };
 }
@@ -138,6 +133,27 @@ async function readAll(answer: IncomingMessage, maxBytes: number, socketPath: st
     throw unreachable(socketPath, cause);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Also what stands behind the last end of a line. */
+async function* linesOf(answer: IncomingMessage, socketPath: string): AsyncGenerator<string> {
+  let held = '';
+  answer.setEncoding('utf8');
+  try {
+    for await (const chunk of answer) {
+      const lines = (held + String(chunk)).split('\n');
+      held = lines.pop() ?? '';
+      if (held.length > MAX_LINE_CHARACTERS) {
+        throw new Error(`a line of more than ${MAX_LINE_CHARACTERS} characters`);
+      }
+      yield* lines;
+    }
+  } catch (cause) {
+    throw unreachable(socketPath, cause);
+  } finally {
+    answer.destroy();
+  }
+  if (held !== '') yield held;
 }
 
 /** `{"message": …}` is how the engine refuses. */

@@ -30,6 +30,9 @@ export interface GatewayMessagesOptions {
   readonly onNewFacts: () => void;
 }
 
+/** Of one gateway, that wait while one is stored; a box sends what was not stored again. One that floods is cut short. */
+const MAX_WAITING = 64;
+
 export type MessageHandler = (topic: string, payload: Buffer) => Promise<void>;
 
 /** Never throws: a bad message is logged and forgotten. */
@@ -41,14 +44,23 @@ export function createMessageHandler(options: GatewayMessagesOptions): MessageHa
     reply: (gatewayId, text) => takeReply(options, gatewayId, text),
   };
   /** What a gateway sends is handled in its order, so that an older status never overwrites a newer one. */
-  const queues = new Map<string, Promise<void>>();
+  const queues = new Map<string, { readonly last: Promise<void>; readonly waiting: number }>();
   return (topic, payload) => {
     const gatewayId = gatewayOfTopic(topic) ?? '';
-    const next = (queues.get(gatewayId) ?? Promise.resolve()).then(() => take(topic, payload));
-    queues.set(gatewayId, next);
-    return next.finally(() => {
-      if (queues.get(gatewayId) === next) queues.delete(gatewayId);
-    });
+    const { last, waiting } = queues.get(gatewayId) ?? { last: Promise.resolve(), waiting: 0 };
+    if (waiting >= MAX_WAITING) {
+      log.debug('a gateway sends more than can be stored', { gatewayId });
+      return last;
+    }
+    const next = last
+      .then(() => take(topic, payload))
+      .finally(() => {
+        const left = queues.get(gatewayId);
+        if (left === undefined || left.waiting <= 1) queues.delete(gatewayId);
+        else queues.set(gatewayId, { ...left, waiting: left.waiting - 1 });
+      });
+    queues.set(gatewayId, { last: next, waiting: waiting + 1 });
+    return next;
   };
 
   async function take(topic: string, payload: Buffer): Promise<void> {

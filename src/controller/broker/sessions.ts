@@ -61,5 +61,6 @@ export async function endSession(
       cause,
     });
   }
-  await client.endAsync();
+  // At once: a broker that does not close the connection would be waited for without end.
+  await client.endAsync(true);
 }

@@ -3,7 +3,7 @@
  * Does not own any path.
  */
 import { randomBytes } from 'node:crypto';
-import { watch as watchDirectory } from 'node:fs';
+import { type FSWatcher, watch as watchDirectory } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
@@ -143,13 +143,16 @@ async function watchFor(directory: string, onChange: () => void, signal: AbortSi
 
 /** Until the directory goes away, the watcher fails or the signal aborts. */
 async function watchOnce(directory: string, changed: () => void, signal: AbortSignal): Promise<boolean> {
+  let watcher: FSWatcher;
   try {
     await mkdir(directory, { recursive: true });
+    // Throws where it is gone again, and where the kernel gives no watch: containers that run as root use up the same
+    // 128 of root (inotify(7), max_user_instances).
+    watcher = watchDirectory(directory, { signal, persistent: false });
   } catch {
     return false;
   }
   return new Promise((resolve) => {
-    const watcher = watchDirectory(directory, { signal, persistent: false });
     watcher.on('change', (event, name) => {
       changed();
       // The directory itself was renamed or removed: the watch is dead, though no error is told.

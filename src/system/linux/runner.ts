@@ -12,6 +12,11 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 /** A follower's complaints are kept for its result; a day-long one must not fill memory with them. */
 const FOLLOW_STDERR_CHARACTERS = 16 * 1024;
+/**
+ * From SIGKILL on. A child that waits for a disk which does not answer is not let go by the kernel, and one that left a
+ * child of its own behind keeps its output open: neither may hold up whoever called.
+ */
+const GONE_MS = 2000;
 /** How much of a failing command's output a person is shown. */
 const LAST_WORDS_CHARACTERS = 600;
 
@@ -78,10 +83,17 @@ function collect(command: string, child: ChildProcess, options: RunOptions): Pro
   const maxBytes = options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES;
   return new Promise((resolve, reject) => {
     let problem: BranchboxError | undefined;
-    /** The promise settles at `close`, so that no child outlives its call. */
+    let abandon: NodeJS.Timeout | undefined;
+    /** The promise settles at `close`, so that no child outlives its call but one that cannot be ended. */
     const end = (error: BranchboxError): void => {
       problem ??= error;
       child.kill('SIGKILL');
+      abandon ??= setTimeout(() => {
+        settle();
+        for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+        child.unref();
+        reject(error);
+      }, GONE_MS);
     };
     const output = { stdout: newSink(), stderr: newSink() };
     for (const name of ['stdout', 'stderr'] as const) {
@@ -111,6 +123,7 @@ function collect(command: string, child: ChildProcess, options: RunOptions): Pro
     options.signal?.addEventListener('abort', onAbort, { once: true });
     const settle = (): void => {
       clearTimeout(timer);
+      clearTimeout(abandon);
       options.signal?.removeEventListener('abort', onAbort);
     };
     child.on('error', (cause) => {

@@ -69,6 +69,14 @@ describe('a new desired state', () => {
     expect(await files()).toEqual(['committed.jws']);
   });
 
+  it('that comes in a flood is not kept waiting with all the others', async () => {
+    const one = await box();
+    const flood = Array.from({ length: 40 }, (_, i) => one.keeper.offer(signed(desired(i + 1))));
+    await Promise.all(flood);
+    expect(one.events.length).toBeLessThan(20);
+    expect(one.keeper.snapshot().trial?.generation).toBe(40);
+  });
+
   it('is back at the committed one after a restart in a trial', async () => {
     const first = await box();
     const good = signed(desired(1));

@@ -64,6 +64,17 @@ describe('what a gateway says', () => {
     expect(answers).toEqual([{ gatewayId: 'branch1', ok: false }]);
   });
 
+  it('is dropped where it says more than can be stored, and heard again after', async () => {
+    const { say, commands } = await world();
+    const { reply } = topicsOf('branch1');
+    const ask = (nonce: string) => say(reply, { kind: 'proof-request', gatewayId: 'branch1', nonce });
+    await Promise.all(Array.from({ length: 500 }, (_, i) => ask(`flood ${i}`)));
+    expect(commands.length).toBeGreaterThan(10);
+    expect(commands.length).toBeLessThan(100);
+    await ask('after');
+    expect(commands.at(-1)).toEqual({ gatewayId: 'branch1', command: { kind: 'proof', nonce: 'after' } });
+  });
+
   it('of a test of its uplinks is stored and answered, in its own name alone', async () => {
     const { say, commands, store } = await world();
     const when = { occasion: 'ordered', startedAtMs: 1, endedAtMs: 2 };

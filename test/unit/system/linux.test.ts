@@ -2,7 +2,7 @@
  * The Linux side of the ports (runner, files, logger, services), held against real processes and a real file
  * system.
  */
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -48,6 +48,15 @@ describe('runner', () => {
     const running = runner.run('sleep', ['60'], { signal: controller.signal });
     controller.abort();
     await expect(running).rejects.toMatchObject({ message: expect.stringContaining('stopped') });
+  });
+
+  it('does not wait for what a command left behind with its output', async () => {
+    const pidPath = join(directory, 'pid');
+    const script = `sleep 60 & echo $! > ${pidPath}`;
+    await expect(runner.run('sh', ['-c', script], { timeoutMs: 200 })).rejects.toMatchObject({
+      code: 'system/command-timeout',
+    });
+    process.kill(Number(await readFile(pidPath, 'utf8')));
   });
 
   it('follows line by line until told to stop', async () => {
@@ -108,6 +117,33 @@ describe('files', () => {
       })
       .toBeGreaterThan(0);
     controller.abort();
+  });
+});
+
+describe('a watch that the kernel does not give', () => {
+  it('is tried again, and ends nothing', async () => {
+    // In a user namespace of its own, where the kernel grants no inotify instance until it is told to.
+    const limit = '/proc/sys/user/max_inotify_instances';
+    const script = `
+      import { mkdirSync, writeFileSync } from 'node:fs';
+      import { createFiles } from '${join(import.meta.dirname, '../../../src/system/linux/files.ts')}';
+      const ending = new AbortController();
+      const path = '${join(directory, 'watched')}';
+      const writing = setInterval(() => {
+        mkdirSync(path, { recursive: true });
+        writeFileSync(path + '/lease', 'x');
+      }, 50);
+      createFiles().watch(path, () => {
+        console.log('changed');
+        clearInterval(writing);
+        ending.abort();
+      }, ending.signal);
+      setTimeout(() => writeFileSync('${limit}', '10'), 200);
+    `;
+    const words = ['--user', '--map-root-user', 'sh', '-c', `echo 0 > ${limit}; exec "$@"`, 'sh'];
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    const told = await createRunner().runChecked('unshare', [...words, ...node]);
+    expect(told).toBe('changed\n');
   });
 });
 

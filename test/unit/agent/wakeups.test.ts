@@ -1,0 +1,55 @@
+/** What wakes the agent: that something can just now not be read is told, and ends nothing. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createFactsGatherer } from '../../../src/agent/facts.ts';
+import { AGENT_PATHS } from '../../../src/agent/paths.ts';
+import { wakeupsOf } from '../../../src/agent/wakeups.ts';
+import { createLinuxSystem } from '../../../src/system/linux/system.ts';
+
+const MODELS = join(import.meta.dirname, '../../../firmware/models');
+const warned: string[] = [];
+const log = { debug() {}, info() {}, warn: (message: string) => void warned.push(message), error() {} };
+const { signal } = new AbortController();
+let directory: string;
+beforeEach(async () => {
+  warned.length = 0;
+  directory = await mkdtemp(join(tmpdir(), 'bbt-wakeups-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+it('a lease whose facts cannot be read wakes whom it is for all the same', async () => {
+  const woken: string[] = [];
+  const wakeups = wakeupsOf({
+    turn: { look: () => Promise.resolve() },
+    facts: { gather: () => Promise.reject(new Error('EMFILE: too many open files')), forgetEngine() {} },
+    identity: { read: () => Promise.resolve(undefined) },
+    wanted: { look: () => Promise.resolve(false) },
+    holding: { wakeAll: () => void woken.push('lanes') },
+    reporting: { changed: () => void woken.push('status') },
+    link: { wake: () => void woken.push('link') },
+    uplinkTests: { wake: () => void woken.push('tests') },
+    installer: { closeOnceOwned() {} },
+    log,
+    signal,
+  });
+  wakeups.onLease();
+  await expect.poll(() => woken).toEqual(['lanes', 'status', 'link', 'tests']);
+  expect(warned).toEqual(['the facts of this box cannot be read']);
+});
+
+it('an agent starts, and reads what machine it is on, where nothing can be kept for this boot', async () => {
+  // A file where the directory should be: as with a disk that is full, no write gets through.
+  await writeFile(join(directory, 'run'), '');
+  const system = { ...createLinuxSystem({ name: 'test' }), log };
+  const facts = await createFactsGatherer({
+    system,
+    paths: { ...AGENT_PATHS, state: directory, run: join(directory, 'run'), models: MODELS },
+    version: '1.0.0',
+    engineVersion: () => Promise.reject(new Error('there is none')),
+    signal,
+  });
+  expect(await facts.readInventory()).toBe(true);
+  expect(new Set(warned)).toContain('what was found in this boot cannot be kept');
+});

@@ -1,0 +1,56 @@
+/** The identity process's sockets: whoever holds a connection to one does not hold up the process. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { serveLocalApi } from '../../../src/bootstrap/localApi.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+
+describe('the socket of the identity process', () => {
+  let directory: string;
+  let socketPath: string;
+  const ending = { current: new AbortController() };
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'bbt-identity-'));
+    socketPath = join(directory, 'identity.sock');
+    ending.current = new AbortController();
+  });
+  afterEach(async () => {
+    ending.current.abort();
+    await rm(directory, { recursive: true });
+  });
+  const serve = () =>
+    serveLocalApi({
+      files: createFiles(),
+      socketPath,
+      status: () => Promise.reject(new Error('not asked')),
+      offer: () => true,
+      signal: ending.current.signal,
+    });
+
+  it('closes with who says half a request and then nothing', async () => {
+    const server = await serve();
+    const idle = connect(socketPath);
+    idle.on('error', () => {});
+    await once(server, 'connection');
+    idle.write('GET /bootstrap HTTP/1.1\r\nHost:');
+    ending.current.abort();
+    await once(server, 'close');
+  });
+
+  it('gives nobody more connections than it can bear', async () => {
+    await serve();
+    const open: Socket[] = [];
+    let closed = 0;
+    for (let i = 0; i < 100; i += 1) {
+      const socket = connect(socketPath);
+      socket.on('error', () => {});
+      socket.on('close', () => (closed += 1));
+      open.push(socket);
+    }
+    await expect.poll(() => closed).toBe(68);
+    for (const socket of open) socket.destroy();
+  });
+});
