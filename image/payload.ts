@@ -11,6 +11,7 @@ const FIRMWARE = join(import.meta.dirname, '../firmware');
 /** Of firmware/, as they are named at /usr/lib/branchbox. */
 const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['sysctl/gateway.conf', 'sysctl.conf', 0o644],
+  ['connection-tracking.nft', 'connection-tracking.nft', 0o644],
   ['dhcpcd.conf', 'dhcpcd.conf', 0o644],
   ['dhcpcd6.conf', 'dhcpcd6.conf', 0o644],
   ['containerd.toml', 'containerd.toml', 0o644],

@@ -160,6 +160,25 @@ describe.skipIf(tree === undefined)('policy on a real kernel', () => {
     expect(await works('provider', 'ping', '-c1', '-W1', '10.254.1.2')).toBe(false);
   });
 
+  test('who waits for an answer when the rules come still gets it', async () => {
+    await apply(undefined);
+    const answer =
+      'read question; touch /run/asked; until [ -e /run/ruled ]; do sleep 0.05; done; echo answer';
+    const answering = inside('provider', 'socat', '-T9', 'TCP-LISTEN:5556,reuseaddr', `SYSTEM:${answer}`);
+    const question = 'echo question; read word; echo $word >/run/told';
+    const asking = node.runner.run('socat', [
+      '-T5',
+      'TCP:198.51.100.1:5556,retry=50,interval=0.1',
+      `SYSTEM:${question}`,
+    ]);
+    await expect.poll(() => node.files.readText('/run/asked'), { timeout: 5000 }).toBeDefined();
+    await apply(hubSpec([BLUE]));
+    await node.run('touch', '/run/ruled');
+    await asking;
+    expect(await node.files.readText('/run/told')).toBe('answer\n');
+    await answering;
+  });
+
   test('in quarantine nothing of a tenant passes, and the uplink stays; released, all is as before', async () => {
     await ip('link', 'add', 'br-lan', 'type', 'bridge');
     await ip('link', 'set', 'br-lan', 'up');

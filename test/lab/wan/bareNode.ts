@@ -32,9 +32,10 @@ mknod -m 666 dev/urandom c 1 9; mknod -m 666 dev/tty c 5 0; mkdir dev/net; mknod
 mkdir -p run/wireguard run/branchbox usr/lib/branchbox var/lib/branchbox/agent
 cp "$NODE_CHECKOUT/firmware/frr-load" "$NODE_CHECKOUT/firmware/wait-for-socket" usr/lib/branchbox/
 cp "$NODE_CHECKOUT/firmware/sysctl/gateway.conf" usr/lib/branchbox/sysctl.conf
+cp "$NODE_CHECKOUT/firmware/connection-tracking.nft" usr/lib/branchbox/
 for setting in proc/sys/net/bridge/bridge-nf-call-*tables; do [ ! -e "$setting" ] || echo 0 >"$setting"; done
 : >etc/frr/frr.conf
-exec chroot . /bin/sh -c 'ip link set lo up; sysctl -qep /usr/lib/branchbox/sysctl.conf; echo ready; exec sleep infinity'
+exec chroot . /bin/sh -c 'ip link set lo up; sysctl -qep /usr/lib/branchbox/sysctl.conf; nft -f /usr/lib/branchbox/connection-tracking.nft; echo ready; exec sleep infinity'
 `;
 const LOOP = `
 mkdir -p /run/loops
