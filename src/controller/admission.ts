@@ -3,15 +3,15 @@
  * still counts. The same decision for SZTP, EST, the device API and, by the revocation list, MQTT.
  * Does not own how a refusal is worded on the wire (sztp/, est/, device/).
  */
-import type { FleetGateway } from '../model/fleet.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { ActivationCredentials, Activations } from './activation.ts';
 import type { FleetService } from './fleetService.ts';
+import type { HeldPlace } from './store/entities.ts';
 import type { Store } from './store/store.ts';
 
 export type Admission =
-  | { readonly kind: 'admitted'; readonly gateway: FleetGateway }
+  | { readonly kind: 'admitted'; readonly gateway: HeldPlace }
   /**
    * Known, but not approved or without a place in the fleet: worth asking again. `byCode`: a code that the installer
    * types would approve it.
@@ -101,8 +101,8 @@ export function createAdmissions(options: {
     return consider(serial, idevid);
   }
 
-  async function gatewayOf(serial: string): Promise<FleetGateway | undefined> {
-    return (await fleet.read())?.fleet.gateways.find((candidate) => candidate.serial === serial);
+  async function gatewayOf(serial: string): Promise<HeldPlace | undefined> {
+    return (await fleet.places()).find((candidate) => candidate.serial === serial);
   }
 
   /** The box that was first keeps its place: whoever comes with another key is kept out and written down. */
@@ -115,7 +115,7 @@ export function createAdmissions(options: {
   }
 
   async function standing(gatewayId: string, serial: string): Promise<Admission> {
-    const gateway = (await fleet.read())?.fleet.gateways.find((candidate) => candidate.id === gatewayId);
+    const gateway = (await fleet.places()).find((candidate) => candidate.id === gatewayId);
     // A box that was replaced still holds a certificate of this name.
     if (gateway === undefined || gateway.serial !== serial) {
       return { kind: 'refused', why: 'this box no longer has a place in the fleet' };

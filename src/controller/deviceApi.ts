@@ -7,13 +7,13 @@ import type { ReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { PING_PATH } from '../model/deviceApi.ts';
-import { type FleetGateway, firmwareOf } from '../model/fleet.ts';
+import { firmwareOf } from '../model/fleet.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock } from '../system/ports.ts';
 import type { Admissions } from './admission.ts';
 import type { Blobs } from './blobs.ts';
 import { type FirmwareStore, manifestOf } from './firmware.ts';
-import type { FleetService } from './fleetService.ts';
+import { type FleetService, gatewayOf } from './fleetService.ts';
 import { type Answer, type Handler, requestLine } from './exchange.ts';
 import { peerOf, type PeerAnchors } from './peer.ts';
 import type { Store } from './store/store.ts';
@@ -54,9 +54,9 @@ export function createDeviceHandler(options: {
     const [, kind, sha256 = ''] = /^\/v1\/(bundles|firmware)\/([0-9a-f]{64})$/.exec(path) ?? [];
     const found =
       kind === 'bundles'
-        ? await bundle(admission.gateway, sha256)
+        ? await bundle(peer.gatewayId, sha256)
         : kind === 'firmware'
-          ? await firmwarePart(admission.gateway, sha256)
+          ? await firmwarePart(peer.gatewayId, sha256)
           : undefined;
     if (found === undefined) return nothing();
     await send(found, request, response);
@@ -78,7 +78,8 @@ export function createDeviceHandler(options: {
   }
 
   /** A bundle of somebody else's app is as unknown as none at all. */
-  async function bundle(gateway: FleetGateway, sha256: string): Promise<Served | undefined> {
+  async function bundle(gatewayId: string, sha256: string): Promise<Served | undefined> {
+    const gateway = gatewayOf((await options.fleet.read())?.fleet, gatewayId);
     const sizeBytes = (await options.store.records.bundles()).get(sha256);
     if (sizeBytes === undefined || !gateway.apps.some((app) => app.bundle === sha256)) return undefined;
     return {
@@ -89,9 +90,9 @@ export function createDeviceHandler(options: {
   }
 
   /** Likewise a part of a version that this gateway is not to run. */
-  async function firmwarePart(gateway: FleetGateway, sha256: string): Promise<Served | undefined> {
-    const present = await options.fleet.read();
-    const wanted = present === undefined ? undefined : firmwareOf(present.fleet, gateway);
+  async function firmwarePart(gatewayId: string, sha256: string): Promise<Served | undefined> {
+    const fleet = (await options.fleet.read())?.fleet;
+    const wanted = fleet === undefined ? undefined : firmwareOf(fleet, gatewayOf(fleet, gatewayId));
     const manifest =
       wanted === undefined ? undefined : (await options.firmware.offered()).get(wanted.version);
     if (manifest === undefined) return undefined;

@@ -4,12 +4,12 @@
  */
 import { decode } from '../model/decode.ts';
 import type { DesiredSpec } from '../model/desired.ts';
-import { BranchboxError } from '../model/errors.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
 import { allocate, NO_ALLOCATIONS } from './allocations.ts';
 import { designFleet } from './designer.ts';
-import type { FleetRevision } from './store/entities.ts';
+import type { FleetOutline, FleetRevision, HeldPlace } from './store/entities.ts';
 import type { Store } from './store/store.ts';
 
 export interface FleetChange {
@@ -18,12 +18,22 @@ export interface FleetChange {
   readonly subject: string;
   /** What the caller saw, one of several, or whichever there is; a fleet that moved on since is a conflict. */
   readonly ifRevision?: readonly number[] | 'any';
-  /** The whole next document from the present one; not yet decoded. The present one itself: nothing is changed. */
-  readonly edit: (present: Fleet | undefined) => unknown;
+  /**
+   * The whole next document, not yet decoded. By `edit` from the present one, which itself means that nothing is changed;
+   * by `replace` whatever the present one is, so that one which breaks a rule of this version can be mended.
+   */
+  readonly next:
+    | { readonly edit: (present: Fleet | undefined) => unknown }
+    | { readonly replace: (places: readonly HeldPlace[]) => unknown };
 }
 
 export interface FleetService {
+  /** Throws controller/conflict where the stored one breaks a rule that came with this version. */
   read(): Promise<FleetRevision | undefined>;
+  /** Which box has which place: also where the rest of the stored fleet cannot be read. */
+  places(): Promise<readonly HeldPlace[]>;
+  /** Why no gateway can be told anything new, as found when the fleet was last read. */
+  readonly ailment: string | undefined;
   change(change: FleetChange): Promise<FleetRevision>;
 }
 
@@ -34,6 +44,17 @@ export function gatewayOf(fleet: Fleet | undefined, id: string): Fleet['gateways
   throw new BranchboxError('controller/not-found', {
     message: `no gateway is named ${id}`,
     mend: 'GET /api/v1/gateways lists them',
+  });
+}
+
+/** What was stored by an earlier version. Anything else, a disk that fails for instance, is what it is. */
+function unreadable(error: BranchboxError): BranchboxError {
+  if (error.code !== 'model/invalid') return error;
+  return new BranchboxError('controller/conflict', {
+    message: 'the fleet was stored by an earlier version and breaks a rule of this one',
+    mend: 'apply the whole fleet corrected: `branchbox fleet apply FILE`. Until then boxes go on as they are',
+    problems: error.problems,
+    cause: error,
   });
 }
 
@@ -49,13 +70,30 @@ export function createFleetService(options: {
 
   // Decoding a large fleet costs; each status message asks for it. The stored revision says whether it still holds.
   let cached: FleetRevision | undefined;
+  let outline: FleetOutline | undefined;
+  let ailment: string | undefined;
   async function read(): Promise<FleetRevision | undefined> {
-    if (cached?.revision !== (await store.fleet.revision())) cached = await store.fleet.read();
+    if (cached?.revision === (await store.fleet.revision())) return cached;
+    try {
+      cached = await store.fleet.read();
+      ailment = undefined;
+    } catch (thrown) {
+      const error = unreadable(asBranchboxError(thrown));
+      ailment = [error.message, ...error.problems.map(({ path, message }) => `${path} ${message}`)].join(
+        '; ',
+      );
+      throw error;
+    }
     return cached;
   }
 
+  async function readOutline(): Promise<FleetOutline | undefined> {
+    if (outline?.revision !== (await store.fleet.revision())) outline = await store.fleet.outline();
+    return outline;
+  }
+
   async function change(change: FleetChange): Promise<FleetRevision> {
-    const present = await read();
+    const present = await readOutline();
     const revision = present?.revision ?? 0;
     const { ifRevision } = change;
     const holds = ifRevision === 'any' ? present !== undefined : (ifRevision?.includes(revision) ?? true);
@@ -69,8 +107,13 @@ export function createFleetService(options: {
         fields: { httpStatus: 412 },
       });
     }
-    const wanted = change.edit(present?.fleet);
-    if (present !== undefined && wanted === present.fleet) return present;
+    let wanted: unknown;
+    if ('replace' in change.next) wanted = change.next.replace(present?.places ?? []);
+    else {
+      const whole = await read();
+      wanted = change.next.edit(whole?.fleet);
+      if (whole !== undefined && wanted === whole.fleet) return whole;
+    }
     const fleet = decode(Fleet, wanted, 'the fleet');
     const allocations = allocate(fleet, present?.allocations ?? NO_ALLOCATIONS);
     designFleet({
@@ -98,6 +141,10 @@ export function createFleetService(options: {
   let last: Promise<unknown> = Promise.resolve();
   return {
     read,
+    places: async () => (await readOutline())?.places ?? [],
+    get ailment() {
+      return ailment;
+    },
     change(wanted) {
       const result = last.then(() => change(wanted));
       last = result.catch(() => undefined);

@@ -70,8 +70,7 @@ export function createMessageHandler(options: GatewayMessagesOptions): MessageHa
     // A retained topic that was cleared.
     if (payload.length === 0) return;
     try {
-      const stored = await fleet.read();
-      const gateway = stored?.fleet.gateways.find((candidate) => candidate.id === gatewayId);
+      const gateway = (await fleet.places()).find((candidate) => candidate.id === gatewayId);
       if (gateway === undefined) throw refusal(`no gateway of the fleet is named ${gatewayId}`);
       // Its session ends a moment later (revocations.ts); until then nothing it says is believed.
       const box =

@@ -240,6 +240,7 @@ export async function runController(options: {
     ailments: () => [
       ...(link.connected ? [] : ['the MQTT broker is away']),
       ...(revocations.ailment === undefined ? [] : [revocations.ailment]),
+      ...(fleet.ailment === undefined ? [] : [fleet.ailment]),
     ],
   });
   await servers.listen();

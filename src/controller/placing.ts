@@ -8,7 +8,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
 import type { FleetService } from './fleetService.ts';
-import type { InventoryEntry } from './store/entities.ts';
+import type { HeldPlace, InventoryEntry } from './store/entities.ts';
 import type { Store } from './store/store.ts';
 
 export interface BoxToPlace {
@@ -55,7 +55,7 @@ export function createPlacing(options: {
         const next = await fleet.change({
           actor,
           subject: `gateways of ${serial}`,
-          edit: (present) => withBox(present, serial, place),
+          next: { edit: (present) => withBox(present, serial, place) },
         });
         await store.inventory.update(serial, { approved: true });
         await store.pending.remove(serial);
@@ -111,10 +111,10 @@ function withBox(present: Fleet | undefined, serial: string, place: Place): Flee
  * A whole fleet in place of the present one: a gateway that tells no serial keeps the box that was placed there, for the
  * file of a person knows nothing of it. `joined`: serials that were placed. Pure.
  */
-export function keepPlaced(next: Fleet, present: Fleet | undefined, joined: ReadonlySet<string>): Fleet {
+export function keepPlaced(next: Fleet, places: readonly HeldPlace[], joined: ReadonlySet<string>): Fleet {
   const told = new Set(next.gateways.map(({ serial }) => serial));
   const placed = new Map(
-    (present?.gateways ?? []).flatMap(({ id, serial }) =>
+    places.flatMap(({ id, serial }) =>
       serial !== undefined && joined.has(serial) && !told.has(serial) ? [[id, serial] as const] : [],
     ),
   );

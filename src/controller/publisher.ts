@@ -13,7 +13,7 @@ import type { BrokerLink } from './broker/link.ts';
 import { designGateway } from './designer.ts';
 import type { FleetService } from './fleetService.ts';
 import type { SignerClient } from './signer/client.ts';
-import type { DesiredRecord } from './store/entities.ts';
+import type { DesiredRecord, FleetRevision } from './store/entities.ts';
 import type { Store } from './store/store.ts';
 
 export interface PublisherOptions {
@@ -94,8 +94,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
 }
 
 async function publishAll(options: PublisherOptions, published: Map<string, string>): Promise<void> {
-  const { store, fleet, link } = options;
-  const stored = await fleet.read();
+  const { store, link } = options;
+  const stored = await readFleet(options);
   if (stored === undefined) return;
   const inputs = {
     fleet: stored.fleet,
@@ -132,6 +132,18 @@ async function publishAll(options: PublisherOptions, published: Map<string, stri
     published.delete(gatewayId);
   }
   if (failure !== undefined) throw failure;
+}
+
+/** undefined where there is none to publish. */
+async function readFleet({ fleet, log }: PublisherOptions): Promise<FleetRevision | undefined> {
+  try {
+    return await fleet.read();
+  } catch (thrown) {
+    if (fleet.ailment === undefined) throw thrown;
+    // Trying again mends nothing; the change that does triggers the next round. Boxes keep what they were told.
+    log.error('no gateway is told anything new', { error: asBranchboxError(thrown) });
+    return undefined;
+  }
 }
 
 /**

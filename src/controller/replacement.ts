@@ -61,7 +61,7 @@ export async function replaceBox(
   await fleet.change({
     actor,
     subject: `gateways/${gatewayId}`,
-    edit: (present) => withSerial(present, gatewayId, replaced, serial),
+    next: { edit: (present) => withSerial(present, gatewayId, replaced, serial) },
   });
   const old = replaced === undefined ? undefined : await store.inventory.get(replaced);
   if (old !== undefined) await store.inventory.update(old.serial, { state: 'revoked' });

@@ -58,9 +58,11 @@ function registerCollection<S extends z.ZodType>(
       actor: ADMIN,
       subject: `${name}/${id}`,
       ...revisionWanted(request),
-      edit: (fleet) => {
-        if (fleet === undefined) throw noFleet();
-        return { ...fleet, [name]: edit(listOf(fleet)) };
+      next: {
+        edit: (fleet) => {
+          if (fleet === undefined) throw noFleet();
+          return { ...fleet, [name]: edit(listOf(fleet)) };
+        },
       },
     });
 

@@ -61,7 +61,7 @@ export function registerFleetRoutes(api: Api, context: ApiContext): void {
         actor: ADMIN,
         subject: 'fleet',
         ...revisionWanted(request),
-        edit: (before) => keepPlaced(request.body, before, joined),
+        next: { replace: (places) => keepPlaced(request.body, places, joined) },
       });
       setRevision(reply, next.revision);
       return next.fleet;

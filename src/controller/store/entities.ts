@@ -16,6 +16,17 @@ export const FleetRevision = z.strictObject({
 });
 export type FleetRevision = z.output<typeof FleetRevision>;
 
+/** Which box has which place. */
+export const HeldPlace = z.object({ id: GatewayId, serial: Serial.optional() });
+export type HeldPlace = z.output<typeof HeldPlace>;
+
+/** What is known of a fleet also where it breaks a rule that came after it was stored. */
+export interface FleetOutline {
+  readonly revision: number;
+  readonly places: readonly HeldPlace[];
+  readonly allocations: Allocations;
+}
+
 export const InventoryEntry = z.strictObject({
   serial: Serial,
   model: z.string().max(64).optional(),

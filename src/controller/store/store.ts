@@ -8,6 +8,7 @@ import type {
   ActivationRecord,
   AuditEntry,
   DesiredRecord,
+  FleetOutline,
   FleetRevision,
   InventoryEntry,
   IssuedCertificate,
@@ -24,7 +25,9 @@ export interface Store {
   readonly fleet: {
     /** 0 where none is stored; cheap. */
     revision(): Promise<number>;
+    /** Throws model/invalid where it breaks a rule of this version. */
     read(): Promise<FleetRevision | undefined>;
+    outline(): Promise<FleetOutline | undefined>;
     /** Refuses with controller/conflict unless the stored revision is `expectedRevision` (0: none stored). */
     replace(next: Omit<FleetRevision, 'revision'>, expectedRevision: number, atMs: number): Promise<number>;
   };

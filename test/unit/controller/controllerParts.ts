@@ -17,6 +17,7 @@ export function createControllerParts(options: {
     onInventoryChange: () => undefined,
   });
   const { fleet } = membership;
-  const setFleet = (next: object) => fleet.change({ actor: 'test', subject: 'fleet', edit: () => next });
+  const setFleet = (next: object) =>
+    fleet.change({ actor: 'test', subject: 'fleet', next: { edit: () => next } });
   return { ...membership, setFleet };
 }

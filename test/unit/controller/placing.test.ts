@@ -11,7 +11,7 @@ describe('a fleet file that tells no serial', () => {
       gateways: [{ ...free('spare1', '10.255.0.21'), ...(serial === undefined ? {} : { serial }) }],
     });
   const serialAfter = (next: Fleet, present: Fleet, joined: readonly string[]) =>
-    keepPlaced(next, present, new Set(joined)).gateways[0]?.serial;
+    keepPlaced(next, present.gateways, new Set(joined)).gateways[0]?.serial;
 
   it('leaves the box where it was placed, and takes away what it told itself before', () => {
     expect(serialAfter(placed(undefined), placed('SN-x'), ['SN-x'])).toBe('SN-x');

@@ -102,6 +102,7 @@ export async function createPublishing(fleetNow: Fleet = SMALL_FLEET) {
   const say = (topic: string, value: unknown) => handle(topic, Buffer.from(JSON.stringify(value)));
   return {
     store,
+    fleet,
     clock,
     published,
     commands,
