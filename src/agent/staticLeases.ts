@@ -6,10 +6,11 @@
 import { splitCidr } from '../model/addresses.ts';
 import type { Uplink } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
+import { STATIC_REASON } from '../system/leases6.ts';
 import type { Files } from '../system/ports.ts';
 
 /** The hook's files have a reason of dhcpcd's own. */
-const OURS = 'reason=BRANCHBOX_STATIC\n';
+const OURS = `reason=${STATIC_REASON}\n`;
 const MAX_BYTES = 64 * 1024;
 
 type Attachment = Pick<Uplink, 'addressing' | 'addressing6'> & { readonly port: string };

@@ -24,13 +24,14 @@ import {
   withAccess,
 } from './controllerApi.ts';
 import { parseSpanS } from './fleetInventory.ts';
+import { planStaticAddresses } from './usbAddresses.ts';
 
 interface Flags extends Access {
   readonly out: string;
   readonly valid: string;
   readonly port?: string;
-  readonly address?: string;
-  readonly gateway?: string;
+  readonly address?: readonly string[];
+  readonly gateway?: readonly string[];
   readonly dns?: readonly string[];
   readonly vlan?: string;
   readonly pppoeUser?: string;
@@ -47,9 +48,13 @@ export function registerUsb(fleet: Command): void {
     .requiredOption('--out <directory>', 'where the stick is mounted; several boxes fit on one')
     .option('--valid <span>', 'how long the box takes it, from 1h to 365d', '30d')
     .option('--port <label>', 'the WAN port; without it the first one')
-    .option('--address <cidr>', 'static address, for instance 192.0.2.5/24')
-    .option('--gateway <address>', 'with --address')
-    .option('--dns <address...>', 'with --address')
+    .option(
+      '--address <cidr>',
+      'static address, for instance 192.0.2.5/24 or 2001:db8::5/64; one a family',
+      oneMore,
+    )
+    .option('--gateway <address>', 'of each --address', oneMore)
+    .option('--dns <address...>', 'with --address, of its family')
     .option('--vlan <id>', 'VLAN of the WAN port')
     .option('--pppoe-user <name>', 'PPPoE; the password is asked for, or in a file')
     .option('--pppoe-password-file <file>', 'its first line')
@@ -78,6 +83,9 @@ export function registerUsb(fleet: Command): void {
       );
     });
 }
+
+/** An option that may stand more than once. */
+const oneMore = (word: string, before: readonly string[] = []): readonly string[] => [...before, word];
 
 /** What a phone at a LAN port opens, and an inventory's scanner reads the serial of; a fragment is sent to nobody. */
 const labelOf = (serial: string): string => `http://${INSTALLER_NAME}/#${serial}`;
@@ -108,22 +116,22 @@ async function networkOf(flags: Flags): Promise<z.output<typeof BootstrapNetwork
   if (flags.address !== undefined && flags.pppoeUser !== undefined) {
     throw usage('a line has either a static address or PPPoE', 'leave --address or --pppoe-user out');
   }
-  if (flags.address === undefined && (flags.gateway !== undefined || flags.dns !== undefined)) {
-    throw usage('--gateway and --dns belong to a static address', 'add --address');
-  }
+  const { address: addresses = [], gateway: gateways = [], dns = [] } = flags;
+  const statics = planStaticAddresses({ addresses, gateways, dns });
+  const addressing6 = statics.get(6);
   const addressing =
-    flags.address !== undefined
-      ? { kind: 'static', address: flags.address, gateway: flags.gateway, dns: flags.dns ?? [] }
-      : flags.pppoeUser !== undefined
-        ? {
-            kind: 'pppoe',
-            user: flags.pppoeUser,
-            password: await password('PPPoE password', flags.pppoePasswordFile),
-          }
-        : { kind: 'dhcp' };
+    statics.get(4) ??
+    (flags.pppoeUser !== undefined
+      ? {
+          kind: 'pppoe',
+          user: flags.pppoeUser,
+          password: await password('PPPoE password', flags.pppoePasswordFile),
+        }
+      : { kind: 'dhcp' });
   const unknown = {
     schema: 1,
     addressing,
+    ...(addressing6 !== undefined && { addressing6 }),
     ...(flags.port !== undefined && { port: flags.port }),
     ...(flags.vlan !== undefined && { vlan: Number(flags.vlan) }),
     ...(flags.proxy !== undefined && { proxy: await proxyOf(flags.proxy, flags) }),

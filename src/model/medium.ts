@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { DnsName, IpAddress, Port } from './addresses.ts';
-import { DhcpAddressing, StaticAddressing } from './addressing.ts';
+import { checkStatic6, DhcpAddressing, StaticAddressing, StaticAddressing6 } from './addressing.ts';
 import { Owner } from './bootstrap.ts';
 import { PortLabel, Serial } from './ids.ts';
 
@@ -40,6 +40,10 @@ export const HttpProxy = z.strictObject({
 });
 export type HttpProxy = z.output<typeof HttpProxy>;
 
+const Static6 = StaticAddressing6.superRefine((own, context) => {
+  checkStatic6(own, [], (path, message) => context.addIssue({ code: 'custom', path, message }));
+});
+
 /**
  * How one WAN port gets out where DHCP does not tell. Signed by the owner within the conveyed information; until a
  * desired state describes the uplinks, the agent holds the box to it. The proxy stays for the box's life.
@@ -55,6 +59,8 @@ export const BootstrapNetwork = z.strictObject({
     StaticAddressing,
     z.strictObject({ kind: z.literal('pppoe'), user: Word, password: Word }),
   ]),
+  /** IPv6; absent: what routers and DHCPv6 say. */
+  addressing6: Static6.optional(),
   proxy: HttpProxy.optional(),
   /** `https://host[:port]`, asked before what DHCP names; as little believed as that. */
   bootstrapServers: z.array(z.string().max(1024)).max(16).default([]),

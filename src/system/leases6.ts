@@ -20,6 +20,8 @@ import {
 import type { Files } from './ports.ts';
 
 const SUFFIX = '.env6';
+/** `reason` of a file that the agent wrote for a static uplink. The hook writes none into a file of IPv6. */
+export const STATIC_REASON = 'BRANCHBOX_STATIC';
 
 export async function readLeases6(
   files: Pick<Files, 'list' | 'readText'>,
@@ -62,8 +64,12 @@ export function parseLease6(ifname: string, text: string): Lease6 | undefined {
   return decoded.ok ? decoded.value : undefined;
 }
 
-/** The first that wants to be a default router (RFC 4861 4.2: a lifetime of 0 says that it does not). */
+/**
+ * The first that wants to be a default router (RFC 4861 4.2: a lifetime of 0 says that it does not). Advertisements come
+ * from an address of the link alone; a static gateway may have any.
+ */
 function routerOf(values: ReadonlyMap<string, string>): string | undefined {
+  if (values.get('reason') === STATIC_REASON) return values.get('nd1_from');
   for (const [key, value] of values) {
     const number = /^nd(\d+)_from$/.exec(key)?.[1];
     if (number === undefined || !isLinkLocal(value)) continue;

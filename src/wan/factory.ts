@@ -39,10 +39,12 @@ const DHCP: Pick<Uplink, 'addressing'> = { addressing: { kind: 'dhcp' } };
 
 function attachmentOf({
   addressing,
+  addressing6,
   vlan,
-}: BootstrapNetwork): Pick<UplinkAttachment, 'addressing' | 'waitsFor'> {
+}: BootstrapNetwork): Pick<UplinkAttachment, 'addressing' | 'waitsFor'> &
+  Partial<Pick<Uplink, 'addressing6'>> {
   // Nothing brings these up yet: DHCP on the bare port would be another line than the one that was ordered.
   if (vlan !== undefined) return { ...DHCP, waitsFor: [lineGate('vlan')] };
   if (addressing.kind === 'pppoe') return { ...DHCP, waitsFor: [lineGate('pppoe')] };
-  return { addressing };
+  return { addressing, ...(addressing6 !== undefined && { addressing6 }) };
 }

@@ -60,6 +60,15 @@ it('one of IPv6 is read as what a router gave, beside or without IPv4', async ()
       bootstrapServers: [],
     },
   ]);
+  // Routers advertise from an address of the link; who types a gateway may name any.
+  const wide: Attachment['addressing6'] = {
+    kind: 'static',
+    address: '2001:db8::5/64',
+    gateway: '2001:db8::1',
+    dns: [],
+  };
+  await hold([{ ...six, addressing6: wide }]);
+  expect((await readLeases6(files, directory)).map(({ gateway }) => gateway)).toEqual(['2001:db8::1']);
   await hold([{ ...six, ...STATIC }]);
   expect(await told()).toEqual(['wan1 192.0.2.5/28']);
   await hold([six], false);

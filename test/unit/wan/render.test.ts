@@ -269,6 +269,33 @@ describe('renderFactory', () => {
     expect(byTable.map(({ spec }) => spec.via)).toContain('192.0.2.1');
   });
 
+  it('has the IPv6 address that a medium names without a client for it, and IPv4 as ever', () => {
+    const addressing6 = {
+      kind: 'static',
+      address: '2001:db8:5::5/64',
+      gateway: 'fe80::1',
+      dns: [],
+    } as const;
+    const network: BootstrapNetwork = {
+      schema: 1,
+      addressing: { kind: 'dhcp' },
+      addressing6: { ...addressing6, dns: [] },
+      bootstrapServers: [],
+    };
+    const items = renderFactory(facts, network);
+    expect(kinds(items, 'address').map(({ spec }) => spec)).toEqual([
+      { link: 'wan1', address: '2001:db8:5::5/64' },
+    ]);
+    expect(kinds(items, 'service').map(({ spec }) => spec.unit)).toEqual([
+      'dhcpcd@wan1.service',
+      'dhcpcd@wan2.service',
+      'dhcpcd6@wan2.service',
+    ]);
+    expect(kinds(items, 'route').find(({ id }) => id === 'route:101/::/0/10')?.spec.via).toBe('fe80::1');
+    // Not on the bare port of a line that is another one.
+    expect(kinds(renderFactory(facts, { ...network, vlan: 7 }), 'address')).toEqual([]);
+  });
+
   it('asks for no address on a line that nothing brings up', () => {
     const network: BootstrapNetwork = {
       schema: 1,
