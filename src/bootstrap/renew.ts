@@ -3,6 +3,7 @@
  * and moving it over the one before. Does not own enrolling (ownerServers.ts, enrol.ts) nor waiting until it is due
  * (service.ts).
  */
+import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { ServiceContext } from './context.ts';
@@ -24,6 +25,41 @@ export function renewalAtMs(
   return certificate.notBeforeMs + lifeMs * (RENEW_FROM + RENEW_SPREAD * random);
 }
 
+export interface RenewalDue {
+  /** When to look again at the latest. */
+  readonly atMs: number;
+  /** What is due by now; undefined: nothing. */
+  now(): Next | undefined;
+}
+
+/** Of the certificate on disk; what a renewal that was killed behind its move left goes first. */
+export async function renewalDue(context: ServiceContext, owner: Owner): Promise<RenewalDue> {
+  const { files, enrolment, ldevid, next, clock } = context;
+  const current = await enrolment.read(owner, ldevid);
+  if (current === undefined) {
+    // A renewal that was killed half way through its move still has the new pair whole.
+    const onward: Next =
+      (await enrolment.read(owner, next)) !== undefined
+        ? { state: 'RENEW' }
+        : { state: 'RECOVER', note: { because: 'no certificate on disk' } };
+    return { atMs: 0, now: () => onward };
+  }
+  // A key is used for one enrolment only.
+  await files.remove(next.certificate);
+  await files.remove(next.key);
+  const atMs = renewalAtMs(current.certificate, context.random());
+  return {
+    atMs,
+    now() {
+      const nowMs = clock.nowMs();
+      if (nowMs >= current.certificate.notAfterMs) {
+        return { state: 'RECOVER', note: { because: 'the certificate expired' } };
+      }
+      return nowMs >= atMs ? { state: 'RENEW' } : undefined;
+    },
+  };
+}
+
 export function createRenewalActions(context: ServiceContext): Readonly<Record<'RENEW' | 'RECOVER', Action>> {
   const { files, owners, enrolment, ldevid, next, clock } = context;
   const { look, distrustedFor } = createOwnerTrust(context);
@@ -37,6 +73,12 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     await files.writeDurable(ldevid.certificate, certificate, 0o644);
     await files.remove(next.certificate);
     await files.remove(next.key);
+  }
+
+  /** A certificate is no desired state: without a committed one the box waits for its first, and its trial, as before. */
+  async function onward(note: Readonly<Record<string, string>> = {}): Promise<Next> {
+    const committed = (await files.list(context.paths.agent)).includes('committed.jws');
+    return { state: committed ? 'OPERATIONAL' : 'STRICT', note };
   }
 
   /** A refusal may be one of this request, or of this box. */
@@ -66,7 +108,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     // Proved before the old one is given up; by the record as it is now, which may have got the next CA.
     await proveStrictly(context, (await owners.read()) ?? owner, fresh.tls, signal);
     await moveOver();
-    return { state: 'OPERATIONAL', note: { certificate: fresh.certificate.fingerprintSha256 } };
+    return onward({ certificate: fresh.certificate.fingerprintSha256 });
   }
 
   return {
@@ -82,7 +124,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
           return { state: 'RECOVER', note: { because: 'the certificate expired while renewing' } };
         }
         // Killed after the move: the fresh one is in place.
-        if (nowMs < renewalAtMs(current.certificate, 0)) return { state: 'OPERATIONAL' };
+        if (nowMs < renewalAtMs(current.certificate, 0)) return onward();
       }
       return renewOrLearn(signal, () => renew('simplereenroll', current, signal));
     },
@@ -91,7 +133,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
       const current = owner === undefined ? undefined : await enrolment.read(owner, ldevid);
       // The clock was wrong, and is right again: what seemed to have ended has not.
       if (current !== undefined && clock.nowMs() < current.certificate.notAfterMs) {
-        return { state: 'OPERATIONAL', note: { because: 'the certificate is valid after all' } };
+        return onward({ because: 'the certificate is valid after all' });
       }
       return renewOrLearn(signal, () => renew('simpleenroll', undefined, signal));
     },

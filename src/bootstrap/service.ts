@@ -2,7 +2,7 @@
  * Owns the states of a box that is in service: the owner's record, following the agent, resting until a renewal is due,
  * quarantine. Does not own the way there (states.ts), renewal itself (renew.ts), a move (migrate.ts) nor what the agent does.
  */
-import type { BootstrapState } from '../model/bootstrap.ts';
+import type { BootstrapState, Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { ServiceContext } from './context.ts';
 import { parseServer } from './discover.ts';
@@ -11,7 +11,7 @@ import { overUplinks, ownerPeer, proveStrictly } from './ownerServers.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
 import { createMigration } from './migrate.ts';
 import { movedLdevidPaths } from './paths.ts';
-import { createRenewalActions, renewalAtMs } from './renew.ts';
+import { createRenewalActions, type RenewalDue, renewalDue } from './renew.ts';
 
 type ServiceState = Exclude<
   BootstrapState,
@@ -37,11 +37,16 @@ function afterAgent(
 }
 
 export function createServiceActions(context: ServiceContext): Readonly<Record<ServiceState, Action>> {
-  const { files, paths, owners, enrolment, ldevid, next, clock, waker, log, quarantine, looks } = context;
+  const { files, paths, owners, clock, waker, log, quarantine, looks } = context;
   const { credentialNow, distrustedFor, lookIfDue } = createOwnerTrust(context);
 
-  /** Follows the agent's files: what it holds is the truth, this journal is for people. */
-  async function followAgent(here: 'STRICT' | 'CONFIG_STAGED' | 'TRIAL', signal: AbortSignal): Promise<Next> {
+  /** Follows the agent's files: what it holds is the truth, this journal is for people. `owner`: where renewal counts. */
+  async function followAgent(
+    here: 'STRICT' | 'CONFIG_STAGED' | 'TRIAL',
+    owner: Owner | undefined,
+    signal: AbortSignal,
+  ): Promise<Next> {
+    let renewal: RenewalDue | undefined;
     // Watched here alone: a box in service writes there all day, and nobody needs to wake for it.
     const followed = new AbortController();
     files.watch(paths.agent, () => waker.wake(), AbortSignal.any([signal, followed.signal]));
@@ -50,8 +55,10 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
         const names = await files.list(paths.agent);
         const next = afterAgent(here, names.includes('trial.json'), names.includes('committed.jws'));
         if (next !== undefined) return next;
-        const distrusted = await lookIfDue(signal);
-        if (distrusted !== undefined) return distrusted;
+        // A box may wait for its first desired state for longer than its certificate lasts. A trial is over sooner.
+        if (owner !== undefined) renewal ??= await renewalDue(context, owner);
+        const onward = renewal?.now() ?? (await lookIfDue(signal));
+        if (onward !== undefined) return onward;
         await waker.wait(LOOK_AGAIN_MS, signal);
       }
     } finally {
@@ -103,10 +110,10 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       else await owners.dropPending();
       await context.medium.forget();
       if (isNew) await reportComplete(signal);
-      return followAgent('STRICT', signal);
+      return followAgent('STRICT', owner, signal);
     },
-    CONFIG_STAGED: (signal) => followAgent('CONFIG_STAGED', signal),
-    TRIAL: (signal) => followAgent('TRIAL', signal),
+    CONFIG_STAGED: (signal) => followAgent('CONFIG_STAGED', undefined, signal),
+    TRIAL: (signal) => followAgent('TRIAL', undefined, signal),
     async OPERATIONAL(signal) {
       const owner = await owners.read();
       if (owner === undefined) return WITHOUT_OWNER;
@@ -117,25 +124,12 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       const moved = movedLdevidPaths(paths);
       await files.remove(moved.certificate);
       await files.remove(moved.key);
-      const current = await enrolment.read(owner, ldevid);
-      if (current === undefined) {
-        // A renewal that was killed half way through its move still has the new pair whole.
-        if ((await enrolment.read(owner, next)) !== undefined) return { state: 'RENEW' };
-        return { state: 'RECOVER', note: { because: 'no certificate on disk' } };
-      }
-      // What a killed renewal left after its move: a key is used for one enrolment only.
-      await files.remove(next.certificate);
-      await files.remove(next.key);
-      const atMs = renewalAtMs(current.certificate, context.random());
+      const renewal = await renewalDue(context, owner);
       for (;;) {
-        const nowMs = clock.nowMs();
-        if (nowMs >= current.certificate.notAfterMs) {
-          return { state: 'RECOVER', note: { because: 'the certificate expired' } };
-        }
-        if (nowMs >= atMs) return { state: 'RENEW' };
-        const onward = (await movedAway()) ?? (await lookIfDue(signal));
+        const onward = renewal.now() ?? (await movedAway()) ?? (await lookIfDue(signal));
         if (onward !== undefined) return onward;
-        await waker.wait(Math.min(MAX_SLEEP_MS, atMs - nowMs, looks.dueInMs()), signal);
+        const dueInMs = Math.max(0, renewal.atMs - clock.nowMs());
+        await waker.wait(Math.min(MAX_SLEEP_MS, dueInMs, looks.dueInMs()), signal);
       }
     },
     async QUARANTINED(signal) {

@@ -3,7 +3,7 @@
  * the box is operational.
  */
 import { expect } from 'vitest';
-import type { BootstrapState } from '../../../../src/model/bootstrap.ts';
+import { type BootstrapState, Journal } from '../../../../src/model/bootstrap.ts';
 import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { everywhereTo, issueAtTheTimeOf, startController } from '../servers.ts';
@@ -143,6 +143,20 @@ faultTable('clock, once operational', [
       return standing();
     },
   },
+  ...(
+    [
+      ['has ended', 200, 'nothing'],
+      ['is lost', 1, 'ldevid.crt'],
+    ] as const
+  ).map(
+    ([what, days, lost]): FaultRow => ({
+      fault: `the certificate ${what} while the box waits for its first desired state`,
+      must: 'recover under its factory identity and wait on; come into service by a trial alone',
+      outcome: 'STRICT RECOVER STRICT, then CONFIG_STAGED TRIAL OPERATIONAL',
+      told: '',
+      run: () => waitingForItsFirst(NOW_MS + days * DAY_MS, lost),
+    }),
+  ),
   {
     fault: 'stood still in a drawer until the certificate had ended',
     must: 'recover under its factory identity, without a new voucher, with no check switched off',
@@ -178,6 +192,43 @@ faultTable('clock, once operational', [
     },
   },
 ]);
+
+/** Without a desired state until it has a certificate again; then the agent tries one, and commits it. */
+async function waitingForItsFirst(atMs: number, lost: string): Promise<Seen> {
+  const { box, authorities } = bench;
+  const committed = `${box.paths.agent}/committed.jws`;
+  await box.files.remove(committed);
+  await runUntil('STRICT');
+  await box.files.remove(`${box.paths.state}/${lost}`);
+  box.clock.setMs(atMs);
+  const renewed = await startController({ ...authorities, server: serverAt(atMs) });
+  try {
+    issueAtTheTimeOf(box, authorities, renewed);
+    const controller = { ...renewed, connect: everywhereTo(renewed) };
+    const entered = (state: BootstrapState) =>
+      box.run({ controller, until: (line) => line.fields['state'] === state });
+    await entered('RECOVER');
+    await box.run({
+      controller,
+      until: (line) => ['STRICT', 'OPERATIONAL'].includes(String(line.fields['state'])),
+    });
+    const before = await statesFromStrict();
+    await box.files.writeDurable(`${box.paths.agent}/trial.json`, '{}');
+    await entered('TRIAL');
+    await box.files.writeDurable(committed, 'x');
+    await box.files.remove(`${box.paths.agent}/trial.json`);
+    await entered('OPERATIONAL');
+    const after = (await statesFromStrict()).slice(before.length);
+    return { outcome: `${before.join(' ')}, then ${after.join(' ')}`, told: '' };
+  } finally {
+    await renewed.close();
+  }
+}
+async function statesFromStrict(): Promise<readonly BootstrapState[]> {
+  const { entries } = Journal.parse(JSON.parse((await read('journal.json')) ?? ''));
+  const states = entries.map(({ state }) => state);
+  return states.slice(states.indexOf('STRICT'));
+}
 
 /** Not content with a state that the journal holds already. */
 const runUntilEntered = (state: BootstrapState): Promise<boolean> =>
