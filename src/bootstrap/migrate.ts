@@ -9,6 +9,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import type { Move } from '../model/move.ts';
 import type { ServiceContext } from './context.ts';
+import { prepareFarewell, sayFarewell } from './farewell.ts';
 import { type Action, type Next, renderProblem } from './machine.ts';
 import { enrolElsewhere, proveStrictly } from './ownerServers.ts';
 import { movedCommittedPath, movedLdevidPaths } from './paths.ts';
@@ -102,6 +103,7 @@ export function createMigration(context: ServiceContext): Action {
 
   /** Each step can be done again: killed anywhere, all of them are. */
   async function done(move: Move, signal: AbortSignal): Promise<Next> {
+    const farewell = await prepareFarewell(context, move.owner);
     const key = await files.readText(moved.key);
     const certificate = await files.readText(moved.certificate);
     if (key !== undefined && certificate !== undefined) {
@@ -118,9 +120,19 @@ export function createMigration(context: ServiceContext): Action {
     await moves.end('moved');
     await forgetPair();
     log.warn('the box has another controller now', { host: move.owner.device.host });
+    // Killed before, nobody is told: the owner before sees a box that is silent, as it would in the dark.
+    const untold =
+      farewell === undefined
+        ? 'nothing of it was left'
+        : await sayFarewell(context, farewell, move.generation, signal);
+    if (untold !== undefined) log.info('the controller before does not know of the move', { why: untold });
     return {
       state: 'OPERATIONAL',
-      note: { because: `moved to ${move.owner.device.host}`, gatewayId: move.owner.gatewayId },
+      note: {
+        because: `moved to ${move.owner.device.host}`,
+        gatewayId: move.owner.gatewayId,
+        before: untold === undefined ? 'told' : `not told: ${untold}`.slice(0, 500),
+      },
     };
   }
 

@@ -1,6 +1,7 @@
 /**
  * Owns what a gateway fetches over HTTPS under its own certificate: the bundles of its own apps, the parts of the
- * firmware it is to run, a sign of life, and the far end of its uplink tests (uplinkTest/deviceRoutes).
+ * firmware it is to run, a sign of life, the far end of its uplink tests (uplinkTest/deviceRoutes), its word that it left
+ * (movedRoute).
  * Does not own MQTT, by which all else goes.
  */
 import type { ReadStream } from 'node:fs';
@@ -16,6 +17,7 @@ import { type FirmwareStore, manifestOf } from './firmware.ts';
 import { type FleetService, gatewayOf } from './fleetService.ts';
 import { type Answer, type Handler, requestLine } from './exchange.ts';
 import { peerOf, type PeerAnchors } from './peer.ts';
+import type { MovedRoute } from './movedRoute.ts';
 import type { Store } from './store/store.ts';
 import type { UplinkTestRoutes } from './uplinkTest/deviceRoutes.ts';
 
@@ -26,6 +28,7 @@ export function createDeviceHandler(options: {
   readonly firmware: FirmwareStore;
   readonly fleet: Pick<FleetService, 'read'>;
   readonly uplinkTest: UplinkTestRoutes;
+  readonly moved: MovedRoute;
   readonly anchors: PeerAnchors;
   readonly clock: Clock;
 }): Handler {
@@ -44,6 +47,9 @@ export function createDeviceHandler(options: {
     }
     const tested = await options.uplinkTest.handle(peer.gatewayId, request, response, { method, path });
     if (tested !== undefined) return tested;
+    const box = { gatewayId: peer.gatewayId, serial: admission.serial };
+    const moved = await options.moved.handle(box, request, { method, path });
+    if (moved !== undefined) return moved;
     if (method !== 'GET' && method !== 'HEAD') {
       return {
         ...json(405, { code: 'controller/refused', message: 'only GET' }),

@@ -15,6 +15,7 @@ import { openBrokerLink } from './broker/link.ts';
 import { endSession } from './broker/sessions.ts';
 import { localAddress, publicName } from './config.ts';
 import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
+import { createMovedRoute } from './movedRoute.ts';
 import { settleEpoch } from './epoch.ts';
 import { estFailed } from './est/answers.ts';
 import { createEstHandler } from './est/estServer.ts';
@@ -197,6 +198,7 @@ export async function runController(options: {
         firmware,
         fleet,
         uplinkTest: uplinkTest.routes,
+        moved: createMovedRoute({ store, clock, log }),
         anchors,
         clock,
       }),

@@ -163,6 +163,10 @@ export function createOrders(parts: {
       const generation = Math.max(last + 1, clock.nowMs());
       await store.records.setMeta(MOVE_GENERATION, String(generation));
       const { domainAnchorPem, conveyedInformation, ownerCertificate } = invitation;
+      // Before it is sent: where its answer is lost, the box may go all the same.
+      const before = (await store.inventory.get(box.serial))?.move;
+      const move = { to: host, becomes: owner.gatewayId, generation, orderedAtMs: clock.nowMs() };
+      await store.inventory.recordMove(box.serial, move);
       const message = await give(
         gatewayId,
         actor,
@@ -178,7 +182,12 @@ export function createOrders(parts: {
           ownerCertificate,
         }),
         { done: 'moved' },
-      );
+      ).catch(async (thrown: unknown) => {
+        // A box that is on its way refuses a second order, and one that is there hears none: the one before counts.
+        const refused = thrown instanceof BranchboxError && thrown.code === 'controller/refused';
+        if (refused || before?.movedAtMs !== undefined) await store.inventory.recordMove(box.serial, before);
+        throw thrown;
+      });
       return {
         gatewayId,
         serial: box.serial,

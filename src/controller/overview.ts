@@ -22,9 +22,10 @@ export const GatewayOverview = z.strictObject({
   /**
    * in-sync: the box committed what it should be. pending: not yet. refused: it said no, or went back by itself.
    * ahead: it holds a later state than this controller knows of, so this controller was restored from an old copy.
-   * silent: nobody can say now, since it is not heard. revoked: what it does is not counted any more.
+   * silent: nobody can say now, since it is not heard. moved: not heard since it said that it is with another controller.
+   * revoked: what it does is not counted any more.
    */
-  sync: z.enum(['in-sync', 'pending', 'refused', 'ahead', 'silent', 'revoked', 'unknown']),
+  sync: z.enum(['in-sync', 'pending', 'refused', 'ahead', 'silent', 'moved', 'revoked', 'unknown']),
   sentence: z.string(),
   /** By its own word; none of a box that is silent or revoked, whose last word is at its own resource. */
   health: GatewayStatus.shape.health.optional(),
@@ -69,7 +70,7 @@ export function overviewOf(known: {
         ? {}
         : { desired: { epoch: wanted.epoch, generation: wanted.generation, digest: wanted.digest } }),
       ...(record?.status.committed === undefined ? {} : { committed: record.status.committed }),
-      ...judge(wanted, record?.status, entry, silentSinceMs),
+      ...judge(wanted, record, entry, silentSinceMs),
       ...(record === undefined ? {} : { statusReceivedAtMs: record.receivedAtMs }),
       ...(record === undefined || !isHeard ? {} : { health: record.status.health }),
       ...(silentSinceMs === undefined ? {} : { silentSinceMs }),
@@ -82,13 +83,23 @@ type Judgement = Pick<GatewayOverview, 'sync' | 'sentence'>;
 
 function judge(
   wanted: DesiredRecord | undefined,
-  status: GatewayStatus | undefined,
+  record: StatusRecord | undefined,
   entry: InventoryEntry | undefined,
   silentSinceMs: number | undefined,
 ): Judgement {
+  const heardAtMs = record?.receivedAtMs ?? 0;
   if (entry?.state === 'revoked') return { sync: 'revoked', sentence: 'its box is revoked' };
-  const judgement = judgeWord(wanted, status, entry);
+  const judgement = judgeWord(wanted, record?.status, entry);
   if (silentSinceMs === undefined) return judgement;
+  const movedAtMs = entry?.move?.movedAtMs;
+  // Heard after that, it is here, whatever it said.
+  if (entry?.move !== undefined && movedAtMs !== undefined && heardAtMs <= movedAtMs) {
+    const { to, becomes } = entry.move;
+    return {
+      sync: 'moved',
+      sentence: `its box is with ${to} as ${becomes} since ${new Date(movedAtMs).toISOString()}; its place is kept until an operator gives it to another box or takes it out of the fleet`,
+    };
+  }
   const since = new Date(silentSinceMs).toISOString();
   return { sync: 'silent', sentence: `silent since ${since}; its last word: ${judgement.sentence}` };
 }

@@ -8,6 +8,12 @@ import { z } from 'zod';
 /** A sign of life, and how the box stands. 200: as a gateway of the fleet. */
 export const PING_PATH = '/v1/ping';
 
+/** POST of a box that left, as it was ordered: 204. */
+export const MOVED_PATH = '/v1/moved';
+/** `generation` of the order, which says where to. */
+export const MovedWord = z.strictObject({ generation: z.int().min(1) });
+export type MovedWord = z.output<typeof MovedWord>;
+
 /**
  * With status 403: the controller knows this box and does not trust it. A controller that merely does not know a box
  * (an old database was restored) says 403 without `standing`: that stops nobody's traffic.

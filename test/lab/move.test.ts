@@ -207,8 +207,18 @@ it('goes where it is ordered, killed on its way, and is the next owner’s alone
   const after = await allOf();
   for (const [index, text] of after.entries()) expect(text, FILES[index]).not.toBe(before[index]);
   expect(await readText(join(box, 'identity/domain-anchor.pem'))).toBe(nextCa);
+  // The one before knows, and keeps its place until somebody gives it to another box.
+  const journal = (await entriesOf(box)).at(-1);
+  expect(journal?.note).toMatchObject({ because: `moved to ${NEXT_NAME}`, before: 'told' });
+  const known = async () => {
+    const [words] = JSON.parse(await fleet('status')).gateways;
+    return words;
+  };
+  expect(await known()).toMatchObject({ id: 'here', serial: SERIAL, inventory: 'enrolled', sync: 'moved' });
+  expect((await known()).sentence).toContain(`is with ${NEXT_NAME} as there since`);
   // The one before cannot order it any more, nor can anybody by what it once signed.
   await expect(order(file)).rejects.toThrow(/does not answer/);
+  expect(await known()).toMatchObject({ sync: 'moved' });
   await expect(
     handOnMove(join(box, 'identity.sock'), await readText(join(box, 'last-order.jws'))),
   ).rejects.toThrow(/pki\/untrusted/);

@@ -70,6 +70,7 @@ const MIGRATIONS: readonly string[] = [
     last_seen_ms INTEGER NOT NULL, PRIMARY KEY (serial, spki_sha256)) STRICT;
   CREATE TABLE claims (code TEXT PRIMARY KEY, gateway_id TEXT NOT NULL, ends_at_ms INTEGER NOT NULL) STRICT;
   `,
+  'ALTER TABLE inventory ADD COLUMN move TEXT',
 ];
 
 /** `:memory:` or a file, readable by its owner alone: it holds what every box runs. */

@@ -27,6 +27,18 @@ export interface FleetOutline {
   readonly allocations: Allocations;
 }
 
+/** The last order by which a box was sent to another controller; it goes when the box enrols here again. */
+export const InventoryMove = z.strictObject({
+  /** Host of the other controller, and what the box is there. */
+  to: z.string().max(253),
+  becomes: GatewayId,
+  generation: z.int().min(1),
+  orderedAtMs: z.number(),
+  /** When the box itself said that it is there, by the certificate it had of here. */
+  movedAtMs: z.number().optional(),
+});
+export type InventoryMove = z.output<typeof InventoryMove>;
+
 export const InventoryEntry = z.strictObject({
   serial: Serial,
   model: z.string().max(64).optional(),
@@ -51,6 +63,7 @@ export const InventoryEntry = z.strictObject({
   progress: z.strictObject({ type: z.string(), message: z.string().optional(), atMs: z.number() }).optional(),
   /** Nobody had named this serial: by what it was let in. Its place outlives a fleet file that does not tell serials. */
   joined: z.enum(['rule', 'operator', 'claim']).optional(),
+  move: InventoryMove.optional(),
   createdAtMs: z.number(),
 });
 export type InventoryEntry = z.output<typeof InventoryEntry>;

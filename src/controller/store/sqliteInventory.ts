@@ -1,14 +1,15 @@
 /**
- * Owns the inventory in SQLite: serials, the identity bound to each, and keys that were turned away.
+ * Owns the inventory in SQLite: serials, the identity bound to each, and keys that were turned away, orders to move.
  */
 import { z } from 'zod';
+import { decodeJson } from '../../model/decode.ts';
 import type { Database } from './database.ts';
-import { InventoryEntry } from './entities.ts';
+import { InventoryEntry, InventoryMove } from './entities.ts';
 import type { Store } from './store.ts';
 
 const COLUMNS = `serial, model, approved, two_factor AS twoFactor, state, issuer_key_id AS issuerKeyId, spki_sha256 AS spkiSha256,
   bound_at_ms AS boundAtMs, progress_type AS progressType, progress_message AS progressMessage,
-  progress_at_ms AS progressAtMs, joined, created_at_ms AS createdAtMs`;
+  progress_at_ms AS progressAtMs, joined, move, created_at_ms AS createdAtMs`;
 const Row = z.object({
   serial: z.string(),
   model: z.string().nullable(),
@@ -22,6 +23,7 @@ const Row = z.object({
   progressMessage: z.string().nullable(),
   progressAtMs: z.number().nullable(),
   joined: InventoryEntry.shape.joined.unwrap().nullable(),
+  move: z.string().nullable(),
   createdAtMs: z.number(),
 });
 const QuarantineRow = z.object({
@@ -120,6 +122,10 @@ export function createInventoryStore(database: Database): Store['inventory'] {
         serial,
       );
     },
+    async recordMove(serial, move) {
+      const document = move === undefined ? null : JSON.stringify(move);
+      database.run('UPDATE inventory SET move = ? WHERE serial = ?', document, serial);
+    },
   };
 }
 
@@ -152,6 +158,7 @@ function toEntry(
           },
         }),
     ...(row.joined === null ? {} : { joined: row.joined }),
+    ...(row.move === null ? {} : { move: decodeJson(InventoryMove, row.move, 'a move in the database') }),
     createdAtMs: row.createdAtMs,
   };
 }

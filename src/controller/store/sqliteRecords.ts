@@ -60,7 +60,8 @@ export function createRecordStore(database: Database): Store['records'] {
     },
     async enrol(certificate, atMs) {
       return database.transaction(() => {
-        const sql = `UPDATE inventory SET state = 'enrolled' WHERE serial = ? AND state <> 'revoked'`;
+        // Whoever enrols here is here, wherever it was sent before.
+        const sql = `UPDATE inventory SET state = 'enrolled', move = NULL WHERE serial = ? AND state <> 'revoked'`;
         if (database.run(sql, certificate.serial) !== 1) return false;
         add(certificate, atMs);
         return true;

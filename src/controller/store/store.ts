@@ -11,6 +11,7 @@ import type {
   FleetOutline,
   FleetRevision,
   InventoryEntry,
+  InventoryMove,
   IssuedCertificate,
   LdevidRecord,
   OpenClaim,
@@ -62,6 +63,8 @@ export interface Store {
     ): Promise<boolean>;
     quarantine(serial: string, spkiSha256: string, reason: string, atMs: number): Promise<void>;
     recordProgress(serial: string, type: string, message: string | undefined, atMs: number): Promise<void>;
+    /** undefined: it was ordered nowhere. */
+    recordMove(serial: string, move: InventoryMove | undefined): Promise<void>;
   };
   readonly pending: {
     list(): Promise<readonly PendingBox[]>;

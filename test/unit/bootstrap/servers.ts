@@ -42,6 +42,7 @@ export interface Behaviour {
   issue: (request: CertificateRequest) => Certificate;
   enrol: (request: CertificateRequest, operation: string, authorization?: string) => Reply;
   ping: (peer: Certificate | undefined) => Reply;
+  moved: (peer: Certificate | undefined) => Reply;
 }
 
 export interface TestController {
@@ -54,6 +55,8 @@ export interface TestController {
   readonly reports: string[];
   /** Bodies of get-bootstrapping-data. */
   readonly inputs: string[];
+  /** Bodies of what boxes say that left. */
+  readonly words: string[];
   readonly connect: Connect;
   close(): Promise<void>;
 }
@@ -97,6 +100,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
   const enrolments: string[] = [];
   const reports: string[] = [];
   const inputs: string[] = [];
+  const words: string[] = [];
   const behaviour: Behaviour = {
     artefacts: (nonce) => ({
       conveyed: signConveyed({
@@ -129,6 +133,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
       }),
     enrol: (request) => pkcs7([behaviour.issue(request)]),
     ping: (peer) => (peer?.subject.commonName === GATEWAY ? json({ ok: true }) : json({}, 401)),
+    moved: (peer) => ({ status: peer?.subject.commonName === GATEWAY ? 204 : 401 }),
   };
 
   function route(
@@ -148,6 +153,10 @@ export async function startController(authorities: Authorities): Promise<TestCon
       return { status: 204 };
     }
     if (path === '/v1/ping') return behaviour.ping(peer);
+    if (path === '/v1/moved') {
+      words.push(body);
+      return behaviour.moved(peer);
+    }
     if (path === '/.well-known/est/lab/cacerts' && method === 'GET') return behaviour.cacerts();
     const operation = /^\/\.well-known\/est\/lab\/(simpleenroll|simplereenroll)$/.exec(path)?.[1];
     if (operation === undefined || !body.endsWith('\n')) return { status: 400 };
@@ -186,6 +195,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
     enrolments,
     reports,
     inputs,
+    words,
     connect: ({ server: target, identity, anchorsPem, signal }) =>
       dial(target.host, target.port, identity, anchorsPem, signal),
     async close() {

@@ -1,6 +1,9 @@
 /** Both ends of a move at a controller: whom it invites, what it orders of whom, and what it keeps of it. */
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createInvitations, readInvitation } from '../../../src/controller/moving.ts';
+import { createMovedRoute } from '../../../src/controller/movedRoute.ts';
 import { createOrders } from '../../../src/controller/orders.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
@@ -79,8 +82,11 @@ describe('an order to move', () => {
   let nowMs: number;
   let orders: ReturnType<typeof createOrders>;
   const signed: Record<string, unknown>[] = [];
+  /** undefined: none comes. */
+  let answer: { ok: boolean; message: string } | undefined;
   beforeEach(async () => {
     signed.length = 0;
+    answer = { ok: true, message: 'moving' };
     nowMs = NOW_MS;
     store = openSqliteStore(':memory:');
     orders = createOrders({
@@ -93,8 +99,9 @@ describe('an order to move', () => {
       },
       command: async (gatewayId, command) => {
         const id = 'id' in command ? command.id : '';
-        orders.answered(gatewayId, { kind: 'done', id, ok: true, message: 'moving' });
+        if (answer !== undefined) orders.answered(gatewayId, { kind: 'done', id, ...answer });
       },
+      timeoutMs: 20,
       clock: { nowMs: () => nowMs },
     });
     await store.gateways.putStatus(statusWith('branch1', { sequence: 1, seed: 7 }), 1);
@@ -125,6 +132,29 @@ describe('an order to move', () => {
     expect(audit[0]?.detail).toContain(ca.certificate.fingerprintSha256);
   });
 
+  it('is remembered with the box; where that refuses, or is gone already, what was remembered before counts', async () => {
+    await known();
+    await order();
+    const first = (await store.inventory.get(SERIAL))?.move;
+    expect(first).toEqual({
+      to: 'next.example',
+      becomes: 'there',
+      generation: signed[0]?.['generation'],
+      orderedAtMs: NOW_MS,
+    });
+    answer = { ok: false, message: 'on its way already' };
+    await expect(order()).rejects.toMatchObject({ code: 'controller/refused' });
+    expect((await store.inventory.get(SERIAL))?.move).toEqual(first);
+    answer = undefined;
+    await expect(order()).rejects.toMatchObject({ code: 'controller/unreachable' });
+    const second = (await store.inventory.get(SERIAL))?.move;
+    expect(second?.generation).toBe(signed[2]?.['generation']);
+    if (second === undefined) throw new Error('nothing is remembered');
+    await store.inventory.recordMove(SERIAL, { ...second, movedAtMs: NOW_MS });
+    await expect(order()).rejects.toMatchObject({ code: 'controller/unreachable' });
+    expect((await store.inventory.get(SERIAL))?.move).toEqual({ ...second, movedAtMs: NOW_MS });
+  });
+
   it('has a generation that grows, also where the clock was put back', async () => {
     await known();
     await order();
@@ -140,6 +170,72 @@ describe('an order to move', () => {
     await expect(order({ serial: 'SN-other' })).rejects.toMatchObject({ code: 'controller/conflict' });
     await expect(order({ domainAnchorPem: ANOTHER })).rejects.toMatchObject({ code: 'pki/untrusted' });
     expect(signed).toEqual([]);
+  });
+});
+
+describe('the word of a box that left', () => {
+  let store: Store;
+  const MOVE = { to: 'next.example', becomes: 'there', generation: 7, orderedAtMs: 1 };
+  beforeEach(async () => {
+    store = openSqliteStore(':memory:');
+    await store.inventory.add(SERIAL, { approved: true }, 1);
+  });
+  const moveNow = async () => (await store.inventory.get(SERIAL))?.move;
+  const say = async (body: string, atMs: number, line: object = {}) => {
+    const { handle } = createMovedRoute({
+      store,
+      clock: { nowMs: () => atMs },
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+    });
+    const request = Object.assign(Readable.from([Buffer.from(body)]), { headers: {} }) as IncomingMessage;
+    const box = { gatewayId: 'branch1', serial: SERIAL };
+    return (await handle(box, request, { method: 'POST', path: '/v1/moved', ...line }))?.status;
+  };
+  const WORD = '{"generation":7}';
+
+  it('counts where it names the order, once, and is written down', async () => {
+    await store.inventory.recordMove(SERIAL, MOVE);
+    expect(await say(WORD, 50)).toBe(204);
+    expect(await say(WORD, 60)).toBe(204);
+    expect(await moveNow()).toEqual({ ...MOVE, movedAtMs: 50 });
+    const audit = await store.records.auditPage({ limit: 10 });
+    expect(audit.map(({ actor, action, detail }) => [actor, action, detail])).toEqual([
+      ['gateway:branch1', 'moved', `${SERIAL} to next.example as there`],
+    ]);
+  });
+
+  it.each([
+    ['of another order', '{"generation":6}', 409],
+    ['that says where it is', '{"generation":7,"to":"elsewhere.example"}', 400],
+    ['that is none', '{', 400],
+    ['without end', `{"generation":7${' '.repeat(2000)}}`, 413],
+  ])('%s changes nothing', async (_what, body, status) => {
+    await store.inventory.recordMove(SERIAL, MOVE);
+    expect(await say(body, 50)).toBe(status);
+    expect(await moveNow()).toEqual(MOVE);
+    expect(await store.records.auditPage({ limit: 10 })).toEqual([]);
+  });
+
+  it('of a box that was ordered nowhere changes nothing, nor does another request', async () => {
+    expect(await say(WORD, 50)).toBe(409);
+    expect(await moveNow()).toBeUndefined();
+    expect(await say(WORD, 50, { method: 'GET' })).toBeUndefined();
+    expect(await say(WORD, 50, { path: '/v1/ping' })).toBeUndefined();
+  });
+
+  it('is forgotten once the box enrols here again', async () => {
+    await store.inventory.recordMove(SERIAL, { ...MOVE, movedAtMs: 50 });
+    const certificate = {
+      fingerprintSha256: 'f',
+      number: '1',
+      kind: 'ldevid',
+      subject: 'branch1',
+      serial: SERIAL,
+      notAfterMs: 9,
+      pem: '',
+    } as const;
+    expect(await store.records.enrol(certificate, 60)).toBe(true);
+    expect(await moveNow()).toBeUndefined();
   });
 });
 

@@ -26,12 +26,12 @@ const box = (state: InventoryEntry['state']): InventoryEntry => ({
   createdAtMs: 1,
 });
 
-function seen(state: InventoryEntry['state'], silentSinceMs?: number) {
+function seen(state: InventoryEntry['state'], silentSinceMs?: number, move?: InventoryEntry['move']) {
   const all = overviewOf({
     fleet: SMALL_FLEET,
     desired: [desired],
     status: [{ gatewayId: 'branch1', receivedAtMs: 5_000, status }],
-    inventory: [box(state)],
+    inventory: [{ ...box(state), move }],
     silentSince: () => silentSinceMs,
   });
   return all.find(({ id }) => id === 'branch1');
@@ -52,6 +52,19 @@ describe('a gateway that runs what it should', () => {
       statusReceivedAtMs: 5_000,
     });
     expect(silent).not.toHaveProperty('health');
+  });
+
+  it('is with another controller once it said so, and not where it is heard later', () => {
+    const move = { to: 'next.example', becomes: 'there', generation: 7, orderedAtMs: 4_000 };
+    // Ordered there, and not there yet as far as anybody knows.
+    expect(seen('enrolled', 7_000, move)).toMatchObject({ sync: 'silent' });
+    const moved = seen('enrolled', 7_000, { ...move, movedAtMs: 6_000 });
+    expect(moved).toMatchObject({ sync: 'moved' });
+    expect(moved?.sentence).toContain('is with next.example as there since 1970-01-01T00:00:06.000Z');
+    expect(moved).not.toHaveProperty('health');
+    expect(seen('enrolled', undefined, { ...move, movedAtMs: 6_000 })).toMatchObject({ sync: 'in-sync' });
+    expect(seen('enrolled', 7_000, { ...move, movedAtMs: 4_999 })).toMatchObject({ sync: 'silent' });
+    expect(seen('revoked', 7_000, { ...move, movedAtMs: 6_000 })).toMatchObject({ sync: 'revoked' });
   });
 
   it('is revoked, whatever it said before', () => {

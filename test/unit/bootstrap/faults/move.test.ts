@@ -2,6 +2,7 @@
 import { movedCommittedPath } from '../../../../src/bootstrap/paths.ts';
 import { authority, issued, LASTING } from '../authorities.ts';
 import { createFaultBench } from '../faultBench.ts';
+import type { TestController } from '../servers.ts';
 import {
   agentOf,
   refusal,
@@ -22,8 +23,12 @@ useNextOwner(bench, (made) => (next = made));
 const withoutPorts = (text: string): string => text.replaceAll(/:\d{4,5}\b/g, ':PORT');
 
 /** Ordered, and run until the box is in service again: whose it is, and what is said of why. */
-async function afterMove(commits: boolean, order = orderOf(bench, next)): Promise<Seen> {
-  const { box, controller } = bench;
+async function afterMove(
+  commits: boolean,
+  order = orderOf(bench, next),
+  controller = bench.controller,
+): Promise<Seen> {
+  const { box } = bench;
   await offer(box, order);
   const agent = agentOf(box, commits);
   await box.run({
@@ -50,6 +55,73 @@ const back = (fault: string, told: string, arrange: () => void, commits = true):
     return afterMove(commits);
   },
 });
+
+/** The move itself is through; what the owner before was told, and that nothing of its answer counts. */
+async function leaving(arrange: () => void, controller = bench.controller): Promise<Seen> {
+  bench.controller.words.length = 0;
+  next.controller.words.length = 0;
+  arrange();
+  const { outcome } = await afterMove(true, orderOf(bench, next), controller);
+  const journal = (await bench.box.files.readText(`${bench.box.paths.state}/journal.json`)) ?? '';
+  const note: unknown = JSON.parse(journal).entries.at(-1).note.before;
+  const mark = (await bench.box.files.list(bench.box.paths.state)).includes('quarantine.json');
+  const words = [bench.controller, next.controller].map((one) => one.words.join() || 'nothing');
+  return {
+    outcome: `${outcome}; heard ${words[0]} before and ${words[1]} next${mark ? ', quarantined' : ''}`,
+    told: withoutPorts(String(note)),
+  };
+}
+const left = (fault: string, heard: string, told: string, arrange: () => void): FaultRow => ({
+  fault,
+  must: 'be the box of the next owner all the same, say in its journal who does not know it',
+  outcome: `moved, OPERATIONAL of ${THERE}; heard ${heard} before and nothing next`,
+  told,
+  run: () => leaving(arrange),
+});
+
+faultTable('move, and the controller before', [
+  left('that is well', '{"generation":7}', 'told', () => undefined),
+  left(
+    'that refuses to hear of it',
+    '{"generation":7}',
+    'not told: bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 409',
+    () => {
+      bench.controller.behaviour.moved = () => ({ status: 409 });
+    },
+  ),
+  left(
+    'that answers by taking its trust away',
+    '{"generation":7}',
+    'not told: bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 403: it does not know or accept this box',
+    () => {
+      bench.controller.behaviour.moved = () => ({
+        status: 403,
+        headers: { 'content-type': 'application/json' },
+        body: '{"standing":"quarantined","message":"come back"}',
+      });
+    },
+  ),
+  {
+    fault: 'that is away by then',
+    must: 'try a few times, and be the box of the next owner all the same',
+    outcome: `moved, OPERATIONAL of ${THERE}; heard nothing before and nothing next, tried 3 times`,
+    told: 'not told: bootstrap/unreachable: controller.branchbox.example:PORT over wan1: ECONNREFUSED it is away',
+    async run() {
+      const { connect } = bench.controller;
+      let tries = 0;
+      const away: TestController = {
+        ...bench.controller,
+        connect: async (options) => {
+          if (options.server.port !== bench.controller.port) return connect(options);
+          tries += 1;
+          throw Object.assign(new Error('it is away'), { code: 'ECONNREFUSED' });
+        },
+      };
+      const seen = await leaving(() => undefined, away);
+      return { ...seen, outcome: `${seen.outcome}, tried ${tries} times` };
+    },
+  },
+]);
 
 faultTable('move to another controller', [
   {
