@@ -36,9 +36,13 @@ export function createBootUnits(parts: {
 
 /** One unit a line. Pure. */
 export function renderBootUnits(wanted: readonly AnyItem[]): string {
+  // A client on a VLAN finds no interface until the agent made it.
+  const isOnLink = ({ kind, needs }: AnyItem): boolean =>
+    kind === 'link' && needs.some((need) => need.startsWith('link:'));
+  const made = new Set(wanted.filter(isOnLink).map(({ id }) => id));
   // A service's id is `service:UNIT`.
   const units = wanted
-    .filter(({ kind }) => kind === 'service')
+    .filter(({ kind, needs }) => kind === 'service' && !needs.some((need) => made.has(need)))
     .map(({ id }) => id.slice('service:'.length))
     .filter((unit) => /^dhcpcd6?@/.test(unit));
   return [...new Set(units)]

@@ -4,7 +4,9 @@
  */
 import type { Facts } from '../model/facts.ts';
 import { installerPortsOf } from '../model/installer.ts';
+import type { BootstrapNetwork } from '../model/medium.ts';
 import type { Logger } from '../system/ports.ts';
+import { planFactoryUplinks } from '../wan/factory.ts';
 import { serveLocalApi } from './localApi.ts';
 import type { UplinkTests } from './uplinkTests.ts';
 
@@ -17,6 +19,7 @@ export async function serveInstallerSocket(
   parts: {
     readonly socket: string;
     readonly facts: () => Facts;
+    readonly network: () => BootstrapNetwork | undefined;
     readonly uplinkTests: Pick<UplinkTests, 'forInstaller'>;
     /** undefined before the box has an owner. */
     readonly gatewayId: () => string | undefined;
@@ -33,7 +36,8 @@ export async function serveInstallerSocket(
       readOuts: {
         '/ports': () => {
           const uplinkTest = parts.uplinkTests.forInstaller();
-          const ports = installerPortsOf(parts.facts());
+          const facts = parts.facts();
+          const ports = installerPortsOf(facts, planFactoryUplinks(facts, parts.network()));
           return Promise.resolve(uplinkTest === undefined ? ports : { ...ports, uplinkTest });
         },
       },

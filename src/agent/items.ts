@@ -20,7 +20,7 @@ import { behindQuarantine, renderQuarantine } from '../policy/quarantine.ts';
 import { renderFactoryPolicy, renderPolicy } from '../policy/render.ts';
 import type { Drivers } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
-import { renderFactory } from '../wan/factory.ts';
+import { planFactoryUplinks, renderFactory } from '../wan/factory.ts';
 import { renderWan } from '../wan/render.ts';
 import { createLane, type Lane } from './lane.ts';
 
@@ -47,7 +47,7 @@ export function renderBox(
     const enrolled = gatewayId !== undefined;
     return [
       ...renderFactory(facts, network),
-      ...renderFactoryPolicy(facts, { enrolled }),
+      ...renderFactoryPolicy(planFactoryUplinks(facts, network), facts, { enrolled }),
       ...(enrolled ? [] : renderInstaller(facts)),
     ];
   }

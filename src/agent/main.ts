@@ -77,7 +77,8 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   const gatewayId = (): string | undefined => identity.latest()?.gatewayId ?? keeper.gatewayId();
   /** What the box is held to: on a move that of the present owner, until one of the next is tried. */
   const spec = () => keeper.spec() ?? turn.before?.state.spec;
-  const uplinks = () => rankUplinks(spec(), facts.latest(), reporting.latest()?.uplinks ?? []);
+  const uplinks = () =>
+    rankUplinks(spec(), facts.latest(), reporting.latest()?.uplinks ?? [], network.latest());
   const reply = (message: Reply): Promise<boolean> => link.send('reply', JSON.stringify(message));
 
   const network = createMediumNetwork(system, paths);
@@ -151,6 +152,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     files,
     paths,
     facts: facts.latest,
+    network: network.latest,
     spec,
     gatewayId: () => identity.latest()?.gatewayId,
     inService: () => keeper.committedSpec() !== undefined && link.state().connected,
@@ -254,7 +256,14 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     signal,
   );
   const installer = await serveInstallerSocket(
-    { socket: paths.installerSocket, facts: facts.latest, uplinkTests, gatewayId, log },
+    {
+      socket: paths.installerSocket,
+      facts: facts.latest,
+      network: network.latest,
+      uplinkTests,
+      gatewayId,
+      log,
+    },
     signal,
   );
   followWakeups(

@@ -6,6 +6,7 @@
 import { splitCidr } from '../model/addresses.ts';
 import type { Uplink } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
+import { type Line, uplinkIfname } from '../model/underlay.ts';
 import { STATIC_REASON } from '../system/leases6.ts';
 import type { Files } from '../system/ports.ts';
 
@@ -13,7 +14,7 @@ import type { Files } from '../system/ports.ts';
 const OURS = `reason=${STATIC_REASON}\n`;
 const MAX_BYTES = 64 * 1024;
 
-type Attachment = Pick<Uplink, 'addressing' | 'addressing6'> & { readonly port: string };
+type Attachment = Line & Pick<Uplink, 'addressing' | 'addressing6'>;
 
 /** File name → content, for each static uplink whose cable is in: bound to one without, a socket only times out. Pure. */
 export function renderStaticLeases(
@@ -21,21 +22,23 @@ export function renderStaticLeases(
   facts: Pick<Facts, 'ports'>,
 ): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
-  for (const { port, addressing, addressing6 } of uplinks) {
-    const found = facts.ports.find(({ label }) => label === port);
-    if (found?.ifname === undefined || !found.carrier) continue;
-    const head = `${OURS}interface=${found.ifname}\n`;
+  for (const uplink of uplinks) {
+    const { addressing, addressing6 } = uplink;
+    const carrier = facts.ports.some((port) => port.label === uplink.port && port.carrier);
+    const ifname = uplinkIfname(uplink, facts);
+    if (ifname === undefined || !carrier) continue;
+    const head = `${OURS}interface=${ifname}\n`;
     if (addressing.kind === 'static') {
       const { address, prefixLength } = splitCidr(addressing.address);
       files.set(
-        `${found.ifname}.env`,
+        `${ifname}.env`,
         `${head}new_ip_address=${address}\nnew_subnet_cidr=${prefixLength}\n` +
           `new_routers=${addressing.gateway}\nnew_domain_name_servers=${addressing.dns.join(' ')}\n`,
       );
     }
     if (addressing6?.kind === 'static') {
       files.set(
-        `${found.ifname}.env6`,
+        `${ifname}.env6`,
         `${head}nd1_from=${addressing6.gateway}\nnd1_addr1=${addressing6.address}\n` +
           `nd1_rdnss1_servers=${addressing6.dns.join(' ')}\n`,
       );

@@ -6,21 +6,26 @@
 import { splitCidr } from '../model/addresses.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
+import type { BootstrapNetwork } from '../model/medium.ts';
 import type { GatewayStatus } from '../model/status.ts';
-import { attachmentOf, FAMILIES, type Addressing } from '../model/underlay.ts';
+import { type Addressing, attachmentOf, FAMILIES, type Line, uplinkIfname } from '../model/underlay.ts';
+import { planFactoryUplinks } from '../wan/factory.ts';
 import type { RankedUplink } from './controllerLink.ts';
 
 export function rankUplinks(
   spec: DesiredSpec | undefined,
   facts: Facts,
   uplinks: GatewayStatus['uplinks'],
+  network?: BootstrapNetwork,
 ): readonly RankedUplink[] {
   const states = new Map(uplinks.map(({ ifname, state }) => [ifname, state]));
-  const ranked = candidates(spec, facts).map((candidate, order) => ({
-    ...candidate,
-    alive: states.get(candidate.ifname) !== 'down',
-    order,
-  }));
+  const ranked = candidates(spec?.uplinks ?? planFactoryUplinks(facts, network), facts).map(
+    (candidate, order) => ({
+      ...candidate,
+      alive: states.get(candidate.ifname) !== 'down',
+      order,
+    }),
+  );
   return ranked
     .toSorted(
       (a, b) =>
@@ -38,24 +43,20 @@ type Candidate = Omit<RankedUplink, 'alive'> & {
   readonly turn: number;
 };
 
-/** Of a box without a desired state. */
-const EVERY_WAY: Addressing = { addressing: { kind: 'dhcp' }, addressing6: { kind: 'auto' } };
-
-function candidates(spec: DesiredSpec | undefined, facts: Facts): readonly Candidate[] {
-  const of = (label: string, addressing: Addressing, metered: boolean): readonly Candidate[] => {
-    const port = facts.ports.find((one) => one.label === label);
-    const ifname = port?.ifname ?? label;
+function candidates(
+  uplinks: readonly (Line & Addressing & { readonly metered: boolean })[],
+  facts: Facts,
+): readonly Candidate[] {
+  return uplinks.flatMap((uplink) => {
+    const { port, metered, addressing, addressing6 } = uplink;
+    const ifname = uplinkIfname(uplink, facts) ?? port;
+    const carrier = facts.ports.some(({ label, carrier }) => label === port && carrier);
     return FAMILIES.flatMap((family) => {
-      const found = attachmentOf(addressing, family, ifname, facts);
-      const isStatic = (family === 4 ? addressing.addressing : addressing.addressing6)?.kind === 'static';
+      const found = attachmentOf(uplink, family, ifname, facts);
+      const isStatic = (family === 4 ? addressing : addressing6)?.kind === 'static';
       // Bound to an address that is not there yet, a connection fails at once.
-      if (found === undefined || (isStatic && port?.carrier !== true)) return [];
+      if (found === undefined || (isStatic && !carrier)) return [];
       return [{ ifname, address: splitCidr(found.address).address, dns: found.dns, metered }];
     }).map((candidate, turn) => ({ ...candidate, turn }));
-  };
-  if (spec === undefined) {
-    const ports = facts.ports.filter((port) => port.role === 'wan');
-    return ports.flatMap(({ label }) => of(label, EVERY_WAY, false));
-  }
-  return spec.uplinks.flatMap((uplink) => of(uplink.port, uplink, uplink.metered));
+  });
 }

@@ -15,9 +15,12 @@ import {
   type UplinkTestRequest,
 } from '../model/uplinkReport.ts';
 import type { InstallerPorts } from '../model/installer.ts';
+import type { BootstrapNetwork } from '../model/medium.ts';
 import { MESSAGE_MAX_BYTES, type Reply } from '../model/mqtt.ts';
+import { uplinkIfname } from '../model/underlay.ts';
 import type { Clock, Files, Logger } from '../system/ports.ts';
 import { createWaker } from '../system/waker.ts';
+import { planFactoryUplinks } from '../wan/factory.ts';
 import type { UplinkTester } from '../wan/uplinkTest/measure.ts';
 import { planSubjects, type Subject } from '../wan/uplinkTest/subject.ts';
 import type { AgentPaths } from './paths.ts';
@@ -57,6 +60,7 @@ export async function createUplinkTests(parts: {
   readonly connected: () => boolean;
   readonly test: UplinkTester;
   /** false where it did not arrive. */
+  readonly network: () => BootstrapNetwork | undefined;
   readonly reply: (reply: Reply) => Promise<boolean>;
   readonly clock: Clock;
   readonly random: () => number;
@@ -121,7 +125,7 @@ export async function createUplinkTests(parts: {
         mend: 'wait for its end: `branchbox test uplinks --last` shows how it stands',
       });
     }
-    const subjects = planSubjects(parts.spec(), parts.facts(), request, builtIn, capBytes);
+    const subjects = planSubjects(parts.spec(), parts.facts(), request, builtIn, capBytes, parts.network());
     const [first] = subjects;
     if (first === undefined) {
       throw new BranchboxError('uplink-test/nothing', {
@@ -185,9 +189,9 @@ export async function createUplinkTests(parts: {
         try {
           await deliver();
           const owned = parts.gatewayId() !== undefined;
-          if (!owned && addressesOf(parts.facts()) !== testedFor) {
+          if (!owned && addressesOf(parts.facts(), parts.network()) !== testedFor) {
             await clock.sleep(SETTLE_MS, signal);
-            testedFor = addressesOf(parts.facts());
+            testedFor = addressesOf(parts.facts(), parts.network());
             if (testedFor !== '' && running === undefined) await byItself('before-bootstrap');
           } else if (owned && !reports.has('after-bootstrap') && parts.inService()) {
             await clock.sleep(AFTER_COMMIT_MS.least + parts.random() * AFTER_COMMIT_MS.spread, signal);
@@ -208,10 +212,10 @@ export async function createUplinkTests(parts: {
   };
 }
 
-/** Which WAN ports have which address. */
-function addressesOf({ ports, leases, leases6 }: Pick<Facts, 'ports' | 'leases' | 'leases6'>): string {
-  const wan = new Set(ports.flatMap(({ role, ifname, label }) => (role === 'wan' ? [ifname ?? label] : [])));
-  return [...leases, ...leases6]
+/** Which uplinks of a box without an owner have which address. */
+function addressesOf(facts: Facts, network: BootstrapNetwork | undefined): string {
+  const wan = new Set(planFactoryUplinks(facts, network).map((uplink) => uplinkIfname(uplink, facts)));
+  return [...facts.leases, ...facts.leases6]
     .filter(({ ifname }) => wan.has(ifname))
     .map(({ ifname, address }) => `${ifname} ${address}`)
     .toSorted()

@@ -63,6 +63,11 @@ function interfaceNameOf(prefix: string, id: string): string {
 export const bridgeOf = (segment: { readonly vni: number }): string => `br-${segment.vni}`;
 export const vxlanOf = (segment: { readonly vni: number }): string => `vx-${segment.vni}`;
 export const wireguardOf = (tunnelId: string): string => interfaceNameOf('wg-', tunnelId);
+/** A VLAN on a port: `wan1.7`, as everybody writes it. */
+export const vlanOf = (ifname: string, vlan: number): string => {
+  const usual = `${ifname}.${vlan}`;
+  return usual.length <= MAX_IFNAME ? usual : interfaceNameOf('vlan-', usual);
+};
 /** Host end of an app's veth. */
 export const appLinkOf = (app: { readonly name: string }): string => interfaceNameOf('app-', app.name);
 

@@ -15,6 +15,7 @@ import {
 } from './addresses.ts';
 import type { Facts } from './facts.ts';
 import { InterfaceName, PortLabel } from './ids.ts';
+import { type Line, uplinkIfname } from './underlay.ts';
 
 /** Any name leads to the page there; links are made with this one: `.internal` is nobody's (ICANN, July 2024). */
 export const INSTALLER_NAME = 'branchbox.internal';
@@ -85,13 +86,18 @@ export const InstallerPorts = z.strictObject({
 export type InstallerPorts = z.output<typeof InstallerPorts>;
 
 /** Pure. */
-export function installerPortsOf(facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>): InstallerPorts {
+export function installerPortsOf(
+  facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
+  uplinks: readonly Line[],
+): InstallerPorts {
   const lan = planInstallerPorts(facts);
   return {
     ports: facts.ports.map(({ label, role, ifname, carrier }) => {
       const known =
         role === 'wan'
-          ? [...facts.leases, ...facts.leases6].find((lease) => lease.ifname === ifname)
+          ? [...facts.leases, ...facts.leases6].find((lease) =>
+              uplinks.some((line) => line.port === label && uplinkIfname(line, facts) === lease.ifname),
+            )
           : lan.find((port) => port.label === label);
       return {
         label,

@@ -1,6 +1,6 @@
 /**
  * Owns what fleet and desired state both need to know of packets below the tunnels: their family, how much a tunnel adds,
- * and the address that an uplink has now in a family, by whichever means. Pure.
+ * the interface that it leaves by, and the address that an uplink has now in a family, by whichever means. Pure.
  */
 import type { z } from 'zod';
 import type {
@@ -11,6 +11,7 @@ import type {
   StaticAddressing6,
 } from './addressing.ts';
 import type { Facts } from './facts.ts';
+import { vlanOf } from './ids.ts';
 
 export type Family = 4 | 6;
 export const FAMILIES: readonly Family[] = [4, 6];
@@ -35,6 +36,20 @@ export interface Addressing {
 /** Whether an uplink is to have an address of that family. */
 export function hasFamily({ addressing, addressing6 }: Addressing, family: Family): boolean {
   return family === 4 ? addressing.kind !== 'none' : addressing6 !== undefined;
+}
+
+/** Where an uplink is plugged in. */
+export interface Line {
+  /** The port's label. */
+  readonly port: string;
+  /** IEEE 802.1Q; absent: untagged. */
+  readonly vlan?: number | undefined;
+}
+
+/** The interface of an uplink: its port's, or a VLAN on that. undefined where the port is not there. */
+export function uplinkIfname({ port, vlan }: Line, { ports }: Pick<Facts, 'ports'>): string | undefined {
+  const ifname = ports.find(({ label }) => label === port)?.ifname;
+  return ifname === undefined || vlan === undefined ? ifname : vlanOf(ifname, vlan);
 }
 
 /** How an uplink gets out. */

@@ -11,7 +11,16 @@ import type { KernelLink } from './kernelLink.ts';
 import { failed } from './outcome.ts';
 
 /** Kinds that only software makes: no port of a box. veth is one in a lab. */
-const NEVER_A_PORT: ReadonlySet<string> = new Set(['bridge', 'vxlan', 'wireguard', 'tun', 'vrf', 'dummy']);
+const NEVER_A_PORT: ReadonlySet<string> = new Set([
+  'bridge',
+  'vxlan',
+  'wireguard',
+  'tun',
+  'vrf',
+  'dummy',
+  'vlan',
+  'ppp',
+]);
 
 export interface ExternalDriverNeeds {
   readonly links: (signal: AbortSignal) => Promise<readonly KernelLink[]>;

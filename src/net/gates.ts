@@ -36,7 +36,7 @@ export function missingGateSentence(id: string): string | undefined {
     case 'lease6':
       return `${name} has no IPv6 address with a router: check its cable and what the provider's router advertises.`;
     case 'line':
-      return `This version brings up no ${name === 'vlan' ? 'VLAN' : 'PPPoE'} line, which the bootstrap medium asks for.`;
+      return `This version brings up no PPPoE line, which the bootstrap medium asks for.`;
     case 'kernel':
       return `This kernel lacks ${name}; \`branchbox check\` lists what needs it.`;
     default:

@@ -89,7 +89,7 @@ export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease',
 export const lease6Gate = (ifname: string): ItemId => itemId('external', 'lease6', ifname);
 export const portGate = (label: string): ItemId => itemId('external', 'port', label);
 /** A kind of line that nothing brings up. */
-export const lineGate = (kind: 'vlan' | 'pppoe'): ItemId => itemId('external', 'line', kind);
+export const lineGate = (kind: 'pppoe'): ItemId => itemId('external', 'line', kind);
 export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);
 
 /** One sentence for `explain`, in whose words the gate is missing or there. */

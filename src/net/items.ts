@@ -29,6 +29,14 @@ type LinkKindSpec =
       readonly mtu: number;
       readonly implementation: 'kernel' | 'userspace';
     }
+  /** IEEE 802.1Q on a port, whose own untagged frames stay apart. */
+  | {
+      readonly type: 'vlan';
+      readonly name: string;
+      readonly parent: string;
+      readonly vlan: number;
+      readonly mtu: number;
+    }
   /** A physical port (or what stands for one): never created or removed, only set up, sized and joined. */
   | { readonly type: 'port'; readonly name: string; readonly mtu: number; readonly bridge?: string }
   /** Loopback, set up. */

@@ -10,6 +10,8 @@ export interface KernelLink {
   readonly flags: readonly string[];
   readonly address: string | undefined;
   readonly master: string | undefined;
+  /** Of a VLAN the link that it is on. */
+  readonly parent: string | undefined;
   readonly ifalias: string | undefined;
   readonly group: string | undefined;
   /** `bridge`, `vxlan`, `wireguard`, `tun`, `veth`; none of a physical port. */
@@ -68,6 +70,7 @@ function kernelLink(found: unknown, unfit: Unfit): KernelLink | undefined {
       flags,
       address: textOf(found, 'address', '', unfit),
       master: textOf(found, 'master', '', unfit),
+      parent: textOf(found, 'link', '', unfit),
       ifalias: textOf(found, 'ifalias', '', unfit),
       group: textOf(found, 'group', '', unfit),
       kind: textOf(info, 'info_kind', '.linkinfo', unfit),

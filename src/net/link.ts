@@ -1,5 +1,5 @@
 /**
- * Owns links: bridges, VXLAN devices, WireGuard interfaces (the kernel's or wireguard-go's), physical ports, loopback.
+ * Owns links: bridges, VXLAN devices, VLANs on ports, WireGuard interfaces (the kernel's or wireguard-go's), physical ports, loopback.
  * Does not own what a WireGuard interface is told (wireguard.ts) nor addresses.
  */
 import { BranchboxError } from '../model/errors.ts';
@@ -151,6 +151,7 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
       if (a.type === 'vxlan' && b.type === 'vxlan') {
         return a.vni !== b.vni || a.localAddress !== b.localAddress;
       }
+      if (a.type === 'vlan' && b.type === 'vlan') return a.vlan !== b.vlan || a.parent !== b.parent;
       if (a.type === 'wireguard' && b.type === 'wireguard') return a.implementation !== b.implementation;
       // An address that was given cannot be taken back from a bridge.
       if (a.type === 'bridge' && b.type === 'bridge') {

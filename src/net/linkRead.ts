@@ -44,7 +44,7 @@ export const parseLinks = (text: string): readonly KernelLink[] =>
 
 export const aliasOf = (ifname: string): string => `${LINK_ALIAS_PREFIX}${itemId('link', ifname)}`;
 
-const MADE_BY_US = new Set(['bridge', 'vxlan', 'wireguard', 'tun']);
+const MADE_BY_US = new Set(['bridge', 'vxlan', 'wireguard', 'tun', 'vlan']);
 
 /** wireguard-go's device: TUN, where an app's or a machine's would be TAP. */
 export const isTun = (found: KernelLink): boolean => found.kind === 'tun' && found.data['type'] === 'tun';
@@ -83,9 +83,15 @@ export function observedLinks(
     .map((found) => {
       const spec = specOf(found, addressSet.has(found.ifname));
       const drift = driftOf(found, spec);
-      const needs = 'bridge' in spec && spec.bridge !== undefined ? [itemId('link', spec.bridge)] : [];
+      const needs = standsOn(spec).map((name) => itemId('link', name));
       return link(drift.length === 0 ? spec : { ...spec, drift }, needs);
     });
+}
+
+/** The links that this one is joined to. */
+function standsOn(spec: LinkSpec): readonly string[] {
+  if (spec.type === 'vlan') return [spec.parent];
+  return 'bridge' in spec && spec.bridge !== undefined ? [spec.bridge] : [];
 }
 
 function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
@@ -108,6 +114,8 @@ function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
         mtu,
         bridge: master ?? '',
       };
+    case 'vlan':
+      return { type: 'vlan', name, parent: found.parent ?? '', vlan: Number(data['id']), mtu };
     case 'wireguard':
       return { type: 'wireguard', name, mtu, implementation: 'kernel' };
     default:
@@ -117,7 +125,11 @@ function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
 }
 
 /** Drift that only a new link mends. */
-export const DRIFT_FOR_GOOD: ReadonlySet<string> = new Set(['vxlan learning on', 'vxlan port']);
+export const DRIFT_FOR_GOOD: ReadonlySet<string> = new Set([
+  'vxlan learning on',
+  'vxlan port',
+  'vlan protocol',
+]);
 
 function driftOf(found: KernelLink, spec: LinkSpec): readonly string[] {
   const { data, port } = found;
@@ -129,6 +141,7 @@ function driftOf(found: KernelLink, spec: LinkSpec): readonly string[] {
     if (data['mcast_snooping'] !== 0) drift.push('multicast snooping on');
     if (data['forward_delay'] !== 0) drift.push('forward delay');
   }
+  if (spec.type === 'vlan' && data['protocol'] !== '802.1Q') drift.push('vlan protocol');
   if (spec.type === 'vxlan') {
     if (data['learning'] !== false) drift.push('vxlan learning on');
     if (data['port'] !== VXLAN_PORT) drift.push('vxlan port');

@@ -7,6 +7,7 @@ import { addressWord, ifnameWord, macWord, numberWord } from './word.ts';
 
 const MAX_MTU = 65_535;
 const MAX_VNI = 16_777_215;
+const MAX_VLAN = 4094;
 /** What a port goes back to when we let go of it: Ethernet's own. */
 const ETHERNET_MTU = 1500;
 /** No STP or snooping in a segment: it is loop-free by VXLAN's split horizon, and carries its tenants' multicast unseen. */
@@ -36,6 +37,11 @@ export function renderAdd(spec: LinkSpec): string | undefined {
       );
     case 'wireguard':
       return spec.implementation === 'kernel' ? `${start} ${mtu(spec.mtu)} type wireguard` : undefined;
+    case 'vlan':
+      return (
+        `${start} link ${ifnameWord(spec.parent)} ${mtu(spec.mtu)} type vlan protocol 802.1Q ` +
+        `id ${numberWord(spec.vlan, MAX_VLAN)}`
+      );
     case 'port':
     case 'loopback':
       return undefined;
@@ -55,6 +61,8 @@ export function renderFinish(spec: LinkSpec): readonly string[] {
       return spec.implementation === 'kernel'
         ? [`${start} ${SILENT}`, `${set} up`]
         : [`${start} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT}`, `${set} up`];
+    case 'vlan':
+      return [`${start} ${mtu(spec.mtu)} up`];
     case 'port':
       return [`${start} ${mtu(spec.mtu)} ${masterWords(spec.bridge)} up`];
     case 'loopback':
@@ -80,6 +88,7 @@ export function renderModify(spec: LinkSpec): readonly string[] {
       return [
         `link set dev ${name} alias ${aliasOf(name)} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT} up`,
       ];
+    case 'vlan':
     case 'port':
     case 'loopback':
       return renderFinish(spec);
@@ -98,6 +107,7 @@ export function renderDelete(spec: LinkSpec): readonly string[] {
       return spec.implementation === 'kernel' ? [`link delete dev ${name}`] : [];
     case 'bridge':
     case 'vxlan':
+    case 'vlan':
       return [`link delete dev ${name}`];
   }
 }

@@ -9,7 +9,7 @@ import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { wireguardOf } from '../model/ids.ts';
 import { planInstallerPorts } from '../model/installer.ts';
-import { hasFamily } from '../model/underlay.ts';
+import { hasFamily, type Line, uplinkIfname } from '../model/underlay.ts';
 import type { NetItem } from '../net/items.ts';
 import { renderAppGuard } from './appGuard.ts';
 import { CHAINS, chain, chainIds, elements, set, SETS } from './pieces.ts';
@@ -38,7 +38,7 @@ export function renderPolicy(
   gatewayId: string,
   { quarantined = false }: { readonly quarantined?: boolean } = {},
 ): readonly NetItem[] {
-  const uplinks = spec.uplinks.map(({ port }) => ifnameOf(facts, port));
+  const uplinks = spec.uplinks.map((uplink) => uplinkIfname(uplink, facts) ?? uplink.port);
   const tunnels = spec.tunnels.map(({ id }) => wireguardOf(id));
   const ports = spec.tunnels.flatMap(({ listenPort }) => (listenPort === undefined ? [] : [`${listenPort}`]));
   const clients = spec.role === 'hub' ? spec.overlay.clients : [];
@@ -81,12 +81,11 @@ export function renderPolicy(
  * enrolled, who stands before it may ask by a LAN port for an address, for names and for the installer's page.
  */
 export function renderFactoryPolicy(
+  lines: readonly Line[],
   facts: Facts,
   { enrolled }: { readonly enrolled: boolean },
 ): readonly NetItem[] {
-  const uplinks = facts.ports
-    .filter(({ role }) => role === 'wan')
-    .map(({ ifname, label }) => ifname ?? label);
+  const uplinks = lines.map((line) => uplinkIfname(line, facts) ?? line.port);
   const installerPorts = enrolled ? [] : planInstallerPorts(facts).map(({ ifname }) => ifname);
   return [
     ...renderBox(uplinks, { installerPorts, ipv6: true }),
@@ -192,7 +191,3 @@ function renderSenders(
     ),
   ];
 }
-
-/** The port's name where the interface is not there (yet): no packet comes by it then. */
-const ifnameOf = (facts: Facts, label: string): string =>
-  facts.ports.find((port) => port.label === label)?.ifname ?? label;

@@ -6,7 +6,7 @@ import type { DesiredSpec, TunnelPeer } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { bridgeItem, type ItemId, itemId, vxlanOf, wireguardOf } from '../model/ids.ts';
 import type { GatewayStatus } from '../model/status.ts';
-import { attachmentOf } from '../model/underlay.ts';
+import { attachmentOf, uplinkIfname } from '../model/underlay.ts';
 import { type FrrState, pathKey } from './frrState.ts';
 
 /** What the engine says of one app. */
@@ -99,8 +99,9 @@ function uplinkStatus(
   paths: StatusBody['paths'],
 ): StatusBody['uplinks'][number] {
   const port = facts.ports.find(({ label }) => label === uplink.port);
+  const ifname = uplinkIfname(uplink, facts);
   const [attachment, attachment6] = ([4, 6] as const).map((family) =>
-    attachmentOf(uplink, family, port?.ifname, facts),
+    attachmentOf(uplink, family, ifname, facts),
   );
   const own = paths.filter((path) => path.uplink === uplink.name);
   const alive = own.filter(({ state }) => state === 'up').length;
@@ -110,7 +111,7 @@ function uplinkStatus(
   return {
     name: uplink.name,
     port: uplink.port,
-    ...(port?.ifname === undefined ? {} : { ifname: port.ifname }),
+    ...(ifname === undefined ? {} : { ifname }),
     carrier: port?.carrier ?? false,
     ...(attachment === undefined ? {} : { address: attachment.address }),
     ...(attachment?.gateway === undefined ? {} : { gateway: attachment.gateway }),

@@ -41,10 +41,9 @@ function attachmentOf({
   addressing,
   addressing6,
   vlan,
-}: BootstrapNetwork): Pick<UplinkAttachment, 'addressing' | 'waitsFor'> &
+}: BootstrapNetwork): Pick<UplinkAttachment, 'vlan' | 'addressing' | 'waitsFor'> &
   Partial<Pick<Uplink, 'addressing6'>> {
-  // Nothing brings these up yet: DHCP on the bare port would be another line than the one that was ordered.
-  if (vlan !== undefined) return { ...DHCP, waitsFor: [lineGate('vlan')] };
-  if (addressing.kind === 'pppoe') return { ...DHCP, waitsFor: [lineGate('pppoe')] };
-  return { addressing, ...(addressing6 !== undefined && { addressing6 }) };
+  // Nothing brings it up yet: DHCP would be another line than the one that was ordered.
+  if (addressing.kind === 'pppoe') return { ...DHCP, vlan, waitsFor: [lineGate('pppoe')] };
+  return { addressing, vlan, ...(addressing6 !== undefined && { addressing6 }) };
 }

@@ -13,7 +13,7 @@ import { frrLine } from '../net/frrConfig.ts';
 import { address, kernelGate, link, route, wireguard } from '../net/identity.ts';
 import type { NetItem, WireGuardPeerSpec } from '../net/items.ts';
 import type { DistanceOf } from './distances.ts';
-import { ifnameOfPort, renderPins, uplinkRoute } from './uplinks.ts';
+import { ifnameOfUplink, renderPins, uplinkRoute } from './uplinks.ts';
 
 const PRIVATE_KEY_FILE = '/var/lib/branchbox/agent/wireguard.key';
 /** The kernel's `main`: FRR's default table, which the rules for the VTEP range look up. */
@@ -119,7 +119,7 @@ function speakingFamily(tunnel: Tunnel, uplink: DesiredSpec['uplinks'][number], 
   const called = tunnel.peers.find(({ endpoint }) => endpoint !== undefined)?.endpoint;
   if (called !== undefined) return familyOf(called.address);
   const has = FAMILIES.filter((family) => hasFamily(uplink, family));
-  const ifname = ifnameOfPort(facts, uplink.port);
+  const ifname = ifnameOfUplink(facts, uplink);
   const ready = has.find((family) => attachmentOf(uplink, family, ifname, facts)?.gateway !== undefined);
   return ready ?? has[0] ?? 4;
 }

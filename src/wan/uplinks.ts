@@ -1,5 +1,5 @@
 /**
- * Owns the items of one uplink: its port, its addresses, its own routing table and the rules that keep what belongs
+ * Owns the items of one uplink: its port and the VLAN on it, its addresses, its own routing table and the rules that keep what belongs
  * to it on it, in each family by itself. The same with and without a desired state, so that taking one on moves nothing.
  * Does not own tunnels (tunnels.ts).
  */
@@ -14,6 +14,7 @@ import {
   linkItem,
   uplinkMark,
   uplinkTable,
+  vlanOf,
 } from '../model/ids.ts';
 import { canonicalAddress, canonicalCidr, ipv6NetworkOf } from '../model/prefixes.ts';
 import {
@@ -23,9 +24,21 @@ import {
   FAMILIES,
   type Family,
   hasFamily,
+  type Line,
   UPLINK_MTU_BYTES,
+  uplinkIfname,
 } from '../model/underlay.ts';
-import { address, lease6Gate, leaseGate, link, portGate, route, rule, service } from '../net/identity.ts';
+import {
+  address,
+  kernelGate,
+  lease6Gate,
+  leaseGate,
+  link,
+  portGate,
+  route,
+  rule,
+  service,
+} from '../net/identity.ts';
 import type { NetItem, RuleItem } from '../net/items.ts';
 
 /** One default route a table of an uplink: the number only has to be there, and not 0, which tools do not print. */
@@ -37,8 +50,9 @@ const CLIENT: Readonly<Record<Family, (ifname: string) => string>> = {
 };
 const LEASE_GATE: Readonly<Record<Family, (ifname: string) => ItemId>> = { 4: leaseGate, 6: lease6Gate };
 
-export interface UplinkAttachment extends Pick<Uplink, 'slot' | 'addressing' | 'addressing6' | 'metered'> {
-  readonly port: string;
+export interface UplinkAttachment
+  extends Line,
+    Pick<Uplink, 'slot' | 'addressing' | 'addressing6' | 'metered'> {
   /** What must be there before an address is asked for, beside the port. */
   readonly waitsFor?: readonly ItemId[];
   /** IPv6 is taken where it is offered, and nobody waits for it. */
@@ -49,9 +63,26 @@ export interface UplinkAttachment extends Pick<Uplink, 'slot' | 'addressing' | '
 export const uplinkRoute = (slot: number, family: Family): ItemId =>
   itemId('route', uplinkTable(slot), EVERYWHERE[family], UPLINK_METRIC);
 
-/** The interface of a port; its label where the port is missing, in items that its gate keeps blocked anyway. */
-export function ifnameOfPort(facts: Pick<Facts, 'ports'>, label: string): string {
-  return facts.ports.find((port) => port.label === label)?.ifname ?? label;
+/** The interface of an uplink; its port's label where that is missing, in items that its gate keeps blocked anyway. */
+export const ifnameOfUplink = (facts: Pick<Facts, 'ports'>, line: Line): string =>
+  uplinkIfname(line, facts) ?? (line.vlan === undefined ? line.port : vlanOf(line.port, line.vlan));
+
+/** The port's own link, and what stands on it. */
+function renderLine(line: Line, facts: Facts): NetItem[] {
+  const { port, vlan } = line;
+  const parent = ifnameOfUplink(facts, { port });
+  const mtu = UPLINK_MTU_BYTES;
+  return [
+    link({ type: 'port', name: parent, mtu }, [portGate(port)]),
+    ...(vlan === undefined
+      ? []
+      : [
+          link({ type: 'vlan', name: ifnameOfUplink(facts, line), parent, vlan, mtu }, [
+            linkItem(parent),
+            kernelGate('vlan'),
+          ]),
+        ]),
+  ];
 }
 
 /** A rule of a family; IPv4's says nothing of it. */
@@ -173,9 +204,9 @@ function renderUplink(
   uplinks: readonly UplinkAttachment[],
   facts: Facts,
 ): NetItem[] {
-  const ifname = ifnameOfPort(facts, uplink.port);
+  const ifname = ifnameOfUplink(facts, uplink);
   return [
-    link({ type: 'port', name: ifname, mtu: UPLINK_MTU_BYTES }, [portGate(uplink.port)]),
+    ...renderLine(uplink, facts),
     ...renderPins(uplink, uplinks),
     ...FAMILIES.filter((family) => hasFamily(uplink, family)).flatMap((family) =>
       renderFamily(uplink, family, rank, ifname, facts),

@@ -2,7 +2,8 @@
  * Owns the golden cases of a whole box: a folder each with desired.json (what the controller signs; null where there is
  * none yet), facts.json and observed.json (what is on the box), and what they must give: plan.txt, frr.conf and
  * ruleset.nft. A folder with before.txt names the case whose desired state the box held so far; its observed.json
- * follows from that. One with quarantine.json is of a box whose owner does not trust it.
+ * follows from that. One with quarantine.json is of a box whose owner does not trust it, one with network.json of a box
+ * that came by a bootstrap medium.
  * After a wanted change: `GOLDEN_WRITE=1 vitest run test/golden/box.test.ts`, then read the difference.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DesiredState } from '../../src/model/desired.ts';
 import { Facts } from '../../src/model/facts.ts';
+import { BootstrapNetwork } from '../../src/model/medium.ts';
 import type { AnyItem } from '../../src/reconcile/item.ts';
 import { compare } from '../../src/reconcile/plan.ts';
 import { frrText, holding, itemsOf, nftText, ObservedItems, planText } from './boxCase.ts';
@@ -22,7 +24,10 @@ function readCase(name: string) {
   const facts = Facts.parse(read('facts.json'));
   const quarantined = existsSync(join(ROOT, name, 'quarantine.json'));
   const desired = DesiredState.nullable().parse(read('desired.json'));
-  return { facts, items: itemsOf(desired, facts, quarantined) };
+  const network = existsSync(join(ROOT, name, 'network.json'))
+    ? BootstrapNetwork.parse(read('network.json'))
+    : undefined;
+  return { facts, items: itemsOf(desired, facts, { quarantined, network }) };
 }
 
 /** An item a line, so that a difference is read as one. */

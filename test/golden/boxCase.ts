@@ -10,6 +10,7 @@ import { createContainerDrivers } from '../../src/containers/drivers.ts';
 import type { DesiredState } from '../../src/model/desired.ts';
 import type { Facts } from '../../src/model/facts.ts';
 import { itemId } from '../../src/model/ids.ts';
+import type { BootstrapNetwork } from '../../src/model/medium.ts';
 import { createNetDrivers } from '../../src/net/drivers.ts';
 import { renderFrrConfig } from '../../src/net/frrConfig.ts';
 import { presentGates } from '../../src/net/gates.ts';
@@ -40,7 +41,7 @@ export const ObservedItems = z.array(
 
 /** Needs that the drivers read off a box, by kind; the others are known only of what is wanted. */
 const SEEN_NEEDS: Readonly<Record<string, RegExp>> = {
-  link: /^link:br-/,
+  link: /^link:(br-|wan)/,
   route: /^link:/,
   wireguard: /^link:/,
   'nft-chain': /^nft-(chain|set):/,
@@ -51,8 +52,8 @@ const SEEN_NEEDS: Readonly<Record<string, RegExp>> = {
 export const itemsOf = (
   desired: DesiredState | null,
   facts: Facts,
-  quarantined = false,
-): readonly AgentItem[] => renderBox(desired?.spec, facts, desired?.gatewayId, { quarantined });
+  { quarantined = false, network }: { quarantined?: boolean; network?: BootstrapNetwork | undefined } = {},
+): readonly AgentItem[] => renderBox(desired?.spec, facts, desired?.gatewayId, { quarantined, network });
 
 /** A box that holds all of this, as its drivers would show it. */
 export function holding(items: readonly AgentItem[]): readonly AnyItem[] {

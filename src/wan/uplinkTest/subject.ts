@@ -5,7 +5,9 @@
 import { splitCidr } from '../../model/addresses.ts';
 import type { DesiredSpec } from '../../model/desired.ts';
 import type { Facts } from '../../model/facts.ts';
-import { type Addressing, attachmentOf, familyOf } from '../../model/underlay.ts';
+import type { BootstrapNetwork } from '../../model/medium.ts';
+import { type Addressing, attachmentOf, familyOf, type Line, uplinkIfname } from '../../model/underlay.ts';
+import { planFactoryUplinks } from '../factory.ts';
 import { BUDGET_BYTES, type UplinkExpectation, type UplinkTestRequest } from '../../model/uplinkReport.ts';
 
 /** Where the far end is: the controller's device API, or a bootstrap server while the box has no owner. */
@@ -43,8 +45,9 @@ export function planSubjects(
   request: UplinkTestRequest,
   builtIn: readonly string[],
   capBytes: number = BUDGET_BYTES.max,
+  network?: BootstrapNetwork,
 ): readonly Subject[] {
-  const all = spec === undefined ? ofFactory(facts, builtIn) : ofDesired(spec, facts);
+  const all = spec === undefined ? ofFactory(facts, builtIn, network) : ofDesired(spec, facts);
   return all
     .filter(({ name }) => request.uplink === undefined || request.uplink === name)
     .map((one) => ({
@@ -65,7 +68,7 @@ function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'l
       metered,
       expect,
       dhcp: addressing.kind === 'dhcp' || addressing6?.kind === 'auto',
-      ...attached(facts, port, uplink),
+      ...attached(facts, uplink),
       targets: [spec.controller.device],
     };
   });
@@ -78,11 +81,12 @@ function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'l
 function ofFactory(
   facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
   builtIn: readonly string[],
+  network: BootstrapNetwork | undefined,
 ): readonly Bare[] {
-  const wan = facts.ports.filter(({ role }) => role === 'wan');
-  const cabled = wan.filter(({ carrier }) => carrier);
-  return (cabled.length > 0 ? cabled : wan).map(({ label }) => {
-    const own = attached(facts, label, { addressing: { kind: 'dhcp' }, addressing6: { kind: 'auto' } });
+  const wan = planFactoryUplinks(facts, network).map((uplink) => ({ uplink, own: attached(facts, uplink) }));
+  const cabled = wan.filter(({ own }) => own.carrier);
+  return (cabled.length > 0 ? cabled : wan).map(({ uplink, own }) => {
+    const { port: label, addressing } = uplink;
     const named = [...facts.leases, ...facts.leases6]
       .filter(({ ifname }) => ifname === (own.ifname ?? label))
       .flatMap(({ bootstrapServers }) => bootstrapServers);
@@ -92,7 +96,7 @@ function ofFactory(
       port: label,
       metered: true,
       expect: {},
-      dhcp: true,
+      dhcp: addressing.kind !== 'static',
       ...own,
       targets: targets.slice(0, MAX_TARGETS),
     };
@@ -101,14 +105,13 @@ function ofFactory(
 
 function attached(
   facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
-  label: string,
-  addressing: Addressing,
+  uplink: Line & Addressing,
 ): Pick<Subject, 'ifname' | 'carrier' | 'address' | 'gateway' | 'dns'> {
-  const port = facts.ports.find((one) => one.label === label);
-  const ifname = port?.ifname;
+  const port = facts.ports.find(({ label }) => label === uplink.port);
+  const ifname = uplinkIfname(uplink, facts);
   const own =
-    attachmentOf(addressing, 4, ifname ?? label, facts) ??
-    attachmentOf(addressing, 6, ifname ?? label, facts);
+    attachmentOf(uplink, 4, ifname ?? uplink.port, facts) ??
+    attachmentOf(uplink, 6, ifname ?? uplink.port, facts);
   return {
     ifname,
     carrier: port?.carrier ?? false,

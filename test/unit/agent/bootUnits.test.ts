@@ -1,6 +1,7 @@
 /** The note of units that a boot starts without the agent, held against what the script that reads it takes. */
 import { expect, test } from 'vitest';
 import { createBootUnits, renderBootUnits } from '../../../src/agent/bootUnits.ts';
+import { linkItem } from '../../../src/model/ids.ts';
 import { link, service } from '../../../src/net/identity.ts';
 import { createFakeBox } from '../../fakes/box.ts';
 
@@ -13,6 +14,12 @@ const wanted = [
 
 test('only services, in the form that the script takes', () => {
   expect(renderBootUnits(wanted)).toBe('dhcpcd@wan1.service\ndhcpcd@wan2.service\n');
+});
+
+test('no client on a VLAN, whose link only the agent makes', () => {
+  const vlan = link({ type: 'vlan', name: 'wan1.7', parent: 'wan1', vlan: 7, mtu: 1500 }, [linkItem('wan1')]);
+  const onVlan = service({ unit: 'dhcpcd@wan1.7.service' }, [vlan.id]);
+  expect(renderBootUnits([...wanted, vlan, onVlan])).toBe('dhcpcd@wan1.service\ndhcpcd@wan2.service\n');
 });
 
 test('follows what is wanted, and is written only where that changes it', async () => {

@@ -85,6 +85,19 @@ describe('choice of uplink for the box itself', () => {
     ]);
   });
 
+  it("takes the line that a bootstrap medium names for the port's own", () => {
+    const vlan = { ...facts.leases[0], ifname: 'wan1.7', address: '192.0.2.7/24' } as Facts['leases'][number];
+    const network = { schema: 1, vlan: 7, addressing: { kind: 'dhcp' }, bootstrapServers: [] } as const;
+    const found = rankUplinks(undefined, { ...facts, leases: [...facts.leases, vlan] }, [], {
+      ...network,
+      bootstrapServers: [],
+    });
+    expect(found.map(({ ifname, address }) => [ifname, address])).toEqual([
+      ['wan1.7', '192.0.2.7'],
+      ['wan2', '100.64.0.7'],
+    ]);
+  });
+
   it('takes every leased WAN port before there is a desired state', () => {
     expect(rankUplinks(undefined, facts, []).map(({ address }) => address)).toEqual([
       '198.51.100.7',

@@ -43,6 +43,13 @@ it('a static uplink is read as a lease is', async () => {
   ]);
 });
 
+it('one on a VLAN is told of by the name of that, with the cable of its port', async () => {
+  await hold([{ ...STATIC, vlan: 7 }]);
+  expect(await told()).toEqual(['wan1.7 192.0.2.5/28']);
+  await hold([{ ...STATIC, vlan: 7 }], false);
+  expect(await told()).toEqual([]);
+});
+
 it('one of IPv6 is read as what a router gave, beside or without IPv4', async () => {
   const six: Attachment = {
     port: 'wan1',

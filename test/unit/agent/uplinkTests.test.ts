@@ -59,6 +59,7 @@ async function start(hold?: Promise<void>): Promise<UplinkTests> {
     files: createFiles(),
     paths: paths(),
     facts: () => facts,
+    network: () => undefined,
     spec: () => spec,
     gatewayId: () => gatewayId,
     inService: () => spec !== undefined && connected,

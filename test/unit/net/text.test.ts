@@ -6,7 +6,8 @@ import { observedAddresses } from '../../../src/net/address.ts';
 import { parseComplaints, runBatch } from '../../../src/net/batch.ts';
 import { shareRead } from '../../../src/net/dump.ts';
 import { parseFdb } from '../../../src/net/fdb.ts';
-import { address, route } from '../../../src/net/identity.ts';
+import { address, link, route } from '../../../src/net/identity.ts';
+import { createLinkDriver } from '../../../src/net/link.ts';
 import { observedLinks, parseLinks } from '../../../src/net/linkRead.ts';
 import { renderAdd, renderDelete, renderFinish, renderModify } from '../../../src/net/linkRender.ts';
 import { referencesOf, renderChain } from '../../../src/net/nftChain.ts';
@@ -18,10 +19,12 @@ import { parseRoutes, renderRoute } from '../../../src/net/route.ts';
 import { parseRules, renderRule } from '../../../src/net/rule.ts';
 import { sysctlPath } from '../../../src/net/sysctl.ts';
 import { isAsSpecified, parseWireGuardDump, renderWireGuardConfig } from '../../../src/net/wireguardText.ts';
+import { createFakeBox } from '../../fakes/box.ts';
 
 const KEY = '0TqBLY716Cvfc5mUH2cGs/rFccrxWSuqOYDs+sxLDhg=';
 const OWN = '4G6nLim052k4m2QDin4E0FJEkJ9oXCMfU68jMcOBfgw=';
 const SIGNAL = new AbortController().signal;
+const NO_LINKS = { all: () => Promise.resolve([]), some: () => Promise.resolve([]) };
 
 describe('ip', () => {
   test('addresses of ours alone', () => {
@@ -109,6 +112,36 @@ describe('ip', () => {
       'link delete dev wg-a',
     ]);
     expect(() => renderAdd({ ...kernel, name: 'a b' })).toThrow('interface name');
+  });
+
+  test('a VLAN, as it is made and as the kernel shows it', () => {
+    const spec = { type: 'vlan', name: 'wan1.7', parent: 'wan1', vlan: 7, mtu: 1500 } as const;
+    const set = 'link set dev wan1.7 alias branchbox:link:wan1.7 mtu 1500 up';
+    expect([renderAdd(spec), ...renderFinish(spec), ...renderModify(spec), ...renderDelete(spec)]).toEqual([
+      'link add name wan1.7 group 98 link wan1 mtu 1500 type vlan protocol 802.1Q id 7',
+      set,
+      set,
+      'link delete dev wan1.7',
+    ]);
+    expect(() => renderAdd({ ...spec, vlan: 4095 })).toThrow('a number');
+    const shown = (protocol: string) =>
+      `[{"ifname":"wan1.7","link":"wan1","mtu":1500,"flags":["UP"],"ifalias":"branchbox:link:wan1.7",` +
+      `"linkinfo":{"info_kind":"vlan","info_data":{"protocol":"${protocol}","id":7,"flags":["REORDER_HDR"]}}}]`;
+    const [found, other] = ['802.1Q', '802.1ad'].map(
+      (protocol) => observedLinks(parseLinks(shown(protocol)), new Set())[0],
+    );
+    expect(found).toEqual(link(spec, [itemId('link', 'wan1')]));
+    expect(other?.spec.drift).toEqual(['vlan protocol']);
+    const { needsRecreate } = createLinkDriver({ ...createFakeBox().system, links: NO_LINKS });
+    const to = link(spec);
+    expect(
+      [
+        other,
+        link({ ...spec, vlan: 8 }),
+        link({ ...spec, parent: 'wan2' }),
+        link({ ...spec, mtu: 1496 }),
+      ].map((from) => from !== undefined && needsRecreate(from, to)),
+    ).toEqual([true, true, true, false]);
   });
 
   test('complaints find their item, and a tool that gave up fails the whole batch', async () => {

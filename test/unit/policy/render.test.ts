@@ -1,5 +1,6 @@
 /** The firewall as items, held against the cost of one more thing and what nobody named. */
 import { expect, test } from 'vitest';
+import { planFactoryUplinks } from '../../../src/wan/factory.ts';
 import { renderFactoryPolicy, renderPolicy } from '../../../src/policy/render.ts';
 import { sameSpec } from '../../../src/reconcile/equal.ts';
 import { planItems } from '../../../src/reconcile/plan.ts';
@@ -37,7 +38,7 @@ test('one more VNI of a branch costs the hub one element', () => {
 test('the firewall of the uplinks stays as it is when a factory-new box takes its first state on', () => {
   const changed = (spec: DesiredSpec) => {
     const after = new Map(render(spec).map((item) => [item.id, item]));
-    return renderFactoryPolicy(appFacts(), { enrolled: true })
+    return renderFactoryPolicy(planFactoryUplinks(appFacts(), undefined), appFacts(), { enrolled: true })
       .filter((item) => !sameSpec(item.spec, after.get(item.id)?.spec))
       .map(({ id }) => id);
   };

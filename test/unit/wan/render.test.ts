@@ -292,23 +292,45 @@ describe('renderFactory', () => {
       'dhcpcd6@wan2.service',
     ]);
     expect(kinds(items, 'route').find(({ id }) => id === 'route:101/::/0/10')?.spec.via).toBe('fe80::1');
-    // Not on the bare port of a line that is another one.
-    expect(kinds(renderFactory(facts, { ...network, vlan: 7 }), 'address')).toEqual([]);
+    // On a VLAN not on the bare port.
+    const onVlan = kinds(renderFactory(facts, { ...network, vlan: 7 }), 'address');
+    expect(onVlan.map(({ spec }) => spec.link)).not.toContain('wan1');
+    expect(onVlan).toHaveLength(1);
   });
 
-  it('asks for no address on a line that nothing brings up', () => {
+  it('is on the VLAN that a bootstrap medium names, and asks nothing of the bare port', () => {
     const network: BootstrapNetwork = {
       schema: 1,
       vlan: 7,
       addressing: { kind: 'dhcp' },
       bootstrapServers: [],
     };
-    const asks = kinds(renderFactory(facts, network), 'service').map(({ spec, needs }) => [spec.unit, needs]);
+    const found = renderFactory({ ...facts, leases: [{ ...lease, ifname: 'wan1.7' }] }, network);
+    expect(found.find(({ id }) => id === 'link:wan1.7')).toMatchObject({
+      spec: { type: 'vlan', name: 'wan1.7', parent: 'wan1', vlan: 7, mtu: 1500 },
+      needs: ['link:wan1', 'external:kernel/vlan'],
+    });
+    const asks = kinds(found, 'service').map(({ spec, needs }) => [spec.unit, needs]);
     expect(asks).toEqual([
-      ['dhcpcd@wan1.service', ['link:wan1', 'external:line/vlan']],
-      ['dhcpcd6@wan1.service', ['link:wan1', 'external:line/vlan']],
+      ['dhcpcd@wan1.7.service', ['link:wan1.7']],
+      ['dhcpcd6@wan1.7.service', ['link:wan1.7']],
       ['dhcpcd@wan2.service', ['link:wan2']],
       ['dhcpcd6@wan2.service', ['link:wan2']],
     ]);
+    const devices = kinds(found, 'route').map(({ spec }) => spec.dev);
+    expect(devices).toContain('wan1.7');
+    expect(devices).not.toContain('wan1');
+  });
+
+  it("names a VLAN on a port of a long name within the kernel's 15 characters", () => {
+    const ports = [{ label: 'wan1', role: 'wan', ifname: 'enx001122334455', carrier: true } as const];
+    const network: BootstrapNetwork = {
+      schema: 1,
+      vlan: 4094,
+      addressing: { kind: 'dhcp' },
+      bootstrapServers: [],
+    };
+    const [, made] = kinds(renderFactory({ ...facts, ports }, network), 'link');
+    expect(made?.spec.name).toMatch(/^vlan-[0-9a-z]{7}$/);
   });
 });
