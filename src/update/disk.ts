@@ -106,11 +106,11 @@ export function createFirmwareDisk(options: DiskOptions): FirmwareDisk {
         await staged.close();
       }
     },
-    async bootOnce(pattern) {
+    async bootOnce(entryId) {
       const path = join(options.variables, ONE_SHOT);
       const attributes = Buffer.alloc(4);
       attributes.writeUInt32LE(VARIABLE_ATTRIBUTES);
-      const value = Buffer.concat([attributes, Buffer.from(`${pattern.toLowerCase()}\0`, 'utf16le')]);
+      const value = Buffer.concat([attributes, Buffer.from(`${entryId.toLowerCase()}\0`, 'utf16le')]);
       // What is there is immutable (efivarfs); of a restart that did not happen it says the same already.
       const there = await readFile(path).catch(() => undefined);
       if (there?.equals(value) === true) return;

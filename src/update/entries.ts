@@ -39,5 +39,8 @@ export const committedEntryName = (version: string): string => `branchbox_${vers
 export const badEntryName = ({ version, triesDone }: Pick<BootEntry, 'version' | 'triesDone'>): string =>
   `branchbox_${version}+0-${triesDone}.efi`;
 
-/** For the loader's LoaderEntryOneShot, which takes a shell pattern, in lower case. */
-export const trialEntryPattern = (version: string): string => `branchbox_${version}+*.efi`;
+/**
+ * As the loader names an entry, in LoaderEntryOneShot too, whose shell pattern this is: without the counter that the file
+ * may have (systemd-boot 257), in lower case.
+ */
+export const loaderEntryId = committedEntryName;

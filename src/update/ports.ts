@@ -29,8 +29,8 @@ export interface FirmwareDisk {
   /** The staged bytes, whole under this name or not there; held against `part` as they are read back. */
   placeEntry(file: string, part: FirmwarePart, signal: AbortSignal): Promise<void>;
   renameEntry(from: string, to: string, signal: AbortSignal): Promise<void>;
-  /** The loader's next start takes this entry (shell pattern), once. */
-  bootOnce(pattern: string): Promise<void>;
+  /** The loader's next start takes this entry (as the loader names it), once. */
+  bootOnce(entryId: string): Promise<void>;
 }
 
 export interface PartSource {

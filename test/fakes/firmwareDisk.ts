@@ -177,7 +177,7 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
       rename(temporary, file);
     },
     renameEntry: async (from, to) => rename(from, to),
-    bootOnce: async (pattern) => void bootedOnce.push(pattern),
+    bootOnce: async (entryId) => void bootedOnce.push(entryId),
   };
 
   return {

@@ -58,7 +58,7 @@ describe('a stick', () => {
     await one.until('waiting');
     await one.updater.request(plugIn);
     await one.ended;
-    expect([one.state.restarts, one.fake.bootedOnce]).toEqual([1, ['branchbox_0.9.0+*.efi']]);
+    expect([one.state.restarts, one.fake.bootedOnce]).toEqual([1, ['branchbox_0.9.0.efi']]);
   });
 
   it('brings nothing that is older, or signed by somebody else', async () => {
