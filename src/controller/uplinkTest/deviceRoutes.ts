@@ -4,6 +4,7 @@
  * Does not own who asks (deviceApi.ts, which proved the certificate) nor the probes (sessions.ts).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import { SESSION_PATH, TRANSFER_MAX_BYTES, UPLOAD_PATH } from '../../model/uplinkProbe.ts';
 import type { Answer } from '../exchange.ts';
 import type { ProbeSessions } from './sessions.ts';
@@ -14,6 +15,8 @@ const TRANSFERS_AT_ONCE = 8;
 const BYTES_AN_HOUR = 256 * 1024 * 1024;
 const HOUR_MS = 3_600_000;
 const RETRY_AFTER_S = 10;
+/** Bytes from a box have the server's own limit. */
+const TRANSFER_TIMEOUT_MS = 30_000;
 
 export interface UplinkTestRoutes {
   /** undefined: the path is none of these. */
@@ -28,8 +31,10 @@ export interface UplinkTestRoutes {
 export function createUplinkTestRoutes(options: {
   readonly sessions: Pick<ProbeSessions, 'grant'>;
   readonly monotonicMs: () => number;
+  /** Of bytes to a box, which itself gives up after 8 s. */
+  readonly transferTimeoutMs?: number;
 }): UplinkTestRoutes {
-  const { sessions, monotonicMs } = options;
+  const { sessions, monotonicMs, transferTimeoutMs = TRANSFER_TIMEOUT_MS } = options;
   const moving = new Set<string>();
   let hour = { startedAtMs: monotonicMs(), bytes: new Map<string, number>() };
   const chunk = Buffer.alloc(CHUNK_BYTES, 0xaa);
@@ -70,7 +75,7 @@ export function createUplinkTestRoutes(options: {
             'Content-Length': bytes,
             'Cache-Control': 'no-store',
           });
-          await sendBytes(response, bytes, chunk);
+          await sendBytes(response, bytes, chunk, transferTimeoutMs);
           return 'sent';
         });
       }
@@ -84,24 +89,19 @@ export function createUplinkTestRoutes(options: {
   };
 }
 
-/** No faster than it goes out; a box that hangs up ends it. */
-function sendBytes(response: ServerResponse, bytes: number, chunk: Buffer): Promise<void> {
-  return new Promise((resolve) => {
-    let left = bytes;
-    response.once('close', resolve);
-    const pump = (): void => {
-      while (left > 0 && !response.destroyed) {
-        const part = chunk.subarray(0, Math.min(chunk.length, left));
-        left -= part.length;
-        if (!response.write(part)) {
-          response.once('drain', pump);
-          return;
-        }
-      }
-      response.end(() => resolve());
-    };
-    pump();
-  });
+/** No faster than it goes out; a box that hangs up, even before the first of it, or takes too long ends it. */
+async function sendBytes(
+  response: ServerResponse,
+  bytes: number,
+  chunk: Buffer,
+  timeoutMs: number,
+): Promise<void> {
+  const parts = function* (): Generator<Buffer> {
+    for (let left = bytes; left > 0; left -= chunk.length) {
+      yield chunk.subarray(0, Math.min(chunk.length, left));
+    }
+  };
+  await pipeline(parts, response, { signal: AbortSignal.timeout(timeoutMs) }).catch(() => response.destroy());
 }
 
 /** Node ends a body at its Content-Length; a box that hangs up in the middle is out of time, and no failure of ours. */

@@ -32,6 +32,8 @@ export async function startResponder(options: {
     // What the kernel says of an answer that found nobody is no event.
     socket.on('error', () => {});
     socket.on('message', (datagram, from) => {
+      // A packet made by hand may name port 0, and to send there throws.
+      if (from.port === 0) return;
       const answer = sessions.answer(datagram, from);
       if (answer !== undefined) socket.send(answer, from.port, from.address, () => undefined);
     });

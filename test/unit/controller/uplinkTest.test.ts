@@ -1,7 +1,8 @@
 /** The far end of uplink tests: whom it answers, how often and how much. */
 import { createHmac } from 'node:crypto';
 import { createServer, get, IncomingMessage, ServerResponse } from 'node:http';
-import { type AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, connect, Socket } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createUplinkTestRoutes } from '../../../src/controller/uplinkTest/deviceRoutes.ts';
 import { createProbeSessions } from '../../../src/controller/uplinkTest/sessions.ts';
@@ -20,6 +21,7 @@ import {
   UPLOAD_PATH,
 } from '../../../src/model/uplinkProbe.ts';
 import type { UplinkReport } from '../../../src/model/uplinkReport.ts';
+import { createRunner } from '../../../src/system/linux/runner.ts';
 
 const FROM = { address: '203.0.113.9', port: 4242 };
 
@@ -169,6 +171,80 @@ describe('the device API', () => {
     expect(came).toBe(200_000);
     server.closeAllConnections();
     server.close();
+  });
+
+  /** A request of a box over a real connection, of which the box reads nothing. */
+  async function boxAsks(path: string) {
+    const came = Promise.withResolvers<[IncomingMessage, ServerResponse]>();
+    const server = createServer((request, answer) => came.resolve([request, answer]));
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    const box = connect(port, '127.0.0.1', () => box.write(`GET ${path} HTTP/1.1\r\nHost: c\r\n\r\n`));
+    box.pause();
+    const [request, answer] = await came.promise;
+    server.close();
+    return { box, request, answer };
+  }
+  const download = { method: 'GET', path: downloadPath(TRANSFER_MAX_BYTES) };
+
+  it('is free again where a box hung up while its certificate was looked at', async () => {
+    const at = routes();
+    const { box, request, answer } = await boxAsks(download.path);
+    box.destroy();
+    await new Promise((resolve) => {
+      answer.once('close', resolve);
+    });
+    expect(await at.handle('branch1', request, answer, download)).toBe('sent');
+  });
+
+  it('is free again where a box takes nothing of its answer', async () => {
+    const { sessions } = world();
+    const at = createUplinkTestRoutes({ sessions, monotonicMs: () => 0, transferTimeoutMs: 50 });
+    const { box, request, answer } = await boxAsks(download.path);
+    expect(await at.handle('branch1', request, answer, download)).toBe('sent');
+    expect(answer.destroyed).toBe(true);
+    box.destroy();
+  });
+});
+
+/** A datagram from port 0: no socket sends one, and whoever makes packets by hand can. */
+const RAW_PROBE = `
+  use Socket;
+  my ($to, $probe) = @ARGV;
+  $probe = pack("H*", $probe);
+  socket(my $raw, PF_INET, SOCK_RAW, 17) or die "raw socket: $!";
+  my $datagram = pack("nnnn", 0, $to, 8 + length $probe, 0) . $probe;
+  send($raw, $datagram, 0, sockaddr_in(0, inet_aton("127.0.0.1"))) or die "send: $!";
+`;
+
+describe('the responder', () => {
+  it('lives on where a probe comes from port 0, which nothing can be sent to', async () => {
+    const probe = Buffer.from(granted(world().sessions).ask(1)).toString('hex');
+    const responder = join(import.meta.dirname, '../../../src/controller/uplinkTest/responder.ts');
+    // A process and a network of its own, whose root may make packets. Each probe is answered with itself.
+    const script = `
+      import { execFileSync } from 'node:child_process';
+      import { createSocket } from 'node:dgram';
+      import { startResponder } from '${responder}';
+      const sessions = { answer: (datagram) => datagram };
+      const log = { warn: (...words) => console.log(...words) };
+      const address = '127.0.0.1';
+      const responder = await startResponder({ address, ports: [8447, 8448], sessions, log });
+      execFileSync('perl', ['-e', \`${RAW_PROBE.replaceAll('$', '\\$')}\`, '8447', '${probe}']);
+      const box = createSocket('udp4');
+      box.once('message', (answer) => {
+        console.log(answer.toString('hex'));
+        box.close();
+        responder.close();
+      });
+      // Behind the other in the same socket's line.
+      box.send(Buffer.from('${probe}', 'hex'), 8447, address);
+    `;
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    const words = ['--user', '--map-root-user', '--net', 'sh', '-c', 'ip link set lo up; exec "$@"', 'sh'];
+    expect(await createRunner().runChecked('unshare', [...words, ...node])).toBe(`${probe}\n`);
   });
 });
 
