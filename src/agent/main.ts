@@ -58,8 +58,17 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   const cost = createCostMeter(createClock());
   const system = createLinuxSystem({ name: 'agent', onSpawn: cost.countChild });
   const { runner, files, clock, log } = system;
+  const watchdog = createWatchdog({
+    socket: process.env['NOTIFY_SOCKET'],
+    waitUs: process.env['WATCHDOG_USEC'],
+    busyMs: () => holding.busyMs(),
+    clock,
+    log,
+  });
+  watchdog.starting('reading whose turn it is');
   const turn = await beginTurn({ files, paths, log, end: () => ending.abort() });
   const engine = createDockerEngine({ socketPath: paths.engineSocket });
+  watchdog.starting('finding out what this box is');
   const facts = await createFactsGatherer({
     system,
     paths,
@@ -101,6 +110,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     gatewayId: () => (keeper.spec() === undefined && turn.before?.state.gatewayId) || gatewayId(),
   });
 
+  watchdog.starting('finding the firmware slots');
   const updater = await createAgentUpdater({
     system,
     paths,
@@ -203,6 +213,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     clock,
     log,
   });
+  watchdog.starting('reading the desired state');
   const keeper = await createDesiredKeeper({
     store,
     identity: identity.read,
@@ -224,14 +235,10 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     clock,
     log,
   });
-  const watchdog = createWatchdog({
-    socket: process.env['NOTIFY_SOCKET'],
-    busyMs: () => holding.busyMs(),
-    log,
-  });
   const holding = createHolding({ lanes, items: wanted.items, system, onRun: () => reporting.changed() });
   const carryOut = createCommandHandler({ reporting, uplinkTests, orders, holding, reply });
 
+  watchdog.starting('opening its sockets');
   await serveLocalApi(
     {
       socket: paths.socket,
@@ -285,6 +292,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   );
   reporting.emit('agent-started', gatewayId() ?? facts.latest().serial, `agent ${version} started`);
   log.info('agent started', { gatewayId: gatewayId(), held: keeper.snapshot().committed ?? 'factory' });
+  watchdog.starting('looking at the box for the first time');
   void afterStart(facts, reporting);
   void watchLiveness({ vty, clock }, () => reporting.changed(), signal);
   await Promise.all([
