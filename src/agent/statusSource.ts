@@ -4,6 +4,7 @@
 import { readAppStates } from '../containers/appStates.ts';
 import type { Engine } from '../containers/engine.ts';
 import type { Quarantine } from '../model/bootstrap.ts';
+import { CRASHES_DIRECTORY } from '../model/crash.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
@@ -15,6 +16,7 @@ import type { System } from '../system/ports.ts';
 import { createStatusReader } from '../telemetry/read.ts';
 import type { Vty } from '../telemetry/vty.ts';
 import type { LinkState } from './controllerLink.ts';
+import { readCrashes } from './crashes.ts';
 import type { DesiredSnapshot } from './desiredState.ts';
 import type { LaneState } from './holding.ts';
 import type { StatusBody } from './reporting.ts';
@@ -41,6 +43,7 @@ export function createStatusSource(parts: {
   readonly eventsDropped: () => number;
   readonly keys: TpmReadiness['holding'];
 }): { read(input: StatusInput): Promise<StatusBody> } {
+  const { files, clock } = parts.system;
   const reader = createStatusReader({
     system: parts.system,
     vty: parts.vty,
@@ -61,6 +64,7 @@ export function createStatusSource(parts: {
           move,
           eventsDropped: parts.eventsDropped(),
           keys: parts.keys,
+          crashes: await readCrashes(files, CRASHES_DIRECTORY, clock.nowMs()),
         },
         AbortSignal.timeout(READ_TIMEOUT_MS),
       );

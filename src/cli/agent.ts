@@ -4,18 +4,17 @@
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { runAgent } from '../agent/main.ts';
+import { CRASHES_DIRECTORY } from '../model/crash.ts';
+import { runLongLived } from '../system/linux/longLived.ts';
 
 export function register(program: Command): void {
   program
     .command('agent')
     .description('the agent of this box (started by branchbox-agent.service)')
     .action(async () => {
-      const ending = new AbortController();
-      for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
-      await runAgent({
-        version: packageJson.version,
-        tpmTold: process.env['BRANCHBOX_TPM'],
-        signal: ending.signal,
-      });
+      const { version } = packageJson;
+      await runLongLived({ name: 'agent', version, crashes: CRASHES_DIRECTORY }, (signal) =>
+        runAgent({ version, tpmTold: process.env['BRANCHBOX_TPM'], signal }),
+      );
     });
 }

@@ -2,6 +2,8 @@
  * Owns the words of `branchbox controller`. Does not own what the controller does (controller/main).
  */
 import type { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { runLongLived } from '../system/linux/longLived.ts';
 
 export function register(program: Command): void {
   const controller = program
@@ -15,7 +17,10 @@ export function register(program: Command): void {
     .addHelpText('after', '\nexample: branchbox controller serve --config /etc/branchbox/controller.toml')
     .action(async (options: { readonly config: string; readonly raiseEpoch: boolean }) => {
       const { runController } = await import('../controller/main.ts');
-      await runController({ configPath: options.config, raiseEpoch: options.raiseEpoch });
+      const { config: configPath, raiseEpoch } = options;
+      await runLongLived({ name: 'controller', version: packageJson.version }, (signal) =>
+        runController({ configPath, raiseEpoch, signal }),
+      );
     });
   controller
     .command('anchors')

@@ -6,6 +6,8 @@ import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { makeRequest, runIdentity } from '../bootstrap/main.ts';
+import { CRASHES_DIRECTORY } from '../model/crash.ts';
+import { runLongLived } from '../system/linux/longLived.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 
 export function register(program: Command): void {
@@ -40,15 +42,16 @@ async function printRequest(options: { readonly serial: string; readonly out: st
 }
 
 async function run(): Promise<void> {
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
-  await runIdentity({
-    system: createLinuxSystem({ name: 'identity' }),
-    tpmTold: process.env['BRANCHBOX_TPM'],
-    version: packageJson.version,
-    builtAtMs: builtAtMs(),
-    signal: ending.signal,
-  });
+  const { version } = packageJson;
+  await runLongLived({ name: 'identity', version, crashes: CRASHES_DIRECTORY }, (signal) =>
+    runIdentity({
+      system: createLinuxSystem({ name: 'identity' }),
+      tpmTold: process.env['BRANCHBOX_TPM'],
+      version,
+      builtAtMs: builtAtMs(),
+      signal,
+    }),
+  );
 }
 
 /** The bundle's own file: the image gives it the time of its making. */

@@ -2,6 +2,8 @@
  * Owns the words of `branchbox installer-page`: the page on LAN ports of a box that is not enrolled.
  */
 import type { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { runLongLived } from '../system/linux/longLived.ts';
 import { runInstallerPage } from '../web/installer/main.ts';
 
 export function register(program: Command): void {
@@ -11,8 +13,7 @@ export function register(program: Command): void {
       'the page on LAN ports of a box that is not enrolled (started by branchbox-installer-page.service)',
     )
     .action(async () => {
-      const ending = new AbortController();
-      for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
-      await runInstallerPage({ signal: ending.signal });
+      const { version } = packageJson;
+      await runLongLived({ name: 'installer-page', version }, (signal) => runInstallerPage({ signal }));
     });
 }

@@ -3,6 +3,7 @@
  */
 import { isIP } from 'node:net';
 import type { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 import { claimCodeOf } from '../model/assignment.ts';
 import { BranchboxError } from '../model/errors.ts';
 
@@ -38,7 +39,8 @@ export function register(program: Command): void {
       '\nexample: branchbox manufacturer serve --state /var/lib/branchbox/manufacturer --listen 0.0.0.0:9443',
     )
     .action(async (options: { readonly state: string; readonly listen: string }) => {
-      await (await main()).runServe({ directory: options.state, ...parseListen(options.listen) });
+      const { version } = packageJson;
+      await (await main()).runServe({ directory: options.state, ...parseListen(options.listen), version });
     });
   manufacturer
     .command('identity')

@@ -2,6 +2,7 @@
  * Owns the words of `branchbox signer`. Does not own what the signer does (controller/signer).
  */
 import type { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 
 export function register(program: Command): void {
   const signer = program
@@ -18,7 +19,8 @@ export function register(program: Command): void {
     )
     .action(async (options: { readonly state: string; readonly socket: string }) => {
       const { runSigner } = await import('../controller/signer/main.ts');
-      await runSigner({ directory: options.state, socketPath: options.socket });
+      const { version } = packageJson;
+      await runSigner({ directory: options.state, socketPath: options.socket, version });
     });
   signer
     .command('rollover')

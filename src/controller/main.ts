@@ -42,10 +42,11 @@ import { createBootstrapHandler } from './sztp/bootstrapServer.ts';
 export async function runController(options: {
   readonly configPath: string;
   readonly raiseEpoch: boolean;
+  /** Ends it in order. */
+  readonly signal: AbortSignal;
 }): Promise<void> {
   const { runner, files, clock, log } = createLinuxSystem({ name: 'controller' });
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
+  const { signal } = options;
   const config = await readConfig(files, options.configPath);
   const { listen } = config;
   const state = (...names: string[]) => join(config.stateDir, ...names);
@@ -58,7 +59,7 @@ export async function runController(options: {
   const { bundles, firmware } = await openUploads({ config, store, files, clock });
 
   const signer = createSignerClient({ socketPath: config.signer.socket });
-  const { domain, previous } = await awaitSigner({ signer, clock, log, signal: ending.signal });
+  const { domain, previous } = await awaitSigner({ signer, clock, log, signal });
   const certify = () =>
     ensureServiceCredentials({
       signer,
@@ -158,7 +159,7 @@ export async function runController(options: {
     },
     { credential: credentials.server, revocationListPem: revocations.list.pem },
   );
-  const revoking = revocations.run(ending.signal);
+  const revoking = revocations.run(signal);
   const link = openBrokerLink({
     ...brokerAddress,
     credential: credentials.client,
@@ -260,7 +261,7 @@ export async function runController(options: {
     },
     clock,
     log,
-    signal: ending.signal,
+    signal,
   });
 
   servers.close();

@@ -40,6 +40,7 @@ export const HEALTH_CODES = [
   'firmware-rolled-back',
   'data-plain',
   'keys-beside-tpm',
+  'process-crashed',
 ] as const;
 
 export const Condition = z.strictObject({

@@ -4,6 +4,7 @@
  * since it is there.
  */
 import type { MoveRecord } from '../model/move.ts';
+import type { CrashRecord } from '../model/crash.ts';
 import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
@@ -34,6 +35,8 @@ export interface HealthInput {
   readonly dataProtection?: string | undefined;
   /** What holds new keys of this box, as found when the agent started. */
   readonly keys?: TpmReadiness['holding'] | undefined;
+  /** Processes of this box that an error ended lately; they run again. */
+  readonly crashes?: readonly CrashRecord[] | undefined;
 }
 type Finding = Omit<Condition, 'sinceMs'>;
 
@@ -53,6 +56,7 @@ export function judge(input: HealthInput): readonly Finding[] {
     ...firmwareFindings(input),
     ...dataFindings(input),
     ...keyFindings(input),
+    ...crashFindings(input),
     ...(input.eventsDropped > 0
       ? [
           finding(
@@ -286,4 +290,14 @@ function keyFindings({ keys }: HealthInput): Finding[] {
   if (keys?.unusedTpm !== true) return [];
   const sentence = `The keys of this box are made in files although it has a TPM. ${keys.why} The certificate after that is of a key in the TPM.`;
   return [finding('keys-beside-tpm', 'info', 'identity', sentence)];
+}
+
+/** Traffic does not notice; told so that it gets mended. */
+function crashFindings({ crashes = [] }: HealthInput): Finding[] {
+  return crashes.map(({ process, version, atMs, times, error }) => {
+    const at = new Date(atMs).toISOString();
+    const often = times === 1 ? '' : `, ${times} times since the box started`;
+    const sentence = `The ${process} process (${version}) was ended by an error at ${at}${often}, and started again: ${error}. The log has the rest (journalctl -p 3 -u branchbox-${process}); report it.`;
+    return finding('process-crashed', 'warning', process, sentence);
+  });
 }

@@ -23,7 +23,15 @@ import type { Vty } from './vty.ts';
 export interface StatusReading
   extends Pick<
     HealthInput,
-    'spec' | 'controller' | 'refused' | 'firmware' | 'quarantine' | 'move' | 'eventsDropped' | 'keys'
+    | 'spec'
+    | 'controller'
+    | 'refused'
+    | 'firmware'
+    | 'quarantine'
+    | 'move'
+    | 'eventsDropped'
+    | 'keys'
+    | 'crashes'
   > {
   readonly facts: Facts;
   readonly undone: Undone;

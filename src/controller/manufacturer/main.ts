@@ -2,6 +2,7 @@
  * Owns putting the manufacturer's process together on the real machine. Does not own what it does.
  */
 import { BranchboxError } from '../../model/errors.ts';
+import { runLongLived } from '../../system/linux/longLived.ts';
 import { createLinuxSystem } from '../../system/linux/system.ts';
 import { type IdentityMade, makeIdentity } from './identity.ts';
 import { initManufacturer } from './keys.ts';
@@ -22,11 +23,13 @@ export async function runServe(options: {
   readonly directory: string;
   readonly host: string;
   readonly port: number;
+  readonly version: string;
 }): Promise<void> {
   const { files, clock, log } = createLinuxSystem({ name: 'manufacturer' });
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
-  await serveManufacturer({ files, clock, log, signal: ending.signal, ...options });
+  const { version, ...where } = options;
+  await runLongLived({ name: 'manufacturer', version }, (signal) =>
+    serveManufacturer({ files, clock, log, signal, ...where }),
+  );
 }
 
 export async function runIdentity(options: {

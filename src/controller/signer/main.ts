@@ -1,6 +1,7 @@
 /**
  * Owns putting the signer's process together on the real machine. Does not own what it does.
  */
+import { runLongLived } from '../../system/linux/longLived.ts';
 import { createLinuxSystem } from '../../system/linux/system.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { beginRollover, signByNext } from './rollover.ts';
@@ -9,11 +10,13 @@ import { serveSigner } from './server.ts';
 export async function runSigner(options: {
   readonly directory: string;
   readonly socketPath: string;
+  readonly version: string;
 }): Promise<void> {
   const { files, clock, log } = createLinuxSystem({ name: 'signer' });
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
-  await serveSigner({ files, clock, log, signal: ending.signal, ...options });
+  const { version, ...where } = options;
+  await runLongLived({ name: 'signer', version }, (signal) =>
+    serveSigner({ files, clock, log, signal, ...where }),
+  );
 }
 
 /** From the next start of the signer on. */

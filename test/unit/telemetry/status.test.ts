@@ -265,3 +265,12 @@ test('answers of another shape are unknown, not dead', () => {
 test('a peer that never shook hands has no age', () => {
   expect([...parseHandshakes(`wg-a\t${KEY}\t0\nwg-b\t${KEY}\t17\n`)]).toEqual([[`wg-b ${KEY}`, 17]]);
 });
+
+test('a process that an error ended lately is said with the error, since it runs again and nobody would know', () => {
+  const crash = { schema: 1, process: 'agent', version: '1.0.0', atMs: 5, times: 2, stack: '' } as const;
+  const found = verdict(well, nothing, { crashes: [{ ...crash, error: 'TypeError: no' }] });
+  expect(found.map(({ code, severity, subject }) => [code, severity, subject])).toEqual([
+    ['process-crashed', 'warning', 'agent'],
+  ]);
+  expect(found[0]?.sentence).toMatch(/1970-01-01T00:00:00.005Z, 2 times .*: TypeError: no\. .*journalctl/);
+});
