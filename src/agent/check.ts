@@ -39,6 +39,7 @@ const TOOLS: readonly (readonly [string, string])[] = [
   ['/usr/lib/frr/bgpd', 'EVPN between sites'],
   ['/usr/lib/frr/bfdd', 'fast failover'],
   ['/usr/sbin/dhcpcd', 'addresses of uplinks'],
+  ['/usr/sbin/pppd', 'PPPoE uplinks'],
   ['/usr/sbin/dockerd', 'apps'],
 ];
 

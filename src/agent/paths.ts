@@ -65,4 +65,6 @@ export const sequencePath = (paths: AgentPaths): string => `${paths.run}/agent-s
 export const upAfterPath = (paths: AgentPaths): string => `${paths.run}/up-after-ms`;
 /** Read by firmware/trial-deadline. */
 export const verdictByPath = (paths: AgentPaths): string => `${paths.run}/verdict-by`;
+/** A file a PPPoE line, with its password. */
+export const pppoeDirectory = (paths: AgentPaths): string => `${paths.run}/pppoe`;
 export const leasesDirectory = (paths: AgentPaths): string => `${paths.run}/leases`;

@@ -1,6 +1,6 @@
 /**
  * Owns what the box wants as items, read anew for each run: the desired state, facts, a bootstrap medium's network and
- * the mark of a box that its owner does not trust; and what follows from it on disk (static leases, units of a boot).
+ * the mark of a box that its owner does not trust; and what follows from it on disk (static leases, PPPoE lines, units of a boot).
  * Does not own rendering (items.ts), any of these files' form, nor when it is asked.
  */
 import type { Quarantine } from '../model/bootstrap.ts';
@@ -12,8 +12,9 @@ import { createBootUnits } from './bootUnits.ts';
 import type { FactsGatherer } from './facts.ts';
 import { renderBox } from './items.ts';
 import type { MediumNetwork } from './mediumNetwork.ts';
-import { type AgentPaths, bootUnitsPath, leasesDirectory } from './paths.ts';
+import { type AgentPaths, bootUnitsPath, leasesDirectory, pppoeDirectory } from './paths.ts';
 import { readQuarantine } from './quarantine.ts';
+import { holdPppoeLines, renderPppoeLines } from './pppoeLines.ts';
 import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
 
 export interface Wanted {
@@ -31,7 +32,7 @@ export interface Wanted {
 }
 
 export async function createWanted(parts: {
-  readonly system: Pick<System, 'files' | 'log'>;
+  readonly system: Pick<System, 'files' | 'services' | 'log'>;
   readonly paths: AgentPaths;
   readonly facts: Pick<FactsGatherer, 'gather'>;
   readonly network: Pick<MediumNetwork, 'read'>;
@@ -53,7 +54,11 @@ export async function createWanted(parts: {
     const quarantined = quarantine !== undefined;
     const items = renderBox(spec, facts, parts.gatewayId(), { quarantined, network });
     const uplinks = spec?.uplinks ?? planFactoryUplinks(facts, network);
-    return { items, statics: renderStaticLeases(uplinks, facts) };
+    return {
+      items,
+      statics: renderStaticLeases(uplinks, facts),
+      pppoe: renderPppoeLines(uplinks, network, facts),
+    };
   };
   return {
     quarantine: () => quarantine,
@@ -61,9 +66,10 @@ export async function createWanted(parts: {
       return (await read(limit)).items;
     },
     async items(limit) {
-      const { items, statics } = await read(limit);
+      const { items, statics, pppoe } = await read(limit);
       // Told by a file: the watch over leases brings the facts of it.
       await holdStaticLeases(files, leasesDirectory(paths), statics);
+      await holdPppoeLines(parts.system, pppoeDirectory(paths), pppoe);
       await bootUnits.note(items);
       return items;
     },

@@ -143,7 +143,7 @@ export function createMediumDesk(options: {
     const until = new Date(voucher.expiresOnMs ?? voucher.createdOnMs).toISOString();
     report = {
       state: 'taken',
-      message: `The medium names gateway ${owner.gatewayId}, good until ${until}${lacking(network)}`,
+      message: `The medium names gateway ${owner.gatewayId}, good until ${until}`,
     };
     log.info('bootstrap medium taken', { where, gatewayId: owner.gatewayId, mark });
     return {
@@ -201,15 +201,6 @@ function found(where: string, artefacts: Artefacts): Found {
     hash.update(`${bytes.length} `).update(bytes);
   }
   return { where, artefacts, mark: hash.digest('hex').slice(0, MARK_LENGTH) };
-}
-
-/** What of it this version cannot bring up (wan/factory): an installer must not wait for it. Pure. */
-function lacking(network: BootstrapNetwork | undefined): string {
-  const lines = [
-    ...(network?.vlan === undefined ? [] : ['VLAN']),
-    ...(network?.addressing.kind === 'pppoe' ? ['PPPoE'] : []),
-  ];
-  return lines.length === 0 ? '' : `; this version brings up no ${lines.join(' and no ')} line`;
 }
 
 /** What a medium says goes to a screen: printable, and short. Pure. */

@@ -51,6 +51,7 @@ export function designGateway(inputs: DesignInputs, gateway: FleetGateway): Desi
       name: uplink.name,
       slot: slotOf(inputs, gateway, uplink),
       port: uplink.port,
+      ...(uplink.vlan === undefined ? {} : { vlan: uplink.vlan }),
       colour: uplink.colour ?? uplink.name,
       ...addressingOf(uplink),
       metered: uplink.metered,

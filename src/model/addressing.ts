@@ -8,6 +8,8 @@ import type { Report } from './crossCheck.ts';
 import { isLinkLocal, prefixHolds } from './prefixes.ts';
 
 export const DhcpAddressing = z.strictObject({ kind: z.literal('dhcp') });
+/** By PPPoE (RFC 2516). User and password are the bootstrap medium's, and stay on the box. */
+export const PppoeAddressing = z.strictObject({ kind: z.literal('pppoe') });
 /** No address of this family: there is another one. */
 export const NoAddressing = z.strictObject({ kind: z.literal('none') });
 

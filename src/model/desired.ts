@@ -16,6 +16,7 @@ import {
   AutoAddressing6,
   DhcpAddressing,
   NoAddressing,
+  PppoeAddressing,
   StaticAddressing,
   StaticAddressing6,
 } from './addressing.ts';
@@ -29,6 +30,7 @@ import {
   TenantName,
   TunnelId,
   UplinkName,
+  VlanId,
 } from './ids.ts';
 import type { Report } from './crossCheck.ts';
 import { checkDesired } from './desiredCheck.ts';
@@ -49,10 +51,11 @@ export const Uplink = z.strictObject({
   /** Number the kernel's marks and tables derive from; unique on the box, stable for the uplink's life. */
   slot: z.int().min(1).max(15),
   port: PortLabel,
+  vlan: VlanId.optional(),
   /** A label for policy, never a key. */
   colour: z.string().min(1).max(32),
   /** IPv4. */
-  addressing: z.discriminatedUnion('kind', [DhcpAddressing, StaticAddressing, NoAddressing]),
+  addressing: z.discriminatedUnion('kind', [DhcpAddressing, StaticAddressing, PppoeAddressing, NoAddressing]),
   /** IPv6; absent: none. */
   addressing6: z.discriminatedUnion('kind', [AutoAddressing6, StaticAddressing6]).optional(),
   metered: z.boolean().default(false),

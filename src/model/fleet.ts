@@ -16,7 +16,17 @@ import {
 } from './app.ts';
 import { DEFAULT_TENANT_MTU, Liveness, Segment } from './desired.ts';
 import { FirmwareVersion, UpdateWindow, WantedFirmware } from './firmware.ts';
-import { AppName, GatewayId, PortLabel, SegmentId, Serial, SiteName, TenantName, UplinkName } from './ids.ts';
+import {
+  AppName,
+  GatewayId,
+  PortLabel,
+  SegmentId,
+  Serial,
+  SiteName,
+  TenantName,
+  UplinkName,
+  VlanId,
+} from './ids.ts';
 import { AssignmentRule } from './assignment.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { checkPlaces } from './fleetPlaces.ts';
@@ -57,9 +67,11 @@ export const FleetSegment = z.strictObject({
 export const FleetUplink = z.strictObject({
   name: UplinkName,
   port: PortLabel,
+  /** The uplink is on this VLAN of the port. */
+  vlan: VlanId.optional(),
   colour: z.string().min(1).max(32).optional(),
-  /** Absent: as static says, else DHCP. */
-  ipv4: z.enum(['dhcp', 'none']).optional(),
+  /** Absent: as static says, else DHCP. pppoe: as whom, the bootstrap medium of the box said. */
+  ipv4: z.enum(['dhcp', 'pppoe', 'none']).optional(),
   /** An IPv4 address of its own. */
   static: StaticAddress.optional(),
   /** auto: router advertisements, and DHCPv6 where they say so. Absent: as static6 says, else none. */

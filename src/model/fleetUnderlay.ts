@@ -24,8 +24,7 @@ export type AddressedUplink = Pick<FleetUplink, 'ipv4' | 'static' | 'ipv6' | 'st
 /** The desired state's words for it. */
 export function addressingOf({ ipv4, ipv6, static: static4, static6 }: AddressedUplink): Addressing {
   return {
-    addressing:
-      static4 !== undefined ? { kind: 'static', ...static4 } : { kind: ipv4 === 'none' ? 'none' : 'dhcp' },
+    addressing: static4 !== undefined ? { kind: 'static', ...static4 } : { kind: ipv4 ?? 'dhcp' },
     ...(static6 !== undefined
       ? { addressing6: { kind: 'static', ...static6 } }
       : ipv6 === 'auto'
@@ -81,6 +80,8 @@ function checkAddressing(uplink: FleetUplink, report: ReportField): void {
   if (ipv6 !== undefined && static6 !== undefined)
     report('ipv6', 'is said twice: static6 has an IPv6 address');
   const addressing = addressingOf(uplink);
+  if (ipv4 === 'pppoe' && hasFamily(addressing, 6))
+    report('ipv6', 'is not brought up over PPPoE: leave it out');
   if (!hasFamily(addressing, 4) && !hasFamily(addressing, 6))
     report('ipv4', 'is none, and there is no IPv6 either: say ipv6 = "auto", or static6');
 }

@@ -27,6 +27,8 @@ export const AppName = name(63);
 export const VolumeName = name(32);
 /** A port's label as printed on the box or named by its hardware model: `lan1`, `wan1`. */
 export const PortLabel = z.string().regex(/^[a-z][a-z0-9-]{0,14}$/, 'a port label such as lan1');
+/** IEEE 802.1Q: 0 and 4095 are no VLANs. */
+export const VlanId = z.int().min(1).max(4094);
 /** Linux interface names: at most 15 bytes (IFNAMSIZ - 1), none of `/`, white space, or dots alone. */
 export const InterfaceName = z
   .string()
@@ -68,6 +70,9 @@ export const vlanOf = (ifname: string, vlan: number): string => {
   const usual = `${ifname}.${vlan}`;
   return usual.length <= MAX_IFNAME ? usual : interfaceNameOf('vlan-', usual);
 };
+/** A PPPoE session on a port: the kernel's own names follow the order of dialling. */
+export const pppoeOf = (port: string): string => interfaceNameOf('ppp-', port);
+export const pppoeUnitOf = (ifname: string): string => `pppoe@${ifname}.service`;
 /** Host end of an app's veth. */
 export const appLinkOf = (app: { readonly name: string }): string => interfaceNameOf('app-', app.name);
 

@@ -6,9 +6,15 @@
  */
 import { z } from 'zod';
 import { DnsName, IpAddress, Port } from './addresses.ts';
-import { checkStatic6, DhcpAddressing, StaticAddressing, StaticAddressing6 } from './addressing.ts';
+import {
+  checkStatic6,
+  DhcpAddressing,
+  PppoeAddressing,
+  StaticAddressing,
+  StaticAddressing6,
+} from './addressing.ts';
 import { Owner } from './bootstrap.ts';
-import { PortLabel, Serial } from './ids.ts';
+import { PortLabel, Serial, VlanId } from './ids.ts';
 
 /** On the medium, one directory a box below it: one stick can serve a whole site. */
 export const MEDIUM_DIRECTORY = 'branchbox/bootstrap';
@@ -30,6 +36,13 @@ const Word = z
   .max(128)
   .regex(/^[^\p{C}]+$/u, 'printable characters');
 
+/** PAP's lengths are one octet (RFC 1334 2.2.1), and pppd cuts what is longer. */
+const PPPOE_WORD_MAX_BYTES = 255;
+const PppoeWord = Word.refine(
+  (text) => encodeURIComponent(text).replaceAll(/%../g, '.').length <= PPPOE_WORD_MAX_BYTES,
+  `at most ${PPPOE_WORD_MAX_BYTES} bytes`,
+);
+
 /** RFC 9110 9.3.6. */
 export const HttpProxy = z.strictObject({
   host: z.union([IpAddress, DnsName]),
@@ -48,23 +61,27 @@ const Static6 = StaticAddressing6.superRefine((own, context) => {
  * How one WAN port gets out where DHCP does not tell. Signed by the owner within the conveyed information; until a
  * desired state describes the uplinks, the agent holds the box to it. The proxy stays for the box's life.
  */
-export const BootstrapNetwork = z.strictObject({
-  schema: z.literal(1),
-  /** Absent: the first WAN port of the hardware model. */
-  port: PortLabel.optional(),
-  /** IEEE 802.1Q. */
-  vlan: z.int().min(1).max(4094).optional(),
-  addressing: z.discriminatedUnion('kind', [
-    DhcpAddressing,
-    StaticAddressing,
-    z.strictObject({ kind: z.literal('pppoe'), user: Word, password: Word }),
-  ]),
-  /** IPv6; absent: what routers and DHCPv6 say. */
-  addressing6: Static6.optional(),
-  proxy: HttpProxy.optional(),
-  /** `https://host[:port]`, asked before what DHCP names; as little believed as that. */
-  bootstrapServers: z.array(z.string().max(1024)).max(16).default([]),
-});
+export const BootstrapNetwork = z
+  .strictObject({
+    schema: z.literal(1),
+    /** Absent: the first WAN port of the hardware model. */
+    port: PortLabel.optional(),
+    vlan: VlanId.optional(),
+    addressing: z.discriminatedUnion('kind', [
+      DhcpAddressing,
+      StaticAddressing,
+      PppoeAddressing.extend({ user: PppoeWord, password: PppoeWord }),
+    ]),
+    /** IPv6; absent: what routers and DHCPv6 say. */
+    addressing6: Static6.optional(),
+    proxy: HttpProxy.optional(),
+    /** `https://host[:port]`, asked before what DHCP names; as little believed as that. */
+    bootstrapServers: z.array(z.string().max(1024)).max(16).default([]),
+  })
+  .refine(({ addressing, addressing6 }) => addressing.kind !== 'pppoe' || addressing6 === undefined, {
+    path: ['addressing6'],
+    message: 'a PPPoE session has no IPv6 here',
+  });
 export type BootstrapNetwork = z.output<typeof BootstrapNetwork>;
 
 /** `configuration` of the onboarding information on a medium. */

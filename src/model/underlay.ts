@@ -7,11 +7,12 @@ import type {
   AutoAddressing6,
   DhcpAddressing,
   NoAddressing,
+  PppoeAddressing,
   StaticAddressing,
   StaticAddressing6,
 } from './addressing.ts';
 import type { Facts } from './facts.ts';
-import { vlanOf } from './ids.ts';
+import { pppoeOf, vlanOf } from './ids.ts';
 
 export type Family = 4 | 6;
 export const FAMILIES: readonly Family[] = [4, 6];
@@ -28,6 +29,7 @@ export interface Addressing {
   readonly addressing:
     | z.output<typeof DhcpAddressing>
     | z.output<typeof StaticAddressing>
+    | z.output<typeof PppoeAddressing>
     | z.output<typeof NoAddressing>;
   /** IPv6; absent: none. */
   readonly addressing6?: z.output<typeof AutoAddressing6> | z.output<typeof StaticAddressing6> | undefined;
@@ -38,18 +40,27 @@ export function hasFamily({ addressing, addressing6 }: Addressing, family: Famil
   return family === 4 ? addressing.kind !== 'none' : addressing6 !== undefined;
 }
 
-/** Where an uplink is plugged in. */
-export interface Line {
+/** Where an uplink is plugged in, and how. */
+export interface Line extends Pick<Addressing, 'addressing'> {
   /** The port's label. */
   readonly port: string;
   /** IEEE 802.1Q; absent: untagged. */
   readonly vlan?: number | undefined;
 }
 
-/** The interface of an uplink: its port's, or a VLAN on that. undefined where the port is not there. */
-export function uplinkIfname({ port, vlan }: Line, { ports }: Pick<Facts, 'ports'>): string | undefined {
+/** The interface that carries an uplink's frames: its port's, or a VLAN on that. undefined where the port is not there. */
+export function carrierIfname(
+  { port, vlan }: Pick<Line, 'port' | 'vlan'>,
+  { ports }: Pick<Facts, 'ports'>,
+): string | undefined {
   const ifname = ports.find(({ label }) => label === port)?.ifname;
   return ifname === undefined || vlan === undefined ? ifname : vlanOf(ifname, vlan);
+}
+
+/** The interface that has an uplink's address: the same, or a PPPoE session on it. */
+export function uplinkIfname(line: Line, facts: Pick<Facts, 'ports'>): string | undefined {
+  const carrier = carrierIfname(line, facts);
+  return carrier === undefined || line.addressing.kind !== 'pppoe' ? carrier : pppoeOf(line.port);
 }
 
 /** How an uplink gets out. */
@@ -76,6 +87,7 @@ export function attachmentOf(
     case 'static':
       return addressing;
     case 'dhcp':
+    case 'pppoe':
       return facts.leases.find((lease) => lease.ifname === ifname);
     case 'auto':
       return facts.leases6.find((lease) => lease.ifname === ifname);

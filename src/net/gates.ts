@@ -35,8 +35,8 @@ export function missingGateSentence(id: string): string | undefined {
       return `${name} has no DHCP lease with a gateway: check its cable and the provider's DHCP.`;
     case 'lease6':
       return `${name} has no IPv6 address with a router: check its cable and what the provider's router advertises.`;
-    case 'line':
-      return `This version brings up no PPPoE line, which the bootstrap medium asks for.`;
+    case 'pppoe':
+      return `${name} has no PPPoE session: check its cable, VLAN, and the user and password of its bootstrap medium; \`journalctl -u pppoe@${name}\` says what the provider answered.`;
     case 'kernel':
       return `This kernel lacks ${name}; \`branchbox check\` lists what needs it.`;
     default:

@@ -88,8 +88,8 @@ export const service = (spec: ServiceSpec, needs: Needs = []): ServiceItem =>
 export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease', ifname);
 export const lease6Gate = (ifname: string): ItemId => itemId('external', 'lease6', ifname);
 export const portGate = (label: string): ItemId => itemId('external', 'port', label);
-/** A kind of line that nothing brings up. */
-export const lineGate = (kind: 'pppoe'): ItemId => itemId('external', 'line', kind);
+/** A session with its address. */
+export const pppoeGate = (ifname: string): ItemId => itemId('external', 'pppoe', ifname);
 export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);
 
 /** One sentence for `explain`, in whose words the gate is missing or there. */

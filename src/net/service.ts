@@ -10,7 +10,7 @@ import type { ServiceItem } from './items.ts';
 import { eachAtOnce } from './outcome.ts';
 
 /** All in one call at every observation: a template stands here when something renders it. */
-const TEMPLATES = ['dhcpcd@*', 'dhcpcd6@*', 'branchbox-installer-*'] as const;
+const TEMPLATES = ['dhcpcd@*', 'dhcpcd6@*', 'pppoe@*', 'branchbox-installer-*'] as const;
 
 export function createServiceDriver({ services }: Pick<System, 'services'>): Driver<ServiceItem> {
   const start = (items: readonly ServiceItem[]) =>

@@ -173,6 +173,8 @@ function uplinkFindings({ body, spec }: HealthInput): Finding[] {
 /** Who was to give an address. */
 function silence(uplink: DesiredSpec['uplinks'][number] | undefined): string {
   if (uplink?.addressing.kind === 'none') return "the provider's router advertises no IPv6 prefix";
+  if (uplink?.addressing.kind === 'pppoe')
+    return 'its PPPoE session does not come about (`journalctl -u pppoe@*` says what the provider answers)';
   return uplink?.addressing6 === undefined
     ? "the provider's DHCP does not answer"
     : "neither the provider's DHCP answers nor does its router advertise an IPv6 prefix";

@@ -6,7 +6,6 @@
 import type { Uplink } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import type { BootstrapNetwork } from '../model/medium.ts';
-import { lineGate } from '../net/identity.ts';
 import type { NetItem } from '../net/items.ts';
 import { renderUplinks, type UplinkAttachment } from './uplinks.ts';
 
@@ -17,13 +16,19 @@ export function renderFactory(facts: Facts, network?: BootstrapNetwork): NetItem
   return renderUplinks(planFactoryUplinks(facts, network), facts);
 }
 
+/** The WAN port that a bootstrap medium speaks of. Pure. */
+export const mediumPort = (
+  { ports }: Pick<Facts, 'ports'>,
+  network: BootstrapNetwork | undefined,
+): string | undefined => network?.port ?? ports.find(({ role }) => role === 'wan')?.label;
+
 /** Pure. */
 export function planFactoryUplinks(
   facts: Pick<Facts, 'ports'>,
   network: BootstrapNetwork | undefined,
 ): readonly UplinkAttachment[] {
   const ports = facts.ports.filter((port) => port.role === 'wan').slice(0, MAX_UPLINKS);
-  const named = network?.port ?? ports[0]?.label;
+  const named = mediumPort(facts, network);
   return ports.map(({ label }, index) => ({
     port: label,
     slot: index + 1,
@@ -31,19 +36,17 @@ export function planFactoryUplinks(
     // Where there is no IPv4 a box must enrol all the same.
     addressing6: { kind: 'auto' },
     mayLackIpv6: true,
-    ...(network === undefined || label !== named ? DHCP : attachmentOf(network)),
+    addressing: { kind: 'dhcp' },
+    ...(network === undefined || label !== named ? {} : attachmentOf(network)),
   }));
 }
-
-const DHCP: Pick<Uplink, 'addressing'> = { addressing: { kind: 'dhcp' } };
 
 function attachmentOf({
   addressing,
   addressing6,
   vlan,
-}: BootstrapNetwork): Pick<UplinkAttachment, 'vlan' | 'addressing' | 'waitsFor'> &
-  Partial<Pick<Uplink, 'addressing6'>> {
-  // Nothing brings it up yet: DHCP would be another line than the one that was ordered.
-  if (addressing.kind === 'pppoe') return { ...DHCP, vlan, waitsFor: [lineGate('pppoe')] };
-  return { addressing, vlan, ...(addressing6 !== undefined && { addressing6 }) };
+}: BootstrapNetwork): Pick<Uplink, 'addressing'> & Partial<Pick<UplinkAttachment, 'vlan' | 'addressing6'>> {
+  // What is rendered from here on knows no password; and IPv6 is not asked for in a session (firmware/pppd.conf).
+  if (addressing.kind === 'pppoe') return { vlan, addressing: { kind: 'pppoe' }, addressing6: undefined };
+  return { vlan, addressing, ...(addressing6 !== undefined && { addressing6 }) };
 }

@@ -12,6 +12,8 @@ import {
   RULE_PREFERENCE,
   itemId,
   linkItem,
+  pppoeOf,
+  pppoeUnitOf,
   uplinkMark,
   uplinkTable,
   vlanOf,
@@ -21,12 +23,12 @@ import {
   type Addressing,
   type Attachment,
   attachmentOf,
+  carrierIfname,
   FAMILIES,
   type Family,
   hasFamily,
   type Line,
   UPLINK_MTU_BYTES,
-  uplinkIfname,
 } from '../model/underlay.ts';
 import {
   address,
@@ -35,11 +37,12 @@ import {
   leaseGate,
   link,
   portGate,
+  pppoeGate,
   route,
   rule,
   service,
 } from '../net/identity.ts';
-import type { NetItem, RuleItem } from '../net/items.ts';
+import type { AddressItem, NetItem, RuleItem, ServiceItem } from '../net/items.ts';
 
 /** One default route a table of an uplink: the number only has to be there, and not 0, which tools do not print. */
 const UPLINK_METRIC = 10;
@@ -50,11 +53,7 @@ const CLIENT: Readonly<Record<Family, (ifname: string) => string>> = {
 };
 const LEASE_GATE: Readonly<Record<Family, (ifname: string) => ItemId>> = { 4: leaseGate, 6: lease6Gate };
 
-export interface UplinkAttachment
-  extends Line,
-    Pick<Uplink, 'slot' | 'addressing' | 'addressing6' | 'metered'> {
-  /** What must be there before an address is asked for, beside the port. */
-  readonly waitsFor?: readonly ItemId[];
+export interface UplinkAttachment extends Line, Addressing, Pick<Uplink, 'slot' | 'metered'> {
   /** IPv6 is taken where it is offered, and nobody waits for it. */
   readonly mayLackIpv6?: boolean;
 }
@@ -65,19 +64,22 @@ export const uplinkRoute = (slot: number, family: Family): ItemId =>
 
 /** The interface of an uplink; its port's label where that is missing, in items that its gate keeps blocked anyway. */
 export const ifnameOfUplink = (facts: Pick<Facts, 'ports'>, line: Line): string =>
-  uplinkIfname(line, facts) ?? (line.vlan === undefined ? line.port : vlanOf(line.port, line.vlan));
+  line.addressing.kind === 'pppoe' ? pppoeOf(line.port) : carrierOf(facts, line);
 
-/** The port's own link, and what stands on it. */
+const carrierOf = (facts: Pick<Facts, 'ports'>, line: Pick<Line, 'port' | 'vlan'>): string =>
+  carrierIfname(line, facts) ?? (line.vlan === undefined ? line.port : vlanOf(line.port, line.vlan));
+
+/** The port's own link, and the VLAN on it. */
 function renderLine(line: Line, facts: Facts): NetItem[] {
   const { port, vlan } = line;
-  const parent = ifnameOfUplink(facts, { port });
+  const parent = carrierOf(facts, { port });
   const mtu = UPLINK_MTU_BYTES;
   return [
     link({ type: 'port', name: parent, mtu }, [portGate(port)]),
     ...(vlan === undefined
       ? []
       : [
-          link({ type: 'vlan', name: ifnameOfUplink(facts, line), parent, vlan, mtu }, [
+          link({ type: 'vlan', name: carrierOf(facts, line), parent, vlan, mtu }, [
             linkItem(parent),
             kernelGate('vlan'),
           ]),
@@ -134,6 +136,28 @@ function onLink(cidr: string, family: Family): string | undefined {
   return splitCidr(cidr).prefixLength === 128 ? undefined : ipv6NetworkOf(cidr);
 }
 
+/** What brings an address about; what its routes stand on, and what tells that it is there where facts do not yet. */
+function renderSource(
+  uplink: UplinkAttachment,
+  family: Family,
+  ifname: string,
+  facts: Facts,
+): { readonly item: AddressItem | ServiceItem; readonly on: ItemId; readonly gate: ItemId } {
+  const own = family === 4 ? uplink.addressing : uplink.addressing6;
+  if (own?.kind === 'pppoe') {
+    // pppd makes the link and puts the address on: the session stands for both.
+    const needs = [linkItem(carrierOf(facts, uplink)), kernelGate('ppp')];
+    const session = service({ unit: pppoeUnitOf(ifname) }, needs);
+    return { item: session, on: session.id, gate: pppoeGate(ifname) };
+  }
+  const on = linkItem(ifname);
+  const item =
+    own?.kind === 'static'
+      ? address({ link: ifname, address: canonicalCidr(own.address) }, [on])
+      : service({ unit: CLIENT[family](ifname) }, [on]);
+  return { item, on, gate: LEASE_GATE[family](ifname) };
+}
+
 function renderFamily(
   uplink: UplinkAttachment,
   family: Family,
@@ -142,28 +166,20 @@ function renderFamily(
   facts: Facts,
 ): NetItem[] {
   const table = uplinkTable(uplink.slot);
-  const addressing = family === 4 ? uplink.addressing : uplink.addressing6;
   const attachment = attachedBy(uplink, family, ifname, facts);
-  const onPort = [linkItem(ifname)];
-  /** What brings the address about. */
-  const bringsAddress =
-    addressing?.kind === 'static'
-      ? address({ link: ifname, address: canonicalCidr(addressing.address) }, onPort)
-      : service({ unit: CLIENT[family](ifname) }, [...onPort, ...(uplink.waitsFor ?? [])]);
+  const { item: bringsAddress, on, gate } = renderSource(uplink, family, ifname, facts);
   if (attachment === undefined && family === 6 && uplink.mayLackIpv6 === true) return [bringsAddress];
   // Its routes wait for our own item, or for a lease. A lease that these facts have is waited for no longer; one that
   // they lack stays missing although it came meanwhile: a route without its gateway must never be made.
   const waitsFor =
-    bringsAddress.kind === 'address'
-      ? [bringsAddress.id]
-      : attachment === undefined
-        ? [LEASE_GATE[family](ifname)]
-        : [];
-  const needs = [...onPort, ...waitsFor];
+    bringsAddress.kind === 'address' ? [bringsAddress.id] : attachment === undefined ? [gate] : [];
+  const needs = [on, ...waitsFor];
   // The source makes the kernel drop the route together with the address: a lease that ends takes its routes along.
   // IPv6's routes stay and forget it, in a table that only this uplink's packets look up.
   const source = attachment === undefined ? {} : { source: splitCidr(attachment.address).address };
-  const gateway = attachment === undefined ? {} : { via: attachment.gateway };
+  // A session has one station at its other end, whose address need not be one that can be routed to.
+  const isSession = uplink.addressing.kind === 'pppoe';
+  const gateway = attachment === undefined || isSession ? {} : { via: attachment.gateway };
   const defaultRoute = {
     destination: EVERYWHERE[family],
     type: 'unicast',
@@ -177,7 +193,7 @@ function renderFamily(
     route({ ...defaultRoute, table: MANAGEMENT_TABLE, metric: UPLINK_METRIC * (rank + 1) }, needs),
   ];
   if (attachment === undefined) return items;
-  const destination = onLink(attachment.address, family);
+  const destination = isSession ? undefined : onLink(attachment.address, family);
   if (destination !== undefined) {
     // Neighbours on the provider's own network are reached directly, not by a turn through its router.
     items.push(

@@ -63,6 +63,7 @@ export const SUBJECT: Subject = {
   gateway: ROUTER,
   dns: [ROUTER],
   dhcp: true,
+  pppoe: false,
   budgetBytes: 1024 * 1024,
   expect: {},
   targets: [{ host: CONTROLLER, port: 8446 }],

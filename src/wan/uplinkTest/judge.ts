@@ -66,7 +66,7 @@ type Reached = Extract<Reach, { readonly kind: 'answers' | 'proven' }>;
 const isReached = (reach: Reach | undefined): reach is Reached =>
   reach?.kind === 'answers' || reach?.kind === 'proven';
 
-function judgeAddress({ ifname, carrier, address, port, dhcp }: Subject): CheckResult {
+function judgeAddress({ ifname, carrier, address, port, dhcp, pppoe }: Subject): CheckResult {
   if (ifname === undefined) {
     return result(
       'address',
@@ -81,6 +81,14 @@ function judgeAddress({ ifname, carrier, address, port, dhcp }: Subject): CheckR
       'fail',
       `No cable is seen on port ${port}.`,
       `plug the provider's cable into ${port}, and look whether the device at its other end is on`,
+    );
+  }
+  if (address === undefined && pppoe) {
+    return result(
+      'address',
+      'fail',
+      `The cable on ${port} is seen, and no PPPoE session came about.`,
+      `check user, password and VLAN with the provider; \`journalctl -u pppoe@${ifname}\` says what it answered`,
     );
   }
   if (address === undefined) {

@@ -89,7 +89,8 @@ async function measure(
     note({ usedBytes });
   };
   onStep('gateway');
-  if (subject.gateway !== undefined) {
+  if (subject.pppoe) note({ neighbour: 'answers' });
+  else if (subject.gateway !== undefined) {
     note({ neighbour: await kernel.neighbour(subject.gateway, ifname, signal) });
   }
   onStep('dns');

@@ -27,6 +27,8 @@ export interface Subject {
   readonly gateway: string | undefined;
   /** Of the address's family: others cannot be asked from it. */
   readonly dns: readonly string[];
+  /** The way out is the other end of a session, which lives as long as that. */
+  readonly pppoe: boolean;
   /** Of DHCP or a router's advertisement: an address that is missing is the provider's matter, else the site's. */
   readonly dhcp: boolean;
   readonly budgetBytes: number;
@@ -68,6 +70,7 @@ function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'l
       metered,
       expect,
       dhcp: addressing.kind === 'dhcp' || addressing6?.kind === 'auto',
+      pppoe: addressing.kind === 'pppoe',
       ...attached(facts, uplink),
       targets: [spec.controller.device],
     };
@@ -96,7 +99,8 @@ function ofFactory(
       port: label,
       metered: true,
       expect: {},
-      dhcp: addressing.kind !== 'static',
+      dhcp: addressing.kind === 'dhcp',
+      pppoe: addressing.kind === 'pppoe',
       ...own,
       targets: targets.slice(0, MAX_TARGETS),
     };

@@ -8,9 +8,14 @@ import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { createWanted, type Wanted } from '../../../src/agent/wanted.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
+import { createFakeBox } from '../../fakes/box.ts';
 import { factsOf } from '../../lab/wan/fleet.ts';
 
-const system = { files: createFiles(), log: createLogger({ name: 'test', write: () => undefined }) };
+const system = {
+  files: createFiles(),
+  services: createFakeBox().system.services,
+  log: createLogger({ name: 'test', write: () => undefined }),
+};
 const facts = { ...factsOf(`${'A'.repeat(42)}A=`), leases: [] };
 const limit = new AbortController().signal;
 const MARK = '{"schema":1,"sinceMs":5,"why":"this box was revoked"}';

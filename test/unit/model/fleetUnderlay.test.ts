@@ -46,6 +46,7 @@ describe('an uplink', () => {
       },
     ],
     [{ ipv4: 'dhcp', ipv6: 'none' }, { addressing: { kind: 'dhcp' } }],
+    [{ ipv4: 'pppoe' }, { addressing: { kind: 'pppoe' } }],
   ])('%j', (written, addressing) => {
     expect(addressingOf(uplinkOf(written))).toEqual(addressing);
   });
@@ -61,6 +62,7 @@ describe('an uplink', () => {
       { ipv4: 'none', ipv6: 'none' },
       'ipv4 is none, and there is no IPv6 either: say ipv6 = "auto", or static6',
     ],
+    ['IPv6 over PPPoE', { ipv4: 'pppoe', ipv6: 'auto' }, 'ipv6 is not brought up over PPPoE: leave it out'],
     ['IPv4 twice', { ipv4: 'dhcp', static: static4 }, 'ipv4 is said twice: static has an IPv4 address'],
     ['IPv6 twice', { ipv6: 'auto', static6 }, 'ipv6 is said twice: static6 has an IPv6 address'],
     [

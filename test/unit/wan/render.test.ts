@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { DesiredSpec } from '../../../src/model/desired.ts';
 import { MANAGEMENT_TABLE, RULE_PREFERENCE } from '../../../src/model/ids.ts';
 import type { NetItem } from '../../../src/net/items.ts';
-import type { BootstrapNetwork } from '../../../src/model/medium.ts';
+import { BootstrapNetwork } from '../../../src/model/medium.ts';
+import { missingGateSentence } from '../../../src/net/gates.ts';
 import { renderFactory } from '../../../src/wan/factory.ts';
 import { renderWan } from '../../../src/wan/render.ts';
 import { factsOf, specOf } from '../../lab/wan/fleet.ts';
@@ -20,6 +21,12 @@ const lease = {
   gateway: '198.51.100.1',
   dns: [],
   bootstrapServers: [],
+};
+const session1 = {
+  ...lease,
+  ifname: 'ppp-wan1',
+  address: '203.0.113.50/32',
+  gateway: '10.0.0.1',
 };
 const byDhcp = (): DesiredSpec => {
   const spec = specOf('branch1', KEYS);
@@ -320,6 +327,64 @@ describe('renderFactory', () => {
     const devices = kinds(found, 'route').map(({ spec }) => spec.dev);
     expect(devices).toContain('wan1.7');
     expect(devices).not.toContain('wan1');
+  });
+
+  it('is a PPPoE session where a bootstrap medium says so, over the VLAN that it names', () => {
+    const network = BootstrapNetwork.parse({
+      schema: 1,
+      vlan: 7,
+      addressing: { kind: 'pppoe', user: 'u', password: 'p' },
+    });
+    const session = 'service:pppoe@ppp-wan1.service';
+    const without = renderFactory(facts, network);
+    expect(without.find(({ id }) => id === session)?.needs).toEqual(['link:wan1.7', 'external:kernel/ppp']);
+    const defaults = kinds(without, 'route').filter(({ spec }) => spec.dev === 'ppp-wan1');
+    expect(defaults.map(({ needs }) => needs)).toEqual(
+      defaults.map(() => [session, 'external:pppoe/ppp-wan1']),
+    );
+    expect(missingGateSentence('external:pppoe/ppp-wan1')).toContain('user and password');
+    // No IPv6 is asked for in it, and none beside it.
+    expect(kinds(without, 'service').map(({ spec }) => spec.unit)).toEqual([
+      'pppoe@ppp-wan1.service',
+      'dhcpcd@wan2.service',
+      'dhcpcd6@wan2.service',
+    ]);
+
+    const found = renderFactory({ ...facts, leases: [session1] }, network);
+    const routes = kinds(found, 'route').filter(({ spec }) => spec.dev === 'ppp-wan1');
+    // By the link alone: nobody else is at its other end.
+    const way = {
+      destination: '0.0.0.0/0',
+      type: 'unicast',
+      dev: 'ppp-wan1',
+      source: '203.0.113.50',
+      metric: 10,
+    };
+    expect(routes.map(({ spec }) => spec)).toEqual([
+      { ...way, table: 101 },
+      { ...way, table: 99 },
+    ]);
+    expect(routes.map(({ needs }) => needs)).toEqual([[session], [session]]);
+    expect(found.map(({ id }) => id)).toContain('rule:1301/from-203.0.113.50');
+  });
+
+  it('is what a desired state of the same line has, so that taking one on redials nothing', () => {
+    const pppoe = BootstrapNetwork.parse({
+      schema: 1,
+      vlan: 7,
+      addressing: { kind: 'pppoe', user: 'u', password: 'p' },
+    });
+    const withLeases = { ...facts, leases: [session1] };
+    const spec = inBoth();
+    const lines: DesiredSpec = {
+      ...spec,
+      uplinks: spec.uplinks.map((u, i) =>
+        i > 0 ? u : { ...u, vlan: 7, addressing: { kind: 'pppoe' }, addressing6: undefined },
+      ),
+    };
+    const desired = new Map(renderWan(lines, withLeases).map((item) => [item.id, item]));
+    const factory = renderFactory(withLeases, pppoe).filter(({ id }) => !id.includes('::/0'));
+    for (const item of factory) expect(desired.get(item.id)).toEqual(item);
   });
 
   it("names a VLAN on a port of a long name within the kernel's 15 characters", () => {

@@ -15,6 +15,7 @@ export const SUBJECT: Subject = {
   gateway: '192.0.2.1',
   dns: ['192.0.2.53'],
   dhcp: true,
+  pppoe: false,
   budgetBytes: 1_000_000,
   expect: {},
   targets: [{ host: 'controller.example', port: 8446 }],

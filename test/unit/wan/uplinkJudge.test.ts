@@ -28,6 +28,13 @@ const ROWS: readonly Row[] = [
     says: /nobody gave an address/,
   },
   {
+    what: 'no PPPoE session',
+    subject: { address: undefined, dhcp: false, pppoe: true, ifname: 'ppp-wan1' },
+    check: 'address',
+    verdict: 'fail',
+    says: /no PPPoE session/,
+  },
+  {
     what: 'no gateway named',
     subject: { gateway: undefined },
     check: 'gateway',
