@@ -30,6 +30,8 @@ export async function runLongLived(
 ): Promise<void> {
   const ending = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => ending.abort());
+  // Whoever keeps the log may go away (journald that is started again): what is said then is said to nobody.
+  process.stderr.on('error', () => undefined);
   // Also of a promise that was rejected and that nobody waits for.
   process.on('uncaughtException', (thrown) => {
     tellCrash(options, thrown);

@@ -16,14 +16,17 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 /** Its work is given as text; it has `signal` and `net`. */
-async function runIt(work: string, onLine: (kill: () => void) => void = () => {}) {
+function start(work: string) {
   const script = `
     import net from 'node:net';
     import { runLongLived } from '${LONG_LIVED}';
     const crashes = '${join(directory, 'crashes')}';
     await runLongLived({ name: 'agent', version: '1.2.3', crashes }, async (signal) => { ${work} });
   `;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+  return spawn(process.execPath, ['--input-type=module', '-e', script]);
+}
+async function runIt(work: string, onLine: (kill: () => void) => void = () => {}) {
+  const child = start(work);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   child.stdout.on('data', () => onLine(() => child.kill('SIGTERM')));
@@ -67,6 +70,27 @@ describe('an error that reaches nobody', () => {
     expect(JSON.parse(stderr.split('\n')[0] ?? '')).toMatchObject({ error: { message: 'one loop failed' } });
     expect(await readFile(join(directory, 'crashes/agent.json'), 'utf8')).toContain('one loop failed');
   });
+});
+
+it('a process goes on where whoever read its log went away', async () => {
+  const work = `
+    const { createLogger } = await import('${LONG_LIVED.replace('longLived', 'logger')}');
+    const log = createLogger({ name: 'agent' });
+    process.stdin.once('data', () => {
+      for (let i = 0; i < 3; i += 1) log.info('to nobody');
+      setTimeout(() => console.log('lives'), 50);
+    });
+    log.info('begun');
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  `;
+  const child = start(work);
+  await once(child.stderr, 'data');
+  child.stderr.destroy();
+  child.stdin.write('go on');
+  const [said] = await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
+  expect(String(said)).toBe('lives\n');
+  child.kill('SIGTERM');
+  await once(child, 'close');
 });
 
 it('a process whose work is over ends, whatever is still open, and leaves no record', async () => {
