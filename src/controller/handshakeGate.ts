@@ -1,10 +1,12 @@
 /**
  * Owns how many TLS handshakes are worked on at once: others wait in line before a byte of theirs is looked at, so that
- * a thousand boxes do not all time out half way through. Does not own TLS, nor the line that the kernel keeps.
+ * a thousand boxes do not all time out half way through, and addresses take turns, so that one that opens connections
+ * without end waits behind itself. Does not own TLS, the line's order (fairLine.ts), nor the line that the kernel keeps.
  */
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Clock } from '../system/ports.ts';
+import { createFairLine, peerOfAddress } from './fairLine.ts';
 
 export interface HandshakeGate {
   /** Once, before the server listens; its sockets must come paused (`pauseOnConnect`). */
@@ -27,7 +29,7 @@ export function createHandshakeGate(options: {
   readonly turnMs: number;
 }): HandshakeGate {
   const { clock, together, waiting, patienceMs, turnMs } = options;
-  const line: Comer[] = [];
+  const line = createFairLine<Comer>(waiting);
   let running = 0;
 
   function next(): void {
@@ -71,12 +73,9 @@ export function createHandshakeGate(options: {
           socket.once('close', ended);
           for (const listener of listeners) listener.call(server, socket);
         };
-        if (line.length >= waiting) {
-          socket.destroy();
-          return;
-        }
         socket.on('error', () => socket.destroy());
-        line.push({ socket, sinceMs: clock.monotonicMs(), begin });
+        const peer = peerOfAddress(socket.remoteAddress ?? '');
+        line.push(peer, { socket, sinceMs: clock.monotonicMs(), begin })?.socket.destroy();
         next();
       });
       server.on('secureConnection', end);

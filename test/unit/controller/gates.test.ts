@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
-import { type AddressInfo, connect as connectTcp } from 'node:net';
+import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHandshakeGate } from '../../../src/controller/handshakeGate.ts';
@@ -96,7 +96,9 @@ describe('handshakes', () => {
     ipAddresses: [],
   });
   let server: Server;
+  let endFlood: () => void = () => undefined;
   afterEach(() => {
+    endFlood();
     server.closeAllConnections();
     server.close();
   });
@@ -121,9 +123,13 @@ describe('handshakes', () => {
       return socket;
     };
     /** Resolves with what the server said, or with `closed`. */
-    const ask = () =>
+    const ask = (from = '127.0.0.1') =>
       new Promise<string>((resolve) => {
-        const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+        const socket = connect({
+          port,
+          socket: connectTcp({ port, host: '127.0.0.1', localAddress: from }),
+          rejectUnauthorized: false,
+        });
         let text = '';
         socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
         socket.on('error', () => undefined);
@@ -133,12 +139,34 @@ describe('handshakes', () => {
     const pass = (ms: number): void => {
       nowMs += ms;
     };
-    return { silent, ask, pass };
+    /** So many connections of that address at any time, of which none says anything; until the test ends. */
+    const flood = async (from: string, count: number) => {
+      const open = new Set<Socket>();
+      let stopped = false;
+      const again = (): void => {
+        if (stopped) return;
+        const socket = connectTcp({ port, host: '127.0.0.1', localAddress: from });
+        open.add(socket);
+        socket.on('error', () => undefined);
+        socket.on('close', () => {
+          open.delete(socket);
+          setImmediate(again);
+        });
+      };
+      endFlood = () => {
+        stopped = true;
+        for (const socket of open) socket.destroy();
+      };
+      for (let i = 0; i < count; i += 1) again();
+      // The line is full of it: one at least was sent away.
+      await Promise.race([...open].map((socket) => once(socket, 'close')));
+    };
+    return { silent, ask, pass, flood };
   }
 
   it('go on one after the other, many more than there are turns', async () => {
     const { ask } = await start({ together: 2, waiting: 100 });
-    const answers = await Promise.all(Array.from({ length: 40 }, ask));
+    const answers = await Promise.all(Array.from({ length: 40 }, () => ask()));
     expect(new Set(answers)).toEqual(new Set(['hello']));
   });
 
@@ -172,6 +200,16 @@ describe('handshakes', () => {
     const idle = await silent();
     expect(await ask()).toBe('hello');
     idle.destroy();
+  });
+
+  it('of others go on while one address opens silent connections without end', async () => {
+    const { ask, flood } = await start({ together: 4, waiting: 40, turnMs: 20 });
+    // Far more than the line has room for, and as many again whenever they are closed.
+    await flood('127.0.0.66', 200);
+    const others = Array.from({ length: 10 }, (_, i) => `127.0.0.${i + 2}`);
+    for (let round = 0; round < 3; round += 1) {
+      expect(new Set(await Promise.all(others.map((from) => ask(from))))).toEqual(new Set(['hello']));
+    }
   });
 
   it('that would be for nobody any more are not begun, and too many are sent away', async () => {
