@@ -124,6 +124,9 @@ function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
   }
 }
 
+/** 0x8100, as `ip -N` and `ip` print it. */
+const DOT1Q: ReadonlySet<unknown> = new Set(['[33024]', '802.1Q']);
+
 /** Drift that only a new link mends. */
 export const DRIFT_FOR_GOOD: ReadonlySet<string> = new Set([
   'vxlan learning on',
@@ -141,7 +144,7 @@ function driftOf(found: KernelLink, spec: LinkSpec): readonly string[] {
     if (data['mcast_snooping'] !== 0) drift.push('multicast snooping on');
     if (data['forward_delay'] !== 0) drift.push('forward delay');
   }
-  if (spec.type === 'vlan' && data['protocol'] !== '802.1Q') drift.push('vlan protocol');
+  if (spec.type === 'vlan' && !DOT1Q.has(data['protocol'])) drift.push('vlan protocol');
   if (spec.type === 'vxlan') {
     if (data['learning'] !== false) drift.push('vxlan learning on');
     if (data['port'] !== VXLAN_PORT) drift.push('vxlan port');

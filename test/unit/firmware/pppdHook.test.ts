@@ -1,6 +1,6 @@
 /** What pppd's scripts leave is read as a lease, and is gone when the session is. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -21,9 +21,24 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** pppd(8), scripts: an environment of its own making, without PATH. */
 const tell = (name: string, ifname: string, env: Readonly<Record<string, string>> = {}): void =>
-  void execFileSync('/bin/sh', [script(name), ifname, '/dev/ttyX', '0', '203.0.113.50', '203.0.113.1', ''], {
-    env: { USEPEERDNS: '1', IFNAME: ifname, ...env },
-  });
+  void execFileSync(
+    '/bin/sh',
+    [
+      '-c',
+      'umask 077 && exec /bin/sh "$@"',
+      'pppd',
+      script(name),
+      ifname,
+      '/dev/ttyX',
+      '0',
+      '203.0.113.50',
+      '203.0.113.1',
+      '',
+    ],
+    {
+      env: { USEPEERDNS: '1', IFNAME: ifname, ...env },
+    },
+  );
 const known = () => readLeases(createFiles(), join(directory, 'leases'));
 
 it('is an address alone on its link, the far end as the way out, and the DNS servers of the session', async () => {
@@ -36,6 +51,8 @@ it('is an address alone on its link, the far end as the way out, and the DNS ser
     bootstrapServers: [],
   };
   expect(await known()).toEqual([lease]);
+  // pppd runs its scripts with a umask of 077.
+  expect(statSync(join(directory, 'leases/ppp-wan1.env')).mode & 0o777).toBe(0o644);
   tell('pppd-up', 'ppp-wan1');
   expect(await known()).toEqual([{ ...lease, dns: [] }]);
 });

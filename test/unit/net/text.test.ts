@@ -127,7 +127,7 @@ describe('ip', () => {
     const shown = (protocol: string) =>
       `[{"ifname":"wan1.7","link":"wan1","mtu":1500,"flags":["UP"],"ifalias":"branchbox:link:wan1.7",` +
       `"linkinfo":{"info_kind":"vlan","info_data":{"protocol":"${protocol}","id":7,"flags":["REORDER_HDR"]}}}]`;
-    const [found, other] = ['802.1Q', '802.1ad'].map(
+    const [found, other] = ['[33024]', '[34984]'].map(
       (protocol) => observedLinks(parseLinks(shown(protocol)), new Set())[0],
     );
     expect(found).toEqual(link(spec, [itemId('link', 'wan1')]));
