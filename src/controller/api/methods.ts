@@ -5,7 +5,7 @@
 import { BranchboxError } from '../../model/errors.ts';
 import type { Api } from './context.ts';
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const;
 
 /** To be called before any route is registered; what it returns, after the last. */
 export function watchMethods(api: Api): () => void {

@@ -34,6 +34,7 @@ it.each([
   ['PUT', '/api/v1/inventory', 'GET, HEAD, POST'],
   ['POST', '/api/v1/gateways/branch1', 'GET, HEAD, PUT, DELETE'],
   ['GET', '/api/v1/firmware/parts', 'POST'],
+  ['TRACE', '/api/v1/status', 'GET, HEAD'],
   ['POST', '/healthz', 'GET, HEAD'],
 ] as const)('%s %s is 405, and says what there is', async (method, url, allowed) => {
   const answer = await running.call(method, url, method === 'POST' ? 'x' : undefined);

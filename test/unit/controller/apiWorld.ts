@@ -158,7 +158,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
   // Whatever a test asks for, the answer is as the API describes it.
   const check = checks(api);
   const call = async (
-    method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE',
+    method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'TRACE',
     url: string,
     body?: unknown,
     headers: Record<string, string> = {},
