@@ -34,13 +34,11 @@ export function parseEntryName(file: string): Omit<BootEntry, 'rootHash' | 'size
 }
 
 export const trialEntryName = (version: string): string => `branchbox_${version}+${FIRST_TRIES}.efi`;
+/**
+ * Also what the loader calls it, with or without a counter in its file's name, in its variables (systemd-boot 257): those
+ * take a shell pattern in lower case, which this is.
+ */
 export const committedEntryName = (version: string): string => `branchbox_${version}.efi`;
 /** What the loader passes over. */
 export const badEntryName = ({ version, triesDone }: Pick<BootEntry, 'version' | 'triesDone'>): string =>
   `branchbox_${version}+0-${triesDone}.efi`;
-
-/**
- * As the loader names an entry, in LoaderEntryOneShot too, whose shell pattern this is: without the counter that the file
- * may have (systemd-boot 257), in lower case.
- */
-export const loaderEntryId = committedEntryName;

@@ -3,7 +3,7 @@
  * finds, and a way back that is told. Each can be cut anywhere: a restart finds what is left to do.
  * Does not own the rules (trial.ts), nor the trial itself to its verdict (trialWatch.ts).
  */
-import { badEntryName, type BootEntry, loaderEntryId } from './entries.ts';
+import { badEntryName, type BootEntry, committedEntryName } from './entries.ts';
 import type { Target } from './manifest.ts';
 import type { Observation } from './plan.ts';
 import { takenBack } from './records.ts';
@@ -47,7 +47,8 @@ export function createTrialRun(parts: TrialParts): TrialRun {
 
   const restartInto = async (version: string, signal: AbortSignal): Promise<void> => {
     // The loader takes the newest by itself; an older one only when told, and once, so that a failure ends here again.
-    if (compareFirmwareVersions(version, running.version) < 0) await disk.bootOnce(loaderEntryId(version));
+    if (compareFirmwareVersions(version, running.version) < 0)
+      await disk.bootOnce(committedEntryName(version));
     say('ready', `The box restarts into ${version}.`);
     await goDown(signal);
   };

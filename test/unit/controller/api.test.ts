@@ -1,4 +1,5 @@
 /** The REST API, in process over a real store, held against what it says of itself and what an operator may do. */
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { type RunningApi, useApi } from './apiWorld.ts';
@@ -127,6 +128,12 @@ describe('who may', () => {
   it('the description is one that a client can be made from', async () => {
     const described = (await running.call('GET', '/api/v1/openapi.json')).json;
     expect(Description.safeParse(described).error?.issues ?? []).toEqual([]);
+    // Against the official meta-schema, too; which takes what the stricter one above does not.
+    const official = new Validator();
+    expect(await official.validate(described)).toEqual({ valid: true });
+    expect(official.version).toBe('3.1');
+    const { info: _info, ...without } = described;
+    expect(await new Validator().validate(without)).toMatchObject({ valid: false });
     const ajv = new Ajv2020({ strict: false, validateFormats: false });
     for (const schema of schemasOf(described))
       expect(ajv.validateSchema(schema), ajv.errorsText()).toBe(true);
