@@ -81,6 +81,8 @@ describe.skipIf(tree === undefined)('policy on a real kernel', () => {
 
   beforeAll(async () => {
     node = await startBareNode('policy', tree ?? '');
+    // As branchbox-sysctl.service at boot.
+    await node.run('nft', '-f', '/usr/lib/branchbox/connection-tracking.nft');
     for (const [netns, ifname, own, peer] of [
       ['provider', 'wan1', '198.51.100.2/24', '198.51.100.1/24'],
       ['red', TUNNELS.red, '10.254.1.1/24', '10.254.1.2/24'],

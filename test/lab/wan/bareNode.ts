@@ -35,7 +35,7 @@ cp "$NODE_CHECKOUT/firmware/sysctl/gateway.conf" usr/lib/branchbox/sysctl.conf
 cp "$NODE_CHECKOUT/firmware/connection-tracking.nft" usr/lib/branchbox/
 for setting in proc/sys/net/bridge/bridge-nf-call-*tables; do [ ! -e "$setting" ] || echo 0 >"$setting"; done
 : >etc/frr/frr.conf
-exec chroot . /bin/sh -c 'ip link set lo up; sysctl -qep /usr/lib/branchbox/sysctl.conf; nft -f /usr/lib/branchbox/connection-tracking.nft; echo ready; exec sleep infinity'
+exec chroot . /bin/sh -c 'ip link set lo up; sysctl -qep /usr/lib/branchbox/sysctl.conf; echo ready; exec sleep infinity'
 `;
 const LOOP = `
 mkdir -p /run/loops
