@@ -53,7 +53,18 @@ function partOf(command: string): Part | undefined {
   return undefined;
 }
 
+/** A box tests its uplinks by itself, once, up to a minute after its first committed state: until then it does not rest. */
+const cameToRest = (): Promise<unknown> =>
+  until(
+    'the box has tested its uplinks',
+    async () =>
+      (await jsonIn<{ readonly occasion: string }>(NODE, 'branchbox', 'test', 'uplinks', '--last', '--json'))
+        .occasion === 'after-bootstrap',
+    180_000,
+  );
+
 export async function measureFootprint(): Promise<readonly Row[]> {
+  await cameToRest();
   const before = await sample();
   await elapse(REST_MS);
   const after = await sample();
