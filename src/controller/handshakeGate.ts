@@ -51,7 +51,8 @@ export function createHandshakeGate(options: {
       server.removeAllListeners('connection');
       server.on('connection', (socket: Socket) => {
         // Who hung up before being accepted has no address any more, and no use for a turn.
-        if (socket.remoteAddress === undefined) {
+        const { remoteAddress } = socket;
+        if (remoteAddress === undefined) {
           socket.destroy();
           return;
         }
@@ -74,7 +75,7 @@ export function createHandshakeGate(options: {
           for (const listener of listeners) listener.call(server, socket);
         };
         socket.on('error', () => socket.destroy());
-        const peer = peerOfAddress(socket.remoteAddress ?? '');
+        const peer = peerOfAddress(remoteAddress);
         line.push(peer, { socket, sinceMs: clock.monotonicMs(), begin })?.socket.destroy();
         next();
       });

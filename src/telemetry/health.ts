@@ -1,20 +1,18 @@
 /**
  * Owns the verdict on a box: conditions with code, severity, and a sentence that says what, where, why and what mends
- * it; and the box's state from them. Pure: the same input gives the same conditions, and a condition keeps the time
+ * it; and the box's state from them. Does not own what is found of the box itself rather than of its traffic
+ * (ownFindings.ts). Pure: the same input gives the same conditions, and a condition keeps the time
  * since it is there.
  */
-import type { MoveRecord } from '../model/move.ts';
-import type { CrashRecord } from '../model/crash.ts';
-import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
-import type { FirmwareStatus } from '../model/firmware.ts';
 import type { ItemId } from '../model/ids.ts';
-import type { TpmReadiness } from '../model/keyHolder.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
+import { finding, type Finding } from './finding.ts';
+import { type OwnCondition, softwareFindings, trustFindings } from './ownFindings.ts';
 import type { BoxReading, StatusBody, Undone } from './status.ts';
 import { appItems } from './status.ts';
 
-export interface HealthInput {
+export interface HealthInput extends OwnCondition {
   readonly spec: DesiredSpec | undefined;
   readonly body: StatusBody;
   readonly box: BoxReading;
@@ -24,39 +22,22 @@ export interface HealthInput {
   /** undefined: no controller is expected yet. */
   readonly controller: { readonly connected: boolean; readonly lastProblem: string | undefined } | undefined;
   readonly refused: GatewayStatus['refused'];
-  /** undefined where nobody updates this box. */
-  readonly firmware?: FirmwareStatus | undefined;
-  /** Told by the identity process; undefined while the owner trusts this box. */
-  readonly quarantine?: Quarantine | undefined;
-  /** Of the identity process: whether the box is on its way to another controller, or came back. */
-  readonly move?: MoveRecord | undefined;
   readonly eventsDropped: number;
-  /** As open-data of the image says; undefined where that does not run. */
-  readonly dataProtection?: string | undefined;
-  /** What holds new keys of this box, as found when the agent started. */
-  readonly keys?: TpmReadiness['holding'] | undefined;
-  /** Processes of this box that an error ended lately; they run again. */
-  readonly crashes?: readonly CrashRecord[] | undefined;
 }
-type Finding = Omit<Condition, 'sinceMs'>;
 
 /** Of one kind at most so many: a box with 1,000 blocked items says it in a few sentences. */
 const MAX_OF_A_CODE = 20;
 
 export function judge(input: HealthInput): readonly Finding[] {
   return [
-    ...quarantineFindings(input),
-    ...moveFindings(input),
+    ...trustFindings(input),
     ...controllerFindings(input),
     ...uplinkFindings(input),
     ...pathFindings(input),
     ...overlayFindings(input),
     ...itemFindings(input),
     ...appFindings(input),
-    ...firmwareFindings(input),
-    ...dataFindings(input),
-    ...keyFindings(input),
-    ...crashFindings(input),
+    ...softwareFindings(input),
     ...(input.eventsDropped > 0
       ? [
           finding(
@@ -90,38 +71,6 @@ export function conditionsOf(
 export function healthState(conditions: readonly Condition[]): GatewayStatus['health']['state'] {
   if (conditions.some(({ severity }) => severity === 'error')) return 'failed';
   return conditions.some(({ severity }) => severity === 'warning') ? 'degraded' : 'ok';
-}
-
-const finding = (
-  code: Condition['code'],
-  severity: Condition['severity'],
-  subject: string,
-  sentence: string,
-): Finding => ({ code, severity, subject, sentence });
-
-function quarantineFindings({ quarantine }: HealthInput): Finding[] {
-  if (quarantine === undefined) return [];
-  return [
-    finding(
-      'quarantined',
-      'error',
-      'identity',
-      `The controller took its trust from this box (${quarantine.why}): no traffic of tenants passes, uplinks and management stay. An operator releases it (branchbox fleet release) or puts another box in its place.`,
-    ),
-  ];
-}
-
-function moveFindings({ move: record }: HealthInput): Finding[] {
-  const { move, last } = record ?? {};
-  if (move !== undefined) {
-    const { device } = move.owner;
-    const until = new Date(move.deadlineAtMs).toISOString();
-    const sentence = `The owner ordered a move to ${device.host} (${move.stage}): where that does not take the box by ${until}, it stays with its present controller. Nothing to do.`;
-    return [finding('moving', 'info', 'identity', sentence)];
-  }
-  if (last?.outcome !== 'returned') return [];
-  const sentence = `The box was to move to ${last.to} and stayed (${last.why ?? 'no reason was kept'}). Mend that, and order the move anew (branchbox fleet move).`;
-  return [finding('move-returned', 'warning', 'identity', sentence)];
 }
 
 function controllerFindings({ controller, refused }: HealthInput): Finding[] {
@@ -262,44 +211,4 @@ function appFindings({ spec, body, box, undone }: HealthInput): Finding[] {
         `App ${name} is ${state}: ${reason}. \`branchbox explain app:${name}\` says more.`,
       );
     });
-}
-
-/** Only while it is still wanted: what is over and forgotten is history, not health. */
-function firmwareFindings({ firmware }: HealthInput): Finding[] {
-  if (firmware?.state === 'refused') {
-    const subject = firmware.lastResult?.version ?? 'firmware';
-    const mend = 'The box runs on as it was; build, sign or upload the version again.';
-    return [finding('firmware-refused', 'warning', subject, `${firmware.sentence}. ${mend}`)];
-  }
-  if (firmware?.state === 'rolled-back') {
-    const subject = firmware.lastResult?.version ?? 'firmware';
-    const mend = '`branchbox firmware update` tries it once more; another version is tried by itself.';
-    return [finding('firmware-rolled-back', 'warning', subject, `${firmware.sentence} ${mend}`)];
-  }
-  return [];
-}
-
-/** A box that got its TPM, or had it switched on, after its first start. */
-function dataFindings({ dataProtection }: HealthInput): Finding[] {
-  if (dataProtection !== 'plain-beside-tpm') return [];
-  const sentence =
-    'The data of this box is not encrypted although it has a TPM: it was made when there was none. A factory reset makes it anew, encrypted.';
-  return [finding('data-plain', 'info', 'data', sentence)];
-}
-
-/** Without a TPM there is nothing to mend, and `branchbox check` says it. */
-function keyFindings({ keys }: HealthInput): Finding[] {
-  if (keys?.unusedTpm !== true) return [];
-  const sentence = `The keys of this box are made in files although it has a TPM. ${keys.why} The certificate after that is of a key in the TPM.`;
-  return [finding('keys-beside-tpm', 'info', 'identity', sentence)];
-}
-
-/** Traffic does not notice; told so that it gets mended. */
-function crashFindings({ crashes = [] }: HealthInput): Finding[] {
-  return crashes.map(({ process, version, atMs, times, error }) => {
-    const at = new Date(atMs).toISOString();
-    const often = times === 1 ? '' : `, ${times} times since the box started`;
-    const sentence = `The ${process} process (${version}) was ended by an error at ${at}${often}, and started again: ${error}. The log has the rest (journalctl -p 3 -u branchbox-${process}); report it.`;
-    return finding('process-crashed', 'warning', process, sentence);
-  });
 }

@@ -14,6 +14,7 @@ import type { FrrLineItem, NetItem, ServiceItem } from '../../src/net/items.ts';
 import { renderPolicy } from '../../src/policy/render.ts';
 import { createReconciler } from '../../src/reconcile/reconciler.ts';
 import { createLinuxSystem } from '../../src/system/linux/system.ts';
+import { BARE_BRANCH } from '../unit/model/bareBranch.ts';
 
 /** FRR needs no line a segment (advertise-all-vni) and does not run in a plain node; nor does an init system. */
 type Measured = Exclude<NetItem, FrrLineItem | ServiceItem>;
@@ -40,26 +41,9 @@ const facts: Facts = {
 
 function specOf(segments: number): DesiredSpec {
   return {
-    role: 'branch',
-    site: 'bench',
-    fleet: { asn: 64_512, tenantMtu: 1390, vtepRange: '10.255.0.0/16', tunnelRange: '10.254.0.0/16' },
+    ...BARE_BRANCH,
     vtep: VTEP,
-    controller: { mqtt: { host: 'c.example', port: 8883 }, device: { host: 'c.example', port: 8446 } },
-    uplinks: [
-      {
-        name: 'internet',
-        slot: 1,
-        port: 'wan1',
-        colour: 'internet',
-        addressing: { kind: 'dhcp' },
-        metered: false,
-      },
-    ],
-    tunnels: [],
-    overlay: { reflectors: [], clients: [] },
     segments: Array.from({ length: segments }, (_, i) => ({ id: `s${i}`, tenant: 'red', vni: 10_000 + i })),
-    ports: [],
-    apps: [],
   };
 }
 

@@ -3,6 +3,7 @@
  */
 import type { DesiredState } from '../../../src/model/desired.ts';
 import { signJws } from '../../../src/pki/jws.ts';
+import { BARE_BRANCH } from '../model/bareBranch.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
 
 export const GATEWAY = 'branch1';
@@ -19,31 +20,7 @@ export function desired(generation: number, change: Partial<DesiredState> = {}):
     epoch: 1,
     generation,
     notBefore: NOW_MS - 1000,
-    spec: {
-      role: 'branch',
-      site: 'here',
-      fleet: { asn: 64_512, tenantMtu: 1390, vtepRange: '10.255.0.0/16', tunnelRange: '10.254.0.0/16' },
-      vtep: '10.255.0.11',
-      controller: {
-        mqtt: { host: 'controller.example', port: 8883 },
-        device: { host: 'controller.example', port: 8446 },
-      },
-      uplinks: [
-        {
-          name: 'internet',
-          slot: 1,
-          port: 'wan1',
-          colour: 'internet',
-          addressing: { kind: 'dhcp' },
-          metered: false,
-        },
-      ],
-      tunnels: [],
-      overlay: { reflectors: [], clients: [] },
-      segments: [],
-      ports: [],
-      apps: [],
-    },
+    spec: BARE_BRANCH,
     ...change,
   };
 }

@@ -14,6 +14,7 @@ import { createRequest } from '../../../src/pki/request.ts';
 import { createClock } from '../../../src/system/linux/clock.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
+import { BARE_BRANCH } from '../model/bareBranch.ts';
 
 export interface RunningSigner {
   readonly directory: string;
@@ -81,29 +82,5 @@ export const DESIRED: DesiredState = {
   epoch: 1,
   generation: 2,
   notBefore: 0,
-  spec: {
-    role: 'branch',
-    site: 'one',
-    fleet: { asn: 65_000, tenantMtu: 1390, vtepRange: '10.255.0.0/16', tunnelRange: '10.254.0.0/16' },
-    vtep: '10.255.0.11',
-    controller: {
-      mqtt: { host: 'controller.branchbox.example', port: 8883 },
-      device: { host: 'controller.branchbox.example', port: 8446 },
-    },
-    uplinks: [
-      {
-        name: 'internet',
-        slot: 1,
-        port: 'wan1',
-        colour: 'internet',
-        addressing: { kind: 'dhcp' },
-        metered: false,
-      },
-    ],
-    tunnels: [],
-    overlay: { reflectors: [], clients: [] },
-    segments: [],
-    ports: [],
-    apps: [],
-  },
+  spec: BARE_BRANCH,
 };

@@ -1,28 +1,17 @@
-/** What the tools print, and what they are told: captured from iproute2 6.15, nft 1.1.3 and wg 1.0 on kernel 6.18. */
+/** What `ip` and `bridge` print, and what they are told: captured from iproute2 6.15 on kernel 6.18. */
 import { describe, expect, test } from 'vitest';
 import { itemId } from '../../../src/model/ids.ts';
-import { Secret } from '../../../src/model/secret.ts';
 import { observedAddresses } from '../../../src/net/address.ts';
 import { parseComplaints, runBatch } from '../../../src/net/batch.ts';
-import { shareRead } from '../../../src/net/dump.ts';
 import { parseFdb } from '../../../src/net/fdb.ts';
 import { address, link, route } from '../../../src/net/identity.ts';
 import { createLinkDriver } from '../../../src/net/link.ts';
 import { observedLinks, parseLinks } from '../../../src/net/linkRead.ts';
 import { renderAdd, renderDelete, renderFinish, renderModify } from '../../../src/net/linkRender.ts';
-import { referencesOf, renderChain } from '../../../src/net/nftChain.ts';
-import { parseNft } from '../../../src/net/nftDump.ts';
-import { observedElement, renderElement } from '../../../src/net/nftElement.ts';
-import { renderSet } from '../../../src/net/nftSet.ts';
-import { parseNftComplaints } from '../../../src/net/nftTransaction.ts';
 import { parseRoutes, renderRoute } from '../../../src/net/route.ts';
 import { parseRules, renderRule } from '../../../src/net/rule.ts';
-import { sysctlPath } from '../../../src/net/sysctl.ts';
-import { isAsSpecified, parseWireGuardDump, renderWireGuardConfig } from '../../../src/net/wireguardText.ts';
 import { createFakeBox } from '../../fakes/box.ts';
 
-const KEY = '0TqBLY716Cvfc5mUH2cGs/rFccrxWSuqOYDs+sxLDhg=';
-const OWN = '4G6nLim052k4m2QDin4E0FJEkJ9oXCMfU68jMcOBfgw=';
 const SIGNAL = new AbortController().signal;
 const NO_LINKS = { all: () => Promise.resolve([]), some: () => Promise.resolve([]) };
 
@@ -181,151 +170,4 @@ describe('ip', () => {
       'route:1/10.0.0.0/8/1',
     );
   });
-});
-
-describe('nft', () => {
-  test('a chain is written whole', () => {
-    const spec = {
-      family: 'netdev',
-      name: 'leak',
-      hook: { type: 'filter', hook: 'egress', priority: 0, policy: 'accept', device: 'wan1' },
-      rules: ['udp dport 4789 drop', 'ip saddr @known jump other'],
-    } as const;
-    expect(renderChain(spec)).toEqual([
-      'add table netdev branchbox',
-      'add chain netdev branchbox leak { type filter hook egress device "wan1" priority 0; policy accept; }',
-      'flush chain netdev branchbox leak',
-      'add rule netdev branchbox leak udp dport 4789 drop',
-      'add rule netdev branchbox leak ip saddr @known jump other',
-    ]);
-    expect(referencesOf(spec)).toEqual(['nft-set:netdev/known', 'nft-chain:netdev/other']);
-    expect(() => renderChain({ ...spec, rules: ['accept\nflush ruleset'] })).toThrow('nft text');
-    expect(() => renderChain({ ...spec, rules: ['accept; flush ruleset'] })).toThrow('nft text');
-  });
-
-  test('sets and elements', () => {
-    const set = { family: 'inet', name: 's', type: 'ipv4_addr . ifname', flags: ['interval'] } as const;
-    expect(renderSet(set)[1]).toBe('add set inet branchbox s { type ipv4_addr . ifname; flags interval; }');
-    expect(
-      renderElement('add', { family: 'inet', set: 's', key: '10.0.0.0/8 . app-x1', value: 'jump red' }),
-    ).toBe('add element inet branchbox s { 10.0.0.0/8 . "app-x1" : jump red }');
-  });
-
-  test('our tables alone; a digest that any edit changes', () => {
-    const dump = (port: number, table = 'branchbox'): string =>
-      `{"nftables":[{"metainfo":{"version":"1.1.3"}},{"table":{"family":"inet","name":"branchbox","handle":1}},` +
-      `{"chain":{"family":"inet","table":"${table}","name":"input","handle":3,"type":"filter","hook":"input","prio":0,"policy":"accept"}},` +
-      `{"rule":{"family":"inet","table":"${table}","chain":"input","handle":5,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":${port}}},{"drop":null}]}}]}`;
-    const [a, b] = [parseNft(dump(1)).chains[0], parseNft(dump(2)).chains[0]];
-    expect(a?.rules).toBe(1);
-    expect(a?.digest).not.toBe(b?.digest);
-    expect(parseNft(dump(1).replace('"handle":5', '"handle":9')).chains[0]?.digest).toBe(a?.digest);
-    expect(parseNft(dump(1, 'docker')).chains).toEqual([]);
-  });
-
-  test('elements as nft prints them', () => {
-    const set = { family: 'inet', table: 'branchbox', name: 's', type: 'ipv4_addr' } as const;
-    const map = { ...set, map: 'verdict' };
-    const mark = { ...set, map: 'mark' };
-    const spec = (from: typeof set, element: unknown) => {
-      const { key, value } = observedElement(from, element).spec;
-      return value === undefined ? key : `${key} : ${value}`;
-    };
-    expect(spec(set, { concat: [80, 'tcp', 257] })).toBe('80 . tcp . 257');
-    expect(spec(set, { range: ['11.0.0.1', '11.0.0.5'] })).toBe('11.0.0.1-11.0.0.5');
-    expect(
-      spec(set, { elem: { val: { prefix: { addr: '10.0.0.0', len: 8 } }, timeout: 3600, expires: 3599 } }),
-    ).toBe('10.0.0.0/8');
-    expect(spec(map, [{ concat: ['10.0.0.1', 'app-x'] }, { jump: { target: 'fw' } }])).toBe(
-      '10.0.0.1 . app-x : jump fw',
-    );
-    expect(spec(map, ['wan1', { drop: null }])).toBe('wan1 : drop');
-    expect(spec(mark, ['app-x', 257])).toBe('app-x : 257');
-  });
-
-  test('complaints name their line', () => {
-    const stderr =
-      '/dev/stdin:2:25-28: Error: Could not process rule: No such file or directory\nadd rule inet branchbox nope drop\n' +
-      '                        ^^^^\n/dev/stdin:4:35-35: Error: syntax error, unexpected newline\n';
-    expect(parseNftComplaints(stderr)).toEqual([
-      { line: 2, words: 'Could not process rule: No such file or directory' },
-      { line: 4, words: 'syntax error, unexpected newline' },
-    ]);
-  });
-});
-
-describe('wg', () => {
-  const dump =
-    `wg-x\tSECRET\t${OWN}\t51820\t0x101\n` +
-    `wg-x\t${KEY}\t(none)\t198.51.100.20:51821\t10.255.0.0/16,10.254.0.1/32\t0\t0\t0\t25\n` +
-    'wg-y\t(none)\t(none)\t53315\toff\n';
-  const peer = {
-    publicKey: KEY,
-    endpoint: { address: '198.51.100.20', port: 51_821 },
-    allowedIps: ['10.254.0.1/32', '10.255.0.0/16'],
-    keepaliveS: 25,
-  };
-  const spec = {
-    link: 'wg-x',
-    privateKeyFile: '/k',
-    publicKey: OWN,
-    listenPort: 51_820,
-    mark: 0x101,
-    peers: [peer],
-  };
-
-  test('its dump, without the private key', () => {
-    const [x, y] = parseWireGuardDump(dump);
-    expect(x).toEqual({ link: 'wg-x', publicKey: OWN, listenPort: 51_820, mark: 0x101, peers: [peer] });
-    expect(y?.mark).toBe(0);
-    expect(JSON.stringify(x)).not.toContain('SECRET');
-  });
-
-  test('a peer that roamed is as specified; one of another key, range or port is not', () => {
-    const [state] = parseWireGuardDump(dump);
-    if (state === undefined) throw new Error('no state');
-    const roamed = { ...peer, endpoint: { address: '203.0.113.7', port: 9 } };
-    expect(isAsSpecified({ ...state, peers: [roamed] }, spec)).toBe(true);
-    expect(isAsSpecified(state, { ...spec, peers: [{ ...peer, allowedIps: ['10.254.0.1/32'] }] })).toBe(
-      false,
-    );
-    expect(isAsSpecified(state, { ...spec, listenPort: 1 })).toBe(false);
-    expect(isAsSpecified(state, { ...spec, peers: [] })).toBe(false);
-    const { endpoint: _, ...lost } = peer;
-    expect(isAsSpecified({ ...state, peers: [lost] }, spec)).toBe(false);
-  });
-
-  test('its configuration is a secret', () => {
-    const config = renderWireGuardConfig(spec, new Secret(`${KEY}\n`));
-    expect(String(config)).toBe('[redacted]');
-    expect(config.reveal()).toBe(
-      `[Interface]\nPrivateKey = ${KEY}\nListenPort = 51820\nFwMark = 257\n[Peer]\nPublicKey = ${KEY}\n` +
-        'AllowedIPs = 10.254.0.1/32, 10.255.0.0/16\nEndpoint = 198.51.100.20:51821\nPersistentKeepalive = 25\n',
-    );
-    expect(() => renderWireGuardConfig(spec, new Secret('x\nPostUp = y'))).toThrow('the private key is not');
-  });
-});
-
-test('a read is shared within a turn, not with whoever comes later or after it was given up', async () => {
-  let reads = 0;
-  const pending: (() => void)[] = [];
-  const shared = shareRead(() => {
-    reads += 1;
-    return new Promise<number>((resolve) => pending.push(() => resolve(pending.length)));
-  });
-  const [first, second] = [shared(SIGNAL), shared(SIGNAL)];
-  expect(reads).toBe(1);
-  await new Promise((resolve) => setImmediate(resolve));
-  const later = shared(SIGNAL);
-  expect(reads).toBe(2);
-  for (const end of pending) end();
-  await Promise.all([first, second, later]);
-  const aborted = shared(AbortSignal.abort());
-  expect(shared(SIGNAL)).not.toBe(aborted);
-});
-
-test('sysctl names', () => {
-  expect(sysctlPath('net.ipv4.ip_forward')).toBe('/proc/sys/net/ipv4/ip_forward');
-  expect(sysctlPath('net.ipv4.conf.eth0/100.rp_filter')).toBe('/proc/sys/net/ipv4/conf/eth0.100/rp_filter');
-  expect(() => sysctlPath('net..//../etc/passwd')).toThrow('no sysctl');
 });

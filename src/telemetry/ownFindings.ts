@@ -1,0 +1,103 @@
+/**
+ * Owns what is found of the box itself: whose it is and whether it is trusted; and its firmware, its disk, where its keys
+ * are, and processes that an error ended. Does not own what is found of its traffic (health.ts). Pure.
+ */
+import type { Quarantine } from '../model/bootstrap.ts';
+import type { CrashRecord } from '../model/crash.ts';
+import type { FirmwareStatus } from '../model/firmware.ts';
+import type { TpmReadiness } from '../model/keyHolder.ts';
+import type { MoveRecord } from '../model/move.ts';
+import { finding, type Finding } from './finding.ts';
+
+export interface OwnCondition {
+  /** undefined where nobody updates this box. */
+  readonly firmware?: FirmwareStatus | undefined;
+  /** Told by the identity process; undefined while the owner trusts this box. */
+  readonly quarantine?: Quarantine | undefined;
+  /** Of the identity process: whether the box is on its way to another controller, or came back. */
+  readonly move?: MoveRecord | undefined;
+  /** As open-data of the image says; undefined where that does not run. */
+  readonly dataProtection?: string | undefined;
+  /** What holds new keys of this box, as found when the agent started. */
+  readonly keys?: TpmReadiness['holding'] | undefined;
+  /** Processes of this box that an error ended lately; they run again. */
+  readonly crashes?: readonly CrashRecord[] | undefined;
+}
+
+/** What comes before all else: without trust nothing passes. */
+export const trustFindings = (own: OwnCondition): Finding[] => [
+  ...quarantineFindings(own),
+  ...moveFindings(own),
+];
+
+export const softwareFindings = (own: OwnCondition): Finding[] => [
+  ...firmwareFindings(own),
+  ...dataFindings(own),
+  ...keyFindings(own),
+  ...crashFindings(own),
+];
+
+function quarantineFindings({ quarantine }: OwnCondition): Finding[] {
+  if (quarantine === undefined) return [];
+  return [
+    finding(
+      'quarantined',
+      'error',
+      'identity',
+      `The controller took its trust from this box (${quarantine.why}): no traffic of tenants passes, uplinks and management stay. An operator releases it (branchbox fleet release) or puts another box in its place.`,
+    ),
+  ];
+}
+
+function moveFindings({ move: record }: OwnCondition): Finding[] {
+  const { move, last } = record ?? {};
+  if (move !== undefined) {
+    const { device } = move.owner;
+    const until = new Date(move.deadlineAtMs).toISOString();
+    const sentence = `The owner ordered a move to ${device.host} (${move.stage}): where that does not take the box by ${until}, it stays with its present controller. Nothing to do.`;
+    return [finding('moving', 'info', 'identity', sentence)];
+  }
+  if (last?.outcome !== 'returned') return [];
+  const sentence = `The box was to move to ${last.to} and stayed (${last.why ?? 'no reason was kept'}). Mend that, and order the move anew (branchbox fleet move).`;
+  return [finding('move-returned', 'warning', 'identity', sentence)];
+}
+
+/** Only while it is still wanted: what is over and forgotten is history, not health. */
+function firmwareFindings({ firmware }: OwnCondition): Finding[] {
+  if (firmware?.state === 'refused') {
+    const subject = firmware.lastResult?.version ?? 'firmware';
+    const mend = 'The box runs on as it was; build, sign or upload the version again.';
+    return [finding('firmware-refused', 'warning', subject, `${firmware.sentence}. ${mend}`)];
+  }
+  if (firmware?.state === 'rolled-back') {
+    const subject = firmware.lastResult?.version ?? 'firmware';
+    const mend = '`branchbox firmware update` tries it once more; another version is tried by itself.';
+    return [finding('firmware-rolled-back', 'warning', subject, `${firmware.sentence} ${mend}`)];
+  }
+  return [];
+}
+
+/** A box that got its TPM, or had it switched on, after its first start. */
+function dataFindings({ dataProtection }: OwnCondition): Finding[] {
+  if (dataProtection !== 'plain-beside-tpm') return [];
+  const sentence =
+    'The data of this box is not encrypted although it has a TPM: it was made when there was none. A factory reset makes it anew, encrypted.';
+  return [finding('data-plain', 'info', 'data', sentence)];
+}
+
+/** Without a TPM there is nothing to mend, and `branchbox check` says it. */
+function keyFindings({ keys }: OwnCondition): Finding[] {
+  if (keys?.unusedTpm !== true) return [];
+  const sentence = `The keys of this box are made in files although it has a TPM. ${keys.why} The certificate after that is of a key in the TPM.`;
+  return [finding('keys-beside-tpm', 'info', 'identity', sentence)];
+}
+
+/** Traffic does not notice; told so that it gets mended. */
+function crashFindings({ crashes = [] }: OwnCondition): Finding[] {
+  return crashes.map(({ process, version, atMs, times, error }) => {
+    const at = new Date(atMs).toISOString();
+    const often = times === 1 ? '' : `, ${times} times since the box started`;
+    const sentence = `The ${process} process (${version}) was ended by an error at ${at}${often}, and started again: ${error}. The log has the rest (journalctl -p 3 -u branchbox-${process}); report it.`;
+    return finding('process-crashed', 'warning', process, sentence);
+  });
+}
