@@ -53,6 +53,16 @@ describe('after a version that did not come up', () => {
     expect(failed('branchbox_0.2.0.efi').next).toBe('branchbox_0.1.0.efi\0');
   });
 
+  it('one that never comes back to say so, since its kernel panics, is tried twice, and then a stick is waited for', () => {
+    put('LoaderEntries', 'branchbox_0.2.0.efi', 'branchbox_0.3.0.efi');
+    expect(failed('branchbox_0.2.0.efi').next).toBe('branchbox_0.3.0.efi\0');
+    expect(failed('branchbox_0.2.0.efi').next).toBe('branchbox_0.3.0.efi\0');
+    expect(failed('branchbox_0.2.0.efi')).toEqual({ status: 1, next: undefined });
+    // Neither is a version for another whose name it begins with.
+    put('LoaderEntries', 'branchbox_0.2.0.efi', 'branchbox_0.3.0.efi', 'branchbox_0.3.efi');
+    expect(failed('branchbox_0.2.0.efi').next).toBe('branchbox_0.3.efi\0');
+  });
+
   it('a trial is left to the loader, which counts it, until its last try', () => {
     put('LoaderEntries', 'branchbox_0.3.0.efi', 'branchbox_0.2.0.efi');
     put('LoaderBootCountPath', '\\EFI\\Linux\\branchbox_0.3.0+1-1.efi');
