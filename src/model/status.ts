@@ -39,6 +39,7 @@ export const HEALTH_CODES = [
   'firmware-refused',
   'firmware-rolled-back',
   'data-plain',
+  'data-full',
   'keys-beside-tpm',
   'process-crashed',
 ] as const;

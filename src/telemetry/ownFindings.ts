@@ -9,6 +9,17 @@ import type { TpmReadiness } from '../model/keyHolder.ts';
 import type { MoveRecord } from '../model/move.ts';
 import { finding, type Finding } from './finding.ts';
 
+/** What apps can still write. */
+export interface DataRoom {
+  readonly freeBytes: number;
+  readonly freeFiles: number;
+}
+
+/** As much as is kept for the box itself (open-data of the image): then it is all that is left. */
+const LOW_ROOM_BYTES = 64 * 1024 * 1024;
+/** No file system keeps these for anybody: a box that cannot make a file commits no desired state. */
+const LOW_ROOM_FILES = 4096;
+
 export interface OwnCondition {
   /** undefined where nobody updates this box. */
   readonly firmware?: FirmwareStatus | undefined;
@@ -18,6 +29,8 @@ export interface OwnCondition {
   readonly move?: MoveRecord | undefined;
   /** As open-data of the image says; undefined where that does not run. */
   readonly dataProtection?: string | undefined;
+  /** Of the data partition, without what is kept for the box itself; undefined where there is none. */
+  readonly dataRoom?: DataRoom | undefined;
   /** What holds new keys of this box, as found when the agent started. */
   readonly keys?: TpmReadiness['holding'] | undefined;
   /** Processes of this box that an error ended lately; they run again. */
@@ -33,6 +46,7 @@ export const trustFindings = (own: OwnCondition): Finding[] => [
 export const softwareFindings = (own: OwnCondition): Finding[] => [
   ...firmwareFindings(own),
   ...dataFindings(own),
+  ...roomFindings(own),
   ...keyFindings(own),
   ...crashFindings(own),
 ];
@@ -83,6 +97,19 @@ function dataFindings({ dataProtection }: OwnCondition): Finding[] {
   const sentence =
     'The data of this box is not encrypted although it has a TPM: it was made when there was none. A factory reset makes it anew, encrypted.';
   return [finding('data-plain', 'info', 'data', sentence)];
+}
+
+/** Without figures: a sentence that changes with each write would be a status each time. */
+function roomFindings({ dataRoom }: OwnCondition): Finding[] {
+  const mend =
+    'Have an app delete what it keeps, or remove one from the fleet and publish; its volumes go with a factory reset alone.';
+  if (dataRoom !== undefined && dataRoom.freeFiles < LOW_ROOM_FILES) {
+    const sentence = `Apps keep so many files that fewer than ${LOW_ROOM_FILES} more can be made on the data partition, the box's own among them. ${mend}`;
+    return [finding('data-full', 'warning', 'data', sentence)];
+  }
+  if (dataRoom === undefined || dataRoom.freeBytes >= LOW_ROOM_BYTES) return [];
+  const sentence = `Less than ${LOW_ROOM_BYTES / 1024 / 1024} MiB of the data partition are left to apps; what the box itself keeps has room of its own. ${mend}`;
+  return [finding('data-full', 'warning', 'data', sentence)];
 }
 
 /** Without a TPM there is nothing to mend, and `branchbox check` says it. */

@@ -3,6 +3,7 @@
  * minute. At rest a read starts no process.
  * Does not own what follows from it (status.ts, health.ts).
  */
+import { statfs } from 'node:fs/promises';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import type { ItemId } from '../model/ids.ts';
@@ -17,6 +18,7 @@ import {
   parseVnis,
 } from './frrState.ts';
 import { conditionsOf, healthState, type HealthInput, judge } from './health.ts';
+import type { DataRoom } from './ownFindings.ts';
 import { type AppObservation, type StatusBody, statusOf, type Undone } from './status.ts';
 import type { Vty } from './vty.ts';
 
@@ -49,6 +51,8 @@ export interface StatusReaderParts {
   readonly gateSentence: (id: ItemId) => string | undefined;
 }
 
+const DATA = '/var';
+/** There where DATA is a partition of the box's own. */
 const DATA_PROTECTION = '/run/branchbox/boot/data-protection';
 const SESSIONS = 'show bgp l2vpn evpn summary json';
 /** Handshakes come every 2 minutes; asking is the one thing here that starts a process. */
@@ -93,12 +97,22 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
       };
       const body = statusOf(spec, facts, box, undone);
       dataProtection ??= files.readText(DATA_PROTECTION).catch(() => undefined);
-      const protection = { dataProtection: (await dataProtection)?.trim() };
-      const findings = judge({ ...input, ...protection, body, box, gateSentence });
+      const protection = (await dataProtection)?.trim();
+      const data = {
+        dataProtection: protection,
+        dataRoom: protection === undefined ? undefined : await readRoom(),
+      };
+      const findings = judge({ ...input, ...data, body, box, gateSentence });
       conditions = conditionsOf(findings, conditions, clock.nowMs());
       return { ...body, health: { state: healthState(conditions), conditions: [...conditions] } };
     },
   };
+}
+
+/** One call of the kernel. bavail: without the blocks that are set aside. */
+async function readRoom(): Promise<DataRoom | undefined> {
+  const found = await statfs(DATA).catch(() => undefined);
+  return found === undefined ? undefined : { freeBytes: found.bavail * found.bsize, freeFiles: found.ffree };
 }
 
 const NOTHING: FrrState = {

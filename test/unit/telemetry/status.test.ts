@@ -125,6 +125,21 @@ test('data in clear beside a TPM is said, and no reason to call a box unwell', (
     expect(verdict(well, nothing, { dataProtection })).toEqual([]);
 });
 
+test('a data partition that apps have filled degrades the box, and the sentence stays the same while they write', () => {
+  const MIB = 1024 * 1024;
+  const room = (freeBytes: number, freeFiles = 100_000) =>
+    verdict(well, nothing, { dataRoom: { freeBytes, freeFiles } });
+  const found = room(63 * MIB);
+  expect(found.map(({ code, severity }) => [code, severity])).toEqual([['data-full', 'warning']]);
+  expect(room(0)).toEqual(found);
+  expect(room(1024 * MIB, 100)[0]).toMatchObject({
+    code: 'data-full',
+    sentence: expect.stringContaining('files'),
+  });
+  expect(room(64 * MIB)).toEqual([]);
+  expect(verdict(well, nothing, { dataRoom: undefined })).toEqual([]);
+});
+
 test('a box in quarantine has failed, and says why and what an operator does', () => {
   const quarantine = { schema: 1, sinceMs: 0, why: 'this box was revoked' } as const;
   const findings = verdict(well, nothing, { quarantine });
