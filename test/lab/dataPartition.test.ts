@@ -1,14 +1,17 @@
 /**
  * The data partition's mount options against the real ext4: what is on the medium right after somebody's record became
- * durable is what a power cut leaves.
+ * durable is what a power cut leaves; and what an app fills is not all of it.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
-const UNIT = new URL('../../firmware/root/usr/lib/systemd/system/var.mount', import.meta.url);
+const FIRMWARE = join(import.meta.dirname, '../../firmware');
+const UNIT = join(FIRMWARE, 'root/usr/lib/systemd/system/var.mount');
+const OPEN_DATA = join(FIRMWARE, 'root/usr/lib/branchbox/open-data');
+const OPTIONS = /^Options=(.*)$/m.exec(readFileSync(UNIT, 'utf8'))?.[1] ?? '';
 /** In a mount namespace of its own, so that nothing stays mounted. Prints the size of each file after the cut. */
 const SCRIPT = `
 cd "$1"
@@ -29,12 +32,43 @@ cat after/record
 stat --format=%s after/layer/*
 `;
 
-/** The record, then sizes of the files of what it names. */
-function afterCut(options: string): readonly string[] {
+/** Docker's default ones, as setpriv takes them. */
+const APP_CAPABILITIES =
+  'chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,sys_chroot,mknod,audit_write,setfcap'.replaceAll(
+    /\w+/g,
+    '+$&',
+  );
+/**
+ * An app fills the disk as root, on a volume and then in its own root, and the box's own process writes 40 MiB more; how
+ * many MiB each had. `$3`: the function of open-data that keeps room, `$4`: that process's groups, `$5`: an app's capabilities.
+ */
+const FILL = `
+cd "$1"
+truncate --size=256M disk
+# As systemd-repart makes it.
+mkfs.ext4 -q -F -m 0 -b 4096 -T default disk
+eval "$3"
+keep_room disk
+once=$(sha256sum disk)
+keep_room disk
+[ "$(sha256sum disk)" = "$once" ]
+mkdir data
+mount -o "loop,$2" disk data
+mkdir data/volume data/lower data/upper data/work data/app data/state
+mount -t overlay app -o lowerdir=data/lower,upperdir=data/upper,workdir=data/work data/app
+fill='dd if=/dev/zero of="$0" bs=1M count="$1" oflag=append status=none 2>/dev/null; echo $(($(stat --format=%s "$0") >> 20))'
+app() { setpriv --clear-groups --bounding-set "-all,$capabilities" sh -c "$fill" "$1" 1000; }
+capabilities=$5
+app data/volume/file
+app data/app/file
+setpriv --groups "$4" --bounding-set=-all sh -c "$fill" data/state/file 40
+`;
+/** Lines that a script printed in a mount namespace of its own, in an empty directory. */
+function linesOf(script: string, ...words: readonly string[]): readonly string[] {
   const directory = mkdtempSync(join(tmpdir(), 'branchbox-data-'));
   try {
-    const words = ['--mount', '--propagation', 'private', 'sh', '-euc', SCRIPT, 'sh', directory, options];
-    const { status, stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8' });
+    const own = ['--mount', '--propagation', 'private', 'sh', '-euc', script, 'sh', directory];
+    const { status, stdout, stderr } = spawnSync('unshare', [...own, ...words], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
     return stdout.trim().split('\n');
   } finally {
@@ -43,10 +77,29 @@ function afterCut(options: string): readonly string[] {
 }
 
 it('lets no name become durable before the files that it stands for', () => {
-  const options = /^Options=(.*)$/m.exec(readFileSync(UNIT, 'utf8'))?.[1] ?? '';
-  expect(afterCut(options)).toEqual(['layer', '100000', '100000', '100000']);
+  expect(linesOf(SCRIPT, OPTIONS)).toEqual(['layer', '100000', '100000', '100000']);
 });
 
 it('would without the option that says so: files are there by name, and empty', () => {
-  expect(afterCut('noatime')).toEqual(['layer', '0', '0', '0']);
+  expect(linesOf(SCRIPT, 'noatime')).toEqual(['layer', '0', '0', '0']);
+});
+
+describe('an app that fills the disk', () => {
+  const keepRoom = /^room_kib=[^}]*^}/ms.exec(readFileSync(OPEN_DATA, 'utf8'))?.[0] ?? '';
+  const fill = (options: string, groups: string): number[] =>
+    linesOf(FILL, options, keepRoom, groups, APP_CAPABILITIES).map(Number);
+
+  it.each(['agent', 'identity'])('leaves room for %s', (process) => {
+    const unit = readFileSync(join(FIRMWARE, `units/branchbox-${process}.service`), 'utf8');
+    const groups = /^SupplementaryGroups=(.+)$/m.exec(unit)?.[1] ?? '';
+    const [volume, own, box] = fill(OPTIONS, groups);
+    expect(volume).toBeGreaterThan(128);
+    expect([own, box]).toEqual([0, 40]);
+  });
+
+  it('would not without the options that say for whom it is', () => {
+    const [volume, , box] = fill('nodelalloc', 'operator');
+    expect(volume).toBeGreaterThan(200);
+    expect(box).toBeLessThan(40);
+  });
 });

@@ -142,6 +142,16 @@ describe('the units under systemd', () => {
     expect(restarts.filter((line) => !line.endsWith(' 0') && !line.endsWith(' '))).toEqual([]);
   });
 
+  it('agent and identity process are in the group for which the data partition keeps room', async () => {
+    const group = (await node.checked('getent', 'group', 'operator')).split(':')[2];
+    // As var.mount says it, by number.
+    expect(group).toBe('37');
+    for (const unit of ['branchbox-agent.service', 'branchbox-identity.service']) {
+      const status = await node.checked('cat', `/proc/${await node.property(unit, 'MainPID')}/status`);
+      expect(/^Groups:\s*(.*?)\s*$/m.exec(status)?.[1]?.split(' '), unit).toContain(group);
+    }
+  });
+
   it('dhcpcd gets an address and its hook tells it', async () => {
     const read = async () =>
       LocalStatus.parse(await agent('/status')).facts.leases.map(({ ifname }) => ifname);

@@ -73,7 +73,7 @@ const IGNORED = new Set(
     ReadWritePaths ReadOnlyPaths CapabilityBoundingSet RestrictAddressFamilies RestrictNamespaces
     RestrictRealtime RestrictSUIDSGID LockPersonality SystemCallFilter SystemCallArchitectures
     StandardOutput StandardError SyslogIdentifier RuntimeDirectoryMode StateDirectoryMode UMask
-    SendSIGHUP WatchdogSec TimeoutSec User Group Alias AmbientCapabilities MemoryDenyWriteExecute
+    SendSIGHUP WatchdogSec TimeoutSec User Group SupplementaryGroups Alias AmbientCapabilities MemoryDenyWriteExecute
     Also DefaultInstance NotifyAccess CacheDirectory ProtectKernelTunables ProtectProc PrivateNetwork
     IPAddressDeny DevicePolicy DeviceAllow SystemCallErrorNumber
     StandardInput TTYPath TTYReset TTYVHangup DynamicUser TemporaryFileSystem BindPaths BindReadOnlyPaths InaccessiblePaths
