@@ -1,8 +1,12 @@
-/** The image has the programs that the firmware's own scripts call: one that was missing there failed a reset at boot. */
+/**
+ * The image has what firmware's own files call for: programs of its scripts (one that was missing there failed a reset at
+ * boot), and kernel modules of hardware models.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { ensureIngredients } from '../../image/ingredients.ts';
+import { parseHardwareModel } from '../../src/agent/hardware.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 
 const FIRMWARE = join(import.meta.dirname, '../../firmware');
@@ -37,4 +41,32 @@ it('is there by name', async () => {
   expect([...new Set(missing)]).toEqual([]);
   // It can fail.
   expect(programsOf('if delpart /dev/x 1; then :; fi')).toContain('delpart');
+}, 1_200_000);
+
+it('has the modules that hardware models name', async () => {
+  const { tree, kernelVersion } = await ensureIngredients({ runner: createRunner(), say: () => undefined });
+  const modules = join(tree, 'root/usr/lib/modules', kernelVersion);
+  // `-` and `_` are one to the kernel, and file names have either.
+  const plain = (path: string): string =>
+    path
+      .replace(/^.*\//, '')
+      .replace(/\.ko.*$/s, '')
+      .replaceAll('-', '_');
+  const present = new Set(
+    ['modules.dep', 'modules.builtin'].flatMap((list) =>
+      readFileSync(join(modules, list), 'utf8')
+        .split('\n')
+        .map((line) => plain(line.replace(/:.*$/, ''))),
+    ),
+  );
+  const directory = join(FIRMWARE, 'models');
+  const missing = readdirSync(directory).flatMap((file) => {
+    const { watchdog, resetButton } = parseHardwareModel(readFileSync(join(directory, file), 'utf8'), file);
+    return [watchdog?.module, resetButton?.module]
+      .filter((module) => module !== undefined && !present.has(plain(module)))
+      .map((module) => `${file}: ${module}`);
+  });
+  expect(missing).toEqual([]);
+  expect(present.has('iTCO_wdt')).toBe(true);
+  expect(present.has('no_such_wdt')).toBe(false);
 }, 1_200_000);
