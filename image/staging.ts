@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { type Bundled, bundle } from './bundle.ts';
 import { filesBelow } from './files.ts';
 import type { Ingredients } from './ingredients.ts';
+import { NODE_PACKAGE } from './inventory.ts';
 import type { Keys } from './keys.ts';
+import { renderLicences } from './licences.ts';
 import { putPayload, putUnits } from './payload.ts';
 
 /** Deliberately broken, for tests of going back: the agent exits at once, or the kernel panics in the initrd. */
@@ -24,6 +26,10 @@ export async function stage(
   await putPayload(bundled.directory, join(target, 'payload'));
   await copyFile(ingredients.node, join(target, 'payload/node'));
   await copyFile(keys.releaseAnchors, join(target, 'payload/release-anchors.pem'));
+  await writeFile(
+    join(target, 'payload/licences.txt'),
+    renderLicences([...bundled.npmPackages, NODE_PACKAGE]),
+  );
   await putUnits(join(target, 'units'));
   if (variant === 'agent-fails') {
     const dropIns = join(target, 'units/branchbox-agent.service.d');

@@ -229,6 +229,9 @@ describe('the image', () => {
       }
       expect(modules).not.toContain('.ko.xz');
       expect(existsSync(join(root, 'usr/share/doc/frr/copyright'))).toBe(true);
+      expect(readFileSync(join(root, 'usr/lib/branchbox/licences.txt'), 'utf8')).toMatch(
+        /^fastify \d.*: MIT$/m,
+      );
     });
   });
 });

