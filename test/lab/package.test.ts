@@ -52,6 +52,10 @@ describe('the Debian package', () => {
 
   it('has all that it says it needs, and every file of the right owner', async () => {
     expect(await node.checked('dpkg', '--audit')).toBe('');
+    // By pppoe@.service, where an uplink is PPPoE.
+    expect(await node.checked('dpkg-query', '-W', '-f', '${Recommends}', 'branchbox')).toMatch(/^ppp, /);
+    expect(await node.checked('cat', '/usr/share/doc/branchbox/copyright')).toContain('Apache-2.0');
+    expect(await node.checked('cat', '/usr/lib/branchbox/licences.txt')).toMatch(/^fastify \d.*: MIT$/m);
     expect(await node.checked('find', '/usr/lib/branchbox', '!', '-user', 'root')).toBe('');
     expect(await node.checked('find', '/usr/lib/branchbox', '-perm', '-o+w', '!', '-type', 'l')).toBe('');
   });
