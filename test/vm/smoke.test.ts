@@ -80,6 +80,13 @@ describe('a box of the image', () => {
     expect((await inBox('cat /run/branchbox/boot/data-protection')).trim()).toBe('tpm2');
   });
 
+  it('keeps room on its data partition that apps cannot take', async () => {
+    const [free = 0, toApps = 0] = (await inBox('stat -f -c "%f %a" /var')).trim().split(' ').map(Number);
+    // 64 MiB in blocks of 4 KiB; what ext4 sets aside for its own work are 4,096 at most.
+    expect(free - toApps).toBeGreaterThanOrEqual(16_384);
+    expect(await inBox('cat /proc/mounts')).toMatch(/ \/var ext4 \S*resgid=37/);
+  });
+
   it('has its own key in its TPM, by the kernel', async () => {
     expect(await inBox('head -n 1 /var/lib/branchbox/identity/ldevid.key')).toBe(
       '-----BEGIN TSS2 PRIVATE KEY-----\n',
