@@ -14,6 +14,8 @@ export interface Component {
   /** Of Debian: the source package that it was built from. */
   readonly source?: { readonly name: string; readonly version: string };
   readonly arch?: string;
+  /** CPE 2.3 (NISTIR 7695), where scanners do not know it by its ecosystem's name. */
+  readonly cpe?: string;
   /** As its authors call them, sorted; empty where they are only told in prose (the file is in the image). */
   readonly licences: readonly string[];
 }
@@ -37,7 +39,11 @@ export function readInventory(tree: string, npmPackages: readonly string[]): rea
   }
   const npm = [...npmPackages, NODE_PACKAGE].map((directory) => {
     const file = join(CHECKOUT, directory, 'package.json');
-    return parseNpmPackage(readFileSync(file, 'utf8'), file);
+    const found = parseNpmPackage(readFileSync(file, 'utf8'), file);
+    // Advisories speak of Node.js, and of no package of npm that holds its binary.
+    return directory === NODE_PACKAGE
+      ? { ...found, cpe: `cpe:2.3:a:nodejs:node.js:${found.version}:*:*:*:*:*:*:*` }
+      : found;
   });
   return [
     ...deb.map((one) => ({ ...one, licences: licencesOf(one.name) ?? bySource.get(one.source.name) ?? [] })),

@@ -34,6 +34,7 @@ export function renderSbom({ version, builtAtMs, rootHash, components }: SbomOpt
     name: component.name,
     version: component.version,
     purl: purlOf(component),
+    ...(component.cpe === undefined ? {} : { cpe: component.cpe }),
     licenses: component.licences.map((name) => ({ license: { name } })),
   }));
   const bom = {

