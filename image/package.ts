@@ -20,7 +20,7 @@ export async function makePackage(disk: Disk, { runner }: Making): Promise<strin
   const toolbox = createToolbox(runner, ingredients.toolbox.tree, {
     SOURCE_DATE_EPOCH: String(sourceDateEpoch),
   });
-  const deb = join(out, `branchbox_${made.version}_amd64.deb`);
+  const deb = join(out, `branchbox-${made.version}_amd64.deb`);
   const work = await mkdtemp(join(out, 'package-'));
   try {
     await stage(work, ingredients, keys, undefined);
