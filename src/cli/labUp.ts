@@ -4,6 +4,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import { ensureHostTools } from '../lab/hostTools.ts';
 import { createNodes } from '../lab/nodes.ts';
+import { specOf } from '../lab/nodeSpecs.ts';
 import { labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
@@ -75,8 +76,8 @@ export async function labRestart(
   options: RestartOptions & { readonly rebuild: boolean },
 ): Promise<void> {
   const running = await openLab(lab);
-  const isMachine = running.topology.nodes.some(({ name, machine }) => name === node && machine === 'vm');
-  if (options.rebuild && isMachine) {
+  const { machine } = specOf(running.topology, node);
+  if (options.rebuild && machine !== undefined) {
     throw new BranchboxError('cli/usage', {
       message: `${node} is a virtual machine: it runs its image, not the checkout`,
       mend: 'npm run image, and the lab again',

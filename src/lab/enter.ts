@@ -49,15 +49,20 @@ function hasMark(pid: number, lab: string, node: string): boolean {
   }
 }
 
+/** `known`: those that the lab has. */
+export function noSuchNode(node: string, known: readonly string[]): BranchboxError {
+  return new BranchboxError('cli/usage', {
+    message: `there is no node ${node} in this lab`,
+    mend: `name one of ${known.join(', ')}`,
+  });
+}
+
 /** Why a node cannot be entered: there is no such lab, no such node, or it does not run. */
 export function notRunning(paths: LabPaths, node: string): BranchboxError {
   const directory = join(paths.state, 'nodes');
   const known = existsSync(directory) ? readdirSync(directory).toSorted() : [];
   if (known.length > 0 && !known.includes(node)) {
-    return new BranchboxError('cli/usage', {
-      message: `lab ${paths.lab} has no node ${node}`,
-      mend: `name one of ${known.join(', ')}`,
-    });
+    return noSuchNode(node, known);
   }
   return new BranchboxError('lab/not-running', {
     message:

@@ -5,7 +5,9 @@
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError, type ErrorCode } from '../model/errors.ts';
+import { noSuchNode } from './enter.ts';
 import type { Nodes } from './nodes.ts';
+import { SPARE_NODE } from './paths.ts';
 import type { Machines } from './vm/machineNodes.ts';
 import { type UplinkEnds, uplinkEndsOf, type Wiring } from './wiring.ts';
 
@@ -48,12 +50,19 @@ export interface FaultsDeps {
 export function createFaults({ nodes, machines, wiring }: FaultsDeps): Faults {
   const portOf = (node: string, uplink: string): UplinkEnds => {
     const found = uplinkEndsOf(wiring, node, uplink);
-    if (found === undefined)
-      throw new BranchboxError('cli/usage', {
-        message: `${node} has no uplink ${uplink}`,
-        mend: 'branchbox lab status shows nodes and their uplinks',
-      });
-    return found;
+    if (found !== undefined) return found;
+    const nodeNames = wiring.nodes.filter((name) => name !== SPARE_NODE);
+    if (!nodeNames.includes(node)) throw noSuchNode(node, nodeNames);
+    const own = wiring.cables.flatMap((cable) =>
+      cable.kind === 'uplink' && cable.a.node === node ? (cable.uplink ?? []) : [],
+    );
+    throw new BranchboxError('cli/usage', {
+      message: own.length === 0 ? `${node} has no uplinks` : `${node} has no uplink ${uplink}`,
+      mend:
+        own.length === 0
+          ? 'branchbox lab status shows which nodes have uplinks'
+          : `name one of ${own.join(', ')}`,
+    });
   };
   /** `step` says what the command is for, with the port it is about. */
   const checked = async (

@@ -5,6 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { splitCidr } from '../model/addresses.ts';
 import { CONTROLLER_NAME, controllerAddress, MANUFACTURER_NAME } from './controllerNode.ts';
+import { noSuchNode } from './enter.ts';
 import type { NodeSpec } from './nodes.ts';
 import { renderDnsmasq, renderNat } from './provider.ts';
 import { isGateway, networkOfUplink, type Topology, type TopologyNode } from './topology.ts';
@@ -43,6 +44,17 @@ export function nodeSpec(topology: Topology, node: TopologyNode): NodeSpec {
     files: baseFiles(topology, node.name, resolvers),
     machine: machineSpec(topology, node),
   };
+}
+
+/** Refuses a name that the topology does not have. */
+export function specOf(topology: Topology, name: string): NodeSpec {
+  const specs = [...providerSpecs(topology), ...topology.nodes.map((node) => nodeSpec(topology, node))];
+  const found = specs.find((each) => each.name === name);
+  if (found !== undefined) return found;
+  throw noSuchNode(
+    name,
+    specs.map((each) => each.name),
+  );
 }
 
 function commandOf(node: TopologyNode): readonly string[] {

@@ -11,7 +11,7 @@ import { readFleet } from './fleetFile.ts';
 import { ensureHostTools } from './hostTools.ts';
 import { gatherStatus, type LabStatus } from './labStatus.ts';
 import { createNodes, type Nodes } from './nodes.ts';
-import { nodeSpec, providerSpecs } from './nodeSpecs.ts';
+import { nodeSpec, providerSpecs, specOf } from './nodeSpecs.ts';
 import { type LabPaths, type NodePaths, nodePaths } from './paths.ts';
 import { patiently } from './patience.ts';
 import { stagePayload } from './payload.ts';
@@ -180,14 +180,7 @@ export async function restartNode(
   options: RestartOptions,
 ): Promise<void> {
   const wiring = planWiring(topology);
-  const spec = [...providerSpecs(topology), ...topology.nodes.map((node) => nodeSpec(topology, node))].find(
-    (each) => each.name === name,
-  );
-  if (spec === undefined)
-    throw new BranchboxError('cli/usage', {
-      message: `there is no node ${name} in this lab`,
-      mend: `name one of ${[...topology.providers, ...topology.nodes].map((node) => node.name).join(', ')}`,
-    });
+  const spec = specOf(topology, name);
   if (options.factory && spec.role !== 'hub' && spec.role !== 'branch') {
     throw new BranchboxError('cli/usage', { message: `${name} is no gateway: it has no factory state` });
   }

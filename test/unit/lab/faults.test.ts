@@ -1,6 +1,7 @@
 /** Cutting and healing over a node that fails, held against what a person is told: which step, which port, what now. */
 import { describe, expect, it } from 'vitest';
 import { createFaults } from '../../../src/lab/faults.ts';
+import { SPARE_NODE } from '../../../src/lab/paths.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import type { CommandResult } from '../../../src/system/ports.ts';
 
@@ -10,7 +11,13 @@ const cable = {
   a: { node: 'branch1', ifname: 'wan1', mac: '02:00:00:00:00:01', setUp: [] },
   b: { node: 'provider-a', ifname: 'port4', mac: '02:00:00:00:00:02', setUp: [] },
 };
-const wiring = { nodes: [], before: new Map(), cables: [cable], silent: [] };
+const second = { ...cable, uplink: 'lte', b: { ...cable.b, ifname: 'port5' } };
+const wiring = {
+  nodes: ['provider-a', 'branch1', 'branch1-red', SPARE_NODE],
+  before: new Map(),
+  cables: [cable, second],
+  silent: [],
+};
 const dark = { lossPercent: 100, carrier: false };
 
 function faultsOver(exec: (command: readonly string[]) => Promise<CommandResult>) {
@@ -45,5 +52,25 @@ describe('a step of a cut that fails', () => {
       code: 'system/command-failed',
       message: 'taking port port4 up in provider-a: ip link set dev port4 up: Cannot find device',
     });
+  });
+});
+
+describe('a name that the lab does not have', () => {
+  const faults = faultsOver(async () => {
+    throw new Error('nothing is run');
+  });
+  it.each([
+    ['nope', 'internet', 'there is no node nope in this lab', 'name one of provider-a, branch1, branch1-red'],
+    ['branch1', 'nope', 'branch1 has no uplink nope', 'name one of internet, lte'],
+    [
+      'branch1-red',
+      'lte',
+      'branch1-red has no uplinks',
+      'branchbox lab status shows which nodes have uplinks',
+    ],
+  ])('%s %s is refused with those that there are', async (node, uplink, message, mend) => {
+    const said = { code: 'cli/usage', message, mend };
+    await expect(faults.cut(node, uplink, dark)).rejects.toMatchObject(said);
+    await expect(faults.heal(node, uplink)).rejects.toMatchObject(said);
   });
 });

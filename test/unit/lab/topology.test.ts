@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { controllerFiles } from '../../../src/lab/controllerNode.ts';
 import { renderFault } from '../../../src/lab/faults.ts';
 import { branchFor, labImagesOf, parseFleet, renderFleet } from '../../../src/lab/fleetFile.ts';
+import { specOf } from '../../../src/lab/nodeSpecs.ts';
 import { labPaths, netnsNameOf } from '../../../src/lab/paths.ts';
 import { encodeBootstrapServers, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
 import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
@@ -165,6 +166,17 @@ describe('the default topology', () => {
     expect(ofBranch('degraded', [])).toEqual(['is degraded']);
     expect(ofBranch('ok', [])).toEqual([]);
   });
+});
+
+it('a node that a topology does not have is refused with those that it has', () => {
+  expect(() => specOf(topology, 'nope')).toThrow(
+    expect.objectContaining({
+      code: 'cli/usage',
+      message: 'there is no node nope in this lab',
+      mend: expect.stringContaining('provider-a, provider-b, controller, hub, branch1'),
+    }),
+  );
+  expect(specOf(topology, 'hub').role).toBe('hub');
 });
 
 describe('a topology file', () => {
