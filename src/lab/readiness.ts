@@ -15,6 +15,9 @@ import { isGateway, type Topology } from './topology.ts';
 const POLL_MS = 200;
 /** Of a listening socket in /proc/net/tcp (include/net/tcp_states.h: TCP_LISTEN). */
 const LISTEN_STATE = '0A';
+/** A box may say sentences of 2,000 characters, and dozens of them: a few lines of a terminal are read. */
+const LINE_CHARS = 300;
+const CAUSE_CHARS = 160;
 
 export async function awaitListening(options: {
   readonly clock: Clock;
@@ -131,6 +134,20 @@ export function wantedReach(topology: Topology, fleet: Fleet): Reach[] {
   ]);
 }
 
+/** What one gateway is waited for, first causes first. Pure. */
+function awaitedText(causes: readonly string[]): string {
+  const shown: string[] = [];
+  let chars = 0;
+  for (const cause of causes) {
+    const text = cause.length > CAUSE_CHARS ? `${cause.slice(0, CAUSE_CHARS - 1)}…` : cause;
+    chars += text.length;
+    if (shown.length > 0 && chars > LINE_CHARS) break;
+    shown.push(text);
+  }
+  const more = causes.length - shown.length;
+  return [...shown, ...(more === 0 ? [] : [`and ${more} more`])].join(', ');
+}
+
 /** Tells each change of what is still missing, and ends when nothing is. */
 export async function awaitWorking(options: {
   readonly clock: Clock;
@@ -149,7 +166,7 @@ export async function awaitWorking(options: {
     const problems = gatewayProblems(status, fleet);
     for (const { id } of fleet.gateways) {
       const own = problems.filter(({ path }) => path === id).map(({ message }) => message);
-      const text = own.length === 0 ? 'in service' : own.join(', ');
+      const text = own.length === 0 ? 'in service' : awaitedText(own);
       if (told.get(id) !== text) say(`${id}: ${text}`);
       told.set(id, text);
     }
