@@ -2,6 +2,7 @@
  * Owns changes to the fleet: decoding, numbers, a design of every gateway as proof that it can be told, and the
  * revision under which it is stored. Does not own routes (api/) nor publishing (publisher.ts).
  */
+import { isDeepStrictEqual } from 'node:util';
 import { decode } from '../model/decode.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
@@ -34,6 +35,7 @@ export interface FleetService {
   places(): Promise<readonly HeldPlace[]>;
   /** Why no gateway can be told anything new, as found when the fleet was last read. */
   readonly ailment: string | undefined;
+  /** What means the same as the present one, lists in the same order, is no change: its revision stays. */
   change(change: FleetChange): Promise<FleetRevision>;
 }
 
@@ -56,6 +58,11 @@ function unreadable(error: BranchboxError): BranchboxError {
     problems: error.problems,
     cause: error,
   });
+}
+
+/** As stored: there a field that is undefined is none. */
+function isSame(next: unknown, stored: unknown): boolean {
+  return isDeepStrictEqual(JSON.parse(JSON.stringify(next)), JSON.parse(JSON.stringify(stored)));
 }
 
 export function createFleetService(options: {
@@ -92,6 +99,16 @@ export function createFleetService(options: {
     return outline;
   }
 
+  /** undefined also where the stored one is to be mended. */
+  async function readHolding(): Promise<FleetRevision | undefined> {
+    try {
+      return await read();
+    } catch (thrown) {
+      if (thrown instanceof BranchboxError && thrown.code === 'controller/conflict') return undefined;
+      throw thrown;
+    }
+  }
+
   async function change(change: FleetChange): Promise<FleetRevision> {
     const present = await readOutline();
     const revision = present?.revision ?? 0;
@@ -124,6 +141,10 @@ export function createFleetService(options: {
       bundleSizes: await store.records.bundles(),
       firmware: await options.firmware(),
     });
+    const stored = await readHolding();
+    if (stored !== undefined && isSame(fleet, stored.fleet) && isSame(allocations, stored.allocations)) {
+      return stored;
+    }
     const atMs = clock.nowMs();
     const next = await store.fleet.replace({ fleet, allocations }, revision, atMs);
     await store.records.audit({

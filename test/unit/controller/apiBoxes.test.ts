@@ -103,6 +103,7 @@ describe('what is kept of events', () => {
 
   it('is so for the audit log too', async () => {
     await putFleet();
+    await running.call('DELETE', '/api/v1/gateways/branch2');
     const [first, second] = await pageOf('audit', 'limit=2');
     expect(await pageOf('audit', `before=${second?.number}`)).toEqual([first]);
     expect(await pageOf('audit', `after=${first?.number}`)).toEqual([second]);

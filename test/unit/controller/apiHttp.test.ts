@@ -9,8 +9,10 @@ useApi((fresh) => {
   running = fresh;
 });
 
-const put = (headers: Record<string, string> = {}) =>
-  running.call('PUT', '/api/v1/fleet', SMALL_FLEET, headers);
+const put = (headers: Record<string, string> = {}, name = 'test') => {
+  const fleet = { ...SMALL_FLEET, fleet: { ...SMALL_FLEET.fleet, name } };
+  return running.call('PUT', '/api/v1/fleet', fleet, headers);
+};
 const get = (headers: Record<string, string>) => running.call('GET', '/api/v1/fleet', undefined, headers);
 
 it.each([
@@ -76,16 +78,16 @@ describe('entity tags', () => {
       expect((await get({ 'if-none-match': tags })).status, tags).toBe(200);
     const one = await running.call('GET', '/api/v1/gateways/branch1', undefined, { 'if-none-match': '"1"' });
     expect(one.status).toBe(304);
-    await put();
+    await put({}, 'other');
     expect((await get({ 'if-none-match': '"1"' })).status).toBe(200);
   });
 
   it('a change is made to one of the fleets that were named, by whichever form they were read', async () => {
     expect((await put({ 'if-match': '*' })).status).toBe(412);
     await put();
-    expect((await put({ 'if-match': '"7", "1"' })).etag).toBe('"2"');
-    expect((await put({ 'if-match': '"2-toml"' })).etag).toBe('"3"');
-    expect((await put({ 'if-match': '*' })).etag).toBe('"4"');
+    expect((await put({ 'if-match': '"7", "1"' }, 'second')).etag).toBe('"2"');
+    expect((await put({ 'if-match': '"2-toml"' }, 'third')).etag).toBe('"3"');
+    expect((await put({ 'if-match': '*' }, 'fourth')).etag).toBe('"4"');
     // A weak tag says that something like it is there: no change can stand on that.
     for (const tags of ['"1", "2"', 'W/"4"', '"of somebody else"'.replaceAll(' ', '-')])
       expect((await put({ 'if-match': tags })).status, tags).toBe(412);
