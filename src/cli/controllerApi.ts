@@ -22,6 +22,7 @@ export interface Call {
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly mediaType?: string;
+  /** An answer of this form is what was asked for, whatever else its status says. */
   readonly accept?: string;
   readonly body?: string;
   readonly file?: string;
@@ -95,6 +96,9 @@ export async function callApi(access: Access, call: Call): Promise<string> {
   const text = await readText(response);
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return text;
+  if (call.accept !== undefined && response.headers['content-type']?.startsWith(call.accept) === true) {
+    return text;
+  }
   throw errorOf(status, text);
 }
 

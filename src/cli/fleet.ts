@@ -40,7 +40,7 @@ export function register(program: Command): void {
       print('the fleet is as described');
     });
   withAccess(fleet.command('show'))
-    .description('prints the fleet as TOML')
+    .description('prints the fleet as TOML; what a newer version objects to in it stands at its top')
     .addHelpText('after', `\nexample: branchbox fleet show ${ACCESS_EXAMPLE}`)
     .action(async (access: Access) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/fleet', accept: 'application/toml' }));

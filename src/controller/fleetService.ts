@@ -54,7 +54,7 @@ function unreadable(error: BranchboxError): BranchboxError {
   if (error.code !== 'model/invalid') return error;
   return new BranchboxError('controller/conflict', {
     message: 'the fleet was stored by an earlier version and breaks a rule of this one',
-    mend: 'apply the whole fleet corrected: `branchbox fleet apply FILE`. Until then boxes go on as they are',
+    mend: 'correct what `branchbox fleet show` prints and apply it whole: `branchbox fleet apply FILE`. Until then boxes go on as they are',
     problems: error.problems,
     cause: error,
   });

@@ -13,6 +13,7 @@ const RESPONSES: Readonly<Record<string, string>> = {
   204: 'It is gone',
   304: 'Unchanged since the entity tag that was named',
   401: 'No credential, or a wrong one',
+  409: 'What is stored, and which rules of this version it breaks',
   412: 'The fleet is not the one that was named',
   415: 'A media type that is not taken here',
   503: 'Something that is needed is away',
@@ -90,7 +91,8 @@ function complete(path: string, method: string, operation: Operation): void {
     response.description = RESPONSES[status] ?? response.description;
     if (status === '204') delete response.content;
     else if (response.content !== undefined) response.content = withoutEmptySchemas(response.content);
-    if (isOfFleet && status.startsWith('2')) {
+    // 409 is said of nothing but a fleet that is shown as it is stored.
+    if (isOfFleet && (status.startsWith('2') || status === '409')) {
       const names = ['ETag', ...(Object.keys(response.content ?? {}).length > 1 ? ['Vary'] : [])];
       response.headers = headersOf(...names);
     }

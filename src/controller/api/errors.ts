@@ -48,12 +48,12 @@ function describe(thrown: unknown): { status: number; body: ApiError } {
   if (error === undefined || statusOf(error) === 500) {
     return { status: 500, body: { code: 'internal', message: ERROR_CODES.internal.title, problems: [] } };
   }
-  const { code, message, mend, problems } = error;
   const status = thrown instanceof BranchboxError ? statusOf(error) : frameworkStatus(thrown);
-  return {
-    status,
-    body: { code, message, ...(mend === undefined ? {} : { mend }), problems: [...problems] },
-  };
+  return { status, body: errorBody(error) };
+}
+
+export function errorBody({ code, message, mend, problems }: BranchboxError): ApiError {
+  return { code, message, ...(mend === undefined ? {} : { mend }), problems: [...problems] };
 }
 
 /** A URL that cannot be decoded, a body too large, an unknown media type, JSON that does not parse: the framework's own 4xx. */

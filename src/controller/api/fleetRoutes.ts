@@ -5,10 +5,12 @@ import { stringify as stringifyToml } from 'smol-toml';
 import { z } from 'zod';
 import { Fleet } from '../../model/fleet.ts';
 import { keepPlaced } from '../placing.ts';
+import type { FleetRevision } from '../store/entities.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 import { IfMatch, present, revisionWanted, setRevision } from './fleetRevision.ts';
 import { preferred } from './negotiation.ts';
+import { sendStored, STORED_FLEET_RESPONSE } from './storedFleet.ts';
 
 export function registerFleetRoutes(api: Api, context: ApiContext): void {
   api.get(
@@ -25,17 +27,24 @@ export function registerFleetRoutes(api: Api, context: ApiContext): void {
               'application/toml': { schema: z.string() },
             },
           },
+          ...STORED_FLEET_RESPONSE,
           ...ERROR_RESPONSES,
         },
       },
     },
     async (request, reply) => {
-      const { fleet, revision } = await present(context);
+      const wanted = preferred(request.headers.accept, ['application/json', 'application/toml']);
+      const form = wanted === 'application/toml' ? 'toml' : 'json';
       reply.header('Vary', 'Accept');
-      if (
-        preferred(request.headers.accept, ['application/json', 'application/toml']) === 'application/toml'
-      ) {
-        setRevision(reply, revision, 'toml');
+      let found: FleetRevision;
+      try {
+        found = await present(context);
+      } catch (thrown) {
+        return sendStored(thrown, context.store, reply, form);
+      }
+      const { fleet, revision } = found;
+      if (form === 'toml') {
+        setRevision(reply, revision, form);
         return reply.type('application/toml').serializer(String).send(asToml(fleet));
       }
       setRevision(reply, revision);

@@ -27,6 +27,12 @@ export interface FleetOutline {
   readonly allocations: Allocations;
 }
 
+/** A stored fleet that nobody held against a rule. */
+export interface FleetDocument {
+  readonly revision: number;
+  readonly document: Readonly<Record<string, unknown>>;
+}
+
 /** The last order by which a box was sent to another controller; it goes when the box enrols here again. */
 export const InventoryMove = z.strictObject({
   /** Host of the other controller, and what the box is there. */

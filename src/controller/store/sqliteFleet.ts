@@ -13,6 +13,7 @@ import type { Store } from './store.ts';
 const HISTORY = 100;
 const Row = z.object({ revision: z.int(), document: z.string(), allocations: z.string() });
 const Places = z.object({ gateways: z.array(HeldPlace) });
+const Whatever = z.looseObject({});
 const Latest = z.object({ revision: z.int().nullable() });
 
 export function createFleetStore(database: Database): Store['fleet'] {
@@ -41,6 +42,14 @@ export function createFleetStore(database: Database): Store['fleet'] {
         revision: row.revision,
         places: decodeJson(Places, row.document, 'the places of the stored fleet', cap).gateways,
         allocations: decodeJson(Allocations, row.allocations, 'the stored numbers', cap),
+      };
+    },
+    async document() {
+      const row = latest();
+      if (row === undefined) return undefined;
+      return {
+        revision: row.revision,
+        document: decodeJson(Whatever, row.document, 'the stored fleet', Number.MAX_SAFE_INTEGER),
       };
     },
     async replace(next, expectedRevision, atMs) {

@@ -8,6 +8,7 @@ import type {
   ActivationRecord,
   AuditEntry,
   DesiredRecord,
+  FleetDocument,
   FleetOutline,
   FleetRevision,
   InventoryEntry,
@@ -29,6 +30,8 @@ export interface Store {
     /** Throws model/invalid where it breaks a rule of this version. */
     read(): Promise<FleetRevision | undefined>;
     outline(): Promise<FleetOutline | undefined>;
+    /** As it was stored, whatever rule it breaks. */
+    document(): Promise<FleetDocument | undefined>;
     /** Refuses with controller/conflict unless the stored revision is `expectedRevision` (0: none stored). */
     replace(next: Omit<FleetRevision, 'revision'>, expectedRevision: number, atMs: number): Promise<number>;
   };

@@ -1,4 +1,5 @@
 /** A controller over a fleet that an earlier version stored and that breaks a rule of this one. */
+import { parse as parseToml } from 'smol-toml';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NO_ALLOCATIONS } from '../../../src/controller/allocations.ts';
 import type { Fleet } from '../../../src/model/fleet.ts';
@@ -33,6 +34,31 @@ describe('a stored fleet that breaks a newer rule', () => {
       '$.gateways[1].uplinks[1].ipv4',
       '$.gateways[1].uplinks',
     ]);
+  });
+
+  it('is shown as it is stored, to be corrected and sent back', async () => {
+    const json = await running.call('GET', '/api/v1/fleet');
+    expect([json.json.stored, json.etag]).toEqual([BROKEN, '"1"']);
+    const toml = await running.call('GET', '/api/v1/fleet', undefined, { accept: 'application/toml' });
+    expect([toml.status, toml.etag, toml.headers['vary']]).toEqual([409, '"1-toml"', 'Accept']);
+    expect(toml.text).toMatch(
+      /^# the fleet was stored by an earlier version .*\n# \$\.gateways\[1\]\.uplinks\[0\]/,
+    );
+    expect(parseToml(toml.text)).toEqual(JSON.parse(JSON.stringify(BROKEN)));
+    const head = await running.call('HEAD', '/api/v1/fleet');
+    expect([head.status, head.etag, head.text]).toEqual([409, '"1"', '']);
+    const mended = toml.text.replaceAll('ipv4 = "none"\n', '');
+    const headers = { 'content-type': 'application/toml', 'if-match': '"1-toml"' };
+    const put = await running.call('PUT', '/api/v1/fleet', mended, headers);
+    expect([put.status, put.etag, put.json]).toEqual([200, '"2"', SMALL_FLEET]);
+  });
+
+  it('may say anything of itself: fields and lines that no version knew', async () => {
+    const odd = { ...BROKEN, later: { 'with\nlines': ['\u0000'] } };
+    await running.store.fleet.replace({ fleet: odd, allocations: NO_ALLOCATIONS }, 1, 1);
+    expect((await running.call('GET', '/api/v1/fleet')).json.stored).toEqual(odd);
+    const toml = await running.call('GET', '/api/v1/fleet', undefined, { accept: 'application/toml' });
+    expect(parseToml(toml.text)).toEqual(JSON.parse(JSON.stringify(odd)));
   });
 
   it('cannot be changed in parts, and is replaced by a whole one that holds', async () => {
