@@ -24,6 +24,8 @@ const HEADERS: Readonly<Record<string, string>> = {
   ETag: 'The revision of the fleet, for If-Match and If-None-Match',
   'WWW-Authenticate': 'Which credential is asked for (RFC 6750)',
   Accept: 'Media types that are taken',
+  'Accept-Encoding': 'Content codings that are taken: none',
+  'Accept-Patch': 'Media types that PATCH takes (RFC 5789)',
   Vary: 'Accept, where it decides the form of the answer',
 };
 /** Parts of the one document: what they answer carries its revision. */
@@ -81,8 +83,11 @@ function complete(path: string, method: string, operation: Operation): void {
     ];
   }
   if (isOfFleet && !isRead) add(412, refusal === undefined ? {} : { content: refusal });
+  if (!isRead) {
+    const headers = headersOf('Accept', 'Accept-Encoding', ...(method === 'patch' ? ['Accept-Patch'] : []));
+    add(415, { headers, ...(refusal === undefined ? {} : { content: refusal }) });
+  }
   if (requestBody !== undefined) {
-    add(415, { headers: headersOf('Accept'), ...(refusal === undefined ? {} : { content: refusal }) });
     if (operation[OPTIONAL_BODY] === true) requestBody.required = false;
     requestBody.content = withoutEmptySchemas(requestBody.content);
   }

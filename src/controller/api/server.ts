@@ -21,8 +21,8 @@ import { registerFirmwareRoutes } from './firmwareRoutes.ts';
 import { registerFleetPartRoutes } from './fleetPartRoutes.ts';
 import { answerUnchanged } from './fleetRevision.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
+import { refuseForeignBodies } from './mediaTypes.ts';
 import { watchMethods } from './methods.ts';
-import { consumedBy, mediaTypeOf } from './negotiation.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
@@ -78,12 +78,13 @@ export async function createApi(options: {
   });
   api.setSerializerCompiler(serializerCompiler);
   api.setErrorHandler(handleError);
-  api.setNotFoundHandler(async () => {
+  const refuseUnknownPath = async (): Promise<never> => {
     throw new BranchboxError('controller/not-found', {
       message: 'no such resource',
       mend: `${API_PREFIX}/openapi.json lists what there is`,
     });
-  });
+  };
+  api.setNotFoundHandler(refuseUnknownPath);
   api.addContentTypeParser(
     'application/toml',
     { parseAs: 'string' },
@@ -108,18 +109,9 @@ export async function createApi(options: {
     });
   });
 
-  // Before a body is read, and whatever any route reads: each says what it takes.
-  api.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
-    const takes = consumedBy(routeOptions.schema);
-    const given = headers['content-type'];
-    if (takes === undefined || given === undefined || takes.includes(mediaTypeOf(given))) return;
-    reply.header('Accept', takes.join(', '));
-    throw new BranchboxError('model/invalid', {
-      message: `a body of ${mediaTypeOf(given)} is not taken here`,
-      mend: `send ${takes.join(' or ')}, and say so in Content-Type`,
-      fields: { httpStatus: 415 },
-    });
-  });
+  // Before its body is read: of what media type that is matters no more.
+  api.addHook('onRequest', async ({ is404 }) => (is404 ? refuseUnknownPath() : undefined));
+  refuseForeignBodies(api);
   api.addHook('onSend', answerUnchanged);
   const refuseOtherMethods = watchMethods(api);
 

@@ -1,8 +1,12 @@
 /** The REST API as HTTP has it (RFC 9110): media types, methods, entity tags, challenges. */
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { parseEntityTags, preferred } from '../../../src/controller/api/negotiation.ts';
 import { type RunningApi, useApi } from './apiWorld.ts';
 import { SMALL_FLEET } from './fixtures.ts';
+import { Description } from './openapi.ts';
+
+const Method = z.enum(['GET', 'PUT', 'POST', 'PATCH', 'DELETE']);
 
 let running: RunningApi;
 useApi((fresh) => {
@@ -21,9 +25,43 @@ it.each([
   ['POST', '/api/v1/bundles', 'application/json', 'application/x-tar, application/octet-stream'],
   ['POST', '/api/v1/firmware', 'application/toml', 'application/jose'],
   ['PATCH', '/api/v1/inventory/SN-1', 'application/toml', 'application/json'],
+  ['POST', '/api/v1/inventory/SN-1/invitation', 'text/plain', 'application/json'],
+  ['PUT', '/api/v1/fleet', 'nonsense', 'application/json, application/toml'],
 ] as const)('%s %s with a body of %s is 415, and says what it takes', async (method, url, type, takes) => {
   const answer = await running.call(method, url, Buffer.from('{}'), { 'content-type': type });
   expect([answer.status, answer.json.code, answer.headers['accept']]).toEqual([415, 'model/invalid', takes]);
+});
+
+it.each([
+  ['of a foreign media type', 'text/plain', {}],
+  ['of no media type', undefined, {}],
+  ['that is compressed', 'application/json', { 'content-encoding': 'gzip' }],
+] as const)('no route takes a body %s, and each says what it takes instead', async (_, type, headers) => {
+  const { paths } = Description.parse(JSON.parse(JSON.stringify(running.api.swagger())));
+  const wrong: string[] = [];
+  for (const [template, operations] of Object.entries(paths)) {
+    for (const name of Object.keys(operations)) {
+      const method = Method.parse(name.toUpperCase());
+      if (method === 'GET') continue;
+      const url = template.replaceAll(/\{\w+\}/g, 'branch1');
+      // A type that one route takes is foreign to the next.
+      const content = type === undefined ? {} : { 'content-type': type };
+      const answer = await running.call(method, url, Buffer.from('{}'), { ...content, ...headers });
+      const { accept, 'accept-patch': patch } = answer.headers;
+      const isSaid = answer.status === 415 && accept !== undefined && answer.json.code === 'model/invalid';
+      const isOfPatch = method === 'PATCH' ? patch === accept : patch === undefined;
+      if (!isSaid || !isOfPatch)
+        wrong.push(`${method} ${template}: ${JSON.stringify([answer.status, accept, patch])}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+it('a path that there is not is said to be none, whatever is sent to it', async () => {
+  const answer = await running.call('POST', '/api/v1/nowhere', Buffer.from('x'), {
+    'content-type': 'text/x',
+  });
+  expect([answer.status, answer.json.code]).toEqual([404, 'controller/not-found']);
 });
 
 it('a media type may come in any case and with parameters', async () => {

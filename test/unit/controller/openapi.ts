@@ -63,7 +63,7 @@ interface Answer {
 }
 
 /** Headers that are said of an answer wherever they come, and come wherever they are said. */
-const HEADERS = ['etag', 'www-authenticate', 'accept'];
+const HEADERS = ['etag', 'www-authenticate', 'accept', 'accept-patch', 'accept-encoding'];
 
 /** Throws where an answer is not as described. Of what is not described at all (no such path or method) nothing is held. */
 export function createAnswerCheck(described: unknown) {
