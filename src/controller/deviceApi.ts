@@ -50,11 +50,11 @@ export function createDeviceHandler(options: {
     const box = { gatewayId: peer.gatewayId, serial: admission.serial };
     const moved = await options.moved.handle(box, request, { method, path });
     if (moved !== undefined) return moved;
-    if (method !== 'GET' && method !== 'HEAD') {
-      return {
-        ...json(405, { code: 'controller/refused', message: 'only GET' }),
-        headers: { Allow: 'GET, HEAD' },
-      };
+    const [, allowed] = METHODS_AT.find(([paths]) => paths.test(path)) ?? [];
+    if (allowed === undefined) return nothing();
+    if (!allowed.includes(method)) {
+      const words = allowed.join(', ');
+      return { ...deviceRefusal(405, `this has no ${method}, but ${words}`), headers: { Allow: words } };
     }
     if (path === PING_PATH) return json(200, { gatewayId: peer.gatewayId });
     const [, kind, sha256 = ''] = /^\/v1\/(bundles|firmware)\/([0-9a-f]{64})$/.exec(path) ?? [];
@@ -112,6 +112,13 @@ export function createDeviceHandler(options: {
   }
 }
 
+/** By path, whoever asks: what a gateway may not have is 404 to any of these. */
+const METHODS_AT: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^\/v1\/(ping|bundles\/.+|firmware\/.+)$/, ['GET', 'HEAD']],
+  [/^\/v1\/uplink-test\/download\/\d+$/, ['GET']],
+  [/^\/v1\/(moved|uplink-test\/(session|upload))$/, ['POST']],
+];
+
 interface Served {
   readonly sizeBytes: number;
   readonly mediaType: string;
@@ -120,6 +127,10 @@ interface Served {
 
 export function deviceFailed(): Answer {
   return json(500, { code: 'internal', message: 'the request failed here' });
+}
+
+export function deviceRefusal(status: number, message: string): Answer {
+  return json(status, { code: 'controller/refused', message });
 }
 
 async function send(

@@ -1,7 +1,7 @@
 /**
  * Owns one request and its answer on the servers that boxes and foreign clients speak to (SZTP, EST, device API):
- * bodies under a cap, answers with Content-Length always (several EST clients refuse chunked bodies), the servers'
- * limits. Does not own the REST API, which has its own framework.
+ * answers with Content-Length always (several EST clients refuse chunked bodies), the servers' limits.
+ * Does not own the REST API, which has its own framework, nor reading a body (requestBody.ts).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
@@ -11,7 +11,9 @@ import { asBranchboxError } from '../model/errors.ts';
 import type { Logger } from '../system/ports.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { toPem } from '../pki/certificate.ts';
+import { createClientErrors } from './clientError.ts';
 import type { HandshakeGate } from './handshakeGate.ts';
+import { endAnswer, isUnread } from './requestBody.ts';
 import type { ServiceCredential } from './serviceCredentials.ts';
 
 export interface Answer {
@@ -59,6 +61,8 @@ export function createExchangeServer(options: {
   readonly handle: Handler;
   /** When the handler threw. */
   readonly failed: (thrown: unknown) => Answer;
+  /** To what is no request that the handler could be given. */
+  readonly refusal: (status: number, why: string) => Answer;
   readonly gate: HandshakeGate;
   readonly log: Logger;
 }): Server {
@@ -89,7 +93,9 @@ export function createExchangeServer(options: {
   gate.guard(server);
   // Scanners and boxes that hang up in a handshake are no event.
   server.on('tlsClientError', (error) => log.debug('a TLS handshake failed', { error: error.message }));
-  server.on('clientError', (_error, socket) => socket.destroy());
+  const clientErrors = createClientErrors(options.refusal);
+  clientErrors.watch(server);
+  server.on('clientError', clientErrors.answer);
   return server;
 }
 
@@ -101,30 +107,10 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     // RFC 9110 8.6: none on 204.
     ...(answer.status === 204 ? {} : { 'Content-Length': String(body.length) }),
     'Cache-Control': 'no-store',
-    // What was not read of a refused request must not be taken for the next one.
-    ...(request.complete ? {} : { Connection: 'close' }),
+    ...(isUnread(request) ? { Connection: 'close' } : {}),
     ...answer.headers,
   });
-  response.end(body);
-}
-
-/** undefined where it is larger than the cap. */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return undefined;
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  return new Promise((resolve, reject) => {
-    request.on('data', (chunk: Buffer) => {
-      sizeBytes += chunk.length;
-      if (sizeBytes > maxBytes) {
-        request.pause();
-        resolve(undefined);
-      } else chunks.push(chunk);
-    });
-    request.on('end', () => resolve(Buffer.concat(chunks)));
-    request.on('error', reject);
-    request.on('close', () => reject(new Error('the connection ended within a request')));
-  });
+  endAnswer(request, response, body);
 }
 
 /** The path without its query, and the media type without its parameters. */

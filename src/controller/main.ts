@@ -14,10 +14,10 @@ import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
 import { endSession } from './broker/sessions.ts';
 import { localAddress, publicName } from './config.ts';
-import { createDeviceHandler, deviceFailed } from './deviceApi.ts';
+import { createDeviceHandler, deviceFailed, deviceRefusal } from './deviceApi.ts';
 import { createMovedRoute } from './movedRoute.ts';
 import { settleEpoch } from './epoch.ts';
-import { estFailed } from './est/answers.ts';
+import { estFailed, plain } from './est/answers.ts';
 import { createEstHandler } from './est/estServer.ts';
 import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
 import { createMedia } from './media.ts';
@@ -36,7 +36,7 @@ import { createSignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { startUplinkTest } from './uplinkTest/farEnd.ts';
 import { openUploads } from './uploads.ts';
-import { bootstrapFailed } from './sztp/answers.ts';
+import { bootstrapFailed, bootstrapRefusal } from './sztp/answers.ts';
 import { createBootstrapHandler } from './sztp/bootstrapServer.ts';
 
 export async function runController(options: {
@@ -186,10 +186,12 @@ export async function runController(options: {
         clock,
       }),
       failed: bootstrapFailed,
+      refusal: bootstrapRefusal,
     },
     est: {
       handle: createEstHandler({ store, admissions, signer, anchors, onEnrolled: onChange, clock, log }),
       failed: estFailed,
+      refusal: plain,
     },
     device: {
       handle: createDeviceHandler({
@@ -204,6 +206,7 @@ export async function runController(options: {
         clock,
       }),
       failed: deviceFailed,
+      refusal: deviceRefusal,
     },
     clock,
     log,

@@ -10,7 +10,8 @@ import { MOVED_PATH, MovedWord } from '../model/deviceApi.ts';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, Logger } from '../system/ports.ts';
-import { type Answer, readBody } from './exchange.ts';
+import type { Answer } from './exchange.ts';
+import { readBody } from './requestBody.ts';
 import type { Store } from './store/store.ts';
 
 const MAX_WORD_BYTES = 1024;

@@ -12,6 +12,7 @@ import type { ServiceCredentials } from './serviceCredentials.ts';
 interface Part {
   readonly handle: Handler;
   readonly failed: (thrown: unknown) => Answer;
+  readonly refusal: (status: number, why: string) => Answer;
 }
 
 export interface Servers {

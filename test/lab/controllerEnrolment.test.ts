@@ -251,6 +251,6 @@ describe('EST', () => {
       [est(box1, 'idevid', 'serverkeygen', ...pkcs10(csr)), 404],
     ];
     for (const [answer, status] of tries) expect((await answer).status).toBe(status);
-    expect((await est(box1, 'idevid', 'simpleenroll')).headers.get('allow')).toBe('POST');
+    expect((await est(box1, 'idevid', 'simpleenroll')).headers.get('allow')).toBe('POST, OPTIONS');
   });
 });

@@ -44,6 +44,7 @@ switch (options.kind) {
           path: request.url ?? '',
         })) ?? { status: 404 },
       failed: () => ({ status: 500 }),
+      refusal: (status) => ({ status }),
       gate: createHandshakeGate({ clock, together: 8, waiting: 8, patienceMs: 5_000, turnMs: 500 }),
       log,
     });

@@ -133,7 +133,7 @@ export const DESCRIPTION: SwaggerOptions = {
       title: 'Branchbox controller',
       version: '1',
       description:
-        'The fleet, its inventory and status. What can be read with GET answers HEAD too; a method that a path does not have is 405 with Allow.',
+        'The fleet, its inventory and status. What can be read with GET answers HEAD too, and every path OPTIONS; a method that a path does not have is 405 with Allow, one that HTTP does not have 501.',
     },
     components: { securitySchemes: { admin: { type: 'http', scheme: 'bearer' } } },
     security: [{ admin: [] }],

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../../model/errors.ts';
 import type { Logger } from '../../system/ports.ts';
+import type { Answer } from '../exchange.ts';
 
 export const ApiError = z.strictObject({
   code: z.string(),
@@ -56,6 +57,14 @@ export function errorBody({ code, message, mend, problems }: BranchboxError): Ap
   return { code, message, ...(mend === undefined ? {} : { mend }), problems: [...problems] };
 }
 
+/** Of what the parser of HTTP let no route see. */
+export function parserRefusal(status: number, message: string): Answer {
+  const code = status === 501 ? 'controller/not-found' : 'model/invalid';
+  const mend = FRAMEWORK_MENDS[status];
+  const body = errorBody(new BranchboxError(code, { message, ...(mend === undefined ? {} : { mend }) }));
+  return { status, mediaType: 'application/json; charset=utf-8', body: JSON.stringify(body) };
+}
+
 /** A URL that cannot be decoded, a body too large, an unknown media type, JSON that does not parse: the framework's own 4xx. */
 function fromFramework(thrown: unknown): BranchboxError | undefined {
   const status = frameworkStatus(thrown);
@@ -69,6 +78,7 @@ function fromFramework(thrown: unknown): BranchboxError | undefined {
 
 const FRAMEWORK_MENDS: Partial<Record<number, string>> = {
   413: 'send less at once',
+  501: 'OPTIONS says which methods a path has',
   414: 'no name is as long as the one in this path',
   415: 'name the format of the body in Content-Type: application/json, or what the description lists for this path',
 };

@@ -5,6 +5,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BranchboxError } from '../../model/errors.ts';
+import { hasBody } from '../requestBody.ts';
 import type { Api } from './context.ts';
 import { consumedBy, mediaTypeOf } from './negotiation.ts';
 
@@ -47,10 +48,6 @@ function sayWhatIsTaken(request: FastifyRequest, reply: FastifyReply): void {
 
 const takenBy = ({ routeOptions }: FastifyRequest): readonly string[] =>
   consumedBy(routeOptions.schema) ?? ANY_ROUTE;
-
-/** RFC 9112 6: one of the two says that there is one. */
-const hasBody = (headers: FastifyRequest['headers']): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
 const refused = (message: string, mend: string): BranchboxError =>
   new BranchboxError('model/invalid', { message, mend, fields: { httpStatus: 415 } });

@@ -13,16 +13,17 @@ import { BranchboxError } from '../../model/errors.ts';
 import { MANIFEST_MAX_BYTES } from '../../model/firmware.ts';
 import type { Logger } from '../../system/ports.ts';
 import type { AdminCredential } from '../adminCredential.ts';
+import { createClientErrors } from '../clientError.ts';
 import { registerBundleRoutes, STREAM_MEDIA_TYPES } from './bundleRoutes.ts';
 import type { Api, ApiContext } from './context.ts';
 import { DESCRIPTION } from './describe.ts';
-import { createErrorHandler } from './errors.ts';
+import { createErrorHandler, parserRefusal } from './errors.ts';
 import { registerFirmwareRoutes } from './firmwareRoutes.ts';
 import { registerFleetPartRoutes } from './fleetPartRoutes.ts';
 import { answerUnchanged } from './fleetRevision.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
 import { refuseForeignBodies } from './mediaTypes.ts';
-import { watchMethods } from './methods.ts';
+import { answerWholeServer, watchMethods } from './methods.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
@@ -52,6 +53,7 @@ export async function createApi(options: {
   readonly peersAway: () => Promise<readonly string[]>;
 }): Promise<Api> {
   const handleError = createErrorHandler(options.log);
+  const clientErrors = createClientErrors(parserRefusal);
   const server = fastify<Server>({
     https: options.tls,
     bodyLimit: MAX_BODY_BYTES,
@@ -59,9 +61,11 @@ export async function createApi(options: {
     // Without it a keep-alive connection holds up the end of the process.
     forceCloseConnections: true,
     logger: false,
+    clientErrorHandler: clientErrors.answer,
     // What no route could be found for: a URL that cannot be decoded, a name longer than any.
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
   });
+  clientErrors.watch(server.server);
   const api: Api = server.withTypeProvider<ZodTypeProvider>();
   api.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (input: unknown) => {
     // No body at all comes as null.
@@ -110,7 +114,10 @@ export async function createApi(options: {
   });
 
   // Before its body is read: of what media type that is matters no more.
-  api.addHook('onRequest', async ({ is404 }) => (is404 ? refuseUnknownPath() : undefined));
+  api.addHook('onRequest', async ({ is404, method, raw }, reply) => {
+    if (!is404) return undefined;
+    return method === 'OPTIONS' && raw.url === '*' ? answerWholeServer(reply) : refuseUnknownPath();
+  });
   refuseForeignBodies(api);
   api.addHook('onSend', answerUnchanged);
   const refuseOtherMethods = watchMethods(api);

@@ -6,8 +6,9 @@ import { BranchboxError } from '../../model/errors.ts';
 import { type Certificate, sameCertificate } from '../../pki/certificate.ts';
 import { parseRequest } from '../../pki/request.ts';
 import { readBasic } from '../activation.ts';
-import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
+import { type Answer, type Handler, requestLine } from '../exchange.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
+import { readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
 import { createWorkGate } from '../workGate.ts';
 import { base64, pkcs7, plain } from './answers.ts';
@@ -17,6 +18,8 @@ import { createEnrolment, type EnrolmentOptions } from './enrolment.ts';
 const WORK = { together: 8, waiting: 64 } as const;
 /** A request with a large RSA key and attributes is 3 KB; twice that in base64. */
 const MAX_BODY_BYTES = 24 * 1024;
+/** RFC 7030 4.2.1. */
+const CSR_MEDIA_TYPE = 'application/pkcs10';
 const OFFERED_HOLDS_MS = 60_000;
 const OPERATIONS = {
   cacerts: 'GET',
@@ -49,13 +52,18 @@ export function createEstHandler(options: EstServerOptions): Handler {
     const operation = operationOf(path);
     if (operation === undefined) return plain(404, 'there is no such operation here');
     const wanted = OPERATIONS[operation];
-    if (method !== wanted) return plain(405, `${operation} is asked by ${wanted}`, { Allow: wanted });
+    const allowed = { Allow: wanted === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS' };
+    if (method === 'OPTIONS') return { status: 204, headers: allowed };
+    if (method !== wanted && !(method === 'HEAD' && wanted === 'GET')) {
+      return plain(405, `${operation} is asked by ${wanted}`, allowed);
+    }
     // RFC 7030 4.1.1 and 4.5: these two are for everybody.
     if (operation === 'cacerts') return pkcs7(await cacerts());
     if (operation === 'csrattrs') {
       return { status: 200, mediaType: 'application/csrattrs', ...base64(CSR_ATTRIBUTES) };
     }
-    if (mediaType !== 'application/pkcs10') return plain(415, 'a request is application/pkcs10');
+    if (mediaType !== CSR_MEDIA_TYPE)
+      return plain(415, `a request is ${CSR_MEDIA_TYPE}`, { Accept: CSR_MEDIA_TYPE });
     // First: its connection must not hold a place in the gate while it sends.
     const body = await readBody(request, MAX_BODY_BYTES);
     const code = readBasic(request.headers.authorization);

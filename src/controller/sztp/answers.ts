@@ -23,6 +23,11 @@ export function bootstrapFailed(thrown: unknown): Answer {
   return refusal(500, 'operation-failed', 'the request failed here', 'application');
 }
 
+/** RFC 8040 7: of what is no operation. */
+export function bootstrapRefusal(status: number, why: string): Answer {
+  return refusal(status, status === 501 ? 'operation-not-supported' : 'malformed-message', why);
+}
+
 type ErrorType = RestconfErrors['ietf-restconf:errors']['error'][number]['error-type'];
 
 export function refusal(

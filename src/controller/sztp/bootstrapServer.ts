@@ -21,10 +21,11 @@ import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import type { Admissions } from '../admission.ts';
 import { type AskLimit, createAskLimit } from '../askLimit.ts';
-import { type Answer, type Handler, readBody, requestLine } from '../exchange.ts';
+import { type Answer, type Handler, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
 import type { PendingBoxes } from '../pending.ts';
+import { readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 import { createWorkGate } from '../workGate.ts';
@@ -77,9 +78,12 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
     if (path !== SZTP_GET_PATH && path !== SZTP_REPORT_PATH) {
       return refusal(404, 'invalid-value', 'there is no such resource');
     }
+    const allowed = { Allow: 'POST, OPTIONS' };
+    // RFC 8040 4.1.
+    if (method === 'OPTIONS') return { status: 204, headers: allowed };
     if (method !== 'POST') {
       const answer = refusal(405, 'operation-not-supported', 'operations are invoked by POST');
-      return { ...answer, headers: { Allow: 'POST' } };
+      return { ...answer, headers: allowed };
     }
     const text = await bodyText(request, mediaType);
     if (typeof text !== 'string') return text;
@@ -205,7 +209,8 @@ async function bodyText(request: IncomingMessage, mediaType: string): Promise<st
   const body = await readBody(request, MAX_BODY_BYTES);
   if (body === undefined) return refusal(413, 'too-big', `a request has at most ${MAX_BODY_BYTES} bytes`);
   if (body.length > 0 && mediaType !== SZTP_MEDIA_TYPE) {
-    return refusal(415, 'operation-not-supported', `only ${SZTP_MEDIA_TYPE} is understood`);
+    const answer = refusal(415, 'operation-not-supported', `only ${SZTP_MEDIA_TYPE} is understood`);
+    return { ...answer, headers: { Accept: SZTP_MEDIA_TYPE } };
   }
   return body.toString('utf8');
 }

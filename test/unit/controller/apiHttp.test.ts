@@ -70,12 +70,12 @@ it('a media type may come in any case and with parameters', async () => {
 });
 
 it.each([
-  ['DELETE', '/api/v1/fleet', 'GET, HEAD, PUT'],
-  ['PUT', '/api/v1/inventory', 'GET, HEAD, POST'],
-  ['POST', '/api/v1/gateways/branch1', 'GET, HEAD, PUT, DELETE'],
-  ['GET', '/api/v1/firmware/parts', 'POST'],
-  ['TRACE', '/api/v1/status', 'GET, HEAD'],
-  ['POST', '/healthz', 'GET, HEAD'],
+  ['DELETE', '/api/v1/fleet', 'GET, HEAD, PUT, OPTIONS'],
+  ['PUT', '/api/v1/inventory', 'GET, HEAD, POST, OPTIONS'],
+  ['POST', '/api/v1/gateways/branch1', 'GET, HEAD, PUT, DELETE, OPTIONS'],
+  ['GET', '/api/v1/firmware/parts', 'POST, OPTIONS'],
+  ['TRACE', '/api/v1/status', 'GET, HEAD, OPTIONS'],
+  ['POST', '/healthz', 'GET, HEAD, OPTIONS'],
 ] as const)('%s %s is 405, and says what there is', async (method, url, allowed) => {
   const answer = await running.call(method, url, method === 'POST' ? 'x' : undefined);
   expect([answer.status, answer.json.code, answer.headers['allow']]).toEqual([

@@ -24,11 +24,14 @@ import { createLogger } from '../../../src/system/linux/logger.ts';
 import { createAnswerCheck } from './openapi.ts';
 import { issue, makeCa } from '../pki/domain.ts';
 import { CONTROLLER } from './fixtures.ts';
+import { makeServerCredential } from './wire.ts';
 
 export const RELEASE = (() => {
   const ca = makeCa('Release CA');
   return { ca, key: issue(ca, { kind: 'firmware-signing', commonName: 'release' }) };
 })();
+/** For those who do not call it in process. */
+export const WIRE = makeServerCredential();
 const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
 
 export type RunningApi = Awaited<ReturnType<typeof startApi>>;
@@ -149,7 +152,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
   const api = await createApi({
     context,
     admin,
-    tls: {},
+    tls: WIRE.tls,
     log,
     ailments: () => ailments,
     peersAway: async () => away,
@@ -185,5 +188,5 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
           : undefined,
     };
   };
-  return { api, call, directory, store, changes, ailments, away, resets, triggered, conveyed, wishes };
+  return { api, call, token, directory, store, changes, ailments, away, resets, triggered, conveyed, wishes };
 }

@@ -1,0 +1,108 @@
+/** The REST API on a real connection: methods that it does not have, what is no HTTP, and bodies that are refused. */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ApiError } from '../../../src/controller/api/errors.ts';
+import { type RunningApi, useApi } from './apiWorld.ts';
+import { speak } from './wire.ts';
+
+let running: RunningApi;
+let port: number;
+useApi((fresh) => {
+  running = fresh;
+});
+beforeEach(async () => {
+  const { server } = running.api;
+  const listening = once(server, 'listening');
+  server.listen(0, '127.0.0.1');
+  await listening;
+  ({ port } = server.address() as AddressInfo);
+});
+
+const head = (line: string, ...fields: readonly string[]): string =>
+  [
+    `${line} HTTP/1.1`,
+    'Host: localhost',
+    `Authorization: Bearer ${running.token}`,
+    'Connection: close',
+    ...fields,
+    '',
+    '',
+  ].join('\r\n');
+
+describe('a method', () => {
+  it.each([
+    ['PROPFIND', '/api/v1/fleet', 'GET, HEAD, PUT, OPTIONS'],
+    ['QUERY', '/api/v1/gateways/branch1/status', 'GET, HEAD, OPTIONS'],
+    ['M-SEARCH', '/healthz', 'GET, HEAD, OPTIONS'],
+    ['MKCOL', '/api/v1/inventory/SN-1', 'GET, HEAD, PATCH, DELETE, OPTIONS'],
+    ['TRACE', '/api/v1/firmware/parts', 'POST, OPTIONS'],
+  ])(
+    '%s %s, which HTTP has and the path has not, is 405 with those that it has',
+    async (method, path, allow) => {
+      const answer = await speak(port, head(`${method} ${path}`));
+      expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);
+      expect(ApiError.parse(JSON.parse(answer.text)).code).toBe('controller/not-found');
+    },
+  );
+
+  it('at a path that there is not is 404, whichever it is', async () => {
+    expect((await speak(port, head('PROPFIND /api/v1/nowhere'))).status).toBe(404);
+    expect((await speak(port, head('OPTIONS /api/v1/nowhere'))).status).toBe(404);
+  });
+
+  it('OPTIONS says what there is, and what PATCH takes', async () => {
+    const one = await speak(port, head('OPTIONS /api/v1/inventory/SN-1'));
+    expect([one.status, one.text]).toEqual([204, '']);
+    expect([one.headers['allow'], one.headers['accept-patch']]).toEqual([
+      'GET, HEAD, PATCH, DELETE, OPTIONS',
+      'application/json',
+    ]);
+    const fleet = await speak(port, head('OPTIONS /api/v1/fleet'));
+    expect([fleet.headers['allow'], fleet.headers['accept-patch']]).toEqual([
+      'GET, HEAD, PUT, OPTIONS',
+      undefined,
+    ]);
+    const all = await speak(port, head('OPTIONS *'));
+    expect([all.status, all.headers['allow']]).toEqual([204, 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']);
+    expect(
+      (await speak(port, 'OPTIONS /api/v1/fleet HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).status,
+    ).toBe(401);
+  });
+
+  it('HEAD has no body, whatever is said', async () => {
+    for (const [path, status] of [
+      ['/api/v1/inventory', 200],
+      ['/api/v1/fleet', 404],
+      ['/api/v1/firmware/parts', 405],
+    ] as const) {
+      const answer = await speak(port, head(`HEAD ${path}`));
+      expect([answer.status, answer.text]).toEqual([status, '']);
+      expect(Number(answer.headers['content-length'])).toBeGreaterThan(0);
+    }
+  });
+
+  it.each([
+    ['FOO /api/v1/fleet', 501, 'there is no method FOO here'],
+    ['FOO-bar_9 /api/v1/fleet', 501, 'there is no method FOO-bar_9 here'],
+    ['CONNECT localhost:443', 501, 'there is no method CONNECT here'],
+    ['(x) /api/v1/fleet', 400, 'this is no request of HTTP/1.1'],
+    ['GET /api/v1/fl eet', 400, 'the request is not well-formed HTTP/1.1'],
+  ])('or what stands in its place, %s, is %i with our own body', async (line, status, message) => {
+    const answer = await speak(port, head(line), 'and more');
+    expect([answer.status, answer.headers['connection']]).toEqual([status, 'close']);
+    expect(answer.headers['content-type']).toContain('application/json');
+    expect(ApiError.parse(JSON.parse(answer.text)).message).toBe(message);
+  });
+
+  it('that is none is found behind a request of the same connection, too', async () => {
+    const good = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n';
+    const both = await speak(port, `${good}FOO /healthz HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect([both.status, both.text].join(' ')).toMatch(/^(200|501) /);
+  });
+});
+
+it('a header that is too long is 431 with our own body', async () => {
+  const answer = await speak(port, head('GET /api/v1/fleet', `X-Long: ${'x'.repeat(20_000)}`));
+  expect([answer.status, ApiError.parse(JSON.parse(answer.text)).code]).toEqual([431, 'model/invalid']);
+});

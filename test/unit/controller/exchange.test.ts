@@ -1,0 +1,113 @@
+/** The servers that boxes and foreign clients speak to, on real connections: methods, what is no HTTP, refused bodies. */
+import { once } from 'node:events';
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createExchangeServer, type Handler } from '../../../src/controller/exchange.ts';
+import { plain } from '../../../src/controller/est/answers.ts';
+import { createEstHandler } from '../../../src/controller/est/estServer.ts';
+import { createHandshakeGate } from '../../../src/controller/handshakeGate.ts';
+import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
+import { bootstrapRefusal } from '../../../src/controller/sztp/answers.ts';
+import { createBootstrapHandler } from '../../../src/controller/sztp/bootstrapServer.ts';
+import { RestconfErrors, SZTP_GET_PATH } from '../../../src/model/sztp.ts';
+import { createLogger } from '../../../src/system/linux/logger.ts';
+import { makeCa } from '../pki/domain.ts';
+import { createControllerParts } from './controllerParts.ts';
+import { makeServerCredential, speak } from './wire.ts';
+
+const { tls } = makeServerCredential();
+const log = createLogger({ name: 'test', write: () => undefined });
+const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
+const anchors = { manufacturers: [], domain: makeCa('Domain').certificate, previous: [] };
+const notAsked = async (): Promise<never> => {
+  throw new Error('nobody is asked before the request is one');
+};
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+async function listen(handle: Handler, refusal: typeof plain | typeof bootstrapRefusal): Promise<number> {
+  const server = createExchangeServer({
+    tls,
+    handle,
+    refusal,
+    failed: () => ({ status: 500 }),
+    gate: createHandshakeGate({ clock, together: 8, waiting: 8, patienceMs: 5_000, turnMs: 500 }),
+    log,
+  });
+  servers.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+const parts = () => {
+  const store = openSqliteStore(':memory:');
+  const { admissions, pending } = createControllerParts({ store, clock, log });
+  const signer = {
+    ldevid: notAsked,
+    serverCertificate: notAsked,
+    clientCertificate: notAsked,
+    desired: notAsked,
+    order: notAsked,
+    conveyed: notAsked,
+    revocationList: notAsked,
+    anchors: notAsked,
+  };
+  return { store, admissions, pending, signer, anchors, clock, log };
+};
+const est = () => listen(createEstHandler({ ...parts(), onEnrolled: () => undefined }), plain);
+const sztp = () => {
+  const ownerOf = (): never => expect.unreachable();
+  const manufacturer = { requestVoucher: notAsked, release: notAsked, ping: notAsked };
+  return listen(createBootstrapHandler({ ...parts(), manufacturer, ownerOf }), bootstrapRefusal);
+};
+const ENROL = '/.well-known/est/simpleenroll';
+const head = (line: string, ...fields: readonly string[]): string =>
+  [`${line} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...fields, '', ''].join('\r\n');
+
+describe('EST', () => {
+  it.each([
+    ['GET', 'simpleenroll', 405, 'POST, OPTIONS'],
+    ['PROPFIND', 'cacerts', 405, 'GET, HEAD, OPTIONS'],
+    ['OPTIONS', 'csrattrs', 204, 'GET, HEAD, OPTIONS'],
+    ['HEAD', 'csrattrs', 200, undefined],
+  ])('%s %s is %i', async (method, operation, status, allow) => {
+    const answer = await speak(await est(), head(`${method} /.well-known/est/${operation}`));
+    expect([answer.status, answer.headers['allow']]).toEqual([status, allow]);
+    if (method === 'HEAD') expect([answer.headers['content-length'], answer.text]).toEqual(['48', '']);
+  });
+
+  it('says what a request has to be, and what is no method', async () => {
+    const port = await est();
+    const type = await speak(port, head(`POST ${ENROL}`, 'Content-Length: 2'), '{}');
+    expect([type.status, type.headers['accept']]).toEqual([415, 'application/pkcs10']);
+    const method = await speak(port, head(`FOO ${ENROL}`));
+    expect([method.status, method.text]).toEqual([501, 'there is no method FOO here\n']);
+  });
+});
+
+describe('SZTP', () => {
+  it.each([
+    ['GET', 405, 'POST, OPTIONS'],
+    ['QUERY', 405, 'POST, OPTIONS'],
+    ['OPTIONS', 204, 'POST, OPTIONS'],
+  ])('%s is %i', async (method, status, allow) => {
+    const answer = await speak(await sztp(), head(`${method} ${SZTP_GET_PATH}`));
+    expect([answer.status, answer.headers['allow']]).toEqual([status, allow]);
+  });
+
+  it('says what a request has to be, and what is no method', async () => {
+    const port = await sztp();
+    const type = await speak(port, head(`POST ${SZTP_GET_PATH}`, 'Content-Length: 2'), '{}');
+    expect([type.status, type.headers['accept']]).toEqual([415, 'application/yang-data+json']);
+    const method = await speak(port, head(`FOO ${SZTP_GET_PATH}`));
+    const [error] = RestconfErrors.parse(JSON.parse(method.text))['ietf-restconf:errors'].error;
+    expect([method.status, error?.['error-tag']]).toEqual([501, 'operation-not-supported']);
+  });
+});
