@@ -18,7 +18,7 @@ export interface StoredBlob {
 }
 
 export interface Blobs {
-  /** Refuses with model/invalid what is empty, too large, or not of the digest that was announced. */
+  /** Refuses with model/invalid what is empty, too large (`httpStatus` 413), or not of the digest that was announced. */
   take(
     content: Readable,
     expected: { readonly sha256?: string | undefined; readonly maxBytes?: number },
@@ -55,7 +55,7 @@ export async function openBlobs(options: {
       const measure = new Transform({
         transform(chunk: Buffer, _encoding, done) {
           sizeBytes += chunk.length;
-          if (sizeBytes > maxBytes) return done(refusal(`${what} has at most ${maxBytes} bytes`));
+          if (sizeBytes > maxBytes) return done(refusal(`${what} has at most ${maxBytes} bytes`, 413));
           hash.update(chunk);
           return done(null, chunk);
         },
@@ -86,6 +86,6 @@ export async function openBlobs(options: {
   };
 }
 
-function refusal(message: string): BranchboxError {
-  return new BranchboxError('model/invalid', { message });
+function refusal(message: string, httpStatus = 400): BranchboxError {
+  return new BranchboxError('model/invalid', { message, fields: { httpStatus } });
 }

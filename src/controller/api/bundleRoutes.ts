@@ -42,8 +42,6 @@ export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiCon
           mend: 'send what `docker save` writes, with `Content-Type: application/x-tar`',
         });
       }
-      // After a refusal the rest of the upload is not read.
-      reply.header('Connection', 'close');
       const bundle = await bundles.take(request.body, { sha256: request.query.sha256 });
       const atMs = clock.nowMs();
       await store.records.addBundle(bundle.sha256, bundle.sizeBytes, atMs);

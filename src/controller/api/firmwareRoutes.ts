@@ -71,8 +71,6 @@ export function registerFirmwareRoutes(api: Api, { store, fleet, firmware, clock
           message: `the body is not of ${STREAM_MEDIA_TYPES.join(' or ')}`,
         });
       }
-      // After a refusal the rest of the upload is not read.
-      reply.header('Connection', 'close');
       const stored = await firmware.takePart(request.query.sha256, request.body);
       await audit('firmware-part-added', stored.sha256, `${stored.sizeBytes} bytes`);
       return reply.code(201).send(stored);

@@ -22,6 +22,7 @@ import { registerFirmwareRoutes } from './firmwareRoutes.ts';
 import { registerFleetPartRoutes } from './fleetPartRoutes.ts';
 import { answerUnchanged } from './fleetRevision.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
+import { lingerOverUnread } from './lingering.ts';
 import { refuseForeignBodies } from './mediaTypes.ts';
 import { answerWholeServer, watchMethods } from './methods.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
@@ -120,6 +121,7 @@ export async function createApi(options: {
   });
   refuseForeignBodies(api);
   api.addHook('onSend', answerUnchanged);
+  lingerOverUnread(api);
   const refuseOtherMethods = watchMethods(api);
 
   await api.register(swagger, DESCRIPTION);

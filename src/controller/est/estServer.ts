@@ -66,12 +66,13 @@ export function createEstHandler(options: EstServerOptions): Handler {
       return plain(415, `a request is ${CSR_MEDIA_TYPE}`, { Accept: CSR_MEDIA_TYPE });
     // First: its connection must not hold a place in the gate while it sends.
     const body = await readBody(request, MAX_BODY_BYTES);
+    if (body === undefined) return plain(413, `a request has at most ${MAX_BODY_BYTES} bytes`);
     const code = readBasic(request.headers.authorization);
     const result = await gate.run(async () => {
       const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
       const who = await enrolment.authorise(operation, peer, code !== undefined);
       if ('status' in who) return who;
-      const csr = readRequest(body);
+      const csr = certificateRequestOf(body);
       if ('status' in csr) return csr;
       return enrolment.enrol(operation, peer, who, csr.der, code);
     });
@@ -114,11 +115,6 @@ function operationOf(path: string): Operation | undefined {
 
 function isOperation(name: string): name is Operation {
   return Object.hasOwn(OPERATIONS, name);
-}
-
-function readRequest(body: Buffer | undefined): { der: Uint8Array } | Answer {
-  if (body === undefined) return plain(413, `a request has at most ${MAX_BODY_BYTES} bytes`);
-  return certificateRequestOf(body);
 }
 
 /** RFC 8951 3.1: white space anywhere in the base64 is passed over, and Content-Transfer-Encoding is ignored. Pure. */

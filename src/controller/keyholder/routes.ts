@@ -5,6 +5,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { asBranchboxError, BranchboxError, type ErrorCode } from '../../model/errors.ts';
 import type { Logger } from '../../system/ports.ts';
+import { endAnswer, readBody } from '../requestBody.ts';
 
 export interface Reply {
   readonly mediaType: string;
@@ -51,13 +52,13 @@ export function createRouteListener(options: {
   return (request, response) => {
     const name = `${request.method ?? ''} ${(request.url ?? '').split('?')[0] ?? ''}`;
     void answer(routes.get(name), request).then(
-      (reply) => send(response, 200, reply),
+      (reply) => send(request, response, 200, reply),
       (thrown: unknown) => {
         const error = asBranchboxError(thrown);
-        const status = STATUS[error.code] ?? 500;
+        const status = statusOf(error);
         if (status === 500) log.error('a request failed', { route: name, error });
         else log.warn('a request was refused', { route: name, error });
-        send(response, status, json({ error: errorDocument(error, status) }));
+        send(request, response, status, json({ error: errorDocument(error, status) }));
       },
     );
   };
@@ -78,24 +79,20 @@ async function answer(route: Route | undefined, request: IncomingMessage): Promi
   if (route === undefined) {
     throw new BranchboxError('controller/not-found', { message: 'There is no such endpoint here' });
   }
-  const text = await readBody(request, route.maxBodyBytes);
+  const bytes = await readBody(request, route.maxBodyBytes);
+  if (bytes === undefined) {
+    throw new BranchboxError('model/invalid', {
+      message: `A request body is larger than ${route.maxBodyBytes} bytes`,
+      fields: { httpStatus: 413 },
+    });
+  }
+  const text = bytes.toString('utf8');
   return route.answer(text === '' ? undefined : parseJson(text), request);
 }
 
-async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of request) {
-    const bytes: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
-    sizeBytes += bytes.length;
-    if (sizeBytes > maxBytes) {
-      throw new BranchboxError('model/invalid', {
-        message: `A request body is larger than ${maxBytes} bytes`,
-      });
-    }
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+function statusOf({ code, fields }: BranchboxError): number {
+  const { httpStatus } = fields;
+  return typeof httpStatus === 'number' ? httpStatus : (STATUS[code] ?? 500);
 }
 
 function parseJson(text: string): unknown {
@@ -106,10 +103,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-function send(response: ServerResponse, status: number, reply: Reply): void {
+function send(request: IncomingMessage, response: ServerResponse, status: number, reply: Reply): void {
   if (response.destroyed) return;
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-  // After a refused request the rest of its body is not read: the connection ends with the answer.
+  // Who is refused begins anew: what is left of the body is thrown away.
   const close = status === 200 ? {} : { Connection: 'close' };
   response.writeHead(status, {
     'Content-Type': reply.mediaType,
@@ -117,5 +114,5 @@ function send(response: ServerResponse, status: number, reply: Reply): void {
     'Cache-Control': 'no-store',
     ...close,
   });
-  response.end(body);
+  endAnswer(request, response, body);
 }

@@ -32,7 +32,7 @@ describe('a bundle', () => {
   it('of another digest, too large or empty is refused and leaves nothing', async () => {
     const other = await running.call('POST', `/api/v1/bundles?sha256=${'0'.repeat(64)}`, content, tar);
     expect(other.json.message).toContain('SHA-256');
-    expect((await running.call('POST', '/api/v1/bundles', Buffer.alloc(5000), tar)).status).toBe(400);
+    expect((await running.call('POST', '/api/v1/bundles', Buffer.alloc(5000), tar)).status).toBe(413);
     expect((await running.call('POST', '/api/v1/bundles', {}, {})).status).toBe(415);
     expect(await createFiles().list(join(running.directory, 'bundles'))).toEqual([]);
   });

@@ -1,10 +1,12 @@
 /** The REST API on a real connection: methods that it does not have, what is no HTTP, and bodies that are refused. */
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ApiError } from '../../../src/controller/api/errors.ts';
-import { type RunningApi, useApi } from './apiWorld.ts';
-import { speak } from './wire.ts';
+import { type RunningApi, useApi, WIRE } from './apiWorld.ts';
+import { fetched, speak } from './wire.ts';
 
 let running: RunningApi;
 let port: number;
@@ -105,4 +107,61 @@ describe('a method', () => {
 it('a header that is too long is 431 with our own body', async () => {
   const answer = await speak(port, head('GET /api/v1/fleet', `X-Long: ${'x'.repeat(20_000)}`));
   expect([answer.status, ApiError.parse(JSON.parse(answer.text)).code]).toEqual([431, 'model/invalid']);
+});
+
+describe('a body that is refused while it is sent', () => {
+  const TOO_MUCH = 20_000_000;
+  const body = Buffer.alloc(TOO_MUCH, 0x20);
+  const json = 'Content-Type: application/json';
+  const length = `Content-Length: ${TOO_MUCH}`;
+  const codeOf = (text: string) => ApiError.parse(JSON.parse(text)).code;
+
+  it('gets its 413, also by a client that looks for it only when all is sent', async () => {
+    const answer = await speak(port, head('PUT /api/v1/fleet', json, length), body);
+    expect([answer.status, answer.headers['connection'], codeOf(answer.text)]).toEqual([
+      413,
+      'close',
+      'model/invalid',
+    ]);
+  });
+
+  it('gets its 413 where no length was said before', async () => {
+    const chunk = `${TOO_MUCH.toString(16)}\r\n`;
+    const parts = [
+      head('PUT /api/v1/fleet', json, 'Transfer-Encoding: chunked'),
+      chunk,
+      body,
+      '\r\n0\r\n\r\n',
+    ];
+    expect((await speak(port, ...parts)).status).toBe(413);
+  });
+
+  it.each([
+    ['PUT /api/v1/fleet', 'Content-Type: text/plain', 415],
+    ['POST /api/v1/fleet', json, 405],
+    ['PUT /api/v1/nowhere', json, 404],
+    ['POST /api/v1/bundles', 'Content-Type: application/x-tar', 413],
+  ])('gets whatever else it is refused with: %s with %s is %i', async (line, type, status) => {
+    const answer = await speak(port, head(line, type, length), body);
+    expect([answer.status, codeOf(answer.text)]).toEqual([
+      status,
+      expect.stringMatching(/^(model|controller)\//),
+    ]);
+  });
+
+  it('of somebody who may nothing gets its 401', async () => {
+    const request = `PUT /api/v1/fleet HTTP/1.1\r\nHost: x\r\n${json}\r\n${length}\r\n\r\n`;
+    expect((await speak(port, request, body)).status).toBe(401);
+  });
+
+  it('is one to Node’s fetch', async () => {
+    const anchor = join(running.directory, 'anchor.pem');
+    await writeFile(anchor, WIRE.anchorPem);
+    const headers = { authorization: `Bearer ${running.token}`, 'content-type': 'application/json' };
+    for (let i = 0; i < 3; i += 1) {
+      const url = `https://localhost:${port}/api/v1/fleet`;
+      const answer = await fetched(url, anchor, { method: 'PUT', headers, bodyBytes: TOO_MUCH });
+      expect(answer).toMatchObject({ status: 413, text: expect.stringContaining('model/invalid') });
+    }
+  });
 });

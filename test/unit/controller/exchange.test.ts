@@ -111,3 +111,22 @@ describe('SZTP', () => {
     expect([method.status, error?.['error-tag']]).toEqual([501, 'operation-not-supported']);
   });
 });
+
+it.each([
+  ['EST', est, ENROL, 'Content-Type: application/pkcs10', 413],
+  ['EST, of another media type,', est, ENROL, 'Content-Type: text/plain', 415],
+  ['EST, at no operation,', est, '/nowhere', 'Content-Type: application/pkcs10', 404],
+  ['SZTP', sztp, SZTP_GET_PATH, 'Content-Type: application/yang-data+json', 413],
+] as const)(
+  'a large body at %s is refused so that its sender hears it',
+  async (_, server, path, type, status) => {
+    const body = Buffer.alloc(20_000_000, 0x41);
+    const port = await server();
+    const known = await speak(port, head(`POST ${path}`, type, `Content-Length: ${body.length}`), body);
+    expect([known.status, known.headers['connection']]).toEqual([status, 'close']);
+    expect(known.text).not.toBe('');
+    const chunked = head(`POST ${path}`, type, 'Transfer-Encoding: chunked');
+    const unknown = await speak(port, chunked, `${body.length.toString(16)}\r\n`, body, '\r\n0\r\n\r\n');
+    expect(unknown.status).toBe(status);
+  },
+);
