@@ -125,7 +125,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
     onChange: () => reporting.changed(),
   });
-  const queue = createOutbox({ path: outboxPath(turn.paths) });
+  const queue = createOutbox({ path: outboxPath(turn.paths), nowMs: clock.nowMs });
   const vty = createVty({ directory: '/run/frr' });
   const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped, keys });
   const readBody = async (): Promise<StatusBody> =>

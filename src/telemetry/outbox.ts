@@ -1,6 +1,6 @@
 /**
  * Owns events until the controller has them: on disk, over restarts, bounded in number and size. What is over the
- * bound goes oldest first, and is counted, so that a gap is known.
+ * bound goes oldest first, and is counted; when all that was left is stored, one more event tells how many went.
  * Does not own what an event is about, nor sending it.
  */
 import { chmodSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -9,19 +9,22 @@ import { DatabaseSync } from 'node:sqlite';
 import { randomUUID } from 'node:crypto';
 import { GatewayEvent } from '../model/status.ts';
 
+type NewEvent = Pick<GatewayEvent, 'atMs' | 'kind' | 'subject' | 'sentence'>;
+
 export interface Outbox {
   /** Durable when it returns (2.5 ms). Never throws: what cannot be kept is counted as dropped. */
-  add(event: Pick<GatewayEvent, 'atMs' | 'kind' | 'subject' | 'sentence'>): void;
+  add(event: NewEvent): void;
   /** Oldest first. What cannot be read (a newer version's, after a roll-back) goes, and counts as dropped. */
   pending(limit: number): readonly GatewayEvent[];
   stored(ids: readonly string[]): void;
-  /** Events dropped unsent since the outbox was last empty. */
+  /** Events dropped unsent, until the controller is told of them. */
   dropped(): number;
   close(): void;
 }
 
 export interface OutboxOptions {
   readonly path: string;
+  readonly nowMs: () => number;
   readonly maxEvents?: number;
   readonly maxBytes?: number;
 }
@@ -71,6 +74,26 @@ export function createOutbox(options: OutboxOptions): Outbox {
     if (lost > 0) countDropped(lost);
   };
 
+  /** Behind all that was kept, when no more can go: so the number is whole, and is told once. */
+  const tellLoss = (): void => {
+    const body = JSON.stringify({
+      atMs: options.nowMs(),
+      kind: 'events-dropped',
+      subject: 'outbox',
+      sentence: `${dropped()} events were dropped unsent, the oldest first, since the controller took none for long.`,
+    } satisfies NewEvent);
+    try {
+      inTransaction(database, () => {
+        keep(body, Buffer.byteLength(body));
+        writeDropped.run('0');
+      });
+      refused = 0;
+    } catch {
+      // The disk takes nothing: the count stays for the next time.
+      held = sizes();
+    }
+  };
+
   return {
     dropped,
     add(event) {
@@ -105,10 +128,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
           if (from === origin && /^\d{1,15}$/.test(number ?? '')) remove.run(Number(number));
         }
         held = sizes();
-        if (held.events > 0) return;
-        writeDropped.run('0');
-        refused = 0;
       });
+      if (held.events === 0 && dropped() > 0) tellLoss();
     },
     close: () => database.close(),
   };

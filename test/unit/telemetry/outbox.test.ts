@@ -14,17 +14,18 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+const nowMs = () => 7;
 const event = (sentence: string) => ({ atMs: 1, kind: 'path-changed' as const, subject: 's', sentence });
 const words = (box: ReturnType<typeof createOutbox>) => box.pending(100).map(({ sentence }) => sentence);
 
 test('events outlive the process, in order, under ids that never repeat', () => {
-  const first = createOutbox({ path });
+  const first = createOutbox({ nowMs, path });
   first.add(event('a'));
   first.add(event('b'));
   const ids = first.pending(10).map(({ id }) => id);
   first.stored(ids.slice(1));
   first.close();
-  const second = createOutbox({ path });
+  const second = createOutbox({ nowMs, path });
   second.add(event('c'));
   expect(words(second)).toEqual(['a', 'c']);
   expect(ids).not.toContain(second.pending(10)[1]?.id);
@@ -32,34 +33,42 @@ test('events outlive the process, in order, under ids that never repeat', () => 
 });
 
 test('ids that are not of this outbox store nothing', () => {
-  const box = createOutbox({ path });
+  const box = createOutbox({ nowMs, path });
   box.add(event('a'));
   box.stored(['other/1', 'nonsense', '1']);
   expect(words(box)).toEqual(['a']);
   box.close();
 });
 
-test('over the bound the oldest go, and are counted over a restart until the rest is stored', () => {
-  const box = createOutbox({ path, maxEvents: 3 });
+test('over the bound the oldest go, and how many is told once, behind the rest, over a restart', () => {
+  const box = createOutbox({ nowMs, path, maxEvents: 3 });
   for (const sentence of ['a', 'b', 'c', 'd', 'e']) box.add(event(sentence));
   expect(words(box)).toEqual(['c', 'd', 'e']);
   box.close();
-  const again = createOutbox({ path, maxEvents: 3 });
+  const again = createOutbox({ nowMs, path, maxEvents: 3 });
   expect(again.dropped()).toBe(2);
-  again.stored(again.pending(10).map(({ id }) => id));
+  const rest = again.pending(10).map(({ id }) => id);
+  again.stored(rest.slice(0, 2));
+  expect(words(again)).toEqual(['e']);
+  again.stored(rest);
   expect(again.dropped()).toBe(0);
+  const told = again.pending(10);
+  expect(told).toMatchObject([{ atMs: 7, kind: 'events-dropped', subject: 'outbox' }]);
+  expect(told[0]?.sentence).toMatch(/^2 events were dropped unsent, the oldest first/);
+  again.stored(told.map(({ id }) => id));
+  expect(again.pending(10)).toEqual([]);
   again.close();
 });
 
 test('what a newer version wrote does not stand before what came after it', () => {
-  const box = createOutbox({ path });
+  const box = createOutbox({ nowMs, path });
   box.add(event('a'));
   box.close();
   const database = new DatabaseSync(path);
   const insert = database.prepare('INSERT INTO event (body, bytes) VALUES (?, ?)');
   for (let i = 0; i < 150; i += 1) insert.run(i % 2 === 0 ? '{"kind":"of-tomorrow"}' : 'torn{', 20);
   database.close();
-  const again = createOutbox({ path });
+  const again = createOutbox({ nowMs, path });
   again.add(event('b'));
   expect(words(again)).toEqual(['a', 'b']);
   expect(again.dropped()).toBe(150);
@@ -67,7 +76,7 @@ test('what a newer version wrote does not stand before what came after it', () =
 });
 
 test('bytes are a bound too', () => {
-  const box = createOutbox({ path, maxBytes: 1000 });
+  const box = createOutbox({ nowMs, path, maxBytes: 1000 });
   for (let i = 0; i < 10; i += 1) box.add(event('x'.repeat(300)));
   expect(box.pending(100).length).toBeLessThan(4);
   expect(box.dropped()).toBeGreaterThan(6);
@@ -76,7 +85,7 @@ test('bytes are a bound too', () => {
 
 test('a file that is no database is put aside', () => {
   writeFileSync(path, 'power was cut here, '.repeat(1000));
-  const box = createOutbox({ path });
+  const box = createOutbox({ nowMs, path });
   box.add(event('a'));
   expect(words(box)).toEqual(['a']);
   box.close();
