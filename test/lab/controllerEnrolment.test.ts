@@ -254,3 +254,37 @@ describe('EST', () => {
     expect((await est(box1, 'idevid', 'simpleenroll')).headers.get('allow')).toBe('POST, OPTIONS');
   });
 });
+
+it('a body of 20 MB is refused by each server so that curl hears why', async () => {
+  await writeFile(world.at('20-mb'), Buffer.alloc(20_000_000, 0x41));
+  const body = ['--data-binary', `@${world.at('20-mb')}`];
+  const typed = (type: string) => ['-H', `Content-Type: ${type}`];
+  const token = (await readFile(world.at('controller/admin.credential'), 'utf8')).trim();
+  const fleet = await world.curl(
+    ...credential(box1, 'none', 'domain'),
+    '-X',
+    'PUT',
+    ...typed('application/json'),
+    '-H',
+    `Authorization: Bearer ${token}`,
+    ...body,
+    `https://localhost:${world.ports.api}/api/v1/fleet`,
+  );
+  const answers: [CurlAnswer, string][] = [
+    [fleet, 'model/invalid'],
+    [await est(box1, 'idevid', 'simpleenroll', ...pkcs10(world.at('20-mb'))), 'at most'],
+    [
+      await world.curl(
+        ...credential(box1, 'idevid', 'tls'),
+        ...typed('application/yang-data+json'),
+        ...body,
+        `https://localhost:${world.ports.sztp}${SZTP_GET_PATH}`,
+      ),
+      'too-big',
+    ],
+  ];
+  for (const [{ status, headers, body: text }, word] of answers) {
+    expect([status, headers.get('connection')]).toEqual([413, 'close']);
+    expect(text.toString()).toContain(word);
+  }
+});
