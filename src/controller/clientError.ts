@@ -33,7 +33,10 @@ const REST = { maxBytes: 1024 * 1024, timeoutMs: 2_000 } as const;
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) \S/;
 
 export function createClientErrors(refusal: (status: number, why: string) => Answer): ClientErrors {
-  const responses = new WeakMap<Duplex, ServerResponse>();
+  const exchanges = new WeakMap<
+    Duplex,
+    { readonly request: IncomingMessage; readonly response: ServerResponse }
+  >();
   const ending = new WeakSet<Duplex>();
 
   const refuse = (socket: Duplex, { status, why }: Meaning): void => {
@@ -48,14 +51,22 @@ export function createClientErrors(refusal: (status: number, why: string) => Ans
     answer(error, socket) {
       if (ending.has(socket)) return;
       const meaning = meaningOf(error);
-      const response = responses.get(socket);
-      const isAnswering = response?.headersSent === true && !response.writableFinished;
-      if (meaning === undefined || isAnswering || !socket.writable) socket.destroy();
-      else refuse(socket, meaning);
+      if (meaning === undefined || !socket.writable) return void socket.destroy();
+      const { request, response } = exchanges.get(socket) ?? {};
+      const isAnswering = response !== undefined && !response.writableFinished;
+      if (isAnswering && request?.complete === true) {
+        // What is refused came behind a request that has its answer still to come.
+        ending.add(socket);
+        return void response.once('finish', () =>
+          socket.writable ? refuse(socket, meaning) : socket.destroy(),
+        );
+      }
+      if (isAnswering && response.headersSent) return void socket.destroy();
+      return refuse(socket, meaning);
     },
     watch(server) {
-      server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-        responses.set(socket, response);
+      server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+        exchanges.set(request.socket, { request, response });
       });
       server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
         refuse(socket, { status: 501, why: 'there is no method CONNECT here' }),
