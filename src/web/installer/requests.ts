@@ -21,7 +21,15 @@ export type Asked =
   | { readonly kind: 'form'; readonly link: string | undefined }
   | { readonly kind: 'offer' }
   | { readonly kind: 'elsewhere'; readonly location: string }
-  | { readonly kind: 'refused'; readonly status: 400 | 403 | 404 | 405 | 415; readonly sentence: string };
+  | {
+      readonly kind: 'refused';
+      readonly status: RefusedStatus;
+      readonly sentence: string;
+      /** What 405 and 415 must say beside it (RFC 9110 15.5.6, 15.5.16). */
+      readonly headers?: Readonly<Record<string, string>>;
+    };
+
+type RefusedStatus = 400 | 403 | 404 | 405 | 415;
 
 const FORM = 'application/x-www-form-urlencoded';
 
@@ -37,7 +45,9 @@ export function readRequest(head: RequestHead, ownAddress: string): Asked {
   // An absolute target names its own host.
   if (url?.host !== host) return refused(400, 'This is no address of this box.');
   if (url.pathname === '/') {
-    return isReading ? { kind: 'status' } : refused(405, 'This page can only be read.');
+    return isReading
+      ? { kind: 'status' }
+      : refused(405, 'This page can only be read.', { Allow: 'GET, HEAD' });
   }
   if (url.pathname !== ACTIVATION_PATH) return refused(404, 'There is no such page on this box.');
   if (isReading) {
@@ -46,18 +56,20 @@ export function readRequest(head: RequestHead, ownAddress: string): Asked {
     if (ActivationLinkId.safeParse(link).success) return { kind: 'form', link };
     return refused(400, 'The link is not whole: copy all of it from the mail.');
   }
-  if (head.method !== 'POST') return refused(405, 'This page can be read, and a code be sent to it.');
+  if (head.method !== 'POST') {
+    return refused(405, 'This page can be read, and a code be sent to it.', { Allow: 'GET, HEAD, POST' });
+  }
   const isOwn = head.origin === undefined || head.origin === `http://${host}`;
   const isSameSite = head.fetchSite === undefined || head.fetchSite === 'same-origin';
   if (!isOwn || !isSameSite) return refused(403, 'A code is only taken from this box’s own page.');
   if (head.contentType?.split(';')[0]?.trim().toLowerCase() !== FORM) {
-    return refused(415, 'A code is only taken from this box’s own page.');
+    return refused(415, 'A code is only taken from this box’s own page.', { Accept: FORM });
   }
   return { kind: 'offer' };
 }
 
-const refused = (status: 400 | 403 | 404 | 405 | 415, sentence: string): Asked => ({
-  kind: 'refused',
-  status,
-  sentence,
-});
+const refused = (
+  status: RefusedStatus,
+  sentence: string,
+  headers: Readonly<Record<string, string>> = {},
+): Asked => ({ kind: 'refused', status, sentence, headers });

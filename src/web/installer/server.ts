@@ -16,6 +16,8 @@ const MAX_CONNECTIONS = 64;
 const MAX_CONNECTIONS_OF_ONE = 12;
 const MAX_HEADER_BYTES = 8 * 1024;
 const MAX_BODY_BYTES = 1024;
+/** Of a body that is refused; who sends more may find the connection cut. */
+const MAX_DISCARDED_BYTES = 1024 * 1024;
 const LIMITS = {
   maxHeaderSize: MAX_HEADER_BYTES,
   headersTimeout: 5_000,
@@ -101,7 +103,9 @@ async function answer(parts: PageParts, takeOffer: () => boolean, request: Incom
     },
     ownAddress,
   );
-  if (asked.kind === 'refused') return notice(asked.status, 'not here', asked.sentence);
+  if (asked.kind === 'refused') {
+    return { ...notice(asked.status, 'not here', asked.sentence), headers: asked.headers ?? {} };
+  }
   if (asked.kind === 'elsewhere') return { status: 302, body: '', headers: { Location: asked.location } };
   const { progress, ports, uplinkTest } = await parts.look();
   if (!parts.isOpen(progress)) {
@@ -167,18 +171,17 @@ function send(request: IncomingMessage, response: ServerResponse, { status, body
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-/** undefined where it is larger than the cap. */
+/** undefined where it is larger than the cap: read to its end first, or the answer would be lost in a reset. */
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return undefined;
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of request) {
     const bytes = Buffer.from(chunk);
     sizeBytes += bytes.length;
-    if (sizeBytes > MAX_BODY_BYTES) return undefined;
-    chunks.push(bytes);
+    if (sizeBytes > MAX_DISCARDED_BYTES) return undefined;
+    if (sizeBytes <= MAX_BODY_BYTES) chunks.push(bytes);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return sizeBytes > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks).toString('utf8');
 }
 
 /** A bucket that fills by one token at a time. */

@@ -219,10 +219,17 @@ describe('the page', () => {
   });
 
   it('reads no more than a code needs, and no other page', async () => {
-    const large = await post({ code: 'A'.repeat(2000) }).catch(() => undefined);
-    expect(large?.status ?? 413).toBe(413);
+    expect((await post({ code: 'A'.repeat(2_000) })).status).toBe(413);
+    expect((await post({ code: 'A'.repeat(900_000) })).status).toBe(413);
+    const endless = await post({ code: 'A'.repeat(20_000_000) }).catch(() => undefined);
+    expect(endless?.status ?? 413).toBe(413);
+    expect(offered).toEqual([]);
     expect((await ask('/x')).status).toBe(404);
-    expect((await ask('/', { method: 'DELETE' })).status).toBe(405);
+    const method = await ask('/', { method: 'DELETE' });
+    expect([method.status, method.headers['allow']]).toEqual([405, 'GET, HEAD']);
+    expect((await ask('/activate', { method: 'PROPFIND' })).headers['allow']).toBe('GET, HEAD, POST');
+    const form = await post({ code: 'ABCD' }, { 'content-type': 'text/plain' });
+    expect([form.status, form.headers['accept']]).toEqual([415, 'application/x-www-form-urlencoded']);
     const silent = connect(port, OWN);
     silent.on('error', () => undefined);
     silent.write(`GET / HTTP/1.1\r\nHost: ${OWN}\r\nX: ${'a'.repeat(9000)}\r\n\r\n`);
