@@ -11,7 +11,9 @@ openssl=
 case ${1:-} in agent | identity)
   TPM2OPENSSL_TCTI=${TPM2OPENSSL_TCTI:-device:/dev/tpmrm0}
   BRANCHBOX_TPM=$(/usr/lib/branchbox/tpm-ready)
-  export TPM2OPENSSL_TCTI BRANCHBOX_TPM
+  # tpm-make-key
+  PATH=$PATH:/usr/lib/branchbox
+  export TPM2OPENSSL_TCTI BRANCHBOX_TPM PATH
   case $BRANCHBOX_TPM in ready*) openssl=--openssl-config=/usr/lib/branchbox/openssl-tpm.cnf ;; esac ;;
 esac
 NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-/var/cache/branchbox/compile}

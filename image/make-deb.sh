@@ -52,7 +52,7 @@ Section: net
 Priority: optional
 Installed-Size: $(du -sk --apparent-size $root | cut -f 1)
 Depends: systemd, udev, kmod, $depends
-Recommends: ppp, tpm2-openssl (>= 1.3)
+Recommends: ppp, tpm2-openssl (>= 1.3), tpm2-tools
 Description: SD-WAN branch gateway
  Encrypted tunnels over several uplinks, segments of tenants across sites, their containers on them. Takes over the
  network ports of the machine that it is installed on; what it is, comes from /etc/branchbox/factory.

@@ -36,6 +36,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['rescue', 'rescue', 0o755],
   ['reset-button', 'reset-button', 0o755],
   ['tpm-ready', 'tpm-ready', 0o755],
+  ['tpm-make-key', 'tpm-make-key', 0o755],
   ['openssl-tpm.cnf', 'openssl-tpm.cnf', 0o644],
   ['branchbox.sh', 'branchbox.sh', 0o755],
 ];

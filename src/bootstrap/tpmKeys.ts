@@ -12,28 +12,23 @@ import type { TpmUse } from '../system/tpmUse.ts';
 import { createDeviceKeys, type DeviceKeys, type TpmKeys } from './deviceKeys.ts';
 
 /** Discrete TPMs make an EC key in some 100 ms; a chip that tests itself first takes seconds. */
-const TPM_TIMEOUT_MS = 30_000;
-const MAX_OUTPUT_BYTES = 64 * 1024;
+const LIMITS = { timeoutMs: 30_000, maxOutputBytes: 64 * 1024 } as const;
+/** firmware/tpm-make-key, which says why OpenSSL is not asked; branchbox.sh has it in the path. */
+const MAKER = 'tpm-make-key';
 const PROVIDERS = ['-provider', 'tpm2', '-provider', 'default'] as const;
 /** TPM_RC_INTEGRITY of the first parameter of TPM2_Load: wrapped by another storage key (part 2, 6.6). */
 const NOT_OURS = /\b0x0*1df\b/i;
 
 export function createTpmKeys({ runner, use }: { readonly runner: Runner; readonly use: TpmUse }): TpmKeys {
-  /** In a process of its own: Node makes keys with its first provider alone. */
   const openssl = (words: readonly string[], stdin?: Secret) =>
-    runner.run('openssl', words, {
-      timeoutMs: TPM_TIMEOUT_MS,
-      maxOutputBytes: MAX_OUTPUT_BYTES,
-      ...(stdin !== undefined && { stdin }),
-    });
+    runner.run('openssl', words, { ...LIMITS, ...(stdin !== undefined && { stdin }) });
 
   return {
     async make() {
-      const curve = ['-algorithm', 'EC', '-pkeyopt', 'group:P-256'];
-      const made = await openssl(['genpkey', ...PROVIDERS, '-propquery', 'provider=tpm2', ...curve]);
+      const made = await runner.run(MAKER, [], LIMITS);
       if (made.exitCode === 0) return new Secret(made.stdout);
       throw new BranchboxError('system/key-unusable', {
-        message: `openssl could not make a key in the TPM: ${lastWords(made.stderr)}`,
+        message: `${MAKER} could not make a key in the TPM: ${lastWords(made.stderr)}`,
       });
     },
     sign: async (pem, bytes) => use.sign(pem, bytes),
@@ -56,7 +51,7 @@ export function createTpmKeys({ runner, use }: { readonly runner: Runner; readon
   };
 }
 
-/** What openssl said last that is no trace of a place in its source. Pure. */
+/** What a program said last that is no empty line. Pure. */
 const lastWords = (stderr: string): string =>
   (
     stderr

@@ -90,7 +90,7 @@ export async function createTpmWorld(): Promise<TpmWorld> {
         [
           'sh',
           '-euc',
-          `BRANCHBOX_TPM=$("$1/firmware/tpm-ready") && export BRANCHBOX_TPM
+          `BRANCHBOX_TPM=$("$1/firmware/tpm-ready") PATH=$1/firmware:$PATH && export BRANCHBOX_TPM PATH
            node=$2 && root=$1 && entry=$3 && shift 3
            exec "$node" --openssl-config="$root/firmware/openssl-tpm.cnf" --disable-warning=ExperimentalWarning "$entry" "$@"`,
           'sh',

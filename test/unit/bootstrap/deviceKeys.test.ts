@@ -140,8 +140,9 @@ describe('keys in a TPM by openssl', () => {
   const pem = new Secret('-----BEGIN TSS2 PRIVATE KEY-----\nAAAA\n-----END TSS2 PRIVATE KEY-----\n');
 
   it('says in its own words that none was made, with no key among them', async () => {
-    const { runner } = answering({ exitCode: 1, stderr: 'a\ngenpkey: Error generating EC key\n\n' });
-    await expect(createTpmKeys({ runner, use }).make()).rejects.toThrow('Error generating EC key');
+    const { runner, asked } = answering({ exitCode: 1, stderr: 'a\ntpm2_create is missing\n\n' });
+    await expect(createTpmKeys({ runner, use }).make()).rejects.toThrow('tpm2_create is missing');
+    expect(asked).toEqual(['tpm-make-key ']);
   });
 
   it('tells a key of another TPM from a TPM that does not answer', async () => {
