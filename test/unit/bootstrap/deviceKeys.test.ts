@@ -142,7 +142,7 @@ describe('keys in a TPM by openssl', () => {
   it('says in its own words that none was made, with no key among them', async () => {
     const { runner, asked } = answering({ exitCode: 1, stderr: 'a\ntpm2_create is missing\n\n' });
     await expect(createTpmKeys({ runner, use }).make()).rejects.toThrow('tpm2_create is missing');
-    expect(asked).toEqual(['tpm-make-key ']);
+    expect(asked).toEqual(['tpm-make-key']);
   });
 
   it('tells a key of another TPM from a TPM that does not answer', async () => {
