@@ -33,6 +33,7 @@ const OWNERS_VERDICTS: readonly ErrorCode[] = [
   'bootstrap/pending',
   'bootstrap/refused',
   'bootstrap/quarantined',
+  'bootstrap/superseded',
 ];
 /** Of this box itself: over no uplink would it be another. */
 const OWN_KEYS: readonly ErrorCode[] = ['bootstrap/key-lost', 'system/key-unusable'];
@@ -144,7 +145,7 @@ async function learnAnchors(
 
 /**
  * Dates, names and the owner's acceptance of who we are, over a new connection. Throws bootstrap/quarantined where the
- * owner says that it does not trust this box.
+ * owner says that it does not trust this box, bootstrap/superseded where it does, and not the CA of its certificate.
  */
 export async function proveStrictly(
   context: StateContext,

@@ -4,6 +4,7 @@
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { dropAnchors } from './anchorDrop.ts';
 import type { ServiceContext } from './context.ts';
 import type { TlsIdentity } from './https.ts';
 import type { Next } from './machine.ts';
@@ -14,13 +15,15 @@ export interface OwnerTrust {
   credentialNow(owner: Owner): Promise<{ readonly tls: TlsIdentity; readonly enrolled: boolean }>;
   /** Where this was thrown because the owner does not trust the box: marked on disk, and the state that follows. */
   distrustedFor(thrown: unknown): Promise<Next | undefined>;
-  /** Asks the owner how we stand. No answer changes nothing: who cuts a cable must not stop traffic by it. */
+  /** Where this was thrown because the CA of our certificate was dropped: it is gone, and the state that follows. */
+  supersededFor(thrown: unknown): Promise<Next | undefined>;
+  /** Asks the owner how we stand, and drops the anchors that it dropped. No answer changes nothing: who cuts a cable must not stop traffic by it. */
   look(signal: AbortSignal): Promise<Next | undefined>;
   lookIfDue(signal: AbortSignal): Promise<Next | undefined>;
 }
 
 export function createOwnerTrust(context: ServiceContext): OwnerTrust {
-  const { owners, enrolment, ldevid, clock, log, quarantine, looks } = context;
+  const { files, owners, enrolment, ldevid, clock, log, quarantine, looks } = context;
 
   async function credentialNow(owner: Owner): Promise<{ tls: TlsIdentity; enrolled: boolean }> {
     const current = await enrolment.read(owner, ldevid);
@@ -36,16 +39,28 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
     return { state: 'QUARANTINED', note: { because: why.slice(0, 500) } };
   }
 
+  /**
+   * A certificate that lets the box in nowhere is none: as where it was lost, the factory identity gets the next one. The
+   * anchors stay until that is there (anchorDrop.ts).
+   */
+  async function supersededFor(thrown: unknown): Promise<Next | undefined> {
+    if (!(thrown instanceof BranchboxError) || thrown.code !== 'bootstrap/superseded') return undefined;
+    await files.remove(ldevid.certificate);
+    return { state: 'RECOVER', note: { because: thrown.message.slice(0, 500) } };
+  }
+
   async function look(signal: AbortSignal): Promise<Next | undefined> {
     const owner = await owners.read();
     if (owner === undefined) return undefined;
     looks.looked();
     try {
-      await proveStrictly(context, owner, (await credentialNow(owner)).tls, signal);
+      const { tls, enrolled } = await credentialNow(owner);
+      await proveStrictly(context, owner, tls, signal);
+      if (enrolled && (await owners.isFinal())) await dropAnchors(context, owner, tls, signal);
     } catch (thrown) {
       if (!(thrown instanceof BranchboxError)) throw thrown;
-      const distrusted = await distrustedFor(thrown);
-      if (distrusted !== undefined) return distrusted;
+      const onward = (await distrustedFor(thrown)) ?? (await supersededFor(thrown));
+      if (onward !== undefined) return onward;
       if (thrown.code === 'bootstrap/key-lost' && (await enrolment.read(owner, ldevid)) === undefined) {
         return { state: 'RECOVER', note: { because: thrown.message.slice(0, 500) } };
       }
@@ -55,5 +70,5 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
   }
   const lookIfDue = async (signal: AbortSignal): Promise<Next | undefined> =>
     looks.dueInMs() === 0 ? look(signal) : undefined;
-  return { credentialNow, distrustedFor, look, lookIfDue };
+  return { credentialNow, distrustedFor, supersededFor, look, lookIfDue };
 }

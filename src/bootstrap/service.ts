@@ -38,7 +38,7 @@ function afterAgent(
 
 export function createServiceActions(context: ServiceContext): Readonly<Record<ServiceState, Action>> {
   const { files, paths, owners, clock, waker, log, quarantine, looks } = context;
-  const { credentialNow, distrustedFor, lookIfDue } = createOwnerTrust(context);
+  const { credentialNow, distrustedFor, supersededFor, lookIfDue } = createOwnerTrust(context);
 
   /** Follows the agent's files: what it holds is the truth, this journal is for people. `owner`: where renewal counts. */
   async function followAgent(
@@ -142,6 +142,8 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       } catch (thrown) {
         // Whatever else went wrong, the mark stays: only a good answer takes it away.
         await distrustedFor(thrown);
+        // It asks on with its factory identity.
+        await supersededFor(thrown);
         throw thrown;
       }
       await quarantine.clear();

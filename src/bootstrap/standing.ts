@@ -5,9 +5,10 @@
  * Only an answer of the owner's own server counts, judged as strictly as ever (peer.ts) over a connection on which this
  * box proved itself: silence, errors, and whatever is said in MQTT or by a TLS alert are a reason to ask and no more.
  */
+import type { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { type Owner, Quarantine } from '../model/bootstrap.ts';
-import { PING_PATH, QuarantineAnswer } from '../model/deviceApi.ts';
+import { PING_PATH, QuarantineAnswer, SupersededAnswer } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, Files } from '../system/ports.ts';
 import {
@@ -28,7 +29,10 @@ const LOOK_MS = 24 * 3_600_000;
 /** Hints come from a connection that may be lost every second: a handshake costs the controller a millisecond. */
 const HINT_GAP_MS = 10_000;
 
-/** Throws bootstrap/quarantined where the owner says so, bootstrap/refused where it says anything else but yes. */
+/**
+ * Throws bootstrap/quarantined or bootstrap/superseded where the owner says so, bootstrap/refused where it says anything
+ * else but yes.
+ */
 export async function askStanding(options: {
   readonly https: Https;
   readonly owner: Owner;
@@ -51,6 +55,12 @@ export async function askStanding(options: {
   const answer = await https(exchange, signal);
   if (answer.status === 200 || answer.status === 204) return;
   const why = quarantineOf(answer);
+  if (why === undefined && isSuperseded(answer)) {
+    throw new BranchboxError('bootstrap/superseded', {
+      message: "The controller dropped the CA of this box's certificate while the box was away",
+      mend: 'nothing: it enrols anew with its factory identity',
+    });
+  }
   if (why === undefined) throw refused(exchange, describeStatus(answer.status), answer);
   throw new BranchboxError('bootstrap/quarantined', {
     message: `The controller took its trust from this box: ${why}`,
@@ -60,10 +70,20 @@ export async function askStanding(options: {
 }
 
 /** The controller's reason; undefined where it is no such answer. Pure. */
-export function quarantineOf(answer: Pick<Answer, 'status' | 'contentType' | 'body'>): string | undefined {
-  if (answer.status !== 403 || answer.contentType !== 'application/json') return undefined;
+export const quarantineOf = (answer: Refusal): string | undefined =>
+  standingOf(QuarantineAnswer, answer)?.message;
+
+const isSuperseded = (answer: Refusal): boolean => standingOf(SupersededAnswer, answer) !== undefined;
+
+type Refusal = Pick<Answer, 'status' | 'contentType' | 'body'>;
+
+function standingOf<S extends z.ZodType>(
+  schema: S,
+  { status, contentType, body }: Refusal,
+): z.output<S> | undefined {
+  if (status !== 403 || contentType !== 'application/json') return undefined;
   try {
-    return decodeJson(QuarantineAnswer, Buffer.from(answer.body).toString('utf8'), 'The answer').message;
+    return decodeJson(schema, Buffer.from(body).toString('utf8'), 'The answer');
   } catch {
     return undefined;
   }

@@ -22,6 +22,7 @@ import { registerFirmware } from './fleetFirmware.ts';
 import { registerUsb } from './fleetUsb.ts';
 import { registerInventory } from './fleetInventory.ts';
 import { registerPending } from './fleetPending.ts';
+import { registerDomainCa } from './fleetDomainCa.ts';
 import { registerMove } from './fleetMove.ts';
 import { registerReport } from './fleetReport.ts';
 import { registerReplace } from './fleetReplace.ts';
@@ -66,6 +67,7 @@ export function register(program: Command): void {
   registerPending(fleet);
   registerReplace(fleet);
   registerMove(fleet);
+  registerDomainCa(fleet);
   withAccess(fleet.command('reset <gateway>'))
     .description(
       'resets a gateway to factory state: its data goes, apps\u2019 volumes too, and it bootstraps anew',

@@ -38,6 +38,10 @@ export function createDeviceHandler(options: {
     if (path === PING_PATH && method === 'GET' && peer.kind === 'idevid') {
       return factoryStanding(peer.serial, peer.certificate);
     }
+    if (peer.kind === 'untrusted' && peer.certificate !== undefined && path === PING_PATH) {
+      const told = await supersededStanding(peer.certificate);
+      if (told !== undefined) return told;
+    }
     if (peer.kind !== 'ldevid')
       return json(401, { code: 'controller/refused', message: 'a gateway certificate is needed' });
     const admission = await options.admissions.recognise(peer.gatewayId, peer.certificate);
@@ -81,6 +85,20 @@ export function createDeviceHandler(options: {
       return quarantined('this box was revoked');
     }
     return json(403, { code: 'controller/refused', message: 'this box has no standing here' });
+  }
+
+  /**
+   * Of a box whose certificate we issued, that is in its time, and whose CA was dropped meanwhile: what it shows lets it in
+   * nowhere, and it would not know before that ends. The handshake proved that it has the key.
+   */
+  async function supersededStanding(ldevid: Certificate): Promise<Answer | undefined> {
+    const nowMs = options.clock.nowMs();
+    if (nowMs < ldevid.notBeforeMs || nowMs > ldevid.notAfterMs) return undefined;
+    const admission = await options.admissions.recognise(ldevid.subject.commonName ?? '', ldevid);
+    if (admission.kind === 'refused') return quarantined(admission.why);
+    if (admission.kind !== 'admitted') return undefined;
+    const message = 'the CA of this certificate was dropped: enrol with the factory identity';
+    return json(403, { code: 'controller/refused', standing: 'superseded', message });
   }
 
   /** A bundle of somebody else's app is as unknown as none at all. */

@@ -14,7 +14,9 @@ import { startBroker } from './broker/broker.ts';
 import { openBrokerLink } from './broker/link.ts';
 import { endSession } from './broker/sessions.ts';
 import { localAddress, publicName } from './config.ts';
+import { createCaDrop } from './caDrop.ts';
 import { createDeviceHandler, deviceFailed, deviceRefusal } from './deviceApi.ts';
+import { createDomainTrust } from './domainTrust.ts';
 import { createMovedRoute } from './movedRoute.ts';
 import { settleEpoch } from './epoch.ts';
 import { estFailed, plain } from './est/answers.ts';
@@ -59,7 +61,7 @@ export async function runController(options: {
   const { bundles, firmware } = await openUploads({ config, store, files, clock });
 
   const signer = createSignerClient({ socketPath: config.signer.socket });
-  const { domain, previous } = await awaitSigner({ signer, clock, log, signal });
+  const { domain, previous, offered } = await awaitSigner({ signer, clock, log, signal });
   const certify = () =>
     ensureServiceCredentials({
       signer,
@@ -73,8 +75,7 @@ export async function runController(options: {
     });
   const credentials = await certify();
   const { manufacturer, manufacturers } = await openManufacturer(files, config.manufacturer);
-  const anchors = { manufacturers, domain, previous };
-  const domains = [domain, ...previous];
+  const anchors = createDomainTrust({ manufacturers, domain, previous });
 
   const host = publicName(config);
   const endpoints = { mqtt: { host, port: listen.mqttPort }, device: { host, port: listen.devicePort } };
@@ -130,7 +131,9 @@ export async function runController(options: {
     host: localAddress(listen.address),
     port: listen.mqttPort,
     serverName: host,
-    domainAnchorPem: toPem(domains),
+    get domainAnchorPem() {
+      return toPem(anchors.domains);
+    },
   };
   const revocations = await openRevocations({
     store,
@@ -141,6 +144,24 @@ export async function runController(options: {
     clock,
     log,
   });
+  let latest = credentials;
+  const caDrop = createCaDrop({
+    store,
+    fleet,
+    admissions,
+    signer,
+    trust: anchors,
+    async follow() {
+      const pem = toPem(anchors.domains);
+      servers.renew(latest);
+      link.trust(pem);
+      await broker.trust(pem);
+      onChange();
+    },
+    clock,
+    log,
+  });
+  await caDrop.settle();
   const isRoot = process.getuid?.() === 0;
   const broker = await startBroker(
     {
@@ -149,7 +170,6 @@ export async function runController(options: {
       clock,
       log,
       program: config.mosquitto.program,
-      domainAnchorPem: toPem(domains),
       place: {
         directory: state('broker'),
         listenAddress: listen.address,
@@ -157,7 +177,11 @@ export async function runController(options: {
         user: isRoot ? config.mosquitto.user : undefined,
       },
     },
-    { credential: credentials.server, revocationListPem: revocations.list.pem },
+    {
+      credential: credentials.server,
+      revocationListPem: revocations.list.pem,
+      domainAnchorPem: toPem(anchors.domains),
+    },
   );
   const revoking = revocations.run(signal);
   const link = openBrokerLink({
@@ -171,7 +195,7 @@ export async function runController(options: {
   const uplinkTest = await startUplinkTest({ address: listen.address, ports: listen.probePorts, clock, log });
   const servers = createServers({
     credentials,
-    domains,
+    domains: () => anchors.domains,
     manufacturers,
     listen,
     sztp: {
@@ -189,7 +213,16 @@ export async function runController(options: {
       refusal: bootstrapRefusal,
     },
     est: {
-      handle: createEstHandler({ store, admissions, signer, anchors, onEnrolled: onChange, clock, log }),
+      handle: createEstHandler({
+        store,
+        admissions,
+        signer,
+        anchors,
+        offered,
+        onEnrolled: onChange,
+        clock,
+        log,
+      }),
       failed: estFailed,
       refusal: plain,
     },
@@ -231,6 +264,7 @@ export async function runController(options: {
         bootstrapServer: `https://${host}:${listen.sztpPort}`,
         clock,
       }),
+      caDrop,
       invitations: createInvitations({ store, admissions, signer, domain, ownerOf }),
       revocationList: () => revocations.list.der,
       onInventoryChange: onChange,
@@ -257,6 +291,7 @@ export async function runController(options: {
     ensure: certify,
     current: credentials,
     async hand(next) {
+      latest = next;
       await broker.renew(next.server);
       link.renew(next.client);
       servers.renew(next);

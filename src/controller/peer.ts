@@ -10,7 +10,8 @@ import { OID } from '../pki/oids.ts';
 
 export type Peer =
   | { readonly kind: 'none' }
-  | { readonly kind: 'untrusted' }
+  /** `certificate`: the other end has its key, and no chain to an anchor of ours. */
+  | { readonly kind: 'untrusted'; readonly certificate?: Certificate }
   | { readonly kind: 'idevid'; readonly certificate: Certificate; readonly serial: string }
   | { readonly kind: 'ldevid'; readonly certificate: Certificate; readonly gatewayId: string };
 
@@ -19,7 +20,7 @@ export interface PeerAnchors {
   readonly manufacturers: readonly Certificate[];
   /** The CA that signs, and that vouchers pin. */
   readonly domain: Certificate;
-  /** After a rollover the one before: what it signed counts still. */
+  /** After a rollover the one before, until it is dropped: what it signed counts still. */
   readonly previous: readonly Certificate[];
 }
 
@@ -49,7 +50,7 @@ export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: num
     const gatewayId = GatewayId.safeParse(leaf.subject.commonName);
     if (gatewayId.success) return { kind: 'ldevid', certificate: leaf, gatewayId: gatewayId.data };
   }
-  return { kind: 'untrusted' };
+  return { kind: 'untrusted', certificate: leaf };
 }
 
 function presented(socket: TLSSocket): Certificate[] {

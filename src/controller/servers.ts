@@ -17,6 +17,7 @@ interface Part {
 
 export interface Servers {
   listen(): Promise<void>;
+  /** Also where `domains` changed. */
   renew(credentials: ServiceCredentials): void;
   close(): void;
 }
@@ -37,7 +38,7 @@ const HANDSHAKES = { together: 32, waiting: 1_024, patienceMs: 5_000, turnMs: 50
 export function createServers(options: {
   readonly credentials: ServiceCredentials;
   /** Whose LDevIDs count. */
-  readonly domains: readonly Certificate[];
+  readonly domains: () => readonly Certificate[];
   readonly manufacturers: readonly Certificate[];
   readonly listen: Ports;
   readonly sztp: Part;
@@ -56,12 +57,12 @@ export function createServers(options: {
     // Several EST clients have no TLS 1.3.
     est: tlsOptions({
       credential: credentials.server,
-      clientIssuers: [...options.manufacturers, ...options.domains],
+      clientIssuers: [...options.manufacturers, ...options.domains()],
       minVersion: 'TLSv1.2',
     }),
     device: tlsOptions({
       credential: credentials.server,
-      clientIssuers: options.domains,
+      clientIssuers: options.domains(),
       minVersion: 'TLSv1.3',
     }),
   });

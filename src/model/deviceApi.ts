@@ -24,6 +24,13 @@ export const QuarantineAnswer = z.object({
 });
 export type QuarantineAnswer = z.output<typeof QuarantineAnswer>;
 
+/** With status 403: the controller trusts this box, and the CA of the certificate that it showed no more. */
+export const SupersededAnswer = z.object({
+  standing: z.literal('superseded'),
+  message: z.string().max(1000),
+});
+export type SupersededAnswer = z.output<typeof SupersededAnswer>;
+
 /** An app's archive, by its SHA-256; bytes as uploaded. */
 export const bundlePath = (sha256: string): string => `/v1/bundles/${sha256}`;
 /** A part of a firmware version, by its SHA-256. */

@@ -37,6 +37,10 @@ export const ERROR_CODES = {
     retry: 'backoff',
     title: 'The owner took its trust from this box: tenant traffic is off, the box asks on',
   },
+  'bootstrap/superseded': {
+    retry: 'backoff',
+    title: 'The owner dropped the CA that certified this box: the box enrols anew',
+  },
   'bootstrap/key-lost': {
     retry: 'on-change',
     title: 'A key of this box is lost: its TPM was cleared, replaced or taken away',

@@ -92,6 +92,15 @@ export async function verifyJws(
   return { payload, signer: leaf };
 }
 
+/** The certificate that a JWS names as its signer's, judged by nobody; undefined where it names none. */
+export function jwsSigner(jws: string): Certificate | undefined {
+  try {
+    return readHeader(jws.split('.', 1)[0] ?? '')[0];
+  } catch {
+    return undefined;
+  }
+}
+
 function readHeader(text: string): readonly Certificate[] {
   const bytes = fromBase64Url(text, 'The header of a JWS');
   try {

@@ -8,6 +8,7 @@ import type { Server } from 'node:https';
 import type { Clock } from '../../system/ports.ts';
 import type { Activations } from '../activation.ts';
 import type { Blobs } from '../blobs.ts';
+import type { CaDrop } from '../caDrop.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
 import type { Media } from '../media.ts';
@@ -28,6 +29,7 @@ export interface ApiContext {
   readonly activations: Pick<Activations, 'make'>;
   readonly media: Media;
   readonly invitations: Invitations;
+  readonly caDrop: Pick<CaDrop, 'overview' | 'drop'>;
   /** DER. */
   readonly revocationList: () => Uint8Array;
   /** A box was approved, revoked, taken back or forgotten. */

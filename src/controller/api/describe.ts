@@ -14,22 +14,22 @@ const RESPONSES: Readonly<Record<string, string>> = {
   304: 'Unchanged since the entity tag that was named',
   401: 'No credential, or a wrong one',
   409: 'What is stored, and which rules of this version it breaks',
-  412: 'The fleet is not the one that was named',
+  412: 'What is there is not what was named',
   415: 'A media type that is not taken here',
   503: 'Something that is needed is away',
   '4XX': 'Refused: a code, a sentence, what mends it, and each problem by its path',
   '5XX': 'It cannot be done now, or is a defect of ours',
 };
 const HEADERS: Readonly<Record<string, string>> = {
-  ETag: 'The revision of the fleet, for If-Match and If-None-Match',
+  ETag: 'Of what was read, for If-Match and If-None-Match',
   'WWW-Authenticate': 'Which credential is asked for (RFC 6750)',
   Accept: 'Media types that are taken',
   'Accept-Encoding': 'Content codings that are taken: none',
   'Accept-Patch': 'Media types that PATCH takes (RFC 5789)',
   Vary: 'Accept, where it decides the form of the answer',
 };
-/** Parts of the one document: what they answer carries its revision. */
-const OF_THE_FLEET = /^\/api\/v1\/(fleet|(tenants|segments|gateways)(\/\{id\})?)$/;
+/** Parts of one document, the fleet or the domain CAs: what they answer carries its tag. */
+const TAGGED = /^\/api\/v1\/(fleet|(tenants|segments|gateways)(\/\{id\})?|domain-cas(\/\{sha256\})?)$/;
 const OPTIONAL_BODY = 'x-optional-body';
 
 /** A body that is read as a stream has no schema to decode by, and is described by its media types. */
@@ -63,7 +63,7 @@ interface Operation {
 /** Changes the operation in place: it was made for this. */
 function complete(path: string, method: string, operation: Operation): void {
   const { responses, requestBody } = operation;
-  const isOfFleet = OF_THE_FLEET.test(path);
+  const isTagged = TAGGED.test(path);
   const isRead = method === 'get';
   const refusal = responses['4XX']?.content;
   const add = (status: number, more: Partial<Response> = {}): void => {
@@ -75,14 +75,14 @@ function complete(path: string, method: string, operation: Operation): void {
       ...(refusal === undefined ? {} : { content: refusal }),
     });
   }
-  if (isOfFleet && isRead) {
+  if (isTagged && isRead) {
     add(304, { headers: headersOf('ETag') });
     operation.parameters = [
       ...(operation.parameters ?? []),
       { in: 'header', name: 'if-none-match', required: false, schema: { type: 'string' } },
     ];
   }
-  if (isOfFleet && !isRead) add(412, refusal === undefined ? {} : { content: refusal });
+  if (isTagged && !isRead) add(412, refusal === undefined ? {} : { content: refusal });
   if (!isRead) {
     const headers = headersOf('Accept', 'Accept-Encoding', ...(method === 'patch' ? ['Accept-Patch'] : []));
     add(415, { headers, ...(refusal === undefined ? {} : { content: refusal }) });
@@ -97,7 +97,7 @@ function complete(path: string, method: string, operation: Operation): void {
     if (status === '204') delete response.content;
     else if (response.content !== undefined) response.content = withoutEmptySchemas(response.content);
     // 409 is said of nothing but a fleet that is shown as it is stored.
-    if (isOfFleet && (status.startsWith('2') || status === '409')) {
+    if (isTagged && (status.startsWith('2') || status === '409')) {
       const names = ['ETag', ...(Object.keys(response.content ?? {}).length > 1 ? ['Vary'] : [])];
       response.headers = headersOf(...names);
     }

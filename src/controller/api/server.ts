@@ -17,6 +17,7 @@ import { createClientErrors } from '../clientError.ts';
 import { registerBundleRoutes, STREAM_MEDIA_TYPES } from './bundleRoutes.ts';
 import type { Api, ApiContext } from './context.ts';
 import { DESCRIPTION } from './describe.ts';
+import { registerDomainCaRoutes } from './domainCaRoutes.ts';
 import { createErrorHandler, parserRefusal } from './errors.ts';
 import { registerFirmwareRoutes } from './firmwareRoutes.ts';
 import { registerFleetPartRoutes } from './fleetPartRoutes.ts';
@@ -136,6 +137,7 @@ export async function createApi(options: {
     registerActivationRoutes(scope, options.context);
     registerMediumRoutes(scope, options.context);
     registerMoveRoutes(scope, options.context);
+    registerDomainCaRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
     scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
     registerBundleRoutes(scope, options.context);

@@ -16,13 +16,14 @@ export interface BrokerOptions {
   readonly log: Logger;
   readonly program: string;
   readonly place: BrokerPlace;
-  readonly domainAnchorPem: string;
 }
 
 /** What it reads beside its configuration. */
 export interface BrokerInput {
   readonly credential: ServiceCredential;
   readonly revocationListPem: string;
+  /** Whose certificates let in. */
+  readonly domainAnchorPem: string;
 }
 
 export interface Broker {
@@ -33,6 +34,11 @@ export interface Broker {
    * revoked boxes too (sessions.ts ends one).
    */
   revoke(revocationListPem: string): Promise<void>;
+  /**
+   * Other anchors. When this resolves no session stands that the ones before let in: it is started again, since at SIGHUP
+   * it reads a file of anchors in addition to what it holds, and judges nobody anew.
+   */
+  trust(domainAnchorPem: string): Promise<void>;
   /** The last resort: every session ends, and every box has to show its certificate again. */
   restart(): Promise<void>;
   /** Ends the broker; resolves when it has ended. */
@@ -107,6 +113,12 @@ export async function startBroker(options: BrokerOptions, first: BrokerInput): P
   return {
     renew: (credential) => take({ credential }),
     revoke: (revocationListPem) => take({ revocationListPem }),
+    trust: (domainAnchorPem) =>
+      inTurn(async () => {
+        state.input = { ...state.input, domainAnchorPem };
+        await writeFiles(options, state.input);
+        await restart();
+      }),
     restart: () => inTurn(restart),
     async stop() {
       ending.abort();
@@ -158,7 +170,7 @@ async function writeFiles(options: BrokerOptions, input: BrokerInput): Promise<v
   const path = (name: string) => join(place.directory, name);
   await files.writeDurable(path('mosquitto.conf'), renderBrokerConfig(place), 0o600);
   await files.writeDurable(path('acl'), renderAcl(CLIENT_NAME), 0o600);
-  await files.writeDurable(path('domain.crt'), options.domainAnchorPem, 0o600);
+  await files.writeDurable(path('domain.crt'), input.domainAnchorPem, 0o600);
   await files.writeDurable(path('server.key'), input.credential.key.reveal(), 0o600);
   await files.writeDurable(path('server.crt'), input.credential.certificatePem, 0o600);
   await files.writeDurable(path(REVOCATIONS_FILE), input.revocationListPem, 0o600);

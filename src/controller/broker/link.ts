@@ -15,6 +15,8 @@ export interface BrokerLink {
   publish(topic: string, payload: string, options?: { readonly retain?: boolean }): Promise<void>;
   /** For the next connection; this one goes on. */
   renew(credential: ServiceCredential): void;
+  /** The same of whom it believes. */
+  trust(domainAnchorPem: string): void;
   close(): Promise<void>;
 }
 
@@ -86,6 +88,9 @@ export function openBrokerLink(options: LinkOptions): BrokerLink {
     renew(credential) {
       client.options.key = credential.key.reveal();
       client.options.cert = credential.certificatePem;
+    },
+    trust(domainAnchorPem) {
+      client.options.ca = domainAnchorPem;
     },
     async close() {
       await client.endAsync(true);

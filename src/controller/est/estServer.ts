@@ -41,6 +41,8 @@ const CSR_ATTRIBUTES = Buffer.from(
 export interface EstServerOptions extends EnrolmentOptions {
   readonly signer: Pick<SignerClient, 'ldevid' | 'anchors'>;
   readonly anchors: PeerAnchors;
+  /** As the signer said at the start. */
+  readonly offered: readonly Certificate[];
 }
 
 export function createEstHandler(options: EstServerOptions): Handler {
@@ -89,11 +91,21 @@ function createCacerts({
   signer,
   anchors,
   clock,
-}: Pick<EstServerOptions, 'signer' | 'anchors' | 'clock'>): () => Promise<readonly Certificate[]> {
-  let offered: readonly Certificate[] = [];
+  ...first
+}: Pick<EstServerOptions, 'signer' | 'anchors' | 'clock' | 'offered'>): () => Promise<
+  readonly Certificate[]
+> {
+  let { offered } = first;
   let askAtMs = Number.NEGATIVE_INFINITY;
+  let { previous } = anchors;
   return async () => {
     const nowMs = clock.monotonicMs();
+    if (previous !== anchors.previous) {
+      // Dropped: nothing by which anybody would go on believing it is handed out from here on.
+      previous = anchors.previous;
+      offered = [];
+      askAtMs = nowMs;
+    }
     if (nowMs >= askAtMs) {
       askAtMs = nowMs + OFFERED_HOLDS_MS;
       offered = await signer.anchors().then(

@@ -12,6 +12,7 @@ import {
   CertificateAnswer,
   ConveyedAnswer,
   DesiredAnswer,
+  DropAnswer,
   OrderAnswer,
   RevocationListAnswer,
 } from './messages.ts';
@@ -45,6 +46,8 @@ export interface SignerAnchors {
   readonly offered: readonly Certificate[];
   /** The domain CA before, once the next one signs: it counts still, and so does what it signed. */
   readonly previous: readonly Certificate[];
+  /** The one that was dropped last. */
+  readonly dropped: Certificate | undefined;
 }
 
 export interface SignerClient {
@@ -73,6 +76,8 @@ export interface SignerClient {
   /** Everybody who is revoked; who is left out no longer is. */
   revocationList(revoked: readonly RevokedCertificate[]): Promise<SignedRevocations>;
   anchors(): Promise<SignerAnchors>;
+  /** Drops the domain CA before, for good; again: nothing. Throws controller/conflict where it is not that one. */
+  drop(fingerprintSha256: string): Promise<void>;
 }
 
 export function createSignerClient(options: {
@@ -133,7 +138,11 @@ export function createSignerClient(options: {
         owner: parseCertificate(answer.owner),
         offered: answer.offered.map((pem) => parseCertificate(pem)),
         previous: answer.previous === undefined ? [] : [parseCertificate(answer.previous)],
+        dropped: answer.dropped === undefined ? undefined : parseCertificate(answer.dropped),
       };
+    },
+    async drop(fingerprintSha256) {
+      await callJson(target, { method: 'POST', path: '/drop', body: { fingerprintSha256 } }, DropAnswer);
     },
   };
 }

@@ -8,15 +8,18 @@ import { type Credential, issueCertificate, type Profile, selfSignedCa } from '.
 import type { Clock, Files } from '../../system/ports.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
 import { BACKDATE_MS, CA_LIFE_MS, DAY_MS } from './lives.ts';
-import { readSigningCa } from './rollover.ts';
+import { isLink, readSigningCa } from './rollover.ts';
+import { dropPrevious, endDropping, readDropped } from './rolloverEnd.ts';
 
 export interface SignerKeys {
   /** Which signs. */
   readonly domainCa: Credential;
   /** What goes along with what it signs (rollover.ts). */
   readonly links: readonly Certificate[];
-  /** The CA before, after a rollover. */
+  /** The CA before, after a rollover, until it is dropped. */
   readonly previous: Credential | undefined;
+  /** It counts no more, and its key is removed. Again: nothing. Throws controller/conflict where it is another one. */
+  drop(fingerprintSha256: string): Promise<void>;
   configurationSigning(): Promise<Credential>;
   owner(): Promise<Credential>;
 }
@@ -34,7 +37,9 @@ export async function openSignerKeys(options: {
   readonly directory: string;
 }): Promise<SignerKeys> {
   const { files, clock, directory } = options;
-  const keyFiles = createKeyFiles({ files, directory });
+  const place = { files, directory };
+  await endDropping(place);
+  const keyFiles = createKeyFiles(place);
   const validity = (lifeMs: number) => {
     const nowMs = clock.nowMs();
     return { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + lifeMs };
@@ -44,7 +49,13 @@ export async function openSignerKeys(options: {
     (await keyFiles.make('domain-ca', ({ privateKey }) =>
       selfSignedCa({ commonName: 'Branchbox domain CA', key: privateKey, validity: validity(CA_LIFE_MS) }),
     ));
-  const { ca: domainCa, links, previous } = await readSigningCa({ files, directory }, present);
+  const signing = await readSigningCa(place, present);
+  const domainCa = signing.ca;
+  let { previous } = signing;
+  const dropped = await readDropped(place);
+  // Whoever was away since before the rollover knows the dropped one alone, and goes on by its word for this one.
+  const links =
+    previous === undefined ? dropped.links.filter((one) => isLink(one, domainCa.certificate)) : signing.links;
   await files.writeDurable(join(directory, 'domain-ca.crt'), domainCa.certificate.pem, 0o644);
 
   const renewed = (name: string, profile: Profile): (() => Promise<Credential>) => {
@@ -76,7 +87,13 @@ export async function openSignerKeys(options: {
   return {
     domainCa,
     links,
-    previous,
+    get previous() {
+      return previous;
+    },
+    async drop(fingerprintSha256) {
+      await dropPrevious(place, fingerprintSha256);
+      previous = undefined;
+    },
     configurationSigning: renewed('configuration-signing', {
       kind: 'configuration-signing',
       commonName: 'Branchbox configuration signing',

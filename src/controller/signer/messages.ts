@@ -85,4 +85,10 @@ export const AnchorsAnswer = z.object({
   offered: z.array(Pem).max(6).default([]),
   /** The domain CA before, once the next one signs: what it signed counts still. */
   previous: Pem.optional(),
+  /** The one that was dropped last: nothing of it counts. */
+  dropped: Pem.optional(),
 });
+
+/** The domain CA before, named so that no other is dropped by it. */
+export const DropRequest = z.strictObject({ fingerprintSha256: z.string().regex(/^[0-9a-f]{64}$/) });
+export const DropAnswer = z.object({ dropped: z.string() });

@@ -29,7 +29,7 @@ export interface IssuedLists {
  */
 export const REVOCATION_LIST_LIFE_MS = 10 * 86_400_000;
 const FILE = 'domain.crl';
-const PREVIOUS_FILE = 'domain-previous.crl';
+export const PREVIOUS_FILE = 'domain-previous.crl';
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 type Issuer = Pick<Credential, 'key' | 'certificate'>;
@@ -39,9 +39,10 @@ export async function openRevocationLists(options: {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly directory: string;
   readonly issuer: Issuer;
-  readonly previous?: Issuer | undefined;
+  /** Asked anew for each list: it may be dropped meanwhile. */
+  readonly previous?: () => Issuer | undefined;
 }): Promise<RevocationLists> {
-  const { files, clock, issuer, previous } = options;
+  const { files, clock, issuer } = options;
   const path = join(options.directory, FILE);
   const kept = await files.readText(path, MAX_FILE_BYTES);
   let lastNumber = kept === undefined ? 0 : parseRevocationList(kept).number;
@@ -56,6 +57,7 @@ export async function openRevocationLists(options: {
     };
     // Numbers of certificates are of 159 random bits: who is on the list of another CA than his own is not found there.
     const list = signedBy(issuer);
+    const previous = options.previous?.();
     const others = previous === undefined ? [] : [signedBy(previous)];
     // Before it leaves: a number is never given twice.
     await files.writeDurable(path, list.pem, 0o644);

@@ -1,7 +1,7 @@
 /**
  * Owns the next domain CA: made beside the present one, and certified by it both ways (RFC 4210 4.4), so that every box
  * takes it at its next renewal; then, by a word of its own, that it signs. Does not own what the box takes
- * (bootstrap/rollover) nor signing (signer.ts).
+ * (bootstrap/rollover), signing (signer.ts) nor the end of the CA before (rolloverEnd.ts).
  */
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
@@ -11,12 +11,12 @@ import type { Clock, Files } from '../../system/ports.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
 import { BACKDATE_MS, CA_LIFE_MS } from './lives.ts';
 
-const NAME = 'domain-ca-next';
+export const NAME = 'domain-ca-next';
 /** What is offered to boxes, no secret: the next CA, NewWithOld, OldWithNew. Written last. */
-const OFFERED = 'domain-ca-next.crt';
+export const OFFERED = 'domain-ca-next.crt';
 
 /** There once the next CA signs. */
-const SIGNING = 'domain-ca-signing';
+export const SIGNING = 'domain-ca-signing';
 const NEXT_SIGNS = 'next';
 
 /** Which CA signs, and who else counts. */
@@ -50,7 +50,7 @@ export async function readSigningCa(
 }
 
 /** That key, certified by somebody else. */
-const isLink = (one: Certificate, ca: Certificate): boolean =>
+export const isLink = (one: Certificate, ca: Certificate): boolean =>
   one.fingerprintSha256 !== ca.fingerprintSha256 && one.spkiSha256 === ca.spkiSha256;
 
 /** From the next start of the signer on. Resolves to the CA that signs then; throws system/file before it was begun. */

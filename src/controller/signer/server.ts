@@ -12,6 +12,7 @@ import { createRouteListener, SERVER_LIMITS } from '../keyholder/routes.ts';
 import { openSignerKeys } from './keys.ts';
 import { openRevocationLists } from './revocationLists.ts';
 import { readOffered } from './rollover.ts';
+import { readDropped } from './rolloverEnd.ts';
 import { signerRoutes } from './signer.ts';
 
 /** Listens until the signal aborts; resolves once the socket is gone. */
@@ -33,15 +34,22 @@ export async function serveSigner(options: {
     clock,
     directory,
     issuer: keys.domainCa,
-    previous: keys.previous,
+    previous: () => keys.previous,
   });
-  // The one before too, once it signs no more: who comes new learns it by the link to it.
-  const before = keys.previous === undefined ? [] : [keys.previous.certificate];
-  const offered = async () => [...(await readOffered(files, directory)), ...before];
+  const offered = async () => {
+    const present = await readOffered(files, directory);
+    // The one before too, once it signs no more: who comes new learns it by the link to it. Dropped, it is offered no more.
+    if (keys.previous !== undefined) return [...present, keys.previous.certificate];
+    return [...present, ...keys.links];
+  };
+  const dropped = async () => (await readDropped({ files, directory })).ca;
   const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize } = SERVER_LIMITS;
   const server = createServer(
     { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize },
-    createRouteListener({ routes: signerRoutes({ keys, revocationLists, offered, clock, log }), log }),
+    createRouteListener({
+      routes: signerRoutes({ keys, revocationLists, offered, dropped, clock, log }),
+      log,
+    }),
   );
   await mkdir(dirname(socketPath), { recursive: true });
   await removeStale(socketPath);

@@ -26,6 +26,8 @@ import {
   ConveyedRequest,
   type DesiredAnswer,
   DesiredRequest,
+  type DropAnswer,
+  DropRequest,
   LdevidRequest,
   type OrderAnswer,
   OrderRequest,
@@ -52,10 +54,12 @@ export function signerRoutes(options: {
   readonly revocationLists: RevocationLists;
   /** What a rollover that was begun offers to boxes. */
   readonly offered: () => Promise<readonly Certificate[]>;
+  /** The domain CA that was dropped last. */
+  readonly dropped: () => Promise<Certificate | undefined>;
   readonly clock: Clock;
   readonly log: Logger;
 }): readonly Route[] {
-  const { keys, revocationLists, offered, clock, log } = options;
+  const { keys, revocationLists, offered, dropped, clock, log } = options;
 
   const certify = (csr: string, profile: Profile, lifeMs: number): Reply => {
     const { publicKey } = parseRequest(bytesOf(csr));
@@ -133,16 +137,24 @@ export function signerRoutes(options: {
       };
       return json(answer);
     }),
+    post('/drop', SMALL_BODY_BYTES, DropRequest, async ({ fingerprintSha256 }) => {
+      await keys.drop(fingerprintSha256);
+      log.warn('the domain CA before is dropped, its key is removed', { fingerprintSha256 });
+      const answer: z.input<typeof DropAnswer> = { dropped: fingerprintSha256 };
+      return json(answer);
+    }),
     {
       name: 'GET /anchors',
       maxBodyBytes: 0,
       answer: async () => {
+        const last = await dropped();
         const answer: z.input<typeof AnchorsAnswer> = {
           domain: keys.domainCa.certificate.pem,
           configurationSigning: (await keys.configurationSigning()).certificate.pem,
           owner: (await keys.owner()).certificate.pem,
           offered: (await offered()).map(({ pem }) => pem),
           ...(keys.previous && { previous: keys.previous.certificate.pem }),
+          ...(last && { dropped: last.pem }),
         };
         return json(answer);
       },

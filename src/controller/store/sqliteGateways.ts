@@ -57,6 +57,10 @@ export function createGatewayStore(database: Database): Store['gateways'] {
         atMs,
       );
     },
+    async signAnew(gatewayId, digest) {
+      const sql = "UPDATE desired SET spec_digest = '' WHERE gateway_id = ? AND digest = ?";
+      database.run(sql, gatewayId, digest);
+    },
     async removeDesired(gatewayId) {
       // The number is kept: a gateway of that name that comes back must not be sent an old generation.
       database.run("UPDATE desired SET spec_digest = '', jws = '' WHERE gateway_id = ?", gatewayId);

@@ -102,6 +102,8 @@ export interface Store {
     desired(gatewayId: string): Promise<DesiredRecord | undefined>;
     allDesired(): Promise<readonly DesiredRecord[]>;
     putDesired(record: DesiredRecord, atMs: number): Promise<void>;
+    /** Whatever is designed next differs from it; nothing where it is not the one of that digest any more. */
+    signAnew(gatewayId: string, digest: string): Promise<void>;
     removeDesired(gatewayId: string): Promise<void>;
     /** The highest epoch ever used. */
     epoch(): Promise<number>;

@@ -176,7 +176,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
   const server = createServer(
     {
       key: exportPrivateKey(tls.key).reveal(),
-      cert: toPem([tls.certificate]),
+      cert: toPem([tls.certificate, ...tls.chain]),
       requestCert: true,
       rejectUnauthorized: false,
     },

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { openAdminCredential } from '../../../src/controller/adminCredential.ts';
 import { createApi } from '../../../src/controller/api/server.ts';
+import { createCaDrop } from '../../../src/controller/caDrop.ts';
+import { createDomainTrust } from '../../../src/controller/domainTrust.ts';
 import { openBlobs } from '../../../src/controller/blobs.ts';
 import { createFirmwareStore } from '../../../src/controller/firmware.ts';
 import { createMedia } from '../../../src/controller/media.ts';
@@ -32,6 +34,8 @@ export const RELEASE = (() => {
 })();
 /** For those who do not call it in process. */
 export const WIRE = makeServerCredential();
+/** In the midst of a rollover: the next one signs. */
+export const DOMAIN_CAS = { first: makeCa('First CA'), next: makeCa('Next CA') };
 const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
 
 export type RunningApi = Awaited<ReturnType<typeof startApi>>;
@@ -80,6 +84,8 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
   const resets: string[] = [];
   const conveyed: unknown[] = [];
   const wishes: VoucherWish[] = [];
+  const drops: string[] = [];
+  const followFails: Error[] = [];
   const orders = {
     factoryReset: async (gatewayId: string, actor: string) => {
       resets.push(`${gatewayId} by ${actor}`);
@@ -112,6 +118,23 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
       return { conveyed: Buffer.from('conveyed'), ownerCertificate: Buffer.from('owner') };
     },
   };
+  const caDrop = createCaDrop({
+    store,
+    fleet,
+    admissions,
+    signer: { drop: async (sha256) => void drops.push(`signer ${sha256}`) },
+    trust: createDomainTrust({
+      manufacturers: [],
+      domain: DOMAIN_CAS.next.certificate,
+      previous: [DOMAIN_CAS.first.certificate],
+    }),
+    follow: async () => {
+      if (followFails.length > 0) throw followFails.pop();
+      drops.push('followed');
+    },
+    clock,
+    log,
+  });
   const ownerOf = (gatewayId: string): Owner => ({
     schema: 1,
     gatewayId,
@@ -127,6 +150,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     orders,
     activations,
     presence: createPresence({ clock }),
+    caDrop,
     invitations: createInvitations({ store, admissions, signer, domain: RELEASE.ca.certificate, ownerOf }),
     media: createMedia({
       store,
@@ -188,5 +212,20 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
           : undefined,
     };
   };
-  return { api, call, token, directory, store, changes, ailments, away, resets, triggered, conveyed, wishes };
+  return {
+    api,
+    call,
+    token,
+    directory,
+    store,
+    changes,
+    ailments,
+    away,
+    resets,
+    triggered,
+    conveyed,
+    wishes,
+    drops,
+    followFails,
+  };
 }

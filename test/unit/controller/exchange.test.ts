@@ -58,10 +58,11 @@ const parts = () => {
     conveyed: notAsked,
     revocationList: notAsked,
     anchors: notAsked,
+    drop: notAsked,
   };
   return { store, admissions, pending, signer, anchors, clock, log };
 };
-const est = () => listen(createEstHandler({ ...parts(), onEnrolled: () => undefined }), plain);
+const est = () => listen(createEstHandler({ ...parts(), offered: [], onEnrolled: () => undefined }), plain);
 const sztp = () => {
   const ownerOf = (): never => expect.unreachable();
   const manufacturer = { requestVoucher: notAsked, release: notAsked, ping: notAsked };

@@ -44,6 +44,7 @@ export async function createPublishing(fleetNow: Fleet = SMALL_FLEET) {
     order: unused,
     revocationList: unused,
     anchors: unused,
+    drop: unused,
     async desired(state) {
       if (absent.signer > 0) {
         absent.signer -= 1;

@@ -1,0 +1,61 @@
+/**
+ * Owns the end of a CA rollover on the box: an anchor that its owner offers no more is dropped, as soon as nothing of the
+ * box stands on it. Does not own taking the next one (rollover.ts).
+ *
+ * That the owner's server proved itself is enough here, though not for a new anchor: dropping takes only what the box does
+ * not need, and whoever has that server's key can do worse (standing.ts).
+ */
+import type { Owner } from '../model/bootstrap.ts';
+import { type Certificate, parseCertificates, sameCertificate, toPem } from '../pki/certificate.ts';
+import { validateChain } from '../pki/chain.ts';
+import type { StateContext } from './context.ts';
+import type { TlsIdentity } from './https.ts';
+import { estOf, overUplinks, proveStrictly } from './ownerServers.ts';
+
+/** Pure. Those that the owner still offers; all where it offers none of them. */
+export function anchorsOffered(
+  anchors: readonly Certificate[],
+  offered: readonly Certificate[],
+): readonly Certificate[] {
+  const kept = anchors.filter((anchor) => offered.some((one) => sameCertificate(one, anchor)));
+  return kept.length === 0 ? anchors : kept;
+}
+
+/** The owner's record as it is after this. `identity`: the certificate of the box. Throws where the owner cannot be asked. */
+export async function dropAnchors(
+  context: StateContext,
+  owner: Owner,
+  identity: TlsIdentity,
+  signal: AbortSignal,
+): Promise<Owner> {
+  const { owners, uplinks, log } = context;
+  const anchors = parseCertificates(owner.domainAnchorPem);
+  // Only in a rollover is there anything to ask for.
+  if (anchors.length < 2) return owner;
+  const offered = await overUplinks(await uplinks.all(), (uplink) =>
+    estOf(context, owner).cacerts(uplink, identity, signal),
+  );
+  const kept = anchorsOffered(anchors, offered);
+  if (kept.length === anchors.length || !(await standsOn(identity, kept))) return owner;
+  const next: Owner = { ...owner, domainAnchorPem: toPem(kept) };
+  // Both servers, judged by what is left alone: a box must not shut itself off.
+  await proveStrictly(context, next, identity, signal);
+  await overUplinks(await uplinks.all(), (uplink) => estOf(context, next).cacerts(uplink, identity, signal));
+  await owners.writeFinal(next);
+  for (const { fingerprintSha256 } of anchors.filter((anchor) => !kept.includes(anchor))) {
+    log.warn('a domain CA that the owner offers no more is dropped', { fingerprintSha256 });
+  }
+  return next;
+}
+
+/** Whether the box's own certificate is under one of them. When it ends is not the question. */
+async function standsOn(identity: TlsIdentity, anchors: readonly Certificate[]): Promise<boolean> {
+  const [leaf, ...intermediates] = parseCertificates(identity.certificatePem);
+  if (leaf === undefined) return false;
+  try {
+    await validateChain({ leaf, intermediates, anchors, atMs: leaf.notBeforeMs });
+    return true;
+  } catch {
+    return false;
+  }
+}
