@@ -6,15 +6,17 @@
 import { contains, isReachable } from './addresses.ts';
 import { checkStatic6 } from './addressing.ts';
 import type { Report } from './crossCheck.ts';
+import { renderPath } from './decode.ts';
 import { VXLAN_OVERHEAD_BYTES } from './desired.ts';
 import type { Fleet, FleetGateway } from './fleet.ts';
 import { isLinkLocal } from './prefixes.ts';
 import {
   type Addressing,
   type Family,
+  familyOf,
   hasFamily,
   TUNNEL_OVERHEAD_BYTES,
-  UPLINK_MTU_BYTES,
+  uplinkMtu,
 } from './underlay.ts';
 
 type FleetUplink = FleetGateway['uplinks'][number];
@@ -52,9 +54,9 @@ export function endpointAddress(
   return first === undefined ? undefined : publicAddressOf(hubUplink, first);
 }
 
-/** The most that a tenant's packet may have, so that what carries it over that family fits an uplink. */
-export const tenantMtuOver = (family: Family): number =>
-  UPLINK_MTU_BYTES - TUNNEL_OVERHEAD_BYTES[family] - VXLAN_OVERHEAD_BYTES;
+/** The most that a tenant's packet may have, so that what carries it over that family fits an underlay of so many bytes. */
+export const tenantMtuOver = (family: Family, underlayBytes: number): number =>
+  underlayBytes - TUNNEL_OVERHEAD_BYTES[family] - VXLAN_OVERHEAD_BYTES;
 
 export function checkUnderlay(
   { fleet, gateways }: Pick<Fleet, 'fleet'> & { readonly gateways: readonly FleetGateway[] },
@@ -117,22 +119,41 @@ function checkPublic(
   }
 }
 
+interface End {
+  readonly gateway: FleetGateway;
+  readonly uplink: FleetUplink;
+  /** In the fleet. */
+  readonly at: string;
+}
+
+interface Path {
+  readonly ends: readonly [branch: End, hub: End];
+  readonly family: Family;
+}
+
+const endsOf = (gateways: readonly FleetGateway[], gateway: FleetGateway): readonly End[] =>
+  gateway.uplinks.map((uplink, j) => ({
+    gateway,
+    uplink,
+    at: renderPath(['gateways', gateways.indexOf(gateway), 'uplinks', j]),
+  }));
+
 /** A branch stands on a path to each hub: hubs do not speak to each other over the underlay. */
 function checkPaths(
   { fleet, gateways }: Pick<Fleet, 'fleet'> & { readonly gateways: readonly FleetGateway[] },
   report: Report,
 ): void {
-  let over6: string | undefined;
+  const all: Path[] = [];
   gateways.forEach((branch, i) => {
     if (branch.role !== 'branch') return;
     for (const hub of gateways.filter(({ role }) => role === 'hub')) {
       // That it has no address at all is said there.
       if (hub.uplinks.every((one) => one.publicAddress === undefined && one.publicAddress6 === undefined))
         continue;
-      const paths = branch.uplinks.flatMap((own) =>
-        hub.uplinks.flatMap((theirs) => {
-          const address = endpointAddress(own, theirs);
-          return address === undefined ? [] : [{ own, theirs, address }];
+      const paths = endsOf(gateways, branch).flatMap((own) =>
+        endsOf(gateways, hub).flatMap((theirs): Path[] => {
+          const address = endpointAddress(own.uplink, theirs.uplink);
+          return address === undefined ? [] : [{ ends: [own, theirs], family: familyOf(address) }];
         }),
       );
       if (paths.length === 0) {
@@ -141,15 +162,32 @@ function checkPaths(
           `none has an address family in common with hub ${hub.id}, so no path leads there: give the hub a publicAddress6 or the branch IPv4`,
         );
       }
-      const six = paths.find(({ address }) => address.includes(':'));
-      if (six !== undefined) over6 ??= `${branch.id}.${six.own.name}~${hub.id}.${six.theirs.name}`;
+      all.push(...paths);
     }
   });
-  // Over IPv4 a packet that is too large is cut on its way at worst; fragments of IPv6 get lost (RFC 7872).
-  if (over6 !== undefined && fleet.tenantMtu > tenantMtuOver(6)) {
-    report(
-      ['fleet', 'tenantMtu'],
-      `does not fit path ${over6}, which goes over IPv6: at most ${tenantMtuOver(6)} over an uplink of ${UPLINK_MTU_BYTES}`,
-    );
+  checkTenantMtu(fleet.tenantMtu, all, report);
+}
+
+const mtuOf = ({ uplink }: End): number => uplinkMtu(addressingOf(uplink));
+
+/**
+ * One for the whole fleet, so the narrowest path counts. What does not fit goes as fragments: of IPv6 they get lost (RFC
+ * 7872), of IPv4 each packet becomes two, and NATs may drop what comes out of order (RFC 4787 11).
+ */
+function checkTenantMtu(tenantMtu: number, paths: readonly Path[], report: Report): void {
+  let narrowest: { readonly most: number; readonly path: Path; readonly end: End } | undefined;
+  for (const path of paths) {
+    const [own, theirs] = path.ends;
+    const end = mtuOf(theirs) < mtuOf(own) ? theirs : own;
+    const most = tenantMtuOver(path.family, mtuOf(end));
+    if (narrowest === undefined || most < narrowest.most) narrowest = { most, path, end };
   }
+  if (narrowest === undefined || tenantMtu <= narrowest.most) return;
+  const { most, path, end } = narrowest;
+  const [own, theirs] = path.ends.map(({ gateway, uplink }) => `${gateway.id}.${uplink.name}`);
+  const kind = end.uplink.ipv4 === 'pppoe' ? 'PPPoE' : 'Ethernet';
+  report(
+    ['fleet', 'tenantMtu'],
+    `does not fit path ${own}~${theirs}: at most ${most} over IPv${path.family}, since ${end.at} (${kind}) carries ${mtuOf(end)}`,
+  );
 }

@@ -21,6 +21,8 @@ export const familyOf = (address: string): Family => (address.includes(':') ? 6 
 
 /** Ethernet's, and what providers expect. */
 export const UPLINK_MTU_BYTES = 1500;
+/** RFC 2516 7: PPPoE and PPP take 8. More (RFC 4638) is not asked for. */
+const PPPOE_MTU_BYTES = 1492;
 /** Outside a packet in a tunnel: WireGuard 32, UDP 8, IP 20 or 40. */
 export const TUNNEL_OVERHEAD_BYTES: Readonly<Record<Family, number>> = { 4: 60, 6: 80 };
 
@@ -39,6 +41,10 @@ export interface Addressing {
 export function hasFamily({ addressing, addressing6 }: Addressing, family: Family): boolean {
   return family === 4 ? addressing.kind !== 'none' : addressing6 !== undefined;
 }
+
+/** The largest packet that an uplink carries whole. A VLAN's tag is outside of it (IEEE 802.3 3.2.7). */
+export const uplinkMtu = ({ addressing }: Pick<Addressing, 'addressing'>): number =>
+  addressing.kind === 'pppoe' ? PPPOE_MTU_BYTES : UPLINK_MTU_BYTES;
 
 /** Where an uplink is plugged in, and how. */
 export interface Line extends Pick<Addressing, 'addressing'> {

@@ -155,13 +155,57 @@ describe('a path', () => {
     expect(problems([hubWith(pub4, { ...six, ...pub6 }), branchWith(six)])).toEqual([]);
   });
 
-  it('over IPv6 has to carry what the fleet promises its tenants', () => {
-    const gateways = [hubWith({ ...both, ...pub4, ...pub6 }), branchWith(six)];
-    expect(problems(gateways, 1370)).toEqual([]);
-    expect(problems(gateways, 1371)).toEqual([
-      '$.fleet.tenantMtu does not fit path branch1.up1~hub.up1, which goes over IPv6: at most 1370 over an uplink of 1500',
-    ]);
-    // The same fleet without a path over IPv6.
-    expect(problems([gateways[0] ?? {}, branchWith(both)], 1390)).toEqual([]);
+  // 1500 or 1492 of the line, less 60 or 80 of WireGuard, less 50 of VXLAN.
+  it.each<[string, number, () => readonly object[], string]>([
+    [
+      'over IPv6',
+      1370,
+      () => [hubWith({ ...both, ...pub4, ...pub6 }), branchWith(six)],
+      'branch1.up1~hub.up1: at most 1370 over IPv6, since $.gateways[1].uplinks[0] (Ethernet) carries 1500',
+    ],
+    [
+      'over IPv4',
+      1390,
+      () => [hubWith({ ...both, ...pub4, ...pub6 }), branchWith(both)],
+      'branch1.up1~hub.up1: at most 1390 over IPv4, since $.gateways[1].uplinks[0] (Ethernet) carries 1500',
+    ],
+    [
+      'whose branch is on PPPoE',
+      1382,
+      () => [hubWith(pub4), branchWith({}, { ipv4: 'pppoe' })],
+      'branch1.up2~hub.up1: at most 1382 over IPv4, since $.gateways[1].uplinks[1] (PPPoE) carries 1492',
+    ],
+    [
+      'whose branch is on PPPoE on a VLAN',
+      1382,
+      () => [hubWith(pub4), branchWith({ ipv4: 'pppoe', vlan: 7 })],
+      'branch1.up1~hub.up1: at most 1382 over IPv4, since $.gateways[1].uplinks[0] (PPPoE) carries 1492',
+    ],
+    [
+      'whose branch is on a VLAN',
+      1390,
+      () => [hubWith(pub4), branchWith({ vlan: 7 })],
+      'branch1.up1~hub.up1: at most 1390 over IPv4, since $.gateways[1].uplinks[0] (Ethernet) carries 1500',
+    ],
+    [
+      'whose hub is on PPPoE',
+      1382,
+      () => [hubWith({ ...pub4, ipv4: 'pppoe' }), branchWith({})],
+      'branch1.up1~hub.up1: at most 1382 over IPv4, since $.gateways[0].uplinks[0] (PPPoE) carries 1492',
+    ],
+    [
+      'that is the narrowest of all',
+      1370,
+      () => [hubWith({ ...both, ...pub4, ...pub6 }), branchWith({ ipv4: 'pppoe' }, six)],
+      'branch1.up2~hub.up1: at most 1370 over IPv6, since $.gateways[1].uplinks[1] (Ethernet) carries 1500',
+    ],
+  ])('%s has to carry what the fleet promises its tenants: at most %i', (_which, most, gateways, why) => {
+    expect(problems(gateways(), most)).toEqual([]);
+    expect(problems(gateways(), most + 1)).toEqual([`$.fleet.tenantMtu does not fit path ${why}`]);
+  });
+
+  it('that no branch takes narrows nothing', () => {
+    const lonely = [hubWith(pub4, { ...pub4, publicAddress: '198.51.100.21', ipv4: 'pppoe' })];
+    expect(problems(lonely, 9000)).toEqual([]);
   });
 });
