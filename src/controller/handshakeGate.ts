@@ -1,12 +1,12 @@
 /**
  * Owns how many TLS handshakes are worked on at once: others wait in line before a byte of theirs is looked at, so that
- * a thousand boxes do not all time out half way through, and addresses take turns, so that one that opens connections
- * without end waits behind itself. Does not own TLS, the line's order (fairLine.ts), nor the line that the kernel keeps.
+ * a thousand boxes do not all time out half way through, and networks take turns, in each its addresses, so that one that
+ * opens connections without end waits behind itself. Does not own TLS, the line's order (fairLine.ts), nor the line that the kernel keeps.
  */
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Clock } from '../system/ports.ts';
-import { createFairLine, peerOfAddress } from './fairLine.ts';
+import { createFairLine, networksOf } from './fairLine.ts';
 
 export interface HandshakeGate {
   /** Once, before the server listens; its sockets must come paused (`pauseOnConnect`). */
@@ -75,8 +75,9 @@ export function createHandshakeGate(options: {
           for (const listener of listeners) listener.call(server, socket);
         };
         socket.on('error', () => socket.destroy());
-        const peer = peerOfAddress(remoteAddress);
-        line.push(peer, { socket, sinceMs: clock.monotonicMs(), begin })?.socket.destroy();
+        line
+          .push(networksOf(remoteAddress), { socket, sinceMs: clock.monotonicMs(), begin })
+          ?.socket.destroy();
         next();
       });
       server.on('secureConnection', end);

@@ -33,7 +33,7 @@ interface Ports {
  * 32 handshakes at once are some 50 ms of two cores. The line is for 5 s of them, half of what a box waits for a
  * connection; whoever is sent away from its end hears nothing but a closed connection, and waits by itself.
  */
-const HANDSHAKES = { together: 32, waiting: 1_024, patienceMs: 5_000, turnMs: 500 } as const;
+export const HANDSHAKES = { together: 32, waiting: 1_024, patienceMs: 5_000, turnMs: 500 } as const;
 
 export function createServers(options: {
   readonly credentials: ServiceCredentials;

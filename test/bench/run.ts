@@ -1,11 +1,20 @@
 /** `npm run bench -- NAME [N]`: one bench, its table on the screen and its figures in out/bench/NAME.json. */
-const BENCHES = ['failover', 'throughput', 'apply', 'footprint', 'status', 'boot', 'bootstrap'] as const;
+const BENCHES = [
+  'failover',
+  'throughput',
+  'apply',
+  'footprint',
+  'status',
+  'boot',
+  'bootstrap',
+  'flood',
+] as const;
 const USAGE = `usage: npm run bench -- ${BENCHES.join(' | ')} [CASE] [N]
   N     how often each case is measured (default: failover 10, throughput 3, apply 5, footprint 1, status 10,
-        boot 5, bootstrap 5)
+        boot 5, bootstrap 5, flood 3)
   CASE  of bootstrap alone: one-box, or storm-COUNT (1 to 1,000 boxes at once); without it one-box and storm-1000
   The benches of the lab use the lab named by BRANCHBOX_TEST_LAB (default: bench), which they bring up and take down;
-  BRANCHBOX_TEST_KEEP=1 leaves it up. boot and storm-COUNT need none.
+  BRANCHBOX_TEST_KEEP=1 leaves it up. boot, storm-COUNT and flood need none.
 examples: npm run bench -- failover 20
           npm run bench -- bootstrap storm-200`;
 const MAX_STORM = 1_000;
@@ -29,6 +38,7 @@ if (
 
 const { publish } = await import('./result.ts');
 if (name === 'boot') publish(name, await (await import('./boot.ts')).measureBoot(times ?? 5));
+else if (name === 'flood') publish(name, await (await import('./flood.ts')).measureFlood(times ?? 3));
 else if (name === 'bootstrap') {
   const storm = async () => (await import('./storm.ts')).measureStorm(boxes);
   const stormRows = kase === 'one-box' ? [] : await storm();

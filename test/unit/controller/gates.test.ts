@@ -102,10 +102,17 @@ describe('handshakes', () => {
     server.closeAllConnections();
     server.close();
   });
-  async function start(options: { together: number; waiting: number; patienceMs?: number; turnMs?: number }) {
+  async function start(options: {
+    together: number;
+    waiting: number;
+    patienceMs?: number;
+    turnMs?: number;
+    /** Time passes by itself. */
+    real?: boolean;
+  }) {
     let nowMs = 0;
     const gate = createHandshakeGate({
-      clock: { monotonicMs: () => nowMs },
+      clock: { monotonicMs: () => (options.real === true ? performance.now() : nowMs) },
       patienceMs: 1_000,
       turnMs: 60_000,
       ...options,
@@ -140,24 +147,24 @@ describe('handshakes', () => {
       nowMs += ms;
     };
     /** So many connections of that address at any time, of which none says anything; until the test ends. */
-    const flood = async (from: string, count: number) => {
+    const flood = async (froms: readonly string[], count: number) => {
       const open = new Set<Socket>();
       let stopped = false;
-      const again = (): void => {
+      const again = (from: string): void => {
         if (stopped) return;
         const socket = connectTcp({ port, host: '127.0.0.1', localAddress: from });
         open.add(socket);
         socket.on('error', () => undefined);
         socket.on('close', () => {
           open.delete(socket);
-          setImmediate(again);
+          setImmediate(again, from);
         });
       };
       endFlood = () => {
         stopped = true;
         for (const socket of open) socket.destroy();
       };
-      for (let i = 0; i < count; i += 1) again();
+      for (let i = 0; i < count; i += 1) for (const from of froms) again(from);
       // The line is full of it: one at least was sent away.
       await Promise.race([...open].map((socket) => once(socket, 'close')));
     };
@@ -205,11 +212,21 @@ describe('handshakes', () => {
   it('of others go on while one address opens silent connections without end', async () => {
     const { ask, flood } = await start({ together: 4, waiting: 40, turnMs: 20 });
     // Far more than the line has room for, and as many again whenever they are closed.
-    await flood('127.0.0.66', 200);
+    await flood(['127.0.0.66'], 200);
     const others = Array.from({ length: 10 }, (_, i) => `127.0.0.${i + 2}`);
     for (let round = 0; round < 3; round += 1) {
       expect(new Set(await Promise.all(others.map((from) => ask(from))))).toEqual(new Set(['hello']));
     }
+  });
+
+  it('of others go on while a whole network opens silent connections without end', async () => {
+    // Of 60 addresses 15 turns of 20 ms each: a box that waited for all of them would be past its patience at once.
+    const { ask, flood } = await start({ together: 4, waiting: 60, turnMs: 20, patienceMs: 100, real: true });
+    await flood(
+      Array.from({ length: 60 }, (_, i) => `127.0.66.${i + 1}`),
+      2,
+    );
+    for (let round = 0; round < 5; round += 1) expect(await ask('127.0.0.2')).toBe('hello');
   });
 
   it('that would be for nobody any more are not begun, and too many are sent away', async () => {
