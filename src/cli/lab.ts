@@ -81,9 +81,10 @@ export function register(program: Command): void {
       '--out <directory>',
       'where idevid.key, idevid.crt, chain.pem, voucher-anchor.pem and serial go',
     )
-    .action(async (name: string, options: LabOption & { out: string }) => {
+    .option('--request <file>', 'PKCS#10 in PEM by a key that stays where it is, in a TPM for instance')
+    .action(async (name: string, options: LabOption & { out: string; request?: string }) => {
       const { makeLabIdentity } = await import('./labRead.ts');
-      await makeLabIdentity(options.lab, name, options.out);
+      await makeLabIdentity(options.lab, name, options.out, options.request);
     });
   word('events', 'what starts, stops and fails in all nodes, as it happens')
     .option('--json', 'one object a line')

@@ -14,6 +14,9 @@ import { GatewayId } from '../model/ids.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import { openLab } from './labUp.ts';
 
+/** As the manufacturer's own. */
+const MAX_REQUEST_BYTES = 64 * 1024;
+
 export async function printStatus(lab: string, json: boolean): Promise<void> {
   const status = await gather(await openLab(lab));
   process.stdout.write(json ? `${JSON.stringify(status)}\n` : renderStatus(status));
@@ -31,9 +34,19 @@ export async function printInfo(lab: string): Promise<void> {
 }
 
 /** The manufacturer makes it, the inventory gets its serial, and the fleet a gateway of that name. Said again, it goes on. */
-export async function makeLabIdentity(lab: string, name: string, out: string): Promise<void> {
+export async function makeLabIdentity(
+  lab: string,
+  name: string,
+  out: string,
+  requestPath?: string,
+): Promise<void> {
   decode(GatewayId, name, `gateway name "${name}"`, 'cli/usage');
   const system = createLinuxSystem({ name: 'lab' });
+  const request =
+    requestPath === undefined ? undefined : await system.files.readText(requestPath, MAX_REQUEST_BYTES);
+  if (requestPath !== undefined && request === undefined) {
+    throw new BranchboxError('cli/usage', { message: `there is no request at ${requestPath}` });
+  }
   const running = await openLab(lab);
   const node = running.topology.nodes.find(({ role }) => role === 'controller')?.name;
   if (node === undefined) throw new BranchboxError('cli/usage', { message: `lab ${lab} has no controller` });
@@ -45,7 +58,7 @@ export async function makeLabIdentity(lab: string, name: string, out: string): P
   }
   const controller = createControllerNode({ ...system, paths: running.paths, nodes: running.nodes, node });
   const serial = `LAB-${name.toUpperCase()}`;
-  const identity = await controller.makeIdentity(serial, 'lab');
+  const identity = await controller.makeIdentity(serial, 'lab', request);
   await controller.makeKnown([serial]);
   await controller.addGateway({ id: name, serial });
   for (const [file, content] of Object.entries(identity)) {

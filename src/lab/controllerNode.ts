@@ -58,8 +58,15 @@ export interface ControllerNodeDeps {
 export interface ControllerNode {
   /** Resolves when all its ports listen and the anchors are in the lab's access directory. */
   ready(): Promise<void>;
-  /** A factory identity that the manufacturer made, as files for /etc/branchbox/factory; asked again, the same. */
-  makeIdentity(serial: string, model: HardwareModelName): Promise<Readonly<Record<string, string>>>;
+  /**
+   * A factory identity that the manufacturer made, as files for /etc/branchbox/factory; asked again, the same. `request`: PEM
+   * of a PKCS#10 by the key that it is for, which then is in none of the files. Throws cli/usage where it was another then.
+   */
+  makeIdentity(
+    serial: string,
+    model: HardwareModelName,
+    request?: string,
+  ): Promise<Readonly<Record<string, string>>>;
   makeKnown(serials: readonly string[]): Promise<void>;
   applyFleet(fleet: Fleet, tree: string): Promise<void>;
   /** A branch with one uplink, so that whoever holds the serial's identity has a place in the fleet. */
@@ -143,8 +150,17 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
       const credential = await files.readText(onHost('/var/lib/branchbox/controller/admin.credential'));
       await files.writeDurable(join(paths.access, 'admin.credential'), credential ?? '', 0o600);
     },
-    async makeIdentity(serial, model) {
+    async makeIdentity(serial, model, request) {
       const out = `${EXCHANGE}/identities/${serial}`;
+      const requestFile = `${EXCHANGE}/identities/${serial}.csr`;
+      const isMade = (await files.readText(onHost(`${out}/serial`))) !== undefined;
+      if (isMade && (await files.readText(onHost(requestFile))) !== request) {
+        throw new BranchboxError('cli/usage', {
+          message: `${serial} was made before, and not by this request`,
+          mend: 'a serial is given once: say the same as then, or take another name',
+        });
+      }
+      if (request !== undefined) await files.writeDurable(onHost(requestFile), request, 0o644);
       await branchbox(
         'manufacturer',
         'identity',
@@ -156,13 +172,17 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
         model,
         '--out',
         out,
+        ...(request === undefined ? [] : ['--request', requestFile]),
       ).catch(async (thrown: unknown) => {
         // Made earlier, by a call that did not come to its end: the manufacturer gives a serial once.
         const isTaken = thrown instanceof BranchboxError && thrown.code === 'controller/conflict';
         if (!isTaken || (await files.readText(onHost(`${out}/serial`)))?.trim() !== serial) throw thrown;
       });
       const made: Record<string, string> = {};
-      for (const name of IDENTITY_FILES) made[name] = (await files.readText(onHost(`${out}/${name}`))) ?? '';
+      for (const name of IDENTITY_FILES) {
+        const text = await files.readText(onHost(`${out}/${name}`));
+        if (text !== undefined) made[name] = text;
+      }
       return made;
     },
     async makeKnown(serials) {

@@ -2,13 +2,20 @@
  * Bootstrap of boxes whose keys a TPM holds, against the real manufacturer, signer, controller and broker: from the
  * factory's request to the agent's MQTT session, and what becomes of a box whose TPM is another one.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import { entriesOf, last, ownerOf, statesOf, statusOf, untilOwned, untilState } from './bootstrapObserve.ts';
-import { type BootstrapWorld, createBootstrapWorld, placeInFleet, readText } from './bootstrapWorld.ts';
+import {
+  ADDRESS,
+  type BootstrapWorld,
+  createBootstrapWorld,
+  NAME,
+  placeInFleet,
+  readText,
+} from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 import { createTpmWorld, type TpmWorld } from './tpmWorld.ts';
 
@@ -22,7 +29,7 @@ beforeAll(async () => {
   world = await createBootstrapWorld(await ensureRootTree(createRunner(), () => {}));
   [tpm, otherTpm] = [await createTpmWorld(), await createTpmWorld()];
   await world.startServices();
-  await placeInFleet(world, ['BBTPM-1', 'BBTPM-2']);
+  await placeInFleet(world, ['BBTPM-1', 'BBTPM-2', 'BBTPM-3']);
 });
 afterAll(async () => {
   await world.remove();
@@ -87,6 +94,39 @@ it('that box at another TPM says that it cannot prove who it is, and goes on whe
   await untilState(box, last('OPERATIONAL'));
   await back.end('SIGTERM');
   expect(await keyOf(box, 'identity/ldevid.crt')).toBe(certificate);
+});
+
+it('somebody else\u2019s client has its key in a TPM too: openssl makes it, and enrols by it', async () => {
+  const at = (name: string): string => join(world.directory, name);
+  // OpenSSL's own words alone, its provider for the TPM beside the usual one.
+  const provider = '-provider tpm2 -provider default';
+  const openssl = async (script: string): Promise<string> => {
+    const words = tpm.command([world.directory], ['sh', '-euc', `cd ${world.directory} && ${script}`]);
+    return world.inside(words[0] ?? '', ...words.slice(1));
+  };
+  await openssl(
+    `openssl genpkey ${provider} -algorithm EC -pkeyopt group:P-256 -out foreign.key &&
+     openssl req ${provider} -new -key foreign.key -subj /CN=whoever -out foreign.csr`,
+  );
+  expect(await readText(at('foreign.key'))).toMatch(TPM_KEY);
+  const box = await world.newBox('BBTPM-3', ['--request', at('foreign.csr')]);
+  expect(await readdir(join(box, 'factory'))).not.toContain('idevid.key');
+  const body = (await readText(at('foreign.csr'))).replaceAll(/-----.*-----|\n/g, '');
+  await writeFile(
+    at('enrol.http'),
+    `POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: ${NAME}\r\nContent-Type: application/pkcs10\r\n` +
+      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  );
+  const credential = `-cert ${box}/factory/idevid.crt -key foreign.key -CAfile anchors/domain.pem -verify_return_error`;
+  // The usual one first: digests of a TLS session are no work for a TPM.
+  const enrol = `openssl s_client -provider default -provider tpm2 ${credential} -connect ${ADDRESS.controller}:8444 -servername ${NAME}`;
+  const answer = await openssl(`${enrol} -quiet < enrol.http`);
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  await writeFile(at('issued.b64'), answer.split('\r\n\r\n')[1] ?? '');
+  const issued = await openssl(
+    'openssl base64 -d -A -in issued.b64 | openssl pkcs7 -inform DER -print_certs -noout',
+  );
+  expect(issued).toMatch(/CN ?= ?bbtpm-3/);
 });
 
 it('a box whose own key alone is in its TPM has a new one when that TPM is another', async () => {

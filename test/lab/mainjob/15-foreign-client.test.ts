@@ -2,6 +2,7 @@
  * Somebody else's client, pointed at the lab by `lab identity` and `lab info` alone: curl and openssl on the internet go
  * the way of a box, from its factory identity to its desired state.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +41,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   rmSync(out, { recursive: true, force: true });
-  for (const name of [NAME, 'other']) {
+  for (const name of [NAME, 'other', 'held']) {
     await api('DELETE', `/api/v1/gateways/${name}`);
     if (info !== undefined) await api('DELETE', `/api/v1/inventory/LAB-${name.toUpperCase()}`);
   }
@@ -64,6 +65,30 @@ describe('an identity', () => {
       expect.stringContaining('branch1'),
     ]);
     expect(stolen.exitCode).not.toBe(0);
+  });
+
+  it('is made for a key that its holder keeps, by a request of it, and for no other key after that', async () => {
+    const request = (name: string): string => {
+      const [key, file] = [join(out, `${name}.key`), join(out, `${name}.csr`)];
+      const words = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x'];
+      execFileSync('openssl', ['req', '-new', ...words, '-keyout', key, '-out', file], { stdio: 'pipe' });
+      return file;
+    };
+    const [own, others] = [request('held'), request('others')];
+    const make = (more: readonly string[]) =>
+      branchbox(['lab', 'identity', '--lab', LAB, 'held', '--out', join(out, 'held'), ...more]);
+    for (let time = 0; time < 2; time += 1) expect((await make(['--request', own])).exitCode).toBe(0);
+    expect(readdirSync(join(out, 'held'))).not.toContain('idevid.key');
+    const keyOf = (...words: readonly string[]): string =>
+      execFileSync('openssl', [...words, '-noout', '-pubkey']).toString();
+    expect(keyOf('x509', '-in', join(out, 'held/idevid.crt'))).toBe(keyOf('req', '-in', own));
+    for (const more of [[], ['--request', others]]) {
+      const refused = await make(more);
+      expect([refused.exitCode === 0, refused.stderr]).toEqual([
+        false,
+        expect.stringContaining('LAB-HELD was made before, and not by this request'),
+      ]);
+    }
   });
 });
 
