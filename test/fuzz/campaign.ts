@@ -51,23 +51,34 @@ export async function runCampaign(campaign: Campaign): Promise<readonly ParserRe
   const shares = parsers.reduce((sum, { share }) => sum + share, 0);
   const waiting = [...parsers];
   const reports: ParserReport[] = [];
+  // Each process reads the same modules: compiled once, it is ready in half the time.
+  const compiled = mkdtempSync(join(tmpdir(), 'branchbox-fuzz-'));
   const work = async (): Promise<void> => {
     for (let parser = waiting.shift(); parser !== undefined; parser = waiting.shift()) {
-      const report = await runParser(parser, Math.ceil((inputs * parser.share) / shares), campaign);
+      const report = await runParser(parser, Math.ceil((inputs * parser.share) / shares), {
+        ...campaign,
+        compiled,
+      });
       reports.push(report);
       campaign.onReport(report);
     }
   };
-  await Promise.all(Array.from({ length: campaign.processes }, work));
+  await Promise.all(Array.from({ length: campaign.processes }, work)).finally(() =>
+    rmSync(compiled, { recursive: true }),
+  );
   return parsers.flatMap(({ name }) => reports.filter((report) => report.parser === name));
 }
 
-async function runParser(parser: FuzzParser, inputs: number, campaign: Campaign): Promise<ParserReport> {
+interface Running extends Campaign {
+  /** Directory of what processes compiled. */
+  readonly compiled: string;
+}
+
+async function runParser(parser: FuzzParser, inputs: number, campaign: Running): Promise<ParserReport> {
   const { seed } = campaign;
   const startedAtMs = performance.now();
   const findings: Finding[] = [];
   const refused: Record<string, number> = {};
-  const judge = await createJudge(parser);
   let taken = 0;
   let from = 0;
   const most = campaign.maxFindings ?? MAX_FINDINGS;
@@ -81,6 +92,7 @@ async function runParser(parser: FuzzParser, inputs: number, campaign: Campaign)
     for (const [code, count] of Object.entries(ended.refused)) refused[code] = (refused[code] ?? 0) + count;
     if (ended.stoppedAt === undefined) break;
     const { index, what } = ended.stoppedAt;
+    const judge = await createJudge(parser);
     const inputBase64 = Buffer.from(judge.input(seed, index)).toString('base64');
     findings.push({ parser: parser.name, seed, index, what, inputBase64 });
     from = index + 1;
@@ -93,7 +105,7 @@ interface Ended extends SliceResult {
   readonly stoppedAt?: { readonly index: number; readonly what: string };
 }
 
-async function runProcess(task: WorkerTask, campaign: Campaign): Promise<Ended> {
+async function runProcess(task: WorkerTask, campaign: Running): Promise<Ended> {
   const directory = mkdtempSync(join(tmpdir(), 'branchbox-fuzz-'));
   const place = openSync(join(directory, 'place'), 'w+');
   rmSync(directory, { recursive: true });
@@ -105,6 +117,7 @@ async function runProcess(task: WorkerTask, campaign: Campaign): Promise<Ended> 
   const child = fork(fileURLToPath(new URL('worker.ts', import.meta.url)), [JSON.stringify(task)], {
     // The test runner's own options are none of its business.
     execArgv: [`--max-old-space-size=${HEAP_MIB}`],
+    env: { ...process.env, NODE_COMPILE_CACHE: campaign.compiled },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc', place],
   });
   const hangMs = campaign.hangMs ?? HANG_MS;

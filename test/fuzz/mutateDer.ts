@@ -15,6 +15,9 @@ interface Part {
   instead?: Uint8Array;
 }
 
+const NOTHING = new Uint8Array();
+/** A tag, and a length of three octets behind the octet that counts them: no input here is longer. */
+const MAX_HEAD_BYTES = 5;
 const CONSTRUCTED = 0x20;
 const BIT_STRING = 0x03;
 const OCTET_STRING = 0x04;
@@ -35,7 +38,7 @@ export const mutateDer: Mutate = (sample, chance, others) => {
   for (let left = 1 + chance.below(3); left > 0; left -= 1) bendOnce(parts, chance, others);
   const bent = write(parts);
   if (chance.once(12)) return bent.subarray(0, chance.below(bent.length + 1));
-  if (chance.once(20)) return Uint8Array.from([...bent, ...chance.bytes(1 + chance.below(4))]);
+  if (chance.once(20)) return Buffer.concat([bent, chance.bytes(1 + chance.below(4))]);
   return bent;
 };
 
@@ -70,10 +73,58 @@ function partOf(tag: number, content: Uint8Array, depth: number): Part {
   return { tag, before, children: isWrapped ? read(inside, depth + 1) : undefined, content };
 }
 
-const write = (parts: readonly Part[]): Uint8Array => Buffer.concat(parts.map(writePart));
+/**
+ * Two passes into one buffer: most of a run once went into copying each part into the one around it. A part that stands a
+ * thousand times is one object: it is measured and written once, and copied.
+ */
+function write(parts: readonly Part[]): Uint8Array {
+  const measured = new Map<Part, { readonly content: number; readonly whole: number }>();
+  const sum = (all: readonly Part[]): number => all.reduce((size, part) => size + measure(part).whole, 0);
+  const measure = (part: Part): { readonly content: number; readonly whole: number } => {
+    const known = measured.get(part);
+    if (known !== undefined) return known;
+    const { instead, children, before } = part;
+    const content = children === undefined ? part.content.length : before.length + sum(children);
+    const whole = instead === undefined ? 1 + lengthOf(content).length + content : instead.length;
+    const size = { content, whole };
+    measured.set(part, size);
+    return size;
+  };
+  const bytes = Buffer.allocUnsafe(sum(parts));
+  const written = new Map<Part, number>();
+  let at = 0;
+  const put = (piece: Uint8Array): void => {
+    bytes.set(piece, at);
+    at += piece.length;
+  };
+  const putPart = (part: Part): void => {
+    const { content, whole } = measure(part);
+    const earlier = written.get(part);
+    const from = at;
+    if (earlier !== undefined) {
+      bytes.copyWithin(at, earlier, earlier + whole);
+      at += whole;
+      return;
+    }
+    if (part.instead !== undefined) put(part.instead);
+    else {
+      bytes[at] = part.tag;
+      at += 1;
+      put(lengthOf(content));
+      if (part.children === undefined) put(part.content);
+      else {
+        put(part.before);
+        part.children.forEach(putPart);
+      }
+    }
+    written.set(part, from);
+  };
+  parts.forEach(putPart);
+  return bytes;
+}
+
 const contentOf = (part: Part): Uint8Array =>
   part.children === undefined ? part.content : Buffer.concat([part.before, write(part.children)]);
-const writePart = (part: Part): Uint8Array => part.instead ?? wrap(part.tag, contentOf(part));
 
 function wrap(tag: number, content: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.of(tag), lengthOf(content.length), content]);
@@ -81,10 +132,11 @@ function wrap(tag: number, content: Uint8Array): Uint8Array {
 
 function lengthOf(length: number, octets = 0): Uint8Array {
   if (length < 0x80 && octets === 0) return Buffer.of(length);
-  const hex = length.toString(16);
-  const plain = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
-  const padded = Buffer.concat([Buffer.alloc(Math.max(0, octets - plain.length)), plain]);
-  return Buffer.concat([Buffer.of(0x80 | padded.length), padded]);
+  const plain: number[] = [];
+  for (let left = length; left > 0; left = Math.floor(left / 256)) plain.unshift(left % 256);
+  // 0 is an octet, too.
+  while (plain.length < Math.max(1, octets)) plain.unshift(0);
+  return Buffer.of(0x80 | plain.length, ...plain);
 }
 
 function bendOnce(root: Part[], chance: Chance, others: readonly Uint8Array[]): void {
@@ -102,8 +154,10 @@ function bendOnce(root: Part[], chance: Chance, others: readonly Uint8Array[]): 
   if (part === undefined) return;
   const replace = (...by: readonly Part[]): void => void siblings.splice(at, 1, ...by);
   const say = (bytes: Uint8Array): void => replace({ ...part, instead: bytes });
-  const content = contentOf(part);
-  switch (chance.below(18)) {
+  const kind = chance.below(18);
+  // These do not look at it, and it may be large.
+  const content = [0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 15, 16].includes(kind) ? NOTHING : contentOf(part);
+  switch (kind) {
     case 0:
       return replace({ ...part, tag: chance.below(256) });
     case 1:
@@ -124,7 +178,7 @@ function bendOnce(root: Part[], chance: Chance, others: readonly Uint8Array[]): 
       return taken === undefined ? undefined : replace(structuredClone(taken));
     }
     case 6: {
-      const found = read(chance.one([write(root), ...others]), 0)?.[0];
+      const found = read(chance.one([() => write(root), ...others.map((other) => () => other)])(), 0)?.[0];
       const inner = found?.children?.[chance.below(found.children.length)] ?? found;
       return inner === undefined ? undefined : replace(inner);
     }
@@ -172,13 +226,15 @@ function bendOnce(root: Part[], chance: Chance, others: readonly Uint8Array[]): 
 function nested(depth: number, tag: number, closed: boolean): Uint8Array {
   if (!closed) return Buffer.alloc(depth * 2, Buffer.of(tag, 0x80));
   // From the inside out, written from the end: quadratic concatenation would take longer than what is tested.
-  const pieces: Uint8Array[] = [];
-  for (let length = 0, left = depth; left > 0; left -= 1) {
-    const head = Buffer.concat([Buffer.of(tag), lengthOf(length)]);
-    pieces.push(head);
-    length += head.length;
+  const bytes = Buffer.alloc(depth * MAX_HEAD_BYTES);
+  let at = bytes.length;
+  for (let left = depth; left > 0; left -= 1) {
+    const length = lengthOf(bytes.length - at);
+    at -= length.length + 1;
+    bytes[at] = tag;
+    bytes.set(length, at + 1);
   }
-  return Buffer.concat(pieces.toReversed());
+  return bytes.subarray(at);
 }
 
 /** One arc of so many octets. */
