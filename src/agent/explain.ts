@@ -106,7 +106,7 @@ function judgeUnwanted(
   if (observed?.owner === 'us')
     return { state: 'not-wanted', sentence: 'It is ours and no longer wanted: it will be deleted.' };
   if (observed !== undefined || known.gates.has(id))
-    return { state: 'not-wanted', sentence: "It is somebody else's: it only gates others." };
+    return { state: 'there', sentence: "It is there, and somebody else's: it only gates others." };
   if (known.needed.has(id)) {
     const sentence = missingGateSentence(id) ?? 'Items of this box stand on it, and it is not there.';
     return { state: 'missing', sentence };

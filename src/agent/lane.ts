@@ -5,14 +5,14 @@
 import type { BranchboxError } from '../model/errors.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Driver, Drivers } from '../reconcile/driver.ts';
-import type { AnyItem, Plan } from '../reconcile/item.ts';
-import { createReconciler, type Observer, type Report } from '../reconcile/reconciler.ts';
+import type { AnyItem } from '../reconcile/item.ts';
+import { createReconciler, type Observer, type Proposal, type Report } from '../reconcile/reconciler.ts';
 import type { System } from '../system/ports.ts';
 
 export interface Lane {
   readonly name: string;
   /** Of all items only those of this lane are looked at. */
-  plan(items: readonly AnyItem[], signal: AbortSignal): Promise<Plan<AnyItem>>;
+  plan(items: readonly AnyItem[], signal: AbortSignal): Promise<Proposal<AnyItem>>;
   converge(
     items: readonly AnyItem[],
     held: ReadonlyMap<ItemId, BranchboxError>,

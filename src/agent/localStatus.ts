@@ -62,14 +62,18 @@ export async function readLocalPlan(
   const plans = await Promise.all(lanes.all.map((lane) => lane.plan(items, signal)));
   const steps = plans.flatMap((plan) => plan.steps);
   const blocked = plans.flatMap((plan) => plan.blocked);
+  const unseen = plans.flatMap((plan) =>
+    [...plan.unobserved].map(([kind, { message }]) => ({ kind, reason: message })),
+  );
   return {
-    empty: steps.length === 0,
+    empty: steps.length === 0 && unseen.length === 0,
     steps: steps.map((step) => ({
       op: step.op,
       id: itemOf(step).id,
       ...(step.op === 'modify' || step.because === undefined ? {} : { because: step.because }),
     })),
     blocked: blocked.map(({ id, missing }) => ({ id, missing: [...missing] })),
-    text: renderPlan({ steps, blocked }),
+    unseen,
+    text: renderPlan({ steps, blocked }, unseen),
   };
 }

@@ -12,7 +12,7 @@ export function register(program: Command): void {
     .option('--json', 'for programs: one JSON object')
     .addHelpText(
       'after',
-      '\n+ created  ~ modified  - deleted  ! waits for something\n\nexample: branchbox plan',
+      '\n+ created  ~ modified  - deleted  ! waits for something  ? cannot be seen\n\nexample: branchbox plan',
     )
     .action(async (flags: { readonly json?: boolean }) => {
       const plan = await askAgent('/plan', LocalPlan);

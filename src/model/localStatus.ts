@@ -50,7 +50,7 @@ export const LocalStatus = GatewayStatus.omit({ gatewayId: true, sequence: true,
 export type LocalStatus = z.output<typeof LocalStatus>;
 
 export const LocalPlan = z.strictObject({
-  /** Nothing to do in any lane. */
+  /** Nothing to do in any lane, and all that is wanted was seen. */
   empty: z.boolean(),
   steps: z.array(
     z.strictObject({
@@ -60,6 +60,8 @@ export const LocalPlan = z.strictObject({
     }),
   ),
   blocked: z.array(z.strictObject({ id: z.string(), missing: z.array(z.string()) })),
+  /** Kinds of items that cannot be looked at now: what is to be done about them is not known. */
+  unseen: z.array(z.strictObject({ kind: z.string(), reason: z.string() })),
   text: z.string(),
 });
 export type LocalPlan = z.output<typeof LocalPlan>;
@@ -73,6 +75,8 @@ export const Explanation = z.strictObject({
     'blocked',
     'failed',
     'not-wanted',
+    // Of others.
+    'there',
     // Of others, needed here and not there.
     'missing',
     'unknown',

@@ -1,5 +1,6 @@
 /**
- * Owns a plan as text for people: one line a step, `+` created, `~` modified, `-` deleted, `!` blocked.
+ * Owns a plan as text for people: one line a step, `+` created, `~` modified, `-` deleted, `!` blocked; and one for each
+ * kind that could not be looked at, `?`.
  * What changes in a spec is shown; a value that is long is cut. Pure.
  */
 import { sameSpec } from './equal.ts';
@@ -7,10 +8,14 @@ import type { AnyItem, Plan, Step } from './item.ts';
 
 const MAX_VALUE_CHARACTERS = 120;
 
-/** Ends without a line feed; `nothing to do` where nothing is. */
-export function renderPlan<I extends AnyItem>(plan: Plan<I>): string {
+/** Ends without a line feed; `nothing to do` where nothing is, as far as everything was seen. */
+export function renderPlan<I extends AnyItem>(
+  plan: Plan<I>,
+  unseen: readonly { readonly kind: string; readonly reason: string }[] = [],
+): string {
   const lines = plan.steps.map(renderStep);
   for (const { id, missing } of plan.blocked) lines.push(`! ${id} waits for ${missing.join(', ')}`);
+  for (const { kind, reason } of unseen) lines.push(`? ${kind} cannot be seen: ${reason}`);
   return lines.length === 0 ? 'nothing to do' : lines.join('\n');
 }
 

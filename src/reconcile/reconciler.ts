@@ -20,6 +20,12 @@ export interface Observation<I extends AnyItem> {
   readonly unobserved: ReadonlyMap<string, BranchboxError>;
 }
 
+/** A plan that nobody applied yet. */
+export interface Proposal<I extends AnyItem> extends Plan<I> {
+  /** Wanted kinds that could not be observed, each with the reason: whether anything of them is to be done is not known. */
+  readonly unobserved: ReadonlyMap<string, BranchboxError>;
+}
+
 export interface Report<I extends AnyItem> {
   /** Nothing left to do, and every wanted kind was observed. Blocked items may remain. */
   readonly converged: boolean;
@@ -43,7 +49,7 @@ export interface ConvergeOptions {
 export interface Reconciler<I extends AnyItem> {
   /** Of `desired` only the needs matter: which kinds of others are looked at. */
   observe(desired: readonly I[], signal: AbortSignal): Promise<Observation<I>>;
-  plan(desired: readonly I[], signal: AbortSignal): Promise<Plan<I>>;
+  plan(desired: readonly I[], signal: AbortSignal): Promise<Proposal<I>>;
   apply(plan: Plan<I>, signal: AbortSignal): Promise<readonly Outcome[]>;
   converge(desired: readonly I[], signal: AbortSignal, options?: ConvergeOptions): Promise<Report<I>>;
 }
@@ -134,7 +140,12 @@ export function createReconciler<I extends AnyItem>(parts: {
 
   return {
     observe,
-    plan: async (desired, signal) => planFor(desired, await observe(desired, signal)),
+    async plan(desired, signal) {
+      const observation = await observe(desired, signal);
+      const wanted = new Set<string>(desired.map(({ kind }) => kind));
+      const unobserved = new Map([...observation.unobserved].filter(([kind]) => wanted.has(kind)));
+      return { ...planFor(desired, observation), unobserved };
+    },
     apply: (plan, signal) => applyPlan(plan, { driverOf, signal }),
     async converge(desired, signal, options = {}) {
       const startMs = clock.monotonicMs();

@@ -171,7 +171,7 @@ describe('explain', () => {
       ...reportOf(false),
       observation: { ...reportOf(false).observation, gates: new Set([leaseGate('wan1')]) },
     };
-    expect(explainItem('external:lease/wan1', { ...knowledge, reports: [there] }).state).toBe('not-wanted');
+    expect(explainItem('external:lease/wan1', { ...knowledge, reports: [there] }).state).toBe('there');
   });
 
   it('lets what could not be planned speak for all that was to be planned with it', () => {

@@ -59,6 +59,15 @@ describe('converge', () => {
     ]);
   });
 
+  it('proposes a plan that names each wanted kind which it could not look at, and no other', async () => {
+    const box = createModelBox([bridge]);
+    box.deaf.add('alpha');
+    box.deaf.add('gamma');
+    const proposal = await reconcilerOf(box).plan([bridge, modelItem('beta', 'new', 1)], signal);
+    expect(proposal.steps.map(({ op }) => op)).toEqual(['create']);
+    expect([...proposal.unobserved.keys()]).toEqual(['alpha']);
+  });
+
   it('names what is still to do where a driver only says that it was done', async () => {
     const box = createModelBox();
     const { drivers } = box;
