@@ -130,24 +130,27 @@ function silence(uplink: DesiredSpec['uplinks'][number] | undefined): string {
 }
 
 function pathFindings({ body: { paths }, spec, box }: HealthInput): Finding[] {
+  const known = box.frr.liveness !== undefined;
   const found = paths
     .filter(({ state }) => state === 'down')
     .map(({ id, uplink, peer, handshakeAgeS }) => {
+      if (!known) {
+        const sentence = `Whether the path to ${peer} over uplink ${uplink} is up is not known: FRR's bfdd does not answer. Routes stay as they are; \`systemctl status frr-bfdd.service\` says why.`;
+        return finding('path-down', 'warning', id, sentence);
+      }
       const handshake =
         handshakeAgeS === undefined
           ? 'there was no WireGuard handshake'
           : `the last WireGuard handshake was ${handshakeAgeS} s ago`;
-      const why =
-        box.frr.liveness === undefined ? "FRR's bfdd does not answer, so that it is not known" : handshake;
       return finding(
         'path-down',
         'warning',
         id,
-        `The path to ${peer} over uplink ${uplink} is down: ${why}. Check the uplink at both ends.`,
+        `The path to ${peer} over uplink ${uplink} is down: ${handshake}. Check the uplink at both ends.`,
       );
     });
   // A hub's branches come and go without the hub being at fault.
-  if (spec?.role !== 'branch') return found;
+  if (spec?.role !== 'branch' || !known) return found;
   for (const peer of new Set(paths.map((path) => path.peer))) {
     if (paths.some((path) => path.peer === peer && path.state === 'up')) continue;
     found.push(
@@ -182,7 +185,13 @@ function overlayFindings({ spec, box: { frr } }: HealthInput): Finding[] {
 
 function itemFindings({ undone, gateSentence }: HealthInput): Finding[] {
   const failed = [...undone.failures].map(([id, { message }]) =>
-    finding('item-failed', 'warning', id, `${id} cannot be brought about: ${message}. It is tried again.`),
+    // Messages are sentences, some with their period.
+    finding(
+      'item-failed',
+      'warning',
+      id,
+      `${id} cannot be brought about: ${message.replace(/\.$/, '')}. It is tried again.`,
+    ),
   );
   const blocked = [...undone.blocked].map(([id, missing]) => {
     const why = missing.flatMap((gate) => gateSentence(gate) ?? []);

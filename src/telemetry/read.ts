@@ -1,12 +1,12 @@
 /**
- * Owns reading a box for its status: FRR over its sockets, links from sysfs, handshakes from `wg` at most once a
- * minute. At rest a read starts no process.
+ * Owns reading a box for its status: FRR over its sockets, links from sysfs, handshakes from `wg` once a minute, and
+ * where a path came to life since. At rest a read starts no process.
  * Does not own what follows from it (status.ts, health.ts).
  */
 import { statfs } from 'node:fs/promises';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
-import type { ItemId } from '../model/ids.ts';
+import { type ItemId, wireguardOf } from '../model/ids.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import type { System } from '../system/ports.ts';
 import {
@@ -16,6 +16,7 @@ import {
   parseRoutes,
   parseSessions,
   parseVnis,
+  pathKey,
 } from './frrState.ts';
 import { conditionsOf, healthState, type HealthInput, judge } from './health.ts';
 import type { DataRoom } from './ownFindings.ts';
@@ -57,6 +58,8 @@ const DATA_PROTECTION = '/run/branchbox/boot/data-protection';
 const SESSIONS = 'show bgp l2vpn evpn summary json';
 /** Handshakes come every 2 minutes; asking is the one thing here that starts a process. */
 const HANDSHAKES_EVERY_MS = 60_000;
+/** Where a path lives whose handshake was not seen: it was after the last look. */
+const HANDSHAKES_MISSING_MS = 5000;
 
 export function createStatusReader(parts: StatusReaderParts): StatusReader {
   const { vty, apps, gateSentence } = parts;
@@ -67,8 +70,9 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
   /** Of this boot: read once. */
   let dataProtection: Promise<string | undefined> | undefined;
 
-  const readHandshakes = async (spec: DesiredSpec | undefined, signal: AbortSignal): Promise<void> => {
-    if (spec === undefined || clock.monotonicMs() - handshakesAtMs < HANDSHAKES_EVERY_MS) return;
+  const readHandshakes = async (spec: DesiredSpec, frr: FrrState, signal: AbortSignal): Promise<void> => {
+    const everyMs = livesUnheard(spec, frr, handshakes) ? HANDSHAKES_MISSING_MS : HANDSHAKES_EVERY_MS;
+    if (clock.monotonicMs() - handshakesAtMs < everyMs) return;
     handshakesAtMs = clock.monotonicMs();
     const result = await runner
       .run('wg', ['show', 'all', 'latest-handshakes'], { signal })
@@ -83,8 +87,8 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
         readFrr(vty, spec, signal),
         files.list('/sys/class/net'),
         (spec?.apps.length ?? 0) > 0 ? apps(signal) : [],
-        readHandshakes(spec, signal),
       ]);
+      if (spec !== undefined) await readHandshakes(spec, frr, signal);
       const nowS = Math.floor(clock.nowMs() / 1000);
       const box = {
         frr,
@@ -136,6 +140,18 @@ async function readFrr(vty: Vty, spec: DesiredSpec | undefined, signal: AbortSig
     remoteVteps: parseVnis(vnis),
     sessions: parseSessions(sessions),
   };
+}
+
+/** Whether a path is up without a handshake that is known. BFD runs inside WireGuard, so there was one. */
+function livesUnheard(spec: DesiredSpec, frr: FrrState, handshakes: ReadonlyMap<string, number>): boolean {
+  return spec.tunnels.some(({ id, peers }) => {
+    const ifname = wireguardOf(id);
+    return peers.some(
+      ({ tunnelAddress, publicKey }) =>
+        frr.liveness?.get(pathKey(tunnelAddress, ifname)) === true &&
+        !handshakes.has(`${ifname} ${publicKey}`),
+    );
+  });
 }
 
 /** `<interface> <public key> <seconds since 1970, or 0>` a line. Pure. */

@@ -48,7 +48,7 @@ export function statusOf(
     tunnel.peers.map((peer) => pathStatus(peer, tunnel.uplink, wireguardOf(tunnel.id), box)),
   );
   return {
-    uplinks: spec.uplinks.map((uplink) => uplinkStatus(uplink, facts, paths)),
+    uplinks: spec.uplinks.map((uplink) => uplinkStatus(uplink, facts, paths, box.frr.liveness !== undefined)),
     paths,
     segments: spec.segments.map((segment) => ({
       id: segment.id,
@@ -97,6 +97,7 @@ function uplinkStatus(
   uplink: DesiredSpec['uplinks'][number],
   facts: Facts,
   paths: StatusBody['paths'],
+  isLivenessKnown: boolean,
 ): StatusBody['uplinks'][number] {
   const port = facts.ports.find(({ label }) => label === uplink.port);
   const ifname = uplinkIfname(uplink, facts);
@@ -107,7 +108,11 @@ function uplinkStatus(
   const alive = own.filter(({ state }) => state === 'up').length;
   const reachable = port?.carrier === true && (attachment ?? attachment6) !== undefined;
   const state =
-    !reachable || (own.length > 0 && alive === 0) ? 'down' : alive < own.length ? 'degraded' : 'up';
+    !reachable || (isLivenessKnown && own.length > 0 && alive === 0)
+      ? 'down'
+      : alive < own.length
+        ? 'degraded'
+        : 'up';
   return {
     name: uplink.name,
     port: uplink.port,

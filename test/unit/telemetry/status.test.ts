@@ -232,6 +232,34 @@ describe('health', () => {
     expect(sentences).toContain("FRR's bgpd does not answer");
   });
 
+  test('a bfdd that is silent makes no uplink dark and ends no path: nothing is known, and that is said', () => {
+    const silent = { ...well, frr: { ...well.frr, liveness: undefined } };
+    expect(statusOf(spec, facts, silent, nothing).uplinks.map(({ state }) => state)).toEqual([
+      'degraded',
+      'degraded',
+    ]);
+    const found = verdict(silent);
+    expect(found.map(({ code }) => code)).toEqual(['path-down', 'path-down']);
+    expect(found[0]?.sentence).toBe(
+      "Whether the path to hub over uplink internet is up is not known: FRR's bfdd does not answer. Routes stay as they are; `systemctl status frr-bfdd.service` says why.",
+    );
+    const pulled = {
+      ...facts,
+      ports: facts.ports.map((port) => ({ ...port, carrier: port.label !== 'wan2' })),
+    };
+    expect(statusOf(spec, pulled, silent, nothing).uplinks.map(({ state }) => state)).toEqual([
+      'degraded',
+      'down',
+    ]);
+  });
+
+  test('an item that failed is said with one period, whether its message has one or not', () => {
+    for (const message of ['the kernel refused it', 'The kernel refused it.']) {
+      const failures = new Map([[itemId('x', 'y'), { message }]]);
+      expect(verdict(well, { ...nothing, failures })[0]?.sentence).toMatch(/[^.]\. It is tried again\.$/);
+    }
+  });
+
   test('an engine that is away is one condition, not one an app', () => {
     expect(verdict({ ...well, apps: undefined }).map(({ code }) => code)).toEqual(['engine-unreachable']);
   });
