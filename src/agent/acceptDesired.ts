@@ -37,7 +37,11 @@ export async function acceptDesired(
   } catch (thrown) {
     const error = asBranchboxError(thrown);
     const reason = error.code === 'pki/malformed' ? 'malformed' : 'untrusted';
-    return refuse(reason, [{ path: '$signature', message: error.message }]);
+    const within = error.problems.map(({ path, message }) => ({
+      path: path.replace(/^\$/, '$signature'),
+      message,
+    }));
+    return refuse(reason, [{ path: '$signature', message: error.message }, ...within]);
   }
   if (payload.length > DESIRED_MAX_BYTES) {
     return refuse('malformed', [{ path: '$', message: `is larger than ${DESIRED_MAX_BYTES} bytes` }]);

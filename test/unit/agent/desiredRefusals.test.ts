@@ -44,6 +44,15 @@ describe('what is refused, with nothing changed', () => {
     expect(paths).toEqual(expect.arrayContaining(['$.spec.vtep', '$.spec.site', '$.spec.uplinks']));
   });
 
+  it('names what is off in the header of its signature', async () => {
+    const [, ...rest] = signed(desired(1)).split('.');
+    const header = Buffer.from(JSON.stringify({ alg: 'none', crit: ['b64'], x5c: [] })).toString('base64url');
+    const one = await box();
+    await one.keeper.offer([header, ...rest].join('.'));
+    const paths = one.keeper.snapshot().refused?.problems.map((problem) => problem.path);
+    expect(paths).toEqual(expect.arrayContaining(['$signature.alg', '$signature.crit', '$signature.x5c']));
+  });
+
   it('an older generation, and another of the same, after a commit', async () => {
     const one = await box();
     await one.keeper.offer(signed(desired(5)));
