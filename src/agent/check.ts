@@ -7,25 +7,26 @@ import { KERNEL_FEATURES } from '../model/facts.ts';
 import type { KeyHolding } from '../model/keyHolder.ts';
 import type { LocalCheck } from '../model/localStatus.ts';
 
+/** What no item needs yet says so first: a test holds this against what is rendered. */
 const USES: Readonly<Record<KernelFeature, string>> = {
   wireguard: 'tunnels in the kernel; without it wireguard-go carries them, at more processor time',
   tun: 'wireguard-go; without it and without wireguard there are no tunnels',
   vxlan: 'segments across sites; without it a segment stays local',
-  'vxlan-vnifilter': 'one VXLAN device for all segments; without it one for each',
+  'vxlan-vnifilter': 'nothing yet: each segment has a VXLAN device of its own',
   bridge: 'segments; without it there are none',
-  'bridge-vlan-filtering': 'segments as VLANs of one bridge; without it a bridge each',
-  vlan: 'uplinks and ports on a VLAN',
-  vrf: 'routed domains',
+  'bridge-vlan-filtering': 'nothing yet: each segment has a bridge of its own',
+  vlan: 'uplinks on a VLAN',
+  vrf: 'nothing yet: domains are not routed',
   dummy: 'nothing yet: the loopback holds the VTEP address',
   'nft-inet': 'the firewall of uplinks; without it uplinks are open',
   'nft-bridge': 'anti-spoofing of apps; without it an app may take any address',
-  'nft-netdev': 'early drops on uplinks',
-  'nft-bridge-conntrack': 'stateful policy within a segment',
-  flowtable: 'forwarding in fast path; without it more processor time',
-  netem: 'faults in tests; no box needs it',
-  'fq-codel': 'fair queues',
-  cake: 'shaping of uplinks',
-  hsr: 'the hitless class by PRP',
+  'nft-netdev': 'nothing yet: uplinks are filtered by nft-inet',
+  'nft-bridge-conntrack': 'nothing yet: no policy within a segment keeps state',
+  flowtable: 'nothing yet: no packet takes the fast path',
+  netem: 'nothing on a box: faults in tests',
+  'fq-codel': 'nothing yet: queues are as the kernel makes them',
+  cake: 'nothing yet: uplinks are not shaped',
+  hsr: 'nothing yet: there is no hitless class',
   ppp: 'PPPoE uplinks',
 };
 
