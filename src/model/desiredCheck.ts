@@ -83,6 +83,21 @@ export function checkDesired(
       );
     });
   });
+  const peers = spec.tunnels.flatMap(({ peers: own }, i) =>
+    own.map((peer, j) => ({ ...peer, place: ['tunnels', i, 'peers', j] })),
+  );
+  reportRepeats(
+    report,
+    peers.map(({ path, place }) => ({ path: [...place, 'path'], key: path, shown: `path ${path}` })),
+  );
+  // Two of one preference would be one route of two nexthops: traffic over both, and no choice between them.
+  reportRepeats(
+    report,
+    peers.map(({ vtep, preference, place }) => {
+      const shown = `preference ${preference} to VTEP ${vtep}`;
+      return { path: [...place, 'preference'], key: shown, shown };
+    }),
+  );
   spec.ports.forEach((port, i) => {
     if (!segments.has(port.segment)) report(['ports', i, 'segment'], `no segment is named ${port.segment}`);
     if (uplinkPorts.has(port.port)) report(['ports', i, 'port'], `port ${port.port} is an uplink`);

@@ -61,6 +61,34 @@ describe('decoding a desired state', () => {
   });
   const pathsOfApp = (one: unknown): string[] => pathsOf({ ...state, spec: { ...spec, apps: [one] } });
 
+  it('refuses two paths of one name, and two of one preference to one VTEP, but not to two', () => {
+    const peer = (path: string, vtep: string, preference: number) => ({
+      path,
+      gatewayId: 'hub',
+      publicKey: `${'A'.repeat(43)}=`,
+      tunnelAddress: '10.254.0.1',
+      vtep,
+      allowed: [],
+      keepaliveS: 25,
+      preference,
+      liveness: { intervalMs: 50, multiplier: 3 },
+    });
+    const tunnel = (id: string, ...peers: readonly unknown[]) => ({
+      id,
+      uplink: 'internet',
+      address: '10.254.0.2/22',
+      peers,
+    });
+    const tunnels = [
+      tunnel('one', peer('a', '10.255.0.1', 1), peer('b', '10.255.0.2', 1)),
+      tunnel('two', peer('c', '10.255.0.1', 1), peer('b', '10.255.0.2', 2)),
+    ];
+    expect(pathsOf({ ...state, spec: { ...spec, tunnels } })).toEqual([
+      '$.spec.tunnels[1].peers[1].path',
+      '$.spec.tunnels[1].peers[0].preference',
+    ]);
+  });
+
   it('holds addresses of uplinks and endpoints of tunnels to one family', () => {
     const [uplink] = spec.uplinks;
     const withUplink = (more: object, address = '2001:db8::20') => ({
