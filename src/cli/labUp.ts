@@ -4,6 +4,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import { ensureHostTools } from '../lab/hostTools.ts';
 import { createNodes } from '../lab/nodes.ts';
+import { lockLab } from '../lab/lock.ts';
 import { specOf } from '../lab/nodeSpecs.ts';
 import { labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
@@ -48,7 +49,10 @@ export async function labUp(
 ): Promise<void> {
   const system = createLinuxSystem({ name: 'lab' });
   const say = sayer(system.clock);
-  const running = await wireUp(system, { paths: labPaths(lab), topologyName: topology, say });
+  const paths = labPaths(lab);
+  await lockLab(paths);
+  sayWhenInterrupted(lab);
+  const running = await wireUp(system, { paths, topologyName: topology, say });
   if (options.nodesOnly) {
     await startBare(running);
     say(`nodes run: ${running.topology.nodes.map(({ name }) => name).join(', ')}`);
@@ -59,9 +63,26 @@ export async function labUp(
   process.stdout.write(`\n${renderStatus(status)}\n${renderNextCommands(status)}`);
 }
 
+/** Whoever stops it half-way is told that something stands, and how it goes. */
+function sayWhenInterrupted(lab: string): void {
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
+    process.once(signal, () => {
+      process.stderr.write(
+        `branchbox: lab ${lab} was not brought up to its end; what stands of it stays\n  mend: branchbox lab down --lab ${lab}, or lab up again: it begins anew\n`,
+      );
+      // As a shell says it of a process that a signal ended.
+      process.exit(128 + number);
+    });
+  }
+}
+
 export async function labDown(lab: string): Promise<void> {
   const { runner, clock } = createLinuxSystem({ name: 'lab' });
   const paths = labPaths(lab);
+  await lockLab(paths);
   await removeRemains({ runner, clock, paths });
   const left = findRemains(paths);
   if (isClean(left)) return;

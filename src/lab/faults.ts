@@ -9,7 +9,7 @@ import { noSuchNode } from './enter.ts';
 import type { Nodes } from './nodes.ts';
 import { SPARE_NODE } from './paths.ts';
 import type { Machines } from './vm/machineNodes.ts';
-import { type UplinkEnds, uplinkEndsOf, type Wiring } from './wiring.ts';
+import { type UplinkEnds, uplinkEndsOf, uplinksOf, type Wiring } from './wiring.ts';
 
 export interface Cut {
   /** Share of packets lost each way, 0–100; 100 is dark. */
@@ -53,15 +53,11 @@ export function createFaults({ nodes, machines, wiring }: FaultsDeps): Faults {
     if (found !== undefined) return found;
     const nodeNames = wiring.nodes.filter((name) => name !== SPARE_NODE);
     if (!nodeNames.includes(node)) throw noSuchNode(node, nodeNames);
-    const own = wiring.cables.flatMap((cable) =>
-      cable.kind === 'uplink' && cable.a.node === node ? (cable.uplink ?? []) : [],
-    );
+    const uplinks = uplinksOf(wiring);
+    const own = uplinks.get(node);
     throw new BranchboxError('cli/usage', {
-      message: own.length === 0 ? `${node} has no uplinks` : `${node} has no uplink ${uplink}`,
-      mend:
-        own.length === 0
-          ? 'branchbox lab status shows which nodes have uplinks'
-          : `name one of ${own.join(', ')}`,
+      message: own === undefined ? `${node} has no uplinks` : `${node} has no uplink ${uplink}`,
+      mend: `name one of ${(own ?? [...uplinks.keys()]).toSorted().join(', ')}`,
     });
   };
   /** `step` says what the command is for, with the port it is about. */

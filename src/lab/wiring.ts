@@ -214,3 +214,12 @@ export function uplinkEndsOf(wiring: Wiring, node: string, uplink: string): Upli
   );
   return cable && { provider: cable.b.node, port: cable.b.ifname, nodePort: cable.a.ifname };
 }
+
+/** The names of each node's uplinks. */
+export function uplinksOf(wiring: Wiring): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const { kind, a, uplink } of wiring.cables) {
+    if (kind === 'uplink' && uplink !== undefined) found.set(a.node, [...(found.get(a.node) ?? []), uplink]);
+  }
+  return found;
+}

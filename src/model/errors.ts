@@ -80,6 +80,7 @@ export const ERROR_CODES = {
   'firmware/source': { retry: 'backoff', title: 'A part of a firmware version cannot be had' },
   'firmware/disk': { retry: 'backoff', title: 'The disk did not take a firmware version' },
   'lab/not-running': { retry: 'on-change', title: 'No lab of that name is up' },
+  'lab/busy': { retry: 'backoff', title: 'Another command makes or removes this lab' },
   'lab/missing-capability': { retry: 'on-change', title: 'This machine lacks something the lab needs' },
   'lab/not-ready': { retry: 'on-change', title: 'Something in the lab did not come up in time' },
   'cli/usage': { retry: 'never', title: 'The words of a command are off' },

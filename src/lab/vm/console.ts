@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { BranchboxError } from '../../model/errors.ts';
 import type { Clock } from '../../system/ports.ts';
-import { lockName, tryLock } from './lock.ts';
+import { lockName, tryLock } from '../lock.ts';
 import type { MachinePaths } from './machinePaths.ts';
 
 /** The shell is there a few seconds after the root is; asked again, since what is typed before is lost. */

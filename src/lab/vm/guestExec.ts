@@ -19,7 +19,7 @@ import {
   type SessionRequest,
 } from './channel.ts';
 import { startGuestExec } from './console.ts';
-import { type Lock, lockName, tryLock } from './lock.ts';
+import { type Lock, lockName, tryLock } from '../lock.ts';
 import { EXEC_CHANNELS, type MachinePaths } from './machinePaths.ts';
 
 const CHANNEL_POLL_MS = 50;

@@ -62,12 +62,7 @@ describe('a name that the lab does not have', () => {
   it.each([
     ['nope', 'internet', 'there is no node nope in this lab', 'name one of provider-a, branch1, branch1-red'],
     ['branch1', 'nope', 'branch1 has no uplink nope', 'name one of internet, lte'],
-    [
-      'branch1-red',
-      'lte',
-      'branch1-red has no uplinks',
-      'branchbox lab status shows which nodes have uplinks',
-    ],
+    ['branch1-red', 'lte', 'branch1-red has no uplinks', 'name one of branch1'],
   ])('%s %s is refused with those that there are', async (node, uplink, message, mend) => {
     const said = { code: 'cli/usage', message, mend };
     await expect(faults.cut(node, uplink, dark)).rejects.toMatchObject(said);

@@ -3,6 +3,8 @@
  * takes back when the process ends, however it does.
  */
 import { createServer } from 'node:net';
+import { BranchboxError } from '../model/errors.ts';
+import type { LabPaths } from './paths.ts';
 
 export interface Lock {
   release(): Promise<void>;
@@ -21,5 +23,15 @@ export function tryLock(name: string): Promise<Lock | undefined> {
       else reject(error);
     });
     server.listen(name, () => resolve({ release: () => new Promise((done) => server.close(() => done())) }));
+  });
+}
+
+/** For making and removing a whole lab: two at once would take each other's nodes away. */
+export async function lockLab({ lab, state }: LabPaths): Promise<Lock> {
+  const lock = await tryLock(lockName(state));
+  if (lock !== undefined) return lock;
+  throw new BranchboxError('lab/busy', {
+    message: `another branchbox lab up or lab down is at work on lab ${lab}`,
+    mend: 'let it end, or end it; or take another name: --lab NAME',
   });
 }
