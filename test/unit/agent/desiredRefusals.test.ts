@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { createTrialStore, decodeHeld } from '../../../src/agent/trialStore.ts';
+import { DESIRED_MAX_BYTES } from '../../../src/model/desired.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { NOW_MS } from '../pki/domain.ts';
 import { desired, signed } from './signedState.ts';
@@ -42,6 +43,15 @@ describe('what is refused, with nothing changed', () => {
     await one.keeper.offer(signed({ ...desired(1), spec: { ...spec, vtep: 'x', site: 'NO', uplinks: [] } }));
     const paths = one.keeper.snapshot().refused?.problems.map((problem) => problem.path);
     expect(paths).toEqual(expect.arrayContaining(['$.spec.vtep', '$.spec.site', '$.spec.uplinks']));
+  });
+
+  it('says of what is larger than its cap only that', async () => {
+    const one = await box();
+    await one.keeper.offer(signed({ ...desired(1), extra: 'x'.repeat(DESIRED_MAX_BYTES) }));
+    expect(one.keeper.snapshot().refused).toMatchObject({
+      reason: 'malformed',
+      problems: [{ path: '$', message: `is larger than ${DESIRED_MAX_BYTES} bytes` }],
+    });
   });
 
   it('names what is off in the header of its signature', async () => {

@@ -101,6 +101,22 @@ describe('the loop', () => {
     one.end();
   });
 
+  it('tries a failing item no later because of the runs for others in between', async () => {
+    const tried: number[] = [];
+    const startMs = Date.now();
+    const one = started(async (held) => {
+      if (!held.has(broken)) tried.push((Date.now() - startMs) / 1000);
+      return report([broken]);
+    });
+    for (let s = 0; s < 70; s += 1) {
+      one.loop.wake();
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(one.runs.length).toBeGreaterThan(60);
+    expect(tried.length).toBeGreaterThanOrEqual(6);
+    one.end();
+  });
+
   it('stops the run under way and forgets back-offs where something else is wanted', async () => {
     const one = started((held, signal) =>
       held.size > 0 || one.runs.length > 2
