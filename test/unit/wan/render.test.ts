@@ -148,14 +148,22 @@ describe('renderWan', () => {
     const items = renderWan({ ...spec, tunnels: [...spec.tunnels, ...second] }, facts);
     const ids = items.map((item) => item.id);
     expect(new Set(ids).size).toBe(ids.length);
-    const distances = (destination: string) =>
+    const routes = (destination: string) =>
       kinds(items, 'frr')
         .map((item) => item.spec.line.split(' '))
         .filter((words) => words[0] === 'ip' && words[2] === destination)
-        .map((words) => (words[5] === 'bfd' ? 1 : Number(words[5])))
-        .sort((a, b) => a - b);
-    expect(distances('10.255.0.0/16')).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-    expect(distances('10.255.0.2/32')).toEqual([10, 11, 20, 21]);
+        .map((words) => ({ via: words[3], distance: words[5] === 'bfd' ? 1 : Number(words[5]) }))
+        .sort((a, b) => a.distance - b.distance);
+    const shared = routes('10.255.0.0/16');
+    expect(shared.map(({ distance }) => distance)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    // The first hub's before the second's, and of each the better path first.
+    const nexthops = (tunnels: typeof spec.tunnels) =>
+      tunnels
+        .flatMap(({ peers }) => peers)
+        .sort((a, b) => a.preference - b.preference)
+        .map(({ tunnelAddress }) => tunnelAddress);
+    expect(shared.map(({ via }) => via)).toEqual([...nexthops(spec.tunnels), ...nexthops(second)]);
+    expect(routes('10.255.0.2/32').map(({ distance }) => distance)).toEqual([10, 11, 20, 21]);
   });
 
   it('uses the kernel WireGuard where there is one', () => {
