@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Runner } from '../system/ports.ts';
 
@@ -28,7 +27,8 @@ export async function buildAppImage(
   runner: Runner,
   options: { readonly tree: string; readonly image: AppImage; readonly out: string },
 ): Promise<void> {
-  const scratch = await mkdtemp(join(tmpdir(), 'branchbox-image-'));
+  // Beside what it becomes: killed half-way, it goes with the lab.
+  const scratch = await mkdtemp(`${options.out}.`);
   try {
     const root = join(scratch, 'root');
     await mkdir(join(root, 'bin'), { recursive: true });

@@ -3,7 +3,6 @@
  * Does not own what is on the image, nor the steps in the tools tree (make-factory-disk.sh).
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Runner } from '../../system/ports.ts';
 import type { MachineImage } from './image.ts';
@@ -33,7 +32,8 @@ export async function makeFactoryDisk(
 ): Promise<void> {
   const directory = dirname(paths.factoryDisk);
   await mkdir(directory, { recursive: true });
-  const scratch = await mkdtemp(join(tmpdir(), 'branchbox-factory-'));
+  // Beside what it becomes: killed half-way, the keys in it go with the lab.
+  const scratch = await mkdtemp(join(directory, 'factory-'));
   try {
     for (const [name, content] of Object.entries(factory)) {
       // Keys are their owner's alone, as the factory leaves them.
