@@ -15,7 +15,7 @@ it('builds beside what it makes, and leaves that alone', async () => {
   const runner = createRunner();
   const watched: typeof runner = {
     ...runner,
-    runChecked: (command, args = [], options) => {
+    runChecked: (command, args, options) => {
       places.push(args[args.indexOf('-C') + 1] ?? '');
       return runner.runChecked(command, args, options);
     },
