@@ -141,7 +141,7 @@ export function createNodes({ runner, clock, paths, tree, machines }: NodesDeps)
       while (!isReady(join(own.run, 'ready'))) {
         if (child.exitCode !== null || clock.monotonicMs() > deadlineMs) {
           const words = existsSync(own.console) ? readFileSync(own.console, 'utf8').trim().slice(-500) : '';
-          throw new BranchboxError('lab/not-ready', { message: `node ${spec.name} did not start: ${words}` });
+          throw notStarted(spec.name, { exitCode: child.exitCode, words, console: own.console });
         }
         await clock.sleep(POLL_MS);
       }
@@ -197,6 +197,24 @@ export async function killAll(clock: Clock, lab: string, node?: string): Promise
     }
     await clock.sleep(POLL_MS);
   }
+}
+
+/** `exitCode`: null where its time was over. Pure but for the patience that was asked for. */
+export function notStarted(
+  node: string,
+  found: { readonly exitCode: number | null; readonly words: string; readonly console: string },
+): BranchboxError {
+  const { exitCode, words, console } = found;
+  const seconds = patiently(START_TIMEOUT_MS) / 1000;
+  const how =
+    exitCode === null ? `did not start within ${seconds} s` : `ended with ${exitCode} before it had started`;
+  return new BranchboxError('lab/not-ready', {
+    message: `node ${node} ${how}, and said ${words === '' ? 'nothing' : `last: ${words}`}`,
+    mend:
+      exitCode === null
+        ? 'a machine that is busy or slow is given longer by BRANCHBOX_LAB_PATIENCE=10 (docs/lab.md)'
+        : `${console} has all that it said`,
+  });
 }
 
 function isReady(file: string): boolean {
