@@ -5,6 +5,7 @@
  * Does not own the anchor, nor the policy of the link: its element is a need, so it is there before the link is up.
  */
 import { BranchboxError } from '../model/errors.ts';
+import { LEAST_IPV6_MTU } from '../net/linkRender.ts';
 import { eachInTurn } from '../net/outcome.ts';
 import { addressWord, ifnameWord, macWord, MAX_U32, numberWord, prefixWord } from '../net/word.ts';
 import { LINK_GROUP } from '../net/linkRead.ts';
@@ -130,9 +131,14 @@ export function createAttachmentDriver(ports: AttachmentPorts): Driver<AppAttach
         ({ from, to }) => change(from, to, signal),
       ),
     delete: (items, signal) => eachInTurn(items, ({ spec }) => unwire(spec, signal)),
-    needsRecreate: () => false,
+    // IPv6 comes to a link with its MTU, and with an address of its own unless the link is made anew.
+    needsRecreate: (from, to) => !hasIpv6(from.spec) && hasIpv6(to.spec),
   };
 }
+
+/** Below its least MTU the kernel keeps no IPv6 on a link: there is nothing to silence. */
+const hasIpv6 = ({ mtu }: AppAttachmentSpec): boolean => mtu >= LEAST_IPV6_MTU;
+const silentAt = (spec: AppAttachmentSpec): string => (hasIpv6(spec) ? ' addrgenmode none' : '');
 
 const text = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
 
@@ -151,7 +157,7 @@ export function outerLines(spec: AppAttachmentSpec, namespacePath: string): read
       `mtu ${mtu} address ${macWord(spec.macAddress)} netns ${pathWord(namespacePath)}`,
     `link set dev ${link} alias ${attachmentAlias(spec.app)}`,
     // No address of the box's own on a tenant's wire, not even a link-local one.
-    `link set dev ${link} master ${ifnameWord(spec.bridge)} addrgenmode none`,
+    `link set dev ${link} master ${ifnameWord(spec.bridge)}${silentAt(spec)}`,
   ];
 }
 
@@ -160,7 +166,7 @@ export function innerLines(spec: AppAttachmentSpec): readonly string[] {
   return [
     `address add ${prefixWord(spec.address)} dev ${INNER}`,
     // The link's guard takes IPv4 and ARP alone, so that an address nobody gave would only time out.
-    `link set dev ${INNER} addrgenmode none`,
+    ...(hasIpv6(spec) ? [`link set dev ${INNER} addrgenmode none`] : []),
     `link set dev ${INNER} up`,
     ...gatewayLines(spec),
   ];

@@ -131,7 +131,12 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
     async modify(changes, signal) {
       const items = changes.map((change) => change.to);
       const present = items.some(hasBridge) ? await presentLinks() : new Set<string>();
-      return await batch(items, (item) => renderModify(bridgePresent(item, present).spec), signal);
+      const before = new Map(changes.map(({ from, to }) => [to.id, mtuOf(from)]));
+      return await batch(
+        items,
+        (item) => renderModify(bridgePresent(item, present).spec, before.get(item.id) ?? mtuOf(item)),
+        signal,
+      );
     },
 
     async delete(items, signal) {
@@ -162,6 +167,7 @@ export function createLinkDriver(needs: LinkDriverNeeds): Driver<LinkItem> {
   };
 }
 
+const mtuOf = ({ spec }: LinkItem): number => ('mtu' in spec ? spec.mtu : Number.POSITIVE_INFINITY);
 const bridgeOf = ({ spec }: LinkItem): string | undefined => ('bridge' in spec ? spec.bridge : undefined);
 const hasBridge = (item: LinkItem): boolean => bridgeOf(item) !== undefined;
 

@@ -19,6 +19,19 @@ const VXLAN_PORT_FLAGS = 'type bridge_slave learning off neigh_suppress on';
  * before `up`: of one line the kernel takes the flags first, and the link-local address would be there already.
  */
 const SILENT = 'addrgenmode none';
+/**
+ * Below this a device has no IPv6 at all (RFC 8200, 5; the kernel's IPV6_MIN_MTU): there is nothing to silence, and the
+ * word is refused with EAFNOSUPPORT.
+ */
+export const LEAST_IPV6_MTU = 1280;
+
+const silentAt = (spec: { readonly mtu: number }): string => (spec.mtu < LEAST_IPV6_MTU ? '' : ` ${SILENT}`);
+/** IPv6 comes to the device with its MTU: while it is down, or it would speak before it is told not to. */
+const silencing = (spec: { readonly name: string; readonly mtu: number }, fromMtu: number): string[] => {
+  if (fromMtu >= LEAST_IPV6_MTU || spec.mtu < LEAST_IPV6_MTU) return [];
+  const set = `link set dev ${ifnameWord(spec.name)}`;
+  return [`${set} down`, `${set} ${mtu(spec.mtu)}`, `${set} ${SILENT}`];
+};
 
 const mtu = (value: number): string => `mtu ${numberWord(value, MAX_MTU)}`;
 
@@ -54,13 +67,13 @@ export function renderFinish(spec: LinkSpec): readonly string[] {
   const start = `${set} alias ${aliasOf(spec.name)}`;
   switch (spec.type) {
     case 'bridge':
-      return [`${start} ${SILENT}`, `${set} up`];
+      return [`${start}${silentAt(spec)}`, `${set} up`];
     case 'vxlan':
-      return [`${start} ${SILENT}`, `${set} up ${VXLAN_PORT_FLAGS}`];
+      return [`${start}${silentAt(spec)}`, `${set} up ${VXLAN_PORT_FLAGS}`];
     case 'wireguard':
       return spec.implementation === 'kernel'
-        ? [`${start} ${SILENT}`, `${set} up`]
-        : [`${start} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT}`, `${set} up`];
+        ? [`${start}${silentAt(spec)}`, `${set} up`]
+        : [`${start} group ${LINK_GROUP} ${mtu(spec.mtu)}${silentAt(spec)}`, `${set} up`];
     case 'vlan':
       return [`${start} ${mtu(spec.mtu)} up`];
     case 'port':
@@ -70,23 +83,28 @@ export function renderFinish(spec: LinkSpec): readonly string[] {
   }
 }
 
-/** Everything that can be set again, whether it differs or not. */
-export function renderModify(spec: LinkSpec): readonly string[] {
+/** Everything that can be set again, whether it differs or not. `fromMtu`: of the link as it is. */
+export function renderModify(spec: LinkSpec, fromMtu: number): readonly string[] {
   const name = ifnameWord(spec.name);
   switch (spec.type) {
     case 'bridge': {
       const mac = spec.macAddress === undefined ? '' : ` address ${macWord(spec.macAddress)}`;
-      return [`link set dev ${name} alias ${aliasOf(name)} ${mtu(spec.mtu)}${mac} ${SILENT} up ${BRIDGE}`];
+      return [
+        ...silencing(spec, fromMtu),
+        `link set dev ${name} alias ${aliasOf(name)} ${mtu(spec.mtu)}${mac}${silentAt(spec)} up ${BRIDGE}`,
+      ];
     }
     case 'vxlan':
       // Apart: the kernel takes port flags before a master of the same line.
       return [
-        `link set dev ${name} alias ${aliasOf(name)} ${mtu(spec.mtu)} master ${ifnameWord(spec.bridge)} ${SILENT} up`,
+        ...silencing(spec, fromMtu),
+        `link set dev ${name} alias ${aliasOf(name)} ${mtu(spec.mtu)} master ${ifnameWord(spec.bridge)}${silentAt(spec)} up`,
         `link set dev ${name} ${VXLAN_PORT_FLAGS}`,
       ];
     case 'wireguard':
       return [
-        `link set dev ${name} alias ${aliasOf(name)} group ${LINK_GROUP} ${mtu(spec.mtu)} ${SILENT} up`,
+        ...silencing(spec, fromMtu),
+        `link set dev ${name} alias ${aliasOf(name)} group ${LINK_GROUP} ${mtu(spec.mtu)}${silentAt(spec)} up`,
       ];
     case 'vlan':
     case 'port':

@@ -171,7 +171,14 @@ function linkSet(kernel: FakeKernel, words: Words): void {
     group: () => set({ group: words.number() }),
     mtu: () => set({ mtu: words.number() }),
     address: () => set({ mac: words.next(), macSet: true }),
-    addrgenmode: () => words.expect('none'),
+    addrgenmode: () => {
+      words.expect('none');
+      // Without IPv6 (IPV6_MIN_MTU): before the change it is looked for, and after it.
+      if (link.mtu < 1280) throw new Refusal('RTNETLINK answers: Address family not supported by protocol');
+      effects.push(() => {
+        if (link.mtu < 1280) throw new Refusal('RTNETLINK answers: Address family not supported by protocol');
+      });
+    },
     up: () => set({ up: true }),
     down: () => {
       set({ up: false });

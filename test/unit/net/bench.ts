@@ -34,7 +34,7 @@ export interface Scenario {
 
 export const bridge = (vni: number, extra: { mtu?: number; macAddress?: string } = {}) =>
   link({ type: 'bridge', name: `br-${vni}`, mtu: 1390, ...extra });
-export const vxlan = (vni: number, bridgeVni = vni) =>
+export const vxlan = (vni: number, bridgeVni = vni, extra: { mtu?: number } = {}) =>
   link(
     {
       type: 'vxlan',
@@ -42,6 +42,7 @@ export const vxlan = (vni: number, bridgeVni = vni) =>
       vni,
       localAddress: '10.255.0.11',
       mtu: 1390,
+      ...extra,
       bridge: `br-${bridgeVni}`,
     },
     [linkItem(`br-${bridgeVni}`)],

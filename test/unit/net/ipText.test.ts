@@ -91,7 +91,7 @@ describe('ip', () => {
     expect([
       renderAdd(kernel),
       ...renderFinish(kernel),
-      ...renderModify(kernel),
+      ...renderModify(kernel, 1440),
       ...renderDelete(kernel),
     ]).toEqual([
       'link add name wg-a group 98 mtu 1440 type wireguard',
@@ -106,7 +106,12 @@ describe('ip', () => {
   test('a VLAN, as it is made and as the kernel shows it', () => {
     const spec = { type: 'vlan', name: 'wan1.7', parent: 'wan1', vlan: 7, mtu: 1500 } as const;
     const set = 'link set dev wan1.7 alias branchbox:link:wan1.7 mtu 1500 up';
-    expect([renderAdd(spec), ...renderFinish(spec), ...renderModify(spec), ...renderDelete(spec)]).toEqual([
+    expect([
+      renderAdd(spec),
+      ...renderFinish(spec),
+      ...renderModify(spec, 1500),
+      ...renderDelete(spec),
+    ]).toEqual([
       'link add name wan1.7 group 98 link wan1 mtu 1500 type vlan protocol 802.1Q id 7',
       set,
       set,

@@ -41,6 +41,23 @@ export const LINK_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'a segment of an MTU that is too small for IPv6, which is the default of a fleet, and wider and back',
+    async run(bench) {
+      const before = await bench.print();
+      const segment = (mtu: number) => [bridge(10, { mtu }), vxlan(10, 10, { mtu })];
+      await settle(bench, segment(1150));
+      for (const mtu of [1390, 1150, 1200, 1280]) {
+        expect((await bench.plan(segment(mtu))).steps.map((step) => step.op)).toEqual(['modify', 'modify']);
+        await settle(bench, segment(mtu));
+        const text = await bench.print();
+        for (const name of ['br-10 type bridge', 'vx-10 type vxlan'])
+          expect(text).toContain(`link ${name} mtu ${mtu} up`);
+      }
+      await settle(bench, []);
+      expect(await bench.print()).toBe(before);
+    },
+  },
+  {
     name: 'a link that somebody else made is left alone, and keeps nothing else out',
     async run(bench) {
       await bench.outside('ip', 'link', 'add', 'name', 'br-7', 'type', 'bridge');
