@@ -95,7 +95,7 @@ export const Topology = z
       bootstrapServers: z.array(z.string().max(255)).max(8),
     }),
     /** What a segment carries over every uplink of the fleet; LAN hosts use it. */
-    tenantMtu: z.int().min(1280).max(9000).default(1390),
+    tenantMtu: z.int().min(576).max(9000).default(1390),
     nodes: z.array(Node).min(1).max(200),
   })
   .superRefine((topology, context) => {
