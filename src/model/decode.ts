@@ -6,12 +6,22 @@ import type { z } from 'zod';
 import { BranchboxError, type ErrorCode, type Problem } from './errors.ts';
 
 const MAX_PROBLEMS = 100;
+/** Names in a document are whoever's who wrote it, and problems go into logs, answers and to people. */
+const MAX_NAME = 64;
+const MAX_PATH = 128;
+const MAX_MESSAGE = 300;
 
-/** `$.uplinks[1].slot`, as a person would look it up. */
+/** `$.uplinks[1].slot`, as a person would look it up; of what is too long for that, beginning and end. */
 export function renderPath(path: readonly PropertyKey[]): string {
   let text = '$';
-  for (const part of path) text += typeof part === 'number' ? `[${part}]` : `.${String(part)}`;
-  return text;
+  for (const part of path)
+    text += typeof part === 'number' ? `[${part}]` : `.${shortened(String(part), MAX_NAME)}`;
+  return shortened(text, MAX_PATH);
+}
+
+function shortened(text: string, max: number): string {
+  const half = Math.floor(max / 2);
+  return text.length <= max ? text : `${text.slice(0, half - 1)}…${text.slice(-half)}`;
 }
 
 /** An unknown key is a problem at that key, not at the object that holds it. */
@@ -22,7 +32,7 @@ function problemsOf(issue: z.core.$ZodIssue): readonly Problem[] {
       message: 'no such field is known',
     }));
   }
-  return [{ path: renderPath(issue.path), message: issue.message }];
+  return [{ path: renderPath(issue.path), message: shortened(issue.message, MAX_MESSAGE) }];
 }
 
 export type Decoded<T> =

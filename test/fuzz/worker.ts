@@ -21,7 +21,7 @@ export interface WorkerMessage {
 /** Beside the three standard streams and the channel for messages. */
 export const PLACE_FD = 4;
 
-const tell = (message: WorkerMessage): void => void process.send?.(message);
+const tell = (message: WorkerMessage, sent = (): void => {}): void => void process.send?.(message, sent);
 const [, , words = ''] = process.argv;
 const task = JSON.parse(words) as WorkerTask;
 const { createParsers } = (await import(task.table)) as { createParsers: () => readonly FuzzParser[] };
@@ -36,5 +36,5 @@ const result = await runSlice(await createJudge(parser), {
   },
   onFinding: (finding) => tell({ finding }),
 });
-tell({ result });
-process.disconnect();
+// Not before it is through: what waits behind large findings would be lost, and this process taken for one that died.
+tell({ result }, () => process.disconnect());
