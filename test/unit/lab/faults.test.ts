@@ -1,6 +1,6 @@
 /** Cutting and healing over a node that fails, held against what a person is told: which step, which port, what now. */
 import { describe, expect, it } from 'vitest';
-import { createFaults } from '../../../src/lab/faults.ts';
+import { createFaults, renderFault } from '../../../src/lab/faults.ts';
 import { SPARE_NODE } from '../../../src/lab/paths.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import type { CommandResult } from '../../../src/system/ports.ts';
@@ -67,5 +67,24 @@ describe('a name that the lab does not have', () => {
     const said = { code: 'cli/usage', message, mend };
     await expect(faults.cut(node, uplink, dark)).rejects.toMatchObject(said);
     await expect(faults.heal(node, uplink)).rejects.toMatchObject(said);
+  });
+});
+
+describe('what is dropped', () => {
+  it('is both ways, ARP included, for the node and through the bridge', () => {
+    const text = renderFault('port4', { lossPercent: 100, carrier: false });
+    expect(text.match(/drop/g)).toHaveLength(4);
+    expect(text).not.toContain('numgen');
+    expect(text.startsWith('table bridge lab_fault_port4 {}\ndelete table bridge lab_fault_port4\n')).toBe(
+      true,
+    );
+  });
+  it('can be one way, and a share', () => {
+    const text = renderFault('port4', { lossPercent: 2.5, direction: 'in', carrier: false });
+    expect(text.match(/oifname "port4" numgen random mod 10000 < 250 drop/g)).toHaveLength(2);
+    expect(text).not.toContain('iifname');
+  });
+  it('is gone after healing: no table is left', () => {
+    expect(renderFault('port4', undefined)).not.toContain('chain');
   });
 });

@@ -3,14 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { controllerFiles } from '../../../src/lab/controllerNode.ts';
-import { renderFault } from '../../../src/lab/faults.ts';
 import { branchFor, labImagesOf, parseFleet, renderFleet } from '../../../src/lab/fleetFile.ts';
 import { specOf } from '../../../src/lab/nodeSpecs.ts';
-import { labPaths, netnsNameOf } from '../../../src/lab/paths.ts';
 import { encodeBootstrapServers, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
 import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
-import { mirrorLines } from '../../../image/trees.ts';
-import { patiently } from '../../../src/lab/patience.ts';
 import { parseTopology, TOPOLOGIES_DIRECTORY } from '../../../src/lab/topology.ts';
 import { planWiring, uplinkEndsOf } from '../../../src/lab/wiring.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
@@ -110,6 +106,10 @@ describe('the default topology', () => {
     expect(a).toMatch(/dhcp-host=02:[0-9a-f:]+,198\.51\.100\.20\n/);
     expect(b).toMatch(/dhcp-host=02:[0-9a-f:]+,203\.0\.113\.20\n/);
     expect(b).toContain('dhcp-range=set:access,100.64.1.1,100.64.1.254,255.255.0.0,3600s');
+  });
+
+  it('encodes option 143 as lengths and URIs (RFC 8572 8.1)', () => {
+    expect(encodeBootstrapServers(['ab', 'c'])).toBe('00:02:61:62:00:01:63');
   });
 
   it('lets nothing into provider B’s access network unasked', () => {
@@ -235,68 +235,5 @@ describe('the fleet of a topology', () => {
       'yours 10.255.0.101',
     ]);
     expect(branchFor(grown, { id: 'mine', serial: 'OTHER' })).toEqual({ ...mine, serial: 'OTHER' });
-  });
-});
-
-describe('faults', () => {
-  it('drop both ways, ARP included, for the node and through the bridge', () => {
-    const text = renderFault('port4', { lossPercent: 100, carrier: false });
-    expect(text.match(/drop/g)).toHaveLength(4);
-    expect(text).not.toContain('numgen');
-    expect(text.startsWith('table bridge lab_fault_port4 {}\ndelete table bridge lab_fault_port4\n')).toBe(
-      true,
-    );
-  });
-  it('can be one way, and a share', () => {
-    const text = renderFault('port4', { lossPercent: 2.5, direction: 'in', carrier: false });
-    expect(text.match(/oifname "port4" numgen random mod 10000 < 250 drop/g)).toHaveLength(2);
-    expect(text).not.toContain('iifname');
-  });
-  it('heal by leaving no table', () => {
-    expect(renderFault('port4', undefined)).not.toContain('chain');
-  });
-});
-
-describe('small things', () => {
-  it('encodes option 143 as lengths and URIs (RFC 8572 8.1)', () => {
-    expect(encodeBootstrapServers(['ab', 'c'])).toBe('00:02:61:62:00:01:63');
-  });
-  it('takes the machine’s own mirror, in both forms of sources', () => {
-    const lines = [
-      'deb http://m.example/debian trixie main',
-      'deb http://m.example/debian trixie-updates main',
-    ];
-    expect(mirrorLines('deb [signed-by=/x] http://m.example/debian bookworm main\n', 'trixie')).toEqual(
-      lines,
-    );
-    expect(
-      mirrorLines(
-        'Types: deb\nURIs: http://m.example/debian/\nSuites: bookworm\n\nURIs: http://s.example/debian-security\n',
-        'trixie',
-      ),
-    ).toEqual([...lines, 'deb http://s.example/debian-security trixie-security main']);
-    expect(
-      mirrorLines('deb http://m.example/debian bookworm main\n', 'trixie', ['main', 'non-free-firmware'])[1],
-    ).toBe('deb http://m.example/debian trixie-updates main non-free-firmware');
-    expect(
-      mirrorLines(
-        '# deb http://m.example/debian bookworm main\ndeb https://other.example/apt stable main',
-        'trixie',
-      ),
-    ).toEqual([]);
-  });
-  it('waits longer where the user says so, and says what is wrong with what they said', () => {
-    expect(patiently(100, undefined)).toBe(100);
-    expect(patiently(100, '2.5')).toBe(250);
-    expect(patiently(100, '0.1')).toBe(10);
-    for (const wanted of ['0', '0.001', '-1', 'long', '1e9'])
-      expect(() => patiently(100, wanted)).toThrow('BRANCHBOX_LAB_PATIENCE');
-  });
-  it('refuses a lab name that could reach out of its directory', () => {
-    for (const name of ['', '../x', 'A', 'a.b', 'x'.repeat(17)])
-      expect(() => labPaths(name)).toThrow('lab name');
-  });
-  it('keeps one lab’s namespaces apart from those of a lab whose name begins alike', () => {
-    expect(netnsNameOf('a-b', 'c').startsWith('bb-a.')).toBe(false);
   });
 });
