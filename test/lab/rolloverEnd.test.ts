@@ -6,52 +6,21 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
-import { type Certificate, parseCertificate, parseCertificates } from '../../src/pki/certificate.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
-import { certifyPast } from './bootstrapCertify.ts';
+import { type Certificate, parseCertificates } from '../../src/pki/certificate.ts';
 import { ask, last, ownerOf, until, untilState } from './bootstrapObserve.ts';
-import {
-  ADDRESS,
-  type BootstrapWorld,
-  branchesOf,
-  createBootstrapWorld,
-  NAME,
-  readText,
-} from './bootstrapWorld.ts';
-import type { Running } from './processes.ts';
+import { ADDRESS, type BootstrapWorld, NAME, readText } from './bootstrapWorld.ts';
+import { createRolloverWorld, type RolloverWorld } from './rolloverWorld.ts';
 
 const [STAY, AWAY] = ['END-1', 'END-2'] as const;
 let world: BootstrapWorld;
-let signer: Running;
-let controller: Running;
-const boxes = new Map<string, { readonly box: string; identity: Running; agent: Running }>();
+let rolling: RolloverWorld;
 let first: Certificate;
 let next: Certificate;
 
-const at = (name: string): string => join(world.directory, name);
-const fleet = (...words: readonly string[]) => world.branchbox('fleet', ...words, ...world.apiAccess);
-async function applySite(site: string): Promise<void> {
-  const gateways = branchesOf([STAY, AWAY]).replaceAll('site = "here"', `site = "${site}"`);
-  await writeFile(at('fleet.toml'), `[fleet]\nname = "test"\n${gateways}`);
-  await fleet('apply', at('fleet.toml'));
-}
-async function inService(serial: string): Promise<void> {
-  await fleet('inventory', serial);
-  const box = await world.newBox(serial);
-  const identity = world.start('test/lab/bootstrapBox.ts', box);
-  await untilState(box, last('STRICT'));
-  const agent = world.start('test/lab/moveAgent.ts', box, serial, String(boxes.size + 1));
-  boxes.set(serial, { box, identity, agent });
-  await untilState(box, last('OPERATIONAL'));
-}
-function partsOf(serial: string) {
-  const parts = boxes.get(serial);
-  if (parts === undefined) throw new Error(`${serial} was not started`);
-  return parts;
-}
-const anchorsOf = async (box: string): Promise<readonly string[]> =>
-  parseCertificates((await ownerOf(box)).domainAnchorPem).map(({ fingerprintSha256 }) => fingerprintSha256);
+const at = (name: string): string => rolling.at(name);
+const fleet = (...words: readonly string[]) => rolling.fleet(...words);
+const partsOf = (serial: string) => rolling.partsOf(serial);
+const anchorsOf = (box: string) => rolling.anchorsOf(box);
 
 /** By the certificate that a box holds now. Status and body; everywhere the same server is believed. */
 async function curl(box: string, url: string, ...words: readonly string[]): Promise<string> {
@@ -86,11 +55,10 @@ const lines = (text: string): readonly string[] =>
     .filter((line) => line !== '');
 
 beforeAll(async () => {
-  world = await createBootstrapWorld(await ensureRootTree(createRunner(), () => undefined));
-  ({ signer, controller } = await world.startServices());
-  first = parseCertificate(await readText(at('anchors/domain.pem')));
-  await applySite('before');
-  for (const serial of [STAY, AWAY]) await inService(serial);
+  rolling = await createRolloverWorld([STAY, AWAY]);
+  ({ world, first } = rolling);
+  await rolling.applySite('before');
+  for (const serial of [STAY, AWAY]) await rolling.inService(serial);
   const away = partsOf(AWAY);
   await away.agent.said(/committed.*"before"/);
   await away.agent.end('SIGTERM');
@@ -121,20 +89,9 @@ beforeAll(async () => {
 afterAll(() => world.remove());
 
 it('until then both CAs count, and boxes that did not renew are named', async () => {
-  const state = ['--state', at('signer')];
-  await world.branchbox('signer', 'rollover', ...state);
-  await world.branchbox('signer', 'rollover', ...state, '--sign');
-  await controller.end('SIGTERM');
-  await signer.end('SIGTERM');
-  signer = world.start('src/cli/main.ts', 'signer', 'serve', ...state, '--socket', at('signer.sock'));
-  await signer.said(/signer is listening/);
-  controller = await world.startController();
+  await rolling.nextSigns();
   const stay = partsOf(STAY);
-  await stay.identity.end('SIGTERM');
-  const past = { notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() - 1_000 };
-  await certifyPast(world, stay.box, past);
-  stay.identity = world.start('test/lab/bootstrapBox.ts', stay.box);
-  await untilState(stay.box, (states) => states.includes('RECOVER') && last('OPERATIONAL')(states));
+  await rolling.recover(stay);
   const [, learned] = await anchorsOf(stay.box);
   next = parseCertificates((await ownerOf(stay.box)).domainAnchorPem)[1] ?? first;
   expect(learned).toBe(next.fingerprintSha256);
@@ -182,7 +139,7 @@ it('is dropped once, on every listener, and from what is handed out', async () =
 
 it('a box that renewed goes on, and drops it as soon as it asks', async () => {
   const { agent, box } = partsOf(STAY);
-  await applySite('after');
+  await rolling.applySite('after');
   await agent.said(/committed.*"after"/);
   // As its agent does when the broker ended its session.
   await ask(box, 'POST', '/doubt');
@@ -205,12 +162,7 @@ it('a box that was away is refused by the broker, enrols anew, and then drops it
 });
 
 it('stays dropped over a restart of signer and controller', async () => {
-  await controller.end('SIGTERM');
-  await signer.end('SIGTERM');
-  const socket = ['--socket', at('signer.sock')];
-  signer = world.start('src/cli/main.ts', 'signer', 'serve', '--state', at('signer'), ...socket);
-  await signer.said(/signer is listening/);
-  controller = await world.startController();
+  await rolling.restart();
   const told = await fleet('domain-cas');
   expect(told).toContain(`signs    ${next.fingerprintSha256}`);
   expect(told).toContain(`dropped  ${first.fingerprintSha256}`);
