@@ -42,6 +42,7 @@ const TOOLS: readonly (readonly [string, string])[] = [
   ['/usr/sbin/dhcpcd', 'addresses of uplinks'],
   ['/usr/sbin/pppd', 'PPPoE uplinks'],
   ['/usr/sbin/dockerd', 'apps'],
+  ['/usr/sbin/sshd', 'SSH, where the desired state opens it'],
 ];
 
 export async function checkBox(facts: Facts, keys: KeyHolding): Promise<LocalCheck> {

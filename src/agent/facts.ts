@@ -17,6 +17,7 @@ import { readInterfaces } from './interfaces.ts';
 import { readHardware } from './inventory.ts';
 import { probeKernel } from './kernelFeatures.ts';
 import { type AgentPaths, bootFindingsPath, leasesDirectory, wireguardKeyPath } from './paths.ts';
+import { readSshServer } from './sshServer.ts';
 import { ensureWireguardKey } from './wireguardKey.ts';
 
 /** What is found once a boot and kept in /run, so that an agent's restart costs nothing. */
@@ -67,11 +68,12 @@ export async function createFactsGatherer(parts: {
   let hardware = findings.hardware;
 
   const gather = async (signal: AbortSignal): Promise<Facts> => {
-    const [ports, leases, leases6, engine] = await Promise.all([
+    const [ports, leases, leases6, engine, ssh] = await Promise.all([
       readPorts(system, model),
       readLeases(files, leasesDirectory(paths)),
       readLeases6(files, leasesDirectory(paths)),
       readEngine(signal),
+      readSshServer(files, paths.sshHostKey),
     ]);
     return {
       serial: serial === '' ? 'unknown' : serial,
@@ -84,6 +86,7 @@ export async function createFactsGatherer(parts: {
       leases6: [...leases6] satisfies Lease6[],
       wireguardPublicKey,
       ...(engine === undefined ? {} : { engine: { name: engine.name, version: engine.version } }),
+      ...(ssh === undefined ? {} : { ssh }),
       ...(hardware === undefined ? {} : { hardware }),
     };
   };

@@ -2,7 +2,7 @@
  * Owns the agent's read-outs for this box, and the few things that may be asked of it: HTTP over a unix socket (one that
  * only root may open unless a mode is given), JSON out, and JSON in for what is asked. Does not own what they say or do.
  */
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
 import { errorReadout } from '../model/errorReadout.ts';
@@ -25,6 +25,8 @@ export interface LocalApi {
   readonly socket: string;
   /** Default 0o600. Where it is wider, everybody may enter the socket's directory too. */
   readonly mode?: number;
+  /** Whose the socket is beside root; default root's. */
+  readonly group?: number;
   /** By path, for GET. */
   readonly readOuts: Readonly<Record<string, ReadOut>>;
   /** By path, for POST. */
@@ -34,7 +36,7 @@ export interface LocalApi {
 
 /** Until the signal aborts; the socket goes with it. */
 export async function serveLocalApi(parts: LocalApi, signal: AbortSignal): Promise<void> {
-  const { socket, mode = 0o600, readOuts, actions, log } = parts;
+  const { socket, mode = 0o600, group, readOuts, actions, log } = parts;
   const server = createServer((request, response) => {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_OUT_TIMEOUT_MS)]);
     answerTo(request, { readOuts, actions }, limit).then(
@@ -60,6 +62,8 @@ export async function serveLocalApi(parts: LocalApi, signal: AbortSignal): Promi
   } finally {
     process.umask(oldMask);
   }
+  // The group before its rights.
+  if (group !== undefined) await chown(socket, 0, group);
   await chmod(socket, mode);
   signal.addEventListener('abort', () => {
     server.close();

@@ -21,6 +21,7 @@ import { createLanes } from './items.ts';
 import { serveInstallerSocket } from './installerSocket.ts';
 import { createLeds } from './leds.ts';
 import { serveLocalApi } from './localApi.ts';
+import { serveLookSocket } from './lookSocket.ts';
 import { createIdentityReader } from './ownIdentity.ts';
 import { createCostMeter } from './ownCost.ts';
 import { AGENT_PATHS, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
@@ -239,29 +240,24 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   const carryOut = createCommandHandler({ reporting, uplinkTests, orders, holding, reply });
 
   watchdog.starting('opening its sockets');
-  await serveLocalApi(
-    {
-      socket: paths.socket,
-      log,
-      ...localApiOf({
-        body: async () => reporting.latest() ?? (await readBody()),
-        items: wanted.read,
-        facts: facts.latest,
-        keys: () => ({ ...keys, ...identity.keyHolder() }),
-        events: queue.pending,
-        lanes,
-        holding,
-        keeper,
-        link,
-        updater,
-        uplinkTests,
-        cost,
-        version,
-        clock,
-      }),
-    },
-    signal,
-  );
+  const api = localApiOf({
+    body: async () => reporting.latest() ?? (await readBody()),
+    items: wanted.read,
+    facts: facts.latest,
+    keys: () => ({ ...keys, ...identity.keyHolder() }),
+    events: queue.pending,
+    lanes,
+    holding,
+    keeper,
+    link,
+    updater,
+    uplinkTests,
+    cost,
+    version,
+    clock,
+  });
+  await serveLocalApi({ socket: paths.socket, log, ...api }, signal);
+  await serveLookSocket({ socket: paths.lookSocket, readOuts: api.readOuts, files, log }, signal);
   const installer = await serveInstallerSocket(
     {
       socket: paths.installerSocket,

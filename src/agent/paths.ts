@@ -13,11 +13,15 @@ export interface AgentPaths {
   readonly firmware: string;
   /** Release keys this box trusts, on its read-only root. */
   readonly releaseAnchors: string;
+  /** Public half of the key by which the SSH server is known; made by firmware/ssh-host-key. */
+  readonly sshHostKey: string;
   /** Gone at the next boot. */
   readonly run: string;
   readonly socket: string;
   /** What the installer's page may ask. */
   readonly installerSocket: string;
+  /** For who may look, and nothing else. */
+  readonly lookSocket: string;
   readonly engineSocket: string;
   /** Of the identity process. */
   readonly identitySocket: string;
@@ -30,9 +34,11 @@ export const AGENT_PATHS: AgentPaths = {
   state: '/var/lib/branchbox/agent',
   firmware: '/var/lib/branchbox/firmware',
   releaseAnchors: '/usr/lib/branchbox/release-anchors.pem',
+  sshHostKey: '/var/lib/branchbox/ssh/host_ed25519.pub',
   run: '/run/branchbox',
   socket: '/run/branchbox/agent.sock',
   installerSocket: '/run/branchbox/installer/agent.sock',
+  lookSocket: '/run/branchbox/look/agent.sock',
   engineSocket: '/run/docker.sock',
   identitySocket: '/run/branchbox/identity.sock',
 };
@@ -67,4 +73,6 @@ export const upAfterPath = (paths: AgentPaths): string => `${paths.run}/up-after
 export const verdictByPath = (paths: AgentPaths): string => `${paths.run}/verdict-by`;
 /** A file a PPPoE line, with its password. */
 export const pppoeDirectory = (paths: AgentPaths): string => `${paths.run}/pppoe`;
+/** Whom SSH lets in while it is open (firmware/sshd_config names it too). */
+export const authorizedKeysPath = (paths: AgentPaths): string => `${paths.run}/ssh/authorized_keys`;
 export const leasesDirectory = (paths: AgentPaths): string => `${paths.run}/leases`;

@@ -1,6 +1,7 @@
 /**
  * Owns what the box wants as items, read anew for each run: the desired state, facts, a bootstrap medium's network and
- * the mark of a box that its owner does not trust; and what follows from it on disk (static leases, PPPoE lines, units of a boot).
+ * the mark of a box that its owner does not trust; and what follows from it on disk (static leases, PPPoE lines, keys that SSH
+ * lets in, units of a boot).
  * Does not own rendering (items.ts), any of these files' form, nor when it is asked.
  */
 import type { Quarantine } from '../model/bootstrap.ts';
@@ -12,9 +13,16 @@ import { createBootUnits } from './bootUnits.ts';
 import type { FactsGatherer } from './facts.ts';
 import { renderBox } from './items.ts';
 import type { MediumNetwork } from './mediumNetwork.ts';
-import { type AgentPaths, bootUnitsPath, leasesDirectory, pppoeDirectory } from './paths.ts';
+import {
+  type AgentPaths,
+  authorizedKeysPath,
+  bootUnitsPath,
+  leasesDirectory,
+  pppoeDirectory,
+} from './paths.ts';
 import { readQuarantine } from './quarantine.ts';
 import { holdPppoeLines, renderPppoeLines } from './pppoeLines.ts';
+import { holdAuthorizedKeys } from './sshKeys.ts';
 import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
 
 export interface Wanted {
@@ -58,6 +66,7 @@ export async function createWanted(parts: {
       items,
       statics: renderStaticLeases(uplinks, facts),
       pppoe: renderPppoeLines(uplinks, network, facts),
+      ssh: spec?.ssh,
     };
   };
   return {
@@ -66,10 +75,11 @@ export async function createWanted(parts: {
       return (await read(limit)).items;
     },
     async items(limit) {
-      const { items, statics, pppoe } = await read(limit);
+      const { items, statics, pppoe, ssh } = await read(limit);
       // Told by a file: the watch over leases brings the facts of it.
       await holdStaticLeases(files, leasesDirectory(paths), statics);
       await holdPppoeLines(parts.system, pppoeDirectory(paths), pppoe);
+      await holdAuthorizedKeys(parts.system, authorizedKeysPath(paths), ssh);
       await bootUnits.note(items);
       return items;
     },

@@ -8,6 +8,8 @@ import { ErrorReadout } from '../model/errorReadout.ts';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
 
 const SOCKET = '/run/branchbox/agent.sock';
+/** Who is not root may look, where that socket lets him. */
+const LOOK_SOCKET = '/run/branchbox/look/agent.sock';
 const ANSWER_TIMEOUT_MS = 20_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
@@ -15,7 +17,10 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 export async function askAgent<S extends z.ZodType>(
   path: string,
   schema: S,
-  { body, socketPath = SOCKET }: { readonly body?: unknown; readonly socketPath?: string } = {},
+  {
+    body,
+    socketPath = process.getuid?.() === 0 ? SOCKET : LOOK_SOCKET,
+  }: { readonly body?: unknown; readonly socketPath?: string } = {},
 ): Promise<z.output<S>> {
   const { status, text } = await ask(path, socketPath, body);
   const what = `the agent's answer to ${path}`;

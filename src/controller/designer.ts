@@ -78,6 +78,7 @@ export function designGateway(inputs: DesignInputs, gateway: FleetGateway): Desi
     ports: sortBy(gateway.ports, (port) => port.port).map(({ port, segment }) => ({ port, segment })),
     apps: sortBy(gateway.apps, (app) => app.name).map((app) => designApp(inputs, gateway, app)),
     ...designFirmware(inputs, gateway),
+    ...(gateway.ssh === undefined ? {} : { ssh: gateway.ssh }),
   };
   const decoded = tryDecode(DesiredSpec, spec);
   if (decoded.ok) return decoded.value;

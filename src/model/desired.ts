@@ -35,6 +35,7 @@ import {
 import type { Report } from './crossCheck.ts';
 import { checkDesired } from './desiredCheck.ts';
 import { WantedFirmware } from './firmware.ts';
+import { SshAccess } from './ssh.ts';
 import { UplinkExpectation } from './uplinkReport.ts';
 
 export const DESIRED_SCHEMA = 1;
@@ -146,6 +147,8 @@ export const DesiredSpec = z
     apps: z.array(App).max(256),
     /** Absent: whatever runs. */
     firmware: WantedFirmware.optional(),
+    /** Absent: nobody. */
+    ssh: SshAccess.optional(),
   })
   .superRefine((spec, context) => {
     const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });

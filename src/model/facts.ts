@@ -88,6 +88,16 @@ export const HardwareFact = z.strictObject({
 });
 export type HardwareFact = z.output<typeof HardwareFact>;
 
+/** Of the SSH server that a desired state can open. */
+export const SshFact = z.strictObject({
+  /** Of its host key (ed25519), as ssh(1) shows it; undefined until it was opened once and the box made one. */
+  hostKey: z
+    .string()
+    .regex(/^SHA256:[A-Za-z0-9+/]{43}$/)
+    .optional(),
+});
+export type SshFact = z.output<typeof SshFact>;
+
 export const Facts = z.strictObject({
   serial: z.string().min(1).max(64),
   model: z.string().min(1).max(64),
@@ -104,6 +114,8 @@ export const Facts = z.strictObject({
   wireguardPublicKey: WireGuardPublicKey,
   /** undefined where no container engine answers. */
   engine: z.strictObject({ name: z.enum(['docker', 'podman']), version: z.string() }).optional(),
+  /** undefined where no SSH server is installed. */
+  ssh: SshFact.optional(),
   /** undefined until it was read, a moment after the agent's first start in a boot. */
   hardware: HardwareFact.optional(),
 });

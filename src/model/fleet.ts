@@ -31,6 +31,7 @@ import { AssignmentRule } from './assignment.ts';
 import { type Report, reportDuplicates } from './crossCheck.ts';
 import { checkPlaces } from './fleetPlaces.ts';
 import { checkUnderlay } from './fleetUnderlay.ts';
+import { SshAccess } from './ssh.ts';
 import { UplinkExpectation } from './uplinkReport.ts';
 
 /** What a gateway, or the whole fleet, is to run; a gateway's own words win, one by one. */
@@ -118,6 +119,8 @@ export const FleetGateway = z.strictObject({
     .default([]),
   apps: z.array(FleetApp).max(256).default([]),
   firmware: FleetFirmware.optional(),
+  /** Absent: nobody. */
+  ssh: SshAccess.optional(),
 });
 export type FleetGateway = z.output<typeof FleetGateway>;
 

@@ -42,6 +42,7 @@ export const HEALTH_CODES = [
   'data-full',
   'keys-beside-tpm',
   'process-crashed',
+  'ssh-open',
 ] as const;
 
 export const Condition = z.strictObject({

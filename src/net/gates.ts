@@ -4,7 +4,7 @@
  */
 import type { Facts } from '../model/facts.ts';
 import { itemId } from '../model/ids.ts';
-import { external, portGate } from './identity.ts';
+import { external, portGate, programGate } from './identity.ts';
 import type { ExternalItem } from './items.ts';
 
 /** Observed externals: a port that is plugged into the machine, a feature of its kernel. */
@@ -18,6 +18,7 @@ export function presentGates(facts: Facts): ExternalItem[] {
   for (const [feature, present] of Object.entries(facts.kernel.features)) {
     if (present) gates.push(external(itemId('external', 'kernel', feature), `this kernel has ${feature}`));
   }
+  if (facts.ssh !== undefined) gates.push(external(programGate('sshd'), 'an SSH server is installed'));
   return gates;
 }
 
@@ -37,6 +38,8 @@ export function missingGateSentence(id: string): string | undefined {
       return `${name} has no IPv6 address with a router: check its cable and what the provider's router advertises.`;
     case 'pppoe':
       return `${name} has no PPPoE session: check its cable, VLAN, and the user and password of its bootstrap medium; \`journalctl -u pppoe@${name}\` says what the provider answered.`;
+    case 'program':
+      return `This box has no SSH server (/usr/sbin/${name}): the image brings it; on a Debian of one's own, \`apt install openssh-server\`.`;
     case 'kernel':
       return `This kernel lacks ${name}; \`branchbox check\` lists what needs it.`;
     default:

@@ -90,6 +90,8 @@ export const lease6Gate = (ifname: string): ItemId => itemId('external', 'lease6
 export const portGate = (label: string): ItemId => itemId('external', 'port', label);
 /** A session with its address. */
 export const pppoeGate = (ifname: string): ItemId => itemId('external', 'pppoe', ifname);
+/** Of a package that not every machine has: `external:program/sshd`. */
+export const programGate = (name: 'sshd'): ItemId => itemId('external', 'program', name);
 export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);
 
 /** One sentence for `explain`, in whose words the gate is missing or there. */

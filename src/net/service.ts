@@ -1,8 +1,9 @@
 /**
- * Owns units that items ask for: instances of templates, and the installer's page. wireguard-go's are not among them:
+ * Owns units that items ask for: instances of templates, the installer's page, and SSH. wireguard-go's are not among them:
  * they are part of a link.
  * The init system's state is the mark: what fits one of these patterns runs for us, or not at all.
  */
+import { SSH_UNIT } from '../model/ssh.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { service } from './identity.ts';
@@ -10,7 +11,7 @@ import type { ServiceItem } from './items.ts';
 import { eachAtOnce } from './outcome.ts';
 
 /** All in one call at every observation: a template stands here when something renders it. */
-const TEMPLATES = ['dhcpcd@*', 'dhcpcd6@*', 'pppoe@*', 'branchbox-installer-*'] as const;
+const TEMPLATES = ['dhcpcd@*', 'dhcpcd6@*', 'pppoe@*', 'branchbox-installer-*', SSH_UNIT] as const;
 
 export function createServiceDriver({ services }: Pick<System, 'services'>): Driver<ServiceItem> {
   const start = (items: readonly ServiceItem[]) =>

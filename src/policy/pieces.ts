@@ -26,6 +26,8 @@ export const SETS = {
   tunnels: 'tunnels',
   installerPorts: 'installer_ports',
   wireguardPorts: 'wireguard_ports',
+  sshSources: 'ssh_sources',
+  sshSources6: 'ssh_sources6',
   hubVteps: 'hub_vteps',
   vtepVnis: 'vtep_vnis',
 } as const;

@@ -13,6 +13,7 @@ import { hasFamily, type Line, uplinkIfname } from '../model/underlay.ts';
 import type { NetItem } from '../net/items.ts';
 import { renderAppGuard } from './appGuard.ts';
 import { CHAINS, chain, chainIds, elements, set, SETS } from './pieces.ts';
+import { renderSsh, renderSshSets, SSH_RULES } from './ssh.ts';
 
 /** Shift of a VNI in the 32 bits of VXLAN's header that hold it and a reserved byte (RFC 7348 section 5). */
 const VNI_STEP = 256;
@@ -67,11 +68,13 @@ export function renderPolicy(
             // A peer's old session with a box that was restarted: the kernel answers with a reset. Nothing can be opened so.
             `ip saddr ${vtepRange} tcp sport 179 tcp dport ${EPHEMERAL_PORTS} tcp flags & (syn | ack) == ack accept`,
             'meta l4proto icmp accept',
+            SSH_RULES[0],
           ],
     ),
     chain(CHAINS.tunnelForward, undefined, quarantined ? [] : forwarded),
     chain(CHAINS.overlayLeak, undefined, [`ip daddr { ${vtepRange}, ${tunnelRange} } drop`]),
     ...(spec.role === 'hub' ? renderSenders(spec.overlay.reflectors, clients) : []),
+    ...renderSsh(spec.ssh),
     ...renderAppGuard(spec, gatewayId),
   ];
 }
@@ -113,6 +116,7 @@ function renderBox(
     set(SETS.tunnels, 'ifname'),
     set(SETS.installerPorts, 'ifname'),
     set(SETS.wireguardPorts, 'inet_service'),
+    ...renderSshSets(),
     ...elements(SETS.uplinks, uplinks, [chainIds.input, chainIds.output]),
     ...elements(SETS.installerPorts, installerPorts, [chainIds.input]),
     chain(CHAINS.untrackedIn, { hook: 'prerouting', priority: PRIORITY_RAW, policy: 'accept' }, [
@@ -151,6 +155,7 @@ function renderBox(
       'udp sport 67 udp dport 68 accept',
       'udp sport 547 udp dport 546 accept',
       `udp dport @${SETS.wireguardPorts} accept`,
+      ...SSH_RULES,
     ]),
     chain(CHAINS.forward, { hook: 'forward', priority: PRIORITY_FILTER, policy: 'drop' }, [
       `iifname @${SETS.tunnels} oifname @${SETS.tunnels} jump ${CHAINS.tunnelForward}`,

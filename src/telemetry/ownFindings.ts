@@ -7,6 +7,7 @@ import type { CrashRecord } from '../model/crash.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import type { TpmReadiness } from '../model/keyHolder.ts';
 import type { MoveRecord } from '../model/move.ts';
+import { SSH_USER, type SshAccess } from '../model/ssh.ts';
 import { finding, type Finding } from './finding.ts';
 
 /** What apps can still write. */
@@ -35,6 +36,10 @@ export interface OwnCondition {
   readonly keys?: TpmReadiness['holding'] | undefined;
   /** Processes of this box that an error ended lately; they run again. */
   readonly crashes?: readonly CrashRecord[] | undefined;
+  /** Whom the desired state lets in by SSH; undefined while it is closed. */
+  readonly ssh?: SshAccess | undefined;
+  /** Of the server's host key; undefined while there is none, and nothing is open. */
+  readonly sshHostKey?: string | undefined;
 }
 
 /** What comes before all else: without trust nothing passes. */
@@ -49,6 +54,7 @@ export const softwareFindings = (own: OwnCondition): Finding[] => [
   ...roomFindings(own),
   ...keyFindings(own),
   ...crashFindings(own),
+  ...sshFindings(own),
 ];
 
 function quarantineFindings({ quarantine }: OwnCondition): Finding[] {
@@ -127,4 +133,12 @@ function crashFindings({ crashes = [] }: OwnCondition): Finding[] {
     const sentence = `The ${process} process (${version}) was ended by an error at ${at}${often}, and started again: ${error}. The log has the rest (journalctl -p 3 -u branchbox-${process}); report it.`;
     return finding('process-crashed', 'warning', process, sentence);
   });
+}
+
+/** No fault; told so that nobody forgets it, and so that who connects can tell this box from somebody in between. */
+function sshFindings({ ssh, sshHostKey }: OwnCondition): Finding[] {
+  if (ssh === undefined || sshHostKey === undefined) return [];
+  const keys = ssh.keys.length === 1 ? 'one key' : `${ssh.keys.length} keys`;
+  const sentence = `SSH is open to ${keys} from ${ssh.from.join(', ')}, as ${SSH_USER}; the box shows the host key ${sshHostKey} (ED25519). Remove ssh from this gateway in the fleet to close it.`;
+  return [finding('ssh-open', 'info', 'ssh', sentence)];
 }

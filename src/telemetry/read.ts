@@ -106,7 +106,8 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
         dataProtection: protection,
         dataRoom: protection === undefined ? undefined : await readRoom(),
       };
-      const findings = judge({ ...input, ...data, body, box, gateSentence });
+      const ssh = { ssh: spec?.ssh, sshHostKey: facts.ssh?.hostKey };
+      const findings = judge({ ...input, ...data, ...ssh, body, box, gateSentence });
       conditions = conditionsOf(findings, conditions, clock.nowMs());
       return { ...body, health: { state: healthState(conditions), conditions: [...conditions] } };
     },

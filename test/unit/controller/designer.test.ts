@@ -246,3 +246,22 @@ describe('firmware', () => {
     );
   });
 });
+
+describe('SSH', () => {
+  const ssh = {
+    keys: [`ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)} ada`],
+    from: ['203.0.113.0/24'],
+  };
+
+  it('is opened at the gateway that says so, and at no other', () => {
+    const from = inputs(
+      fleetOf([
+        hub('hub', '10.255.0.1'),
+        { ...branch('branch1', '10.255.0.11'), ssh },
+        branch('branch2', '10.255.0.12'),
+      ]),
+    );
+    expect(specOf('branch1', from).ssh).toEqual(ssh);
+    expect([specOf('hub', from), specOf('branch2', from)].filter((spec) => 'ssh' in spec)).toEqual([]);
+  });
+});

@@ -33,6 +33,22 @@ test('data in clear beside a TPM is said, and no reason to call a box unwell', (
     expect(verdict(well, nothing, { dataProtection })).toEqual([]);
 });
 
+test('SSH that is open is said with the host key, and no reason to call a box unwell', () => {
+  const ssh = { keys: ['k', 'l'], from: ['203.0.113.0/24', '2001:db8::/48'] };
+  const found = verdict(well, nothing, { ssh, sshHostKey: 'SHA256:x' });
+  expect(found).toMatchObject([
+    {
+      code: 'ssh-open',
+      severity: 'info',
+      sentence: expect.stringMatching(
+        /to 2 keys from 203.0.113.0\/24, 2001:db8::\/48, .* host key SHA256:x /,
+      ),
+    },
+  ]);
+  expect(verdict(well, nothing, { sshHostKey: 'SHA256:x' })).toEqual([]);
+  expect(verdict(well, nothing, { ssh })).toEqual([]);
+});
+
 test('a data partition that apps have filled degrades the box, and the sentence stays the same while they write', () => {
   const MIB = 1024 * 1024;
   const room = (freeBytes: number, freeFiles = 100_000) =>

@@ -1,0 +1,65 @@
+/**
+ * Owns how SSH to a box is opened: whose public keys, from which networks. Both must be said, and nothing else can be.
+ * Does not own what a session may do (firmware/sshd_config), which packets come in (policy), nor who makes a host key
+ * (firmware/ssh-host-key). How a key reads: sshKey.ts.
+ */
+import { z } from 'zod';
+import { Ipv4Network, Ipv6Interface } from './addresses.ts';
+import { reportRepeats } from './crossCheck.ts';
+import { canonicalCidr, ipv6NetworkOf, prefixHolds } from './prefixes.ts';
+import { MAX_SSH_KEY_LENGTH, sshKeyProblem } from './sshKey.ts';
+
+/** The only account that SSH lets in, on the image and by the Debian package. It has no right to change the box. */
+export const SSH_USER = 'branchbox';
+export const SSH_UNIT = 'branchbox-ssh.service';
+
+const SshKey = z
+  .string()
+  .max(MAX_SSH_KEY_LENGTH)
+  .superRefine((line, context) => {
+    const problem = sshKeyProblem(line);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  });
+
+/** Host bits are zero. */
+const isNetwork = (cidr: string): boolean =>
+  Ipv4Network.safeParse(cidr).success ||
+  (Ipv6Interface.safeParse(cidr).success && ipv6NetworkOf(cidr) === canonicalCidr(cidr));
+/** Everybody is nobody in particular: who means the whole Internet opens nothing here. */
+const SshSource = z
+  .string()
+  .refine(isNetwork, {
+    error: 'is no network of IPv4 or IPv6: its length follows, and host bits are zero',
+    abort: true,
+  })
+  .overwrite(canonicalCidr)
+  .refine((cidr) => !cidr.endsWith('/0'), 'is everybody: name the networks that operators come from');
+
+/** Absent: closed. */
+export const SshAccess = z
+  .strictObject({
+    /** As in an authorized_keys file, without options. */
+    keys: z.array(SshKey).min(1).max(32),
+    /** In no two of them may be one address. */
+    from: z.array(SshSource).min(1).max(64),
+  })
+  .superRefine(({ keys, from }, context) => {
+    reportRepeats(
+      (path, message) => context.addIssue({ code: 'custom', path, message }),
+      keys.map((key, i) => {
+        const [type = '', blob = ''] = key.split(' ');
+        return { path: ['keys', i], key: blob, shown: `${type} ${blob.slice(-12)}` };
+      }),
+    );
+    from.forEach((one, i) => {
+      // nft takes no two of one address into one set.
+      const other = from.slice(0, i).find((earlier) => overlap(earlier, one));
+      if (other !== undefined)
+        context.addIssue({ code: 'custom', path: ['from', i], message: `overlaps ${other}` });
+    });
+  });
+export type SshAccess = z.output<typeof SshAccess>;
+
+const addressOf = (cidr: string): string => cidr.slice(0, cidr.indexOf('/'));
+const overlap = (a: string, b: string): boolean =>
+  prefixHolds(a, addressOf(b)) || prefixHolds(b, addressOf(a));

@@ -1,0 +1,39 @@
+/**
+ * Owns opening SSH where the desired state says so: its server, and port 22 from the networks that are named. Pure.
+ * The rules stand always, over sets that are empty while it is closed. The server starts behind the firewall, and nobody
+ * is let in before it runs: what else may listen on port 22 of a machine (Debian's own server, which ours ends) answers
+ * nobody at any time.
+ * Does not own whose keys count (agent/sshKeys.ts) nor what a session may do (firmware/sshd_config).
+ */
+import { SSH_UNIT, type SshAccess } from '../model/ssh.ts';
+import { kernelGate, nftSet, programGate, service } from '../net/identity.ts';
+import type { NetItem } from '../net/items.ts';
+import { chainIds, elements, SETS } from './pieces.ts';
+
+const FAMILIES = [
+  { set: SETS.sshSources, type: 'ipv4_addr', isOf: (cidr: string) => !cidr.includes(':') },
+  { set: SETS.sshSources6, type: 'ipv6_addr', isOf: (cidr: string) => cidr.includes(':') },
+] as const;
+
+export const SSH_RULES = [
+  `ip saddr @${SETS.sshSources} tcp dport 22 accept`,
+  `ip6 saddr @${SETS.sshSources6} tcp dport 22 accept`,
+] as const;
+
+export const renderSshSets = (): NetItem[] =>
+  FAMILIES.map(({ set, type }) =>
+    nftSet({ family: 'inet', name: set, type, flags: ['interval'] }, [kernelGate('nft-inet')]),
+  );
+
+export function renderSsh(ssh: SshAccess | undefined): NetItem[] {
+  if (ssh === undefined) return [];
+  const { input, uplinkInput, tunnelInput } = chainIds;
+  const server = service({ unit: SSH_UNIT }, [programGate('sshd'), input, uplinkInput, tunnelInput]);
+  return [
+    server,
+    ...FAMILIES.flatMap(({ set, isOf }) => elements(set, ssh.from.filter(isOf).map(keyOf), [server.id])),
+  ];
+}
+
+/** Of a single host nft shows no length. */
+const keyOf = (cidr: string): string => cidr.replace(cidr.includes(':') ? /\/128$/ : /\/32$/, '');

@@ -1,0 +1,11 @@
+/** Owns public keys as `ssh-keygen -t TYPE -b BITS` of OpenSSH 9.2 printed them; nobody has their private halves. */
+export const ED25519 =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHqrBm5vBiTUtoB3kP8Lej9yFnbbThEdaXxMf8yZngXN ada@desk';
+export const ECDSA_P256 =
+  'ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBBNeUB0iNf2EuR/mHrFlxFEEEAIwApH5o90WFAEvcGxpZ+CYoNYzfue9oXFfPRt4etD/eZ9cWktPmOweuQBeuW0= ada@desk';
+export const ECDSA_P384 =
+  'ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBILW9WWKIAeY79zjGOUQwS8LNBmgT3sjCfWph0n+LLD9NbpxHbUzhw+sqEG8pXFRN34JxDSFvlAvqDb3DiZ8tuI/VNHwicomIiebvjMjeYG+zUtPg3CPhG0EfW30wNEz0g== ada@desk';
+export const RSA_3072 =
+  'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQCuwlTmjPrJOJ6nSIztemhe9hWQGpfvsV7HjCdHI4V0QKGciUWW9GaKCx2A6gOxBnJwB2GMuKQrzAMvq6T6jWp5NQb9IfHJlvJbkUBIIDGhr/ORJb04N4T0pkzSeRDUM/DoGWb6qkjE0WCdHoWOCvKtUylrdU+Rxn6oJNjl7tz1x8B896886h7aaaVVH3BVDErz+0tVTYYgCQB5Z9ZDEz/ZTvq1Ezi89998sw8AKmhMy1YY0F5YRqk23qbcfO29/SjRr/cNAcp/NpDiIjuGKLvNorgtOHyLK0B+9bB97dgt0UcnWpE9my3dsHotno0zEG6lD9FwYpttCGvMG9XPtLlEG0Zu9bA1RSDgahgLcRqYJWOjlcNvFmJkIzKeym1Eq44X67HQL9g/G3hjRZkEDkSG6UMwafTp4a1SSfzA7AZmxxBnhFhhEd7q4tPlKSiSkc4WLirD2RyLVoNLmpXm9epMX/uY0yg2btQcK6gGbRgbNB6ezVaKrp15TiuXsed8CO0= ada@desk';
+export const RSA_2048 =
+  'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCg0JmXAZp+nFagCNYoJABR4KTchiBijNoE+/6hrn5vLEkhTLoy0ho0iW1feCehGVCFbPQJBZcrWYVfj+lcy+x/dqXcjOBRpTz4srn7phhjnYkSAsP8mu3vEqBVQ+qjRLNApQjQpBzZ+vuiXi8V/oTGSOb1auIrJfyqk2emF5tYBzVWJAvaGztj5fUItSDhiO6Gxc5/XDWEdfrrrQ/sp3MXJw36kRQaodyUBuXB3ojqk+lKHsFJEWohfO+YphQ5I9J4OX5crOBHv6jOjR/2HbN5kcwFQvLGHLl4in7Spgq/kJdky/o8tcfNFfTe+EMVh3znl+XXh4M5DhRNrXoRoaNL ada@desk';
