@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the root tree of the image from Debian's packages as they were unpacked: finish-tree.sh RAW TARGET RECIPE
 # Runs in the tools tree. RECIPE is the directory of prune.txt, modules.txt and microcode.txt.
-# Owns: what leaves the tree, which modules stay, that nobody can log in, and TARGET: root/, vmlinuz, microcode, kernel-version,
+# Owns: what leaves the tree, which modules stay, that nobody can log in by a password, who may by a key, and TARGET: root/, vmlinuz, microcode, kernel-version,
 # packages.tsv (name, version, source, source version, architecture). TARGET is whole or absent.
 # Does not own what of Branchbox is laid over it (overlay.ts).
 set -eu
@@ -90,6 +90,26 @@ awk -F : -v OFS=: '{ $2 = "!*"; $3 = ""; print }' "$raw/etc/shadow" >"$part/shad
 chown --reference="$raw/etc/shadow" "$part/shadow"
 chmod --reference="$raw/etc/shadow" "$part/shadow"
 mv "$part/shadow" "$root/etc/shadow"
+
+# --- but one, by a key, where the desired state opens SSH: to look (docs/ssh.md). No password fits `*`; what begins with `!`
+# sshd takes for locked. 922: adduser counts up from 100, systemd-sysusers down from 999.
+with() {
+  awk -F : -v OFS=: "$2" "$root/etc/$1" >"$part/with"
+  chown --reference="$root/etc/$1" "$part/with"
+  chmod --reference="$root/etc/$1" "$part/with"
+  mv "$part/with" "$root/etc/$1"
+}
+look=branchbox-look
+if grep -qE "^$look:|^[^:]*:x:922:" "$root/etc/passwd" "$root/etc/group"; then
+  echo "finish-tree: 922 or $look is taken in passwd or group" >&2
+  exit 1
+fi
+with passwd "{ print } END { print \"$look:x:922:922::/:/bin/bash\" }"
+with group "\$1 == \"systemd-journal\" { \$4 = \$4 (\$4 == \"\" ? \"\" : \",\") \"$look\" } { print } END { print \"$look:x:922:\" }"
+with shadow "{ print } END { print \"$look:*:::::::\" }"
+with gshadow "{ print } END { print \"$look:!*::\" }"
+grep -q "^systemd-journal:.*$look" "$root/etc/group" || { echo 'finish-tree: there is no group systemd-journal' >&2; exit 1; }
+
 rm -f "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-" \
   "$root/etc/subuid-" "$root/etc/subgid-" "$root/etc/.pwd.lock"
 

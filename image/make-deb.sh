@@ -33,7 +33,7 @@ ln -s ../branchbox-gateway.target $units/multi-user.target.wants/branchbox-gatew
 # Ours in the place of Debian's of the same name; files of another package may not be replaced, but overridden.
 for unit in containerd.service docker.service; do mv "$units/$unit" $root/etc/systemd/system/; done
 # Debian's way to start what we start ourselves: two of a kind would fight over routes and sockets.
-for unit in frr.service docker.socket mosquitto.service; do ln -s /dev/null $root/etc/systemd/system/$unit; done
+for unit in frr.service docker.socket mosquitto.service ssh.service ssh.socket; do ln -s /dev/null $root/etc/systemd/system/$unit; done
 
 depends=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' "$packages" | grep -v '^$' | paste -s -d , - | sed 's/,/, /g')
 # Debian Policy 12.5.
@@ -51,8 +51,8 @@ Maintainer: Branchbox maintainers <maintainers@branchbox.example>
 Section: net
 Priority: optional
 Installed-Size: $(du -sk --apparent-size $root | cut -f 1)
-Depends: systemd, udev, kmod, $depends
-Recommends: ppp, tpm2-openssl (>= 1.3), tpm2-tools
+Depends: systemd, udev, kmod, passwd, $depends
+Recommends: ppp, openssh-server, tpm2-openssl (>= 1.3), tpm2-tools
 Description: SD-WAN branch gateway
  Encrypted tunnels over several uplinks, segments of tenants across sites, their containers on them. Takes over the
  network ports of the machine that it is installed on; what it is, comes from /etc/branchbox/factory.
@@ -62,6 +62,10 @@ cat >$root/DEBIAN/postinst <<'SCRIPT'
 #!/bin/sh
 set -e
 [ "$1" = configure ] || exit 0
+# Whom SSH lets in where the desired state opens it (docs/ssh.md). No password fits `*`, and sshd does not take it for locked.
+getent passwd branchbox-look >/dev/null ||
+  useradd --system --user-group --home-dir / --no-create-home --shell /bin/bash --password '*' branchbox-look
+usermod --append --groups systemd-journal branchbox-look
 # In an image that is being built there is no systemd to tell.
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
@@ -76,7 +80,7 @@ cat >$root/DEBIAN/prerm <<'SCRIPT'
 #!/bin/sh
 set -e
 [ "$1" = remove ] && [ -d /run/systemd/system ] || exit 0
-systemctl stop branchbox-gateway.target branchbox-agent.service branchbox-identity.service \
+systemctl stop branchbox-gateway.target branchbox-ssh.service branchbox-agent.service branchbox-identity.service \
   frr-bgpd.service frr-bfdd.service frr-staticd.service frr-zebra.service frr-mgmtd.service || :
 SCRIPT
 cat >$root/DEBIAN/postrm <<'SCRIPT'
@@ -85,6 +89,7 @@ set -e
 [ ! -d /run/systemd/system ] || systemctl daemon-reload || :
 [ "$1" = purge ] || exit 0
 rm -rf /var/lib/branchbox /var/cache/branchbox
+userdel branchbox-look || :
 SCRIPT
 chmod -R u=rwX,go=rX $root
 chmod 755 $root/DEBIAN/postinst $root/DEBIAN/prerm $root/DEBIAN/postrm

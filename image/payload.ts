@@ -38,6 +38,8 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['tpm-ready', 'tpm-ready', 0o755],
   ['tpm-make-key', 'tpm-make-key', 0o755],
   ['openssl-tpm.cnf', 'openssl-tpm.cnf', 0o644],
+  ['sshd_config', 'sshd_config', 0o644],
+  ['ssh-host-key', 'ssh-host-key', 0o755],
   ['branchbox.sh', 'branchbox.sh', 0o755],
 ];
 

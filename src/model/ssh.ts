@@ -9,8 +9,8 @@ import { reportRepeats } from './crossCheck.ts';
 import { canonicalCidr, ipv6NetworkOf, prefixHolds } from './prefixes.ts';
 import { MAX_SSH_KEY_LENGTH, sshKeyProblem } from './sshKey.ts';
 
-/** The only account that SSH lets in, on the image and by the Debian package. It has no right to change the box. */
-export const SSH_USER = 'branchbox';
+/** The only account that SSH lets in, made by the image (finish-tree.sh) and the Debian package: it may look, no more. */
+export const SSH_USER = 'branchbox-look';
 export const SSH_UNIT = 'branchbox-ssh.service';
 
 const SshKey = z

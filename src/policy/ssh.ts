@@ -1,8 +1,7 @@
 /**
  * Owns opening SSH where the desired state says so: its server, and port 22 from the networks that are named. Pure.
  * The rules stand always, over sets that are empty while it is closed. The server starts behind the firewall, and nobody
- * is let in before it runs: what else may listen on port 22 of a machine (Debian's own server, which ours ends) answers
- * nobody at any time.
+ * is let in before it runs: what else listened on port 22 of a machine (Debian's own server, which ours ends) answers none.
  * Does not own whose keys count (agent/sshKeys.ts) nor what a session may do (firmware/sshd_config).
  */
 import { SSH_UNIT, type SshAccess } from '../model/ssh.ts';

@@ -137,7 +137,7 @@ describe('the image', () => {
   });
 
   describe('in its root', () => {
-    it('has no package manager, compiler, remote shell or engine’s command line', () => {
+    it('has no package manager, compiler, way on to elsewhere or engine’s command line', () => {
       const unwanted = [
         'apt',
         'apt-get',
@@ -146,7 +146,9 @@ describe('the image', () => {
         'cc',
         'make',
         'docker',
-        'sshd',
+        'ssh',
+        'scp',
+        'ssh-agent',
         'ctr',
         'agetty',
         'su',
@@ -155,12 +157,27 @@ describe('the image', () => {
         ['usr/bin', 'usr/sbin'].some((place) => existsSync(join(root, place, name))),
       );
       expect(found).toEqual([]);
-      expect(existsSync(join(root, 'etc/ssh/sshd_config'))).toBe(false);
     });
 
-    it('has no account that anybody could log in to', () => {
+    it('has an SSH server that nothing starts but our unit, and no host key', async () => {
+      expect(existsSync(join(root, 'usr/sbin/sshd'))).toBe(true);
+      expect(existsSync(join(root, 'usr/bin/ssh-keygen'))).toBe(true);
+      expect(existsSync(join(root, 'etc/ssh'))).toBe(false);
+      expect(await inRoot("find . -name '*_key' -o -name '*_key.pub'")).toBe('');
+      const starts = lines(await inRoot('grep -rlE "sshd|ssh[.]socket" usr/lib/systemd etc/systemd || :'));
+      expect(starts).toEqual(['usr/lib/systemd/system/branchbox-ssh.service']);
+      expect(lines(await inRoot('ls usr/lib/openssh'))).toEqual(['sshd-auth', 'sshd-session']);
+    });
+
+    it('has no account that anybody could log in to, but one by a key, who may look', () => {
       const fields = lines(readFileSync(join(root, 'etc/shadow'), 'utf8')).map((line) => line.split(':'));
-      expect(fields.filter(([, password]) => password !== '!*')).toEqual([]);
+      const unlocked = fields.filter(([, password]) => password !== '!*');
+      // No password fits `*`.
+      expect(unlocked.map(([name, password]) => [name, password])).toEqual([['branchbox-look', '*']]);
+      const groups = lines(readFileSync(join(root, 'etc/group'), 'utf8')).map((line) => line.split(':'));
+      const ofLook = groups.filter(([, , , members]) => members?.split(',').includes('branchbox-look'));
+      expect(ofLook.map(([name]) => name)).toEqual(['systemd-journal']);
+      expect(groups.find(([name]) => name === 'branchbox-look')?.[2]).toBe('922');
       expect(
         lines(readFileSync(join(root, 'etc/passwd'), 'utf8')).filter((line) => line.split(':')[1] !== 'x'),
       ).toEqual([]);

@@ -42,7 +42,7 @@ describe('the Debian package', () => {
     for (const unit of ['branchbox-agent', 'branchbox-identity', 'frr-zebra', 'frr-bgpd', 'docker']) {
       await expect.poll(() => node.property(`${unit}.service`, 'ActiveState'), WAIT).toBe('active');
     }
-    for (const unit of ['frr.service', 'docker.socket', 'mosquitto.service']) {
+    for (const unit of ['frr.service', 'docker.socket', 'mosquitto.service', 'ssh.service', 'ssh.socket']) {
       expect(await node.property(unit, 'LoadState'), unit).toBe('masked');
     }
     expect(await node.property('docker.service', 'FragmentPath')).toBe('/etc/systemd/system/docker.service');
@@ -52,8 +52,12 @@ describe('the Debian package', () => {
 
   it('has all that it says it needs, and every file of the right owner', async () => {
     expect(await node.checked('dpkg', '--audit')).toBe('');
-    // By pppoe@.service, where an uplink is PPPoE.
-    expect(await node.checked('dpkg-query', '-W', '-f', '${Recommends}', 'branchbox')).toMatch(/^ppp, /);
+    // By pppoe@.service, where an uplink is PPPoE; by branchbox-ssh.service, where SSH is opened.
+    expect(await node.checked('dpkg-query', '-W', '-f', '${Recommends}', 'branchbox')).toMatch(
+      /^ppp, openssh-server, /,
+    );
+    expect(await node.checked('id', '-Gn', 'branchbox-look')).toBe('branchbox-look systemd-journal\n');
+    expect(await node.checked('getent', 'shadow', 'branchbox-look')).toMatch(/^branchbox-look:\*:/);
     expect(await node.checked('cat', '/usr/share/doc/branchbox/copyright')).toContain('Apache-2.0');
     expect(await node.checked('cat', '/usr/lib/branchbox/licences.txt')).toMatch(/^fastify \d.*: MIT$/m);
     expect(await node.checked('find', '/usr/lib/branchbox', '!', '-user', 'root')).toBe('');

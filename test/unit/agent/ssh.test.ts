@@ -97,15 +97,15 @@ describe('who may look', () => {
     });
 
   it('is the group of the account, by number', () => {
-    const groups = 'root:x:0:\nbranchbox:x:993:\nbranchbox-not:x:1:';
-    expect(groupIdOf(groups, 'branchbox')).toBe(993);
-    for (const other of ['', 'root:x:0:', 'branchbox', 'branchbox:x:', 'branchbox:x:-1:'])
-      expect(groupIdOf(other, 'branchbox'), other).toBeUndefined();
+    const groups = 'root:x:0:\nbranchbox:x:1:\nbranchbox-look:x:993:';
+    expect(groupIdOf(groups, 'branchbox-look')).toBe(993);
+    for (const other of ['', 'root:x:0:', 'branchbox-look', 'branchbox-look:x:', 'branchbox-look:x:-1:'])
+      expect(groupIdOf(other, 'branchbox-look'), other).toBeUndefined();
   });
 
   it('reads, and asks for nothing', async () => {
     const groups = join(directory, 'group');
-    await writeFile(groups, 'branchbox:x:993:\n');
+    await writeFile(groups, 'branchbox-look:x:993:\n');
     const socket = join(directory, 'look/agent.sock');
     const ended = new AbortController();
     const readOuts = { '/status': () => Promise.resolve({}) };
