@@ -65,6 +65,10 @@ describe('a box of the image', () => {
     // Whoever starts a shell finds nobody to be: no account has a password.
     const accounts = (await inBox('cat /etc/shadow')).trim().split('\n');
     expect(accounts.filter((line) => !/^[^:]+:[!*]/.test(line))).toEqual([]);
+    // Its desired state opens no SSH: a server is there, and does not run.
+    expect(await inBox('ls /usr/sbin/sshd')).toBe('/usr/sbin/sshd\n');
+    expect(await inBox('ss -Hltn "sport = :22"')).toBe('');
+    expect(await inBox('ls /var/lib/branchbox')).not.toMatch(/^ssh$/m);
   });
 
   it('keeps its data encrypted to its TPM', async () => {
