@@ -37,20 +37,21 @@ describe('SSH of a box', () => {
   const sshWords = (who: string, { from = OPERATOR, options = [] as string[], user = SSH_USER } = {}) =>
     atFarEnd(
       'ssh',
+      '-F',
+      'none',
+      '-b',
+      from,
+      '-i',
+      `/client/${who}`,
       ...[
-        '-F',
-        'none',
-        '-b',
-        from,
-        '-i',
-        `/client/${who}`,
-        '-o',
         'IdentitiesOnly=yes',
-        '-o',
         'BatchMode=yes',
-      ],
-      ...['-o', 'UserKnownHostsFile=/client/known', '-o', 'StrictHostKeyChecking=accept-new'],
-      ...['-o', 'ConnectTimeout=5', ...options, `${user}@${BOX}`],
+        'UserKnownHostsFile=/client/known',
+        'StrictHostKeyChecking=accept-new',
+        'ConnectTimeout=5',
+      ].flatMap((option) => ['-o', option]),
+      ...options,
+      `${user}@${BOX}`,
     );
   const ssh = (who: string, command: readonly string[], how?: Parameters<typeof sshWords>[1]) =>
     runner.run('nsenter', [...sshWords(who, how), ...command], { timeoutMs: 60_000 });

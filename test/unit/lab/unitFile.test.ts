@@ -106,8 +106,9 @@ describe('the units of the firmware', () => {
     expect(set.load(instance)?.problems).toEqual([]);
   });
 
-  it('name no unit that is not there', () => {
-    const names = new Set(readdirSync(UNITS));
+  it('name no unit that is not there, nor is that of Debian which ours conflict with', () => {
+    const debians = set.names().flatMap((name) => conflictsOf(readFileSync(join(UNITS, name), 'utf8')));
+    const names = new Set([...readdirSync(UNITS), ...debians]);
     const asked = set.names().flatMap((name) => {
       const unit = set.load(name)?.unit;
       return [
@@ -150,3 +151,6 @@ describe('the delay before a restart', () => {
     expect(restartDelayMs(settings, 7)).toBe(100);
   });
 });
+
+const conflictsOf = (unit: string): string[] =>
+  [...unit.matchAll(/^Conflicts=(.*)$/gm)].flatMap(([, names = '']) => names.split(/\s+/));
