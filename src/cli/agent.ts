@@ -11,6 +11,7 @@ export function register(program: Command): void {
   program
     .command('agent')
     .description('the agent of this box (started by branchbox-agent.service)')
+    .addHelpText('after', '\nexample: systemctl stop branchbox-agent && branchbox agent')
     .action(async () => {
       const { version } = packageJson;
       await runLongLived({ name: 'agent', version, crashes: CRASHES_DIRECTORY }, (signal) =>

@@ -25,6 +25,7 @@ export function register(program: Command): void {
   program
     .command('bootstrap')
     .description('how far this box is on its way into service')
+    .addHelpText('after', '\nexample: branchbox bootstrap status')
     .command('status')
     .description('the state, what it waits for, and what to do when it lasts')
     .option('--json', 'for programs: one JSON object (a line each with --follow)')

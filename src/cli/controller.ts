@@ -8,7 +8,8 @@ import { runLongLived } from '../system/linux/longLived.ts';
 export function register(program: Command): void {
   const controller = program
     .command('controller')
-    .description('fleet, inventory, bootstrap and EST server, MQTT: the process that boxes belong to');
+    .description('fleet, inventory, bootstrap and EST server, MQTT: the process that boxes belong to')
+    .addHelpText('after', '\nexample: branchbox controller serve --config /etc/branchbox/controller.toml');
   controller
     .command('serve')
     .description('runs the controller until it is told to end')

@@ -24,7 +24,8 @@ interface UpdateFlags extends Flags {
 export function register(program: Command): void {
   const firmware = program
     .command('firmware')
-    .description('the firmware of this box: what runs, what is on trial, and updating it');
+    .description('the firmware of this box: what runs, what is on trial, and updating it')
+    .addHelpText('after', '\nexample: branchbox firmware status');
   firmware
     .command('status')
     .description('versions, slots and boot entries, and how an update stands')

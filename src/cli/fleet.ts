@@ -30,7 +30,8 @@ import { registerReplace } from './fleetReplace.ts';
 export function register(program: Command): void {
   const fleet = program
     .command('fleet')
-    .description('the fleet, its boxes and bundles, over the controller’s API');
+    .description('the fleet, its boxes and bundles, over the controller’s API')
+    .addHelpText('after', `\nexample: branchbox fleet status ${ACCESS_EXAMPLE}`);
 
   withAccess(fleet.command('apply <file>'))
     .description('makes the fleet what a TOML file says')

@@ -23,7 +23,8 @@ const Offered = z.object({
 export function registerFirmware(fleet: Command): void {
   const firmware = fleet
     .command('firmware')
-    .description('firmware versions that the controller offers its boxes');
+    .description('firmware versions that the controller offers its boxes')
+    .addHelpText('after', `\nexample: branchbox fleet firmware list ${ACCESS_EXAMPLE}`);
 
   withAccess(firmware.command('upload <directory>'))
     .description('uploads a signed manifest and the parts beside it that the controller does not have yet')

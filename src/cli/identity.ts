@@ -10,12 +10,15 @@ import { CRASHES_DIRECTORY } from '../model/crash.ts';
 import { runLongLived } from '../system/linux/longLived.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 
+const RUN_EXAMPLE = '\nexample: systemctl stop branchbox-identity && branchbox identity run';
+
 export function register(program: Command): void {
   const identity = program
     .command('identity')
     .description('the identity process of this box (started by branchbox-identity.service)')
+    .addHelpText('after', RUN_EXAMPLE)
     .action(run);
-  identity.command('run').description('the same').action(run);
+  identity.command('run').description('the same').addHelpText('after', RUN_EXAMPLE).action(run);
   identity
     .command('request')
     .description(

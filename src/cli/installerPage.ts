@@ -12,6 +12,7 @@ export function register(program: Command): void {
     .description(
       'the page on LAN ports of a box that is not enrolled (started by branchbox-installer-page.service)',
     )
+    .addHelpText('after', '\nexample: systemctl stop branchbox-installer-page && branchbox installer-page')
     .action(async () => {
       const { version } = packageJson;
       await runLongLived({ name: 'installer-page', version }, (signal) => runInstallerPage({ signal }));

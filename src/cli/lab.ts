@@ -27,7 +27,8 @@ export function register(program: Command): void {
   const lab = program
     .command('lab')
     .description('an internet, a controller, a hub, branches and hosts in namespaces of this machine')
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .addHelpText('after', `\nexample: branchbox lab ${EXAMPLES.up}`);
   const word = (usage: keyof typeof EXAMPLES, summary: string): Command =>
     lab
       .command(usage)

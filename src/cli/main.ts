@@ -1,12 +1,12 @@
 /**
- * Owns the entry of the command line: which command is loaded, and what an error prints and exits with.
- * Does not own any command: those are the files that commands.ts names.
+ * Owns the entry of the command line: what an error prints and exits with.
+ * Does not own which command is loaded (program.ts) nor any command: those are the files that commands.ts names.
  * Exit codes: 0 done, 1 failed, 2 the words were off; `lab exec` passes on its command's own.
  */
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { errorReadout } from '../model/errorReadout.ts';
 import { asBranchboxError, BranchboxError, renderError } from '../model/errors.ts';
-import { COMMANDS } from './commands.ts';
+import { createProgram } from './program.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -14,16 +14,8 @@ const EXIT_USAGE = 2;
 async function main(argv: readonly string[]): Promise<number> {
   // What follows `--` is somebody else's words, `--json` among them.
   const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-  const program = new Command('branchbox')
-    .description('Open SD-WAN branch gateway: bootstraps itself, multi-WAN tunnels, tenant segments, apps')
-    .enablePositionalOptions()
-    .showHelpAfterError('(add --help for the words of this command)')
-    .exitOverride();
   const named = own.find((word) => !word.startsWith('-'));
-  for (const entry of COMMANDS) {
-    if (entry.name === named) (await entry.load()).register(program);
-    else program.command(entry.name).description(entry.summary);
-  }
+  const program = await createProgram((command) => command === named);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : 0;

@@ -10,7 +10,11 @@ import { BranchboxError } from '../model/errors.ts';
 export function register(program: Command): void {
   const manufacturer = program
     .command('manufacturer')
-    .description('factory identities and voucher signing, in a process of its own');
+    .description('factory identities and voucher signing, in a process of its own')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox manufacturer init --state /var/lib/branchbox/manufacturer --name manufacturer.example',
+    );
   const main = () => import('../controller/manufacturer/main.ts');
 
   manufacturer

@@ -7,7 +7,11 @@ import packageJson from '../../package.json' with { type: 'json' };
 export function register(program: Command): void {
   const signer = program
     .command('signer')
-    .description('domain CA and configuration signing, in a process of its own');
+    .description('domain CA and configuration signing, in a process of its own')
+    .addHelpText(
+      'after',
+      '\nexample: branchbox signer serve --state /var/lib/branchbox/signer --socket /run/branchbox/signer.sock',
+    );
   signer
     .command('serve')
     .description('answers the controller on a unix socket; makes its keys on the first start')

@@ -22,6 +22,7 @@ export function register(program: Command): void {
   program
     .command('test')
     .description('tests of this box that take a while, and use its lines')
+    .addHelpText('after', '\nexample: branchbox test uplinks')
     .command('uplinks')
     .description(
       'address, gateway, DNS, way to the controller, NAT, path MTU, loss, delay, jitter, bandwidth of each uplink',
