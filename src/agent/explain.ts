@@ -10,6 +10,7 @@ import { missingGateSentence } from '../net/gates.ts';
 import { sameSpec } from '../reconcile/equal.ts';
 import type { AnyItem } from '../reconcile/item.ts';
 import type { Report } from '../reconcile/reconciler.ts';
+import { nearestIds } from './nearestIds.ts';
 
 export interface Knowledge {
   readonly wanted: readonly AnyItem[];
@@ -28,9 +29,11 @@ export function explainItem(id: string, knowledge: Knowledge): Explanation {
     .filter((one) => one.needs.some((need) => need === id))
     .map((one) => one.id);
   const owner = item?.owner ?? observed?.owner;
+  const judged = judgeItem(id, known);
   return {
     id,
-    ...judgeItem(id, known),
+    ...judged,
+    ...(judged.state === 'unknown' ? { nearest: [...nearestIds(id, idsOf(known))] } : {}),
     ...(owner === undefined ? {} : { owner }),
     ...(item === undefined ? {} : { wanted: item.spec }),
     ...(observed === undefined ? {} : { observed: observed.spec }),
@@ -43,9 +46,7 @@ export function explainItem(id: string, knowledge: Knowledge): Explanation {
 /** Whatever is wanted, there, or needed and not there, each with its state and why, sorted by id. */
 export function listItems(knowledge: Knowledge): ItemList {
   const known = index(knowledge);
-  const missing = [...known.needed].filter((need) => !known.gates.has(need));
-  const ids = new Set([...known.wanted.keys(), ...known.observed.keys(), ...missing]);
-  return { items: [...ids].toSorted().map((id) => ({ id, ...judgeItem(id, known) })) };
+  return { items: [...idsOf(known)].toSorted().map((id) => ({ id, ...judgeItem(id, known) })) };
 }
 
 /** What is known by id: a box has thousands of items. */
@@ -70,6 +71,12 @@ function index({ wanted, reports, defects }: Knowledge): Index {
     blocked: new Map(reports.flatMap(({ plan }) => plan.blocked.map(({ id, missing }) => [id, missing]))),
     errors: new Map(reports.flatMap(({ failures }) => [...failures])),
   };
+}
+
+/** Of what is wanted, there, or needed and not there. */
+function idsOf({ wanted, observed, needed, gates }: Index): ReadonlySet<string> {
+  const missing = [...needed].filter((need) => !gates.has(need));
+  return new Set([...wanted.keys(), ...observed.keys(), ...missing]);
 }
 
 const defectOf = (item: AnyItem | undefined, { defects }: Index): BranchboxError | undefined =>
@@ -111,7 +118,8 @@ function judgeUnwanted(
     const sentence = missingGateSentence(id) ?? 'Items of this box stand on it, and it is not there.';
     return { state: 'missing', sentence };
   }
-  const mend = '`branchbox explain` without an item lists every id of this box';
+  const mend =
+    '`branchbox explain` without an item lists every id of this box (for programs: `branchbox explain --json`)';
   return { state: 'unknown', sentence: 'No item of this box has this id.', mend };
 }
 

@@ -35,6 +35,7 @@ export function register(program: Command): void {
 /** Pure. */
 export function describe(answer: Explanation): readonly string[] {
   const lines = [`${answer.id}: ${answer.state}`, `  ${answer.sentence}`];
+  for (const id of answer.nearest ?? []) lines.push(`  near: ${id}`);
   if (answer.mend !== undefined) lines.push(`  mend: ${answer.mend}`);
   if (answer.owner !== undefined) lines.push(`  owner     ${answer.owner}`);
   if (answer.wanted !== undefined) lines.push(`  wanted    ${JSON.stringify(answer.wanted)}`);

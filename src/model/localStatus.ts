@@ -96,6 +96,8 @@ export const Explanation = z.strictObject({
   lastError: z.string().optional(),
   /** How to find the id that was meant. */
   mend: z.string().optional(),
+  /** Of an unknown one: a few ids that are known and may have been meant, the nearest first. */
+  nearest: z.array(z.string()).optional(),
 });
 export type Explanation = z.output<typeof Explanation>;
 

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { explainItem, listItems } from '../../../src/agent/explain.ts';
 import { eventsOf } from '../../../src/agent/statusEvents.ts';
 import { rankUplinks } from '../../../src/agent/uplinkChoice.ts';
+import { describe as describeExplanation } from '../../../src/cli/explain.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { type Facts, KERNEL_FEATURES } from '../../../src/model/facts.ts';
 import { Explanation } from '../../../src/model/localStatus.ts';
@@ -201,6 +202,22 @@ describe('explain', () => {
     expect(state('alpha:nothing')).toBe('unknown');
     const unknown = Explanation.parse(explainItem('alpha:nothing', { wanted: [], reports, defects: [] }));
     expect(unknown.mend).toContain('branchbox explain');
+  });
+
+  it('names what may have been meant by an id that nobody knows, and by no other', () => {
+    const knowledge = { wanted: [route, app], reports: [reportOf(true)], defects: [] };
+    const unknown = Explanation.parse(explainItem('alpha:ruote', knowledge));
+    expect(unknown.nearest).toEqual(['alpha:route']);
+    expect(describeExplanation(unknown)).toEqual([
+      'alpha:ruote: unknown',
+      '  No item of this box has this id.',
+      '  near: alpha:route',
+      expect.stringMatching(/^ {2}mend: `branchbox explain` without an item lists .*--json/),
+    ]);
+    // What is needed and not there is known too.
+    expect(explainItem('lease/wan1', knowledge).nearest).toEqual(['external:lease/wan1']);
+    expect(explainItem('gamma:nothing', knowledge).nearest).toEqual([]);
+    expect(explainItem(route.id, knowledge).nearest).toBeUndefined();
   });
 
   it('lists what is wanted or there, as each is explained', () => {
