@@ -18,10 +18,17 @@ export interface StoredBlob {
 }
 
 export interface Blobs {
-  /** Refuses with model/invalid what is empty, too large (`httpStatus` 413), or not of the digest that was announced. */
+  /**
+   * Refuses with model/invalid what is empty, too large (`httpStatus` 413), or not of the digest that was announced.
+   * Nothing is read of what is too large by what was said before (`announcedBytes`; 0 where nothing was).
+   */
   take(
     content: Readable,
-    expected: { readonly sha256?: string | undefined; readonly maxBytes?: number },
+    expected: {
+      readonly sha256?: string | undefined;
+      readonly maxBytes?: number;
+      readonly announcedBytes: number;
+    },
   ): Promise<StoredBlob>;
   open(sha256: string, range?: { readonly start: number; readonly end: number }): ReadStream;
   remove(sha256: string): Promise<void>;
@@ -47,7 +54,9 @@ export async function openBlobs(options: {
   const pathOf = (sha256: string) => join(directory, `${sha256}${suffix}`);
   let received = 0;
   return {
-    async take(content, { sha256: expectedSha256, maxBytes = options.maxBytes }) {
+    async take(content, { sha256: expectedSha256, maxBytes = options.maxBytes, announcedBytes }) {
+      const tooLarge = () => refusal(`${what} has at most ${maxBytes} bytes`, 413);
+      if (announcedBytes > maxBytes) throw tooLarge();
       received += 1;
       const partial = join(directory, `${process.pid}-${received}${PARTIAL}`);
       const hash = createHash('sha256');
@@ -55,7 +64,7 @@ export async function openBlobs(options: {
       const measure = new Transform({
         transform(chunk: Buffer, _encoding, done) {
           sizeBytes += chunk.length;
-          if (sizeBytes > maxBytes) return done(refusal(`${what} has at most ${maxBytes} bytes`, 413));
+          if (sizeBytes > maxBytes) return done(tooLarge());
           hash.update(chunk);
           return done(null, chunk);
         },

@@ -12,6 +12,7 @@ import type { Logger } from '../system/ports.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { toPem } from '../pki/certificate.ts';
 import { createClientErrors } from './clientError.ts';
+import { heedExpectations, isUnmet, UNMET } from './expectation.ts';
 import type { HandshakeGate } from './handshakeGate.ts';
 import { endAnswer, isUnread } from './requestBody.ts';
 import type { ServiceCredential } from './serviceCredentials.ts';
@@ -66,7 +67,7 @@ export function createExchangeServer(options: {
   readonly gate: HandshakeGate;
   readonly log: Logger;
 }): Server {
-  const { handle, failed, gate, log } = options;
+  const { handle, failed, refusal, gate, log } = options;
   // Paused: the gate says when a byte is looked at.
   const server = createServer({ ...options.tls, ...LIMITS, pauseOnConnect: true }, (request, response) => {
     const { socket } = request;
@@ -74,7 +75,10 @@ export function createExchangeServer(options: {
       response.destroy();
       return;
     }
-    handle(request, socket, response)
+    const answering = isUnmet(request.headers)
+      ? Promise.resolve(refusal(UNMET.status, UNMET.why))
+      : handle(request, socket, response);
+    answering
       .catch((thrown: unknown) => {
         const answer = failed(thrown);
         if (answer.status >= 500) {
@@ -90,10 +94,11 @@ export function createExchangeServer(options: {
         response.destroy();
       });
   });
+  heedExpectations(server);
   gate.guard(server);
   // Scanners and boxes that hang up in a handshake are no event.
   server.on('tlsClientError', (error) => log.debug('a TLS handshake failed', { error: error.message }));
-  const clientErrors = createClientErrors(options.refusal);
+  const clientErrors = createClientErrors(refusal);
   clientErrors.watch(server);
   server.on('clientError', clientErrors.answer);
   return server;

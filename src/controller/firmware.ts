@@ -26,7 +26,7 @@ export interface FirmwareStore {
   /** Takes a manifest in; its version is offered once all parts are here. */
   register(jws: string): Promise<OfferedFirmware>;
   /** Only what some manifest names, and no byte more. */
-  takePart(sha256: string, content: Readable): Promise<StoredBlob>;
+  takePart(sha256: string, content: Readable, announcedBytes: number): Promise<StoredBlob>;
   list(): Promise<readonly OfferedFirmware[]>;
   /** Whole versions: version → signed manifest. */
   offered(): Promise<ReadonlyMap<string, string>>;
@@ -69,18 +69,17 @@ export function createFirmwareStore(options: {
       await store.putManifest(manifest.version, jws, clock.nowMs());
       return offer(jws, await store.parts());
     },
-    async takePart(sha256, content) {
+    async takePart(sha256, content, announcedBytes) {
       const part = (await list())
         .flatMap(({ manifest }) => manifest.parts)
         .find((one) => one.sha256 === sha256);
       if (part === undefined) {
-        content.resume();
         throw new BranchboxError('controller/not-found', {
           message: `no manifest names a part ${sha256}`,
           mend: 'Upload the manifest first.',
         });
       }
-      const stored = await blobs.take(content, { sha256, maxBytes: part.sizeBytes });
+      const stored = await blobs.take(content, { sha256, announcedBytes, maxBytes: part.sizeBytes });
       await store.addPart(sha256, stored.sizeBytes, clock.nowMs());
       return stored;
     },

@@ -19,7 +19,7 @@ export const LINGER: DrainCaps = { maxBytes: 64 * 1024 * 1024, timeoutMs: 30_000
 
 /** undefined where it is larger than the cap. */
 export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return undefined;
+  if (announcedBytes(request.headers) > maxBytes) return undefined;
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   return new Promise((resolve, reject) => {
@@ -58,9 +58,13 @@ export function drain(source: Readable, { maxBytes, timeoutMs }: DrainCaps): Pro
   });
 }
 
+/** 0 where the head says no length: there is no body, or it comes in chunks. */
+export const announcedBytes = (headers: IncomingMessage['headers']): number =>
+  Number(headers['content-length'] ?? 0);
+
 /** RFC 9112 6: one of the two says that there is one. */
 export const hasBody = (headers: IncomingMessage['headers']): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  headers['transfer-encoding'] !== undefined || announcedBytes(headers) > 0;
 
 /** Whether bytes of it may still come: what stands in the connection must not be taken for the next request. */
 export const isUnread = (request: IncomingMessage): boolean =>

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { Sha256 } from '../../model/app.ts';
 import { BranchboxError } from '../../model/errors.ts';
+import { announcedBytes } from '../requestBody.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
 
@@ -42,7 +43,10 @@ export function registerBundleRoutes(api: Api, { store, bundles, clock }: ApiCon
           mend: 'send what `docker save` writes, with `Content-Type: application/x-tar`',
         });
       }
-      const bundle = await bundles.take(request.body, { sha256: request.query.sha256 });
+      const bundle = await bundles.take(request.body, {
+        sha256: request.query.sha256,
+        announcedBytes: announcedBytes(request.headers),
+      });
       const atMs = clock.nowMs();
       await store.records.addBundle(bundle.sha256, bundle.sizeBytes, atMs);
       await store.records.audit({

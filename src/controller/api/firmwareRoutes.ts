@@ -8,6 +8,7 @@ import { BranchboxError } from '../../model/errors.ts';
 import { FirmwareManifest, FirmwareVersion } from '../../model/firmware.ts';
 import { firmwareOf } from '../../model/fleet.ts';
 import type { OfferedFirmware } from '../firmware.ts';
+import { announcedBytes } from '../requestBody.ts';
 import { STREAM_MEDIA_TYPES } from './bundleRoutes.ts';
 import { ADMIN, type Api, type ApiContext } from './context.ts';
 import { ERROR_RESPONSES } from './errors.ts';
@@ -71,7 +72,8 @@ export function registerFirmwareRoutes(api: Api, { store, fleet, firmware, clock
           message: `the body is not of ${STREAM_MEDIA_TYPES.join(' or ')}`,
         });
       }
-      const stored = await firmware.takePart(request.query.sha256, request.body);
+      const announced = announcedBytes(request.headers);
+      const stored = await firmware.takePart(request.query.sha256, request.body, announced);
       await audit('firmware-part-added', stored.sha256, `${stored.sizeBytes} bytes`);
       return reply.code(201).send(stored);
     },

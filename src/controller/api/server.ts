@@ -14,6 +14,7 @@ import { MANIFEST_MAX_BYTES } from '../../model/firmware.ts';
 import type { Logger } from '../../system/ports.ts';
 import type { AdminCredential } from '../adminCredential.ts';
 import { createClientErrors } from '../clientError.ts';
+import { heedExpectations, isUnmet, UNMET } from '../expectation.ts';
 import { registerBundleRoutes, STREAM_MEDIA_TYPES } from './bundleRoutes.ts';
 import type { Api, ApiContext } from './context.ts';
 import { DESCRIPTION } from './describe.ts';
@@ -68,6 +69,7 @@ export async function createApi(options: {
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
   });
   clientErrors.watch(server.server);
+  heedExpectations(server.server);
   const api: Api = server.withTypeProvider<ZodTypeProvider>();
   api.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (input: unknown) => {
     // No body at all comes as null.
@@ -115,6 +117,14 @@ export async function createApi(options: {
     });
   });
 
+  api.addHook('onRequest', async ({ headers }) => {
+    if (!isUnmet(headers)) return;
+    throw new BranchboxError('model/invalid', {
+      message: UNMET.why,
+      mend: 'send the request without that Expect',
+      fields: { httpStatus: UNMET.status },
+    });
+  });
   // Before its body is read: of what media type that is matters no more.
   api.addHook('onRequest', async ({ is404, method, raw }, reply) => {
     if (!is404) return undefined;

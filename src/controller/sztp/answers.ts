@@ -25,7 +25,8 @@ export function bootstrapFailed(thrown: unknown): Answer {
 
 /** RFC 8040 7: of what is no operation. */
 export function bootstrapRefusal(status: number, why: string): Answer {
-  return refusal(status, status === 501 ? 'operation-not-supported' : 'malformed-message', why);
+  const isUnsupported = status === 501 || status === 417;
+  return refusal(status, isUnsupported ? 'operation-not-supported' : 'malformed-message', why);
 }
 
 type ErrorType = RestconfErrors['ietf-restconf:errors']['error'][number]['error-type'];

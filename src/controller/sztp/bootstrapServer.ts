@@ -25,7 +25,7 @@ import { type Answer, type Handler, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
 import type { PendingBoxes } from '../pending.ts';
-import { readBody } from '../requestBody.ts';
+import { announcedBytes, readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 import { createWorkGate } from '../workGate.ts';
@@ -206,12 +206,16 @@ function inputOf(text: string): BootstrappingInput {
 }
 
 async function bodyText(request: IncomingMessage, mediaType: string): Promise<string | Answer> {
+  const foreign = {
+    ...refusal(415, 'operation-not-supported', `only ${SZTP_MEDIA_TYPE} is understood`),
+    headers: { Accept: SZTP_MEDIA_TYPE },
+  };
+  const isForeign = mediaType !== SZTP_MEDIA_TYPE;
+  if (isForeign && announcedBytes(request.headers) > 0) return foreign;
   const body = await readBody(request, MAX_BODY_BYTES);
   if (body === undefined) return refusal(413, 'too-big', `a request has at most ${MAX_BODY_BYTES} bytes`);
-  if (body.length > 0 && mediaType !== SZTP_MEDIA_TYPE) {
-    const answer = refusal(415, 'operation-not-supported', `only ${SZTP_MEDIA_TYPE} is understood`);
-    return { ...answer, headers: { Accept: SZTP_MEDIA_TYPE } };
-  }
+  // In chunks there may be none, and that has no media type.
+  if (isForeign && body.length > 0) return foreign;
   return body.toString('utf8');
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ApiError } from '../../../src/controller/api/errors.ts';
 import { type RunningApi, useApi, WIRE } from './apiWorld.ts';
-import { fetched, speak } from './wire.ts';
+import { fetched, speak, speakExpecting } from './wire.ts';
 
 let running: RunningApi;
 let port: number;
@@ -163,6 +163,52 @@ describe('a body that is refused while it is sent', () => {
       const url = `https://localhost:${port}/api/v1/fleet`;
       const answer = await fetched(url, anchor, { method: 'PUT', headers, bodyBytes: TOO_MUCH });
       expect(answer).toMatchObject({ status: 413, text: expect.stringContaining('model/invalid') });
+    }
+  });
+});
+
+describe('Expect: 100-continue', () => {
+  const LENGTH = 'Content-Length: 20000000';
+  const JSON_BODY = 'Content-Type: application/json';
+  const TAR = 'Content-Type: application/x-tar';
+  const WAITS = 'Expect: 100-continue';
+
+  it.each([
+    ['PUT /api/v1/fleet', [JSON_BODY, LENGTH], 413],
+    ['PUT /api/v1/fleet', ['Content-Type: text/plain', 'Content-Length: 5'], 415],
+    ['PUT /api/v1/fleet', [JSON_BODY, 'Content-Encoding: gzip', LENGTH], 415],
+    ['POST /api/v1/fleet', [JSON_BODY, 'Content-Length: 5'], 405],
+    ['PUT /api/v1/nowhere', [JSON_BODY, LENGTH], 404],
+    ['POST /api/v1/bundles', [TAR, LENGTH], 413],
+    [`POST /api/v1/firmware/parts?sha256=${'0'.repeat(64)}`, [TAR, LENGTH], 404],
+  ])('%s with %j is %i, and no body is asked for', async (line, fields, status) => {
+    const answer = await speakExpecting(port, head(line, ...fields, WAITS), 'never');
+    expect([answer.isTold, answer.status, answer.headers['connection']]).toEqual([false, status, 'close']);
+    expect(ApiError.parse(JSON.parse(answer.text)).code).toMatch(/^(model|controller)\//);
+  });
+
+  it('of somebody who may nothing is 401, and no body is asked for', async () => {
+    const request = `PUT /api/v1/fleet HTTP/1.1\r\nHost: x\r\n${JSON_BODY}\r\n${LENGTH}\r\n${WAITS}\r\n\r\n`;
+    const answer = await speakExpecting(port, request, 'never');
+    expect([answer.isTold, answer.status]).toEqual([false, 401]);
+  });
+
+  it.each([
+    ['PUT /api/v1/fleet', JSON_BODY, '[1]', 400],
+    ['POST /api/v1/inventory', JSON_BODY, '{"serial":"SN-77"}', 201],
+    ['POST /api/v1/bundles', TAR, 'an image', 201],
+  ])('%s of %s, which has to be looked at, asks for its body', async (line, type, body, status) => {
+    const request = head(line, type, `Content-Length: ${body.length}`, WAITS);
+    const answer = await speakExpecting(port, request, body);
+    expect([answer.isTold, answer.status]).toEqual([true, status]);
+  });
+
+  it('is the only expectation that is met: another is 417', async () => {
+    for (const expected of ['200-ok', '100-continue, 200-ok']) {
+      const request = head('PUT /api/v1/fleet', JSON_BODY, 'Content-Length: 5', `Expect: ${expected}`);
+      const answer = await speakExpecting(port, request, 'never');
+      expect([answer.isTold, answer.status]).toEqual([false, 417]);
+      expect(ApiError.parse(JSON.parse(answer.text)).code).toBe('model/invalid');
     }
   });
 });

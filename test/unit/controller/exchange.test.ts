@@ -14,7 +14,7 @@ import { RestconfErrors, SZTP_GET_PATH } from '../../../src/model/sztp.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { makeCa } from '../pki/domain.ts';
 import { createControllerParts } from './controllerParts.ts';
-import { makeServerCredential, speak } from './wire.ts';
+import { makeServerCredential, speak, speakExpecting } from './wire.ts';
 
 const { tls } = makeServerCredential();
 const log = createLogger({ name: 'test', write: () => undefined });
@@ -131,3 +131,75 @@ it.each([
     expect(unknown.status).toBe(status);
   },
 );
+
+describe('Expect', () => {
+  const CSR = 'Content-Type: application/pkcs10';
+  const YANG = 'Content-Type: application/yang-data+json';
+  const LENGTH = 'Content-Length: 20000000';
+  const CHUNKED = 'Transfer-Encoding: chunked';
+  const never = () => listen(async () => plain(401, 'nobody is let in'), plain);
+
+  it.each([
+    ['EST', est, `POST ${ENROL}`, [CSR, LENGTH], 413],
+    [
+      'EST, of another media type,',
+      est,
+      `POST ${ENROL}`,
+      ['Content-Type: text/plain', 'Content-Length: 5'],
+      415,
+    ],
+    ['EST, by another method,', est, `PUT ${ENROL}`, [CSR, CHUNKED], 405],
+    ['EST, at no operation,', est, 'POST /nowhere', [CSR, LENGTH], 404],
+    ['SZTP', sztp, `POST ${SZTP_GET_PATH}`, [YANG, LENGTH], 413],
+    ['SZTP, of another media type,', sztp, `POST ${SZTP_GET_PATH}`, [CSR, 'Content-Length: 5'], 415],
+    ['SZTP, by another method,', sztp, `PUT ${SZTP_GET_PATH}`, [YANG, LENGTH], 405],
+    ['whoever may nothing', never, 'POST /', [LENGTH], 401],
+  ] as const)(
+    'a body that its head alone refuses is not asked for: %s',
+    async (_, server, line, fields, status) => {
+      const answer = await speakExpecting(
+        await server(),
+        head(line, ...fields, 'Expect: 100-continue'),
+        'never',
+      );
+      expect([answer.isTold, answer.status, answer.headers['connection']]).toEqual([false, status, 'close']);
+      expect(answer.text).not.toBe('');
+    },
+  );
+
+  it.each([
+    ['EST', est, ENROL, [CSR, 'Content-Length: 5'], 'small', 401],
+    [
+      'EST, larger than it said,',
+      est,
+      ENROL,
+      [CSR, CHUNKED],
+      `${(30_000).toString(16)}\r\n${'x'.repeat(30_000)}\r\n0\r\n\r\n`,
+      413,
+    ],
+    ['SZTP', sztp, SZTP_GET_PATH, [YANG, 'Content-Length: 5'], 'small', 401],
+  ] as const)(
+    'a body that is to be looked at is asked for: %s',
+    async (_, server, path, fields, body, status) => {
+      const request = head(`POST ${path}`, ...fields, 'Expect: 100-Continue');
+      const answer = await speakExpecting(await server(), request, body);
+      expect([answer.isTold, answer.status]).toEqual([true, status]);
+    },
+  );
+
+  it.each(['200-ok', '100-continue, 200-ok', 'x=100-continue'])(
+    '%s, which nobody meets, is 417',
+    async (expected) => {
+      const fields = [CSR, 'Content-Length: 5', `Expect: ${expected}`];
+      const answer = await speakExpecting(await est(), head(`POST ${ENROL}`, ...fields), 'never');
+      expect([answer.isTold, answer.status, answer.text]).toEqual([
+        false,
+        417,
+        expect.stringContaining('100-continue'),
+      ]);
+      const yang = await speakExpecting(await sztp(), head(`POST ${SZTP_GET_PATH}`, ...fields), 'never');
+      const [error] = RestconfErrors.parse(JSON.parse(yang.text))['ietf-restconf:errors'].error;
+      expect([yang.status, error?.['error-tag']]).toEqual([417, 'operation-not-supported']);
+    },
+  );
+});

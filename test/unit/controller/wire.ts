@@ -47,7 +47,53 @@ export async function speak(port: number, ...parts: readonly (string | Uint8Arra
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   await ended;
   socket.destroy();
-  const [head = '', text = ''] = Buffer.concat(chunks).toString('utf8').split('\r\n\r\n');
+  return readAnswer(Buffer.concat(chunks).toString('utf8'));
+}
+
+export interface ExpectedAnswer extends WireAnswer {
+  /** Whether it was told to send its body. */
+  readonly isTold: boolean;
+}
+
+/**
+ * Sends what must end in `Expect: 100-continue`'s empty line, and the body only when it is told to (RFC 9110 10.1.1), as
+ * curl does for what is large. Resolves with the whole final answer, whatever the server does with the connection then.
+ */
+export async function speakExpecting(
+  port: number,
+  head: string,
+  body: string | Uint8Array,
+): Promise<ExpectedAnswer> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  socket.write(head);
+  let text = '';
+  let isTold = false;
+  try {
+    return await new Promise((resolve, reject) => {
+      socket.once('error', reject).once('close', () => reject(new Error('the connection was cut')));
+      socket.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        if (!isTold && text.startsWith(CONTINUE)) {
+          isTold = true;
+          text = text.slice(CONTINUE.length);
+          socket.write(body);
+        }
+        const answer = readAnswer(text);
+        const isWhole = Buffer.byteLength(answer.text) === Number(answer.headers['content-length']);
+        if (text.includes('\r\n\r\n') && isWhole) resolve({ ...answer, isTold });
+      });
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
+
+/** Without an interim one before it. */
+function readAnswer(received: string): WireAnswer {
+  const [head = '', text = ''] = received.split('\r\n\r\n');
   const [first = '', ...lines] = head.split('\r\n');
   const headers = lines.map((line): [string, string] => {
     const colon = line.indexOf(':');
