@@ -1,11 +1,14 @@
 #!/bin/sh
 # /usr/bin/branchbox on a box and in a lab node: the bundle under the Node that came with it.
 # The compile cache makes the second start of the command line about twice as fast as the first.
-# What must cost little at rest is no Node.
-if [ "${1:-}" = console ]; then
-  shift
-  exec /usr/lib/branchbox/console "$@"
-fi
+# What must cost little at rest is no Node; what it is, is said there with all else.
+case "${1:-} ${2:-}" in
+  'console --help' | 'console -h') ;;
+  'console '*)
+    shift
+    exec /usr/lib/branchbox/console "$@"
+    ;;
+esac
 # Who uses the box's own keys is told whether its TPM can hold them; Node takes a provider at its start or never.
 openssl=
 case ${1:-} in agent | identity)

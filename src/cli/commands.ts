@@ -73,6 +73,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./status.ts'),
   },
   {
+    name: 'console',
+    summary: 'on a box: its status screen',
+    load: () => import('./console.ts'),
+  },
+  {
     name: 'plan',
     summary: 'on a box: what would change, as text',
     load: () => import('./plan.ts'),
