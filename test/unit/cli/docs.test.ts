@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { commandsIn } from './docsCommands.ts';
-import { fit, loadCommandLine } from './commandLine.ts';
+import { fit, loadCommandLine, nameOf, withSubcommands } from './commandLine.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 const root = await loadCommandLine();
@@ -12,7 +12,7 @@ const pages = ['README.md', ...readdirSync(new URL('docs', ROOT)).map((name) => 
   .map((name) => ({ name, text: readFileSync(new URL(name, ROOT), 'utf8') }));
 
 it.each(pages)('$name shows no command that there is not', ({ text }) => {
-  const wrong = commandsIn(text, (words) => pathOf(words)).flatMap((words) => {
+  const wrong = commandsIn(text, pathOf).flatMap((words) => {
     try {
       fit(root, words);
       return [];
@@ -23,6 +23,18 @@ it.each(pages)('$name shows no command that there is not', ({ text }) => {
   expect(wrong).toEqual([]);
   const scripts = [...text.matchAll(/npm run ([a-z:]+)/g)].map(([, script]) => script ?? '');
   expect(scripts.filter((script) => !Object.hasOwn(packageJson.scripts, script))).toEqual([]);
+});
+
+it('every command is shown on some page', () => {
+  const shown = pages
+    .flatMap(({ text }) => commandsIn(text, pathOf))
+    .map((words) => nameOf(fit(root, words).command));
+  const commands = withSubcommands(root)
+    .filter((command) => command.commands.length === 0)
+    .map(nameOf)
+    // The same as its group, which is.
+    .filter((name) => name !== 'branchbox identity run');
+  expect(commands.filter((name) => !shown.includes(name))).toEqual([]);
 });
 
 it('what is shown is found: commands of each page that has some', () => {
