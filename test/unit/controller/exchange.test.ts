@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createDeviceHandler, deviceRefusal } from '../../../src/controller/deviceApi.ts';
 import { createExchangeServer, type Handler } from '../../../src/controller/exchange.ts';
 import { plain } from '../../../src/controller/est/answers.ts';
 import { createEstHandler } from '../../../src/controller/est/estServer.ts';
@@ -31,7 +32,10 @@ afterEach(() => {
   }
 });
 
-async function listen(handle: Handler, refusal: typeof plain | typeof bootstrapRefusal): Promise<number> {
+async function listen(
+  handle: Handler,
+  refusal: typeof plain | typeof bootstrapRefusal | typeof deviceRefusal,
+): Promise<number> {
   const server = createExchangeServer({
     tls,
     handle,
@@ -67,6 +71,19 @@ const sztp = () => {
   const ownerOf = (): never => expect.unreachable();
   const manufacturer = { requestVoucher: notAsked, release: notAsked, ping: notAsked };
   return listen(createBootstrapHandler({ ...parts(), manufacturer, ownerOf }), bootstrapRefusal);
+};
+const device = () => {
+  const unread = (): never => expect.unreachable();
+  const kept = { take: notAsked, open: unread, remove: notAsked };
+  const offered = { ...kept, register: notAsked, takePart: notAsked, list: notAsked, offered: notAsked };
+  const further = {
+    bundles: kept,
+    firmware: offered,
+    fleet: { read: notAsked },
+    uplinkTest: { handle: notAsked },
+    moved: { handle: notAsked },
+  };
+  return listen(createDeviceHandler({ ...parts(), ...further }), deviceRefusal);
 };
 const ENROL = '/.well-known/est/simpleenroll';
 const head = (line: string, ...fields: readonly string[]): string =>
@@ -137,7 +154,6 @@ describe('Expect', () => {
   const YANG = 'Content-Type: application/yang-data+json';
   const LENGTH = 'Content-Length: 20000000';
   const CHUNKED = 'Transfer-Encoding: chunked';
-  const never = () => listen(async () => plain(401, 'nobody is let in'), plain);
 
   it.each([
     ['EST', est, `POST ${ENROL}`, [CSR, LENGTH], 413],
@@ -153,7 +169,7 @@ describe('Expect', () => {
     ['SZTP', sztp, `POST ${SZTP_GET_PATH}`, [YANG, LENGTH], 413],
     ['SZTP, of another media type,', sztp, `POST ${SZTP_GET_PATH}`, [CSR, 'Content-Length: 5'], 415],
     ['SZTP, by another method,', sztp, `PUT ${SZTP_GET_PATH}`, [YANG, LENGTH], 405],
-    ['whoever may nothing', never, 'POST /', [LENGTH], 401],
+    ['the device API, by whoever has no certificate', device, 'POST /v1/moved', [LENGTH], 401],
   ] as const)(
     'a body that its head alone refuses is not asked for: %s',
     async (_, server, line, fields, status) => {
