@@ -41,20 +41,26 @@ export function renderBox(
   {
     quarantined = false,
     network,
-  }: { readonly quarantined?: boolean; readonly network?: BootstrapNetwork | undefined } = {},
+    look,
+  }: {
+    readonly quarantined?: boolean;
+    readonly network?: BootstrapNetwork | undefined;
+    /** Number of the account that SSH lets in; undefined where the machine has none. */
+    readonly look?: number | undefined;
+  } = {},
 ): readonly AgentItem[] {
   if (spec === undefined || gatewayId === undefined) {
     const enrolled = gatewayId !== undefined;
     return [
       ...renderFactory(facts, network),
-      ...renderFactoryPolicy(planFactoryUplinks(facts, network), facts, { enrolled }),
+      ...renderFactoryPolicy(planFactoryUplinks(facts, network), facts, { enrolled, look }),
       ...(enrolled ? [] : renderInstaller(facts)),
     ];
   }
   const workloads = [...renderEvpn(spec, facts), ...renderContainers(spec, facts, gatewayId)];
   return [
     ...renderWan(spec, facts),
-    ...renderPolicy(spec, facts, gatewayId, { quarantined }),
+    ...renderPolicy(spec, facts, gatewayId, { quarantined, look }),
     ...(quarantined ? [...renderQuarantine(), ...behindQuarantine(workloads)] : workloads),
   ];
 }

@@ -20,14 +20,14 @@ export async function serveLookSocket(
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const group = groupIdOf((await files.readText(groups)) ?? '', SSH_USER);
+  const group = accountIdOf((await files.readText(groups)) ?? '', SSH_USER);
   if (group === undefined) return;
   await serveLocalApi({ ...api, mode: 0o660, group, actions: {} }, signal);
 }
 
-/** Pure. */
-export function groupIdOf(groups: string, name: string): number | undefined {
-  const fields = groups.split('\n').map((line) => line.split(':'));
+/** Of a user in passwd(5), of a group in group(5): the third field in both. Pure. */
+export function accountIdOf(accounts: string, name: string): number | undefined {
+  const fields = accounts.split('\n').map((line) => line.split(':'));
   const id = fields.find(([known]) => known === name)?.[2];
   return id !== undefined && /^\d{1,9}$/.test(id) ? Number(id) : undefined;
 }

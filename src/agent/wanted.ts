@@ -6,12 +6,14 @@
  */
 import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
+import { SSH_USER } from '../model/ssh.ts';
 import type { AnyItem } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
 import { createBootUnits } from './bootUnits.ts';
 import type { FactsGatherer } from './facts.ts';
 import { renderBox } from './items.ts';
+import { accountIdOf } from './lookSocket.ts';
 import type { MediumNetwork } from './mediumNetwork.ts';
 import {
   type AgentPaths,
@@ -24,6 +26,8 @@ import { readQuarantine } from './quarantine.ts';
 import { holdPppoeLines, renderPppoeLines } from './pppoeLines.ts';
 import { holdAuthorizedKeys } from './sshKeys.ts';
 import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
+
+const ACCOUNTS = '/etc/passwd';
 
 export interface Wanted {
   /** For whoever makes it so: what follows from it on disk is written. */
@@ -46,10 +50,14 @@ export async function createWanted(parts: {
   readonly network: Pick<MediumNetwork, 'read'>;
   readonly spec: () => DesiredSpec | undefined;
   readonly gatewayId: () => string | undefined;
+  /** In the form of passwd(5). */
+  readonly accounts?: string;
 }): Promise<Wanted> {
-  const { paths } = parts;
+  const { paths, accounts = ACCOUNTS } = parts;
   const { files, log } = parts.system;
   const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
+  // It comes with the image or the package, before the agent.
+  const look = accountIdOf((await files.readText(accounts)) ?? '', SSH_USER);
   let quarantine = await readQuarantine(files, paths);
   /** Of looks alone: what one lane or a read-out saw must not keep the other lanes from it. */
   let seen: string | undefined;
@@ -60,7 +68,7 @@ export async function createWanted(parts: {
     const network = await parts.network.read();
     const spec = parts.spec();
     const quarantined = quarantine !== undefined;
-    const items = renderBox(spec, facts, parts.gatewayId(), { quarantined, network });
+    const items = renderBox(spec, facts, parts.gatewayId(), { quarantined, network, look });
     const uplinks = spec?.uplinks ?? planFactoryUplinks(facts, network);
     return {
       items,

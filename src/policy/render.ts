@@ -13,7 +13,7 @@ import { hasFamily, type Line, uplinkIfname } from '../model/underlay.ts';
 import type { NetItem } from '../net/items.ts';
 import { renderAppGuard } from './appGuard.ts';
 import { CHAINS, chain, chainIds, elements, set, SETS } from './pieces.ts';
-import { renderSsh, renderSshSets, SSH_RULES } from './ssh.ts';
+import { lookerRules, renderSsh, renderSshSets, SSH_RULES } from './ssh.ts';
 
 /** Shift of a VNI in the 32 bits of VXLAN's header that hold it and a reserved byte (RFC 7348 section 5). */
 const VNI_STEP = 256;
@@ -37,7 +37,7 @@ export function renderPolicy(
   spec: DesiredSpec,
   facts: Facts,
   gatewayId: string,
-  { quarantined = false }: { readonly quarantined?: boolean } = {},
+  { quarantined = false, look }: { readonly quarantined?: boolean; readonly look?: number | undefined } = {},
 ): readonly NetItem[] {
   const uplinks = spec.uplinks.map((uplink) => uplinkIfname(uplink, facts) ?? uplink.port);
   const tunnels = spec.tunnels.map(({ id }) => wireguardOf(id));
@@ -53,7 +53,7 @@ export function renderPolicy(
         ]
       : [];
   return [
-    ...renderBox(uplinks, { quarantined, ipv6: spec.uplinks.some((uplink) => hasFamily(uplink, 6)) }),
+    ...renderBox(uplinks, { quarantined, look, ipv6: spec.uplinks.some((uplink) => hasFamily(uplink, 6)) }),
     ...elements(SETS.tunnels, tunnels, [chainIds.tunnelInput]),
     ...elements(SETS.wireguardPorts, [...new Set(ports)], [chainIds.uplinkInput]),
     chain(
@@ -86,12 +86,12 @@ export function renderPolicy(
 export function renderFactoryPolicy(
   lines: readonly Line[],
   facts: Facts,
-  { enrolled }: { readonly enrolled: boolean },
+  { enrolled, look }: { readonly enrolled: boolean; readonly look?: number | undefined },
 ): readonly NetItem[] {
   const uplinks = lines.map((line) => uplinkIfname(line, facts) ?? line.port);
   const installerPorts = enrolled ? [] : planInstallerPorts(facts).map(({ ifname }) => ifname);
   return [
-    ...renderBox(uplinks, { installerPorts, ipv6: true }),
+    ...renderBox(uplinks, { installerPorts, look, ipv6: true }),
     chain(CHAINS.tunnelInput, undefined, []),
     chain(CHAINS.tunnelForward, undefined, []),
     chain(CHAINS.overlayLeak, undefined, []),
@@ -104,10 +104,12 @@ function renderBox(
   {
     installerPorts = [],
     quarantined = false,
+    look,
     ipv6,
   }: {
     readonly installerPorts?: readonly string[];
     readonly quarantined?: boolean;
+    readonly look: number | undefined;
     readonly ipv6: boolean;
   },
 ): NetItem[] {
@@ -161,6 +163,7 @@ function renderBox(
       `iifname @${SETS.tunnels} oifname @${SETS.tunnels} jump ${CHAINS.tunnelForward}`,
     ]),
     chain(CHAINS.output, { hook: 'output', priority: PRIORITY_FILTER, policy: 'accept' }, [
+      ...lookerRules(look),
       ...(quarantined ? [`udp dport ${VXLAN_PORT} drop`] : []),
       // A lost route to a VTEP must end in silence, never in a tenant's frames on a provider's wire.
       `oifname @${SETS.uplinks} udp dport ${VXLAN_PORT} drop`,

@@ -2,6 +2,7 @@
  * Owns opening SSH where the desired state says so: its server, and port 22 from the networks that are named. Pure.
  * The rules stand always, over sets that are empty while it is closed. The server starts behind the firewall, and nobody
  * is let in before it runs: what else listened on port 22 of a machine (Debian's own server, which ours ends) answers none.
+ * Who is in sends nothing: what the box may say to a hub (VXLAN, BFD, BGP) and to a segment is not his to say.
  * Does not own whose keys count (agent/sshKeys.ts) nor what a session may do (firmware/sshd_config).
  */
 import { SSH_UNIT, type SshAccess } from '../model/ssh.ts';
@@ -19,6 +20,13 @@ export const SSH_RULES = [
   `ip6 saddr @${SETS.sshSources6} tcp dport 22 accept`,
 ] as const;
 
+/**
+ * Judged by who opened a socket: a session's own connection was accepted by the server, as root, and goes on. `look`: the
+ * account's number; undefined where there is none, and nobody comes in.
+ */
+export const lookerRules = (look: number | undefined): readonly string[] =>
+  look === undefined ? [] : [`meta skuid ${look} drop`];
+
 export const renderSshSets = (): NetItem[] =>
   FAMILIES.map(({ set, type }) =>
     nftSet({ family: 'inet', name: set, type, flags: ['interval'] }, [kernelGate('nft-inet')]),
@@ -26,8 +34,8 @@ export const renderSshSets = (): NetItem[] =>
 
 export function renderSsh(ssh: SshAccess | undefined): NetItem[] {
   if (ssh === undefined) return [];
-  const { input, uplinkInput, tunnelInput } = chainIds;
-  const server = service({ unit: SSH_UNIT }, [programGate('sshd'), input, uplinkInput, tunnelInput]);
+  const { input, uplinkInput, tunnelInput, output } = chainIds;
+  const server = service({ unit: SSH_UNIT }, [programGate('sshd'), input, uplinkInput, tunnelInput, output]);
   return [
     server,
     ...FAMILIES.flatMap(({ set, isOf }) => elements(set, ssh.from.filter(isOf).map(keyOf), [server.id])),

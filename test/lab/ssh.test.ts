@@ -222,6 +222,7 @@ describe('SSH of a box', () => {
     await refused('nft list ruleset');
     await refused('systemctl status');
     await refused('unshare --user true');
+    for (const to of ['203.0.113.1/4789', '127.0.0.1/53']) await refused(`echo x >/dev/udp/${to}`);
     expect((await ssh('ada', ['sftp'], { options: ['-s'] })).stderr).toContain('subsystem request failed');
     const forwarded = await ssh('ada', [], { options: ['-W', '127.0.0.1:22'] });
     expect(forwarded.stderr).toMatch(/administratively prohibited|open failed/);

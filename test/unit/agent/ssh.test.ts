@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { groupIdOf, serveLookSocket } from '../../../src/agent/lookSocket.ts';
+import { accountIdOf, serveLookSocket } from '../../../src/agent/lookSocket.ts';
 import { holdAuthorizedKeys, renderAuthorizedKeys } from '../../../src/agent/sshKeys.ts';
 import { fingerprintOf, readSshServer } from '../../../src/agent/sshServer.ts';
 import type { SshAccess } from '../../../src/model/ssh.ts';
@@ -98,9 +98,9 @@ describe('who may look', () => {
 
   it('is the group of the account, by number', () => {
     const groups = 'root:x:0:\nbranchbox:x:1:\nbranchbox-look:x:993:';
-    expect(groupIdOf(groups, 'branchbox-look')).toBe(993);
+    expect(accountIdOf(groups, 'branchbox-look')).toBe(993);
     for (const other of ['', 'root:x:0:', 'branchbox-look', 'branchbox-look:x:', 'branchbox-look:x:-1:'])
-      expect(groupIdOf(other, 'branchbox-look'), other).toBeUndefined();
+      expect(accountIdOf(other, 'branchbox-look'), other).toBeUndefined();
   });
 
   it('reads, and asks for nothing', async () => {

@@ -27,18 +27,21 @@ const NETWORK = JSON.stringify({
 let directory: string;
 let gatewayId: string | undefined;
 let wanted: Wanted;
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bbt-wanted-'));
-  gatewayId = undefined;
+const parts = (): Parameters<typeof createWanted>[0] => {
   const paths = { ...AGENT_PATHS, identity: directory, state: join(directory, 'agent'), run: directory };
-  wanted = await createWanted({
+  return {
     system,
     paths,
     facts: { gather: () => Promise.resolve(facts) },
     network: createMediumNetwork(system, paths),
     spec: () => undefined,
     gatewayId: () => gatewayId,
-  });
+  };
+};
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'bbt-wanted-'));
+  gatewayId = undefined;
+  wanted = await createWanted(parts());
   await wanted.look();
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
@@ -53,6 +56,19 @@ it.each([
   await wanted.read(limit);
   await wanted.items(limit);
   expect([await wanted.look(), await wanted.look()]).toEqual([true, false]);
+});
+
+it('who looks by SSH sends nothing, whatever number his account has on this machine', async () => {
+  const accounts = join(directory, 'passwd');
+  await writeFile(accounts, 'root:x:0:0::/root:/bin/sh\nbranchbox-look:x:993:992::/:/bin/bash\n');
+  const outputs = async (options: { readonly accounts?: string }) => {
+    const items = await (await createWanted({ ...parts(), ...options })).read(limit);
+    return items.flatMap(({ id, spec }) => (id === 'nft-chain:inet/output' ? JSON.stringify(spec) : []));
+  };
+  expect(await outputs({ accounts })).toEqual([expect.stringContaining('"rules":["meta skuid 993 drop"')]);
+  expect(await outputs({ accounts: join(directory, 'none') })).toEqual([
+    expect.not.stringContaining('skuid'),
+  ]);
 });
 
 it('a read-out writes nothing, and shows what is wanted', async () => {

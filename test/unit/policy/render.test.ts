@@ -51,6 +51,16 @@ test('the firewall of the uplinks stays as it is when a factory-new box takes it
   expect(changed(appSpec())).toEqual(['nft-chain:inet/uplink_input', ...empty]);
 });
 
+test('who looks by SSH sends nothing, not even to a hub: judged before all else, from before the server runs', () => {
+  const ssh = { keys: [], from: [] };
+  const items = renderPolicy({ ...appSpec(), ssh }, appFacts(), 'branch1', { look: 922 });
+  const output = items.find(({ id }) => id === 'nft-chain:inet/output');
+  expect(output?.spec).toMatchObject({
+    rules: ['meta skuid 922 drop', ...Array(2).fill(expect.any(String))],
+  });
+  expect(items.find(({ kind }) => kind === 'service')?.needs).toContain('nft-chain:inet/output');
+});
+
 test('an uplink with IPv6 lets in what neighbour discovery needs, and no error that nobody asked for', () => {
   const rulesOf = (spec: DesiredSpec) =>
     render(spec).flatMap((item) =>
