@@ -4,6 +4,7 @@
  */
 import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { errorReadout } from '../model/errorReadout.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
@@ -19,6 +20,14 @@ const READ_OUT_TIMEOUT_MS = 15_000;
 const MAX_BODY_BYTES = 64 * 1024;
 /** Whoever opens more than the page and some people at the box do is up to no good. */
 const MAX_CONNECTIONS = 32;
+const LIMITS = {
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 2_000,
+} as const;
+/** Of a connection, beyond a read-out's time: who takes no answer would have it kept for him. */
+const SILENCE_MS = 20_000;
 const BASE = 'http://agent';
 
 export interface LocalApi {
@@ -27,6 +36,8 @@ export interface LocalApi {
   readonly mode?: number;
   /** Whose the socket is beside root; default root's. */
   readonly group?: number;
+  /** Default 32. */
+  readonly maxConnections?: number;
   /** By path, for GET. */
   readonly readOuts: Readonly<Record<string, ReadOut>>;
   /** By path, for POST. */
@@ -36,18 +47,26 @@ export interface LocalApi {
 
 /** Until the signal aborts; the socket goes with it. */
 export async function serveLocalApi(parts: LocalApi, signal: AbortSignal): Promise<void> {
-  const { socket, mode = 0o600, group, readOuts, actions, log } = parts;
-  const server = createServer((request, response) => {
+  const { socket, mode = 0o600, group, maxConnections = MAX_CONNECTIONS, readOuts, actions, log } = parts;
+  const asked = new WeakSet<Socket>();
+  const server = createServer(LIMITS, (request, response) => {
+    // Sent behind one another on one connection, thousands would be answered at once.
+    if (asked.has(request.socket)) {
+      request.socket.destroy();
+      return;
+    }
+    asked.add(request.socket);
     const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_OUT_TIMEOUT_MS)]);
     answerTo(request, { readOuts, actions }, limit).then(
       ({ status, text }) => {
-        response.writeHead(status, { 'content-type': 'application/json' });
+        response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
         response.end(text);
       },
       (error: unknown) => log.error('a read-out could not be answered', { error }),
     );
   });
-  server.maxConnections = MAX_CONNECTIONS;
+  server.maxConnections = maxConnections;
+  server.setTimeout(SILENCE_MS);
   server.on('error', (error) => log.error('the local API failed', { error }));
   await mkdir(dirname(socket), { recursive: true });
   if (mode !== 0o600) await chmod(dirname(socket), 0o755);

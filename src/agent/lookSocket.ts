@@ -1,12 +1,16 @@
 /**
  * Owns the socket for who looks at the box without a right to change it (the account that SSH lets in): all read-outs,
- * nothing that may be asked for. Open to that account's group alone; not there on a machine that has no such group.
+ * nothing that may be asked for, and one after the other. Open to that account's group alone; not there on a machine that
+ * has no such group.
  */
+import { BranchboxError } from '../model/errors.ts';
 import { SSH_USER } from '../model/ssh.ts';
 import type { Files } from '../system/ports.ts';
-import { type LocalApi, serveLocalApi } from './localApi.ts';
+import { type LocalApi, type ReadOut, serveLocalApi } from './localApi.ts';
 
 const GROUPS = '/etc/group';
+/** A session has four shells at most, and few look at one time. */
+const MAX_CONNECTIONS = 8;
 
 export async function serveLookSocket(
   {
@@ -22,8 +26,35 @@ export async function serveLookSocket(
 ): Promise<void> {
   const group = accountIdOf((await files.readText(groups)) ?? '', SSH_USER);
   if (group === undefined) return;
-  await serveLocalApi({ ...api, mode: 0o660, group, actions: {} }, signal);
+  const readOuts = inTurn(api.readOuts);
+  await serveLocalApi(
+    { ...api, readOuts, mode: 0o660, group, maxConnections: MAX_CONNECTIONS, actions: {} },
+    signal,
+  );
 }
+
+/** A plan takes ten processes of the agent, which has room for 256, and for no more memory than it needs itself. */
+function inTurn(readOuts: LocalApi['readOuts']): LocalApi['readOuts'] {
+  let last: Promise<unknown> = Promise.resolve();
+  const taken =
+    (readOut: ReadOut): ReadOut =>
+    (query, limit) => {
+      const mine = last.then(() => {
+        if (limit.aborted) throw late();
+        return readOut(query, limit);
+      });
+      // What does not end in its time holds up nobody longer.
+      const over = new Promise<void>((resolve) => limit.addEventListener('abort', () => resolve()));
+      last = Promise.race([mine, over]).catch(() => {});
+      return mine;
+    };
+  return Object.fromEntries(Object.entries(readOuts).map(([path, readOut]) => [path, taken(readOut)]));
+}
+
+const late = (): BranchboxError =>
+  new BranchboxError('system/command-timeout', {
+    message: 'the agent was busy with what others in SSH asked for, one after the other',
+  });
 
 /** Of a user in passwd(5), of a group in group(5): the third field in both. Pure. */
 export function accountIdOf(accounts: string, name: string): number | undefined {

@@ -12,6 +12,7 @@ describe('the local API of the agent', () => {
   let directory: string;
   let socket: string;
   let ending: AbortController;
+  let counted = 0;
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'bb-api-'));
@@ -23,6 +24,7 @@ describe('the local API of the agent', () => {
         mode: 0o666,
         log: { debug() {}, info() {}, warn() {}, error() {} },
         readOuts: {
+          '/counted': async () => void (counted += 1),
           '/good': async (query) => ({ item: query.get('item') }),
           '/throws': () => {
             throw new BranchboxError('system/file', { message: 'the file is away' });
@@ -93,6 +95,21 @@ describe('the local API of the agent', () => {
 
   it.each(['{', '', 'x'.repeat(65 * 1024)])('refuses a body that is no JSON or too large', async (body) => {
     expect(JSON.parse((await ask('/echo', body)).text)).toMatchObject({ error: { code: 'model/invalid' } });
+  });
+
+  it('answers one question a connection, whatever is sent behind it', async () => {
+    const before = counted;
+    const behind = 'GET /counted HTTP/1.0\r\nConnection: keep-alive\r\n\r\n'.repeat(20);
+    const text = await new Promise<string>((resolve) => {
+      let heard = '';
+      const connection = connect(socket, () => connection.write(behind));
+      connection.on('data', (chunk) => (heard += String(chunk)));
+      connection.on('error', () => {});
+      connection.on('close', () => resolve(heard));
+    });
+    expect(counted - before).toBe(1);
+    expect(text.match(/^HTTP/gm)?.length ?? 0).toBeLessThanOrEqual(1);
+    expect((await ask('/good')).status).toBe(200);
   });
 
   it('is open as wide as it was told, and gone when it is over', async () => {

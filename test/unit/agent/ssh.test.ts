@@ -86,9 +86,9 @@ describe('the server', () => {
 });
 
 describe('who may look', () => {
-  const ask = (socketPath: string, method: string): Promise<number | undefined> =>
+  const ask = (socketPath: string, method: string, path = '/status'): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
-      request({ socketPath, path: '/status', method }, (response) => {
+      request({ socketPath, path, method }, (response) => {
         response.resume();
         resolve(response.statusCode);
       })
@@ -114,6 +114,37 @@ describe('who may look', () => {
       const { mode, uid, gid } = await stat(socket);
       expect([mode & 0o777, uid, gid]).toEqual([0o660, 0, 993]);
       expect([await ask(socket, 'GET'), await ask(socket, 'POST')]).toEqual([200, 404]);
+    } finally {
+      ended.abort();
+    }
+  });
+
+  it('is answered one after the other, however many ask at once', async () => {
+    const groups = join(directory, 'group');
+    await writeFile(groups, 'branchbox-look:x:993:\n');
+    const socket = join(directory, 'look/agent.sock');
+    const ended = new AbortController();
+    const begun: string[] = [];
+    const endings: (() => void)[] = [];
+    const slow = (name: string) => () =>
+      new Promise<void>((resolve) => {
+        begun.push(name);
+        endings.push(resolve);
+      });
+    const readOuts = { '/status': slow('status'), '/plan': slow('plan') };
+    await serveLookSocket({ socket, readOuts, files, groups, log: LOG }, ended.signal);
+    try {
+      const first = ask(socket, 'GET');
+      await expect.poll(() => begun).toEqual(['status']);
+      const second = ask(socket, 'GET', '/plan');
+      const third = ask(socket, 'GET', '/none');
+      expect(await third).toBe(404);
+      expect(begun).toEqual(['status']);
+      endings[0]?.();
+      expect(await first).toBe(200);
+      await expect.poll(() => begun).toEqual(['status', 'plan']);
+      endings[1]?.();
+      expect(await second).toBe(200);
     } finally {
       ended.abort();
     }
