@@ -24,6 +24,11 @@ const SshKey = z
 const isNetwork = (cidr: string): boolean =>
   Ipv4Network.safeParse(cidr).success ||
   (Ipv6Interface.safeParse(cidr).success && ipv6NetworkOf(cidr) === canonicalCidr(cidr));
+/** RFC 4291 2.5.5: no packet comes from there, and nft shows what is in a set in words that are not ours, `::ffff:203.0.113.0`. */
+const isIpv4InIpv6 = (cidr: string): boolean =>
+  cidr !== '::1/128' &&
+  cidr !== '::/128' &&
+  ['::/96', '::ffff:0:0/96'].some((range) => isWithin(range, cidr));
 /** Everybody is nobody in particular: who means the whole Internet opens nothing here. */
 const SshSource = z
   .string()
@@ -32,6 +37,7 @@ const SshSource = z
     abort: true,
   })
   .overwrite(canonicalCidr)
+  .refine((cidr) => !isIpv4InIpv6(cidr), 'is IPv4 in words of IPv6: write it as IPv4')
   .refine((cidr) => !cidr.endsWith('/0'), 'is everybody: name the networks that operators come from');
 
 /** Absent: closed. */
@@ -59,5 +65,9 @@ export const SshAccess = z
 export type SshAccess = z.output<typeof SshAccess>;
 
 const addressOf = (cidr: string): string => cidr.slice(0, cidr.indexOf('/'));
+const lengthOf = (cidr: string): number => Number(cidr.slice(cidr.indexOf('/') + 1));
+/** `inner` is that network or a part of it. */
+const isWithin = (outer: string, inner: string): boolean =>
+  lengthOf(inner) >= lengthOf(outer) && prefixHolds(outer, addressOf(inner));
 const overlap = (a: string, b: string): boolean =>
   prefixHolds(a, addressOf(b)) || prefixHolds(b, addressOf(a));

@@ -20,7 +20,7 @@ const TYPES: Readonly<Record<string, (fields: Fields) => string | undefined>> = 
   'ssh-rsa': ([exponent, modulus, ...rest]) => {
     if (exponent === undefined || modulus === undefined || rest.length > 0) return holds(false);
     const bits = bitsOf(modulus);
-    if (bits === undefined || bitsOf(exponent) === undefined) return holds(false);
+    if (bits === undefined || !isExponent(exponent)) return holds(false);
     if (bits < LEAST_RSA_BITS) return `is an RSA key of ${bits} bits: ${LEAST_RSA_BITS} are the least`;
     return bits > MOST_RSA_BITS ? `is an RSA key of ${bits} bits: ${MOST_RSA_BITS} are the most` : undefined;
   },
@@ -39,6 +39,9 @@ const isP256 = (curve: Field | undefined, point: Field | undefined): boolean =>
 const isApplication = (name: Field | undefined): boolean =>
   name !== undefined && /^ssh:[\x21-\x7e]{0,64}$/.test(textOf(name));
 const textOf = (field: Field): string => String.fromCharCode(...field);
+
+/** Odd, and not 1: what that signs, everybody can sign. */
+const isExponent = (number: Field): boolean => (bitsOf(number) ?? 0) > 1 && (number.at(-1) ?? 0) % 2 === 1;
 
 /** Of a positive number in its shortest form (mpint, RFC 4251 5), whose first bit is its sign. */
 function bitsOf(number: Field): number | undefined {

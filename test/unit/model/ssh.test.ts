@@ -48,6 +48,12 @@ describe('a public key', () => {
       line('ssh-rsa', EXPONENT, modulus(8200)),
       'is an RSA key of 8200 bits: 8192 are the most',
     ],
+    [
+      'RSA by which everybody signs',
+      line('ssh-rsa', Buffer.from([1]), modulus(3072)),
+      'is no key of the type',
+    ],
+    ['RSA of an even exponent', line('ssh-rsa', Buffer.from([1, 0]), modulus(3072)), 'is no key of the type'],
     ['RSA of a negative number', line('ssh-rsa', EXPONENT, Buffer.alloc(384, 0xff)), 'is no key of the type'],
     ['RSA padded to a length', line('ssh-rsa', EXPONENT, Buffer.alloc(400)), 'is no key of the type'],
     ['ecdsa on another curve', made.ECDSA_P384, 'begins with none of'],
@@ -95,6 +101,9 @@ describe('a source', () => {
     ['203.0.113.7', 'is no network'],
     ['203.0.113.0/24; accept', 'is no network'],
     ['203.0.113.0/24\n', 'is no network'],
+    ['::ffff:cb00:7100/120', 'is IPv4'],
+    ['::ffff:203.0.113.0/120', 'is no network'],
+    ['::cb00:7100/128', 'is IPv4'],
     ['0.0.0.0/0', 'is everybody'],
     ['::/0', 'is everybody'],
   ])('is refused: %j', (source, why) =>
