@@ -74,8 +74,14 @@ export async function createWanted(parts: {
       items,
       statics: renderStaticLeases(uplinks, facts),
       pppoe: renderPppoeLines(uplinks, network, facts),
-      ssh: spec?.ssh,
     };
+  };
+  let keysHeld: Promise<void> = Promise.resolve();
+  /** The lanes ask at once: one that came late, or with what was wanted before, would stop what another has started. */
+  const holdKeys = (): Promise<void> => {
+    const hold = () => holdAuthorizedKeys(parts.system, authorizedKeysPath(paths), parts.spec()?.ssh);
+    keysHeld = keysHeld.then(hold, hold);
+    return keysHeld;
   };
   return {
     quarantine: () => quarantine,
@@ -83,11 +89,11 @@ export async function createWanted(parts: {
       return (await read(limit)).items;
     },
     async items(limit) {
-      const { items, statics, pppoe, ssh } = await read(limit);
+      const { items, statics, pppoe } = await read(limit);
       // Told by a file: the watch over leases brings the facts of it.
       await holdStaticLeases(files, leasesDirectory(paths), statics);
       await holdPppoeLines(parts.system, pppoeDirectory(paths), pppoe);
-      await holdAuthorizedKeys(parts.system, authorizedKeysPath(paths), ssh);
+      await holdKeys();
       await bootUnits.note(items);
       return items;
     },

@@ -1,5 +1,5 @@
 /** What the box wants, read anew: a look tells of each change once, and a read-out takes and leaves nothing. */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import { createWanted, type Wanted } from '../../../src/agent/wanted.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { createFakeBox } from '../../fakes/box.ts';
+import { appSpec } from '../../lab/appSpec.ts';
 import { factsOf } from '../../lab/wan/fleet.ts';
 
 const system = {
@@ -69,6 +70,30 @@ it('who looks by SSH sends nothing, whatever number his account has on this mach
   expect(await outputs({ accounts: join(directory, 'none') })).toEqual([
     expect.not.stringContaining('skuid'),
   ]);
+});
+
+it('lanes that ask at once end the sessions of other keys once, and leave what is wanted now', async () => {
+  let keys = ['one'];
+  const stops: string[] = [];
+  const services = {
+    ...system.services,
+    stop: async (units: readonly string[]) => {
+      stops.push(...units);
+      await new Promise(setImmediate);
+    },
+  };
+  const spec = () => ({ ...appSpec(), ssh: { keys, from: ['203.0.113.0/24'] } });
+  const lanes = await createWanted({
+    ...parts(),
+    system: { ...system, services },
+    spec,
+    gatewayId: () => 'b',
+  });
+  await lanes.items(limit);
+  keys = ['two'];
+  await Promise.all([lanes.items(limit), lanes.items(limit), lanes.items(limit)]);
+  expect(stops).toEqual(['branchbox-ssh.service']);
+  expect(await readFile(join(directory, 'ssh/authorized_keys'), 'utf8')).toMatch(/ two\n$/);
 });
 
 it('a read-out writes nothing, and shows what is wanted', async () => {
