@@ -65,6 +65,13 @@ describe('whom the server lets in', () => {
 });
 
 describe('the server', () => {
+  it('leaves its sessions no room on the disk, and others the processor', async () => {
+    const unit = join(import.meta.dirname, '../../../firmware/units/branchbox-ssh.service');
+    const lines = (await readFile(unit, 'utf8')).split('\n');
+    expect(lines).toEqual(expect.arrayContaining(['ProtectSystem=strict', 'PrivateTmp=disconnected']));
+    expect(lines).toContain('CPUWeight=20');
+  });
+
   const read = () => readSshServer(files, join(directory, 'host.pub'), join(directory, 'sshd'));
 
   it('is no fact where it is not installed', async () => {

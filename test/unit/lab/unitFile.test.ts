@@ -130,6 +130,33 @@ describe('the units of the firmware', () => {
     expect(wanted.filter((name) => name.includes('@'))).toEqual([]);
   });
 
+  /** Name and directory below /var/lib. */
+  const states = (): (readonly [string, string])[] =>
+    set.names().flatMap((name) => {
+      const directory = /^StateDirectory=(.+)$/m.exec(readFileSync(join(UNITS, name), 'utf8'))?.[1];
+      return directory === undefined ? [] : [[name, directory] as const];
+    });
+
+  it('end before a factory reset removes the state that they hold', () => {
+    const script = readFileSync(join(UNITS, '../factory-reset'), 'utf8');
+    const stopped = [...script.matchAll(/^ *systemctl stop ((?:.*\\\n)*.*)$/gm)].flatMap(([, names = '']) =>
+      names.split(/[\s\\]+/),
+    );
+    const ofController = /^branchbox-(controller|signer|manufacturer)\.service$/;
+    const holders = states().flatMap(([name]) => (ofController.test(name) ? [] : [name]));
+    expect(holders).toContain('branchbox-agent.service');
+    expect(holders.filter((name) => !stopped.includes(name))).toEqual([]);
+  });
+
+  it('show who looks by SSH the state of none', () => {
+    const ssh = 'branchbox-ssh.service';
+    const hidden =
+      /^InaccessiblePaths=((?:.*\\\n)*.*)$/m.exec(readFileSync(join(UNITS, ssh), 'utf8'))?.[1] ?? '';
+    const paths = hidden.split(/[\s\\]+/);
+    const others = states().flatMap(([name, directory]) => (name === ssh ? [] : [`-/var/lib/${directory}`]));
+    expect(others.filter((path) => !paths.includes(path))).toEqual([]);
+  });
+
   it('restart whatever runs on', () => {
     const oneshots = set
       .names()
