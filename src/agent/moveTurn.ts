@@ -5,7 +5,6 @@
  * There is no switching over: whenever the record says another turn than the one this process began with, it ends, and the
  * next one begins with that. So the way through a move and the way through a kill are the same. Traffic and apps go on.
  */
-import { request } from 'node:http';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
@@ -17,6 +16,7 @@ import {
   moveDirectory,
   MoveRecord,
 } from '../model/move.ts';
+import { askSocket } from '../system/askSocket.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { DesiredSnapshot } from './desiredState.ts';
 import {
@@ -129,37 +129,17 @@ export function onTrial(
 }
 
 /** Hands an order on to the identity process; resolves with what that says, rejects with why it does not take it. */
-export function handOnMove(socketPath: string, jws: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const away = (cause: unknown): void =>
-    reject(
-      new BranchboxError('bootstrap/move-refused', {
-        message: 'the identity process of this box does not answer',
-        cause,
-      }),
-    );
-  const asked = request({ socketPath, method: 'POST', path: '/move', timeout: ANSWER_TIMEOUT_MS });
-  asked.on('response', (response) => {
-    let text = '';
-    response.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-      if (text.length <= MAX_ANSWER_BYTES) return;
-      away(new Error('too large'));
-      asked.destroy();
-    });
-    response.on('error', away);
-    response.on('end', () => {
-      try {
-        const { ok, message } = decodeJson(MoveAnswer, text, 'The answer of the identity process');
-        if (ok) resolve(message);
-        else reject(new BranchboxError('bootstrap/move-refused', { message }));
-      } catch (thrown) {
-        reject(thrown);
-      }
+export async function handOnMove(socketPath: string, jws: string): Promise<string> {
+  const { text } = await askSocket(
+    { socketPath },
+    { path: '/move', body: jws, timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES },
+  ).catch((cause: unknown) => {
+    throw new BranchboxError('bootstrap/move-refused', {
+      message: 'the identity process of this box does not answer',
+      cause,
     });
   });
-  asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
-  asked.on('error', away);
-  asked.end(jws);
-  return promise;
+  const { ok, message } = decodeJson(MoveAnswer, text, 'The answer of the identity process');
+  if (!ok) throw new BranchboxError('bootstrap/move-refused', { message });
+  return message;
 }

@@ -1,11 +1,11 @@
 /**
  * Owns asking this box's agent over its socket. Does not own what is printed.
  */
-import { request } from 'node:http';
 import type { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { ErrorReadout } from '../model/errorReadout.ts';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
+import { askSocket } from '../system/askSocket.ts';
 
 const SOCKET = '/run/branchbox/agent.sock';
 /** Who is not root may look, where that socket lets him. */
@@ -22,7 +22,15 @@ export async function askAgent<S extends z.ZodType>(
     socketPath = process.getuid?.() === 0 ? SOCKET : LOOK_SOCKET,
   }: { readonly body?: unknown; readonly socketPath?: string } = {},
 ): Promise<z.output<S>> {
-  const { status, text } = await ask(path, socketPath, body);
+  const { status, text } = await askSocket(
+    { socketPath },
+    {
+      path,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      timeoutMs: ANSWER_TIMEOUT_MS,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    },
+  ).catch(away);
   const what = `the agent's answer to ${path}`;
   if (status === 200) return decodeJson(schema, text, what, MAX_ANSWER_BYTES);
   const { error } = decodeJson(ErrorReadout, text, what);
@@ -35,33 +43,10 @@ export async function askAgent<S extends z.ZodType>(
   });
 }
 
-function ask(
-  path: string,
-  socketPath: string,
-  body: unknown,
-): Promise<{ readonly status: number; readonly text: string }> {
-  return new Promise((resolve, reject) => {
-    const away = (cause: unknown): void =>
-      reject(
-        new BranchboxError('system/file', {
-          message: 'the agent of this box does not answer',
-          mend: 'See `systemctl status branchbox-agent`; on your own machine: `branchbox lab exec NODE -- branchbox …`.',
-          cause,
-        }),
-      );
-    const method = body === undefined ? 'GET' : 'POST';
-    const asked = request({ socketPath, path, method, timeout: ANSWER_TIMEOUT_MS }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-        if (text.length > MAX_ANSWER_BYTES) asked.destroy(new Error('the answer is too large'));
-      });
-      response.on('error', away);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
-    asked.on('error', away);
-    asked.end(body === undefined ? undefined : JSON.stringify(body));
+function away(cause: unknown): never {
+  throw new BranchboxError('system/file', {
+    message: 'the agent of this box does not answer',
+    mend: 'See `systemctl status branchbox-agent`; on your own machine: `branchbox lab exec NODE -- branchbox …`.',
+    cause,
   });
 }

@@ -2,13 +2,13 @@
  * Owns the words of `branchbox bootstrap`: where this box is on its way into service, told by the identity
  * process, or by its journal while the process is away.
  */
-import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readStatus } from '../bootstrap/main.ts';
 import { BootstrapStatus } from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
 import { renderKeyHolding } from '../model/keyHolder.ts';
+import { askSocket } from '../system/askSocket.ts';
 import { createFiles } from '../system/linux/files.ts';
 
 const SOCKET = '/run/branchbox/identity.sock';
@@ -45,28 +45,14 @@ export function register(program: Command): void {
 }
 
 /** undefined where nobody listens. */
-function askProcess(socketPath: string): Promise<BootstrapStatus | undefined> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path: '/bootstrap', timeout: ANSWER_TIMEOUT_MS }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-        if (text.length > MAX_ANSWER_BYTES) asked.destroy();
-      });
-      response.on('error', () => resolve(undefined));
-      response.on('end', () => {
-        try {
-          resolve(decodeJson(BootstrapStatus, text, 'The answer of the identity process'));
-        } catch (thrown) {
-          reject(thrown);
-        }
-      });
-    });
-    asked.on('timeout', () => asked.destroy());
-    asked.on('error', () => resolve(undefined));
-    asked.end();
-  });
+async function askProcess(socketPath: string): Promise<BootstrapStatus | undefined> {
+  const answer = await askSocket(
+    { socketPath },
+    { path: '/bootstrap', timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES },
+  ).catch(() => undefined);
+  return answer === undefined
+    ? undefined
+    : decodeJson(BootstrapStatus, answer.text, 'The answer of the identity process');
 }
 
 function describe(status: BootstrapStatus, short: boolean): string {

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, CommandResult, Runner, RunOptions } from '../system/ports.ts';
 import { enterWords, NODE_ENVIRONMENT, notRunning, readNodePid } from './enter.ts';
-import { askSocket } from './localSocket.ts';
+import { askNode } from './localSocket.ts';
 import { LAB_MARK, type LabPaths, NODE_MARK, nodePaths } from './paths.ts';
 import { patiently } from './patience.ts';
 import { NODE_BINARY } from './payload.ts';
@@ -172,7 +172,7 @@ export function createNodes({ runner, clock, paths, tree, machines }: NodesDeps)
       const pid = pidOf(node);
       if (pid === undefined) return undefined;
       if (isMachine(paths, node)) return machines.ask(node, socket, path);
-      return askSocket({ socketPath: `/proc/${pid}/root${socket}` }, path);
+      return askNode({ socketPath: `/proc/${pid}/root${socket}` }, path);
     },
   };
 }

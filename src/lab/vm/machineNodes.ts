@@ -9,7 +9,7 @@ import { Secret } from '../../model/secret.ts';
 import type { Clock, CommandResult, Files, Runner, RunOptions } from '../../system/ports.ts';
 import { NODE_ENVIRONMENT } from '../enter.ts';
 import { FACTORY_DIRECTORY } from '../controllerNode.ts';
-import { askSocket } from '../localSocket.ts';
+import { askNode } from '../localSocket.ts';
 import type { LabPaths } from '../paths.ts';
 import { type AcceleratorChoice, chooseAccelerator } from './accelerator.ts';
 import type { Machine } from './argv.ts';
@@ -126,7 +126,7 @@ export function createMachines({ runner, clock, files, paths }: MachinesDeps): M
           paths: machinePaths(paths, node),
           beginTimeoutMs: ASK_BEGIN_TIMEOUT_MS,
         });
-        return await askSocket({ stream }, path, ASK_TIMEOUT_MS);
+        return await askNode({ stream }, path, ASK_TIMEOUT_MS);
       } catch (error) {
         // As of a node whose process does not listen yet: a machine that boots says nothing.
         if (error instanceof BranchboxError) return undefined;

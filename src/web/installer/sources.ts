@@ -2,11 +2,11 @@
  * Owns asking the box's processes over the sockets that are there for the page: how far the identity process is, which
  * ports the agent sees, and handing a code over. Does not own what is shown of it.
  */
-import { request } from 'node:http';
 import { BootstrapStatus } from '../../model/bootstrap.ts';
 import { decodeJson } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import { type ActivationOffer, InstallerPorts } from '../../model/installer.ts';
+import { askSocket, type SocketAnswer } from '../../system/askSocket.ts';
 import type { Progress } from './page.ts';
 import type { Offered } from './server.ts';
 
@@ -58,29 +58,10 @@ export function createSources(options: {
   };
 }
 
-function ask(
-  socketPath: string,
-  path: string,
-  body?: string,
-): Promise<{ readonly status: number; readonly text: string }> {
-  return new Promise((resolve, reject) => {
-    const asked = request(
-      { socketPath, path, method: body === undefined ? 'GET' : 'POST', timeout: ANSWER_TIMEOUT_MS },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-          if (text.length > MAX_ANSWER_BYTES) asked.destroy(new Error('the answer is too large'));
-        });
-        response.on('error', reject);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-      },
-    );
-    asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
-    asked.on('error', (cause) =>
-      reject(new BranchboxError('system/file', { message: `${socketPath} does not answer`, cause })),
-    );
-    asked.end(body);
+const ask = (socketPath: string, path: string, body?: string): Promise<SocketAnswer> =>
+  askSocket(
+    { socketPath },
+    { path, body, timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES },
+  ).catch((cause: unknown) => {
+    throw new BranchboxError('system/file', { message: `${socketPath} does not answer`, cause });
   });
-}
