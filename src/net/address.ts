@@ -4,10 +4,10 @@
 import { KERNEL_PROTOCOL, linkItem } from '../model/ids.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
-import { ALREADY_GONE, runBatch } from './batch.ts';
 import { address } from './identity.ts';
 import type { AddressItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
+import { lineChanges } from './lineChanges.ts';
 import type { LinkReader } from './linkRead.ts';
 import { ifnameWord, isIpv6, prefixWord } from './word.ts';
 
@@ -18,15 +18,6 @@ export interface AddressDriverNeeds extends Pick<System, 'runner'> {
 }
 
 export function createAddressDriver({ runner, links }: AddressDriverNeeds): Driver<AddressItem> {
-  const batch = (items: readonly AddressItem[], verb: 'add' | 'del', signal: AbortSignal) =>
-    runBatch({
-      runner,
-      tool: IP,
-      items,
-      render: (item) => [renderAddress(verb, item)],
-      signal,
-      ...(verb === 'del' ? { fine: ALREADY_GONE } : {}),
-    });
   return {
     observe: async (signal, only) =>
       observedAddresses(
@@ -34,15 +25,8 @@ export function createAddressDriver({ runner, links }: AddressDriverNeeds): Driv
           ? links.all(signal)
           : links.some(new Set(only.map(({ spec }) => spec.link)), signal)),
       ),
-    create: (items, signal) => batch(items, 'add', signal),
     // Everything in the spec is in the id: there is nothing to change in place.
-    modify: (changes, signal) =>
-      batch(
-        changes.map((change) => change.to),
-        'add',
-        signal,
-      ),
-    delete: (items, signal) => batch(items, 'del', signal),
+    ...lineChanges({ runner, tool: IP, create: 'add', modify: 'add', line: renderAddress }),
     needsRecreate: () => true,
   };
 }

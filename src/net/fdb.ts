@@ -6,11 +6,11 @@ import { z } from 'zod';
 import { linkItem } from '../model/ids.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
-import { ALREADY_GONE, runBatch } from './batch.ts';
 import { parseDump, readDump } from './dump.ts';
 import { fdb } from './identity.ts';
 import type { FdbItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
+import { lineChanges } from './lineChanges.ts';
 import { isOurs } from './linkRead.ts';
 import { ifnameWord, macWord } from './word.ts';
 
@@ -32,17 +32,6 @@ export interface FdbDriverNeeds extends Pick<System, 'runner'> {
 }
 
 export function createFdbDriver({ runner, links }: FdbDriverNeeds): Driver<FdbItem> {
-  const batch = (items: readonly FdbItem[], verb: 'replace' | 'del', signal: AbortSignal) =>
-    runBatch({
-      runner,
-      tool: BRIDGE,
-      items,
-      render: ({ spec }) => [
-        `fdb ${verb} ${macWord(spec.macAddress)} dev ${ifnameWord(spec.link)} master static`,
-      ],
-      signal,
-      ...(verb === 'del' ? { fine: ALREADY_GONE } : {}),
-    });
   return {
     async observe(signal) {
       const bridges = ourBridges(await links(signal));
@@ -50,14 +39,14 @@ export function createFdbDriver({ runner, links }: FdbDriverNeeds): Driver<FdbIt
       return observed(await readDump(runner, 'bridge', DUMP, KernelEntries, signal), bridges);
     },
     // replace: the bridge may have learned the address already, which is no reason to refuse.
-    create: (items, signal) => batch(items, 'replace', signal),
-    modify: (changes, signal) =>
-      batch(
-        changes.map((change) => change.to),
-        'replace',
-        signal,
-      ),
-    delete: (items, signal) => batch(items, 'del', signal),
+    ...lineChanges<FdbItem, 'replace'>({
+      runner,
+      tool: BRIDGE,
+      create: 'replace',
+      modify: 'replace',
+      line: (verb, { spec }) =>
+        `fdb ${verb} ${macWord(spec.macAddress)} dev ${ifnameWord(spec.link)} master static`,
+    }),
     needsRecreate: () => true,
   };
 }

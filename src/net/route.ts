@@ -6,11 +6,11 @@ import { type ItemId, KERNEL_PROTOCOL, linkItem } from '../model/ids.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
-import { ALREADY_GONE, runBatch } from './batch.ts';
 import { checkDump, parseDump } from './dump.ts';
 import { route } from './identity.ts';
 import type { RouteItem, RouteSpec } from './items.ts';
 import type { IpShow } from './ipShow.ts';
+import { lineChanges } from './lineChanges.ts';
 import { addressWord, ifnameWord, isIpv6, MAX_U32, numberWord, prefixWord } from './word.ts';
 
 const KernelRoutes = z.array(
@@ -37,25 +37,15 @@ export function createRouteDriver({
   runner,
   ip,
 }: Pick<System, 'runner'> & { readonly ip: IpShow }): Driver<RouteItem> {
-  const batch = (items: readonly RouteItem[], verb: 'add' | 'replace' | 'del', signal: AbortSignal) =>
-    runBatch({
-      runner,
-      tool: IP,
-      items,
-      render: (item) => [renderRoute(verb, item.spec)],
-      signal,
-      ...(verb === 'del' ? { fine: ALREADY_GONE } : {}),
-    });
   return {
     observe: async (signal) => observed(checkDump(await ip.show(SHOW, signal), KernelRoutes, `ip ${SHOW}`)),
-    create: (items, signal) => batch(items, 'add', signal),
-    modify: (changes, signal) =>
-      batch(
-        changes.map((change) => change.to),
-        'replace',
-        signal,
-      ),
-    delete: (items, signal) => batch(items, 'del', signal),
+    ...lineChanges<RouteItem, 'add' | 'replace'>({
+      runner,
+      tool: IP,
+      create: 'add',
+      modify: 'replace',
+      line: (verb, { spec }) => renderRoute(verb, spec),
+    }),
     // Table, destination and metric are the id; all else is replaced in one step, with no packet lost between.
     needsRecreate: () => false,
   };
