@@ -20,11 +20,11 @@ import { type AppNode, startAppNode } from './appNode.ts';
 import { appFacts, appSpec } from './appSpec.ts';
 import { rootTree } from './wan/bareNode.ts';
 import { until } from './wan/network.ts';
+import { silentLog as LOG } from '../fakes/silentLog.ts';
 
 type Item = ContainerItem | NetItem;
 const GATEWAY = 'branch1';
 const IMAGE = 'red/app:1';
-const LOG = { debug() {}, info() {}, warn() {}, error() {} };
 const signal = new AbortController().signal;
 const tree = rootTree();
 

@@ -12,9 +12,9 @@ import { Secret } from '../../src/model/secret.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import { createUplinkDialer } from '../../src/system/uplinkDial.ts';
 import { type ControllerWorld, createControllerWorld } from './controllerWorld.ts';
+import { silentLog as silent } from '../fakes/silentLog.ts';
 
 let world: ControllerWorld;
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** `hub` and `branch`: the words of their one uplink. */
 const fleetToml = (hub: string, branch: string, tenantMtu = 1370): string => `

@@ -16,11 +16,11 @@ import { printBox } from '../fakes/box/print.ts';
 import type { Bench, BoxItem } from '../unit/net/bench.ts';
 import { SCENARIOS } from '../unit/net/scenarios.ts';
 import { type BareNode, startBareNode } from './wan/bareNode.ts';
+import { silentLog as silent } from '../fakes/silentLog.ts';
 
 const SCENARIO_TIMEOUT_MS = 60_000;
 /** A namespace with 2,000 links takes 20 s to go, and others wait for it. */
 const SEGMENTS = 250;
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 let tree = '';
 let node: BareNode | undefined;

@@ -13,10 +13,10 @@ import { createReconciler, type Reconciler } from '../../src/reconcile/reconcile
 import { createClock } from '../../src/system/linux/clock.ts';
 import { appFacts, appSpec } from './appSpec.ts';
 import { type BareNode, rootTree, startBareNode } from './wan/bareNode.ts';
+import { silentLog as LOG } from '../fakes/silentLog.ts';
 
 const RED = 10_010;
 const BLUE = 10_020;
-const LOG = { debug() {}, info() {}, warn() {}, error() {} };
 const signal = new AbortController().signal;
 const tree = rootTree();
 const TUNNELS = { red: wireguardOf('red'), blue: wireguardOf('blue') };

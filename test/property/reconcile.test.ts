@@ -12,6 +12,7 @@ import {
   type ModelBox,
   type ModelItem,
 } from '../fakes/modelBox.ts';
+import { silentLog as log } from '../fakes/silentLog.ts';
 
 const EXTERNALS = ['cable', 'lease', 'kernel'] as const;
 const externalItem = (name: string): ModelItem => modelItem('gamma', `ext-${name}`, 0, [], 'external');
@@ -42,7 +43,6 @@ const worldOf = fc
 
 const externals = fc.subarray([...EXTERNALS]).map((names) => names.map(externalItem));
 const clock = { nowMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() };
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 const signal = new AbortController().signal;
 
 /** A box that came from an earlier world, with only what its externals let be there. */

@@ -14,6 +14,7 @@ import type { Services, System } from '../../../src/system/ports.ts';
 import { renderWan } from '../../../src/wan/render.ts';
 import { type BareNode, startBareNode } from './bareNode.ts';
 import { type FleetOptions, GATEWAYS, type Gateway, HOST, PROVIDER, factsOf, specOf } from './fleet.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 export const TENANTS = ['red', 'blue'] as const;
 export type Branch = Exclude<Gateway, 'hub'>;
@@ -115,7 +116,6 @@ export async function startNetwork(tree: string): Promise<Network> {
   await Promise.all(GATEWAYS.map((gateway) => nodes[gateway].startFrr()));
 
   const clock = createClock();
-  const log: System['log'] = { debug() {}, info() {}, warn() {}, error() {} };
   const reconcilers = new Map(
     GATEWAYS.map((gateway) => {
       const { runner, files } = nodes[gateway];

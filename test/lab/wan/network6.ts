@@ -25,6 +25,7 @@ import { renderWan } from '../../../src/wan/render.ts';
 import { type BareNode, startBareNode } from './bareNode.ts';
 import { factsOf } from './fleet.ts';
 import { until } from './network.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const FIRMWARE = join(import.meta.dirname, '../../../firmware');
 export const BOXES = ['hub', 'branch1', 'branch2'] as const;
@@ -176,7 +177,6 @@ export async function startNetwork6(tree: string): Promise<Network6> {
     return found;
   };
   const clock = createClock();
-  const log: System['log'] = { debug() {}, info() {}, warn() {}, error() {} };
   const reconcilers = new Map(
     BOXES.map((box) => {
       const { runner, files } = nodes[box];

@@ -8,8 +8,7 @@ import { createFiles } from '../../../src/system/linux/files.ts';
 import { NOW_MS } from '../pki/domain.ts';
 import { desired, signed } from './signedState.ts';
 import { useKeeperBoxes } from './keeperBox.ts';
-
-const log = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog as log } from '../../fakes/silentLog.ts';
 const { box, files, finished, directory } = useKeeperBoxes();
 
 describe('what is refused, with nothing changed', () => {

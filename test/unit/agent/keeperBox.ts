@@ -10,8 +10,7 @@ import type { Problem } from '../../../src/model/errors.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { NOW_MS } from '../pki/domain.ts';
 import { ANCHORS, GATEWAY } from './signedState.ts';
-
-const log = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 /** Call once in a file: each test gets a directory of its own. */
 export function useKeeperBoxes() {

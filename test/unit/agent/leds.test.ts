@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createLeds, ledStateOf } from '../../../src/agent/leds.ts';
 import type { HardwareModel } from '../../../src/model/hardware.ts';
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog as silent } from '../../fakes/silentLog.ts';
 const leds: HardwareModel['leds'] = [
   { label: '1', sysfs: 'box:1', shows: { ok: 'on', failed: 'fast' } },
   { label: '2', sysfs: 'box:2', shows: { failed: 'slow' } },

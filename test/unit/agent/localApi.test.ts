@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serveLocalApi } from '../../../src/agent/localApi.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
+import { silentLog } from '../../fakes/silentLog.ts';
 
 describe('the local API of the agent', () => {
   let directory: string;
@@ -22,7 +23,7 @@ describe('the local API of the agent', () => {
       {
         socket,
         mode: 0o666,
-        log: { debug() {}, info() {}, warn() {}, error() {} },
+        log: silentLog,
         readOuts: {
           '/counted': async () => void (counted += 1),
           '/good': async (query) => ({ item: query.get('item') }),

@@ -17,9 +17,9 @@ import type { Move } from '../../../src/model/move.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import type { Files } from '../../../src/system/ports.ts';
 import { desired, signed } from './signedState.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const files = createFiles();
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 const OWN = signed(desired(3));
 const NEXT = signed(desired(1, { gatewayId: 'moved' }));
 

@@ -3,6 +3,7 @@ import { createOrders } from '../../../src/agent/orders.ts';
 import type { Reply } from '../../../src/model/mqtt.ts';
 import { NOW_MS } from '../pki/domain.ts';
 import { ANCHORS, desired, GATEWAY, signed } from './signedState.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const KEY = `${'A'.repeat(42)}A=`;
 const OTHER_KEY = `${'B'.repeat(42)}A=`;
@@ -19,7 +20,6 @@ const MOVE = {
   conveyedInformation: 'AAAA',
   ownerCertificate: 'AAAA',
 };
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 function box(owned = true, change: { readonly onTrial?: string; readonly isTried?: boolean } = {}) {
   const happened: string[] = [];

@@ -10,8 +10,7 @@ import { fingerprintOf, readSshServer } from '../../../src/agent/sshServer.ts';
 import type { SshAccess } from '../../../src/model/ssh.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { ECDSA_P256, ED25519 } from '../model/sshKeys.ts';
-
-const LOG = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog as LOG } from '../../fakes/silentLog.ts';
 const ssh: SshAccess = { keys: [ED25519, ECDSA_P256], from: ['203.0.113.0/24', '2001:db8::/48'] };
 const files = createFiles();
 let directory: string;

@@ -13,10 +13,10 @@ import { NOTHING_FOUND } from '../../../src/wan/uplinkTest/findings.ts';
 import { judgeUplink } from '../../../src/wan/uplinkTest/judge.ts';
 import type { Subject } from '../../../src/wan/uplinkTest/subject.ts';
 import { factsOf, specOf } from '../../lab/wan/fleet.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const KEY = `${'A'.repeat(42)}A=`;
 const SPEC = specOf('branch1', { hub: KEY, branch1: KEY, branch2: KEY });
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 let directory: string;
 let ending: AbortController;

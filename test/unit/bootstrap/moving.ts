@@ -39,6 +39,7 @@ import { conveyedBy, type FaultBench } from './faultBench.ts';
 import { onboarding, startController, type TestController } from './servers.ts';
 import { createDeviceKeys } from '../../../src/bootstrap/deviceKeys.ts';
 import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
+import { silentLog as silent } from '../../fakes/silentLog.ts';
 
 export const THERE = 'moved-branch';
 export const GENERATION = 7;
@@ -131,8 +132,6 @@ export function orderOf(
   };
   return signJws(Buffer.from(JSON.stringify(order)), signer);
 }
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const softwareKeys = createDeviceKeys({
   readiness: readTpmReadiness('no-chip'),
   tpm: undefined,

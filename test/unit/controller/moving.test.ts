@@ -13,6 +13,7 @@ import { ownerCertificate, signConveyed } from '../../../src/pki/conveyed.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
 import { type RunningApi, useApi } from './apiWorld.ts';
 import { statusWith } from './statusFixture.ts';
+import { silentLog } from '../../fakes/silentLog.ts';
 
 const ca = makeCa('Next Domain CA');
 const signing = issue(ca, { kind: 'owner', commonName: 'next owner' });
@@ -185,7 +186,7 @@ describe('the word of a box that left', () => {
     const { handle } = createMovedRoute({
       store,
       clock: { nowMs: () => atMs },
-      log: { debug() {}, info() {}, warn() {}, error() {} },
+      log: silentLog,
     });
     const request = Object.assign(Readable.from([Buffer.from(body)]), { headers: {} }) as IncomingMessage;
     const box = { gatewayId: 'branch1', serial: SERIAL };

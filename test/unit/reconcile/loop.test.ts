@@ -6,8 +6,7 @@ import { createLoop } from '../../../src/reconcile/loop.ts';
 import type { Report } from '../../../src/reconcile/reconciler.ts';
 import type { AnyItem } from '../../../src/reconcile/item.ts';
 import { createClock } from '../../../src/system/linux/clock.ts';
-
-const log = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog as log } from '../../fakes/silentLog.ts';
 const clock = createClock();
 const broken = itemId('alpha', 'broken');
 

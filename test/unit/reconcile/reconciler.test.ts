@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { createReconciler } from '../../../src/reconcile/reconciler.ts';
 import { createModelBox, modelItem, type ModelBox } from '../../fakes/modelBox.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const clock = { nowMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() };
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 const { signal } = new AbortController();
 const reconcilerOf = (box: ModelBox) => createReconciler({ drivers: box.drivers, clock, log });
 

@@ -6,8 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { createUplinkDialer, type UplinkAddress } from '../../../src/system/uplinkDial.ts';
 import { issue, makeCa } from '../pki/domain.ts';
-
-const log = { debug() {}, info() {}, warn() {}, error() {} };
+import { silentLog as log } from '../../fakes/silentLog.ts';
 const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
 const ca = makeCa('Domain CA', validity);
 const server = issue(

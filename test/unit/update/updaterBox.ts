@@ -13,12 +13,12 @@ import { createFakeFirmwareDisk } from '../../fakes/firmwareDisk.ts';
 import { createFakeSource } from '../../fakes/firmwareSource.ts';
 import { makeVersion, type Version } from '../../fakes/firmwareVersion.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 export const ca = makeCa('Release CA');
 const release = issue(ca, { kind: 'firmware-signing', commonName: 'release' });
 export const sign = ({ target }: Version, by = release): string =>
   signJws(Buffer.from(JSON.stringify(target.manifest)), by);
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 /** Longer sleeps are rests between events. */
 const REST_MS = 5000;
 export const OLD = makeVersion('1.0.0');

@@ -7,10 +7,10 @@ import { createFormTokens } from '../../../src/web/installer/formToken.ts';
 import type { Progress } from '../../../src/web/installer/page.ts';
 import { isBeforeEnrolment, sentencesOf } from '../../../src/model/bootstrap.ts';
 import { createPageServer, type Offered } from '../../../src/web/installer/server.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const OWN = '127.0.0.1';
 const LINK = 'AAAAAAAAAAAAAAAAAAAAAA';
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 
 interface Got {
   readonly status: number;
