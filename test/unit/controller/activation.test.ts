@@ -6,14 +6,12 @@ import type { Store } from '../../../src/controller/store/store.ts';
 import { ActivationCode, ActivationLinkId } from '../../../src/model/installer.ts';
 import { Secret } from '../../../src/model/secret.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { makeManufacturer } from '../pki/domain.ts';
 import { createControllerParts } from './controllerParts.ts';
 import { SMALL_FLEET } from './fixtures.ts';
 
 const SERIAL = 'SN-branch1';
-const manufacturer = makeCa('Manufacturer');
-const idevid = (serial: string) =>
-  issue(manufacturer, { kind: 'idevid', serialNumber: serial, commonName: serial }).certificate;
+const idevid = makeManufacturer();
 
 let nowMs: number;
 let store: Store;

@@ -6,15 +6,13 @@ import type { PendingBox } from '../../../src/controller/store/entities.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { BoxClaims, claimCodeOf } from '../../../src/model/assignment.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { makeManufacturer } from '../pki/domain.ts';
 import { createControllerParts } from './controllerParts.ts';
 import { free, SMALL_FLEET } from './fixtures.ts';
 
 const DAY_MS = 86_400_000;
 const ADMIN = 'admin';
-const manufacturer = makeCa('Manufacturer');
-const idevid = (serial: string) =>
-  issue(manufacturer, { kind: 'idevid', serialNumber: serial, commonName: serial }).certificate;
+const idevid = makeManufacturer();
 
 let nowMs: number;
 let store: Store;

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BranchboxError } from '../../../src/model/errors.ts';
+import type { Certificate } from '../../../src/pki/certificate.ts';
 import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
 
@@ -20,6 +21,12 @@ export function issue(issuer: Credential, profile: Profile, validity = VALIDITY)
   const { privateKey, publicKey } = generateKeyPair();
   const certificate = issueCertificate({ profile, publicKey, issuer, validity });
   return { key: privateKey, certificate, chain: [] };
+}
+
+/** What it makes: of a serial, a box's certificate. */
+export function makeManufacturer(): (serial: string) => Certificate {
+  const ca = makeCa('Manufacturer');
+  return (serial) => issue(ca, { kind: 'idevid', serialNumber: serial, commonName: serial }).certificate;
 }
 
 /** The code a promise was refused with; `accepted` where it was not. */

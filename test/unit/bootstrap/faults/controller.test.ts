@@ -10,14 +10,12 @@ import { Secret } from '../../../../src/model/secret.ts';
 import { createLogger } from '../../../../src/system/linux/logger.ts';
 import { createControllerParts } from '../../controller/controllerParts.ts';
 import { SMALL_FLEET } from '../../controller/fixtures.ts';
-import { issue, makeCa } from '../../pki/domain.ts';
+import { makeManufacturer } from '../../pki/domain.ts';
 import { faultTable, type FaultRow } from './table.ts';
 
 const SERIAL = 'SN-branch1';
 const OTHER = 'SN-branch2';
-const manufacturer = makeCa('Manufacturer');
-const idevid = (serial: string) =>
-  issue(manufacturer, { kind: 'idevid', serialNumber: serial, commonName: serial }).certificate;
+const idevid = makeManufacturer();
 const [box, clone, other] = [idevid(SERIAL), idevid(SERIAL), idevid(OTHER)];
 
 let nowMs: number;
