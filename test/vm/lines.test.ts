@@ -40,7 +40,7 @@ async function put(script: string, input: string): Promise<void> {
   const ended = await tryIn(BOX, ['sh', '-c', script], input);
   expect(ended, script).toMatchObject({ exitCode: 0 });
 }
-const provider = async (verb: 'up' | 'away', input = ''): Promise<void> =>
+const provider = async (verb: 'up' | 'pap' | 'away', input = ''): Promise<void> =>
   put(`sh /run/provider.sh ${verb}`, input);
 const lease = async () => parseLease(LINK, (await tryIn(BOX, ['cat', LEASE])).stdout);
 /** As getword of pppd reads it back: a word in double quotes. */
@@ -108,6 +108,16 @@ it('tells of no lease where pppd was killed, and has another session after that'
   await inBox(`systemctl kill --signal=KILL ${UNIT}`);
   await until('no lease', async () => (await lease()) === undefined);
   await until('another session', lease);
+});
+
+it('proves itself by PAP to a provider that knows nothing else, and keeps the password out of sight', async () => {
+  await provider('pap');
+  const before = await inBox("journalctl -b -t pppd | grep -c 'PAP authentication succeeded' || :");
+  await inBox(`systemctl restart ${UNIT}`);
+  await until('a session by PAP', lease);
+  const after = await inBox("journalctl -b -t pppd | grep -c 'PAP authentication succeeded' || :");
+  expect(Number(after)).toBeGreaterThan(Number(before));
+  expect(await inBox(`journalctl -b | grep -c 's3cre[t]' || :`)).toBe('0\n');
 });
 
 it('leaves nothing when it is stopped', async () => {
