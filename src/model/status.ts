@@ -40,6 +40,7 @@ export const HEALTH_CODES = [
   'firmware-rolled-back',
   'data-plain',
   'data-full',
+  'root-corrupted',
   'keys-beside-tpm',
   'process-crashed',
   'ssh-open',

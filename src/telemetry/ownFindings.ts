@@ -30,6 +30,8 @@ export interface OwnCondition {
   readonly move?: MoveRecord | undefined;
   /** As open-data of the image says; undefined where that does not run. */
   readonly dataProtection?: string | undefined;
+  /** What dm-verity says of the root (firmware/root-check); undefined where there is none, or nobody looked yet. */
+  readonly rootState?: string | undefined;
   /** Of the data partition, without what is kept for the box itself; undefined where there is none. */
   readonly dataRoom?: DataRoom | undefined;
   /** What holds new keys of this box, as found when the agent started. */
@@ -50,6 +52,7 @@ export const trustFindings = (own: OwnCondition): Finding[] => [
 
 export const softwareFindings = (own: OwnCondition): Finding[] => [
   ...firmwareFindings(own),
+  ...rootFindings(own),
   ...dataFindings(own),
   ...roomFindings(own),
   ...keyFindings(own),
@@ -95,6 +98,14 @@ function firmwareFindings({ firmware }: OwnCondition): Finding[] {
     return [finding('firmware-rolled-back', 'warning', subject, `${firmware.sentence} ${mend}`)];
   }
   return [];
+}
+
+/** It goes on with what it can read; what it cannot, it may need at any time. */
+function rootFindings({ rootState }: OwnCondition): Finding[] {
+  if (rootState !== 'corrupted') return [];
+  const sentence =
+    'A part of the running firmware can no longer be read from the disk as it was signed. Update the box: that writes the other slot anew and starts from it; where it comes again, the disk is at its end. If the agent cannot run any more, the box restarts into its other version by itself.';
+  return [finding('root-corrupted', 'warning', 'firmware', sentence)];
 }
 
 /** A box that got its TPM, or had it switched on, after its first start. */

@@ -55,6 +55,8 @@ export interface StatusReaderParts {
 const DATA = '/var';
 /** There where DATA is a partition of the box's own. */
 const DATA_PROTECTION = '/run/branchbox/boot/data-protection';
+/** There where the root is verified; a timer looks (branchbox-root-check). */
+const ROOT_STATE = '/run/branchbox/boot/root-state';
 const SESSIONS = 'show bgp l2vpn evpn summary json';
 /** Handshakes come every 2 minutes; asking is the one thing here that starts a process. */
 const HANDSHAKES_EVERY_MS = 60_000;
@@ -104,6 +106,7 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
       const protection = (await dataProtection)?.trim();
       const data = {
         dataProtection: protection,
+        rootState: (await files.readText(ROOT_STATE).catch(() => undefined))?.trim(),
         dataRoom: protection === undefined ? undefined : await readRoom(),
       };
       const ssh = { ssh: spec?.ssh, sshHostKey: facts.ssh?.hostKey };

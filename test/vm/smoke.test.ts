@@ -84,6 +84,12 @@ describe('a box of the image', () => {
     expect((await inBox('cat /run/branchbox/boot/data-protection')).trim()).toBe('tpm2');
   });
 
+  it('looks whether its root is whole', async () => {
+    await inBox('systemctl start branchbox-root-check.service');
+    expect(await inBox('cat /run/branchbox/boot/root-state')).toBe('verified\n');
+    expect(await inBox('systemctl is-active branchbox-root-check.timer')).toBe('active\n');
+  });
+
   it('keeps room on its data partition that apps cannot take', async () => {
     const [free = 0, toApps = 0] = (await inBox('stat -f -c "%f %a" /var')).trim().split(' ').map(Number);
     // 64 MiB in blocks of 4 KiB; what ext4 sets aside for its own work are 4,096 at most.

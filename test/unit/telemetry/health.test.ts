@@ -26,6 +26,14 @@ test('keys in files beside a TPM are said with the reason, and no reason to call
     expect(verdict(well, nothing, { keys: readTpmReadiness(told).holding })).toEqual([]);
 });
 
+test('a root that is not whole degrades the box, and says what to do', () => {
+  const found = verdict(well, nothing, { rootState: 'corrupted' });
+  expect(found).toMatchObject([
+    { code: 'root-corrupted', severity: 'warning', sentence: expect.stringContaining('Update the box') },
+  ]);
+  for (const rootState of ['verified', undefined]) expect(verdict(well, nothing, { rootState })).toEqual([]);
+});
+
 test('data in clear beside a TPM is said, and no reason to call a box unwell', () => {
   const found = verdict(well, nothing, { dataProtection: 'plain-beside-tpm' });
   expect(found.map(({ code, severity }) => [code, severity])).toEqual([['data-plain', 'info']]);
