@@ -47,13 +47,18 @@ it('a whole root is said to be, whatever its agent does', () => {
 });
 
 it('a root that is not whole is told, and left alone while its agent runs', () => {
-  for (const restarts of [7, 7, 9]) expect(look('corrupted', restarts)).toEqual({ status: 0, asked: '' });
+  look('verified', 7);
+  for (const restarts of [7, 9, 11]) expect(look('corrupted', restarts)).toEqual({ status: 0, asked: '' });
   expect(told()).toBe('corrupted\n');
 });
 
 it('where its agent ends again and again, the other version is started', () => {
   expect(look('corrupted', 2).asked).toBe('');
   expect(look('corrupted', 5)).toEqual({ status: 0, asked: 'noted\nreboot\nreboot --force --force\n' });
+});
+
+it('the first look of a start counts from the start', () => {
+  expect(look('corrupted', 8).asked).toMatch(/^noted\nreboot/);
 });
 
 it('where no other version is left, it stays and says so', () => {
