@@ -6,6 +6,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import { SSH_USER } from '../model/ssh.ts';
 import type { Files } from '../system/ports.ts';
+import { accountIdOf } from './accounts.ts';
 import { type LocalApi, type ReadOut, serveLocalApi } from './localApi.ts';
 
 const GROUPS = '/etc/group';
@@ -55,10 +56,3 @@ const late = (): BranchboxError =>
   new BranchboxError('system/command-timeout', {
     message: 'the agent was busy with what others in SSH asked for, one after the other',
   });
-
-/** Of a user in passwd(5), of a group in group(5): the third field in both. Pure. */
-export function accountIdOf(accounts: string, name: string): number | undefined {
-  const fields = accounts.split('\n').map((line) => line.split(':'));
-  const id = fields.find(([known]) => known === name)?.[2];
-  return id !== undefined && /^\d{1,9}$/.test(id) ? Number(id) : undefined;
-}

@@ -13,7 +13,7 @@ import { planFactoryUplinks } from '../wan/factory.ts';
 import { createBootUnits } from './bootUnits.ts';
 import type { FactsGatherer } from './facts.ts';
 import { renderBox } from './items.ts';
-import { accountIdOf } from './lookSocket.ts';
+import { accountIdOf } from './accounts.ts';
 import type { MediumNetwork } from './mediumNetwork.ts';
 import {
   type AgentPaths,
