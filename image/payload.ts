@@ -21,6 +21,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['pppd-down', 'pppd-down', 0o755],
   ['boot-uplinks', 'boot-uplinks', 0o755],
   ['installer-dhcp', 'installer-dhcp', 0o755],
+  ['frr-run', 'frr-run', 0o755],
   ['frr-load', 'frr-load', 0o755],
   ['wait-for-socket', 'wait-for-socket', 0o755],
   ['cloud-identity', 'cloud-identity', 0o755],

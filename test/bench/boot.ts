@@ -1,9 +1,9 @@
 /**
  * Owns the boot bench: from the kernel's start, and from power-on, until multi-user.target is reached, of the image as a
  * box has it and of a bare Debian 13 of the same packages, kernel and virtual hardware, alternating.
- * Both start by systemd-boot without Secure Boot, without a TPM and without a cable in, from a disk that was started and
- * shut down once; each measured start begins from the same bytes. The box has a factory identity and was never
- * bootstrapped; Debian starts of its packages what Debian starts.
+ * Both start by systemd-boot without Secure Boot, without a TPM and with nobody on its six cables, from a disk that was
+ * started and shut down once; each measured start begins from the same bytes. The box has a factory identity and was
+ * never bootstrapped; Debian starts of its packages what Debian starts.
  */
 import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,13 +1,13 @@
 /**
- * Owns one start of a machine for the bench of booting: QEMU as the lab has it, without cables and without a TPM, and
- * what the kernel's log says of the time. Does not own what is on the disk (boot.ts).
+ * Owns one start of a machine for the bench of booting: QEMU as the lab has it, with network cards on which nobody
+ * answers and without a TPM, and what the kernel's log says of the time. Does not own what is on the disk (boot.ts).
  */
 import { spawn } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { watch } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { type Accelerator, renderQemu } from '../../src/lab/vm/argv.ts';
+import { type Accelerator, PORT_SLOTS, renderQemu } from '../../src/lab/vm/argv.ts';
 import { FIRMWARE_CODE } from '../../src/lab/vm/disk.ts';
 import type { MachinePaths } from '../../src/lab/vm/machinePaths.ts';
 import { toolsCommand } from '../../src/lab/vm/tools.ts';
@@ -38,7 +38,14 @@ export function createBootMachine(options: {
 }): BootMachine {
   const { directory, tools, accelerator } = options;
   const paths = pathsIn(directory);
-  const machine = { name: 'boot', memoryMiB: 2048, cpus: 2, tpm: false, ports: [] };
+  const ports = Object.entries(PORT_SLOTS).map(([label, slot]) => ({
+    label,
+    slot,
+    // Locally administered; nobody else is on these cables.
+    mac: `02:00:00:00:00:${slot.toString(16)}`,
+    tap: undefined,
+  }));
+  const machine = { name: 'boot', memoryMiB: 2048, cpus: 2, tpm: false, ports };
   return {
     async boot(disk, end) {
       for (const file of [paths.serialLog, paths.qmpSocket]) await rm(file, { force: true });

@@ -10,7 +10,8 @@ export interface MachinePort {
   readonly label: string;
   /** Of the machine's NIC: what the provider and the hosts see. */
   readonly mac: string;
-  readonly tap: string;
+  /** undefined: the card has a cable that leads nowhere. */
+  readonly tap: string | undefined;
   /** On the PCI bus. */
   readonly slot: number;
 }
@@ -108,8 +109,12 @@ function diskWords(disk: DiskSource): string[][] {
 
 /** No option ROM: nothing is ever booted from the network. */
 function portWords({ label, mac, tap, slot }: MachinePort): string[][] {
+  const cable =
+    tap === undefined
+      ? `hubport,id=${label},hubid=${slot}`
+      : `tap,id=${label},ifname=${tap},script=no,downscript=no`;
   return [
-    ['-netdev', `tap,id=${label},ifname=${tap},script=no,downscript=no`],
+    ['-netdev', cable],
     [
       '-device',
       `virtio-net-pci,id=nic-${label},netdev=${label},mac=${mac},addr=0x${slot.toString(16)},romfile=`,

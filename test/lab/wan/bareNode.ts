@@ -30,7 +30,7 @@ mount -t proc proc proc; mount -t sysfs sys sys; mount -t tmpfs run run; mount -
 mknod -m 666 dev/null c 1 3; mknod -m 666 dev/zero c 1 5; mknod -m 666 dev/random c 1 8
 mknod -m 666 dev/urandom c 1 9; mknod -m 666 dev/tty c 5 0; mkdir dev/net; mknod -m 666 dev/net/tun c 10 200
 mkdir -p run/wireguard run/branchbox usr/lib/branchbox var/lib/branchbox/agent
-cp "$NODE_CHECKOUT/firmware/frr-load" "$NODE_CHECKOUT/firmware/wait-for-socket" usr/lib/branchbox/
+cp "$NODE_CHECKOUT"/firmware/frr-run "$NODE_CHECKOUT"/firmware/frr-load "$NODE_CHECKOUT"/firmware/wait-for-socket usr/lib/branchbox/
 cp "$NODE_CHECKOUT/firmware/sysctl/gateway.conf" usr/lib/branchbox/sysctl.conf
 cp "$NODE_CHECKOUT/firmware/connection-tracking.nft" usr/lib/branchbox/
 for setting in proc/sys/net/bridge/bridge-nf-call-*tables; do [ ! -e "$setting" ] || echo 0 >"$setting"; done
@@ -123,9 +123,8 @@ export async function startBareNode(name: string, tree: string): Promise<BareNod
       for (const [daemon, options] of Object.entries(DAEMONS)) {
         node.loop(
           daemon,
-          `/usr/lib/frr/${daemon} -A 127.0.0.1 -P 0 --log stdout --log-level warnings ${options}`,
-          `/usr/lib/branchbox/frr-load prepare ${daemon}`,
-          `/usr/lib/branchbox/frr-load load ${daemon}`,
+          `/usr/lib/branchbox/frr-run ${daemon} -A 127.0.0.1 -P 0 --log stdout --log-level warnings ${options}`,
+          `/usr/lib/branchbox/frr-load ${daemon}`,
         );
         while (!existsSync(inside(`/run/frr/${daemon}.vty`))) await new Promise((r) => setTimeout(r, 20));
       }

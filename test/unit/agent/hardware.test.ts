@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   mkdirSync,
@@ -9,6 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -245,5 +247,18 @@ describe('a machine at boot', () => {
     expect(bootUplinks()).toEqual([]);
     put('var/lib/branchbox/agent/boot-units', 'dhcpcd@hop1.service\nrm@x.service\n');
     expect(bootUplinks()).toEqual(['dhcpcd@hop1.service']);
+  });
+
+  it('starts what the agent noted once its driver brought it, and nothing on what never came', async () => {
+    put('var/lib/branchbox/agent/boot-units', 'dhcpcd@late.service\ndhcpcd6@never.service\n');
+    put('bin/udevadm', '#!/bin/sh\nfor word; do :; done\ntest "$word" = /sys/class/net/late\n');
+    execFileSync('chmod', ['+x', join(root, 'bin/udevadm')]);
+    // Where nobody brings devices, in a node of a lab, nobody waits for one.
+    expect(bootUplinks()).toEqual([]);
+    mkdirSync(join(root, 'run/udev'), { recursive: true });
+    const udev = createServer().listen(join(root, 'run/udev/control'));
+    await once(udev, 'listening');
+    expect(bootUplinks()).toEqual(['dhcpcd@late.service']);
+    udev.close();
   });
 });
