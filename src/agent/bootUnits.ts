@@ -1,10 +1,11 @@
 /**
  * Owns the note of which units a boot starts without waiting for the agent: uplinks' address clients, so that their
- * leases are there when it first looks. firmware/boot-uplinks reads it; a wrong one costs nothing but a start, since
- * the agent stops what it does not want.
+ * leases are there when it first looks, and the container engine where there are apps. firmware/boot-uplinks reads it; a
+ * wrong one costs nothing but a start.
  */
 import type { AnyItem } from '../reconcile/item.ts';
 import type { Files, Logger } from '../system/ports.ts';
+import { ENGINE_UNIT } from './engineStart.ts';
 
 export interface BootUnits {
   /** Writes only where it changes something; never fails. */
@@ -45,7 +46,8 @@ export function renderBootUnits(wanted: readonly AnyItem[]): string {
     .filter(({ kind, needs }) => kind === 'service' && !needs.some((need) => made.has(need)))
     .map(({ id }) => id.slice('service:'.length))
     .filter((unit) => /^dhcpcd6?@/.test(unit));
-  return [...new Set(units)]
+  const engine = wanted.some(({ kind }) => kind === 'app') ? [ENGINE_UNIT] : [];
+  return [...new Set([...units, ...engine])]
     .toSorted()
     .map((unit) => `${unit}\n`)
     .join('');

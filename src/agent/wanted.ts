@@ -11,6 +11,7 @@ import type { AnyItem } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
 import { createBootUnits } from './bootUnits.ts';
+import { createEngineStart } from './engineStart.ts';
 import type { FactsGatherer } from './facts.ts';
 import { renderBox } from './items.ts';
 import { accountIdOf } from './accounts.ts';
@@ -56,6 +57,7 @@ export async function createWanted(parts: {
   const { paths, accounts = ACCOUNTS } = parts;
   const { files, log } = parts.system;
   const bootUnits = createBootUnits({ files, path: bootUnitsPath(paths), log });
+  const engineStart = createEngineStart({ services: parts.system.services, log });
   // It comes with the image or the package, before the agent.
   const look = accountIdOf((await files.readText(accounts)) ?? '', SSH_USER);
   let quarantine = await readQuarantine(files, paths);
@@ -72,6 +74,7 @@ export async function createWanted(parts: {
     const uplinks = spec?.uplinks ?? planFactoryUplinks(facts, network);
     return {
       items,
+      facts,
       statics: renderStaticLeases(uplinks, facts),
       pppoe: renderPppoeLines(uplinks, network, facts),
     };
@@ -89,12 +92,13 @@ export async function createWanted(parts: {
       return (await read(limit)).items;
     },
     async items(limit) {
-      const { items, statics, pppoe } = await read(limit);
+      const { items, facts, statics, pppoe } = await read(limit);
       // Told by a file: the watch over leases brings the facts of it.
       await holdStaticLeases(files, leasesDirectory(paths), statics);
       await holdPppoeLines(parts.system, pppoeDirectory(paths), pppoe);
       await holdKeys();
       await bootUnits.note(items);
+      engineStart.look(parts.spec(), facts);
       return items;
     },
     async look() {

@@ -25,7 +25,7 @@ export function presentGates(facts: Facts): ExternalItem[] {
 /** Why an item waits, for `explain` and the condition item-blocked; undefined where the id is no gate. */
 export function missingGateSentence(id: string): string | undefined {
   if (id === 'external:engine') {
-    return 'No container engine answers at /run/docker.sock: `systemctl status docker.service` says why.';
+    return 'No container engine answers at /run/docker.sock. It is started where a box has apps; `systemctl status docker.service` says how far it is.';
   }
   const [, kind, name] = /^external:([a-z0-9]+)\/(.+)$/.exec(id) ?? [];
   if (name === undefined) return undefined;

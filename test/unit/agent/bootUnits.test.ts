@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { createBootUnits, renderBootUnits } from '../../../src/agent/bootUnits.ts';
 import { linkItem } from '../../../src/model/ids.ts';
 import { link, service } from '../../../src/net/identity.ts';
+import { renderContainers } from '../../../src/containers/render.ts';
+import { appFacts, appSpec } from '../../lab/appSpec.ts';
 import { createFakeBox } from '../../fakes/box.ts';
 
 const PATH = '/var/lib/branchbox/agent/boot-units';
@@ -20,6 +22,13 @@ test('no client on a VLAN, whose link only the agent makes', () => {
   const vlan = link({ type: 'vlan', name: 'wan1.7', parent: 'wan1', vlan: 7, mtu: 1500 }, [linkItem('wan1')]);
   const onVlan = service({ unit: 'dhcpcd@wan1.7.service' }, [vlan.id]);
   expect(renderBootUnits([...wanted, vlan, onVlan])).toBe('dhcpcd@wan1.service\ndhcpcd@wan2.service\n');
+});
+
+test('the container engine where there are apps', () => {
+  const apps = renderContainers(appSpec(), appFacts(), 'branch1');
+  expect(renderBootUnits([...wanted, ...apps])).toBe(
+    'dhcpcd@wan1.service\ndhcpcd@wan2.service\ndocker.service\n',
+  );
 });
 
 test('follows what is wanted, and is written only where that changes it', async () => {
