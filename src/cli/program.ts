@@ -3,6 +3,7 @@
  * is loaded. Does not own any command (commands.ts names their files) nor how it ends (main.ts).
  */
 import { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 import { COMMANDS } from './commands.ts';
 
 /** `isNamed`: whose words are known in full; of the others there is one line. */
@@ -11,6 +12,7 @@ export async function createProgram(isNamed: (command: string) => boolean): Prom
   const example = COMMANDS.some(({ name }) => name === 'lab') ? 'lab up' : 'status --json';
   const program = new Command('branchbox')
     .description('Open SD-WAN branch gateway: bootstraps itself, multi-WAN tunnels, tenant segments, apps')
+    .version(packageJson.version)
     .enablePositionalOptions()
     .showHelpAfterError('(add --help for the words of this command)')
     .addHelpText('after', `\nexample: branchbox ${example}`)

@@ -7,6 +7,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { watch } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type Accelerator, PORT_SLOTS, renderQemu } from '../../src/lab/vm/argv.ts';
 import { FIRMWARE_CODE } from '../../src/lab/vm/disk.ts';
 import type { MachinePaths } from '../../src/lab/vm/machinePaths.ts';
@@ -59,7 +60,11 @@ export function createBootMachine(options: {
       });
       const [command = '', ...args] = toolsCommand(tools, [directory], ['qemu-system-x86_64', ...words]);
       const startedAtMs = performance.now();
-      const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+      const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'pipe'] });
+      createInterface(child.stderr).on('line', (line) => {
+        // That a cable leads nowhere is what is wanted.
+        if (!/hub \d+ is not connected to host network/.test(line)) console.error(line);
+      });
       const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
       try {
         const reachedAtMs = await reached(paths.serialLog, ended);

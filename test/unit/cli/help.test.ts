@@ -44,3 +44,11 @@ it.each([
 function shellCommands(line: string): readonly (readonly string[])[] {
   return line.split(/\s(?:&&|\||;)\s/).map((one) => (one.split(/\s>\s?/)[0] ?? '').trim().split(/\s+/));
 }
+
+it('says its version', async () => {
+  const program = await loadCommandLine();
+  let text = '';
+  program.configureOutput({ writeOut: (words) => (text += words) });
+  await expect(program.parseAsync(['--version'], { from: 'user' })).rejects.toMatchObject({ exitCode: 0 });
+  expect(text).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
