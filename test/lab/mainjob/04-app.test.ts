@@ -69,6 +69,14 @@ describe('the app of tenant red', () => {
     expect(atStart.stdout).toMatch(/ inet 10\.10\.0\.100\/24 /);
   });
 
+  it('has an engine where it runs, and a box without apps has none', async () => {
+    const engineOf = async (node: string) =>
+      (await tryIn(node, ['systemctl', 'is-active', 'docker.service'])).stdout;
+    expect(await engineOf('branch1')).toMatch(/^active/);
+    expect(await engineOf('branch2')).toMatch(/^inactive/);
+    expect(await engineOf('hub')).toMatch(/^inactive/);
+  });
+
   it('left no rule of the engine behind, and no bridge', async () => {
     const ruleset = await inNode('branch1', 'nft', 'list', 'ruleset');
     expect(ruleset).not.toMatch(/DOCKER|docker/);
