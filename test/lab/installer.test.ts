@@ -45,6 +45,13 @@ describe('the disk that is installed to', () => {
     expect(choose([used], '', 'slots')).toBe('sda');
     expect(choose([emmc], '', 'slots')).toContain('no Branchbox');
   });
+
+  it('that has its slots and no data yet can have them written anew too', () => {
+    const unstarted = `sda ${8 * GIB} 0 other slots`;
+    expect(choose([unstarted], '', 'slots')).toBe('sda');
+    // An installation that lost its power is begun again: nobody's data is on it.
+    expect(choose([unstarted])).toBe('sda');
+  });
 });
 
 describe('an installation', () => {
@@ -200,6 +207,37 @@ describe('an installation', () => {
     expect(told()).toBe('the identity in branchbox/factory lacks idevid.crt\n');
     stick('rm branchbox/factory/idevid.key');
     expect(told()).toBe('');
+  });
+
+  it.each([
+    ['a disk in words that are none of its own', 'target=/dev/disk/by-path/pci-0000:00:17.0-ata-1'],
+    ['spaces around the sign', 'target = sda'],
+    ['a key that is not known', 'disk=sda'],
+    ['a value that is not known', 'overwrite=Yes'],
+    ['a value that is not there', 'target='],
+    ['text of two bytes a letter', 't\\0a\\0r\\0g\\0e\\0t\\0=\\0s\\0d\\0a\\0'],
+  ])('takes no disk by guessing where install.conf is not understood: %s', (_what, line) => {
+    conf(`${line}\\n`);
+    expect(install).toThrow('line 3 of install.conf');
+    expect(() => table(target)).toThrow('does not contain a recognized partition table');
+  });
+
+  it('understands install.conf as Windows writes it, with remarks and empty lines', () => {
+    stick(
+      `mkdir -p branchbox; printf "\\357\\273\\277target=/dev/${target}\\r\\n\\r\\n# and then?\\r\\nfinish=nothing\\r\\n" >branchbox/install.conf`,
+    );
+    expect(install()).toContain(`to ${target}`);
+  });
+
+  it('has the slots written anew of a disk that was never started, as it says itself', () => {
+    on(
+      'printf "label: gpt\\nsize=32M, name=esp\\nsize=24M, name=branchbox-root-a\\nsize=8M, name=branchbox-verity-a\\nsize=32M, name=branchbox-factory\\n" | sfdisk --quiet /dev/$TARGET; partx -a /dev/$TARGET',
+    );
+    conf();
+    expect(install).toThrow('say overwrite=slots to keep it');
+    conf('overwrite=slots\\n');
+    expect(install()).toContain('identity and data stay');
+    expect(table(target)).toContain('branchbox-factory');
   });
 
   it('leaves a disk with a Branchbox alone until it is told, and starts again after an interruption', () => {
