@@ -29,7 +29,7 @@ export type Installed = 'current' | 'ready';
 /** A plan that does not end is a disk that does not keep what it is told. */
 const MAX_ROUNDS = 4;
 
-/** Throws `firmware/refused` before anything changed, `firmware/source` or `firmware/disk` where it can be gone on with. */
+/** Throws `firmware/refused` before anything that starts changed, `firmware/source` or `firmware/disk` where it can be gone on with. */
 export async function install(parts: InstallParts, target: Target, signal: AbortSignal): Promise<Installed> {
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const observed = await parts.disk.observe(signal);
@@ -80,6 +80,7 @@ async function applyStep(
     case 'name-slot':
       return disk.nameSlot(step.slot, target.manifest.rootHash, signal);
     case 'place-entry':
+      await refuseWhatWouldNotStart(disk, target, signal);
       await parts.beforeEntry(signal);
       await note(progress, { placed: false });
       await disk.placeEntry(step.file, partOf(target, 'uki'), signal);
@@ -115,6 +116,21 @@ async function fetchStep(
   } finally {
     await to.close();
   }
+}
+
+/** The loader's count does not help where firmware refuses an entry: it asks nobody for another. */
+async function refuseWhatWouldNotStart(
+  disk: FirmwareDisk,
+  { manifest }: Target,
+  signal: AbortSignal,
+): Promise<void> {
+  const why = await disk.judgeStaged(manifest.rootHash, signal);
+  if (why === undefined) return;
+  throw new BranchboxError('firmware/refused', {
+    message: `firmware ${manifest.version} would not start here: ${why}`,
+    problems: [{ path: '$.parts', message: why }],
+    mend: 'Build the version with the Secure Boot key of the boxes, or enrol its certificate in their db (docs/image.md, Keys).',
+  });
 }
 
 /** From the medium: what the kernel's cache holds proves nothing. */

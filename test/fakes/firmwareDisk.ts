@@ -163,6 +163,10 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
       }
       syncDirectory();
     },
+    async judgeStaged(rootHash) {
+      const text = staged.view.toString('latin1');
+      return text.includes(rootHash) ? undefined : 'its boot entry starts another root';
+    },
     async placeEntry(file, part) {
       const temporary = `.${file}`;
       const bytes = Buffer.from(staged.view.subarray(0, part.sizeBytes));

@@ -3,8 +3,13 @@
  * its server, and handed what it must refuse.
  */
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { SECURE_BOOT, SIGNATURE_DATABASE } from '../../src/update/secureBoot.ts';
 import { parseTable } from '../../src/update/slots.ts';
+import { manifestOf } from '../fakes/firmwareVersion.ts';
+import { makeDatabase, makeSignedProgram } from '../fakes/signedProgram.ts';
 import { makeAuthority, type Release } from './firmwareRelease.ts';
 import { createFirmwareWorld, type FirmwareWorld } from './firmwareWorld.ts';
 
@@ -112,6 +117,36 @@ describe('a version from a stick', () => {
     const whole = world.stick(next, world.sign(next));
     expect(await world.update(world.input({ directory: whole }))).toEqual({ ended: 'ready' });
     expectInstalled(next);
+  });
+
+  test('whose boot entry starts another root than its manifest names is refused before it is placed', async () => {
+    const other = altered({ rootHash: 'cd'.repeat(32) });
+    const stick = world.stick(other, world.sign(other));
+    const end = await world.update(world.input({ directory: stick }));
+    expect(end).toMatchObject({ ended: 'error', code: 'firmware/refused' });
+    expect(end.message).toMatch(/starts [0-9a-f]{64}, not cdcd/);
+    expect(world.entries()).toEqual(['branchbox_1.0.0.efi']);
+  });
+
+  test('that Secure Boot would not start is refused before it is placed, and taken once its key is trusted', async () => {
+    const ours = makeAuthority().ca.certificate;
+    const uki = makeSignedProgram(next.rootHash, [ours]);
+    const parts = { ...next.parts, uki };
+    const signed = { ...next, parts, manifest: manifestOf(next.version, next.rootHash, parts) };
+    const input = world.input({ directory: world.stick(signed, world.sign(signed)) });
+    const variables = join(input.state, 'efivars');
+    mkdirSync(variables);
+    const database = (by: typeof ours): void =>
+      writeFileSync(join(variables, SIGNATURE_DATABASE), makeDatabase([by.der]));
+    writeFileSync(join(variables, SECURE_BOOT), Buffer.from([6, 0, 0, 0, 1]));
+    database(makeAuthority().ca.certificate);
+    const end = await world.update(input);
+    expect(end).toMatchObject({ ended: 'error', code: 'firmware/refused' });
+    expect(end.message).toMatch(/no key that this machine trusts/);
+    expect(world.entries()).toEqual(['branchbox_1.0.0.efi']);
+    database(ours);
+    expect(await world.update(input)).toEqual({ ended: 'ready' });
+    expectInstalled(signed);
   });
 
   test('with a link in a part’s place is not followed', async () => {

@@ -1,4 +1,5 @@
 /** Keys behind PKCS#11: what releases are signed with is never a file. Against SoftHSM, by the recipe's own steps. */
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,8 @@ import { parseCertificates } from '../../src/pki/certificate.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
 import { OID } from '../../src/pki/oids.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
+import { wouldStart } from '../../src/update/secureBoot.ts';
+import { makeDatabase } from '../fakes/signedProgram.ts';
 
 const RECIPE = join(import.meta.dirname, '../../image');
 const LOADER = '/usr/lib/systemd/boot/efi/systemd-bootx64.efi';
@@ -53,6 +56,16 @@ describe('keys of one\u2019s own', () => {
     await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), key, certificate, LOADER, signed]);
     const verified = await toolbox.run([directory], ['sbverify', '--cert', certificate, signed]);
     expect(verified).toMatch(/verification OK/);
+    // So does an update that asks before it places a boot entry.
+    const program = readFileSync(signed);
+    const starts = (certificate: Buffer): Promise<boolean> =>
+      wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
+        secureBoot: Buffer.from([6, 0, 0, 0, 1]),
+        database: makeDatabase([new X509Certificate(certificate).raw]),
+        shim: undefined,
+      });
+    expect(await starts(readFileSync(keys.db.certificate))).toBe(true);
+    expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
   });
 
   it('are never written over, whichever of them are there', async () => {
@@ -118,6 +131,16 @@ describe('keys behind PKCS#11', () => {
     );
     const verified = await toolbox.run([directory], ['sbverify', '--cert', keys.db.certificate, signed]);
     expect(verified).toMatch(/verification OK/);
+    // So does an update that asks before it places a boot entry.
+    const program = readFileSync(signed);
+    const starts = (certificate: Buffer): Promise<boolean> =>
+      wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
+        secureBoot: Buffer.from([6, 0, 0, 0, 1]),
+        database: makeDatabase([new X509Certificate(certificate).raw]),
+        shim: undefined,
+      });
+    expect(await starts(readFileSync(keys.db.certificate))).toBe(true);
+    expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
   });
 
   it('give no PIN to the words of a command', async () => {

@@ -79,6 +79,20 @@ describe('a version that is wanted', () => {
     expect(again.events).toEqual([]);
   });
 
+  it('that would start another root is refused when it is whole, before a record or an entry is made', async () => {
+    const mixed = makeVersion('1.1.0', { builtAtMs: NOW_MS, rootHash: 'cd'.repeat(32) });
+    const { fake, until, stop, ended, records, events } = box({
+      wanted: wantedOf(mixed),
+      source: createFakeSource(mixed, 100),
+    });
+    await until('refused');
+    stop.abort();
+    await ended;
+    expect(events).toEqual([expect.stringMatching(/^firmware-refused 1\.1\.0: .* would not start here/)]);
+    expect(fake.entries()).toEqual(['branchbox_1.0.0.efi']);
+    expect(await records.readTrial()).toBeUndefined();
+  });
+
   it('goes on by itself after a source that fails, and gives way to another', async () => {
     const drops = Array.from({ length: 30 }, () => 300);
     const { ended, state, updater, until } = box({
