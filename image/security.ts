@@ -7,20 +7,25 @@ import { join } from 'node:path';
 import { createRunner } from '../src/system/linux/runner.ts';
 import { ensureTree, TOOLS_TREE } from './trees.ts';
 
-const UNITS = join(import.meta.dirname, '../firmware/units');
+/** Of every gateway, and of one with a disk of its own. */
+const UNITS = ['units', 'root/usr/lib/systemd/system'].map((name) =>
+  join(import.meta.dirname, '../firmware', name),
+);
 const only = process.argv[2];
 const runner = createRunner();
 const tree = await ensureTree(TOOLS_TREE, { runner, say: (line) => console.error(line) });
-for (const unit of readdirSync(UNITS).filter((name) => name.endsWith('.service'))) {
-  if (only !== undefined && only !== unit) continue;
-  // Mounted for this one run alone: nothing is written into the tree.
-  const script =
-    'mount -t tmpfs units "$0/mnt" && cp "$1"/* "$0/mnt/" && chroot "$0" systemd-analyze security --offline=true --no-pager "/mnt/$2"';
-  const words = ['--mount', '--propagation', 'private', 'sh', '-c', script, tree, UNITS, unit];
-  const text = (await runner.runChecked('unshare', words, { timeoutMs: 60_000 })).trim();
-  console.log(
-    only === undefined
-      ? `${unit.padEnd(36)} ${/([\d.]+ [A-Z]+)/.exec(text.split('\n').at(-1) ?? '')?.[1] ?? 'no verdict'}`
-      : text,
-  );
+for (const units of UNITS) {
+  for (const unit of readdirSync(units).filter((name) => name.endsWith('.service'))) {
+    if (only !== undefined && only !== unit) continue;
+    // Mounted for this one run alone: nothing is written into the tree.
+    const script =
+      'mount -t tmpfs units "$0/mnt" && cp "$1/$2" "$0/mnt/" && chroot "$0" systemd-analyze security --offline=true --no-pager "/mnt/$2"';
+    const words = ['--mount', '--propagation', 'private', 'sh', '-c', script, tree, units, unit];
+    const text = (await runner.runChecked('unshare', words, { timeoutMs: 60_000 })).trim();
+    console.log(
+      only === undefined
+        ? `${unit.padEnd(38)} ${/([\d.]+ [A-Z]+)/.exec(text.split('\n').at(-1) ?? '')?.[1] ?? 'no verdict'}`
+        : text,
+    );
+  }
 }

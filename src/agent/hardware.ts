@@ -58,9 +58,12 @@ export async function readHardwareModel(
 export function matchPorts(model: HardwareModel, found: readonly FoundInterface[]): readonly PortFact[] {
   const taken = new Set<string>();
   const named = model.ports.map(({ label, role, match }): PortFact => {
-    const own = found.find((one) =>
-      'interface' in match ? one.ifname === match.interface : placesOf(one.device).includes(match.path),
-    );
+    // One place in two forms is one port: it must not be a provider's and a tenant's at once.
+    const own = found
+      .filter(({ ifname }) => !taken.has(ifname))
+      .find((one) =>
+        'interface' in match ? one.ifname === match.interface : placesOf(one.device).includes(match.path),
+      );
     if (own === undefined) return { label, role, carrier: false };
     taken.add(own.ifname);
     return portFact(label, role, own);

@@ -12,6 +12,8 @@ import { createRunner } from '../../src/system/linux/runner.ts';
 import { type SystemdNode, startSystemdNode } from './systemdNode.ts';
 
 const UNITS = join(import.meta.dirname, '../../firmware/units');
+/** What only a box with a disk of its own has. */
+const OF_THE_IMAGE = join(import.meta.dirname, '../../firmware/root/usr/lib/systemd/system');
 const BRANCHBOX = join(import.meta.dirname, '../../branchbox');
 const WAIT = { timeout: 90_000, interval: 250 };
 
@@ -23,6 +25,11 @@ const EXPOSURE: Readonly<Record<string, number>> = {
   'containerd.service': 9.5,
   'docker.service': 9.5,
   'branchbox-agent.service': 4.6,
+  // Makes partitions, unlocks, repairs, and installs from a stick, before anything else of the system is there.
+  'branchbox-disk.service': 9.5,
+  'branchbox-cloud-identity.service': 4,
+  // It reads file systems of anybody, and mounts them for that.
+  'branchbox-medium@.service': 4.4,
   'frr-zebra.service': 3.8,
   'dhcpcd@.service': 3.7,
   'dhcpcd6@.service': 3.7,
@@ -39,7 +46,10 @@ describe('the units under systemd', () => {
     JSON.parse(
       await node.checked('curl', '-sf', '--unix-socket', '/run/branchbox/agent.sock', `http://agent${path}`),
     );
-  const services = readdirSync(UNITS).filter((name) => name.endsWith('.service'));
+  const servicesIn = (directory: string): readonly string[] =>
+    readdirSync(directory).filter((name) => name.endsWith('.service'));
+  const services = servicesIn(UNITS);
+  const imageServices = servicesIn(OF_THE_IMAGE);
 
   beforeAll(async () => {
     scratch = mkdtempSync(join(tmpdir(), 'bbt-factory-'));
@@ -55,7 +65,10 @@ describe('the units under systemd', () => {
       ['manufacturer', 'identity', '--state', state, '--serial', 'SN-1', '--model', 'lab', '--out', factory],
       { timeoutMs: 60_000 },
     );
-    node = await startSystemdNode({ name: 'units', directories: { '/etc/branchbox/factory': factory } });
+    node = await startSystemdNode({
+      name: 'units',
+      directories: { '/etc/branchbox/factory': factory, '/image-units': OF_THE_IMAGE },
+    });
     // A provider: the far end of wan1, in a namespace of its own.
     isp = `${node.netns}-isp`;
     const ip = (...words: string[]) => runner.runChecked('ip', words);
@@ -110,16 +123,9 @@ describe('the units under systemd', () => {
     expect(ours).toEqual([]);
   });
 
-  it.each(services)('%s is no more exposed than is said', async (name) => {
-    const words = [
-      'security',
-      '--offline=true',
-      '--no-pager',
-      '--json=short',
-      `/usr/lib/systemd/system/${name}`,
-    ];
-    const text = (await node.run('systemd-analyze', ...words.filter((word) => word !== '--json=short')))
-      .stdout;
+  it.each([...services, ...imageServices])('%s is no more exposed than is said', async (name) => {
+    const path = imageServices.includes(name) ? `/image-units/${name}` : `/usr/lib/systemd/system/${name}`;
+    const text = (await node.run('systemd-analyze', 'security', '--offline=true', '--no-pager', path)).stdout;
     const exposure = Number(/Overall exposure level for .*: ([\d.]+)/.exec(text)?.[1]);
     expect(exposure).toBeLessThanOrEqual(EXPOSURE[name] ?? USUAL_EXPOSURE);
   });
@@ -198,12 +204,17 @@ describe('the units under systemd', () => {
   });
 
   /** Whether a unit's sandbox lets a script through: a copy of the unit runs it. */
-  async function doesIn(unit: string, script: string): Promise<string> {
+  async function doesIn(
+    unit: string,
+    script: string,
+    directory = '/usr/lib/systemd/system',
+  ): Promise<string> {
     await node.checked(
       'sh',
       '-c',
       `sed -e 's/^Type=.*/Type=oneshot/' -e 's/^Restart.*//' -e 's/^WatchdogSec.*//' -e 's/^RuntimeDir.*//' \
-         -e "s|^ExecStart=.*|ExecStart=/bin/sh /probe|" /usr/lib/systemd/system/${unit} \
+         -e 's/^Condition.*//' -e 's/^RemainAfterExit.*//' -e 's/^StandardOutput.*//' \
+         -e "s|^ExecStart=.*|ExecStart=/bin/sh /probe|" ${directory}/${unit} \
          >/run/systemd/system/probe.service; cat >/probe <<'END'\n${script}\nEND\nsystemctl daemon-reload`,
     );
     const result = await node.run('systemctl', 'start', 'probe.service');
@@ -226,6 +237,41 @@ describe('the units under systemd', () => {
     expect(await does('touch /var/lib/docker/x')).toBe('refused');
     expect(await does('unshare --user true')).toBe('refused');
     expect(await does('date -s 2030-01-01')).toBe('refused');
+  });
+
+  it('what looks for an instance’s identity may read a disk, ask over one port and write that identity, and no more', async () => {
+    const does = (script: string): Promise<string> =>
+      doesIn('branchbox-cloud-identity.service', script, '/image-units');
+    // As the partition is: read-only until somebody writes it.
+    await node.checked('mount', '-t', 'tmpfs', '-o', 'ro', 'factory', '/etc/branchbox/factory');
+    try {
+      expect(await does('cd "$(mktemp -d -p /run)" && mkdir d && mount -t tmpfs x d && umount d')).toBe(
+        'done',
+      );
+      expect(
+        await does(
+          'set -e; ip route replace 169.254.169.254/32 dev lo; ip route del 169.254.169.254/32 dev lo; curl -s --interface lo --max-time 1 http://127.0.0.1:9/ || [ $? = 7 ]',
+        ),
+      ).toBe('done');
+      expect(
+        await does(
+          'set -e; cd /etc/branchbox/factory; mount -o remount,rw .; install -m 0600 /etc/hostname x; sync -f .; rm x; mount -o remount,ro .',
+        ),
+      ).toBe('done');
+      expect(await does('blkid -l -o device -t LABEL=cidata || [ $? = 2 ]')).toBe('done');
+      for (const refused of [
+        'touch /usr/bin/x',
+        'ls /var/lib/branchbox/identity',
+        'echo 1 >/proc/sys/net/ipv4/ip_forward',
+        'date -s 2030-01-01',
+        'unshare --user true',
+        'mknod /run/x c 1 3',
+      ]) {
+        expect(await does(refused), refused).toBe('refused');
+      }
+    } finally {
+      await node.checked('umount', '/etc/branchbox/factory');
+    }
   });
 
   const keysOfAgent = async () => LocalCheck.parse(await agent('/check')).keys;

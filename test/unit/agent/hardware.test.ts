@@ -118,6 +118,14 @@ describe('hardware models', () => {
     ]);
   });
 
+  it('give one interface to one port, where a model names its place in two forms', () => {
+    const text = MODEL.replace('match.interface = "lan1"', 'match.path = "0000:00:1c.0/00.0"');
+    const ports = matchPorts(parseHardwareModel(text, 'test.toml'), [
+      found('eth7', `${PCI}/0000:00:1c.0/0000:03:00.0`),
+    ]);
+    expect(labels(ports)).toEqual(['wan1 wan eth7']);
+  });
+
   it('know a place by its address and by its hops', () => {
     expect(placesOf(`${PCI}/0000:00:02.2/0000:01:00.0`)).toEqual(['0000:01:00.0', '0000:00:02.2/00.0']);
     expect(placesOf(`${PCI}/0000:00:10.0/virtio3`)).toEqual(['0000:00:10.0']);
