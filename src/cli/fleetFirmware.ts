@@ -3,7 +3,7 @@
  * Which gateway is to run which version is said in the fleet's file (`firmware`), not here.
  */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { BranchboxError } from '../model/errors.ts';
@@ -26,11 +26,14 @@ export function registerFirmware(fleet: Command): void {
     .description('firmware versions that the controller offers its boxes')
     .addHelpText('after', `\nexample: branchbox fleet firmware list ${ACCESS_EXAMPLE}`);
 
-  withAccess(firmware.command('upload <directory>'))
-    .description('uploads a signed manifest and the parts beside it that the controller does not have yet')
+  withAccess(firmware.command('upload <release>'))
+    .description(
+      'uploads a signed manifest (a *.update.jws, or a directory with one) and the parts beside it that the controller does not have yet',
+    )
     .addHelpText('after', `\nexample: branchbox fleet firmware upload out/image ${ACCESS_EXAMPLE}`)
-    .action(async (directory: string, access: Access) => {
-      const manifest = await readInput(join(directory, await manifestIn(directory)));
+    .action(async (release: string, access: Access) => {
+      const { directory, name } = await findManifest(release);
+      const manifest = await readInput(join(directory, name));
       const call = {
         method: 'POST',
         path: '/api/v1/firmware',
@@ -76,14 +79,22 @@ export function registerFirmware(fleet: Command): void {
     });
 }
 
-async function manifestIn(directory: string): Promise<string> {
-  const names = await readdir(directory).catch((cause: unknown) => {
-    throw new BranchboxError('system/file', { message: `${directory} cannot be read`, cause });
+/** A directory may hold several versions, as one that images are built into does: then the manifest itself is named. */
+export async function findManifest(
+  release: string,
+): Promise<{ readonly directory: string; readonly name: string }> {
+  if (release.endsWith(MANIFEST_SUFFIX)) return { directory: dirname(release), name: basename(release) };
+  const names = await readdir(release).catch((cause: unknown) => {
+    throw new BranchboxError('system/file', { message: `${release} cannot be read`, cause });
   });
-  const [name, ...more] = names.filter((one) => one.endsWith(MANIFEST_SUFFIX));
-  if (name !== undefined && more.length === 0) return name;
+  const found = names.filter((one) => one.endsWith(MANIFEST_SUFFIX)).toSorted();
+  const [name, ...more] = found;
+  if (name !== undefined && more.length === 0) return { directory: release, name };
   throw new BranchboxError('system/file', {
-    message: `${directory} holds ${name === undefined ? 'no' : more.length + 1} *${MANIFEST_SUFFIX}`,
-    mend: 'Name a directory with one manifest and its parts.',
+    message: `${release} holds ${name === undefined ? 'no' : found.length} *${MANIFEST_SUFFIX}`,
+    mend:
+      name === undefined
+        ? 'Name a directory with a manifest and its parts.'
+        : `Name one of them: ${found.map((one) => join(release, one)).join(', ')}`,
   });
 }
