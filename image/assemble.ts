@@ -7,11 +7,12 @@ import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { decode } from '../src/model/decode.ts';
 import { FirmwareVersion } from '../src/model/firmware.ts';
+import { parseCertificates } from '../src/pki/certificate.ts';
 import { describe } from './artefact.ts';
 import { type Ingredients, script } from './ingredients.ts';
-import { type Keys, signingEnvironment } from './keys.ts';
+import { certificatesOf, type Keys, signingEnvironment } from './keys.ts';
 import { renderUpdateManifest } from './manifest.ts';
-import { createReleaseSigner, signJwsBy } from './signing.ts';
+import { createReleaseSigner, signedAtMs, signUpdateBy } from './signing.ts';
 import { digestOf, stage, type Variant } from './staging.ts';
 import { createToolbox } from './toolbox.ts';
 import type { Making } from './trees.ts';
@@ -85,7 +86,7 @@ export async function assemble(options: AssembleOptions, { runner, say }: Making
   const record = named('inputs');
   const inputs = await digestOf(
     [join(staged, 'payload'), join(staged, 'units'), FIRMWARE_ROOT, import.meta.dirname],
-    [version, variant ?? '', tree, ingredients.initrd, String(sourceDateEpoch), keys.db.certificate],
+    [version, variant ?? '', tree, ingredients.initrd, String(sourceDateEpoch), ...certificatesOf(keys)],
   );
   const made = {
     version,
@@ -127,15 +128,17 @@ export async function assemble(options: AssembleOptions, { runner, say }: Making
   await rename(uki, made.uki);
   await rename(disk, made.raw);
   const signer = await createReleaseSigner(keys, toolbox, work);
+  const anchors = parseCertificates(await readFile(keys.releaseAnchors, 'utf8'));
+  const builtAtMs = signedAtMs(sourceDateEpoch * 1000, signer.certificates, anchors);
   const manifest = renderUpdateManifest(
-    { version, builtAtMs: sourceDateEpoch * 1000, rootHash },
+    { version, builtAtMs, rootHash },
     {
       root: await describe(made.root),
       verity: await describe(made.verity),
       uki: await describe(made.uki),
     },
   );
-  await writeFile(made.update, await signJwsBy(signer, manifest));
+  await writeFile(made.update, await signUpdateBy(signer, manifest, anchors));
   await rm(work, { recursive: true });
   await writeFile(record, `${inputs} ${rootHash}\n`);
   done('update manifest');

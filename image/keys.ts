@@ -78,6 +78,10 @@ export async function ensureKeys(
   return { directory, db: signingKey('db'), release: signingKey('release'), releaseAnchors };
 }
 
+/** What signatures depend on: certificates by their content, since a key is renewed in the same place. */
+export const certificatesOf = ({ db, release }: Keys): readonly string[] =>
+  [db, release].map(({ certificate }) => readFileSync(certificate, 'utf8'));
+
 /** A URI is a word of commands, which every process of the machine can read: no PIN in it. */
 function readUri(path: string): string {
   const uri = readFileSync(path, 'utf8').trim();

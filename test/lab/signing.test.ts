@@ -4,15 +4,17 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ensureKeys, type Keys, signingEnvironment } from '../../image/keys.ts';
-import { createReleaseSigner, signJwsBy } from '../../image/signing.ts';
+import { certificatesOf, ensureKeys, type Keys, signingEnvironment } from '../../image/keys.ts';
+import { createReleaseSigner, signedAtMs, signJwsBy, signUpdateBy } from '../../image/signing.ts';
 import { createToolbox, type Toolbox } from '../../image/toolbox.ts';
 import { ensureTree, TOOLS_TREE } from '../../image/trees.ts';
 import { parseCertificates } from '../../src/pki/certificate.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
 import { OID } from '../../src/pki/oids.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
+import { verifyManifest } from '../../src/update/manifest.ts';
 import { wouldStart } from '../../src/update/secureBoot.ts';
+import { makeVersion } from '../fakes/firmwareVersion.ts';
 import { makeDatabase } from '../fakes/signedProgram.ts';
 
 const RECIPE = join(import.meta.dirname, '../../image');
@@ -51,6 +53,12 @@ describe('keys of one\u2019s own', () => {
     });
     const signer = await createReleaseSigner(keys, toolbox, directory);
     expect(await believes(keys, await signJwsBy(signer, Buffer.from('{}')))).toBe('{}');
+    // Of a commit that is older than the keys, as it is whenever somebody makes keys to build with.
+    const anchors = parseCertificates(readFileSync(keys.releaseAnchors, 'utf8'));
+    const builtAtMs = signedAtMs(Date.now() - 86_400_000, signer.certificates, anchors);
+    const { manifest } = makeVersion('1.0.0', { builtAtMs }).target;
+    const update = await signUpdateBy(signer, Buffer.from(JSON.stringify(manifest)), anchors);
+    expect((await verifyManifest(update, { anchors, arch: 'x86-64' })).manifest).toEqual(manifest);
     const signed = join(directory, 'loader.efi');
     const { key, certificate } = keys.db;
     await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), key, certificate, LOADER, signed]);
@@ -66,6 +74,42 @@ describe('keys of one\u2019s own', () => {
       });
     expect(await starts(readFileSync(keys.db.certificate))).toBe(true);
     expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
+  });
+
+  it('that do not belong together sign nothing: it would be the boxes that notice', async () => {
+    const [one, other] = [join(directory, 'one'), join(directory, 'other')];
+    const keys = await ensureKeys(one, { toolbox, say: () => {} });
+    await ensureKeys(other, { toolbox, say: () => {} });
+    const anchorsOf = (place: string) =>
+      parseCertificates(readFileSync(join(place, 'release-anchors.pem'), 'utf8'));
+    const { manifest: made } = makeVersion('1.0.0', { builtAtMs: Date.now() }).target;
+    const manifest = Buffer.from(JSON.stringify(made));
+    const signs = async (change: Partial<Keys>, place = one): Promise<string> =>
+      signUpdateBy(
+        await createReleaseSigner({ ...keys, ...change }, toolbox, directory),
+        manifest,
+        anchorsOf(place),
+      );
+    expect(await signs({})).toMatch(/^[^.]+\.[^.]+\.[^.]+$/);
+    await expect(signs({}, other)).rejects.toThrow(/No box would believe/);
+    const foreign = { key: join(other, 'release.key'), certificate: keys.release.certificate };
+    await expect(signs({ release: foreign })).rejects.toThrow(/No box would believe/);
+    const efi = (key: string) =>
+      toolbox.run(
+        [directory, RECIPE],
+        [join(RECIPE, 'sign-efi.sh'), key, keys.db.certificate, LOADER, join(directory, 'x.efi')],
+      );
+    await efi(keys.db.key);
+    await expect(efi(join(other, 'db.key'))).rejects.toThrow(/key values mismatch/);
+  });
+
+  it('that are renewed in their place make another image', async () => {
+    const place = join(directory, 'renewed');
+    const keys = await ensureKeys(place, { toolbox, say: () => {} });
+    const before = certificatesOf(keys);
+    for (const name of readdirSync(place)) rmSync(join(place, name));
+    await ensureKeys(place, { toolbox, say: () => {} });
+    expect(certificatesOf(keys)).not.toEqual(before);
   });
 
   it('are never written over, whichever of them are there', async () => {
