@@ -43,6 +43,7 @@ Branchbox is licensed under the Apache License, Version 2.0: /usr/share/common-l
 
 The package holds code of packages of npm, and Node.js. Their licences: /usr/lib/branchbox/licences.txt.
 COPYRIGHT
+# systemd's version is Debian 13's: on an older Debian FRR lacks a daemon and sandboxes mean something else.
 cat >$root/DEBIAN/control <<CONTROL
 Package: branchbox
 Version: $(printf '%s' "$version" | tr '^' '+')
@@ -51,7 +52,7 @@ Maintainer: Branchbox maintainers <maintainers@branchbox.example>
 Section: net
 Priority: optional
 Installed-Size: $(du -sk --apparent-size $root | cut -f 1)
-Depends: systemd, udev, kmod, passwd, $depends
+Depends: systemd (>= 257), udev, kmod, passwd, $depends
 Recommends: ppp, openssh-server, tpm2-openssl (>= 1.3), tpm2-tools
 Description: SD-WAN branch gateway
  Encrypted tunnels over several uplinks, segments of tenants across sites, their containers on them. Takes over the

@@ -52,7 +52,8 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
   const manifest = join(out, 'manifest.json');
   await writeFile(manifest, renderManifest(facts, artefacts, sizes, components));
 
-  const sums = renderSums([...artefacts, await describe(manifest)]);
+  // The disk too: it is what is left once a download is unpacked, and what a cloud imports.
+  const sums = renderSums([...artefacts, await describe(made.raw), await describe(manifest)]);
   await writeFile(join(out, 'SHA256SUMS'), sums);
   const signer = await createReleaseSigner(keys, toolbox, out);
   await writeFile(join(out, 'SHA256SUMS.sig'), await signer.sign(Buffer.from(sums)));

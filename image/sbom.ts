@@ -26,6 +26,15 @@ export function purlOf({ ecosystem, name, version, arch, source }: Component): s
   return `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?${qualifiers.join('&')}`;
 }
 
+/** npm's are SPDX expressions, but for two ways of saying none (package.json, `license`); Debian's have names of its own. */
+function licencesOf({ ecosystem, licences }: Component): readonly object[] {
+  const [expression, ...more] = licences;
+  const isSpdx =
+    ecosystem === 'npm' && more.length === 0 && !/^(?:SEE LICENSE IN |UNLICENSED$)/.test(expression ?? '');
+  if (isSpdx && expression !== undefined) return [{ expression }];
+  return licences.map((name) => ({ license: { name } }));
+}
+
 export function renderSbom({ version, builtAtMs, rootHash, components }: SbomOptions): string {
   const firmware = `pkg:generic/branchbox@${encodeURIComponent(version)}`;
   const listed = components.map((component) => ({
@@ -35,7 +44,7 @@ export function renderSbom({ version, builtAtMs, rootHash, components }: SbomOpt
     version: component.version,
     purl: purlOf(component),
     ...(component.cpe === undefined ? {} : { cpe: component.cpe }),
-    licenses: component.licences.map((name) => ({ license: { name } })),
+    licenses: licencesOf(component),
   }));
   const bom = {
     bomFormat: 'CycloneDX',

@@ -56,6 +56,10 @@ describe('the Debian package', () => {
     expect(await node.checked('dpkg-query', '-W', '-f', '${Recommends}', 'branchbox')).toMatch(
       /^ppp, openssh-server, /,
     );
+    // No older Debian takes it: it would lose its network to daemons that are not there.
+    expect(await node.checked('dpkg-query', '-W', '-f', '${Depends}', 'branchbox')).toContain(
+      'systemd (>= 257)',
+    );
     expect(await node.checked('id', '-Gn', 'branchbox-look')).toBe('branchbox-look systemd-journal\n');
     expect(await node.checked('getent', 'shadow', 'branchbox-look')).toMatch(/^branchbox-look:\*:/);
     expect(await node.checked('cat', '/usr/share/doc/branchbox/copyright')).toContain('Apache-2.0');

@@ -255,7 +255,7 @@ describe('the units under systemd', () => {
       ).toBe('done');
       expect(
         await does(
-          'set -e; cd /etc/branchbox/factory; mount -o remount,rw .; install -m 0600 /etc/hostname x; sync -f .; rm x; mount -o remount,ro .',
+          'set -e; cd /etc/branchbox/factory; mount -o remount,rw .; install -m 0600 /etc/os-release x; sync -f .; rm x; mount -o remount,ro .',
         ),
       ).toBe('done');
       expect(await does('blkid -l -o device -t LABEL=cidata || [ $? = 2 ]')).toBe('done');

@@ -111,6 +111,8 @@ describe('the bill of materials', () => {
       { license: { name: 'GPL-2+' } },
       { license: { name: 'ISC' } },
     ]);
+    // What npm calls a licence is an SPDX expression, which is looked up; a free name is only shown.
+    expect(bom.components[1]?.licenses).toEqual([{ expression: pkijs.licences[0] }]);
     expect(bom.dependencies[0]?.dependsOn).toEqual([purlOf(frr), purlOf(pkijs)]);
     expect(renderSbom(options)).toBe(renderSbom(options));
   });
