@@ -76,6 +76,40 @@ describe('keys of one\u2019s own', () => {
     expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
   });
 
+  it('are enrolled by the words of the docs, and what they signed is started there', async () => {
+    const docs = readFileSync(join(import.meta.dirname, '../../docs/image.md'), 'utf8');
+    const words = /^\*\*Secure Boot on a box\*\*.*?```sh\n(.*?)```/ms.exec(docs)?.[1];
+    if (words === undefined) throw new Error('docs/image.md has no words for Secure Boot');
+    const place = join(directory, 'enrolled');
+    const keys = await ensureKeys(place, { toolbox, say: () => {} });
+    const show = 'virt-fw-vars --input OVMF_VARS_4M.fd --output-json vars.json';
+    await toolbox.run([directory], ['sh', '-euc', `cd ${place}\n${words}\n${show}`]);
+    const { variables } = JSON.parse(readFileSync(join(place, 'vars.json'), 'utf8')) as {
+      variables: { name: string; attr: number; data: string }[];
+    };
+    const db = variables.find(({ name }) => name === 'db');
+    // As efivarfs has it: attributes, then what a firmware keeps.
+    const database = Buffer.concat([
+      Buffer.from([db?.attr ?? 0, 0, 0, 0]),
+      Buffer.from(db?.data ?? '', 'hex'),
+    ]);
+    const signed = join(directory, 'enrolled.efi');
+    const { key, certificate } = keys.db;
+    await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), key, certificate, LOADER, signed]);
+    const starts = (program: Buffer): Promise<boolean> =>
+      wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
+        secureBoot: Buffer.from([6, 0, 0, 0, 1]),
+        database,
+        shim: undefined,
+      });
+    expect(await starts(readFileSync(signed))).toBe(true);
+    await ensureKeys(join(directory, 'another'), { toolbox, say: () => {} });
+    const foreign = join(directory, 'foreign.efi');
+    const others = ['key', 'crt'].map((end) => join(directory, 'another', `db.${end}`));
+    await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), ...others, LOADER, foreign]);
+    expect(await starts(readFileSync(foreign))).toBe(false);
+  });
+
   it('that do not belong together sign nothing: it would be the boxes that notice', async () => {
     const [one, other] = [join(directory, 'one'), join(directory, 'other')];
     const keys = await ensureKeys(one, { toolbox, say: () => {} });
