@@ -38,6 +38,8 @@ export interface DeviceClientOptions {
   readonly server: () => { readonly host: string; readonly port: number };
   readonly credentials: () => Promise<DeviceCredentials>;
   readonly dialer: Pick<UplinkDialer, 'connectTls'>;
+  /** Without a byte from the server; default IDLE_TIMEOUT_MS. */
+  readonly idleTimeoutMs?: number;
 }
 
 export interface DeviceClient {
@@ -55,6 +57,7 @@ export interface DeviceClient {
 const IDLE_TIMEOUT_MS = 30_000;
 
 export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
+  const { idleTimeoutMs = IDLE_TIMEOUT_MS } = options;
   return {
     async get(path, { fromBytes = 0, signal }) {
       const { host, port } = options.server();
@@ -66,6 +69,7 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
         signal,
       });
       return new Promise((resolve, reject) => {
+        let answer: IncomingMessage | undefined;
         const request = httpRequest(
           {
             createConnection: () => socket,
@@ -77,9 +81,17 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
             },
             signal,
           },
-          resolve,
+          (message) => {
+            answer = message;
+            resolve(message);
+          },
         );
-        request.setTimeout(IDLE_TIMEOUT_MS, () => request.destroy(new Error('no byte for 30 s')));
+        request.setTimeout(idleTimeoutMs);
+        request.on('timeout', () => {
+          // Bytes are there that nobody took: the silence is the reader's, who may be held to a rate.
+          if (answer !== undefined && answer.readableLength > 0) socket.setTimeout(idleTimeoutMs);
+          else request.destroy(new Error(`no byte for ${idleTimeoutMs / 1000} s`));
+        });
         request.on('error', (cause) => reject(deviceUnreachable(path, cause)));
         request.end();
       });
