@@ -41,6 +41,8 @@ if (variant !== undefined && variant !== 'agent-fails' && variant !== 'panics') 
   process.exit(2);
 }
 
+// Trees and files of an image are for everybody to read; whoever has just made keys has another umask.
+process.umask(0o022);
 const { version, keys, out, cache } = values;
 const making = {
   runner: createRunner(),

@@ -9,11 +9,11 @@ payload=$3
 units=$4
 files=$5
 
-copy() { cp -R --no-dereference --preserve=mode,links "$1/." "$2/"; }
+copy="$(dirname "$0")/copy-over.sh"
 mkdir -p "$root/usr/lib/branchbox"
-copy "$payload" "$root/usr/lib/branchbox"
-copy "$units" "$root/usr/lib/systemd/system"
-copy "$files" "$root"
+"$copy" "$payload" "$root/usr/lib/branchbox"
+"$copy" "$units" "$root/usr/lib/systemd/system"
+"$copy" "$files" "$root"
 ln -sfn ../lib/branchbox/branchbox.sh "$root/usr/bin/branchbox"
 ln -sfn multi-user.target "$root/usr/lib/systemd/system/default.target"
 mkdir -p "$root/usr/lib/systemd/system/multi-user.target.wants"
@@ -36,7 +36,6 @@ mkdir -p "$root/usr/share/factory"
 mv "$root/var" "$root/usr/share/factory/var"
 # Where the data partition is not there, a sandbox still wants a place for a /var/tmp of its own (rescue).
 mkdir -p -m 1777 "$root/var/tmp"
-chmod -R go-w "$root/usr/lib/branchbox"
 
 rm -rf "$root/etc/systemd/system"
 mkdir -p "$root/etc/systemd/system"

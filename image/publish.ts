@@ -2,7 +2,7 @@
  * Owns what is published of an assembled version: downloads, package, checksums, inventory; in the output directory
  * beside the disk. Does not own the disk (assemble.ts) nor what the texts say (manifest.ts, sbom.ts).
  */
-import { copyFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe } from './artefact.ts';
 import type { Disk } from './disk.ts';
@@ -57,7 +57,8 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
   await writeFile(join(out, 'SHA256SUMS'), sums);
   const signer = await createReleaseSigner(keys, toolbox, out);
   await writeFile(join(out, 'SHA256SUMS.sig'), await signer.sign(Buffer.from(sums)));
-  await copyFile(keys.release.certificate, join(out, 'release.crt'));
-  await copyFile(keys.releaseAnchors, join(out, 'release-anchors.pem'));
+  // Not as files of keys are: these are for everybody.
+  await writeFile(join(out, 'release.crt'), await readFile(keys.release.certificate));
+  await writeFile(join(out, 'release-anchors.pem'), await readFile(keys.releaseAnchors));
   say(renderSizes(sizes, artefacts));
 }
