@@ -3,7 +3,16 @@
  * nothing else; a power cut at any step is followed by the same reset. And the button that asks for one.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync, openSync, closeSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -178,6 +187,8 @@ describe('the reset button', () => {
     );
     put('bin/systemctl', `#!/bin/sh\necho "$@" >${root}/asked\n`);
     put('sys/class/input/event3/device/name', 'gpio-keys-polled\n');
+    mkdirSync(join(root, 'proc'));
+    symlinkSync('/proc/uptime', join(root, 'proc/uptime'));
     mkdirSync(join(root, 'dev/input'), { recursive: true });
     execFileSync('mkfifo', [join(root, 'dev/input/event3')]);
   });
@@ -203,6 +214,29 @@ describe('the reset button', () => {
     writeSync(device, event(1, 408, 1));
     writeSync(device, event(1, 408, 2));
     await expect.poll(asked, { timeout: 20_000 }).toContain('start branchbox-factory-reset@button.service');
+    closeSync(device);
+    await ended;
+  });
+
+  it('counts by how long the machine runs: the time of day may be set while it is held', async () => {
+    const hour =
+      'model = "box"\n\n[resetButton]\ninput = "gpio-keys-polled"\ncode = 408\nholdSeconds = 3600\n';
+    put('usr/lib/branchbox/models/box.toml', hour);
+    rmSync(join(root, 'proc/uptime'));
+    put('proc/uptime', '100.00 1.00\n');
+    const child = spawn(join(FIRMWARE, 'reset-button'), ['event3'], { env: environment(), stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const device = openSync(join(root, 'dev/input/event3'), 'w');
+    writeSync(device, event(1, 408, 1));
+    let upSeconds = 100;
+    const held = (): string => {
+      // An hour more each time: wherever it is with its reading, the next look is late enough.
+      upSeconds += 3600;
+      put('proc/uptime', `${upSeconds}.00 1.00\n`);
+      writeSync(device, event(1, 408, 2));
+      return sh('cat "$1" 2>/dev/null || :', join(root, 'asked'));
+    };
+    await expect.poll(held, { timeout: 20_000 }).toContain('start branchbox-factory-reset@button.service');
     closeSync(device);
     await ended;
   });
