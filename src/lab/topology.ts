@@ -1,6 +1,6 @@
 /**
  * Owns what a topology file says: providers and their networks, nodes, uplinks, LAN hosts. Schema and reading.
- * Does not own how it becomes links (wiring.ts) or the fleet that runs on it (fleet.toml, the controller's).
+ * Does not own what two parts may not both have (topologyPlaces.ts), how it becomes links (wiring.ts) or the fleet that runs on it (fleet.toml, the controller's).
  */
 import { join } from 'node:path';
 import { parse as parseToml } from 'smol-toml';
@@ -19,6 +19,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { InterfaceName, PortLabel, UplinkName } from '../model/ids.ts';
 import { prefixHolds } from '../model/prefixes.ts';
 import type { Files } from '../system/ports.ts';
+import { checkTopologyPlaces } from './topologyPlaces.ts';
 import { PORT_SLOTS } from './vm/argv.ts';
 
 /** Short enough for a netns name and a host name; what people type after `lab exec`. */
@@ -101,9 +102,7 @@ export const Topology = z
   .superRefine((topology, context) => {
     const complain = (path: (string | number)[], message: string): void =>
       context.addIssue({ code: 'custom', path, message });
-    const names = [...topology.providers, ...topology.nodes].map(({ name }) => name);
-    for (const name of names.filter((each, i) => names.indexOf(each) !== i))
-      complain(['nodes'], `${name} twice`);
+    checkTopologyPlaces(topology, complain);
     topology.transits.forEach(({ a, b }, i) => {
       for (const [side, end] of Object.entries({ a, b })) {
         const known = topology.providers.some(({ name }) => name === end.provider);

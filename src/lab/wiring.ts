@@ -173,18 +173,22 @@ function staticLines(address: string | undefined, router: string | undefined, po
 }
 
 function lanCables(topology: Topology): Cable[] {
+  let spares = 0;
   return topology.nodes.filter(isGateway).flatMap((gateway) =>
-    gateway.lan.map((label, i): Cable => {
+    gateway.lan.map((label): Cable => {
       const host = topology.nodes.find(
         ({ lanOf }) => lanOf?.gateway === gateway.name && lanOf.port === label,
       );
       const a = gatewayEnd(gateway, label, []);
       if (host?.lanOf === undefined) {
-        const ifname = `${gateway.name.slice(0, 10)}-${i + 1}`;
+        spares += 1;
+        // Numbered as the ports of a provider are, and for the same reason.
+        const ifname = `spare${spares}`;
+        const setUp = [`link set dev ${ifname} alias ${gateway.name}/${label}`];
         return {
           kind: 'unplugged',
           a,
-          b: { node: SPARE_NODE, ifname, mac: macOf(`${SPARE_NODE}.${gateway.name}.${label}`), setUp: [] },
+          b: { node: SPARE_NODE, ifname, mac: macOf(`${SPARE_NODE}.${gateway.name}.${label}`), setUp },
         };
       }
       const setUp = [
