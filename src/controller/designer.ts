@@ -60,10 +60,11 @@ export function designGateway(inputs: DesignInputs, gateway: FleetGateway): Desi
     tunnels:
       gateway.role === 'hub' ? hubTunnels(inputs, gateway, branches) : branchTunnels(inputs, gateway, hubs),
     overlay: {
-      reflectors: sortBy(
-        hubs.filter((hub) => hub.id !== gateway.id),
-        (hub) => hub.id,
-      ).map((hub) => ({ gatewayId: hub.id, vtep: hub.vtep })),
+      // Every hub reflects to every branch. None has a tunnel to another one, so a session there would never stand.
+      reflectors:
+        gateway.role === 'hub'
+          ? []
+          : sortBy(hubs, (hub) => hub.id).map((hub) => ({ gatewayId: hub.id, vtep: hub.vtep })),
       clients: gateway.role === 'hub' ? sortBy(branches, (b) => b.id).map((b) => clientOf(fleet, b)) : [],
     },
     segments: sortBy(

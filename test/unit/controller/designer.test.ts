@@ -57,6 +57,19 @@ describe('a hub', () => {
     ]);
     expect(spec.segments).toEqual([]);
   });
+
+  it('peers with no other hub, to which no tunnel leads; a branch peers with both', () => {
+    const second = {
+      ...hub('hub2', '10.255.0.2'),
+      uplinks: [{ name: 'internet', port: 'wan1', publicAddress: '198.51.100.21' }],
+    };
+    const two = inputs(fleetOf([hub('hub', '10.255.0.1'), second, branch('branch1', '10.255.0.11')]));
+    const peersOf = (gateway: string): string[] =>
+      specOf(gateway, two).overlay.reflectors.map(({ gatewayId }) => gatewayId);
+    expect(peersOf('hub')).toEqual([]);
+    expect(peersOf('hub2')).toEqual([]);
+    expect(peersOf('branch1')).toEqual(['hub', 'hub2']);
+  });
 });
 
 describe('both ends of a path', () => {
@@ -166,7 +179,8 @@ it('what no gateway alone is to blame for is told once, at what the author wrote
     ...hub(`hub${i}`, `10.255.0.${i + 1}`),
     uplinks: [{ name: 'internet', port: 'wan1', publicAddress: `198.51.100.${i + 1}` }],
   }));
-  expect(() => designFleet(inputs(fleetOf(hubs)))).toThrow(
+  const branches = [branch('branch1', '10.255.0.11'), branch('branch2', '10.255.0.12')];
+  expect(() => designFleet(inputs(fleetOf([...hubs, ...branches])))).toThrow(
     expect.objectContaining({
       problems: [
         { path: '$.gateways', message: expect.stringContaining('(overlay.reflectors of a gateway)') },
