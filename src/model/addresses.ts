@@ -68,6 +68,14 @@ export function isReachable(address: string): boolean {
   return first !== 0 && first !== 127 && first < 224;
 }
 
+/** Whether packets can be sent to all of a network of IPv4 (isReachable). */
+export function isReachableNetwork(cidr: string): boolean {
+  const { address, prefixLength } = splitCidr(networkOf(cidr));
+  const last = ipv4ToNumber(address) + 2 ** (32 - prefixLength) - 1;
+  // What cannot be reached is at both ends of the numbers, and one block between: that of loopback.
+  return isReachable(address) && isReachable(numberToIpv4(last)) && !contains(cidr, '127.0.0.1');
+}
+
 /** Whether one station has it: the group bit is clear (IEEE 802, 8.2), and it is not all zero. */
 export function isStationMac(macAddress: string): boolean {
   return Number.parseInt(macAddress.slice(0, 2), 16) % 2 === 0 && macAddress !== '00:00:00:00:00:00';

@@ -3,7 +3,19 @@
  * itself. Does not own which of the kinds each of them takes.
  */
 import { z } from 'zod';
-import { IpAddress, Ipv4, Ipv4Interface, Ipv6, Ipv6Interface, isReachable, splitCidr } from './addresses.ts';
+import {
+  IpAddress,
+  Ipv4,
+  Ipv4Interface,
+  Ipv4Network,
+  Ipv6,
+  Ipv6Interface,
+  isHostOf,
+  isReachable,
+  isReachableNetwork,
+  networkOf,
+  splitCidr,
+} from './addresses.ts';
 import type { Report } from './crossCheck.ts';
 import { isLinkLocal, prefixHolds } from './prefixes.ts';
 
@@ -18,6 +30,7 @@ export const StaticAddress = z.strictObject({
   gateway: Ipv4,
   dns: z.array(IpAddress).max(4).default([]),
 });
+type StaticAddress = z.output<typeof StaticAddress>;
 export const StaticAddressing = z.strictObject({ kind: z.literal('static'), ...StaticAddress.shape });
 
 /** Router advertisements, and DHCPv6 where they say so (RFC 4861 4.2, 4862, 8415). */
@@ -31,7 +44,35 @@ export const StaticAddress6 = z.strictObject({
 type StaticAddress6 = z.output<typeof StaticAddress6>;
 export const StaticAddressing6 = z.strictObject({ kind: z.literal('static'), ...StaticAddress6.shape });
 
-/** What the schema of one address alone does not see. Pure. */
+/**
+ * What the schema of one address alone does not see. Pure. The kernel takes no route by a gateway that is not on the
+ * link, so one elsewhere is a line that never comes up.
+ */
+export function checkStatic4(
+  { address: cidr, gateway }: Pick<StaticAddress, 'address' | 'gateway'>,
+  path: readonly (string | number)[],
+  report: Report,
+): void {
+  // That it is of the wrong family, or none, is said there.
+  if (!Ipv4Interface.safeParse(cidr).success || !Ipv4.safeParse(gateway).success) return;
+  const { address } = splitCidr(cidr);
+  const network = networkOf(cidr);
+  if (!isReachable(address)) report([...path, 'address'], 'is no address that others can send to');
+  else if (!isHostOf(network, address))
+    report([...path, 'address'], `is the network or broadcast address of ${network}`);
+  if (gateway === address) report([...path, 'gateway'], "is the uplink's own address");
+  else if (!isHostOf(network, gateway))
+    report([...path, 'gateway'], `is no host of ${network}, the uplink's network`);
+}
+
+/** A network that stations have addresses in. */
+export function checkNetwork(cidr: string, path: readonly (string | number)[], report: Report): void {
+  // That it is no network is said there.
+  if (Ipv4Network.safeParse(cidr).success && !isReachableNetwork(cidr))
+    report([...path], 'has addresses that nobody can send to: loopback, multicast or reserved ones');
+}
+
+/** As checkStatic4. */
 export function checkStatic6(
   { address: cidr, gateway }: Pick<StaticAddress6, 'address' | 'gateway'>,
   path: readonly (string | number)[],

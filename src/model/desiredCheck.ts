@@ -3,7 +3,7 @@
  * nothing, and addresses that nobody can have. Pure. Does not own any part's form (desired.ts).
  */
 import { contains, isHostOf, networkOf, overlaps, splitCidr } from './addresses.ts';
-import { checkStatic6 } from './addressing.ts';
+import { checkNetwork, checkStatic4, checkStatic6 } from './addressing.ts';
 import { type Report, reportDuplicates, reportRepeats } from './crossCheck.ts';
 import type { DesiredSpec } from './desired.ts';
 import { familyOf, hasFamily } from './underlay.ts';
@@ -66,6 +66,8 @@ export function checkDesired(
   spec.uplinks.forEach((uplink, i) => {
     if (!hasFamily(uplink, 4) && !hasFamily(uplink, 6))
       report(['uplinks', i, 'addressing'], 'is none, and there is no IPv6 either');
+    if (uplink.addressing.kind === 'static')
+      checkStatic4(uplink.addressing, ['uplinks', i, 'addressing'], report);
     if (uplink.addressing6?.kind === 'static')
       checkStatic6(uplink.addressing6, ['uplinks', i, 'addressing6'], report);
   });
@@ -133,6 +135,8 @@ export function checkDesired(
       }),
     );
   }
+  for (const range of ['vtepRange', 'tunnelRange'] as const)
+    checkNetwork(spec.fleet[range], ['fleet', range], report);
   if (!contains(spec.fleet.vtepRange, spec.vtep))
     report(['vtep'], `is outside the fleet's VTEP range ${spec.fleet.vtepRange}`);
   if (overlaps(spec.fleet.vtepRange, spec.fleet.tunnelRange))

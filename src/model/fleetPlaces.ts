@@ -4,6 +4,7 @@
  * Does not own what refers to what (fleet.ts), nor uplinks' addresses (fleetUnderlay.ts).
  */
 import { contains, isHostOf } from './addresses.ts';
+import { checkNetwork } from './addressing.ts';
 import { type Report, reportRepeats } from './crossCheck.ts';
 import type { Fleet, FleetGateway } from './fleet.ts';
 import { appMacOf } from './ids.ts';
@@ -53,6 +54,9 @@ function checkMembers(
   { segments, gateways }: Pick<Fleet, 'segments'> & { readonly gateways: readonly FleetGateway[] },
   report: Report,
 ): void {
+  segments.forEach(({ subnet }, i) => {
+    if (subnet !== undefined) checkNetwork(subnet, ['segments', i, 'subnet'], report);
+  });
   const subnets = new Map(segments.map(({ id, subnet }) => [id, subnet]));
   const members = gateways.flatMap((gateway, i) =>
     gateway.apps.map((app, j) => ({

@@ -3,8 +3,8 @@
  * the author wrote. Pure.
  * Does not own what becomes of a path (controller/designTunnels).
  */
-import { contains, isReachable } from './addresses.ts';
-import { checkStatic6 } from './addressing.ts';
+import { contains, isReachable, splitCidr } from './addresses.ts';
+import { checkNetwork, checkStatic4, checkStatic6 } from './addressing.ts';
 import type { Report } from './crossCheck.ts';
 import { renderPath } from './decode.ts';
 import { VXLAN_OVERHEAD_BYTES } from './desired.ts';
@@ -62,15 +62,34 @@ export function checkUnderlay(
   { fleet, gateways }: Pick<Fleet, 'fleet'> & { readonly gateways: readonly FleetGateway[] },
   report: Report,
 ): void {
+  for (const range of ['vtepRange', 'tunnelRange'] as const)
+    checkNetwork(fleet[range], ['fleet', range], report);
   gateways.forEach((gateway, i) => {
     gateway.uplinks.forEach((uplink, j) => {
       const at = ['gateways', i, 'uplinks', j];
       checkAddressing(uplink, (field, message) => report([...at, field], message));
       checkPublic(gateway, uplink, fleet, (field, message) => report([...at, field], message));
+      if (uplink.static !== undefined) {
+        checkStatic4(uplink.static, [...at, 'static'], report);
+        checkOutside(splitCidr(uplink.static.address).address, fleet, (message) =>
+          report([...at, 'static', 'address'], message),
+        );
+      }
       if (uplink.static6 !== undefined) checkStatic6(uplink.static6, [...at, 'static6'], report);
     });
   });
   checkPaths({ fleet, gateways }, report);
+}
+
+/** What has an address of the tunnels is looked for in them, and a tunnel to an address inside them would carry itself. */
+function checkOutside(
+  address: string,
+  { vtepRange, tunnelRange }: Fleet['fleet'],
+  report: (message: string) => void,
+): void {
+  for (const range of [vtepRange, tunnelRange]) {
+    if (contains(range, address)) report(`is inside ${range}, which is reached through the tunnels`);
+  }
 }
 
 type ReportField = (field: string, message: string) => void;
@@ -91,7 +110,7 @@ function checkAddressing(uplink: FleetUplink, report: ReportField): void {
 function checkPublic(
   { role }: FleetGateway,
   uplink: FleetUplink,
-  { vtepRange, tunnelRange }: Fleet['fleet'],
+  fleet: Fleet['fleet'],
   report: ReportField,
 ): void {
   const { publicAddress, publicAddress6 } = uplink;
@@ -105,11 +124,7 @@ function checkPublic(
   if (publicAddress !== undefined) {
     if (!hasFamily(addressing, 4)) report('publicAddress', 'the uplink has no IPv4 (ipv4 = "none")');
     if (!isReachable(publicAddress)) report('publicAddress', 'is no address that branches can send to');
-    // A tunnel to an address inside the tunnels would carry itself.
-    for (const range of [vtepRange, tunnelRange]) {
-      if (contains(range, publicAddress))
-        report('publicAddress', `is inside ${range}, which is reached through the tunnels`);
-    }
+    checkOutside(publicAddress, fleet, (message) => report('publicAddress', message));
   }
   if (publicAddress6 !== undefined) {
     if (!hasFamily(addressing, 6))

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { DnsName, IpAddress, Port } from './addresses.ts';
 import {
+  checkStatic4,
   checkStatic6,
   DhcpAddressing,
   PppoeAddressing,
@@ -53,6 +54,9 @@ export const HttpProxy = z.strictObject({
 });
 export type HttpProxy = z.output<typeof HttpProxy>;
 
+const Static4 = StaticAddressing.superRefine((own, context) => {
+  checkStatic4(own, [], (path, message) => context.addIssue({ code: 'custom', path, message }));
+});
 const Static6 = StaticAddressing6.superRefine((own, context) => {
   checkStatic6(own, [], (path, message) => context.addIssue({ code: 'custom', path, message }));
 });
@@ -69,7 +73,7 @@ export const BootstrapNetwork = z
     vlan: VlanId.optional(),
     addressing: z.discriminatedUnion('kind', [
       DhcpAddressing,
-      StaticAddressing,
+      Static4,
       PppoeAddressing.extend({ user: PppoeWord, password: PppoeWord }),
     ]),
     /** IPv6; absent: what routers and DHCPv6 say. */

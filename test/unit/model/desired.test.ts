@@ -129,6 +129,10 @@ describe('decoding a desired state', () => {
     expect(pathsOf(withUplink(none))).toEqual(['$.spec.uplinks[0].addressing', endpoint]);
     const static6 = { kind: 'static', address: '2001:db8:1::5/64', gateway: '2001:db8:2::1' };
     expect(pathsOf(withUplink({ addressing6: static6 }))).toEqual(['$.spec.uplinks[0].addressing6.gateway']);
+    const static4 = { kind: 'static', address: '192.0.2.5/28', gateway: '192.0.2.17' };
+    expect(pathsOf(withUplink({ addressing: static4 }, '198.51.100.20'))).toEqual([
+      '$.spec.uplinks[0].addressing.gateway',
+    ]);
   });
 
   it('refuses an app so little memory that its runtime could not start it', () => {

@@ -71,6 +71,18 @@ describe('apps of one segment', () => {
   });
 });
 
+it('a subnet is of addresses that can be sent to', () => {
+  const segments = ['0.0.0.0/0', '224.0.0.0/24', '10.10.0.0/24'].map((subnet, i) => ({
+    id: `s${i}`,
+    tenant: 'red',
+    vni: 10 + i,
+    subnet,
+  }));
+  const decoded = tryDecode(Fleet, { ...SMALL_FLEET, segments, gateways: [] });
+  const paths = decoded.ok ? [] : decoded.problems.map(({ path }) => path);
+  expect(paths).toEqual(['$.segments[0].subnet', '$.segments[1].subnet']);
+});
+
 it('a VTEP is a host of its range', () => {
   for (const vtep of ['10.255.0.0', '10.255.255.255'])
     expect(problems(branch('branch1', vtep))).toEqual([

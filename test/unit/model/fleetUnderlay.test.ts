@@ -67,6 +67,36 @@ describe('an uplink', () => {
     ['IPv6 twice', { ipv6: 'auto', static6 }, 'ipv6 is said twice: static6 has an IPv6 address'],
     [
       'a gateway of another network',
+      { static: { ...static4, gateway: '192.0.2.17' } },
+      "static.gateway is no host of 192.0.2.0/28, the uplink's network",
+    ],
+    [
+      'its broadcast address for its gateway',
+      { static: { ...static4, gateway: '192.0.2.15' } },
+      "static.gateway is no host of 192.0.2.0/28, the uplink's network",
+    ],
+    [
+      'itself for its gateway',
+      { static: { ...static4, gateway: '192.0.2.5' } },
+      "static.gateway is the uplink's own address",
+    ],
+    [
+      'the address of its network',
+      { static: { ...static4, address: '192.0.2.0/28' } },
+      'static.address is the network or broadcast address of 192.0.2.0/28',
+    ],
+    [
+      'an address of the box itself',
+      { static: { address: '127.0.0.5/8', gateway: '127.0.0.1' } },
+      'static.address is no address that others can send to',
+    ],
+    [
+      'an address of the tunnels',
+      { static: { address: '10.254.7.5/24', gateway: '10.254.7.1' } },
+      'static.address is inside 10.254.0.0/16, which is reached through the tunnels',
+    ],
+    [
+      'a gateway of another network',
       { static6: { ...static6, gateway: '2001:db8:2::1' } },
       'static6.gateway is neither in the network of 2001:db8:1::5/64 nor of the link (fe80::/10)',
     ],
@@ -93,6 +123,21 @@ describe('an uplink', () => {
     expect(paths({ static6: { ...static6, address: '192.0.2.5/28' } })).toEqual([`${own}.static6.address`]);
     expect(paths({ static6: { ...static6, gateway: '192.0.2.1' } })).toEqual([`${own}.static6.gateway`]);
   });
+});
+
+it('ranges of a fleet are of addresses that can be sent to', () => {
+  const message = 'has addresses that nobody can send to: loopback, multicast or reserved ones';
+  const said = (vtepRange: string, tunnelRange: string): string[] => {
+    const fleet = { ...SMALL_FLEET.fleet, vtepRange, tunnelRange };
+    const decoded = tryDecode(Fleet, { ...SMALL_FLEET, fleet, gateways: [] });
+    return decoded.ok ? [] : decoded.problems.map(({ path, message: said }) => `${path} ${said}`);
+  };
+  for (const bad of ['127.0.0.0/8', '239.1.0.0/16', '0.0.0.0/8', '240.0.0.0/4', '64.0.0.0/2', '128.0.0.0/1'])
+    expect(said(bad, '10.254.0.0/16'), bad).toEqual([`$.fleet.vtepRange ${message}`]);
+  expect(said('10.255.0.0/16', '224.0.0.0/16')).toEqual([`$.fleet.tunnelRange ${message}`]);
+  expect(said('100.64.0.0/10', '192.168.0.0/16')).toEqual([]);
+  // One that is no network at all is told of once.
+  expect(said('10.255.0.0/33', '10.254.0.0/16')).toHaveLength(1);
 });
 
 it('a hub is reached at an address that is not of the tunnels, nor of nobody', () => {
