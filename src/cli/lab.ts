@@ -168,9 +168,10 @@ export interface CutOptions {
 
 function percent(text: string): number {
   const value = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0 || value > 100) {
+  // Finer than what nft counts in would be rounded: to nothing lost at all, or to everything.
+  if (!/^\d+(\.\d{1,2})?$/.test(text) || value <= 0 || value > 100) {
     throw new BranchboxError('cli/usage', {
-      message: `--loss takes a percentage above 0 up to 100, not "${text}"`,
+      message: `--loss takes a percentage of 0.01 to 100, in hundredths at the finest, not "${text}"`,
     });
   }
   return value;

@@ -31,8 +31,8 @@ export interface Faults {
   /** Replaces what was cut of this uplink before. */
   cut(node: string, uplink: string, cut: Cut): Promise<void>;
   heal(node: string, uplink: string): Promise<void>;
-  /** Uplinks that are not whole. */
-  list(): Promise<readonly FaultState[]>;
+  /** Uplinks that are not whole, as far as those providers know: one that does not run has nothing to ask. */
+  list(running: readonly string[]): Promise<readonly FaultState[]>;
 }
 
 const TABLE_PREFIX = 'lab_fault_';
@@ -101,11 +101,12 @@ export function createFaults({ nodes, machines, wiring }: FaultsDeps): Faults {
       await setRules(ends.provider, ends.port, undefined);
       await setCarrier(node, ends, 'up');
     },
-    async list() {
+    async list(running) {
       const found: FaultState[] = [];
       for (const provider of new Set(
         wiring.cables.filter(({ kind }) => kind === 'uplink').map(({ b }) => b.node),
       )) {
+        if (!running.includes(provider)) continue;
         const ruleset = decodeJson(
           Ruleset,
           await checked(provider, 'reading what is dropped', ['nft', '-j', 'list', 'ruleset', 'bridge']),

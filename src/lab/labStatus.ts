@@ -67,7 +67,7 @@ export interface LabStatusDeps {
 export async function gatherStatus(deps: LabStatusDeps): Promise<LabStatus> {
   const { topology, nodes } = deps;
   const providers = topology.providers.map(({ name }) => name);
-  const cut = providers.every((name) => nodes.pidOf(name) !== undefined) ? await deps.faults.list() : [];
+  const cut = await deps.faults.list(providers.filter((name) => nodes.pidOf(name) !== undefined));
   const faultsOf = (node: string, uplink: string): string[] =>
     cut
       .filter((fault) => fault.node === node && fault.uplink === uplink)
@@ -85,7 +85,8 @@ export async function gatherStatus(deps: LabStatusDeps): Promise<LabStatus> {
       conditions: [],
       uplinks: node.uplinks.map(({ name, address, address6 }) => ({
         name,
-        state: 'static',
+        // A gateway's address is its own business, and it alone says how it has come by it.
+        state: isGateway(node) ? 'unknown' : 'static',
         ...addressOf(address, address6),
         faults: faultsOf(node.name, name),
       })),
@@ -119,7 +120,6 @@ export function mergeGateway(
   const status = ShownStatus.safeParse(statusAnswer).data;
   const begun: LabNodeStatus = {
     ...base,
-    uplinks: base.uplinks.map((uplink) => ({ ...uplink, state: 'unknown' })),
     ...(bootstrap === undefined ? {} : { bootstrap: bootstrap.state }),
     ...(bootstrap?.lastProblem === undefined ? {} : { bootstrapProblem: bootstrap.lastProblem }),
   };

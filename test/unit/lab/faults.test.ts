@@ -55,6 +55,31 @@ describe('a step of a cut that fails', () => {
   });
 });
 
+describe('what is cut', () => {
+  it('is asked of providers that run alone', async () => {
+    const asked: string[] = [];
+    const two = { ...second, b: { ...second.b, node: 'provider-b' } };
+    const faults = createFaults({
+      wiring: { ...wiring, cables: [cable, two] },
+      machines: { setCarrier: async () => {} },
+      nodes: {
+        exec: async (node, [program]) => {
+          asked.push(node);
+          if (node !== 'provider-b') throw new BranchboxError('lab/not-running', { message: node });
+          const rule = { rule: { table: 'lab_fault_port5', comment: 'in 100' } };
+          const nft = { nftables: [{ metainfo: {} }, rule] };
+          const links = [{ ifname: 'port5', flags: ['UP'] }];
+          return { exitCode: 0, stdout: JSON.stringify(program === 'nft' ? nft : links), stderr: '' };
+        },
+      },
+    });
+    expect(await faults.list(['provider-b'])).toEqual([
+      { node: 'branch1', uplink: 'lte', losses: ['in 100'], carrier: true },
+    ]);
+    expect(new Set(asked)).toEqual(new Set(['provider-b']));
+  });
+});
+
 describe('a name that the lab does not have', () => {
   const faults = faultsOver(async () => {
     throw new Error('nothing is run');

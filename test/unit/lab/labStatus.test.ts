@@ -1,9 +1,12 @@
 /** The read-outs of a lab, held against their committed form and gateways that say nothing. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseEvent } from '../../../src/lab/events.ts';
 import { LabInfo } from '../../../src/lab/info.ts';
-import { type LabNodeStatus, LabStatus, mergeGateway } from '../../../src/lab/labStatus.ts';
+import { gatherStatus, type LabNodeStatus, LabStatus, mergeGateway } from '../../../src/lab/labStatus.ts';
 import { ailmentOf } from '../../../src/lab/readiness.ts';
+import { parseTopology, TOPOLOGIES_DIRECTORY } from '../../../src/lab/topology.ts';
 import { renderNextCommands, renderStatus } from '../../../src/lab/table.ts';
 
 const bare = {
@@ -46,6 +49,37 @@ describe('the status of a lab', () => {
     expect(() => LabStatus.parse({ ...status, more: 1 })).toThrow('more');
   });
 
+  it('claims nothing of a gateway that does not run, and tells what one provider cut though the other is dead', async () => {
+    const topology = parseTopology(
+      readFileSync(join(TOPOLOGIES_DIRECTORY, 'default', 'topology.toml'), 'utf8'),
+      'default',
+    );
+    const asked: (readonly string[])[] = [];
+    const { nodes } = await gatherStatus({
+      lab: 'default',
+      topologyName: 'default',
+      topology,
+      nodes: {
+        pidOf: (node) => (['provider-a', 'controller'].includes(node) ? 1 : undefined),
+        ask: async () => undefined,
+      },
+      faults: {
+        list: async (running) => {
+          asked.push(running);
+          return [{ node: 'branch1', uplink: 'internet', losses: ['in 100'], carrier: true }];
+        },
+      },
+    });
+    expect(asked).toEqual([['provider-a']]);
+    expect(nodes.find(({ name }) => name === 'branch1')?.uplinks).toEqual([
+      { name: 'internet', state: 'unknown', faults: ['in 100'] },
+      { name: 'lte', state: 'unknown', faults: [] },
+    ]);
+    expect(nodes.find(({ name }) => name === 'controller')?.uplinks).toEqual([
+      { name: 'internet', state: 'static', address: '198.51.100.10', faults: [] },
+    ]);
+  });
+
   it('is a table with a line for each thing of a node', () => {
     expect(renderStatus(status)).toMatchInlineSnapshot(`
       "node         role      state                  uplinks                        paths                               segments        apps
@@ -79,12 +113,9 @@ describe('the status of a lab', () => {
       ...bare,
       name: 'b',
       role: 'branch' as const,
-      uplinks: [{ name: 'lte', state: 'static', faults: [] }],
-    };
-    expect(mergeGateway(base, undefined, { nonsense: 1 })).toEqual({
-      ...base,
       uplinks: [{ name: 'lte', state: 'unknown', faults: [] }],
-    });
+    };
+    expect(mergeGateway(base, undefined, { nonsense: 1 })).toEqual(base);
     const bootstrap = {
       state: 'ENROLLING',
       sinceMs: 1,
