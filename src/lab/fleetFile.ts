@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parse as parseToml, stringify as stringifyToml } from 'smol-toml';
 import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
-import { ipv4ToNumber, numberToIpv4, splitCidr } from '../model/addresses.ts';
+import { contains, ipv4ToNumber, isHostOf, numberToIpv4, splitCidr } from '../model/addresses.ts';
 import { Fleet, FleetGateway } from '../model/fleet.ts';
 import type { Files } from '../system/ports.ts';
 import type { AppImage } from './appImage.ts';
@@ -37,24 +37,35 @@ export function parseFleet(text: string, what: string): Fleet {
   }
 }
 
-/** A branch for that serial, with the lowest VTEP that is free from .100 on; one that is there already gets the serial. */
+/** A branch for that serial, with the lowest VTEP that is free from .100 on, or in a range that ends before, at all; one that is there already gets the serial. */
 export function branchFor(
   fleet: Fleet,
   { id, serial }: { readonly id: string; readonly serial: string },
 ): FleetGateway {
   const present = fleet.gateways.find((gateway) => gateway.id === id);
   if (present !== undefined) return { ...present, serial };
-  const base = ipv4ToNumber(splitCidr(fleet.fleet.vtepRange).address) + FIRST_ADDED_VTEP;
-  const taken = new Set(fleet.gateways.map(({ vtep }) => vtep));
-  let offset = 0;
-  while (taken.has(numberToIpv4(base + offset))) offset += 1;
   return FleetGateway.parse({
     id,
     serial,
     role: 'branch',
     site: id,
-    vtep: numberToIpv4(base + offset),
+    vtep: freeVtep(fleet),
     uplinks: [{ name: 'internet', port: 'wan1' }],
+  });
+}
+
+function freeVtep({ fleet: { vtepRange }, gateways }: Fleet): string {
+  const base = ipv4ToNumber(splitCidr(vtepRange).address);
+  const taken = new Set(gateways.map(({ vtep }) => vtep));
+  for (const first of [FIRST_ADDED_VTEP, 0]) {
+    for (let at = base + first; contains(vtepRange, numberToIpv4(at)); at += 1) {
+      const vtep = numberToIpv4(at);
+      if (isHostOf(vtepRange, vtep) && !taken.has(vtep)) return vtep;
+    }
+  }
+  throw new BranchboxError('cli/usage', {
+    message: `every VTEP of ${vtepRange} is taken`,
+    mend: 'give the fleet a larger vtepRange',
   });
 }
 

@@ -193,6 +193,7 @@ export async function killAll(clock: Clock, lab: string, node?: string): Promise
     if (clock.monotonicMs() > deadlineMs) {
       throw new BranchboxError('system/command-timeout', {
         message: `processes do not end: ${pids.join(' ')}`,
+        mend: 'run it again, it goes on from here; a machine that is busy or slow is given longer by BRANCHBOX_LAB_PATIENCE=10 (docs/lab.md)',
       });
     }
     await clock.sleep(POLL_MS);

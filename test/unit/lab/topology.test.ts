@@ -315,4 +315,11 @@ describe('the fleet of a topology', () => {
     ]);
     expect(branchFor(grown, { id: 'mine', serial: 'OTHER' })).toEqual({ ...mine, serial: 'OTHER' });
   });
+  it('takes in one more where its range ends before .100, until that is full', () => {
+    const own = fleet.gateways.map((gateway, i) => ({ ...gateway, vtep: `192.168.7.${i + 1}` }));
+    const small = (vtepRange: string) => ({ ...fleet, fleet: { ...fleet.fleet, vtepRange }, gateways: own });
+    const mine = { id: 'mine', serial: 'LAB-MINE' };
+    expect(branchFor(small('192.168.7.0/29'), mine).vtep).toBe('192.168.7.4');
+    expect(() => branchFor(small('192.168.7.0/30'), mine)).toThrow('every VTEP of 192.168.7.0/30 is taken');
+  });
 });
