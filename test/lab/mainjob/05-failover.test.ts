@@ -1,6 +1,6 @@
 /** A sequenced stream through a cut and back: under a second away, nothing lost on the way back. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { elapse, jsonIn, lab, streamWhile, until } from './lab.ts';
+import { elapse, inNode, jsonIn, lab, pings, streamWhile, until } from './lab.ts';
 
 interface Status {
   readonly paths: readonly {
@@ -23,6 +23,10 @@ const allUp = () =>
     );
   });
 
+/** The direction in which a cut of branch1 loses something. */
+const FROM_BRANCH1 = { from: 'branch1-red', to: 'branch2-red', address: '10.10.0.12' };
+const TO_BRANCH1 = { from: 'branch2-red', to: 'branch1-red', address: '10.10.0.11' };
+
 describe('failover', () => {
   afterEach(async () => {
     await lab('heal', 'branch1', 'internet');
@@ -30,11 +34,13 @@ describe('failover', () => {
   });
 
   it.each([
-    { name: 'dark, the carrier up', flags: [] },
-    { name: 'carrier lost', flags: ['--carrier'] },
-  ])('goes on by the other uplink within a second: $name', async ({ flags }) => {
+    { name: 'dark, the carrier up', flags: [], stream: FROM_BRANCH1 },
+    { name: 'dark towards the box alone', flags: ['--direction', 'in'], stream: TO_BRANCH1 },
+    { name: 'dark from the box alone', flags: ['--direction', 'out'], stream: FROM_BRANCH1 },
+    { name: 'carrier lost', flags: ['--carrier'], stream: FROM_BRANCH1 },
+  ])('goes on by the other uplink within a second: $name', async ({ flags, stream }) => {
     await allUp();
-    const report = await streamWhile('branch1-red', 'branch2-red', '10.10.0.12', 2, async () => {
+    const report = await streamWhile(stream.from, stream.to, stream.address, 2, async () => {
       await elapse(1000);
       await lab('cut', 'branch1', 'internet', ...flags);
       await until('lte is active', async () => (await activeUplink('branch1')) === 'lte');
@@ -59,5 +65,38 @@ describe('failover', () => {
     });
     expect(report.received).toBeGreaterThan(500);
     expect(report.lost).toBe(0);
+  });
+});
+
+describe('a cut', () => {
+  const NODE = 'internet-host';
+  const ADDRESS = '198.51.100.30';
+  afterEach(() => lab('heal', NODE, 'internet'));
+  /** What the kernel of a node has received of others' echo requests (RFC 1213 icmpInEchos). */
+  const asked = async (): Promise<number> => {
+    const lines = (await inNode(NODE, 'cat', '/proc/net/snmp')).split('\n');
+    const [names = [], values = []] = lines
+      .filter((line) => line.startsWith('Icmp:'))
+      .map((line) => line.split(' '));
+    return Number(values[names.indexOf('InEchos')]);
+  };
+  /** Whether the controller's requests come in, and whether it is answered. */
+  const reached = async () => {
+    const before = await asked();
+    const answered = await pings('controller', ADDRESS);
+    return { comesIn: (await asked()) > before, answered };
+  };
+
+  it.each([
+    { flags: [], comesIn: false },
+    { flags: ['--direction', 'in'], comesIn: false },
+    { flags: ['--direction', 'out'], comesIn: true },
+    { flags: ['--carrier'], comesIn: false },
+  ])('$flags lets through what it says, and all of it once healed', async ({ flags, comesIn }) => {
+    expect(await reached()).toEqual({ comesIn: true, answered: true });
+    await lab('cut', NODE, 'internet', ...flags);
+    expect(await reached()).toEqual({ comesIn, answered: false });
+    await lab('heal', NODE, 'internet');
+    await until('it is reached again', () => pings('controller', ADDRESS, 1));
   });
 });
