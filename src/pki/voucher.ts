@@ -26,6 +26,8 @@ export interface Voucher {
   /** Key identifier of the IDevID's issuer. */
   readonly idevidIssuer: Uint8Array | undefined;
   readonly pinnedDomainCert: Certificate;
+  /** The manufacturer demands that whoever takes it looks up whether that certificate was revoked. */
+  readonly demandsRevocationChecks?: boolean;
 }
 
 export interface VoucherExpectation {
@@ -81,7 +83,7 @@ export function createVoucher(options: {
       'serial-number': voucher.serialNumber,
       ...(voucher.idevidIssuer === undefined ? {} : { 'idevid-issuer': toBase64(voucher.idevidIssuer) }),
       'pinned-domain-cert': toBase64(voucher.pinnedDomainCert.der),
-      'domain-cert-revocation-checks': false,
+      'domain-cert-revocation-checks': voucher.demandsRevocationChecks ?? false,
       ...(voucher.nonce === undefined ? {} : { nonce: toBase64(voucher.nonce) }),
     },
   };
@@ -145,6 +147,7 @@ export function readVoucher(content: Uint8Array): Voucher {
     nonce,
     idevidIssuer: fields['idevid-issuer'] === undefined ? undefined : fromBase64(fields['idevid-issuer']),
     pinnedDomainCert: parseCertificate(fromBase64(fields['pinned-domain-cert'])),
+    demandsRevocationChecks: fields['domain-cert-revocation-checks'] ?? false,
   };
 }
 
@@ -156,6 +159,10 @@ function mismatchesOf(voucher: Voucher, expect: VoucherExpectation): readonly Pr
   }
   if (voucher.idevidIssuer !== undefined && !namesIssuer(voucher.idevidIssuer, expect.idevidIssuer)) {
     add('idevid-issuer', "is not the issuer of this box's IDevID");
+  }
+  if (voucher.demandsRevocationChecks === true) {
+    // RFC 8366 5.3: MUST be looked up. A box has no list of a domain that it does not know yet: not checked is not good.
+    add('domain-cert-revocation-checks', 'asks for a check that a box cannot make');
   }
   if (voucher.nonce !== undefined && voucher.expiresOnMs !== undefined) {
     add('expires-on', 'stands beside a nonce (RFC 8366 5.3)');

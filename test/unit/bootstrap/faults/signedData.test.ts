@@ -76,6 +76,12 @@ faultTable('voucher', [
     () => voucher(undefined, { expiresOnMs: NOW_MS + DAY_MS }),
   ),
   row(
+    'whose pinned certificate is to be looked up as revoked or not, which a box cannot do',
+    'pki/mismatch',
+    'The voucher for BBX-0001 is not for this box now ($.domain-cert-revocation-checks asks for a check that a box cannot make)',
+    (nonce) => voucher(nonce, { demandsRevocationChecks: true }),
+  ),
+  row(
     'nonceless and expired',
     'pki/mismatch',
     'The voucher for BBX-0001 is not for this box now ($.nonce is missing: the voucher may be an old one)',
