@@ -35,7 +35,8 @@ export function register(program: Command): void {
       const files = createFiles();
       for (let told = ''; ; ) {
         const status = (await askProcess(SOCKET)) ?? (await readStatus(files));
-        const text = flags.json === true ? JSON.stringify(status) : describe(status, flags.follow === true);
+        const text =
+          flags.json === true ? JSON.stringify(status) : describeBootstrap(status, flags.follow === true);
         if (text !== told) process.stdout.write(`${text}\n`);
         told = text;
         if (flags.follow !== true || status.state === 'OPERATIONAL') return;
@@ -55,16 +56,19 @@ async function askProcess(socketPath: string): Promise<BootstrapStatus | undefin
     : decodeJson(BootstrapStatus, answer.text, 'The answer of the identity process');
 }
 
-function describe(status: BootstrapStatus, short: boolean): string {
+/** For a person; `short`: without what does not change while it is followed. Pure. */
+export function describeBootstrap(status: BootstrapStatus, short: boolean): string {
   const since = new Date(status.sinceMs).toISOString();
   const head = `${status.state} since ${since}, waits for ${status.waitsFor}`;
-  const { medium, move } = status;
+  const { medium, move, secondFactor } = status;
+  const refusal = secondFactor?.state === 'refused' ? (secondFactor.message ?? 'no reason given') : undefined;
   const problem = [
+    ...(refusal === undefined ? [] : [`  the code was not taken: ${refusal}`]),
     ...(status.lastProblem === undefined ? [] : [`  last problem: ${status.lastProblem}`]),
     ...(medium === undefined ? [] : [`  USB medium ${medium.state}: ${medium.message}`]),
     ...describeMove(move),
   ];
-  if (short) return [head, ...problem].join('\n');
+  if (short) return [head, ...problem, `  mend: ${status.mend}`].join('\n');
   return [
     `serial ${status.serial}${status.claimCode === undefined ? '' : `, claim code ${status.claimCode}`}${status.gatewayId === undefined ? '' : `, gateway ${status.gatewayId}`}`,
     head,
