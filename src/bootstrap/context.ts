@@ -14,6 +14,7 @@ import type { MediumDesk } from './medium.ts';
 import type { Moves } from './moves.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { BootstrapPaths, CredentialPaths } from './paths.ts';
+import type { Progress } from './progress.ts';
 import type { QuarantineMark, StandingLooks } from './standing.ts';
 import type { SztpClient } from './sztp.ts';
 import type { Uplink, Uplinks } from './uplink.ts';
@@ -47,8 +48,7 @@ export interface ServiceContext extends StateContext {
   readonly next: CredentialPaths;
   /** In [0, 1); one draw a certificate spreads renewals. */
   readonly random: () => number;
-  /** `host:port` of who onboarded us, if this run or the journal knows. */
-  readonly bootstrapServer: () => string | undefined;
+  readonly progress: Progress;
   readonly quarantine: QuarantineMark;
   readonly looks: StandingLooks;
   readonly moves: Moves;

@@ -16,6 +16,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { KeyHolding } from '../model/keyHolder.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { Journal } from './journal.ts';
+import type { Progress } from './progress.ts';
 import { backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
 import type { Waker } from '../system/waker.ts';
 
@@ -49,12 +50,13 @@ export function createMachine(options: {
   readonly waker: Waker;
   /** Woken when a person gave what a server may be waiting for: that is worth asking before its time. */
   readonly given: Waker;
+  readonly progress: Pick<Progress, 'entered' | 'failed' | 'givenUp'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** In [0, 1). */
   readonly random: () => number;
 }): Machine {
-  const { journal, actions, waker, log } = options;
+  const { journal, actions, waker, progress, log } = options;
   let problem: string | undefined;
 
   async function waitAfter(
@@ -68,6 +70,7 @@ export function createMachine(options: {
     // Spread over a tenth more: a server that is busy told a thousand boxes the same number.
     const delayMs = typeof asked === 'number' ? asked * (1 + options.random() / 10) : own;
     problem = renderProblem(error);
+    progress.failed(state, error, problem);
     log.warn('bootstrap step failed, trying again', {
       state,
       attempt,
@@ -94,6 +97,7 @@ export function createMachine(options: {
         try {
           const next = await actions[state](signal);
           await journal.enter(next.state, next.note);
+          progress.entered(next.state);
           problem = undefined;
           attempt = 0;
         } catch (thrown) {
@@ -108,6 +112,7 @@ export function createMachine(options: {
           }
           if (attempt < TRIES_BEFORE_AFRESH || !AFRESH.has(state)) continue;
           await journal.enter('DISCOVER', { because: `${state} failed ${attempt} times` });
+          progress.givenUp(state, problem);
           attempt = 0;
         }
       }

@@ -30,6 +30,7 @@ import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
+import { overUplinks, ownerPeer } from './ownerServers.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
   BOOTSTRAP_PATHS,
@@ -42,6 +43,7 @@ import {
   nextLdevidPaths,
   quarantinePath,
 } from './paths.ts';
+import { createProgress } from './progress.ts';
 import { createServiceActions } from './service.ts';
 import { createQuarantineMark, createStandingLooks } from './standing.ts';
 import { createEarlyActions } from './states.ts';
@@ -143,23 +145,40 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const given = createWaker(system.clock);
   const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
+  const uplinks = options.uplinks ?? createUplinks(files, options.leaseDirectory);
+  const sztp = createSztpClient({
+    https,
+    factory,
+    clock,
+    randomBytes: options.randomBytes ?? nodeRandomBytes,
+    os: { name: 'branchbox', version: options.version },
+    claims: () => readClaims(files),
+  });
+  const progress = createProgress({
+    onboarder() {
+      const note = journal.history().findLast((entry) => entry.state === 'OWNED')?.note;
+      const server = note?.['server'];
+      return server === undefined ? undefined : { server, verbose: note?.['reporting'] === 'verbose' };
+    },
+    async report(telling) {
+      const owner = await owners.read();
+      if (owner === undefined) return;
+      const peer = ownerPeer(owner, clock);
+      await overUplinks(await uplinks.all(), (uplink) => sztp.report({ ...telling, uplink, peer, signal }));
+    },
+    secondFactor: () => activation.state(),
+    log,
+  });
   const context: ServiceContext = {
     factory,
-    uplinks: options.uplinks ?? createUplinks(files, options.leaseDirectory),
+    uplinks,
     owners,
     enrolment,
     activation,
     medium,
     ldevid,
     next: nextLdevidPaths(paths),
-    sztp: createSztpClient({
-      https,
-      factory,
-      clock,
-      randomBytes: options.randomBytes ?? nodeRandomBytes,
-      os: { name: 'branchbox', version: options.version },
-      claims: () => readClaims(files),
-    }),
+    sztp,
     https,
     // Through a proxy there is nobody in between that a box could see.
     probePortal: async (server, uplink, limit) =>
@@ -176,13 +195,14 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     quarantine,
     looks,
     moves,
-    bootstrapServer: () => journal.history().findLast((entry) => entry.state === 'OWNED')?.note['server'],
+    progress,
   };
   const machine = createMachine({
     journal,
     actions: { ...createEarlyActions(context), ...createServiceActions(context) },
     waker,
     given,
+    progress,
     clock: system.clock,
     log,
     random,

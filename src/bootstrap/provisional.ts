@@ -28,7 +28,11 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     let telling: BranchboxError | undefined;
     for (const candidate of rotate(free, round)) {
       try {
-        const { owner, voucher, server } = await sztp.onboard(candidate.server, candidate.uplink, signal);
+        const { owner, voucher, server, reporting } = await sztp.onboard(
+          candidate.server,
+          candidate.uplink,
+          signal,
+        );
         await owners.writePending(owner);
         return {
           state: 'OWNED',
@@ -36,6 +40,7 @@ export function createProvisional(context: StateContext, servers: () => Promise<
             gatewayId: owner.gatewayId,
             server: serverName(server),
             uplink: candidate.uplink.ifname,
+            ...(reporting === 'verbose' && { reporting }),
             voucherMadeAt: new Date(voucher.createdOnMs).toISOString(),
           },
         };

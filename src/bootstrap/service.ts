@@ -3,11 +3,9 @@
  * quarantine. Does not own the way there (states.ts), renewal itself (renew.ts), a move (migrate.ts) nor what the agent does.
  */
 import type { BootstrapState, Owner } from '../model/bootstrap.ts';
-import { BranchboxError } from '../model/errors.ts';
 import type { ServiceContext } from './context.ts';
-import { parseServer } from './discover.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
-import { overUplinks, ownerPeer, proveStrictly } from './ownerServers.ts';
+import { proveStrictly } from './ownerServers.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
 import { createMigration } from './migrate.ts';
 import { movedLdevidPaths } from './paths.ts';
@@ -37,7 +35,7 @@ function afterAgent(
 }
 
 export function createServiceActions(context: ServiceContext): Readonly<Record<ServiceState, Action>> {
-  const { files, paths, owners, clock, waker, log, quarantine, looks } = context;
+  const { files, paths, owners, clock, waker, quarantine, looks } = context;
   const { credentialNow, distrustedFor, supersededFor, lookIfDue } = createOwnerTrust(context);
 
   /** Follows the agent's files: what it holds is the truth, this journal is for people. `owner`: where renewal counts. */
@@ -66,29 +64,6 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     }
   }
 
-  /** Told to whom onboarded us, and only where that server proves to be the owner's. */
-  async function reportComplete(signal: AbortSignal): Promise<void> {
-    const named = context.bootstrapServer();
-    const server = named === undefined ? undefined : parseServer(`https://${named}`);
-    const owner = await owners.read();
-    if (server === undefined || typeof server === 'string' || owner === undefined) return;
-    try {
-      await overUplinks(await context.uplinks.all(), (uplink) =>
-        context.sztp.report({
-          server,
-          uplink,
-          peer: ownerPeer(owner, clock),
-          progress: 'bootstrap-complete',
-          message: `gateway ${owner.gatewayId}`,
-          signal,
-        }),
-      );
-    } catch (thrown) {
-      if (!(thrown instanceof BranchboxError)) throw thrown;
-      log.info('progress report not taken', { code: thrown.code, problem: thrown.message });
-    }
-  }
-
   const rest: Action = async (signal) => {
     for (;;) await waker.wait(MAX_SLEEP_MS, signal);
   };
@@ -109,7 +84,7 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       // Where the power went right behind the final record, they are there still.
       else await owners.dropPending();
       await context.medium.forget();
-      if (isNew) await reportComplete(signal);
+      if (isNew) await context.progress.settled();
       return followAgent('STRICT', owner, signal);
     },
     CONFIG_STAGED: (signal) => followAgent('CONFIG_STAGED', undefined, signal),

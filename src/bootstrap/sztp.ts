@@ -39,6 +39,8 @@ export interface Onboarded {
   readonly voucher: Voucher;
   /** Who served it, after redirects. */
   readonly server: Server;
+  /** How much it wants to hear (RFC 8572 7.3). */
+  readonly reporting: 'minimal' | 'verbose';
 }
 
 export interface SztpClient {
@@ -102,7 +104,9 @@ export function createSztpClient(options: {
       text,
       `The answer of ${serverName(target.server)}`,
     );
-    return judge(response['ietf-sztp-bootstrap-server:output'], { factory, nonce, clock });
+    const output = response['ietf-sztp-bootstrap-server:output'];
+    const verdict = await judge(output, { factory, nonce, clock });
+    return { ...verdict, reporting: output['reporting-level'] ?? 'minimal' };
   }
 
   return {

@@ -1,11 +1,10 @@
 /**
  * Owns the anchors as files, for whoever has to be pointed at this controller: clients, boxes, people.
- * Does not own any of them: they are the manufacturer's, the signer's, and the bootstrap server's own.
+ * Does not own any of them: they are the manufacturer's and the signer's.
  */
 import { join } from 'node:path';
 import type { Clock, Files, Logger } from '../system/ports.ts';
 import { awaitSigner, readConfig, readNeeded } from './prerequisites.ts';
-import { BOOTSTRAP_ANCHOR_FILE } from './serviceCredentials.ts';
 import { createSignerClient } from './signer/client.ts';
 
 /** Writes what a client needs to be pointed at this controller; the answer names each file. */
@@ -20,12 +19,12 @@ export async function writeAnchorFiles(options: {
   const config = await readConfig(files, options.configPath);
   const signer = createSignerClient({ socketPath: config.signer.socket });
   const { domain } = await awaitSigner({ signer, clock, log, signal: AbortSignal.timeout(10_000) });
-  const tls = join(config.stateDir, 'tls', BOOTSTRAP_ANCHOR_FILE);
   const pems: Readonly<Record<string, string>> = {
     manufacturer: await readNeeded(files, config.manufacturer.idevidAnchor),
     voucher: await readNeeded(files, config.manufacturer.voucherAnchor),
     domain: domain.pem,
-    tls: await readNeeded(files, tls),
+    // The bootstrap server's is of the domain as well.
+    tls: domain.pem,
   };
   const written: Record<string, string> = {};
   for (const [name, pem] of Object.entries(pems)) {

@@ -133,8 +133,14 @@ function judgeWord(
 function waitsFor(entry: InventoryEntry | undefined): string {
   if (entry === undefined) return 'its serial is not in the inventory';
   if (entry.state === 'expected') {
-    const progress = entry.progress === undefined ? '' : `; it last reported ${entry.progress.type}`;
-    return `its box has not enrolled yet${progress}`;
+    return `its box has not enrolled yet${lastReport(entry)}`;
   }
-  return 'its box enrolled and has not reported yet';
+  return `its box enrolled and has sent no status yet${lastReport(entry)}`;
+}
+
+/** With the words of the box, which are those of its page and command line. */
+function lastReport({ progress }: InventoryEntry): string {
+  if (progress === undefined) return '';
+  const { type, message, atMs } = progress;
+  return `; it reported ${type} at ${new Date(atMs).toISOString()}${message === undefined ? '' : `: ${message}`}`;
 }

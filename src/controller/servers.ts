@@ -50,7 +50,7 @@ export function createServers(options: {
   const { log, listen } = options;
   const tls = (credentials: ServiceCredentials) => ({
     sztp: tlsOptions({
-      credential: credentials.bootstrapServer,
+      credential: credentials.server,
       clientIssuers: options.manufacturers,
       minVersion: 'TLSv1.2',
     }),

@@ -1,16 +1,14 @@
 /**
- * Owns the controller's own keys and certificates: its servers' and its MQTT client's, certified by the signer, and
- * the bootstrap server's, certified by a local CA that no box trusts (RFC 8572 5.3: a box believes signed data only).
- * Does not own the domain's keys: those are the signer's.
+ * Owns the controller's own keys and certificates: its servers' and its MQTT client's, certified by the signer.
+ * The bootstrap server's is of the domain too: a box that asks believes signed data only (RFC 8572 5.3), and one that has a
+ * voucher tells its progress to nobody else. Does not own the domain's keys: those are the signer's.
  */
 import { join } from 'node:path';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
-import { issueCertificate, selfSignedCa } from '../pki/issue.ts';
 import { exportPrivateKey, generateKeyPair, importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
 import { createRequest } from '../pki/request.ts';
 import type { Clock, Files } from '../system/ports.ts';
-import { createKeyFiles } from './keyholder/keyFiles.ts';
 import type { IssuedCertificate, SignerClient } from './signer/client.ts';
 import type { Store } from './store/store.ts';
 
@@ -22,23 +20,14 @@ export interface ServiceCredential {
 }
 
 export interface ServiceCredentials {
-  /** EST, API, device API, MQTT. */
+  /** SZTP, EST, API, device API, MQTT. */
   readonly server: ServiceCredential;
   /** The controller as an MQTT client: `controller.service`, a name that no box can have. */
   readonly client: ServiceCredential;
-  readonly bootstrapServer: ServiceCredential;
 }
 
 export const CLIENT_NAME = 'controller.service';
-const BOOTSTRAP_CA = 'bootstrap-ca';
-/** Beside the keys: the bootstrap server's anchor, for people. */
-export const BOOTSTRAP_ANCHOR_FILE = 'bootstrap-anchor.crt';
 const CLIENT_SERVICE = 'controller';
-const DAY_MS = 86_400_000;
-const BOOTSTRAP_LIFE_MS = 397 * DAY_MS;
-const CA_LIFE_MS = 20 * 365 * DAY_MS;
-/** A box's clock may be a little behind ours. */
-const BACKDATE_MS = 3_600_000;
 /** A new one is had when less than this part of its life is left. */
 const RENEW_AT_LEFT = 1 / 3;
 
@@ -64,7 +53,7 @@ export async function ensureServiceCredentials(options: CredentialOptions): Prom
   const client = await ensure(options, 'client', (key) =>
     signer.clientCertificate({ csr: csrOf(key), service: CLIENT_SERVICE }),
   );
-  return { server, client, bootstrapServer: await ensureBootstrap(options) };
+  return { server, client };
 }
 
 async function ensure(
@@ -112,49 +101,6 @@ async function load(
   if (!sameKey(publicKeyOf(importPrivateKey(key)), leaf.publicKey)) return undefined;
   if (kind === 'server' && !names.every((name) => leaf.dnsNames.includes(name))) return undefined;
   return { key, certificatePem, notAfterMs: leaf.notAfterMs };
-}
-
-async function ensureBootstrap(options: CredentialOptions): Promise<ServiceCredential> {
-  const { files, directory, clock, names, addresses } = options;
-  const keyFiles = createKeyFiles({ files, directory });
-  const now = clock.nowMs();
-  const life = (ms: number) => ({ notBeforeMs: now - BACKDATE_MS, notAfterMs: now + ms });
-  const ca =
-    (await keyFiles.load(BOOTSTRAP_CA)) ??
-    (await keyFiles.make(BOOTSTRAP_CA, ({ privateKey }) =>
-      selfSignedCa({
-        commonName: 'Branchbox bootstrap server CA',
-        key: privateKey,
-        validity: life(CA_LIFE_MS),
-        pathLength: 0,
-      }),
-    ));
-  await files.writeDurable(join(directory, BOOTSTRAP_ANCHOR_FILE), ca.certificate.pem, 0o644);
-  const known = await keyFiles.load('bootstrap');
-  const good =
-    known !== undefined &&
-    !isDue(known.certificate, now) &&
-    names.every((name) => known.certificate.dnsNames.includes(name));
-  const { key, certificate } = good
-    ? known
-    : await keyFiles.make('bootstrap', ({ publicKey }) =>
-        issueCertificate({
-          profile: {
-            kind: 'server',
-            commonName: names[0] ?? 'localhost',
-            dnsNames: names,
-            ipAddresses: addresses,
-          },
-          publicKey,
-          issuer: ca,
-          validity: life(BOOTSTRAP_LIFE_MS),
-        }),
-      );
-  return {
-    key: exportPrivateKey(key),
-    certificatePem: certificate.pem,
-    notAfterMs: certificate.notAfterMs,
-  };
 }
 
 function isDue(certificate: Certificate, nowMs: number): boolean {

@@ -143,7 +143,7 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
       for (const name of ['manufacturer', 'voucher', 'domain']) {
         await copyFile(onHost(`${EXCHANGE}/anchors/${name}.pem`), join(paths.access, `${name}.pem`));
       }
-      // Of TLS outside the domain there are two: the bootstrap server's and the manufacturer's.
+      // TLS of the controller, and outside the domain the manufacturer's.
       const bootstrap = await files.readText(onHost(`${EXCHANGE}/anchors/tls.pem`));
       const service = await files.readText(onHost(`${MANUFACTURER_STATE}/service-ca.crt`));
       await files.writeDurable(join(paths.access, 'tls.pem'), `${bootstrap ?? ''}${service ?? ''}`, 0o644);

@@ -89,6 +89,11 @@ describe('a factory-new box', () => {
       'LDEVID',
       'STRICT',
     ]);
+    // The owner's own server was told, in the words of the box.
+    const told = JSON.parse(await world.branchbox('fleet', 'status', ...world.apiAccess));
+    expect(told.gateways.find(({ id }: { id: string }) => id === 'bbt-1').sentence).toMatch(
+      /it reported bootstrap-complete at .*: STRICT: waits for its first desired state$/,
+    );
     // What the agent does once it has a state that holds.
     await writeFile(join(box, 'agent/trial.json'), '{}');
     await untilState(box, (states) => states.includes('TRIAL'));

@@ -21,6 +21,7 @@ import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import type { Admissions } from '../admission.ts';
 import { type AskLimit, createAskLimit } from '../askLimit.ts';
+import { preferred } from '../api/negotiation.ts';
 import { type Answer, type Handler, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
@@ -84,6 +85,10 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
     if (method !== 'POST') {
       const answer = refusal(405, 'operation-not-supported', 'operations are invoked by POST');
       return { ...answer, headers: allowed };
+    }
+    // RFC 8040 5.2.
+    if (preferred(request.headers.accept, [SZTP_MEDIA_TYPE]) === undefined) {
+      return refusal(406, 'invalid-value', `answers are ${SZTP_MEDIA_TYPE}`);
     }
     const text = await bodyText(request, mediaType);
     if (typeof text !== 'string') return text;
@@ -176,7 +181,7 @@ async function bootstrappingData(
   });
   return yang(200, {
     'ietf-sztp-bootstrap-server:output': {
-      'reporting-level': 'minimal',
+      'reporting-level': 'verbose',
       'conveyed-information': toBase64(signed.conveyed),
       'owner-certificate': toBase64(signed.ownerCertificate),
       'ownership-voucher': toBase64(voucher),

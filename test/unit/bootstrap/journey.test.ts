@@ -16,7 +16,7 @@ import {
 } from './authorities.ts';
 import { type Box, createBox, type LogLine } from './box.ts';
 import { createFakeTpm } from './fakeTpm.ts';
-import { everywhereTo, issueAtTheTimeOf, startController, type TestController } from './servers.ts';
+import { everywhereTo, issueAtTheTimeOf, json, startController, type TestController } from './servers.ts';
 
 let authorities: Authorities;
 let controller: TestController;
@@ -39,6 +39,12 @@ async function states(): Promise<readonly string[]> {
 }
 const failedIn = (state: string) => (line: LogLine) =>
   line.message === 'bootstrap step failed, trying again' && line.fields['state'] === state;
+/** Progress reports, in order. */
+const toldBy = ({ reports }: TestController): readonly (readonly string[])[] =>
+  reports.map((body) => {
+    const input = JSON.parse(body)['ietf-sztp-bootstrap-server:input'];
+    return [input['progress-type'], input.message];
+  });
 /** What the agent and a person find of a box that is through. */
 async function service() {
   return {
@@ -67,8 +73,11 @@ describe('a clean run', () => {
     ]);
     expect(await service()).toEqual(IN_SERVICE);
     expect(controller.enrolments).toEqual(['simpleenroll by lab box']);
-    expect(controller.reports).toHaveLength(1);
-    expect(controller.reports[0]).toContain('bootstrap-complete');
+    // RFC 8572 5.6: the beginning and the end, to who asked for no more.
+    expect(toldBy(controller)).toEqual([
+      ['bootstrap-initiated', 'OWNED: waits for the enrolment server of its owner'],
+      ['bootstrap-complete', 'STRICT: waits for its first desired state'],
+    ]);
     expect(await read('pending-owner.json')).toBeUndefined();
   });
 
@@ -79,6 +88,38 @@ describe('a clean run', () => {
     expect(told).not.toContain('PRIVATE KEY');
     const middle = (await read('ldevid.key'))?.split('\n')[1] ?? 'no key';
     expect(told).not.toContain(middle);
+  });
+
+  it('tells every state to an owner who wants to hear all, also that somebody is waited for, once', async () => {
+    const { sztp, enrol } = controller.behaviour;
+    controller.behaviour.sztp = (nonce) => {
+      const output = JSON.parse(sztp(nonce).body ?? '')['ietf-sztp-bootstrap-server:output'];
+      return json({ 'ietf-sztp-bootstrap-server:output': { 'reporting-level': 'verbose', ...output } });
+    };
+    let waits = 3;
+    controller.behaviour.enrol = (...words) =>
+      waits-- > 0
+        ? { status: 202, headers: { 'retry-after': '1', 'www-authenticate': 'Basic realm="code"' } }
+        : enrol(...words);
+    await box.run({ controller, until: 'OPERATIONAL' });
+    expect(toldBy(controller)).toEqual([
+      ['bootstrap-initiated', 'OWNED: waits for the enrolment server of its owner'],
+      ['config-initiated', 'ENROLLING: waits for its certificate'],
+      ['informational', 'ENROLLING: waits for the activation code, or an approval'],
+      ['config-complete', 'LDEVID: waits for a connection under its own certificate'],
+      ['bootstrap-complete', 'STRICT: waits for its first desired state'],
+    ]);
+  });
+
+  it('tells the owner why it begins again', async () => {
+    controller.behaviour.ping = () => json({}, 500);
+    await box.run({ controller, until: () => controller.reports.some((body) => body.includes('-error')) });
+    expect(toldBy(controller)).toContainEqual([
+      'bootstrap-error',
+      expect.stringMatching(
+        /^LDEVID: waits for a connection under its own certificate; bootstrap.refused: .* answered 500/,
+      ),
+    ]);
   });
 
   it('tells no progress to a server that does not prove to be the owner', async () => {

@@ -183,6 +183,7 @@ describe('a code that was typed', () => {
         BOOTSTRAP_STATES.map((name) => [name, name === 'ENROLLING' ? enrolling : rest]),
       ) as unknown as Actions,
       waker: createWaker(forever),
+      progress: { entered: () => {}, failed: () => {}, givenUp: () => {} },
       given,
       clock: forever,
       log: {

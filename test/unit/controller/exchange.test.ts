@@ -169,6 +169,13 @@ describe('Expect', () => {
     ['SZTP', sztp, `POST ${SZTP_GET_PATH}`, [YANG, LENGTH], 413],
     ['SZTP, of another media type,', sztp, `POST ${SZTP_GET_PATH}`, [CSR, 'Content-Length: 5'], 415],
     ['SZTP, by another method,', sztp, `PUT ${SZTP_GET_PATH}`, [YANG, LENGTH], 405],
+    [
+      'SZTP, answered in XML,',
+      sztp,
+      `POST ${SZTP_GET_PATH}`,
+      [YANG, LENGTH, 'Accept: application/yang-data+xml'],
+      406,
+    ],
     ['the device API, by whoever has no certificate', device, 'POST /v1/moved', [LENGTH], 401],
   ] as const)(
     'a body that its head alone refuses is not asked for: %s',
@@ -193,7 +200,7 @@ describe('Expect', () => {
       `${(30_000).toString(16)}\r\n${'x'.repeat(30_000)}\r\n0\r\n\r\n`,
       413,
     ],
-    ['SZTP', sztp, SZTP_GET_PATH, [YANG, 'Content-Length: 5'], 'small', 401],
+    ['SZTP', sztp, SZTP_GET_PATH, [YANG, 'Content-Length: 5', 'Accept: text/*, */*;q=0.1'], 'small', 401],
   ] as const)(
     'a body that is to be looked at is asked for: %s',
     async (_, server, path, fields, body, status) => {

@@ -37,6 +37,26 @@ function seen(state: InventoryEntry['state'], silentSinceMs?: number, move?: Inv
   return all.find(({ id }) => id === 'branch1');
 }
 
+describe('a gateway whose box is on its way', () => {
+  it.each([
+    ['expected', 'its box has not enrolled yet'],
+    ['enrolled', 'its box enrolled and has sent no status yet'],
+  ] as const)('is where its box said that it is, in the words of the box (%s)', (state, words) => {
+    const message = 'ENROLLING: waits for the activation code, or an approval';
+    const progress = { type: 'informational', message, atMs: 0 };
+    const [gateway] = overviewOf({
+      fleet: SMALL_FLEET,
+      desired: [],
+      status: [],
+      inventory: [{ ...box(state), serial: SMALL_FLEET.gateways[0]?.serial ?? '', progress }],
+      silentSince: () => undefined,
+    });
+    expect(gateway?.sentence).toBe(
+      `${words}; it reported informational at 1970-01-01T00:00:00.000Z: ${message}`,
+    );
+  });
+});
+
 describe('a gateway that runs what it should', () => {
   it('is in sync and as well as it says', () => {
     expect(seen('enrolled')).toMatchObject({ sync: 'in-sync', health: { state: 'ok' } });

@@ -10,7 +10,6 @@ const credential = (certificatePem: string) => ({ key: new Secret('k'), certific
 const credentials = (name: string): ServiceCredentials => ({
   server: credential(name),
   client: credential('client'),
-  bootstrapServer: credential('bootstrap'),
 });
 
 /** As many looks as `made` has entries; each throws or answers. */
