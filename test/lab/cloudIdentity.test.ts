@@ -1,6 +1,9 @@
-/** An instance's user data becomes its factory identity: from a disk, from a metadata service, and not otherwise. */
+/**
+ * An instance's user data becomes its factory identity, and its bootstrap medium where it holds one: from a disk, from a
+ * metadata service, and not otherwise.
+ */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -47,17 +50,22 @@ describe('an instance’s identity', () => {
         sh $SCRIPT $TARGET'`,
       env(),
     );
-  const userData = (names: readonly string[] = ['idevid.key', 'idevid.crt', 'serial']): string => {
+  const userData = (
+    names: readonly string[] = ['idevid.key', 'idevid.crt', 'serial'],
+    serial = 'content of serial',
+  ): string => {
     const files = join(directory, 'files');
     mkdirSync(files, { recursive: true });
-    for (const name of names) writeFileSync(join(files, name), `content of ${name}\n`);
+    for (const name of names) {
+      writeFileSync(join(files, name), `${name === 'serial' ? serial : `content of ${name}`}\n`);
+    }
     return `#branchbox-factory\n${sh('tar -cz -C $FILES .| base64', { FILES: files })}`;
   };
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'bbt-ci-'));
-    target = join(directory, 'target');
-    mkdirSync(target);
+    target = join(directory, 'etc/branchbox/factory');
+    mkdirSync(target, { recursive: true });
     sh(
       `ip netns add $INSTANCE; ip netns add $CLOUD
        ip -n $INSTANCE link add wan0 type veth peer name c0 netns $CLOUD
@@ -90,6 +98,23 @@ describe('an instance’s identity', () => {
     expect(readFileSync(join(target, 'serial'), 'utf8')).toBe('content of serial\n');
     expect(statSync(join(target, 'idevid.key')).mode & 0o777).toBe(0o600);
     expect(sh('ip -n $INSTANCE route', env())).not.toContain('169.254.169.254');
+  });
+
+  it('brings along the signed artefacts of a bootstrap medium, for its own serial alone', async () => {
+    const media = ['conveyed-information.cms', 'owner-certificate.cms', 'ownership-voucher.vcj'];
+    for (const serial of ['SN-cloud', 'SN-other']) {
+      const at = join(directory, 'files/branchbox/bootstrap', serial);
+      mkdirSync(at, { recursive: true });
+      for (const name of media) writeFileSync(join(at, name), `${name} of ${serial}`);
+      writeFileSync(join(at, 'label.svg'), 'for people');
+    }
+    // As a form of a web page sends lines.
+    const data = userData(['idevid.key', 'idevid.crt', 'serial'], 'SN-cloud').replaceAll('\n', '\r\n');
+    await serve(data);
+    run(LEASE);
+    const read = join(directory, 'run/branchbox/media/user_data_medium');
+    expect(readdirSync(read).toSorted()).toEqual(media);
+    for (const name of media) expect(readFileSync(join(read, name), 'utf8')).toBe(`${name} of SN-cloud`);
   });
 
   it('is taken from a disk labelled for it, before any network is asked', () => {
