@@ -35,6 +35,8 @@ export interface StateContext {
     uplink: Uplink,
     signal: AbortSignal,
   ) => Promise<BranchboxError | undefined>;
+  /** Bootstrap servers that the network's DNS lists (RFC 8572 4.2), `host:port`. */
+  readonly listedServers: (uplink: Uplink) => Promise<readonly string[]>;
   readonly clock: TrustedClock;
   readonly monotonicMs: () => number;
   readonly waker: Waker;

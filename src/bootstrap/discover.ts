@@ -7,6 +7,8 @@ import type { Uplink } from './uplink.ts';
 
 /** RFC 8572 8.3 sets no cap; a lease that names more servers than this is not meant well. */
 export const MAX_SERVERS_PER_SOURCE = 16;
+/** RFC 8572 4.2. */
+export const SZTP_SERVICE = '_sztp._tcp';
 const MAX_URI_LENGTH = 1024;
 
 export interface Server {
@@ -17,7 +19,7 @@ export interface Server {
 export interface Candidate {
   readonly server: Server;
   readonly uplink: Uplink;
-  readonly source: 'medium' | 'dhcp' | 'built-in';
+  readonly source: 'medium' | 'dns-sd' | 'dhcp' | 'built-in';
 }
 
 export interface Discovery {
@@ -47,14 +49,18 @@ export function parseServer(uri: string): Server | string {
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
 }
 
+/** What DNS-SD listed over each uplink, as `host:port`. */
+export type ListedServers = ReadonlyMap<Uplink, readonly string[]>;
+
 /**
- * What a medium named, over each uplink; what DHCP said, in the lease's order, over the uplink that said it; then the
- * built-in list over each.
+ * What a medium named, over each uplink; what DNS-SD listed and what DHCP said, in their order, over the uplink that said
+ * it; then the built-in list over each.
  */
 export function discover(
   uplinks: readonly Uplink[],
   builtIn: readonly string[],
   medium: readonly string[] = [],
+  listed: ListedServers = new Map(),
 ): Discovery {
   const candidates: Candidate[] = [];
   const problems: Problem[] = [];
@@ -77,6 +83,10 @@ export function discover(
     }
   }
   for (const uplink of uplinks) add(uplink, medium, 'medium', 'medium');
+  for (const uplink of uplinks) {
+    const uris = (listed.get(uplink) ?? []).map((server) => `https://${server}`);
+    add(uplink, uris, 'dns-sd', `dns-sd:${uplink.ifname}`);
+  }
   for (const uplink of uplinks) add(uplink, uplink.bootstrapServers, 'dhcp', `dhcp:${uplink.ifname}`);
   for (const uplink of uplinks) add(uplink, builtIn, 'built-in', 'built-in');
   return { candidates, problems };

@@ -10,6 +10,7 @@ import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Files, System } from '../system/ports.ts';
 import { createSecondLook } from '../system/secondLook.ts';
+import { findService } from '../system/serviceDiscovery.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
@@ -19,6 +20,7 @@ import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
 import type { ServiceContext } from './context.ts';
 import type { DeviceKeys } from './deviceKeys.ts';
+import { SZTP_SERVICE } from './discover.ts';
 import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
 import { type Connect, createHttps } from './https.ts';
@@ -185,6 +187,11 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       medium.proxy() === undefined && options.connect === undefined
         ? probePortal(dialer, server, uplink, limit)
         : undefined,
+    // Through a proxy it is the proxy that asks for names.
+    listedServers: async (uplink) => {
+      if (uplink.domain === undefined || medium.proxy() !== undefined) return [];
+      return findService(SZTP_SERVICE, uplink.domain, uplink);
+    },
     clock,
     monotonicMs: () => system.clock.monotonicMs(),
     waker,

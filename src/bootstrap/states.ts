@@ -44,8 +44,14 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     }
   }
   const anAddress = async (): Promise<boolean> => (await uplinks.all()).length > 0;
-  const servers = async (): Promise<Discovery> =>
-    discover(await uplinks.all(), factory.builtInServers, (await medium.network())?.bootstrapServers);
+  async function servers(): Promise<Discovery> {
+    const all = await uplinks.all();
+    const listed = await Promise.all(
+      all.map(async (uplink) => [uplink, await context.listedServers(uplink)] as const),
+    );
+    const named = (await medium.network())?.bootstrapServers;
+    return discover(all, factory.builtInServers, named, new Map(listed));
+  }
 
   /** Why nobody answers, where a portal is seen to be why. */
   async function orPortal(thrown: unknown, server: Server, signal: AbortSignal): Promise<unknown> {
@@ -87,7 +93,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       if (candidates.length === 0) {
         throw new BranchboxError('bootstrap/unreachable', {
           message:
-            'Neither a medium nor DHCP nor the built-in list names a bootstrap server that can be used',
+            'Neither a medium nor DNS, DHCP or the built-in list names a bootstrap server that can be used',
           problems,
         });
       }

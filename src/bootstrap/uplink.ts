@@ -5,7 +5,7 @@
 import type { Lease, Lease6 } from '../model/facts.ts';
 import { splitCidr } from '../model/addresses.ts';
 import { readLeases6 } from '../system/leases6.ts';
-import { readLeases } from '../system/leases.ts';
+import { readLeaseDomains, readLeases } from '../system/leases.ts';
 import type { Files } from '../system/ports.ts';
 
 export interface Uplink {
@@ -15,14 +15,18 @@ export interface Uplink {
   readonly dns: readonly string[];
   /** From DHCP option 143, DHCPv6 option 136; untrusted. */
   readonly bootstrapServers: readonly string[];
+  /** As DHCP named it: where DNS-SD may list bootstrap servers; untrusted. */
+  readonly domain?: string;
 }
 
-export function uplinkOf(lease: Lease | Lease6): Uplink {
+export function uplinkOf(lease: Lease | Lease6, domains: ReadonlyMap<string, string> = new Map()): Uplink {
+  const domain = domains.get(lease.ifname);
   return {
     ifname: lease.ifname,
     address: splitCidr(lease.address).address,
     dns: lease.dns,
     bootstrapServers: lease.bootstrapServers,
+    ...(domain !== undefined && { domain }),
   };
 }
 
@@ -36,10 +40,12 @@ export interface Uplinks {
 export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
   return {
     async all() {
+      const domains4 = await readLeaseDomains(files, 4, leaseDirectory);
+      const domains6 = await readLeaseDomains(files, 6, leaseDirectory);
       return [
-        ...(await readLeases(files, leaseDirectory)).map(uplinkOf),
+        ...(await readLeases(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains4)),
         // After those of IPv4: where both are, what most networks look after comes first.
-        ...(await readLeases6(files, leaseDirectory)).map(uplinkOf),
+        ...(await readLeases6(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains6)),
       ];
     },
     async hasCarrier() {

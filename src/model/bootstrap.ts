@@ -40,7 +40,7 @@ export const BOOTSTRAP_SENTENCES: Readonly<
   CLOCK_FLOOR: { waitsFor: 'a lower bound of the time', mend: 'nothing to do' },
   DISCOVER: {
     waitsFor: 'the name of a bootstrap server',
-    mend: 'check DHCP option 143 or the built-in list',
+    mend: 'check DHCP option 143, DNS (_sztp._tcp) or the built-in list',
   },
   PROVISIONAL: {
     waitsFor: 'a bootstrap server to answer with signed data',

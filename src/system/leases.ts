@@ -3,7 +3,7 @@
  * answers on the wire chose the values: a field that does not fit is dropped, a lease without an address too.
  * Does not own the hook (firmware/dhcpcd-hook) nor what is done with a lease.
  */
-import { ipv4ToNumber, IpAddress, Ipv4 } from '../model/addresses.ts';
+import { DnsName, ipv4ToNumber, IpAddress, Ipv4 } from '../model/addresses.ts';
 import { tryDecode } from '../model/decode.ts';
 import { Lease } from '../model/facts.ts';
 import { InterfaceName } from '../model/ids.ts';
@@ -72,6 +72,29 @@ export function parseLease(ifname: string, text: string): Lease | undefined {
       .slice(0, MAX_BOOTSTRAP_SERVERS),
   });
   return decoded.ok ? decoded.value : undefined;
+}
+
+/** Of each family: the file of the hook, and the option (15; of DHCPv6 24). */
+const DOMAIN_OF = {
+  4: { suffix: SUFFIX, option: 'new_domain_name' },
+  6: { suffix: '.env6', option: 'new_dhcp6_domain_search' },
+} as const;
+
+/**
+ * The domain that a network says it is, by interface. Beside the lease and not in it: facts go to controllers, and to those
+ * of an earlier version too, which take no field that they do not know.
+ */
+export async function readLeaseDomains(
+  files: Pick<Files, 'list' | 'readText'>,
+  family: keyof typeof DOMAIN_OF,
+  directory = LEASES_DIRECTORY,
+): Promise<ReadonlyMap<string, string>> {
+  const { suffix, option } = DOMAIN_OF[family];
+  const domains = await readHookFiles(files, directory, suffix, (ifname, text) => {
+    const domain = DnsName.safeParse(words(valuesOf(text).get(option))[0]);
+    return domain.success ? ([ifname, domain.data] as const) : undefined;
+  });
+  return new Map(domains);
 }
 
 /** By name, in the file's order, without quotes. Pure. */

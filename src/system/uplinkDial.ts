@@ -3,20 +3,15 @@
  * and sockets are bound to its address, so that the rule `from <address>` sends them out there and nowhere else.
  * Does not own which uplinks there are (leases), nor what is spoken over the connection.
  */
-import { Resolver } from 'node:dns/promises';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { openTunnel } from './httpProxy.ts';
 import { asBranchboxError, BranchboxError, type Problem } from '../model/errors.ts';
 import type { HttpProxy } from '../model/medium.ts';
 import type { Logger } from './ports.ts';
+import { openResolver, type ResolvingUplink } from './uplinkResolver.ts';
 
-export interface UplinkAddress {
-  readonly ifname: string;
-  /** Without prefix length. */
-  readonly address: string;
-  readonly dns: readonly string[];
-}
+export type UplinkAddress = ResolvingUplink;
 
 export interface UplinkTlsOptions {
   readonly host: string;
@@ -45,8 +40,6 @@ export interface UplinkDialer {
 const DEFAULT_TIMEOUT_MS = 3000;
 /** As RFC 8305 section 5 has it for two address families, wider since an LTE round trip alone can take 250 ms. */
 const STAGGER_MS = 500;
-const DNS_TIMEOUT_MS = 1000;
-const DNS_TRIES = 2;
 /** Of one name; each is tried in turn within the uplink's time. */
 const MAX_ADDRESSES = 4;
 
@@ -63,16 +56,9 @@ export function createUplinkDialer(options: {
       if (literal === family) return [host];
       throw unreachable(`${host} is of another family than ${uplink.address} of ${uplink.ifname}`, undefined);
     }
-    // A server of the other family cannot be asked from this address.
-    const servers = uplink.dns.filter((server) => isIP(server) === family);
-    if (servers.length === 0) {
-      throw unreachable(`${uplink.ifname} has no DNS server to ask for ${host}`, undefined);
-    }
-    const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
     try {
-      resolver.setServers(servers);
-      if (family === 6) resolver.setLocalAddress('0.0.0.0', uplink.address);
-      else resolver.setLocalAddress(uplink.address);
+      const resolver = openResolver(uplink);
+      if (resolver === undefined) throw new Error(`${uplink.ifname} has no DNS server to ask`);
       const found = family === 6 ? await resolver.resolve6(host) : await resolver.resolve4(host);
       return found.slice(0, MAX_ADDRESSES);
     } catch (cause) {

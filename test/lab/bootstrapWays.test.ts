@@ -12,9 +12,15 @@ import { type BootstrapWorld, createBootstrapWorld, NAME, placeInFleet } from '.
 import type { Running } from './processes.ts';
 
 /** Beside those of the world. `nobody`: an address that is there, and at which nobody listens. */
-const AT = { nobody: '198.51.100.7', middle: '198.51.100.20', lies: '198.51.100.3', box2: '198.51.100.101' };
+const AT = {
+  nobody: '198.51.100.7',
+  middle: '198.51.100.20',
+  listing: '198.51.100.8',
+  lies: '198.51.100.3',
+  box2: '198.51.100.101',
+};
 const AT6 = { controller: '2001:db8::10', names: '2001:db8::1', box: '2001:db8::100', lies: '2001:db8::3' };
-const SERIALS = ['P', 'Q', 'SIX', 'LATE', 'TWO', 'ROGUE', 'PAGE', 'PLAIN', 'TLS', 'STICK'].map(
+const SERIALS = ['P', 'Q', 'SIX', 'DNS', 'LATE', 'TWO', 'ROGUE', 'PAGE', 'PLAIN', 'TLS', 'STICK'].map(
   (name) => `BBT-${name}`,
 );
 
@@ -26,7 +32,7 @@ async function stand(script: string, ...args: readonly string[]): Promise<Runnin
   return process;
 }
 const middle = (...args: readonly string[]) => stand('test/lab/bootstrapMiddle.ts', ...args);
-const names = (at: string, told: string) => stand('test/lab/bootstrapNames.ts', at, told);
+const names = (...args: readonly string[]) => stand('test/lab/bootstrapNames.ts', ...args);
 
 beforeAll(async () => {
   world = await createBootstrapWorld();
@@ -45,6 +51,7 @@ interface Given {
   readonly dns?: string;
   readonly bootstrapServer?: string;
   readonly address?: string;
+  readonly domain?: string;
 }
 /** As the DHCP client's hook writes it. */
 const lease = (box: string, ifname: string, given: Given = {}): Promise<void> =>
@@ -52,6 +59,7 @@ const lease = (box: string, ifname: string, given: Given = {}): Promise<void> =>
     join(box, 'leases', `${ifname}.env`),
     `reason=BOUND\ninterface=${ifname}\nnew_ip_address=${given.address ?? '198.51.100.100'}\nnew_subnet_cidr=24\n` +
       `new_routers=198.51.100.1\nnew_domain_name_servers=${given.dns ?? '198.51.100.1'}\n` +
+      (given.domain === undefined ? '' : `new_domain_name=${given.domain}\n`) +
       (given.bootstrapServer === undefined ? '' : `new_sztp_redirect=${given.bootstrapServer}\n`),
   );
 const REAL = { bootstrapServer: `https://${NAME}:8443` };
@@ -127,6 +135,18 @@ describe('by IPv6 alone', () => {
     await process.end('SIGTERM');
     await relay.end('SIGTERM');
   });
+});
+
+it('by DNS: the domain that DHCP names lists the bootstrap server (DNS-SD), and nothing else does', async () => {
+  const dns = await names(AT.listing, '198.51.100.10', 'site.example', NAME, '8443');
+  const { box, process } = await newBox('BBT-DNS', '# none\n');
+  await lease(box, 'wan1', { dns: AT.listing, domain: 'other.example' });
+  expect(await process.said(/bootstrap step failed/)).toContain('Neither a medium nor DNS');
+  await lease(box, 'wan1', { dns: AT.listing, domain: 'site.example' });
+  expect((await untilOwned(box)).gatewayId).toBe('bbt-dns');
+  expect(JSON.stringify(await entriesOf(box))).toContain(`${NAME}:8443 over wan1`);
+  await process.end('SIGTERM');
+  await dns.end('SIGTERM');
 });
 
 it('a WAN that comes up late is waited for, and that is what the installer reads', async () => {

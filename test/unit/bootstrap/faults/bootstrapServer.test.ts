@@ -21,7 +21,7 @@ const named = (fault: string, option143: string, told: string): FaultRow => ({
   fault,
   must: 'ask nobody it names; go on when a lease names a server',
   outcome: 'bootstrap/unreachable in DISCOVER; mended',
-  told: `bootstrap/unreachable: Neither a medium nor DHCP nor the built-in list names a bootstrap server that can be used${told}`,
+  told: `bootstrap/unreachable: Neither a medium nor DNS, DHCP or the built-in list names a bootstrap server that can be used${told}`,
   run: async () => {
     const good = bench.box.uplinks;
     const text = `new_ip_address='127.0.0.1'\nnew_sztp_redirect='${option143}'\n`;
