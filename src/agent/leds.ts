@@ -2,11 +2,15 @@
  * Owns the box's LEDs: which pattern each shows in a state, and writing it to /sys/class/leds where it changed.
  * Does not own which LEDs there are (the hardware model) nor the state of the box.
  */
+import { type BootstrapState, Journal } from '../model/bootstrap.ts';
+import { decodeJson } from '../model/decode.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
-import type { HardwareModel, LedPattern, LedState } from '../model/hardware.ts';
+import { type HardwareModel, LED_STATES, type LedPattern, type LedState } from '../model/hardware.ts';
 import type { Files, Logger } from '../system/ports.ts';
 
 const LEDS = '/sys/class/leds';
+/** As the identity process caps it. */
+const MAX_JOURNAL_BYTES = 512 * 1024;
 /** Half a period, of the kernel's own timer trigger: a box without an agent goes on showing what it showed last. */
 const HALF_PERIOD_MS: Readonly<Record<'slow' | 'fast', number>> = { slow: 500, fast: 100 };
 
@@ -17,18 +21,39 @@ export interface Leds {
 
 export function createLeds(parts: {
   readonly model: Pick<HardwareModel, 'leds'>;
-  readonly files: Pick<Files, 'writeKernel'>;
+  readonly files: Pick<Files, 'writeKernel' | 'readText'>;
+  /** The identity process's. */
+  readonly journalPath: string;
   readonly log: Logger;
 }): Leds {
-  const { model, files, log } = parts;
-  let shown: LedState | undefined;
+  const { model, files, log, journalPath } = parts;
+  const known: readonly string[] = LED_STATES;
+  const followsBootstrap = model.leds.some(({ shows }) =>
+    Object.keys(shows).some((word) => !known.includes(word)),
+  );
+  let shown: string | undefined;
+
+  async function bootstrapState(): Promise<BootstrapState | undefined> {
+    if (!followsBootstrap) return undefined;
+    try {
+      const text = await files.readText(journalPath, MAX_JOURNAL_BYTES);
+      return text === undefined ? undefined : decodeJson(Journal, text, journalPath).entries.at(-1)?.state;
+    } catch {
+      // A journal that cannot be read is the identity process's to tell.
+      return undefined;
+    }
+  }
+
   return {
     async show(state) {
-      if (state === shown) return;
-      shown = state;
+      // An update says more than all else: the box is not to be unplugged.
+      const step = state === 'updating' ? undefined : await bootstrapState();
+      const now = `${state} ${step ?? ''}`;
+      if (now === shown) return;
+      shown = now;
       for (const { sysfs, shows } of model.leds) {
         try {
-          for (const [name, value] of ledWrites(shows[state] ?? 'off')) {
+          for (const [name, value] of ledWrites(patternOf(shows, state, step))) {
             await files.writeKernel(`${LEDS}/${sysfs}/${name}`, value);
           }
         } catch (thrown) {
@@ -37,6 +62,16 @@ export function createLeds(parts: {
       }
     },
   };
+}
+
+/** Pure. */
+export function patternOf(
+  shows: HardwareModel['leds'][number]['shows'],
+  state: LedState,
+  step: BootstrapState | undefined,
+): LedPattern {
+  const own = step === undefined || step === 'OPERATIONAL' || step === 'WIPE' ? undefined : shows[step];
+  return own ?? shows[state] ?? 'off';
 }
 
 /** A box that is being updated says that before all else: it is not to be unplugged. Pure. */

@@ -24,7 +24,7 @@ import { serveLocalApi } from './localApi.ts';
 import { serveLookSocket } from './lookSocket.ts';
 import { createIdentityReader } from './ownIdentity.ts';
 import { createCostMeter } from './ownCost.ts';
-import { AGENT_PATHS, bundlesDirectory, outboxPath, sequencePath } from './paths.ts';
+import { AGENT_PATHS, bundlesDirectory, journalPath, outboxPath, sequencePath } from './paths.ts';
 import { createMediumNetwork } from './mediumNetwork.ts';
 import { beginTurn, handOnMove, onTrial } from './moveTurn.ts';
 import { createOrders } from './orders.ts';
@@ -143,7 +143,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
       move: turn.record(),
     });
   const moves = createStatusMoves({
-    leds: createLeds({ model: facts.model, files, log }),
+    leds: createLeds({ model: facts.model, files, journalPath: journalPath(paths), log }),
     identity,
     updater,
     onUplinks: () => link.wake(),

@@ -43,6 +43,8 @@ export const AGENT_PATHS: AgentPaths = {
   identitySocket: '/run/branchbox/identity.sock',
 };
 
+/** The identity process's: how far the box is on its way into service. */
+export const journalPath = (paths: AgentPaths): string => `${paths.identity}/journal.json`;
 /** The identity process's mark of a box that its owner does not trust. */
 export const quarantinePath = (paths: AgentPaths): string => `${paths.identity}/quarantine.json`;
 export const wireguardKeyPath = (paths: AgentPaths): string => `${paths.state}/wireguard.key`;

@@ -3,6 +3,7 @@
  * slots, consoles, reset button. Does not own the files (firmware/models) nor matching them with a machine (agent).
  */
 import { z } from 'zod';
+import { BOOTSTRAP_STATES } from './bootstrap.ts';
 import { InterfaceName, PortLabel } from './ids.ts';
 
 /** The model of a box that nobody described: it asks nothing and takes ports in the order of the machine. */
@@ -35,6 +36,11 @@ const Port = z.strictObject({
 
 export const LED_STATES = ['unowned', 'ok', 'degraded', 'failed', 'updating', 'resetting'] as const;
 export type LedState = (typeof LED_STATES)[number];
+/**
+ * And where a box is on its way into service, in the words of page and command line: shown in the place of the state of
+ * the box by an LED that has a pattern for it. In service it is ok, degraded or failed.
+ */
+const LedWord = z.enum([...LED_STATES, ...BOOTSTRAP_STATES]).exclude(['OPERATIONAL', 'WIPE']);
 /** slow: 1 s, fast: 0.2 s. */
 export const LED_PATTERNS = ['off', 'on', 'slow', 'fast'] as const;
 export type LedPattern = (typeof LED_PATTERNS)[number];
@@ -44,7 +50,7 @@ const Led = z.strictObject({
   label: z.string().min(1).max(32),
   /** Of /sys/class/leds. */
   sysfs: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:_.-]{0,62}$/, 'a name in /sys/class/leds'),
-  shows: z.partialRecord(z.enum(LED_STATES), z.enum(LED_PATTERNS)),
+  shows: z.partialRecord(LedWord, z.enum(LED_PATTERNS)),
 });
 
 /** A kernel module's name. */

@@ -7,6 +7,9 @@ const leds: HardwareModel['leds'] = [
   { label: '2', sysfs: 'box:2', shows: { failed: 'slow' } },
 ];
 
+/** A model that tells no states of bootstrap apart has no use for the journal. */
+const unread = (): never => expect.unreachable();
+
 describe('LEDs', () => {
   it.each([
     ['downloading', true, 'updating'],
@@ -22,7 +25,11 @@ describe('LEDs', () => {
     const written: string[] = [];
     const shown = createLeds({
       model: { leds },
-      files: { writeKernel: async (path, content) => void written.push(`${path}=${content}`) },
+      journalPath: 'journal',
+      files: {
+        readText: unread,
+        writeKernel: async (path, content) => void written.push(`${path}=${content}`),
+      },
       log: silent,
     });
     await shown.show('ok');
@@ -45,7 +52,9 @@ describe('LEDs', () => {
     const written: string[] = [];
     const shown = createLeds({
       model: { leds },
+      journalPath: 'journal',
       files: {
+        readText: unread,
         writeKernel: (path, content) => {
           if (path.includes('box:1')) return Promise.reject(new Error('ENOENT'));
           written.push(content);
@@ -56,5 +65,32 @@ describe('LEDs', () => {
     });
     await shown.show('failed');
     expect(written).toEqual(['timer', '500', '500']);
+  });
+
+  it('tell the states of bootstrap apart by their own words where the model does', async () => {
+    const written: string[] = [];
+    let state = 'LINK';
+    const shown = createLeds({
+      model: {
+        leds: [{ label: '1', sysfs: 'box:1', shows: { unowned: 'slow', ENROLLING: 'fast', degraded: 'on' } }],
+      },
+      journalPath: 'journal',
+      files: {
+        readText: async () => JSON.stringify({ schema: 1, entries: [{ state, enteredAtMs: 0 }] }),
+        writeKernel: async (_path, content) => void written.push(content),
+      },
+      log: silent,
+    });
+    await shown.show('unowned');
+    expect(written.splice(0)).toEqual(['timer', '500', '500']);
+    state = 'ENROLLING';
+    await shown.show('unowned');
+    expect(written.splice(0)).toEqual(['timer', '100', '100']);
+    state = 'OPERATIONAL';
+    await shown.show('degraded');
+    expect(written.splice(0)).toEqual(['none', '255']);
+    state = 'ENROLLING';
+    await shown.show('updating');
+    expect(written).toEqual(['none', '0']);
   });
 });
