@@ -15,8 +15,11 @@ const PROBE_PORT = 80;
 const PROBE_TIMEOUT_MS = 3_000;
 /** Status line and headers; of a page nothing else is read. */
 const MAX_HEADER_BYTES = 8 * 1024;
-const PAGES: readonly string[] = ['text/html', 'application/xhtml+xml'];
 const MAX_SHOWN = 120;
+
+/** For a browser: nothing that a box asks answers so. Pure. */
+export const isPage = (contentType: string): boolean =>
+  contentType === 'text/html' || contentType === 'application/xhtml+xml';
 
 /** In the words of an installer. `where`: a page that a browser would be sent to. */
 function captivePortal(
@@ -56,7 +59,7 @@ export function judgeAnswer(
 ): BranchboxError | undefined {
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(headers)?.[1] ?? NaN);
   const location = /^location:[ \t]*(\S+)/im.exec(headers)?.[1];
-  const isPage = /^content-type:[ \t]*text\/html/im.test(headers);
+  const hasPage = /^content-type:[ \t]*text\/html/im.test(headers);
   const answers = `answers for ${serverName(server)}`;
   // RFC 6585 section 6.
   if (status === 511)
@@ -67,7 +70,7 @@ export function judgeAnswer(
     if (target?.protocol === 'https:' && target.hostname === own) return undefined;
     return captivePortal(uplink, `${answers} with ${status}`, location);
   }
-  return status === 200 && isPage ? captivePortal(uplink, `${answers} with a page of its own`) : undefined;
+  return status === 200 && hasPage ? captivePortal(uplink, `${answers} with a page of its own`) : undefined;
 }
 
 /** Of an answer over TLS: nobody who speaks SZTP redirects by HTTP (RFC 8572 has its own) or answers with a page. Pure. */
@@ -76,9 +79,9 @@ export function portalInstead(
   server: Server,
   uplink: Pick<Uplink, 'ifname' | 'address'>,
 ): BranchboxError | undefined {
-  const isPage = status === 200 && PAGES.includes(contentType);
-  if (!isPage && status !== 511 && (status < 300 || status > 399)) return undefined;
-  return captivePortal(uplink, `answers for ${serverName(server)} with ${isPage ? 'a page' : status}`);
+  const hasPage = status === 200 && isPage(contentType);
+  if (!hasPage && status !== 511 && (status < 300 || status > 399)) return undefined;
+  return captivePortal(uplink, `answers for ${serverName(server)} with ${hasPage ? 'a page' : status}`);
 }
 
 function askPlainly(address: string, server: Server, uplink: Uplink, signal: AbortSignal): Promise<string> {

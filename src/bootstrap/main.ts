@@ -70,6 +70,7 @@ export interface IdentityOptions {
   readonly keys?: DeviceKeys;
   readonly connect?: Connect;
   readonly uplinks?: Uplinks;
+  readonly findService?: typeof findService;
   readonly randomBytes?: (count: number) => Uint8Array;
   readonly random?: () => number;
 }
@@ -190,7 +191,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     // Through a proxy it is the proxy that asks for names.
     listedServers: async (uplink) => {
       if (uplink.domain === undefined || medium.proxy() !== undefined) return [];
-      return findService(SZTP_SERVICE, uplink.domain, uplink);
+      return (options.findService ?? findService)(SZTP_SERVICE, uplink.domain, uplink);
     },
     clock,
     monotonicMs: () => system.clock.monotonicMs(),

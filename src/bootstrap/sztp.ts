@@ -18,7 +18,7 @@ import {
   SZTP_REPORT_PATH,
 } from '../model/sztp.ts';
 import type { Voucher } from '../pki/voucher.ts';
-import { portalInstead } from './captivePortal.ts';
+import { isPage, portalInstead } from './captivePortal.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
@@ -163,6 +163,10 @@ function rpc(path: string, body: GetBootstrappingDataRequest | ReportProgressReq
 
 /** With the server's own words where it has some; they are anybody's words, so printable and short. */
 function refusalOf(answer: Answer): string {
+  // Of the 4xx, which a box is at fault for: behind a server that is down a page may be its balancer's.
+  if (isPage(answer.contentType) && answer.status < 500) {
+    return `answered ${answer.status} with a page, as no bootstrap server does. Is there a filtering firewall or a captive portal on the way?`;
+  }
   const text = describeStatus(answer.status);
   const said = firstError(answer)?.['error-message'];
   return said === undefined ? text : `${text} (${said.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200)})`;

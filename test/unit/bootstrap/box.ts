@@ -66,6 +66,8 @@ export interface Box {
   readonly log: LogLine[];
   modeOf(path: string): number | undefined;
   uplinks: Uplink[];
+  /** What DNS-SD lists in any domain. */
+  listed: string[];
   /** undefined: it has none. */
   tpm: FakeTpm | undefined;
   /** Runs the identity process until the state is entered (or a line is logged), then stops it; false where it died. */
@@ -123,6 +125,7 @@ export async function createBox(
     uplinks: [
       { ifname: 'wan1', address: '127.0.0.1', dns: [], bootstrapServers: [`https://${HOST}:${port}`] },
     ],
+    listed: [],
     tpm: undefined,
     async run({ controller, until, dieAt }) {
       // Killed right after the journal said so: it is there already, and nothing more would tell it.
@@ -169,6 +172,7 @@ export async function createBox(
           return controller.connect({ ...options, identity: { ...options.identity, key } });
         },
         uplinks: { all: async () => box.uplinks, hasCarrier: async () => true },
+        findService: async () => box.listed,
         random: () => 0.5,
       });
       try {

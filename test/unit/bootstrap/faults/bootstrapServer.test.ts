@@ -89,6 +89,12 @@ faultTable('bootstrap server', [
     "controller.branchbox.example:PORT over wan1 answered 401: it did not see this box's certificate. Is TLS intercepted on the way (captive portal, inspecting firewall)?",
   ),
   answered(
+    'a firewall that blocks: 403 with a page',
+    { status: 403, headers: { 'content-type': 'text/html; charset=utf-8' }, body: html },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered 403 with a page, as no bootstrap server does. Is there a filtering firewall or a captive portal on the way?',
+  ),
+  answered(
     '404',
     { status: 404 },
     'bootstrap/refused',

@@ -154,6 +154,20 @@ faultTable('controller', [
       return world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL)));
     },
   ),
+  row(
+    'the same box after a factory reset',
+    'let it in again, to the same place',
+    'admitted',
+    '',
+    async () => {
+      await enrolled();
+      const again = await world.admissions.admit(SERIAL, box);
+      const entry = await store.inventory.get(SERIAL);
+      const same =
+        again.kind === 'admitted' && again.gateway.id === 'branch1' && entry?.quarantined.length === 0;
+      return same ? again : { kind: 'unknown' };
+    },
+  ),
   row('a revoked box', 'keep it out', 'refused', 'this box was revoked', async () => {
     await enrolled();
     await store.inventory.update(SERIAL, { state: 'revoked' });

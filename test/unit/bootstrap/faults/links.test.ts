@@ -65,4 +65,28 @@ faultTable('uplinks', [
       return { outcome: await stateOf(bench), told: '' };
     },
   },
+  {
+    fault: 'DNS that lists a server that is nobody’s, and one that is none',
+    must: 'ask it first, believe nothing of it, and ask the next',
+    outcome: 'asked it; OPERATIONAL',
+    told: '',
+    run: async () => {
+      const { box, controller } = bench;
+      const server = `evil.example:${controller.port}`;
+      box.listed = ['user:word@controller.example:8443', server];
+      box.uplinks = box.uplinks.map((uplink) => ({ ...uplink, domain: 'site.example' }));
+      const asked: string[] = [];
+      const connect: TestController['connect'] = (options) => {
+        asked.push(options.server.host);
+        return options.server.host === 'evil.example'
+          ? Promise.reject(new Error('speaks no TLS'))
+          : controller.connect(options);
+      };
+      await box.run({ controller: { ...controller, connect }, until: 'OPERATIONAL' });
+      return {
+        outcome: `${asked[0] === 'evil.example' ? 'asked it' : asked[0]}; ${await stateOf(bench)}`,
+        told: '',
+      };
+    },
+  },
 ]);
