@@ -77,4 +77,6 @@ export const verdictByPath = (paths: AgentPaths): string => `${paths.run}/verdic
 export const pppoeDirectory = (paths: AgentPaths): string => `${paths.run}/pppoe`;
 /** Whom SSH lets in while it is open (firmware/sshd_config names it too). */
 export const authorizedKeysPath = (paths: AgentPaths): string => `${paths.run}/ssh/authorized_keys`;
+/** /etc/resolv.conf of the image leads to it (image/lay-over.sh). */
+export const resolvConfPath = (paths: AgentPaths): string => `${paths.run}/resolv.conf`;
 export const leasesDirectory = (paths: AgentPaths): string => `${paths.run}/leases`;

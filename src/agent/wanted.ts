@@ -22,9 +22,11 @@ import {
   bootUnitsPath,
   leasesDirectory,
   pppoeDirectory,
+  resolvConfPath,
 } from './paths.ts';
 import { readQuarantine } from './quarantine.ts';
 import { holdPppoeLines, renderPppoeLines } from './pppoeLines.ts';
+import { holdResolvConf, renderResolvConf } from './resolvConf.ts';
 import { holdAuthorizedKeys } from './sshKeys.ts';
 import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
 
@@ -76,6 +78,7 @@ export async function createWanted(parts: {
       items,
       facts,
       statics: renderStaticLeases(uplinks, facts),
+      resolvConf: renderResolvConf(facts),
       pppoe: renderPppoeLines(uplinks, network, facts),
     };
   };
@@ -92,9 +95,10 @@ export async function createWanted(parts: {
       return (await read(limit)).items;
     },
     async items(limit) {
-      const { items, facts, statics, pppoe } = await read(limit);
+      const { items, facts, statics, pppoe, resolvConf } = await read(limit);
       // Told by a file: the watch over leases brings the facts of it.
       await holdStaticLeases(files, leasesDirectory(paths), statics);
+      await holdResolvConf(files, resolvConfPath(paths), resolvConf);
       await holdPppoeLines(parts.system, pppoeDirectory(paths), pppoe);
       await holdKeys();
       await bootUnits.note(items);
