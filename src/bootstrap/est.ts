@@ -7,7 +7,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
-import type { Server } from './discover.ts';
+import { type Server, serverName } from './discover.ts';
 import {
   type Answer,
   describeStatus,
@@ -41,12 +41,37 @@ export interface EstClient {
   }): Promise<readonly Certificate[]>;
 }
 
+/** RFC 7030 3.2.1: within one origin they are followed; one that goes in a circle ends here. */
+const MAX_REDIRECTS = 3;
+const REDIRECTS: readonly number[] = [301, 302, 307, 308];
+
+/** Path of a redirect that stays at the server that proved itself; anywhere else nobody vouched for. Pure. */
+function pathWithin({ server, path }: Exchange, { status, location }: Answer): string | undefined {
+  const asked = `https://${serverName(server)}${path}`;
+  if (location === undefined || !REDIRECTS.includes(status) || !URL.canParse(location, asked)) {
+    return undefined;
+  }
+  const target = new URL(location, asked);
+  return target.origin === new URL(asked).origin ? `${target.pathname}${target.search}` : undefined;
+}
+
 export function createEstClient(options: {
   readonly https: Https;
   readonly est: Owner['est'];
   readonly peer: PeerJudge;
 }): EstClient {
-  const { https, est, peer } = options;
+  const { est, peer } = options;
+  const https: Https = async (exchange, signal) => {
+    let asked = exchange;
+    let answer = await options.https(asked, signal);
+    for (let hops = 0; hops < MAX_REDIRECTS; hops += 1) {
+      const path = pathWithin(asked, answer);
+      if (path === undefined) break;
+      asked = { ...exchange, path };
+      answer = await options.https(asked, signal);
+    }
+    return answer;
+  };
   const server: Server = { host: est.host, port: est.port };
   const base = `/.well-known/est${est.label === undefined ? '' : `/${encodeURIComponent(est.label)}`}`;
 

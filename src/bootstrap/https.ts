@@ -55,6 +55,8 @@ export interface Answer {
   readonly contentType: string;
   readonly body: Uint8Array;
   readonly retryAfterMs: number | undefined;
+  /** Where it sends to, as it says. */
+  readonly location?: string | undefined;
   /** The server says that credentials of HTTP Basic would help (RFC 9110 11.6.1: whatever the status). */
   readonly asksForBasic: boolean;
 }
@@ -134,6 +136,7 @@ function ask(socket: TLSSocket, exchange: Exchange, signal: AbortSignal, nowMs: 
           contentType: (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
           body: Buffer.concat(chunks),
           retryAfterMs: parseRetryAfter(response.headers['retry-after'], nowMs),
+          location: response.headers.location,
           asksForBasic: /^basic\b/i.test(response.headers['www-authenticate'] ?? ''),
         }),
       );

@@ -112,11 +112,36 @@ faultTable('enrolment server', [
     'controller.branchbox.example:PORT over wan1 answered 403: it does not know or accept this box',
   ),
   answers(
-    '302',
-    { status: 302, headers: { location: '/' } },
+    '302 to somebody else',
+    { status: 302, headers: { location: 'https://elsewhere.example/.well-known/est/lab/simpleenroll' } },
     'bootstrap/refused',
     'controller.branchbox.example:PORT over wan1 answered 302',
   ),
+  answers(
+    '307 in a circle',
+    { status: 307, headers: { location: '/.well-known/est/lab/simpleenroll' } },
+    'bootstrap/refused',
+    'controller.branchbox.example:PORT over wan1 answered 307',
+  ),
+  {
+    fault: '307 to itself, once',
+    must: 'follow it: within one origin RFC 7030 3.2.1 lets it',
+    outcome: 'OPERATIONAL with 0 failures',
+    told: '',
+    run: async () => {
+      const { box, controller, good } = bench;
+      controller.behaviour.enrol = () => {
+        bench.mend();
+        return { status: 307, headers: { location: '/.well-known/est/lab/simpleenroll' } };
+      };
+      controller.behaviour.cacerts = () => {
+        controller.behaviour.cacerts = good.cacerts;
+        return { status: 301, headers: { location: 'cacerts' } };
+      };
+      await box.run({ controller, until: 'OPERATIONAL' });
+      return { outcome: `${await stateOf(bench)} with ${box.log.filter(failed).length} failures`, told: '' };
+    },
+  },
   answers(
     'a page',
     { headers: { 'content-type': 'text/html' }, body: '<html>' },
