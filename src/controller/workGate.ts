@@ -8,6 +8,8 @@ import type { Clock } from '../system/ports.ts';
 export interface WorkGate {
   /** The work's result; or, and it was not begun, whole seconds until it is worth asking again. */
   run<T>(work: () => Promise<T>): Promise<{ readonly done: T } | { readonly retryAfterS: number }>;
+  /** Somebody waits: not the time to ask for what can be done without. */
+  hasLine(): boolean;
 }
 
 /** Until some work ended here: what a voucher and two signatures take on two busy cores. */
@@ -40,6 +42,7 @@ export function createWorkGate(options: {
   }
 
   return {
+    hasLine: () => line.length > 0,
     async run(work) {
       if (running >= together) {
         if (line.length >= waiting) return { retryAfterS: retryAfterS() };

@@ -29,7 +29,7 @@ import type { PendingBoxes } from '../pending.ts';
 import { announcedBytes, readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
-import { createWorkGate } from '../workGate.ts';
+import { createWorkGate, type WorkGate } from '../workGate.ts';
 import { refusal, yang } from './answers.ts';
 import { onboardingOf } from './onboarding.ts';
 
@@ -110,7 +110,7 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       address: socket.remoteAddress === undefined ? undefined : plainAddress(socket.remoteAddress),
     };
     return path === SZTP_GET_PATH
-      ? bootstrappingData(options, asks, asker, text)
+      ? bootstrappingData(options, asks, gate, asker, text)
       : report(options, asker, text);
   }
 }
@@ -118,6 +118,7 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
 async function bootstrappingData(
   options: BootstrapServerOptions,
   asks: AskLimit,
+  gate: Pick<WorkGate, 'hasLine'>,
   asker: Asker,
   text: string,
 ): Promise<Answer> {
@@ -181,7 +182,8 @@ async function bootstrappingData(
   });
   return yang(200, {
     'ietf-sztp-bootstrap-server:output': {
-      'reporting-level': 'verbose',
+      // Each report is a handshake: of a thousand boxes at once the beginning and the end are enough.
+      'reporting-level': gate.hasLine() ? 'minimal' : 'verbose',
       'conveyed-information': toBase64(signed.conveyed),
       'owner-certificate': toBase64(signed.ownerCertificate),
       'ownership-voucher': toBase64(voucher),

@@ -55,6 +55,20 @@ describe('work', () => {
     await second;
   });
 
+  it('says whether somebody waits', async () => {
+    const { gate, begin, ends } = setUp(1, 1);
+    const first = begin();
+    expect(gate.hasLine()).toBe(false);
+    const second = begin();
+    expect(gate.hasLine()).toBe(true);
+    ends[0]?.();
+    await first;
+    expect(gate.hasLine()).toBe(false);
+    await settle();
+    ends[1]?.();
+    await second;
+  });
+
   it('that failed gives its place back', async () => {
     const { gate } = setUp(1, 0);
     await expect(gate.run(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
