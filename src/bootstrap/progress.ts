@@ -78,8 +78,10 @@ export function createProgress(options: {
             }),
     );
   }
-  const words = (state: BootstrapState): string =>
-    `${state}: waits for ${sentencesOf(state, options.secondFactor()).waitsFor}`;
+  function words(state: BootstrapState): string {
+    const { waitsFor, mend } = sentencesOf(state, options.secondFactor());
+    return `${state}: waits for ${waitsFor}; ${mend}`;
+  }
 
   return {
     entered(state) {

@@ -92,7 +92,7 @@ describe('a factory-new box', () => {
     // The owner's own server was told, in the words of the box.
     const told = JSON.parse(await world.branchbox('fleet', 'status', ...world.apiAccess));
     expect(told.gateways.find(({ id }: { id: string }) => id === 'bbt-1').sentence).toMatch(
-      /it reported bootstrap-complete at .*: STRICT: waits for its first desired state$/,
+      /it reported bootstrap-complete at .*: STRICT: waits for its first desired state; describe this gateway in the fleet$/,
     );
     // What the agent does once it has a state that holds.
     await writeFile(join(box, 'agent/trial.json'), '{}');

@@ -75,8 +75,11 @@ describe('a clean run', () => {
     expect(controller.enrolments).toEqual(['simpleenroll by lab box']);
     // RFC 8572 5.6: the beginning and the end, to who asked for no more.
     expect(toldBy(controller)).toEqual([
-      ['bootstrap-initiated', 'OWNED: waits for the enrolment server of its owner'],
-      ['bootstrap-complete', 'STRICT: waits for its first desired state'],
+      [
+        'bootstrap-initiated',
+        'OWNED: waits for the enrolment server of its owner; check that the controller is reachable',
+      ],
+      ['bootstrap-complete', 'STRICT: waits for its first desired state; describe this gateway in the fleet'],
     ]);
     expect(await read('pending-owner.json')).toBeUndefined();
   });
@@ -103,11 +106,20 @@ describe('a clean run', () => {
         : enrol(...words);
     await box.run({ controller, until: 'OPERATIONAL' });
     expect(toldBy(controller)).toEqual([
-      ['bootstrap-initiated', 'OWNED: waits for the enrolment server of its owner'],
-      ['config-initiated', 'ENROLLING: waits for its certificate'],
-      ['informational', 'ENROLLING: waits for the activation code, or an approval'],
-      ['config-complete', 'LDEVID: waits for a connection under its own certificate'],
-      ['bootstrap-complete', 'STRICT: waits for its first desired state'],
+      [
+        'bootstrap-initiated',
+        'OWNED: waits for the enrolment server of its owner; check that the controller is reachable',
+      ],
+      ['config-initiated', 'ENROLLING: waits for its certificate; an operator may have to approve this box'],
+      [
+        'informational',
+        expect.stringMatching(/^ENROLLING: waits for the activation code, or an approval; on a LAN port /),
+      ],
+      [
+        'config-complete',
+        'LDEVID: waits for a connection under its own certificate; check that the controller is reachable',
+      ],
+      ['bootstrap-complete', 'STRICT: waits for its first desired state; describe this gateway in the fleet'],
     ]);
   });
 
@@ -117,7 +129,7 @@ describe('a clean run', () => {
     expect(toldBy(controller)).toContainEqual([
       'bootstrap-error',
       expect.stringMatching(
-        /^LDEVID: waits for a connection under its own certificate; bootstrap.refused: .* answered 500/,
+        /^LDEVID: waits for a connection under its own certificate; check .*; bootstrap.refused: .* answered 500/,
       ),
     ]);
   });
