@@ -124,6 +124,7 @@ export async function startBareNode(name: string, tree: string): Promise<BareNod
         node.loop(
           daemon,
           `/usr/lib/branchbox/frr-run ${daemon} -A 127.0.0.1 -P 0 --log stdout --log-level warnings ${options}`,
+          undefined,
           `/usr/lib/branchbox/frr-load ${daemon}`,
         );
         while (!existsSync(inside(`/run/frr/${daemon}.vty`))) await new Promise((r) => setTimeout(r, 20));
