@@ -9,6 +9,8 @@ const LONG = [
   'test/unit/bootstrap/faults/**/*.test.ts',
   'test/unit/bootstrap/{journey,medium,move,quarantine,rollover,rolloverEnd}.test.ts',
   'test/property/fuzz.test.ts',
+  // Processes that are waited for until they end or give up.
+  'test/unit/{system/longLived,firmware/console}.test.ts',
 ];
 
 const VIRTUAL_MACHINE = {

@@ -29,6 +29,24 @@ const believes = async (keys: Keys, jws: string): Promise<string> => {
   return Buffer.from(payload).toString();
 };
 
+/** The db key's signature is what firmware starts, and what an update expects that asks before it places a boot entry. */
+async function signWhatIsStarted(keys: Keys, toolbox: Toolbox, directory: string): Promise<void> {
+  const signed = join(directory, 'loader.efi');
+  const { key, certificate } = keys.db;
+  await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), key, certificate, LOADER, signed]);
+  const verified = await toolbox.run([directory], ['sbverify', '--cert', certificate, signed]);
+  expect(verified).toMatch(/verification OK/);
+  const program = readFileSync(signed);
+  const starts = (certificate: Buffer): Promise<boolean> =>
+    wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
+      secureBoot: Buffer.from([6, 0, 0, 0, 1]),
+      database: makeDatabase([new X509Certificate(certificate).raw]),
+      shim: undefined,
+    });
+  expect(await starts(readFileSync(keys.db.certificate))).toBe(true);
+  expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
+}
+
 describe('keys of one\u2019s own', () => {
   let directory: string;
   let toolbox: Toolbox;
@@ -59,21 +77,7 @@ describe('keys of one\u2019s own', () => {
     const { manifest } = makeVersion('1.0.0', { builtAtMs }).target;
     const update = await signUpdateBy(signer, Buffer.from(JSON.stringify(manifest)), anchors);
     expect((await verifyManifest(update, { anchors, arch: 'x86-64' })).manifest).toEqual(manifest);
-    const signed = join(directory, 'loader.efi');
-    const { key, certificate } = keys.db;
-    await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), key, certificate, LOADER, signed]);
-    const verified = await toolbox.run([directory], ['sbverify', '--cert', certificate, signed]);
-    expect(verified).toMatch(/verification OK/);
-    // So does an update that asks before it places a boot entry.
-    const program = readFileSync(signed);
-    const starts = (certificate: Buffer): Promise<boolean> =>
-      wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
-        secureBoot: Buffer.from([6, 0, 0, 0, 1]),
-        database: makeDatabase([new X509Certificate(certificate).raw]),
-        shim: undefined,
-      });
-    expect(await starts(readFileSync(keys.db.certificate))).toBe(true);
-    expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
+    await signWhatIsStarted(keys, toolbox, directory);
   });
 
   it('are enrolled by the words of the docs, and what they signed is started there', async () => {
@@ -202,23 +206,7 @@ describe('keys behind PKCS#11', () => {
   });
 
   it('sign what firmware starts', async () => {
-    const signed = join(directory, 'loader.efi');
-    await toolbox.run(
-      [directory, RECIPE],
-      [join(RECIPE, 'sign-efi.sh'), keys.db.key, keys.db.certificate, LOADER, signed],
-    );
-    const verified = await toolbox.run([directory], ['sbverify', '--cert', keys.db.certificate, signed]);
-    expect(verified).toMatch(/verification OK/);
-    // So does an update that asks before it places a boot entry.
-    const program = readFileSync(signed);
-    const starts = (certificate: Buffer): Promise<boolean> =>
-      wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
-        secureBoot: Buffer.from([6, 0, 0, 0, 1]),
-        database: makeDatabase([new X509Certificate(certificate).raw]),
-        shim: undefined,
-      });
-    expect(await starts(readFileSync(keys.db.certificate))).toBe(true);
-    expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
+    await signWhatIsStarted(keys, toolbox, directory);
   });
 
   it('give no PIN to the words of a command', async () => {
