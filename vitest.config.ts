@@ -72,7 +72,7 @@ export default defineConfig({
         test: {
           ...VIRTUAL_MACHINE,
           name: 'vm-long',
-          include: ['test/vm/*.test.ts', 'test/vm/update/*.test.ts'],
+          include: ['test/vm/*.test.ts', 'test/vm/{bootstrap,update}/*.test.ts'],
         },
       },
       {

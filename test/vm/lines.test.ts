@@ -3,11 +3,7 @@
  * under the product's own unit, and a real server (Debian's pppoe-server). What is put there is what the product
  * renders; the agent, whose box is in service by other lines, is away meanwhile.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ensureToolsTree } from '../../src/lab/rootTree.ts';
 import { renderPppoeLines } from '../../src/agent/pppoeLines.ts';
 import { itemId } from '../../src/model/ids.ts';
 import { BootstrapNetwork } from '../../src/model/medium.ts';
@@ -15,44 +11,30 @@ import { link } from '../../src/net/identity.ts';
 import { observedLinks, parseLinks } from '../../src/net/linkRead.ts';
 import { renderAdd, renderDelete, renderFinish } from '../../src/net/linkRender.ts';
 import { parseLease } from '../../src/system/leases.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { inNode, tryIn, until } from '../lab/mainjob/lab.ts';
+import { LINE_PASSWORD, LINE_USER, LINE_VLAN, placeProvider, provider, putInBox } from './provider.ts';
 
 const BOX = 'branch2';
 const LINK = 'ppp-line0';
 const UNIT = `pppoe@${LINK}.service`;
 const LEASE = `/run/branchbox/leases/${LINK}.env`;
 const CONF = `/run/branchbox/pppoe/${LINK}.conf`;
-/** All that an options file has a meaning for. */
-const USER = `line"7 #x@isp`;
-const PASSWORD = `s3cret \\ "word'`;
-const VLAN = { type: 'vlan', name: 'line0.7', parent: 'line0', vlan: 7, mtu: 1500 } as const;
+const VLAN = { type: 'vlan', name: 'line0.7', parent: 'line0', vlan: LINE_VLAN, mtu: 1500 } as const;
 const facts = { ports: [{ label: 'line0', role: 'wan', ifname: 'line0', carrier: true } as const] };
 const network = BootstrapNetwork.parse({
   schema: 1,
   port: 'line0',
-  vlan: 7,
-  addressing: { kind: 'pppoe', user: USER, password: PASSWORD },
+  vlan: LINE_VLAN,
+  addressing: { kind: 'pppoe', user: LINE_USER, password: LINE_PASSWORD },
 });
 
 const inBox = (script: string): Promise<string> => inNode(BOX, 'sh', '-c', script);
-async function put(script: string, input: string): Promise<void> {
-  const ended = await tryIn(BOX, ['sh', '-c', script], input);
-  expect(ended, script).toMatchObject({ exitCode: 0 });
-}
-const provider = async (verb: 'up' | 'pap' | 'away', input = ''): Promise<void> =>
-  put(`sh /run/provider.sh ${verb}`, input);
 const lease = async () => parseLease(LINK, (await tryIn(BOX, ['cat', LEASE])).stdout);
-/** As getword of pppd reads it back: a word in double quotes. */
-const word = (text: string): string => `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
 
 beforeAll(async () => {
-  const tree = await ensureToolsTree(createRunner(), (line) => process.stderr.write(`${line}\n`));
-  const server = gzipSync(readFileSync(join(tree, 'usr/sbin/pppoe-server'))).toString('base64');
-  await inBox('systemctl stop branchbox-agent.service && mkdir -p /run/line /run/branchbox/pppoe');
-  await put('base64 -d | gunzip >/run/line/pppoe-server && chmod 755 /run/line/pppoe-server', server);
-  await put('cat >/run/provider.sh', readFileSync(new URL('provider.sh', import.meta.url), 'utf8'));
-  await provider('up', `${word(USER)} * ${word(PASSWORD)} *\n`);
+  await inBox('systemctl stop branchbox-agent.service && mkdir -p /run/branchbox/pppoe');
+  await placeProvider();
+  await provider('up');
 }, 20 * 60_000);
 afterAll(async () => {
   await tryIn(BOX, ['systemctl', 'stop', UNIT]);
@@ -69,13 +51,13 @@ it('has the VLAN as it was rendered', async () => {
     renderAdd(VLAN) ?? '',
     ...renderFinish(VLAN),
   ];
-  await put('ip -batch -', `${lines.join('\n')}\n`);
+  await putInBox('ip -batch -', `${lines.join('\n')}\n`);
   const found = observedLinks(parseLinks(await inBox('ip -j -d -N address')), new Set());
   expect(found.find(({ id }) => id === 'link:line0.7')).toEqual(link(VLAN, [itemId('link', 'line0')]));
 });
 
 it('has a session over it, told as a lease, with nothing of it in sight', async () => {
-  await put(
+  await putInBox(
     `umask 077 && cat >${CONF}`,
     renderPppoeLines([{ port: 'line0', vlan: 7, addressing: { kind: 'pppoe' } }], network, facts).get(LINK) ??
       '',
@@ -124,5 +106,5 @@ it('leaves nothing when it is stopped', async () => {
   await inBox(`systemctl stop ${UNIT}`);
   expect(await lease()).toBeUndefined();
   expect((await tryIn(BOX, ['ip', 'link', 'show', LINK])).exitCode).not.toBe(0);
-  await put('ip -batch -', `${renderDelete(VLAN).join('\n')}\n`);
+  await putInBox('ip -batch -', `${renderDelete(VLAN).join('\n')}\n`);
 });

@@ -1,8 +1,9 @@
 /** An update by hand, from a USB stick that is plugged into the running box and stays in over the restart. */
 import { afterAll, expect, it } from 'vitest';
 import { inNode, pings, until } from '../../lab/mainjob/lab.ts';
+import type { Stick } from '../usbStick.ts';
 import { BOX, booted, eventsOf, followTo, want } from './box.ts';
-import { mountStick, plugStickIn, type Stick } from './stick.ts';
+import { mountStick, plugVersionIn } from './stick.ts';
 import { makeVersion } from './versions.ts';
 
 const TIMEOUT_MS = 30 * 60_000;
@@ -16,7 +17,7 @@ it(
     await want(undefined);
     const from = await booted();
     const version = `${from.version}.4`;
-    stick = await plugStickIn(await makeVersion(version), version, 'elsewhere');
+    stick = await plugVersionIn(await makeVersion(version), version, 'elsewhere');
     const directory = `${await mountStick(stick)}/elsewhere`;
     // With --json it tells how it began, and does not stay until the box goes down.
     await inNode(BOX, 'branchbox', 'firmware', 'update', '--from', directory, '--json');
@@ -41,7 +42,7 @@ it(
     const from = await booted();
     const version = `${from.version}.5`;
     // Nothing else is done: it is plugged in, and stays in over the restart.
-    stick = await plugStickIn(await makeVersion(version), version, 'branchbox/update');
+    stick = await plugVersionIn(await makeVersion(version), version, 'branchbox/update');
     const end = await followTo(
       `${BOX} keeps ${version}`,
       (firmware) => firmware.version === version && firmware.lastResult?.version === version,
