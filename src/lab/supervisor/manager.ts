@@ -20,6 +20,8 @@ export interface Manager {
   /** Units that were touched so far, by name. A target is active when it was started. */
   list(): readonly LoadedUnit[];
   get(name: string): LoadedUnit | undefined;
+  /** As get; a unit that nobody touched is read from its file, and stays untouched. */
+  find(name: string): LoadedUnit | undefined;
   /** Forgets units that are not running, so that their files are read again. */
   reloadFiles(): void;
 }
@@ -138,6 +140,10 @@ export function createManager(deps: ManagerDeps): Manager {
       await inTurn(name, async () => services.get(name)?.reload());
     },
     get,
+    find: (name) => {
+      const unit = deps.units.load(name)?.unit;
+      return get(name) ?? (unit === undefined ? undefined : { unit, status: IDLE });
+    },
     list: () =>
       [...services.keys(), ...targets.keys()].sort().flatMap((name) => {
         const loaded = get(name);

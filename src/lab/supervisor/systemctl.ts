@@ -100,14 +100,17 @@ function matching(manager: Manager, names: readonly string[]): LoadedUnit[] {
   if (names.length === 0) return [...manager.list()];
   return names.flatMap((name) => {
     if (!/[*?[]/.test(name)) {
-      const loaded = manager.get(name);
-      return loaded === undefined ? [] : [loaded];
+      const found = isUnitName(name) ? manager.find(name) : undefined;
+      return found === undefined ? [] : [found];
     }
     // `dhcpcd@*` and `dhcpcd@*.service` are both said; the word gained `.service` where it had no dot.
     const pattern = globOf(name.replace(/\*\.service$/, '*'));
     return manager.list().filter(({ unit }) => pattern.test(unit.name));
   });
 }
+
+/** A template (`dhcpcd@.service`) is a file and no unit; a name never leads out of the directories of units. */
+const isUnitName = (name: string): boolean => !name.includes('@.') && !name.includes('/');
 
 function globOf(glob: string): RegExp {
   const escaped = glob.replace(/[.+^${}()|\\@]/g, '\\$&');
@@ -184,25 +187,35 @@ function listUnits(manager: Manager, words: Words): Answer {
   return done(lines.join(''));
 }
 
+/** As systemctl(1): each in turn, and the first exit code that is not 0. */
 function statusOf(manager: Manager, words: Words): Answer {
-  const found = words.names.flatMap((name) => matching(manager, [name]));
-  if (found.length === 0) {
-    return {
-      exitCode: EXIT_NO_SUCH_UNIT,
-      stdout: '',
-      stderr: `Unit ${words.names[0] ?? ''} could not be found.\n`,
-    };
-  }
-  const stdout = found.map(({ unit, status }) => {
-    const pid = status.mainPid === undefined ? '' : ` pid ${status.mainPid}`;
-    const why = status.reason === undefined ? '' : ` (${status.reason})`;
-    return `${unit.name} - ${unit.description}\n  ${status.state}${why}${pid} restarts ${status.restarts}\n`;
+  const names = words.names.length > 0 ? words.names : ['*'];
+  const answers = names.map((name): Answer => {
+    const found = matching(manager, [name]);
+    if (found.length === 0) {
+      return { exitCode: EXIT_NO_SUCH_UNIT, stdout: '', stderr: `Unit ${name} could not be found.\n` };
+    }
+    const isUp = found.every(({ status }) => status.state === 'active');
+    return { exitCode: isUp ? 0 : EXIT_NOT_ACTIVE, stdout: found.map(statusText).join('\n'), stderr: '' };
   });
   return {
-    exitCode: found.every(({ status }) => status.state === 'active') ? 0 : EXIT_NOT_ACTIVE,
-    stdout: stdout.join(''),
-    stderr: '',
+    exitCode: answers.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0,
+    stdout: answers.flatMap(({ stdout }) => (stdout === '' ? [] : [stdout])).join('\n'),
+    stderr: answers.map(({ stderr }) => stderr).join(''),
   };
+}
+
+function statusText({ unit, status }: LoadedUnit): string {
+  const { state, mainPid, reason, restarts } = status;
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return [
+    `${unit.name} - ${unit.description}`,
+    '     Loaded: loaded',
+    `     Active: ${state} (${subStateOf(state, mainPid)})${why}`,
+    ...(mainPid === undefined ? [] : [`   Main PID: ${mainPid}`]),
+    ...(restarts === 0 ? [] : [`   Restarts: ${restarts}`]),
+    '',
+  ].join('\n');
 }
 
 const done = (stdout: string): Answer => ({ exitCode: 0, stdout, stderr: '' });

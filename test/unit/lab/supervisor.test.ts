@@ -170,4 +170,38 @@ describe('the supervisor', () => {
     expect(missing).toMatchObject({ exitCode: 1, stderr: 'Unit nobody.service not found.\n' });
     expect((await answerSystemctl(manager, ['dance'])).exitCode).toBe(1);
   });
+
+  it('tells of a unit that nobody started yet that it is loaded and dead, and of none that it is not there', async () => {
+    unit('d.service', '[Unit]', 'Description=a daemon', '[Service]', 'ExecStart=/bin/sleep 1000');
+    service('e@.service', '/bin/sleep 100%i');
+    const ask = (...argv: string[]) => answerSystemctl(manager, argv);
+    expect(await ask('status', 'd')).toEqual({
+      exitCode: 3,
+      stdout: 'd.service - a daemon\n     Loaded: loaded\n     Active: inactive (dead)\n',
+      stderr: '',
+    });
+    expect(await ask('status', 'e@7')).toMatchObject({
+      exitCode: 3,
+      stdout: expect.stringMatching(/^e@7\.service - /),
+    });
+    expect((await ask('show', '-p', 'LoadState,ActiveState', 'd')).stdout).toBe(
+      'LoadState=loaded\nActiveState=inactive\n',
+    );
+    for (const name of ['nobody', 'e@', '../d']) {
+      expect(await ask('status', name)).toMatchObject({
+        exitCode: 4,
+        stdout: '',
+        stderr: expect.stringMatching(/^Unit .* could not be found\.\n$/),
+      });
+    }
+    // The first that is not 0, as systemctl(1) does; and asking touched nothing.
+    expect((await ask('status', 'nobody', 'd')).exitCode).toBe(4);
+    expect((await ask('status', 'd', 'nobody')).exitCode).toBe(3);
+    expect(manager.list()).toEqual([]);
+    await ask('start', 'd');
+    expect(await ask('status', 'd')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/ {5}Active: active \(running\)\n {3}Main PID: \d+\n$/),
+    });
+  });
 });
