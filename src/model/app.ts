@@ -3,7 +3,9 @@
  */
 import { z } from 'zod';
 import { Ipv4, Ipv4Interface, isStationMac, MacAddress } from './addresses.ts';
+import { crossChecked } from './crossCheck.ts';
 import { AppName, SegmentId, TenantName, VolumeName } from './ids.ts';
+import { eachReadable } from './readable.ts';
 
 /** With less no app starts: runc itself, inside the app's limit, takes 14.3 MiB with cgroup version 2. */
 export const LEAST_APP_MEMORY_MIB = 20;
@@ -34,22 +36,18 @@ const AppVolume = z.strictObject({
     .regex(/^(\/[A-Za-z0-9._-]+)+$/, 'an absolute path such as /data')
     .refine((path) => path.split('/').every((part) => part !== '.' && part !== '..'), 'a path without dots'),
 });
-export const AppVolumes = z
-  .array(AppVolume)
-  .min(1)
-  .max(16)
-  .superRefine((volumes, context) => {
-    for (const key of ['name', 'path'] as const) {
-      const seen = new Set<string>();
-      volumes.forEach((volume, index) => {
-        if (seen.has(volume[key])) {
-          const message = `${volume[key]} is another volume's already`;
-          context.addIssue({ code: 'custom', path: [index, key], message });
-        }
-        seen.add(volume[key]);
-      });
-    }
-  });
+export const AppVolumes = crossChecked(z.array(AppVolume).min(1).max(16), (volumes, report) => {
+  for (const key of ['name', 'path'] as const) {
+    const seen = new Set<string>();
+    eachReadable(
+      () => volumes,
+      ({ [key]: value }, index) => {
+        if (seen.has(value)) report([index, key], `${value} is another volume's already`);
+        seen.add(value);
+      },
+    );
+  }
+});
 
 export const App = z.strictObject({
   name: AppName,

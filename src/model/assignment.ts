@@ -8,9 +8,11 @@
  */
 import { z } from 'zod';
 import { DnsName, MacAddress } from './addresses.ts';
+import { crossChecked } from './crossCheck.ts';
 import { GatewayId, SiteName } from './ids.ts';
 import { ACTIVATION_ALPHABET, plainCode } from './installer.ts';
 import { prefixHolds } from './prefixes.ts';
+import { ifReadable } from './readable.ts';
 
 /** Shell-like: `*` is any run of characters, `?` any one. */
 const Pattern = z.string().min(1).max(128);
@@ -25,44 +27,45 @@ const Place = z.strictObject({
   role: z.enum(['hub', 'branch']).default('branch'),
 });
 
-export const AssignmentRule = z
-  .strictObject({
-    name: GatewayId,
-    /** All that are named must fit. */
-    match: z.strictObject({
-      /** Of the certificate. */
-      serial: Pattern.optional(),
-      /** Claimed; one of the box's ports fits. */
-      macAddress: Pattern.optional(),
-      /** Claimed: of the SMBIOS. */
-      uuid: Pattern.optional(),
-      /** Claimed. */
-      hostname: Pattern.optional(),
-      /** Where it was seen to send from. */
-      address: Prefix.optional(),
-    }),
-    /** `approve`: let in without a person. */
-    action: z.enum(['pending', 'approve']).default('pending'),
-    /** Absent: whoever approves names the gateway. */
-    place: Place.optional(),
-  })
-  .superRefine(({ match, action, place }, context) => {
-    const report = (path: string[], message: string): void =>
-      context.addIssue({ code: 'custom', path, message });
-    if (Object.values(match).every((pattern) => pattern === undefined)) {
+const RuleForm = z.strictObject({
+  name: GatewayId,
+  /** All that are named must fit. */
+  match: z.strictObject({
+    /** Of the certificate. */
+    serial: Pattern.optional(),
+    /** Claimed; one of the box's ports fits. */
+    macAddress: Pattern.optional(),
+    /** Claimed: of the SMBIOS. */
+    uuid: Pattern.optional(),
+    /** Claimed. */
+    hostname: Pattern.optional(),
+    /** Where it was seen to send from. */
+    address: Prefix.optional(),
+  }),
+  /** `approve`: let in without a person. */
+  action: z.enum(['pending', 'approve']).default('pending'),
+  /** Absent: whoever approves names the gateway. */
+  place: Place.optional(),
+});
+export type AssignmentRule = z.output<typeof RuleForm>;
+
+export const AssignmentRule = crossChecked(RuleForm, (rule, report) => {
+  ifReadable(() => {
+    if (Object.values(rule.match).every((pattern) => pattern === undefined))
       report(['match'], 'names nothing to match');
-    }
-    if (action !== 'approve') return;
-    const told = (match.serial ?? '').replaceAll(/[*?]/g, '').length;
+  });
+  if (rule.action !== 'approve') return;
+  ifReadable(() => {
+    const told = (rule.match.serial ?? '').replaceAll(/[*?]/g, '').length;
     if (told < LEAST_SERIAL_CHARACTERS) {
       report(
         ['match', 'serial'],
         `a rule that approves tells at least ${LEAST_SERIAL_CHARACTERS} characters of the serial: it is all that a box can prove`,
       );
     }
-    if (place === undefined) report(['place'], 'a rule that approves says which place a box gets');
   });
-export type AssignmentRule = z.output<typeof AssignmentRule>;
+  if (rule.place === undefined) report(['place'], 'a rule that approves says which place a box gets');
+});
 
 /** What a box says of itself; a part of its SZTP input where the server asks for it, and never proof. */
 export const BoxClaims = z.strictObject({

@@ -43,9 +43,42 @@ export type Decoded<T> =
 export function tryDecode<S extends z.ZodType>(schema: S, input: unknown): Decoded<z.output<S>> {
   const result = schema.safeParse(input);
   if (result.success) return { ok: true, value: result.data };
-  const problems = result.error.issues.flatMap(problemsOf).slice(0, MAX_PROBLEMS);
-  return { ok: false, problems };
+  const { issues } = result.error;
+  const all = [...issues, ...hiddenByFractions(schema, input, issues)];
+  return { ok: false, problems: all.flatMap(problemsOf).slice(0, MAX_PROBLEMS) };
 }
+
+/**
+ * What rules over the document say (crossCheck) where a fraction stands for a whole number somewhere: zod asks no rule
+ * then. Of any other wrong type it does, so there null takes the fraction's place.
+ */
+function hiddenByFractions(
+  schema: z.ZodType,
+  input: unknown,
+  issues: readonly z.core.$ZodIssue[],
+): readonly z.core.$ZodIssue[] {
+  const fractions = issues.filter((issue) => issue.code === 'invalid_type' && issue.expected === 'int');
+  if (fractions.length === 0) return [];
+  const copy: unknown = JSON.parse(JSON.stringify(input));
+  for (const { path } of fractions) {
+    const holder = holderOf(copy, path);
+    const key = path.at(-1);
+    if (holder !== undefined && key !== undefined) Reflect.set(holder, key, null);
+  }
+  const said = new Set(issues.filter(isOfRule).map((issue) => renderPath(issue.path) + issue.message));
+  const again = schema.safeParse(copy).error?.issues ?? [];
+  return again.filter(isOfRule).filter((issue) => !said.has(renderPath(issue.path) + issue.message));
+}
+
+const isOfRule = ({ code }: z.core.$ZodIssue): boolean => code === 'custom';
+
+/** What holds the last part of a path. */
+const holderOf = (document: unknown, path: readonly PropertyKey[]): Record<string, unknown> | undefined => {
+  const holder = path
+    .slice(0, -1)
+    .reduce<unknown>((at, part) => (isRecord(at) ? at[String(part)] : undefined), document);
+  return isRecord(holder) ? holder : undefined;
+};
 
 /** Decodes or throws `code` (default `model/invalid`) with every problem. `what` names the input for a person. */
 export function decode<S extends z.ZodType>(
@@ -74,8 +107,8 @@ export function withoutUnknown(schema: z.ZodType, input: unknown): unknown {
   if (unknown.length === 0) return input;
   const copy: unknown = JSON.parse(JSON.stringify(input));
   for (const { path, keys } of unknown) {
-    const holder = path.reduce<unknown>((at, part) => (isRecord(at) ? at[String(part)] : undefined), copy);
-    if (isRecord(holder)) for (const key of keys) Reflect.deleteProperty(holder, key);
+    const holder = holderOf(copy, [...path, ...keys.slice(0, 1)]);
+    if (holder !== undefined) for (const key of keys) Reflect.deleteProperty(holder, key);
   }
   return copy;
 }

@@ -32,7 +32,7 @@ import {
   UplinkName,
   VlanId,
 } from './ids.ts';
-import type { Report } from './crossCheck.ts';
+import { crossChecked } from './crossCheck.ts';
 import { checkDesired } from './desiredCheck.ts';
 import { WantedFirmware } from './firmware.ts';
 import { SshAccess } from './ssh.ts';
@@ -114,47 +114,41 @@ export const PortAttachment = z.strictObject({
 });
 export type PortAttachment = z.output<typeof PortAttachment>;
 
-export const DesiredSpec = z
-  .strictObject({
-    role: z.enum(['hub', 'branch']),
-    site: SiteName,
-    fleet: z.strictObject({
-      asn: z.int().min(1).max(4_294_967_294),
-      tenantMtu: z.int().min(576).max(9000).default(DEFAULT_TENANT_MTU),
-      vtepRange: Ipv4Network,
-      tunnelRange: Ipv4Network,
-    }),
-    vtep: Ipv4,
-    controller: z.strictObject({
-      /** Host names the box resolves over each uplink. */
-      mqtt: z.strictObject({ host: DnsName, port: Port }),
-      device: z.strictObject({ host: DnsName, port: Port }),
-    }),
-    uplinks: z.array(Uplink).min(1).max(15),
-    tunnels: z.array(Tunnel).max(240),
-    overlay: z.strictObject({
-      /** Whom this box peers with; on a hub the other hubs. */
-      reflectors: z.array(z.strictObject({ gatewayId: GatewayId, vtep: Ipv4 })).max(8),
-      /** On a hub: each branch, and the only VNIs it may speak of. */
-      clients: z
-        .array(
-          z.strictObject({ gatewayId: GatewayId, vtep: Ipv4, vnis: z.array(Segment.shape.vni).max(4096) }),
-        )
-        .max(4096),
-    }),
-    segments: z.array(Segment).max(4096),
-    ports: z.array(PortAttachment).max(64),
-    apps: z.array(App).max(256),
-    /** Absent: whatever runs. */
-    firmware: WantedFirmware.optional(),
-    /** Absent: nobody. */
-    ssh: SshAccess.optional(),
-  })
-  .superRefine((spec, context) => {
-    const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
-    checkDesired(spec, report);
-  });
-export type DesiredSpec = z.output<typeof DesiredSpec>;
+const DesiredForm = z.strictObject({
+  role: z.enum(['hub', 'branch']),
+  site: SiteName,
+  fleet: z.strictObject({
+    asn: z.int().min(1).max(4_294_967_294),
+    tenantMtu: z.int().min(576).max(9000).default(DEFAULT_TENANT_MTU),
+    vtepRange: Ipv4Network,
+    tunnelRange: Ipv4Network,
+  }),
+  vtep: Ipv4,
+  controller: z.strictObject({
+    /** Host names the box resolves over each uplink. */
+    mqtt: z.strictObject({ host: DnsName, port: Port }),
+    device: z.strictObject({ host: DnsName, port: Port }),
+  }),
+  uplinks: z.array(Uplink).min(1).max(15),
+  tunnels: z.array(Tunnel).max(240),
+  overlay: z.strictObject({
+    /** Whom this box peers with; on a hub the other hubs. */
+    reflectors: z.array(z.strictObject({ gatewayId: GatewayId, vtep: Ipv4 })).max(8),
+    /** On a hub: each branch, and the only VNIs it may speak of. */
+    clients: z
+      .array(z.strictObject({ gatewayId: GatewayId, vtep: Ipv4, vnis: z.array(Segment.shape.vni).max(4096) }))
+      .max(4096),
+  }),
+  segments: z.array(Segment).max(4096),
+  ports: z.array(PortAttachment).max(64),
+  apps: z.array(App).max(256),
+  /** Absent: whatever runs. */
+  firmware: WantedFirmware.optional(),
+  /** Absent: nobody. */
+  ssh: SshAccess.optional(),
+});
+export type DesiredSpec = z.output<typeof DesiredForm>;
+export const DesiredSpec = crossChecked(DesiredForm, checkDesired);
 
 /** The payload of the signed message (JWS, exact bytes). Order is (epoch, generation). */
 export const DesiredState = z.strictObject({

@@ -1,9 +1,9 @@
 /**
  * Owns the fleet as people describe it: one TOML file or the REST API, over this one model.
- * Does not own what it becomes for one gateway (controller/designer).
+ * Does not own which of its parts may stand together (fleetCheck), nor what it becomes for one gateway (controller/designer).
  */
 import { z } from 'zod';
-import { Ipv4, Ipv4Network, Ipv6, Port, contains, overlaps } from './addresses.ts';
+import { Ipv4, Ipv4Network, Ipv6, Port } from './addresses.ts';
 import { StaticAddress, StaticAddress6 } from './addressing.ts';
 import {
   AppCommand,
@@ -28,9 +28,8 @@ import {
   VlanId,
 } from './ids.ts';
 import { AssignmentRule } from './assignment.ts';
-import { type Report, reportDuplicates } from './crossCheck.ts';
-import { checkPlaces } from './fleetPlaces.ts';
-import { checkUnderlay } from './fleetUnderlay.ts';
+import { crossChecked } from './crossCheck.ts';
+import { checkFleet } from './fleetCheck.ts';
 import { SshAccess } from './ssh.ts';
 import { UplinkExpectation } from './uplinkReport.ts';
 
@@ -124,96 +123,16 @@ export const FleetGateway = z.strictObject({
 });
 export type FleetGateway = z.output<typeof FleetGateway>;
 
-export const Fleet = z
-  .strictObject({
-    fleet: FleetSettings,
-    tenants: z.array(Tenant).default([]),
-    segments: z.array(FleetSegment).default([]),
-    gateways: z.array(FleetGateway).default([]),
-    /** Boxes that nobody named: the first rule that fits counts. */
-    rules: z.array(AssignmentRule).max(1000).default([]),
-  })
-  .superRefine((fleet, context) => {
-    const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
-    reportDuplicates(
-      report,
-      'tenants',
-      'name',
-      fleet.tenants.map((t) => t.name),
-    );
-    reportDuplicates(
-      report,
-      'segments',
-      'id',
-      fleet.segments.map((s) => s.id),
-    );
-    reportDuplicates(
-      report,
-      'segments',
-      'VNI',
-      fleet.segments.map((s) => s.vni),
-    );
-    reportDuplicates(
-      report,
-      'gateways',
-      'id',
-      fleet.gateways.map((g) => g.id),
-    );
-    reportDuplicates(
-      report,
-      'gateways',
-      'VTEP',
-      fleet.gateways.map((g) => g.vtep),
-    );
-    reportDuplicates(
-      report,
-      'gateways',
-      'serial',
-      fleet.gateways.map((g) => g.serial),
-    );
-    reportDuplicates(
-      report,
-      'rules',
-      'name',
-      fleet.rules.map((rule) => rule.name),
-    );
-    const tenants = new Set(fleet.tenants.map((t) => t.name));
-    const segments = new Map(fleet.segments.map((s) => [s.id, s]));
-    fleet.segments.forEach((segment, i) => {
-      if (!tenants.has(segment.tenant))
-        report(['segments', i, 'tenant'], `no tenant is named ${segment.tenant}`);
-    });
-    fleet.gateways.forEach((gateway, i) => {
-      if (!contains(fleet.fleet.vtepRange, gateway.vtep)) {
-        report(['gateways', i, 'vtep'], `is outside the fleet's VTEP range ${fleet.fleet.vtepRange}`);
-      }
-      const uplinkPorts = new Set(gateway.uplinks.map((u) => u.port));
-      gateway.ports.forEach((port, j) => {
-        if (!segments.has(port.segment))
-          report(['gateways', i, 'ports', j, 'segment'], `no segment is named ${port.segment}`);
-        if (uplinkPorts.has(port.port))
-          report(['gateways', i, 'ports', j, 'port'], `port ${port.port} is an uplink`);
-      });
-      gateway.apps.forEach((app, j) => {
-        const segment = segments.get(app.segment);
-        const path = ['gateways', i, 'apps', j];
-        if (segment === undefined) report([...path, 'segment'], `no segment is named ${app.segment}`);
-        else {
-          if (segment.tenant !== app.tenant)
-            report([...path, 'tenant'], `segment ${segment.id} belongs to tenant ${segment.tenant}`);
-          if (segment.subnet === undefined)
-            report([...path, 'segment'], `segment ${segment.id} has no subnet to place an app in`);
-          else if (!contains(segment.subnet, app.address))
-            report([...path, 'address'], `is outside ${segment.subnet}`);
-        }
-      });
-    });
-    checkPlaces(fleet, report);
-    checkUnderlay(fleet, report);
-    if (overlaps(fleet.fleet.vtepRange, fleet.fleet.tunnelRange))
-      report(['fleet', 'tunnelRange'], 'overlaps the VTEP range');
-  });
-export type Fleet = z.output<typeof Fleet>;
+const FleetForm = z.strictObject({
+  fleet: FleetSettings,
+  tenants: z.array(Tenant).default([]),
+  segments: z.array(FleetSegment).default([]),
+  gateways: z.array(FleetGateway).default([]),
+  /** Boxes that nobody named: the first rule that fits counts. */
+  rules: z.array(AssignmentRule).max(1000).default([]),
+});
+export type Fleet = z.output<typeof FleetForm>;
+export const Fleet = crossChecked(FleetForm, checkFleet);
 
 /** What one gateway is to run; undefined: whatever it runs. */
 export function firmwareOf(

@@ -5,11 +5,12 @@
  */
 import { contains, isReachable, splitCidr } from './addresses.ts';
 import { checkNetwork, checkStatic4, checkStatic6 } from './addressing.ts';
-import type { Report } from './crossCheck.ts';
+import type { Path, Report } from './crossCheck.ts';
 import { renderPath } from './decode.ts';
 import { VXLAN_OVERHEAD_BYTES } from './desired.ts';
 import type { Fleet, FleetGateway } from './fleet.ts';
 import { isLinkLocal } from './prefixes.ts';
+import { eachReadable, ifReadable, mapReadable } from './readable.ts';
 import {
   type Addressing,
   type Family,
@@ -58,27 +59,40 @@ export function endpointAddress(
 export const tenantMtuOver = (family: Family, underlayBytes: number): number =>
   underlayBytes - TUNNEL_OVERHEAD_BYTES[family] - VXLAN_OVERHEAD_BYTES;
 
-export function checkUnderlay(
-  { fleet, gateways }: Pick<Fleet, 'fleet'> & { readonly gateways: readonly FleetGateway[] },
+type Checked = Pick<Fleet, 'fleet' | 'gateways'>;
+
+export function checkUnderlay(checked: Checked, report: Report): void {
+  for (const range of ['vtepRange', 'tunnelRange'] as const)
+    ifReadable(() => checkNetwork(checked.fleet[range], ['fleet', range], report));
+  eachReadable(
+    () => checked.gateways,
+    (gateway, i) =>
+      eachReadable(
+        () => gateway.uplinks,
+        (uplink, j) => checkUplink(checked, gateway, uplink, ['gateways', i, 'uplinks', j], report),
+      ),
+  );
+  ifReadable(() => checkPaths(checked, report));
+}
+
+function checkUplink(
+  checked: Checked,
+  gateway: FleetGateway,
+  uplink: FleetUplink,
+  at: Path,
   report: Report,
 ): void {
-  for (const range of ['vtepRange', 'tunnelRange'] as const)
-    checkNetwork(fleet[range], ['fleet', range], report);
-  gateways.forEach((gateway, i) => {
-    gateway.uplinks.forEach((uplink, j) => {
-      const at = ['gateways', i, 'uplinks', j];
-      checkAddressing(uplink, (field, message) => report([...at, field], message));
-      checkPublic(gateway, uplink, fleet, (field, message) => report([...at, field], message));
-      if (uplink.static !== undefined) {
-        checkStatic4(uplink.static, [...at, 'static'], report);
-        checkOutside(splitCidr(uplink.static.address).address, fleet, (message) =>
-          report([...at, 'static', 'address'], message),
-        );
-      }
-      if (uplink.static6 !== undefined) checkStatic6(uplink.static6, [...at, 'static6'], report);
-    });
+  const reportField: ReportField = (field, message) => report([...at, field], message);
+  ifReadable(() => checkAddressing(uplink, reportField));
+  ifReadable(() => checkPublic(gateway, uplink, checked, reportField));
+  ifReadable(() => {
+    if (uplink.static === undefined) return;
+    checkStatic4(uplink.static, [...at, 'static'], report);
+    checkOutside(splitCidr(uplink.static.address).address, checked.fleet, (message) =>
+      report([...at, 'static', 'address'], message),
+    );
   });
-  checkPaths({ fleet, gateways }, report);
+  if (uplink.static6 !== undefined) checkStatic6(uplink.static6, [...at, 'static6'], report);
 }
 
 /** What has an address of the tunnels is looked for in them, and a tunnel to an address inside them would carry itself. */
@@ -110,7 +124,7 @@ function checkAddressing(uplink: FleetUplink, report: ReportField): void {
 function checkPublic(
   { role }: FleetGateway,
   uplink: FleetUplink,
-  fleet: Fleet['fleet'],
+  { fleet }: Checked,
   report: ReportField,
 ): void {
   const { publicAddress, publicAddress6 } = uplink;
@@ -141,45 +155,51 @@ interface End {
   readonly at: string;
 }
 
-interface Path {
+interface UnderlayPath {
   readonly ends: readonly [branch: End, hub: End];
   readonly family: Family;
 }
 
-const endsOf = (gateways: readonly FleetGateway[], gateway: FleetGateway): readonly End[] =>
+const endsOf = (gateway: FleetGateway, i: number): readonly End[] =>
   gateway.uplinks.map((uplink, j) => ({
     gateway,
     uplink,
-    at: renderPath(['gateways', gateways.indexOf(gateway), 'uplinks', j]),
+    at: renderPath(['gateways', i, 'uplinks', j]),
   }));
 
 /** A branch stands on a path to each hub: hubs do not speak to each other over the underlay. */
-function checkPaths(
-  { fleet, gateways }: Pick<Fleet, 'fleet'> & { readonly gateways: readonly FleetGateway[] },
-  report: Report,
-): void {
-  const all: Path[] = [];
-  gateways.forEach((branch, i) => {
-    if (branch.role !== 'branch') return;
-    for (const hub of gateways.filter(({ role }) => role === 'hub')) {
-      // That it has no address at all is said there.
-      if (hub.uplinks.every((one) => one.publicAddress === undefined && one.publicAddress6 === undefined))
-        continue;
-      const paths = endsOf(gateways, branch).flatMap((own) =>
-        endsOf(gateways, hub).flatMap((theirs): Path[] => {
-          const address = endpointAddress(own.uplink, theirs.uplink);
-          return address === undefined ? [] : [{ ends: [own, theirs], family: familyOf(address) }];
-        }),
+function checkPaths({ fleet, gateways }: Checked, report: Report): void {
+  const all: UnderlayPath[] = [];
+  const hubs = mapReadable(
+    () => gateways,
+    (hub, i) => (hub.role === 'hub' ? { hub, i } : undefined),
+  );
+  eachReadable(
+    () => gateways,
+    (branch, i) => {
+      if (branch.role !== 'branch') return;
+      eachReadable(
+        () => hubs,
+        ({ hub, i: hubAt }) => {
+          // That it has no address at all is said there.
+          if (hub.uplinks.every((one) => one.publicAddress === undefined && one.publicAddress6 === undefined))
+            return;
+          const paths = endsOf(branch, i).flatMap((own) =>
+            endsOf(hub, hubAt).flatMap((theirs): UnderlayPath[] => {
+              const address = endpointAddress(own.uplink, theirs.uplink);
+              return address === undefined ? [] : [{ ends: [own, theirs], family: familyOf(address) }];
+            }),
+          );
+          all.push(...paths);
+          if (paths.length > 0) return;
+          report(
+            ['gateways', i, 'uplinks'],
+            `none has an address family in common with hub ${hub.id}, so no path leads there: give the hub a publicAddress6 or the branch IPv4`,
+          );
+        },
       );
-      if (paths.length === 0) {
-        report(
-          ['gateways', i, 'uplinks'],
-          `none has an address family in common with hub ${hub.id}, so no path leads there: give the hub a publicAddress6 or the branch IPv4`,
-        );
-      }
-      all.push(...paths);
-    }
-  });
+    },
+  );
   checkTenantMtu(fleet.tenantMtu, all, report);
 }
 
@@ -189,8 +209,8 @@ const mtuOf = ({ uplink }: End): number => uplinkMtu(addressingOf(uplink));
  * One for the whole fleet, so the narrowest path counts. What does not fit goes as fragments: of IPv6 they get lost (RFC
  * 7872), of IPv4 each packet becomes two, and NATs may drop what comes out of order (RFC 4787 11).
  */
-function checkTenantMtu(tenantMtu: number, paths: readonly Path[], report: Report): void {
-  let narrowest: { readonly most: number; readonly path: Path; readonly end: End } | undefined;
+function checkTenantMtu(tenantMtu: number, paths: readonly UnderlayPath[], report: Report): void {
+  let narrowest: { readonly most: number; readonly path: UnderlayPath; readonly end: End } | undefined;
   for (const path of paths) {
     const [own, theirs] = path.ends;
     const end = mtuOf(theirs) < mtuOf(own) ? theirs : own;

@@ -5,7 +5,9 @@
  */
 import { z } from 'zod';
 import { Ipv4Network, Ipv6Interface } from './addresses.ts';
+import { crossChecked } from './crossCheck.ts';
 import { canonicalCidr, ipv6NetworkOf, prefixHolds } from './prefixes.ts';
+import { mapReadable } from './readable.ts';
 import { MAX_SSH_KEY_LENGTH, sshKeyProblem } from './sshKey.ts';
 
 /** The only account that SSH lets in, made by the image (finish-tree.sh) and the Debian package: it may look, no more. */
@@ -41,27 +43,31 @@ const SshSource = z
   .refine((cidr) => !cidr.endsWith('/0'), 'is everybody: name the networks that operators come from');
 
 /** Absent: closed. */
-export const SshAccess = z
-  .strictObject({
-    /** As in an authorized_keys file, without options. */
-    keys: z.array(SshKey).min(1).max(32),
-    /** In no two of them may be one address. */
-    from: z.array(SshSource).min(1).max(64),
-  })
-  .superRefine(({ keys, from }, context) => {
-    const blobs = keys.map((key) => key.split(' ')[1]);
-    blobs.forEach((blob, i) => {
-      const first = blobs.indexOf(blob);
-      if (first < i)
-        context.addIssue({ code: 'custom', path: ['keys', i], message: `is keys[${first}] once more` });
-    });
-    from.forEach((one, i) => {
-      // nft takes no two of one address into one set.
-      const other = from.slice(0, i).find((earlier) => overlap(earlier, one));
-      if (other !== undefined)
-        context.addIssue({ code: 'custom', path: ['from', i], message: `overlaps ${other}` });
-    });
-  });
+const AccessForm = z.strictObject({
+  /** As in an authorized_keys file, without options. */
+  keys: z.array(SshKey).min(1).max(32),
+  /** In no two of them may be one address. */
+  from: z.array(SshSource).min(1).max(64),
+});
+export const SshAccess = crossChecked(AccessForm, (access, report) => {
+  const blobs = mapReadable(
+    () => access.keys,
+    (key, i) => ({ blob: key.split(' ')[1], i }),
+  );
+  for (const { blob, i } of blobs) {
+    const first = blobs.find((other) => other.blob === blob);
+    if (first !== undefined && first.i < i) report(['keys', i], `is keys[${first.i}] once more`);
+  }
+  const sources = mapReadable(
+    () => access.from,
+    (source, i) => ({ source, i }),
+  );
+  for (const { source, i } of sources) {
+    // nft takes no two of one address into one set.
+    const other = sources.find((earlier) => earlier.i < i && overlap(earlier.source, source));
+    if (other !== undefined) report(['from', i], `overlaps ${other.source}`);
+  }
+});
 export type SshAccess = z.output<typeof SshAccess>;
 
 const addressOf = (cidr: string): string => cidr.slice(0, cidr.indexOf('/'));
