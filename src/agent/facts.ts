@@ -51,7 +51,8 @@ export async function createFactsGatherer(parts: {
   readonly system: System;
   readonly paths: AgentPaths;
   readonly version: string;
-  readonly engineVersion: (signal: AbortSignal) => Promise<EngineVersion>;
+  /** undefined where there is no engine. */
+  readonly engineVersion: (signal: AbortSignal) => Promise<EngineVersion | undefined>;
   readonly signal: AbortSignal;
 }): Promise<FactsGatherer> {
   const { system, paths } = parts;

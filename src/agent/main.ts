@@ -14,6 +14,7 @@ import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createCommandHandler } from './commands.ts';
 import { createControllerLink } from './controllerLink.ts';
 import { createDesiredKeeper } from './desiredState.ts';
+import { createEngineSocket } from './engineSocket.ts';
 import { createFactsGatherer } from './facts.ts';
 import { createAgentUpdater } from './firmware.ts';
 import { createHolding } from './holding.ts';
@@ -69,12 +70,13 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   watchdog.starting('reading whose turn it is');
   const turn = await beginTurn({ files, paths, log, end: () => ending.abort() });
   const engine = createDockerEngine({ socketPath: paths.engineSocket });
+  const engineSocket = createEngineSocket({ files, clock, path: paths.engineSocket, signal });
   watchdog.starting('finding out what this box is');
   const facts = await createFactsGatherer({
     system,
     paths,
     version,
-    engineVersion: (limit) => engine.version(limit),
+    engineVersion: async (limit) => ((await engineSocket.isThere()) ? engine.version(limit) : undefined),
     signal,
   });
   const { holding: keys, mayPass } = readTpmReadiness(tpmTold);
@@ -270,7 +272,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     signal,
   );
   followWakeups(
-    { runner, files, clock, log, engine, paths },
+    { runner, files, clock, log, engine, engineSocket, paths },
     wakeupsOf({
       turn,
       facts,

@@ -7,6 +7,7 @@ import { LABEL_APP } from '../containers/items.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Clock, Files, Logger, Runner } from '../system/ports.ts';
 import type { ControllerLink } from './controllerLink.ts';
+import type { EngineSocket } from './engineSocket.ts';
 import type { FactsGatherer } from './facts.ts';
 import type { Holding } from './holding.ts';
 import type { InstallerSocket } from './installerSocket.ts';
@@ -19,6 +20,8 @@ import type { Wanted } from './wanted.ts';
 
 /** Before a follower that ended is started again; its end says that events were lost, so all is looked at. */
 const RESTART_MS = 2000;
+
+type FollowedEngine = Pick<Engine, 'version' | 'follow'>;
 
 interface Wakeups {
   readonly onKernel: () => void;
@@ -82,13 +85,14 @@ export function followWakeups(
     readonly files: Files;
     readonly clock: Clock;
     readonly log: Logger;
-    readonly engine: Engine;
+    readonly engine: FollowedEngine;
+    readonly engineSocket: Pick<EngineSocket, 'came'>;
     readonly paths: AgentPaths;
   },
   wakeups: Wakeups,
   signal: AbortSignal,
 ): void {
-  const { runner, files, clock, log, engine, paths } = parts;
+  const { runner, files, clock, log, paths } = parts;
   const keep = async (name: string, follow: () => Promise<unknown>, onEnd: () => void): Promise<void> => {
     while (!signal.aborted) {
       await follow().catch((thrown: unknown) => log.debug('a follower ended', { name, error: thrown }));
@@ -108,12 +112,20 @@ export function followWakeups(
   };
   const kernel = ['-o', 'monitor', 'link', 'address', 'route', 'rule'];
   void keep('ip monitor', () => runner.follow('ip', kernel, wakeups.onKernel, signal), wakeups.onKernel);
-  void keep('engine', () => followEngine(engine, engineCame, signal), engineGone);
+  void keep('engine', () => followEngine(parts, engineCame, signal), engineGone);
   watchLeases(files, wakeups.onLease, signal, leasesDirectory(paths));
   files.watch(paths.identity, wakeups.onIdentity, signal);
 }
 
-async function followEngine(engine: Engine, onEvent: () => void, signal: AbortSignal): Promise<void> {
+async function followEngine(
+  {
+    engine,
+    engineSocket,
+  }: { readonly engine: FollowedEngine; readonly engineSocket: Pick<EngineSocket, 'came'> },
+  onEvent: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await engineSocket.came(signal);
   await engine.version(signal);
   // An engine that came up is an event too.
   onEvent();

@@ -1,11 +1,13 @@
 /** What wakes the agent: that something can just now not be read is told, and ends nothing. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createEngineSocket } from '../../../src/agent/engineSocket.ts';
 import { createFactsGatherer } from '../../../src/agent/facts.ts';
 import { AGENT_PATHS } from '../../../src/agent/paths.ts';
-import { wakeupsOf } from '../../../src/agent/wakeups.ts';
+import { followWakeups, wakeupsOf } from '../../../src/agent/wakeups.ts';
+import type { Engine } from '../../../src/containers/engine.ts';
 import { createLinuxSystem } from '../../../src/system/linux/system.ts';
 
 const MODELS = join(import.meta.dirname, '../../../firmware/models');
@@ -52,4 +54,62 @@ it('an agent starts, and reads what machine it is on, where nothing can be kept 
   });
   expect(await facts.readInventory()).toBe(true);
   expect(new Set(warned)).toContain('what was found in this boot cannot be kept');
+});
+
+it('an engine is asked nothing before its socket is there, in a directory that came later', async () => {
+  const ending = new AbortController();
+  const system = createLinuxSystem({ name: 'test' });
+  const path = join(directory, 'later/docker.sock');
+  const asked: string[] = [];
+  const engine: Pick<Engine, 'version' | 'follow'> = {
+    version: async () => {
+      asked.push('version');
+      await access(path);
+      return { name: 'docker', version: '26.1' };
+    },
+    follow: () => {
+      asked.push('follow');
+      return new Promise(() => {});
+    },
+  };
+  const asleep = Promise.withResolvers<void>();
+  const clock = {
+    ...system.clock,
+    sleep: (_durationMs: number, until: AbortSignal = ending.signal) => {
+      asleep.resolve();
+      return new Promise<void>((_resolve, reject) => {
+        if (until.aborted) reject(new Error('woken'));
+        until.addEventListener('abort', () => reject(new Error('woken')), { once: true });
+      });
+    },
+  };
+  const engineSocket = createEngineSocket({ ...system, clock, path, signal: ending.signal });
+  let came = 0;
+  let others = 0;
+  const nothing = { onKernel() {}, onLease() {}, onIdentity() {} };
+  followWakeups(
+    {
+      ...system,
+      runner: { ...system.runner, follow: () => new Promise(() => {}) },
+      clock,
+      engine,
+      engineSocket,
+      paths: { ...AGENT_PATHS, run: join(directory, 'run'), identity: join(directory, 'identity') },
+    },
+    { ...nothing, onEngine: () => void (came += 1) },
+    ending.signal,
+  );
+  await asleep.promise;
+  expect(asked).toEqual([]);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, '');
+  // The directory was there a moment before the watch was: another file in it until one is seen.
+  await expect
+    .poll(async () => {
+      await writeFile(join(dirname(path), `other${(others += 1)}`), '');
+      return asked;
+    })
+    .toEqual(['version', 'follow']);
+  expect(came).toBe(1);
+  ending.abort();
 });
