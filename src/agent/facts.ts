@@ -12,7 +12,7 @@ import type { HardwareModel } from '../model/hardware.ts';
 import { readLeases6 } from '../system/leases6.ts';
 import { readLeases } from '../system/leases.ts';
 import type { System } from '../system/ports.ts';
-import { matchPorts, readHardwareModel } from './hardware.ts';
+import { matchPorts, namedInterfaces, readHardwareModel } from './hardware.ts';
 import { readInterfaces } from './interfaces.ts';
 import { readHardware } from './inventory.ts';
 import { probeKernel } from './kernelFeatures.ts';
@@ -127,7 +127,7 @@ export async function createFactsGatherer(parts: {
 }
 
 const readPorts = async (system: System, model: HardwareModel) =>
-  matchPorts(model, await readInterfaces(system.files));
+  matchPorts(model, await readInterfaces(system.files, namedInterfaces(model)));
 
 async function readFindings(system: System, paths: AgentPaths, signal: AbortSignal): Promise<BootFindings> {
   const text = await system.files.readText(bootFindingsPath(paths));

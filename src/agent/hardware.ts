@@ -54,6 +54,10 @@ export async function readHardwareModel(
   return parseHardwareModel(text, path);
 }
 
+/** Interfaces that are a port by their name alone. Of all others only those with a device can be one. Pure. */
+export const namedInterfaces = (model: Pick<HardwareModel, 'ports'>): ReadonlySet<string> =>
+  new Set(model.ports.flatMap(({ match }) => ('interface' in match ? [match.interface] : [])));
+
 /** Named ports in the model's order, then those discovered in the machine's. Pure. */
 export function matchPorts(model: HardwareModel, found: readonly FoundInterface[]): readonly PortFact[] {
   const taken = new Set<string>();

@@ -12,24 +12,39 @@ const ETHERNET = '1';
 /** Modems whose Ethernet is none: ModemManager dials, and their address comes from it. */
 const MODEM_DRIVERS: ReadonlySet<string> = new Set(['qmi_wwan', 'cdc_mbim']);
 
-export async function readInterfaces(files: Files, directory = SYS_NET): Promise<readonly FoundInterface[]> {
+/**
+ * Those that may be ports: with a device, or in `named`. A box has two interfaces a segment that are neither, and of
+ * each no more is looked at than whether it has a device.
+ */
+export async function readInterfaces(
+  files: Files,
+  named: ReadonlySet<string>,
+  directory = SYS_NET,
+): Promise<readonly FoundInterface[]> {
   const names = await files.list(directory);
-  return Promise.all(
-    names.filter((name) => name !== 'lo').map((name) => readInterface(files, directory, name)),
+  const found = await Promise.all(
+    names
+      .filter((name) => name !== 'lo')
+      .map(async (ifname) => {
+        const device = await realpath(`${directory}/${ifname}/device`).catch(() => undefined);
+        if (device === undefined && !named.has(ifname)) return [];
+        return [await readInterface(files, directory, ifname, device)];
+      }),
   );
+  return found.flat();
 }
 
-async function readInterface(files: Files, directory: string, ifname: string): Promise<FoundInterface> {
+async function readInterface(
+  files: Files,
+  directory: string,
+  ifname: string,
+  device: string | undefined,
+): Promise<FoundInterface> {
   const at = `${directory}/${ifname}`;
   // Gone meanwhile, or (carrier) EINVAL where the link is down.
   const read = (name: string): Promise<string | undefined> =>
     files.readText(`${at}/${name}`, 4096).catch(() => undefined);
-  const [macAddress, carrier, type, device] = await Promise.all([
-    read('address'),
-    read('carrier'),
-    read('type'),
-    realpath(`${at}/device`).catch(() => undefined),
-  ]);
+  const [macAddress, carrier, type] = await Promise.all([read('address'), read('carrier'), read('type')]);
   return {
     ifname,
     device,

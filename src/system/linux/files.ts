@@ -12,6 +12,8 @@ import { syncPath } from '../syncPath.ts';
 
 const DEFAULT_MAX_BYTES = 1024 * 1024;
 const READ_CHUNK_BYTES = 64 * 1024;
+/** From Node's pool: an agent at rest reads some thirty small files every five seconds, and 64 KiB for each is work for the collector. */
+const FIRST_CHUNK_BYTES = 2048;
 /** Long enough that a rename's pair of events, or a burst of writes, is one call. */
 const COALESCE_MS = 20;
 /** How long to wait before watching again where a watched directory went away. */
@@ -103,18 +105,21 @@ async function makeDirectory(directory: string): Promise<void> {
   for (let at = directory; at.length >= first.length; at = dirname(at)) await syncPath(dirname(at));
 }
 
-/** By chunks, since /proc and /sys files name no true size. */
+/** By chunks, since /proc and /sys files name no true size. A chunk is read into until it is full: most files fill none. */
 async function readCapped(handle: FileHandle, path: string, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
+  const full: Buffer[] = [];
   let sizeBytes = 0;
   try {
-    for (;;) {
-      const { bytesRead, buffer } = await handle.read(
-        Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, maxBytes + 1)),
-      );
-      if (bytesRead === 0) return Buffer.concat(chunks);
-      chunks.push(buffer.subarray(0, bytesRead));
-      sizeBytes += bytesRead;
+    for (let chunkBytes = FIRST_CHUNK_BYTES; ; chunkBytes = READ_CHUNK_BYTES) {
+      const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, maxBytes + 1 - sizeBytes));
+      let filled = 0;
+      while (filled < chunk.length) {
+        const { bytesRead } = await handle.read(chunk, filled);
+        if (bytesRead === 0) return Buffer.concat([...full, chunk.subarray(0, filled)]);
+        filled += bytesRead;
+      }
+      full.push(chunk);
+      sizeBytes += filled;
       if (sizeBytes > maxBytes) break;
     }
   } catch (cause) {

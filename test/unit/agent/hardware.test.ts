@@ -17,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type FoundInterface,
   matchPorts,
+  namedInterfaces,
   parseHardwareModel,
   placesOf,
   readHardwareModel,
@@ -200,7 +201,8 @@ describe('a machine at boot', () => {
     const files = createFiles();
     const name = (await files.readText(join(root, 'etc/branchbox/factory/model')))?.trim() ?? '';
     const model = await readHardwareModel(files, join(root, 'usr/lib/branchbox/models'), name);
-    const ports = matchPorts(model, await readInterfaces(files, join(root, 'sys/class/net')));
+    const net = join(root, 'sys/class/net');
+    const ports = matchPorts(model, await readInterfaces(files, namedInterfaces(model), net));
     return ports
       .flatMap(({ role, ifname }) =>
         role === 'wan' && ifname !== undefined ? [`dhcpcd@${ifname}.service`] : [],
@@ -229,6 +231,18 @@ describe('a machine at boot', () => {
     link('sys/class/net/wan1', 'sys/devices/virtual/net/wan1');
   });
   afterEach(() => rmSync(root, { recursive: true }));
+
+  it('reads of a tunnel or bridge no more than that it has no device, unless a port has its name', async () => {
+    put('sys/devices/virtual/net/wg0/type', '1\n');
+    link('sys/class/net/wg0', 'sys/devices/virtual/net/wg0');
+    const read: string[] = [];
+    const real = createFiles();
+    const files = { ...real, readText: (path: string) => (read.push(path), real.readText(path)) };
+    const found = await readInterfaces(files, new Set(['wan1']), join(root, 'sys/class/net'));
+    expect(found.map(({ ifname }) => ifname)).toEqual(expect.arrayContaining(['wan1', 'root0']));
+    expect(found.map(({ ifname }) => ifname)).not.toContain('wg0');
+    expect(read.filter((path) => path.includes('/wg0/'))).toEqual([]);
+  });
 
   it.each([...names, undefined])(
     'asks for addresses on the WAN ports that the agent finds: %s',
