@@ -129,7 +129,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     onChange: () => reporting.changed(),
   });
   const queue = createOutbox({ path: outboxPath(turn.paths), nowMs: clock.nowMs });
-  const vty = createVty({ directory: '/run/frr' });
+  const vty = createVty({ directory: '/run/frr', signal });
   const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped, keys });
   const readBody = async (): Promise<StatusBody> =>
     status.read({
