@@ -77,6 +77,23 @@ describe('the app of tenant red', () => {
     expect(await engineOf('hub')).toMatch(/^inactive/);
   });
 
+  it('sees an engine come to a box that had none, and go', async () => {
+    const engineOf = async () =>
+      (
+        await jsonIn<{ readonly facts: { readonly engine?: object } }>(
+          'branch2',
+          'branchbox',
+          'status',
+          '--json',
+        )
+      ).facts.engine;
+    expect(await engineOf()).toBeUndefined();
+    await inNode('branch2', 'systemctl', 'start', 'docker.service');
+    await until('the engine is seen', async () => (await engineOf()) !== undefined);
+    await inNode('branch2', 'systemctl', 'stop', 'docker.service', 'containerd.service');
+    await until('its end is seen', async () => (await engineOf()) === undefined);
+  });
+
   it('left no rule of the engine behind, and no bridge', async () => {
     const ruleset = await inNode('branch1', 'nft', 'list', 'ruleset');
     expect(ruleset).not.toMatch(/DOCKER|docker/);
