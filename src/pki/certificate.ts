@@ -23,6 +23,7 @@ import { importPublicKey } from './keys.ts';
 import { type AlternativeNames, type CertificateName, readAlternativeNames, readName } from './name.ts';
 import { OID } from './oids.ts';
 import { fromPem, toPemBlock } from './pem.ts';
+import { readSignatureAlgorithm, type SignatureAlgorithm } from './signatureAlgorithm.ts';
 
 export type { CertificateName } from './name.ts';
 
@@ -55,7 +56,8 @@ export interface Certificate {
   /** SHA-256 as lower-case hexadecimal. */
   readonly spkiSha256: string;
   readonly fingerprintSha256: string;
-  readonly signatureAlgorithm: string;
+  /** A string says why its signature does not count. An anchor's is not asked for. */
+  readonly signatureAlgorithm: SignatureAlgorithm | string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly isCa: boolean;
@@ -122,10 +124,7 @@ function read(der: Uint8Array): Certificate {
     spki: spkiDer,
     spkiSha256: sha256Hex(spkiDer),
     fingerprintSha256: sha256Hex(der),
-    signatureAlgorithm: readOid(
-      childrenOf(algorithm, TAG.sequence, 'Signature algorithm')[0],
-      'Signature algorithm',
-    ),
+    signatureAlgorithm: readSignatureAlgorithm(algorithm),
     notBeforeMs: readTime(notBefore, 'notBefore'),
     notAfterMs: readTime(notAfter, 'notAfter'),
     ...readExtensions(optional.find((node) => node.tag === contextTag(3))),

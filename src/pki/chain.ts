@@ -10,6 +10,8 @@ import { X509Certificate } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
 import { type Certificate, sameCertificate } from './certificate.ts';
 import { OID } from './oids.ts';
+import { toPkijs } from './pkijsCertificate.ts';
+import { keyProblem } from './signatureAlgorithm.ts';
 
 export interface ChainOptions {
   readonly leaf: Certificate;
@@ -46,16 +48,6 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
   OID.policyMappings,
   OID.policyConstraints,
   OID.inhibitAnyPolicy,
-]);
-
-/** SHA-1 and below are not accepted from anybody; RSASSA-PSS has no user among the peers known so far. */
-const ALGORITHMS: ReadonlySet<string> = new Set([
-  OID.ecdsaWithSha256,
-  OID.ecdsaWithSha384,
-  OID.ecdsaWithSha512,
-  OID.sha256WithRsa,
-  OID.sha384WithRsa,
-  OID.sha512WithRsa,
 ]);
 
 /** Leaf first, anchor last. Throws pki/untrusted, or pki/expired when the time alone is wrong. */
@@ -138,7 +130,7 @@ function problemOf(path: readonly Certificate[], usage: string | undefined): str
       : 'its key usage does not allow signatures';
   }
   for (const [depth, certificate] of path.entries()) {
-    const problem = linkProblem(certificate, depth, depth === path.length - 1, usage);
+    const problem = linkProblem(certificate, depth, path[depth + 1], usage);
     if (problem !== undefined) return problem;
   }
   return undefined;
@@ -147,15 +139,20 @@ function problemOf(path: readonly Certificate[], usage: string | undefined): str
 function linkProblem(
   certificate: Certificate,
   depth: number,
-  isAnchor: boolean,
+  issuer: Certificate | undefined,
   usage: string | undefined,
 ): string | undefined {
   const who = describe(certificate);
   const unknown = certificate.criticalExtensions.find((id) => !UNDERSTOOD.has(id));
   if (unknown !== undefined) return `${who} has the critical extension ${unknown}, which is not understood`;
   // An anchor is trusted as it is: who signed it, and how, is not asked (RFC 5280 6.1.1 d).
-  if (!isAnchor && !ALGORITHMS.has(certificate.signatureAlgorithm)) {
-    return `${who} is signed with ${certificate.signatureAlgorithm}, which is not accepted`;
+  const { signatureAlgorithm } = certificate;
+  if (issuer !== undefined) {
+    const reason =
+      typeof signatureAlgorithm === 'string'
+        ? signatureAlgorithm
+        : keyProblem(issuer.publicKey, signatureAlgorithm);
+    if (reason !== undefined) return `${who} ${reason}`;
   }
   const usages = certificate.extendedKeyUsage;
   if (depth === 0) return leafUsageProblem(usages, usage === CERTIFICATION ? UNRESTRICTED : usage);
@@ -202,7 +199,7 @@ async function secondOpinion(path: readonly Certificate[], atMs: number): Promis
   // Imported where used: it costs 70 ms and 19 MB that most commands need not pay.
   const pkijs = await import('pkijs');
   try {
-    const line = path.map((certificate) => pkijs.Certificate.fromBER(Uint8Array.from(certificate.der)));
+    const line = path.map((certificate) => toPkijs(pkijs, certificate));
     const anchor = line.slice(-1);
     const engine = new pkijs.CertificateChainValidationEngine({
       trustedCerts: anchor,

@@ -15,7 +15,15 @@ export interface CmsParts {
   readonly content: Uint8Array | undefined;
   /** Each as it was encoded. */
   readonly certificates: readonly Uint8Array[];
-  readonly signerCount: number;
+  readonly signers: readonly CmsSigner[];
+}
+
+export interface CmsSigner {
+  /** The identifier of the content's hash. */
+  readonly digest: string;
+  readonly signature: string;
+  /** AlgorithmIdentifier of the signature, as it was encoded. */
+  readonly signatureDer: Uint8Array;
 }
 
 const SIGNED_DATA = '1.2.840.113549.1.7.2';
@@ -29,7 +37,7 @@ export function readCms(bytes: Uint8Array, maxBytes: number): CmsParts {
   const [inner] = wrapped === undefined ? [] : partsOf(wrapped, 'CMS content');
   if (contentType !== SIGNED_DATA) {
     const content = inner === undefined ? undefined : octetsOf(inner);
-    return { contentType, innerType: undefined, content, certificates: [], signerCount: 0 };
+    return { contentType, innerType: undefined, content, certificates: [], signers: [] };
   }
   return { contentType, ...readSignedData(inner) };
 }
@@ -58,7 +66,19 @@ function readSignedData(node: unknown): Omit<CmsParts, 'contentType'> {
     certificates: (list === undefined ? [] : partsOf(list, 'Certificates'))
       .filter((part) => part instanceof asn1js.Sequence)
       .map((part) => Uint8Array.from(part.valueBeforeDecodeView)),
-    signerCount: partsOf(signers, 'Signers').length,
+    signers: partsOf(signers, 'Signers').map(readSigner),
+  };
+}
+
+/** RFC 5652 5.3: version, who, digest, [0] attributes, signature algorithm, signature, [1] attributes. */
+function readSigner(node: unknown): CmsSigner {
+  const [, , digest, ...rest] = partsOf(node, 'Signer');
+  const signature = rest.find((part) => !isContext(part, 0));
+  if (!(signature instanceof asn1js.Sequence)) throw malformed('A signer names no signature algorithm');
+  return {
+    digest: oidOf(partsOf(digest, 'Digest algorithm')[0]),
+    signature: oidOf(partsOf(signature, 'Signature algorithm')[0]),
+    signatureDer: Uint8Array.from(signature.valueBeforeDecodeView),
   };
 }
 
@@ -73,8 +93,7 @@ function isContext(node: unknown, tag: number): boolean {
 }
 
 function oidOf(node: unknown): string {
-  if (!(node instanceof asn1js.ObjectIdentifier))
-    throw malformed('A CMS content type is no object identifier');
+  if (!(node instanceof asn1js.ObjectIdentifier)) throw malformed('A CMS type is no object identifier');
   // Header and content; it is shown to a person where it is not the one that is wanted.
   if (node.valueBeforeDecodeView.byteLength > MAX_OID_OCTETS + 2) {
     throw malformed('A CMS content type is an object identifier without end');

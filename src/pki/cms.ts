@@ -6,9 +6,10 @@ import { createHash, sign } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
 import { type Certificate, parseCertificate, sameCertificate } from './certificate.ts';
 import { validateChain } from './chain.ts';
-import { readCms } from './cms-read.ts';
+import { type CmsSigner, readCms } from './cms-read.ts';
 import {
   type Der,
+  decode,
   encode,
   integer,
   malformed,
@@ -23,6 +24,14 @@ import {
 } from './der.ts';
 import type { Credential } from './issue.ts';
 import { OID } from './oids.ts';
+import { toPkijs } from './pkijsCertificate.ts';
+import {
+  algorithmOf,
+  hashOf,
+  keyProblem,
+  readSignatureAlgorithm,
+  type SignatureAlgorithm,
+} from './signatureAlgorithm.ts';
 
 export interface SignedContent {
   readonly contentType: string;
@@ -98,7 +107,7 @@ function signedData(parts: {
 export function parseCertsOnly(der: Uint8Array): readonly Certificate[] {
   const cms = readCms(der, MAX_CMS_BYTES);
   if (cms.contentType !== OID.signedData) throw malformed('A certs-only message is no signed data');
-  if (cms.signerCount !== 0) throw malformed('A certs-only message has signers');
+  if (cms.signers.length !== 0) throw malformed('A certs-only message has signers');
   return cms.certificates.map(parseCertificate);
 }
 
@@ -125,13 +134,16 @@ export async function verifySignedData(der: Uint8Array, options: VerifyOptions):
     });
   }
   if (cms.content === undefined) throw malformed('Signed data has no content inside');
-  if (cms.signerCount !== 1) throw malformed(`Signed data has ${cms.signerCount} signers, wanted is one`);
+  const [how] = cms.signers;
+  if (how === undefined || cms.signers.length !== 1) {
+    throw malformed(`Signed data has ${cms.signers.length} signers, wanted is one`);
+  }
   const own = cms.certificates.map(parseCertificate);
   const beside = (options.certificates ?? []).filter(
     (one) => !own.some((other) => sameCertificate(one, other)),
   );
   const certificates = [...own, ...beside];
-  const signer = await signerOf(der, contentType, certificates);
+  const signer = await signerOf(der, how, contentType, certificates);
   const atMs = typeof options.atMs === 'number' ? options.atMs : options.atMs(cms.content);
   const path = await validateChain({
     leaf: signer,
@@ -143,35 +155,38 @@ export async function verifySignedData(der: Uint8Array, options: VerifyOptions):
   return { contentType, content: cms.content, signer, path };
 }
 
-const DIGESTS: readonly string[] = [OID.sha256, OID.sha384, OID.sha512];
-const SIGNATURES: readonly string[] = [
-  OID.ecdsaWithSha256,
-  OID.ecdsaWithSha384,
-  OID.ecdsaWithSha512,
-  OID.rsaEncryption,
-  OID.sha256WithRsa,
-  OID.sha384WithRsa,
-  OID.sha512WithRsa,
-];
+/** A signature of RSA may be named after its key, the hash beside it (RFC 3370 3.2). */
+function readAlgorithm({ digest, signature, signatureDer }: CmsSigner): SignatureAlgorithm {
+  const hash = hashOf(digest);
+  if (hash === undefined) throw untrusted('its digest is not accepted');
+  if (signature === OID.rsaEncryption) return { scheme: 'rsa-pkcs1', hash };
+  // Of the others parameters say nothing; so those may be BER, as all that is around them.
+  const algorithm =
+    signature === OID.rsassaPss ? readSignatureAlgorithm(decode(signatureDer)) : algorithmOf(signature);
+  if (typeof algorithm === 'string') throw untrusted(`it ${algorithm}`);
+  // RFC 8933 3: else a weaker hash than the one that is signed with could stand for the content.
+  if (algorithm.scheme === 'rsa-pss' && algorithm.hash !== hash) {
+    throw untrusted('its digest is another than of RSASSA-PSS');
+  }
+  return algorithm;
+}
 
 /** Whose signature it is; pkijs verifies it, what pkijs leaves out is checked around it. */
 async function signerOf(
   der: Uint8Array,
+  how: CmsSigner,
   contentType: string,
   certificates: readonly Certificate[],
 ): Promise<Certificate> {
+  const algorithm = readAlgorithm(how);
   // Imported where used: it costs 70 ms and 19 MB that most commands need not pay.
   const pkijs = await import('pkijs');
   try {
     const outer = pkijs.ContentInfo.fromBER(Uint8Array.from(der));
     const signed = new pkijs.SignedData({ schema: outer.content });
-    signed.certificates = certificates.map((one) => pkijs.Certificate.fromBER(Uint8Array.from(one.der)));
+    signed.certificates = certificates.map((one) => toPkijs(pkijs, one));
     const [info] = signed.signerInfos;
     if (info === undefined) throw malformed('Signed data has no signer');
-    if (!DIGESTS.includes(info.digestAlgorithm.algorithmId)) throw untrusted('its digest is not accepted');
-    if (!SIGNATURES.includes(info.signatureAlgorithm.algorithmId)) {
-      throw untrusted(`its algorithm ${info.signatureAlgorithm.algorithmId} is not accepted`);
-    }
     // Without attributes a signature over content that looks like attributes could be taken for one with them.
     const attributes = info.signedAttrs?.attributes ?? [];
     const typed = attributes.filter((attribute) => attribute.type === OID.contentType);
@@ -193,6 +208,8 @@ async function signerOf(
     const signer = certificates[index];
     if (result.signatureVerified !== true || signer === undefined)
       throw untrusted('it does not fit the content');
+    const problem = keyProblem(signer.publicKey, algorithm);
+    if (problem !== undefined) throw untrusted(`it ${problem}`);
     return signer;
   } catch (cause) {
     if (cause instanceof BranchboxError) throw cause;

@@ -9,6 +9,7 @@ export const TAG = {
   integer: 0x02,
   bitString: 0x03,
   octets: 0x04,
+  null: 0x05,
   oid: 0x06,
   enumerated: 0x0a,
   utf8: 0x0c,

@@ -5,6 +5,9 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
+import { decode } from './der.ts';
+import { childrenOf, TAG } from './der-read.ts';
+import { readPssParameters } from './signatureAlgorithm.ts';
 
 export interface KeyPair {
   readonly privateKey: KeyObject;
@@ -57,9 +60,19 @@ export function importPublicKey(spki: Uint8Array): KeyObject {
   } catch (cause) {
     throw new BranchboxError('pki/malformed', { message: 'A public key cannot be decoded', cause });
   }
-  const weakness = weaknessOf(key);
+  const weakness = weaknessOf(key) ?? restrictionProblem(key, spki);
   if (weakness !== undefined) throw new BranchboxError('pki/malformed', { message: weakness });
   return key;
+}
+
+/** OpenSSL takes any parameters of a key for RSASSA-PSS; here they are what a signature's may be. */
+function restrictionProblem(key: KeyObject, spki: Uint8Array): string | undefined {
+  if (key.asymmetricKeyType !== 'rsa-pss') return undefined;
+  const [algorithm] = childrenOf(decode(spki), TAG.sequence, 'Public key');
+  const [, parameters, ...more] = childrenOf(algorithm, TAG.sequence, 'Public key');
+  if (more.length > 0) return 'A public key has more than one set of parameters';
+  const read = parameters === undefined ? undefined : readPssParameters(parameters);
+  return typeof read === 'string' ? `An RSA key for RSASSA-PSS ${read} is not accepted` : undefined;
 }
 
 const CURVES: readonly string[] = ['prime256v1', 'secp384r1', 'secp521r1'];
@@ -74,7 +87,8 @@ function weaknessOf(key: KeyObject): string | undefined {
       ? undefined
       : `An EC key on curve ${curve} is not accepted: P-256, P-384 or P-521`;
   }
-  if (key.asymmetricKeyType === 'rsa') {
+  // Of RSASSA-PSS alone: RFC 4055 1.2.
+  if (key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'rsa-pss') {
     const bits = details?.modulusLength ?? 0;
     if (bits >= RSA_BITS.min && bits <= RSA_BITS.max) return undefined;
     return `An RSA key of ${bits} bits is not accepted: ${RSA_BITS.min} to ${RSA_BITS.max}`;

@@ -2,7 +2,7 @@
  * Owns PKCS#10 certificate requests (RFC 2986): making one, and reading one with its self-signature verified.
  * Does not own what becomes of the names asked for: the CA assigns names and takes none from a request.
  */
-import { type KeyObject, sign, verify } from 'node:crypto';
+import { type KeyObject, sign } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
 import {
   bitString,
@@ -41,6 +41,7 @@ import {
 } from './name.ts';
 import { OID } from './oids.ts';
 import { fromPem } from './pem.ts';
+import { readSignatureAlgorithm, verifySignature } from './signatureAlgorithm.ts';
 
 export interface CertificateRequest extends AlternativeNames {
   readonly subject: CertificateName;
@@ -88,16 +89,6 @@ function requestInfo(publicKey: KeyObject, options: RequestNames): Der {
 const signedRequest = (info: Der, signature: Uint8Array): Uint8Array =>
   encode(sequence(info, sequence(oid(OID.ecdsaWithSha256)), bitString(signature)));
 
-/** What of node:crypto verifies a signature algorithm; SHA-1 and below are not accepted from anybody. */
-const HASH_OF: Readonly<Record<string, string>> = {
-  [OID.ecdsaWithSha256]: 'sha256',
-  [OID.ecdsaWithSha384]: 'sha384',
-  [OID.ecdsaWithSha512]: 'sha512',
-  [OID.sha256WithRsa]: 'sha256',
-  [OID.sha384WithRsa]: 'sha384',
-  [OID.sha512WithRsa]: 'sha512',
-};
-
 /** DER, or PEM. Throws pki/malformed; pki/untrusted where the signature does not fit the key in it. */
 export function parseRequest(input: Uint8Array | string): CertificateRequest {
   const der = typeof input === 'string' ? derOf(input) : input;
@@ -106,11 +97,10 @@ export function parseRequest(input: Uint8Array | string): CertificateRequest {
   if (readSmallInteger(version, 'Request version') !== 0) throw malformed('A request is not version 1');
   const spkiDer = expectTag(spki, TAG.sequence, 'Request public key').bytes;
   const publicKey = importPublicKey(spkiDer);
-  const algorithmId = readOid(childrenOf(algorithm, TAG.sequence, 'Request')[0], 'Request algorithm');
-  const hash = HASH_OF[algorithmId];
-  if (hash === undefined) throw malformed(`A request is signed with ${algorithmId}, which is not accepted`);
+  const how = readSignatureAlgorithm(algorithm);
+  if (typeof how === 'string') throw malformed(`A request ${how}`);
   const signed = expectTag(info, TAG.sequence, 'Request body').bytes;
-  if (!verify(hash, signed, publicKey, readBitString(signature, 'Request signature'))) {
+  if (!verifySignature(how, signed, publicKey, readBitString(signature, 'Request signature'))) {
     throw new BranchboxError('pki/untrusted', {
       message: 'A certificate request is not signed by the key it asks a certificate for',
     });

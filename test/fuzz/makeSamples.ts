@@ -147,8 +147,8 @@ function caUnder(issuer: Credential, commonName: string): Credential {
   return { key: privateKey, certificate, chain: [] };
 }
 
-/** As others write them: a request with an RSA key and attributes, and signed data in BER, of indefinite length. */
-function byOpenssl(signer: Credential): Pick<Samples, 'rsaRequest' | 'berSigned'> {
+/** As others write them: a request with an RSA key and attributes, signed data in BER (of indefinite length) and by RSASSA-PSS. */
+function byOpenssl(signer: Credential): Pick<Samples, 'rsaRequest' | 'berSigned' | 'pssSigned'> {
   const directory = mkdtempSync(join(tmpdir(), 'bbt-fuzz-'));
   const openssl = (...words: readonly string[]): string =>
     execFileSync('openssl', words, { cwd: directory, stdio: 'pipe' }).toString('base64');
@@ -178,8 +178,13 @@ function byOpenssl(signer: Credential): Pick<Samples, 'rsaRequest' | 'berSigned'
     );
     const signed = ['-signer', 'crt', '-inkey', 'key', '-econtent_type', OID.voucherJson, '-outform', 'DER'];
     openssl('cms', '-sign', '-stream', '-nodetach', '-binary', '-in', 'content', ...signed, '-out', 'cms');
+    const pss = (flag: string) => [flag, 'rsa_padding_mode:pss', flag, 'rsa_pss_saltlen:32'];
+    const root = ['-subj', '/CN=pss', '-days', '900', '-out', 'pss.crt', ...pss('-sigopt')];
+    openssl('req', '-new', '-x509', '-key', 'rsa', ...root);
+    const byRsa = ['-signer', 'pss.crt', '-inkey', 'rsa', ...signed.slice(4), ...pss('-keyopt')];
+    openssl('cms', '-sign', '-nodetach', '-binary', '-in', 'content', ...byRsa, '-out', 'pss.cms');
     const read = (name: string): string => readFileSync(join(directory, name)).toString('base64');
-    return { rsaRequest: read('csr'), berSigned: read('cms') };
+    return { rsaRequest: read('csr'), berSigned: read('cms'), pssSigned: read('pss.cms') };
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -7,10 +7,12 @@ import { parseCertsOnly, verifySignedData } from '../../src/pki/cms.ts';
 import { readCms } from '../../src/pki/cms-read.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../../src/pki/conveyed.ts';
 import { parseRevocationList } from '../../src/pki/crl.ts';
+import { decode } from '../../src/pki/der.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
 import { OID } from '../../src/pki/oids.ts';
 import { toPemBlock } from '../../src/pki/pem.ts';
 import { parseRequest } from '../../src/pki/request.ts';
+import { readSignatureAlgorithm } from '../../src/pki/signatureAlgorithm.ts';
 import { readVoucher, verifyVoucher } from '../../src/pki/voucher.ts';
 import { NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
 import { NONCE } from './makeSamples.ts';
@@ -33,6 +35,9 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
   if (manufacturer === undefined || domain === undefined || between === undefined || idevid === undefined) {
     throw new Error('unreachable: four names give four certificates');
   }
+  const pssSigner = parseCertificate(
+    readCms(der('pssSigned'), 1024 * 1024).certificates[0] ?? new Uint8Array(),
+  );
   const voucherOptions = (nonce: Uint8Array | undefined) => ({
     anchors: [manufacturer],
     floorMs: NOW_MS,
@@ -91,7 +96,7 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
       covers: [],
       share: 3,
       samples: [der('berSigned'), der('voucher')],
-      parse: (input) => String(readCms(input, 1024 * 1024).signerCount),
+      parse: (input) => String(readCms(input, 1024 * 1024).signers.length),
     },
     {
       ...common,
@@ -112,6 +117,31 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
         const { content, signer } = await verifySignedData(input, options);
         return `${Buffer.from(content).toString('base64')} ${saidBy(signer)}`;
       },
+    },
+    {
+      ...signed,
+      name: 'signed-data-pss',
+      covers: [],
+      share: 2,
+      samples: [der('pssSigned')],
+      parse: async (input) => {
+        const atMs = pssSigner.notBeforeMs;
+        const options = { contentTypes: [OID.voucherJson], anchors: [pssSigner], atMs };
+        const { content, signer } = await verifySignedData(input, options);
+        return `${Buffer.from(content).toString('base64')} ${saidBy(signer)}`;
+      },
+    },
+    {
+      ...common,
+      name: 'signature-algorithm',
+      covers: [
+        'signatureAlgorithm#readSignatureAlgorithm',
+        'signatureAlgorithm#readPssParameters',
+        'signatureAlgorithm#verifySignature',
+      ],
+      share: 3,
+      samples: readCms(der('pssSigned'), 1024 * 1024).signers.map(({ signatureDer }) => signatureDer),
+      parse: (input) => JSON.stringify(readSignatureAlgorithm(decode(input))),
     },
     {
       ...signed,

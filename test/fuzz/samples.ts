@@ -23,6 +23,7 @@ const SAMPLE_NAMES = [
   'request',
   'rsaRequest',
   'berSigned',
+  'pssSigned',
   'revocations',
   'jws',
   'order',
