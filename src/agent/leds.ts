@@ -29,7 +29,7 @@ export function createLeds(parts: {
   const { model, files, log, journalPath } = parts;
   const known: readonly string[] = LED_STATES;
   const followsBootstrap = model.leds.some(({ shows }) =>
-    Object.keys(shows).some((word) => !known.includes(word)),
+    Object.keys(shows).some((word) => word === 'resetting' || !known.includes(word)),
   );
   let shown: string | undefined;
 
@@ -46,8 +46,9 @@ export function createLeds(parts: {
 
   return {
     async show(state) {
-      // An update says more than all else: the box is not to be unplugged.
-      const step = state === 'updating' ? undefined : await bootstrapState();
+      const entered = await bootstrapState();
+      // An update says more than all else but a reset: the box is not to be unplugged.
+      const step = state === 'updating' && entered !== 'WIPE' ? undefined : entered;
       const now = `${state} ${step ?? ''}`;
       if (now === shown) return;
       shown = now;
@@ -70,7 +71,8 @@ export function patternOf(
   state: LedState,
   step: BootstrapState | undefined,
 ): LedPattern {
-  const own = step === undefined || step === 'OPERATIONAL' || step === 'WIPE' ? undefined : shows[step];
+  const own =
+    step === undefined || step === 'OPERATIONAL' ? undefined : shows[step === 'WIPE' ? 'resetting' : step];
   return own ?? shows[state] ?? 'off';
 }
 

@@ -280,6 +280,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
       wanted,
       holding,
       reporting,
+      moves,
       link,
       uplinkTests,
       installer,

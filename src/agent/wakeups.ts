@@ -15,6 +15,7 @@ import type { MoveTurn } from './moveTurn.ts';
 import type { IdentityReader } from './ownIdentity.ts';
 import { type AgentPaths, leasesDirectory } from './paths.ts';
 import type { Reporting } from './reporting.ts';
+import type { createStatusMoves } from './statusMoves.ts';
 import type { UplinkTests } from './uplinkTests.ts';
 import type { Wanted } from './wanted.ts';
 
@@ -38,6 +39,7 @@ export function wakeupsOf(parts: {
   readonly wanted: Pick<Wanted, 'look'>;
   readonly holding: Pick<Holding, 'wakeAll'>;
   readonly reporting: Pick<Reporting, 'changed'>;
+  readonly moves: Pick<ReturnType<typeof createStatusMoves>, 'onIdentity'>;
   readonly link: Pick<ControllerLink, 'wake'>;
   readonly uplinkTests: Pick<UplinkTests, 'wake'>;
   readonly installer: Pick<InstallerSocket, 'closeOnceOwned'>;
@@ -65,6 +67,7 @@ export function wakeupsOf(parts: {
       lookAnew();
     },
     onIdentity() {
+      parts.moves.onIdentity();
       void parts.identity.read().then(async () => {
         await parts.turn.look();
         link.wake();

@@ -1,6 +1,6 @@
 /**
- * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, and `POST /doubt`
- * and `POST /move` by the agent, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
+ * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, `POST /doubt`
+ * and `POST /move` by the agent, `POST /wipe` by a factory reset, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
  * Does not own what it says (machine.ts renderStatus) nor what becomes of a code (activation.ts).
  */
 import { chmod, mkdir } from 'node:fs/promises';
@@ -29,6 +29,8 @@ export async function serveLocalApi(options: {
   readonly doubt?: () => void;
   /** An order to move to another controller, as it came; resolves with what is said, rejects with why not. */
   readonly move?: (jws: string) => Promise<string>;
+  /** A factory reset begins: resolves once that is told wherever it can be; false where there is no mark of one. */
+  readonly wipe?: () => Promise<boolean>;
   readonly signal: AbortSignal;
 }): Promise<Server> {
   const { files, socketPath, signal } = options;
@@ -48,6 +50,14 @@ export async function serveLocalApi(options: {
       request.resume();
       options.doubt();
       answer(202, {});
+      return;
+    }
+    if (options.wipe !== undefined && request.method === 'POST' && request.url === '/wipe') {
+      request.resume();
+      options.wipe().then(
+        (taken) => answer(taken ? 200 : 409, { taken }),
+        () => answer(500, { error: 'it cannot be told' }),
+      );
       return;
     }
     if (options.move !== undefined && request.method === 'POST' && request.url === '/move') {

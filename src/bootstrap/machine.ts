@@ -41,6 +41,8 @@ const SLOW: ReadonlySet<BootstrapState> = new Set(['RENEW', 'RECOVER']);
 export interface Machine {
   /** Until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
+  /** From wherever the box is: what is being done there ends. Resolves once the state is in the journal. */
+  turnTo(next: Next): Promise<void>;
   lastProblem(): string | undefined;
 }
 
@@ -58,6 +60,14 @@ export function createMachine(options: {
 }): Machine {
   const { journal, actions, waker, progress, log } = options;
   let problem: string | undefined;
+  let step = new AbortController();
+  let turn: { readonly next: Next; readonly taken: PromiseWithResolvers<void> } | undefined;
+
+  async function enter({ state, note }: Next): Promise<void> {
+    await journal.enter(state, note);
+    progress.entered(state);
+    problem = undefined;
+  }
 
   async function waitAfter(
     error: BranchboxError,
@@ -90,24 +100,36 @@ export function createMachine(options: {
 
   return {
     lastProblem: () => problem,
-    async run(signal) {
+    turnTo(next) {
+      turn ??= { next, taken: Promise.withResolvers<void>() };
+      step.abort();
+      return turn.taken.promise;
+    },
+    async run(ending) {
       let attempt = 0;
-      while (!signal.aborted) {
+      while (!ending.aborted) {
+        if (turn !== undefined) {
+          await enter(turn.next);
+          turn.taken.resolve();
+          turn = undefined;
+          attempt = 0;
+        }
         const { state } = journal.current();
+        step = new AbortController();
+        const signal = AbortSignal.any([ending, step.signal]);
         try {
-          const next = await actions[state](signal);
-          await journal.enter(next.state, next.note);
-          progress.entered(next.state);
-          problem = undefined;
+          await enter(await actions[state](signal));
           attempt = 0;
         } catch (thrown) {
-          if (signal.aborted) return;
+          if (ending.aborted) return;
+          if (signal.aborted) continue;
           if (!(thrown instanceof BranchboxError) || thrown.code === 'internal') throw thrown;
           if (thrown.code !== 'bootstrap/pending' && !isBusy(thrown)) attempt += 1;
           try {
             await waitAfter(thrown, state, Math.max(1, attempt), signal);
           } catch (woken) {
-            if (signal.aborted) return;
+            if (ending.aborted) return;
+            if (signal.aborted) continue;
             throw woken;
           }
           if (attempt < TRIES_BEFORE_AFRESH || !AFRESH.has(state)) continue;

@@ -4,7 +4,12 @@
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import { claimCodeOf } from '../model/assignment.ts';
-import { type BootstrapState, type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
+import {
+  type BootstrapState,
+  type BootstrapStatus,
+  isBeforeEnrolment,
+  type JournalEntry,
+} from '../model/bootstrap.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
@@ -53,6 +58,10 @@ import { createSztpClient } from './sztp.ts';
 import { openDeviceKeys } from './tpmKeys.ts';
 import { createUplinks, type Uplinks } from './uplink.ts';
 import { createWaker } from '../system/waker.ts';
+import { createWipe, readResetMark, type ResetMark, wipeFor } from './wipe.ts';
+
+/** For telling the controller of a factory reset, which waits for it. */
+const TELL_WIPE_MS = 3_000;
 
 export interface IdentityOptions {
   readonly system: Pick<System, 'runner' | 'files' | 'clock' | 'log'>;
@@ -205,9 +214,25 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     moves,
     progress,
   };
+  let wasMarked = false;
+  async function mark(): Promise<ResetMark | undefined> {
+    const found = await readResetMark(files, paths.resetMarks);
+    wasMarked ||= found !== undefined;
+    return found;
+  }
   const machine = createMachine({
     journal,
-    actions: { ...createEarlyActions(context), ...createServiceActions(context) },
+    actions: {
+      ...createEarlyActions(context),
+      ...createServiceActions(context),
+      WIPE: createWipe({
+        mark,
+        wasMarked: () => wasMarked,
+        stateByFiles,
+        restart: () => again.abort(),
+        waker,
+      }),
+    },
     waker,
     given,
     progress,
@@ -245,6 +270,14 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       waker.wake();
     },
     move: (jws) => moves.offer(jws, journal.current().state),
+    async wipe() {
+      const asked = await mark();
+      if (asked === undefined) return false;
+      if (journal.current().state !== 'WIPE') await machine.turnTo(wipeFor(asked));
+      await Promise.race([progress.settled(), system.clock.sleep(TELL_WIPE_MS, running)]);
+      log.warn('factory reset told', { by: asked.by });
+      return true;
+    },
     signal: running,
   });
   await serveLocalApi({
@@ -255,6 +288,12 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     offer: (offer) => isBeforeEnrolment(journal.current().state) && activation.offer(offer),
     signal: running,
   });
+  // Killed in the middle of one, or what was left of it at the start could not be ended: nothing of this box counts.
+  const asked = await mark();
+  if (asked !== undefined && journal.current().state !== 'WIPE') {
+    const { state, note } = wipeFor(asked);
+    await journal.enter(state, note);
+  }
   try {
     await machine.run(AbortSignal.any([signal, again.signal]));
   } finally {
@@ -286,10 +325,17 @@ export async function readStatus(
       mend: 'run this on a gateway; in the lab: branchbox lab exec branch1 -- branchbox bootstrap status',
     });
   }
+  const written = (await readJournal(files, journalPath(paths)))?.entries ?? [];
+  const asked = await readResetMark(files, paths.resetMarks);
+  const isTold = asked === undefined || written.at(-1)?.state === 'WIPE';
+  const wiped: JournalEntry[] = isTold
+    ? []
+    : [{ state: 'WIPE', enteredAtMs: asked.sinceMs ?? 0, note: { by: asked.by } }];
   return renderStatus({
-    history: (await readJournal(files, journalPath(paths)))?.entries ?? [],
+    history: [...written, ...wiped],
     serial,
     gatewayId: (await createOwnerStore(files, paths).read())?.gatewayId,
-    lastProblem: 'the identity process does not run; this is told by its journal',
+    lastProblem:
+      asked === undefined ? 'the identity process does not run; this is told by its journal' : undefined,
   });
 }

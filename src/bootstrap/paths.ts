@@ -15,6 +15,8 @@ export interface BootstrapPaths {
   readonly socket: string;
   /** What the installer's page may ask. */
   readonly installerSocket: string;
+  /** Of a factory reset (firmware/factory-reset): of a box with partitions, and where the data is a directory. */
+  readonly resetMarks: readonly string[];
 }
 
 export const BOOTSTRAP_PATHS: BootstrapPaths = {
@@ -23,6 +25,7 @@ export const BOOTSTRAP_PATHS: BootstrapPaths = {
   agent: '/var/lib/branchbox/agent',
   socket: '/run/branchbox/identity.sock',
   installerSocket: '/run/branchbox/installer/identity.sock',
+  resetMarks: ['/run/branchbox/factory-reset', '/var/lib/branchbox-factory-reset'],
 };
 
 export const journalPath = (paths: BootstrapPaths): string => `${paths.state}/journal.json`;

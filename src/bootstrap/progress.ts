@@ -20,6 +20,8 @@ const ON_ENTRY: Partial<Readonly<Record<BootstrapState, ProgressType>>> = {
   ENROLLING: 'config-initiated',
   LDEVID: 'config-complete',
   STRICT: 'bootstrap-complete',
+  // Of nobody's bootstrap any more, but who shows a box's last word is to show this one.
+  WIPE: 'informational',
 };
 const ALWAYS: readonly ProgressType[] = ['bootstrap-initiated', 'bootstrap-error', 'bootstrap-complete'];
 

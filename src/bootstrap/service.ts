@@ -13,7 +13,16 @@ import { createRenewalActions, type RenewalDue, renewalDue } from './renew.ts';
 
 type ServiceState = Exclude<
   BootstrapState,
-  'FACTORY' | 'LINK' | 'ADDR' | 'CLOCK_FLOOR' | 'DISCOVER' | 'PROVISIONAL' | 'OWNED' | 'ENROLLING' | 'LDEVID'
+  | 'WIPE'
+  | 'FACTORY'
+  | 'LINK'
+  | 'ADDR'
+  | 'CLOCK_FLOOR'
+  | 'DISCOVER'
+  | 'PROVISIONAL'
+  | 'OWNED'
+  | 'ENROLLING'
+  | 'LDEVID'
 >;
 
 /** The agent's directory is watched; this is for what happened before the watch stood. */
@@ -63,10 +72,6 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       followed.abort();
     }
   }
-
-  const rest: Action = async (signal) => {
-    for (;;) await waker.wait(MAX_SLEEP_MS, signal);
-  };
 
   async function movedAway(): Promise<Next | undefined> {
     const move = await context.moves.current();
@@ -130,7 +135,5 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
     },
     ...createRenewalActions(context),
     MIGRATE: createMigration(context),
-    // Not entered by anything here (a factory reset is the boot's work); a journal of a later version may hold it.
-    WIPE: rest,
   };
 }

@@ -72,7 +72,10 @@ export const BOOTSTRAP_SENTENCES: Readonly<
     waitsFor: 'an operator, with the traffic of tenants off',
     mend: 'an operator must release or replace this box: branchbox fleet release, branchbox fleet replace',
   },
-  WIPE: { waitsFor: 'the end of the reset', mend: 'nothing to do' },
+  WIPE: {
+    waitsFor: 'the end of a factory reset, which erases all data of this box',
+    mend: 'leave it plugged in: it starts again by itself, as on its first day',
+  },
 };
 
 /** A code that the installer types: whether the enrolment server asks for one, and what became of the last. */

@@ -75,6 +75,7 @@ async function run({ files, box, serial }: Awaited<ReturnType<typeof loaded>>): 
       agent: '/agent',
       socket: join(box, 'identity.sock'),
       installerSocket: join(box, 'installer.sock'),
+      resetMarks: [],
     },
     uplinks: {
       all: async () => [

@@ -20,6 +20,7 @@ await runIdentity({
     agent: `${directory}/agent`,
     socket: `${directory}/identity.sock`,
     installerSocket: `${directory}/installer/identity.sock`,
+    resetMarks: [`${directory}/factory-reset`],
   },
   leaseDirectory: `${directory}/leases`,
   mediaDirectory: `${directory}/root/run/branchbox/media`,

@@ -21,7 +21,8 @@ export async function runInstallerPage({ signal }: { readonly signal: AbortSigna
   const server = createPageServer({
     look: () => sources.look(),
     // While the identity process is away nobody knows better than the agent, which runs this unit.
-    isOpen: (progress) => progress === undefined || isBeforeEnrolment(progress.state),
+    isOpen: (progress) =>
+      progress === undefined || progress.state === 'WIPE' || isBeforeEnrolment(progress.state),
     offer: (offer) => sources.offer(offer),
     tokens: createFormTokens({ key: randomBytes(32), monotonicMs }),
     nowMs: () => clock.nowMs(),

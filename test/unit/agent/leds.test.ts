@@ -93,4 +93,23 @@ describe('LEDs', () => {
     await shown.show('updating');
     expect(written).toEqual(['none', '0']);
   });
+
+  it('show a reset before all else, also where the model tells no other state of bootstrap apart', async () => {
+    const written: string[] = [];
+    const shown = createLeds({
+      model: {
+        leds: [{ label: '1', sysfs: 'box:1', shows: { ok: 'on', updating: 'slow', resetting: 'fast' } }],
+      },
+      journalPath: 'journal',
+      files: {
+        readText: async () => JSON.stringify({ schema: 1, entries: [{ state: 'WIPE', enteredAtMs: 0 }] }),
+        writeKernel: async (_path, content) => void written.push(content),
+      },
+      log: silent,
+    });
+    await shown.show('ok');
+    expect(written.splice(0)).toEqual(['timer', '100', '100']);
+    await shown.show('updating');
+    expect(written).toEqual(['timer', '100', '100']);
+  });
 });

@@ -96,6 +96,7 @@ export async function createBox(
     agent: join(root, 'agent'),
     socket: join(directory, 'identity.sock'),
     installerSocket: join(directory, 'installer/identity.sock'),
+    resetMarks: [join(root, 'factory-reset')],
   };
   const { idevid, manufacturer } = authorities;
   const factory: Record<string, string> = {

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { BootstrapStatus } from '../../../src/model/bootstrap.ts';
+import { BOOTSTRAP_SENTENCES, type BootstrapStatus } from '../../../src/model/bootstrap.ts';
 import { LocalStatus } from '../../../src/model/localStatus.ts';
 import { statusWith } from '../controller/statusFixture.ts';
 
@@ -166,6 +166,24 @@ describe('the local console', () => {
       '',
     ]);
   });
+
+  it.each(['run/branchbox/factory-reset', 'var/lib/branchbox-factory-reset'])(
+    'says that it is reset, in the words of all others, where %s is',
+    async (path) => {
+      put('etc/branchbox/factory/idevid.crt', '');
+      put(path, 'button 1780000000\n');
+      const { waitsFor, mend } = BOOTSTRAP_SENTENCES.WIPE;
+      expect(await screen()).toContain(
+        `Identity    WIPE
+            waits for ${waitsFor}
+            ${mend}
+`
+          .split('\n')
+          .map((line) => line.slice(0, 79))
+          .join('\n'),
+      );
+    },
+  );
 
   it('names the places of ports where nobody described the box', async () => {
     const [wan] = status.facts.ports;

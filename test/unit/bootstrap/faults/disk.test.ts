@@ -93,4 +93,26 @@ faultTable('disk', [
       bench.box.log.length = 0;
     },
   ),
+  {
+    fault: 'the power goes while it is reset, half of its files are gone',
+    must: 'be wiped on, ask nobody anything, and be new in the end',
+    outcome: 'WIPE, 1 enrolments, 0 failures; then FACTORY, 2 enrolments',
+    told: '',
+    run: async () => {
+      await run('OPERATIONAL');
+      const { resetMarks, state } = bench.box.paths;
+      for (const mark of resetMarks) await bench.box.files.writeDurable(mark, 'button 1780000000');
+      for (const name of ['owner.json', 'ldevid.key']) await bench.box.files.remove(path(name));
+      await run('WIPE');
+      const seen = await standing();
+      for (const name of [...(await bench.box.files.list(state)).map(path), ...resetMarks])
+        await bench.box.files.remove(name);
+      await run('OPERATIONAL');
+      const first = JSON.parse((await read('journal.json')) ?? '{}').entries?.[0]?.state;
+      return {
+        ...seen,
+        outcome: `${seen.outcome}; then ${first}, ${bench.controller.enrolments.length} enrolments`,
+      };
+    },
+  },
 ]);

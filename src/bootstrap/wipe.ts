@@ -1,0 +1,69 @@
+/**
+ * Owns whether a factory reset is under way, by the mark that firmware/factory-reset makes before it does anything and takes
+ * away last; and WIPE, in which this process keeps its hands off what is erased meanwhile.
+ * Does not own erasing. The mark decides, not the journal: that is erased too.
+ */
+import { BranchboxError } from '../model/errors.ts';
+import type { Files } from '../system/ports.ts';
+import type { Waker } from '../system/waker.ts';
+import type { Action, Next } from './machine.ts';
+
+/** Nobody tells of the mark's end but the mark. */
+const LOOK_AGAIN_MS = 2_000;
+const MAX_MARK_BYTES = 4096;
+
+export interface ResetMark {
+  /** Who asked: button, console, controller. */
+  readonly by: string;
+  /** undefined where a person wrote the mark. */
+  readonly sinceMs: number | undefined;
+}
+
+/** As the script writes it; whatever else is in the file marks a reset too. Pure. */
+export function parseResetMark(text: string): ResetMark {
+  const [by = '', seconds = ''] = text.trim().split(/\s+/);
+  return {
+    by: /^[a-z0-9-]{1,32}$/.test(by) ? by : 'somebody',
+    sinceMs: /^\d{1,11}$/.test(seconds) ? Number(seconds) * 1000 : undefined,
+  };
+}
+
+export async function readResetMark(
+  files: Pick<Files, 'readBytes'>,
+  marks: readonly string[],
+): Promise<ResetMark | undefined> {
+  for (const path of marks) {
+    try {
+      const bytes = await files.readBytes(path, MAX_MARK_BYTES);
+      if (bytes !== undefined) return parseResetMark(Buffer.from(bytes).toString('latin1'));
+    } catch (thrown) {
+      // Too long, or not to be read: there it is, and that is what counts.
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      return parseResetMark('');
+    }
+  }
+  return undefined;
+}
+
+export const wipeFor = ({ by }: ResetMark): Next => ({ state: 'WIPE', note: { by } });
+
+export function createWipe(parts: {
+  readonly mark: () => Promise<ResetMark | undefined>;
+  /** Whether this process saw the mark before: what it knows may then be of what was erased since. */
+  readonly wasMarked: () => boolean;
+  /** Where a box is that is not reset after all. */
+  readonly stateByFiles: () => Promise<Next['state']>;
+  /** Ends this process, which is started again. */
+  readonly restart: () => void;
+  readonly waker: Waker;
+}): Action {
+  const { mark, waker } = parts;
+  return async (signal) => {
+    if ((await mark()) === undefined && !parts.wasMarked()) {
+      return { state: await parts.stateByFiles(), note: { because: 'the mark of the reset was taken away' } };
+    }
+    while ((await mark()) !== undefined) await waker.wait(LOOK_AGAIN_MS, signal);
+    parts.restart();
+    for (;;) await waker.wait(LOOK_AGAIN_MS, signal);
+  };
+}
