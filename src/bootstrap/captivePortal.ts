@@ -22,7 +22,7 @@ export const isPage = (contentType: string): boolean =>
   contentType === 'text/html' || contentType === 'application/xhtml+xml';
 
 /** In the words of an installer. `where`: a page that a browser would be sent to. */
-function captivePortal(
+export function captivePortal(
   uplink: Pick<Uplink, 'ifname' | 'address'>,
   what: string,
   where?: string,

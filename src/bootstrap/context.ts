@@ -29,9 +29,9 @@ export interface StateContext {
   readonly ldevid: CredentialPaths;
   readonly sztp: SztpClient;
   readonly https: Https;
-  /** Whether a captive portal answers in a server's place. */
+  /** Whether a captive portal says that it is one, or answers in a server's place where one is named. */
   readonly probePortal: (
-    server: Server,
+    server: Server | undefined,
     uplink: Uplink,
     signal: AbortSignal,
   ) => Promise<BranchboxError | undefined>;

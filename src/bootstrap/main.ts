@@ -20,6 +20,7 @@ import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
 import { probePortal } from './captivePortal.ts';
+import { askPortalApi } from './portalApi.ts';
 import { readClaims } from './claims.ts';
 import { openTrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
@@ -195,7 +196,8 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     // Through a proxy there is nobody in between that a box could see.
     probePortal: async (server, uplink, limit) =>
       medium.proxy() === undefined && options.connect === undefined
-        ? probePortal(dialer, server, uplink, limit)
+        ? ((await askPortalApi(dialer, uplink, limit)) ??
+          (server === undefined ? undefined : probePortal(dialer, server, uplink, limit)))
         : undefined,
     // Through a proxy it is the proxy that asks for names.
     listedServers: async (uplink) => {

@@ -9,6 +9,8 @@ import { candidateName, type Discovery, rotate, serverName } from './discover.ts
 import type { Action } from './machine.ts';
 import { moreTelling } from './sztp.ts';
 
+const MAY_BE_PORTAL: ReadonlySet<string> = new Set(['bootstrap/unreachable', 'bootstrap/captive-portal']);
+
 /** The action of PROVISIONAL. */
 export function createProvisional(context: StateContext, servers: () => Promise<Discovery>): Action {
   const { owners, medium, sztp, log } = context;
@@ -54,10 +56,11 @@ export function createProvisional(context: StateContext, servers: () => Promise<
           problem: thrown.message,
         });
         telling = moreTelling(telling, thrown);
-        // Silence may be a portal that swallows HTTPS: asked once an uplink and round.
-        if (thrown.code === 'bootstrap/unreachable' && !probed.has(candidate.uplink.address)) {
+        // Silence may be a portal that swallows HTTPS, and one that answers may say more: asked once an uplink and round.
+        if (MAY_BE_PORTAL.has(thrown.code) && !probed.has(candidate.uplink.address)) {
           probed.add(candidate.uplink.address);
-          const portal = await context.probePortal(candidate.server, candidate.uplink, signal);
+          const silent = thrown.code === 'bootstrap/unreachable' ? candidate.server : undefined;
+          const portal = await context.probePortal(silent, candidate.uplink, signal);
           if (portal !== undefined) telling = moreTelling(telling, portal);
         }
       }

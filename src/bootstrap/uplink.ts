@@ -5,7 +5,7 @@
 import type { Lease, Lease6 } from '../model/facts.ts';
 import { splitCidr } from '../model/addresses.ts';
 import { readLeases6 } from '../system/leases6.ts';
-import { readLeaseDomains, readLeases } from '../system/leases.ts';
+import { readLeaseDomains, readLeasePortals, readLeases } from '../system/leases.ts';
 import type { Files } from '../system/ports.ts';
 
 export interface Uplink {
@@ -17,16 +17,26 @@ export interface Uplink {
   readonly bootstrapServers: readonly string[];
   /** As DHCP named it: where DNS-SD may list bootstrap servers; untrusted. */
   readonly domain?: string;
+  /** Where a captive portal's API is, as DHCP named it (RFC 8910); untrusted. */
+  readonly portalApi?: string;
 }
 
-export function uplinkOf(lease: Lease | Lease6, domains: ReadonlyMap<string, string> = new Map()): Uplink {
+type ByInterface = ReadonlyMap<string, string>;
+
+export function uplinkOf(
+  lease: Lease | Lease6,
+  domains: ByInterface = new Map(),
+  portals: ByInterface = new Map(),
+): Uplink {
   const domain = domains.get(lease.ifname);
+  const portalApi = portals.get(lease.ifname);
   return {
     ifname: lease.ifname,
     address: splitCidr(lease.address).address,
     dns: lease.dns,
     bootstrapServers: lease.bootstrapServers,
     ...(domain !== undefined && { domain }),
+    ...(portalApi !== undefined && { portalApi }),
   };
 }
 
@@ -42,10 +52,12 @@ export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
     async all() {
       const domains4 = await readLeaseDomains(files, 4, leaseDirectory);
       const domains6 = await readLeaseDomains(files, 6, leaseDirectory);
+      const portals4 = await readLeasePortals(files, 4, leaseDirectory);
+      const portals6 = await readLeasePortals(files, 6, leaseDirectory);
       return [
-        ...(await readLeases(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains4)),
+        ...(await readLeases(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains4, portals4)),
         // After those of IPv4: where both are, what most networks look after comes first.
-        ...(await readLeases6(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains6)),
+        ...(await readLeases6(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains6, portals6)),
       ];
     },
     async hasCarrier() {

@@ -97,6 +97,26 @@ export async function readLeaseDomains(
   return new Map(domains);
 }
 
+/** Of each family: option 114, and of DHCPv6 103 (RFC 8910). */
+const PORTAL_OF = {
+  4: { suffix: SUFFIX, option: 'new_captive_portal_uri' },
+  6: { suffix: '.env6', option: 'new_dhcp6_captive_portal_uri' },
+} as const;
+
+/** Where a network says that a captive portal's API is, by interface, as it says it. Beside the lease for the same reason. */
+export async function readLeasePortals(
+  files: Pick<Files, 'list' | 'readText'>,
+  family: keyof typeof PORTAL_OF,
+  directory = LEASES_DIRECTORY,
+): Promise<ReadonlyMap<string, string>> {
+  const { suffix, option } = PORTAL_OF[family];
+  const portals = await readHookFiles(files, directory, suffix, (ifname, text) => {
+    const uri = valuesOf(text).get(option) ?? '';
+    return uri !== '' && uri.length <= MAX_URI_LENGTH ? ([ifname, uri] as const) : undefined;
+  });
+  return new Map(portals);
+}
+
 /** By name, in the file's order, without quotes. Pure. */
 export function valuesOf(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();

@@ -5,15 +5,17 @@
 import { isIP } from 'node:net';
 import { judgeAnswer } from '../../src/bootstrap/captivePortal.ts';
 import { discover, parseServer } from '../../src/bootstrap/discover.ts';
+import { judgePortalApi } from '../../src/bootstrap/portalApi.ts';
 import { parseRetryAfter } from '../../src/bootstrap/retry.ts';
 import { uplinkOf } from '../../src/bootstrap/uplink.ts';
 import { splitCidr } from '../../src/model/addresses.ts';
 import { parseLease } from '../../src/system/leases.ts';
 import { parseLease6 } from '../../src/system/leases6.ts';
 import { HOST, NOW_MS } from '../unit/bootstrap/authorities.ts';
+import { mutateJson } from './mutateJson.ts';
 import { mutateText } from './mutateText.ts';
 import type { FuzzParser } from './parser.ts';
-import { LEASE, LEASE6, text, utf8 } from './samples.ts';
+import { json, LEASE, LEASE6, text, utf8 } from './samples.ts';
 
 export function networkParsers(): readonly FuzzParser[] {
   const uplink = { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] };
@@ -31,6 +33,17 @@ export function networkParsers(): readonly FuzzParser[] {
         text('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n'),
       ],
       parse: (input) => judgeAnswer(utf8(input), { host: HOST, port: 443 }, uplink)?.message,
+    },
+    {
+      ...asText,
+      name: 'portal-api',
+      maxBytes: 16 * 1024,
+      mutate: mutateJson,
+      refusals: ['model/invalid'],
+      covers: ['portalApi#judgePortalApi'],
+      share: 6,
+      samples: [json({ captive: true, 'user-portal-url': 'https://login.example/?id=%20' })],
+      parse: (input) => judgePortalApi(utf8(input), uplink)?.message ?? 'none',
     },
     {
       ...asText,

@@ -1,20 +1,22 @@
 /**
  * IPv6 of a WAN port as a provider gives it: the real client with its hook, against real router advertisements and a
- * real DHCPv6 server that names a bootstrap server (option 136).
+ * real DHCPv6 server that names a bootstrap server (option 136) and a captive portal (option 103); that of IPv4 (114).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import type { Lease6 } from '../../src/model/facts.ts';
+import { readLeasePortals } from '../../src/system/leases.ts';
 import { parseLease6 } from '../../src/system/leases6.ts';
 
 const FIRMWARE = join(import.meta.dirname, '../../firmware');
 const URI = 'https://controller.branchbox.example:8443';
+const PORTAL = 'https://portal.hotel.example/api';
 const box = `bbt-six-${process.pid}`;
 const provider = `${box}-isp`;
 let tree: string;
@@ -29,11 +31,25 @@ const routerAddress = (): string =>
 /** RFC 8572 8.3: length in two bytes, then the URI. */
 const option136 = (): string => {
   const bytes = [URI.length >> 8, URI.length & 255, ...Buffer.from(URI)];
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+  return hex(bytes);
 };
+const hex = (bytes: Iterable<number>): string =>
+  [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+/** What the hook left of captive portals, as the identity process reads it. */
+const portals = async (family: 4 | 6): Promise<readonly (readonly [string, string])[]> => [
+  ...(await readLeasePortals(
+    {
+      list: (path) => readdir(path),
+      readText: (path) => readFile(path, 'utf8'),
+    },
+    family,
+    join(directory, 'leases'),
+  )),
+];
 
 /** Both daemons in one mount namespace over the userland of a box; what the hook leaves is at `directory`/leases. */
-function start(...dnsmasq: readonly string[]): void {
+function start(family: 4 | 6, ...dnsmasq: readonly string[]): void {
+  const conf = family === 4 ? 'dhcpcd.conf' : 'dhcpcd6.conf';
   const server = ['dnsmasq -k -p 0 -C /dev/null --user=root --leasefile-ro --enable-ra', ...dnsmasq].join(
     ' ',
   );
@@ -53,9 +69,9 @@ function start(...dnsmasq: readonly string[]): void {
        mount -t proc proc root/proc; mount -t tmpfs run root/run; mount -t tmpfs dev root/dev
        mknod -m 666 root/dev/null c 1 3; mknod -m 666 root/dev/urandom c 1 9
        mkdir -p root/usr/lib/branchbox root/run/branchbox/leases; mount --bind leases root/run/branchbox/leases
-       cp ${FIRMWARE}/dhcpcd-hook ${FIRMWARE}/dhcpcd6.conf root/usr/lib/branchbox/
+       cp ${FIRMWARE}/dhcpcd-hook ${FIRMWARE}/${conf} root/usr/lib/branchbox/
        nsenter --net=/run/netns/${provider} chroot root ${server} &
-       exec nsenter --net=/run/netns/${box} chroot root dhcpcd -B -6 -f /usr/lib/branchbox/dhcpcd6.conf \
+       exec nsenter --net=/run/netns/${box} chroot root dhcpcd -B -${family} -f /usr/lib/branchbox/${conf} \
          -c /usr/lib/branchbox/dhcpcd-hook wan1`,
     ],
     { stdio: 'ignore' },
@@ -96,9 +112,11 @@ afterEach(async () => {
 
 it('an assigned address, its router, DNS and the bootstrap server come; all go with the cable', async () => {
   start(
+    6,
     '--dhcp-range=2001:db8:1::100,2001:db8:1::1ff,64,1h',
     '--dhcp-option=option6:dns-server,[2001:db8:1::53]',
     `--dhcp-option=option6:136,${option136()}`,
+    `--dhcp-option=option6:103,${hex(Buffer.from(PORTAL))}`,
   );
   const lease = await until((found) => found?.gateway !== undefined && found.bootstrapServers.length > 0);
   expect(lease).toEqual({
@@ -109,6 +127,7 @@ it('an assigned address, its router, DNS and the bootstrap server come; all go w
     dns: ['2001:db8:1::53'],
     bootstrapServers: [URI],
   });
+  expect(await portals(6)).toEqual([['wan1', PORTAL]]);
   // The agent's, in the uplink's own table.
   expect(sh(`ip -n ${box} -6 route`)).not.toMatch(/^default/m);
   sh(`ip -n ${provider} link set p0 down`);
@@ -116,7 +135,7 @@ it('an assigned address, its router, DNS and the bootstrap server come; all go w
 });
 
 it('where only prefixes are advertised the box makes its own address; it goes with the client', async () => {
-  start('--dhcp-range=2001:db8:1::,ra-only,64,1h', '--dhcp-option=option6:dns-server,[2001:db8:1::53]');
+  start(6, '--dhcp-range=2001:db8:1::,ra-only,64,1h', '--dhcp-option=option6:dns-server,[2001:db8:1::53]');
   const lease = await until((found) => found !== undefined && found.dns.length > 0);
   expect(lease?.address).toMatch(/^2001:db8:1:0?:?[0-9a-f:]+ff:fe[0-9a-f:]+\/64$/);
   expect(lease).toMatchObject({ gateway: routerAddress(), dns: ['2001:db8:1::53'], bootstrapServers: [] });
@@ -129,4 +148,17 @@ it('where only prefixes are advertised the box makes its own address; it goes wi
   );
   // The port has its address of the link again, as before: a static address may be next.
   expect(sh(`ip -n ${box} -6 address show dev wan1 scope link`)).toMatch(/inet6 fe80::\S+\/64/);
+});
+
+it('a captive portal that a lease of IPv4 names is asked for, and handed on', async () => {
+  sh(`ip -n ${provider} address add 192.0.2.1/24 dev p0`);
+  start(4, '--dhcp-range=192.0.2.100,192.0.2.120,1h', `--dhcp-option=114,${PORTAL}`);
+  const { promise, resolve } = Promise.withResolvers<readonly (readonly [string, string])[]>();
+  const look = async (): Promise<void> => {
+    const found = await portals(4);
+    if (found.length > 0) resolve(found);
+  };
+  const watcher = watch(join(directory, 'leases'), () => void look());
+  void look();
+  expect(await promise.finally(() => watcher.close())).toEqual([['wan1', PORTAL]]);
 });
