@@ -73,7 +73,7 @@ export const BOOTSTRAP_SENTENCES: Readonly<
     mend: 'an operator must release or replace this box: branchbox fleet release, branchbox fleet replace',
   },
   WIPE: {
-    waitsFor: 'the end of a factory reset, which erases all data of this box',
+    waitsFor: 'the end of a factory reset, which erases its data',
     mend: 'leave it plugged in: it starts again by itself, as on its first day',
   },
 };
