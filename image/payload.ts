@@ -16,6 +16,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['dhcpcd6.conf', 'dhcpcd6.conf', 0o644],
   ['containerd.toml', 'containerd.toml', 0o644],
   ['dhcpcd-hook', 'dhcpcd-hook', 0o755],
+  ['time-servers', 'time-servers', 0o755],
   ['pppd.conf', 'pppd.conf', 0o644],
   ['pppd-up', 'pppd-up', 0o755],
   ['pppd-down', 'pppd-down', 0o755],
