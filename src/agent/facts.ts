@@ -18,7 +18,7 @@ import { readHardware } from './inventory.ts';
 import { probeKernel } from './kernelFeatures.ts';
 import { type AgentPaths, bootFindingsPath, leasesDirectory, wireguardKeyPath } from './paths.ts';
 import { readSshServer } from './sshServer.ts';
-import { ensureWireguardKey } from './wireguardKey.ts';
+import { ensureWireguardKey, makeWireguardKey } from './wireguardKey.ts';
 
 /** What is found once a boot and kept in /run, so that an agent's restart costs nothing. */
 const BootFindings = z.strictObject({
@@ -43,6 +43,8 @@ export interface FactsGatherer {
   forgetEngine(): void;
   /** The last gathered. */
   latest(): Facts;
+  /** Another WireGuard key; facts have its public half, which it resolves to, from then on. */
+  renewWireguardKey(): Promise<string>;
   /** Reads the machine's inventory where this boot has not yet; resolves to whether facts changed. */
   readInventory(): Promise<boolean>;
 }
@@ -59,7 +61,7 @@ export async function createFactsGatherer(parts: {
   const { files, log, clock } = system;
   const readFactory = async (name: string): Promise<string> =>
     (await files.readText(`${paths.factory}/${name}`, 4096))?.trim() ?? '';
-  const [serial, modelName, findings, wireguardPublicKey] = await Promise.all([
+  const [serial, modelName, findings, firstPublicKey] = await Promise.all([
     readFactory('serial'),
     readFactory('model'),
     readFindings(system, paths, parts.signal),
@@ -67,6 +69,7 @@ export async function createFactsGatherer(parts: {
   ]);
   const model = await readHardwareModel(files, paths.models, modelName);
   let hardware = findings.hardware;
+  let wireguardPublicKey = firstPublicKey;
 
   const gather = async (signal: AbortSignal): Promise<Facts> => {
     const [ports, leases, leases6, engine, ssh] = await Promise.all([
@@ -111,6 +114,11 @@ export async function createFactsGatherer(parts: {
     latest: () => latest,
     forgetEngine() {
       engineKnown = undefined;
+    },
+    async renewWireguardKey() {
+      wireguardPublicKey = await makeWireguardKey(files, wireguardKeyPath(paths));
+      latest = { ...latest, wireguardPublicKey };
+      return wireguardPublicKey;
     },
     async readInventory() {
       if (hardware !== undefined) return false;

@@ -40,10 +40,13 @@ export function renderBox(
   gatewayId: string | undefined,
   {
     quarantined = false,
+    clockIsBehind = false,
     network,
     look,
   }: {
     readonly quarantined?: boolean;
+    /** Of a time that its tunnels have used (tunnelClock.ts). */
+    readonly clockIsBehind?: boolean;
     readonly network?: BootstrapNetwork | undefined;
     /** Number of the account that SSH lets in; undefined where the machine has none. */
     readonly look?: number | undefined;
@@ -59,7 +62,7 @@ export function renderBox(
   }
   const workloads = [...renderEvpn(spec, facts), ...renderContainers(spec, facts, gatewayId)];
   return [
-    ...renderWan(spec, facts),
+    ...renderWan(spec, facts, { clockIsBehind }),
     ...renderPolicy(spec, facts, gatewayId, { quarantined, look }),
     ...(quarantined ? [...renderQuarantine(), ...behindQuarantine(workloads)] : workloads),
   ];

@@ -25,7 +25,15 @@ import { serveLocalApi } from './localApi.ts';
 import { serveLookSocket } from './lookSocket.ts';
 import { createIdentityReader } from './ownIdentity.ts';
 import { createCostMeter } from './ownCost.ts';
-import { AGENT_PATHS, bundlesDirectory, journalPath, outboxPath, sequencePath } from './paths.ts';
+import {
+  AGENT_PATHS,
+  bundlesDirectory,
+  clockFloorPath,
+  journalPath,
+  outboxPath,
+  sequencePath,
+  usedTimePath,
+} from './paths.ts';
 import { createMediumNetwork } from './mediumNetwork.ts';
 import { beginTurn, handOnMove, onTrial } from './moveTurn.ts';
 import { createOrders } from './orders.ts';
@@ -34,13 +42,16 @@ import { localApiOf } from './readOuts.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusMoves } from './statusMoves.ts';
 import { createStatusSource } from './statusSource.ts';
+import { readTimeSync } from './timeSync.ts';
 import { createTrialStore } from './trialStore.ts';
+import { createTunnelClock } from './tunnelClock.ts';
 import { createUplinkTester } from '../wan/uplinkTest/measure.ts';
 import { createUplinkTests } from './uplinkTests.ts';
 import { rankUplinks } from './uplinkChoice.ts';
 import { createWanted } from './wanted.ts';
 import { createWatchdog } from './watchdog.ts';
 import { followWakeups, wakeupsOf } from './wakeups.ts';
+import { callsPeers } from '../wan/usedTime.ts';
 import { createOutbox } from '../telemetry/outbox.ts';
 import { watchLiveness } from '../telemetry/read.ts';
 import { createVty } from '../telemetry/vty.ts';
@@ -103,6 +114,21 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   });
   const bundles = createBundleStore({ directory: bundlesDirectory(paths), device });
   const store = createTrialStore(files, turn.paths, log);
+  const tunnelClock = await createTunnelClock({
+    system,
+    path: usedTimePath(paths),
+    publicKey: () => facts.latest().wireguardPublicKey,
+    calls: () => {
+      const held = spec();
+      return held !== undefined && callsPeers(held);
+    },
+    timeSync: (limit) => readTimeSync(system, clockFloorPath(paths), limit),
+    renewKey: facts.renewWireguardKey,
+    onChange: () => {
+      holding.wakeAll();
+      reporting.changed();
+    },
+  });
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
   const wanted = await createWanted({
     system,
@@ -110,6 +136,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     facts,
     network,
     spec,
+    clockIsBehind: tunnelClock.isBehind,
     gatewayId: () => (keeper.spec() === undefined && turn.before?.state.gatewayId) || gatewayId(),
   });
 
@@ -130,7 +157,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   });
   const queue = createOutbox({ path: outboxPath(turn.paths), nowMs: clock.nowMs });
   const vty = createVty({ directory: '/run/frr', signal });
-  const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped, keys });
+  const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped, keys, tunnelClock });
   const readBody = async (): Promise<StatusBody> =>
     status.read({
       gatewayId: gatewayId(),
@@ -301,6 +328,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     keeper.run(signal),
     updater.run(signal),
     uplinkTests.run(signal),
+    tunnelClock.run(signal),
   ]);
   queue.close();
   watchdog.close();

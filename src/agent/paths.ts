@@ -48,6 +48,10 @@ export const journalPath = (paths: AgentPaths): string => `${paths.identity}/jou
 /** The identity process's mark of a box that its owner does not trust. */
 export const quarantinePath = (paths: AgentPaths): string => `${paths.identity}/quarantine.json`;
 export const wireguardKeyPath = (paths: AgentPaths): string => `${paths.state}/wireguard.key`;
+/** Of this box's WireGuard key. */
+export const usedTimePath = (paths: AgentPaths): string => `${paths.state}/used-time.json`;
+/** The identity process's: no moment before it can be now. */
+export const clockFloorPath = (paths: AgentPaths): string => `${paths.identity}/clock-floor`;
 export const committedPath = (paths: AgentPaths): string => `${paths.state}/committed.jws`;
 /** What was committed when a firmware trial began: the version before can read it, whatever the next one commits. */
 export const committedBeforePath = (paths: AgentPaths): string => `${paths.firmware}/committed-before.jws`;

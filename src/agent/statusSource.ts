@@ -20,6 +20,7 @@ import { readCrashes } from './crashes.ts';
 import type { DesiredSnapshot } from './desiredState.ts';
 import type { LaneState } from './holding.ts';
 import type { StatusBody } from './reporting.ts';
+import type { TunnelClock } from './tunnelClock.ts';
 
 export interface StatusInput {
   readonly gatewayId: string | undefined;
@@ -42,6 +43,7 @@ export function createStatusSource(parts: {
   readonly vty: Vty;
   readonly eventsDropped: () => number;
   readonly keys: TpmReadiness['holding'];
+  readonly tunnelClock: Pick<TunnelClock, 'heard' | 'sentence'>;
 }): { read(input: StatusInput): Promise<StatusBody> } {
   const { files, clock } = parts.system;
   const reader = createStatusReader({
@@ -49,6 +51,7 @@ export function createStatusSource(parts: {
     vty: parts.vty,
     apps: (signal) => readAppStates(parts.engine, signal),
     gateSentence: missingGateSentence,
+    onHandshakes: parts.tunnelClock.heard,
   });
   return {
     async read({ gatewayId, spec, facts, states, desired, link, firmware, quarantine, move }) {
@@ -64,6 +67,7 @@ export function createStatusSource(parts: {
           move,
           eventsDropped: parts.eventsDropped(),
           keys: parts.keys,
+          clockBehind: parts.tunnelClock.sentence(),
           crashes: await readCrashes(files, CRASHES_DIRECTORY, clock.nowMs()),
         },
         AbortSignal.timeout(READ_TIMEOUT_MS),

@@ -53,6 +53,7 @@ export async function createWanted(parts: {
   readonly network: Pick<MediumNetwork, 'read'>;
   readonly spec: () => DesiredSpec | undefined;
   readonly gatewayId: () => string | undefined;
+  readonly clockIsBehind: () => boolean;
   /** In the form of passwd(5). */
   readonly accounts?: string;
 }): Promise<Wanted> {
@@ -72,7 +73,8 @@ export async function createWanted(parts: {
     const network = await parts.network.read();
     const spec = parts.spec();
     const quarantined = quarantine !== undefined;
-    const items = renderBox(spec, facts, parts.gatewayId(), { quarantined, network, look });
+    const clockIsBehind = parts.clockIsBehind();
+    const items = renderBox(spec, facts, parts.gatewayId(), { quarantined, clockIsBehind, network, look });
     const uplinks = spec?.uplinks ?? planFactoryUplinks(facts, network);
     return {
       items,

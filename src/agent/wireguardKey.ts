@@ -1,5 +1,5 @@
 /**
- * Owns the box's WireGuard key: made here once, kept in one file, its public half told to the controller.
+ * Owns the box's WireGuard key: made here, kept in one file, its public half told to the controller.
  * The private half never leaves the box, nor enters an item or an argument list: `wg` reads the file.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
@@ -14,6 +14,11 @@ const KEY_BYTES = 32;
 export async function ensureWireguardKey(files: Files, path: string): Promise<string> {
   const text = await files.readText(path, 1024);
   if (text !== undefined) return publicKeyOf(readKey(new Secret(text.trim()), path));
+  return makeWireguardKey(files, path);
+}
+
+/** In the place of one that is there: peers know nothing of it, and take it once the controller told them. */
+export async function makeWireguardKey(files: Pick<Files, 'writeDurable'>, path: string): Promise<string> {
   const { privateKey } = generateKeyPairSync('x25519');
   const { d } = privateKey.export({ format: 'jwk' });
   const raw = new Secret(Buffer.from(d ?? '', 'base64url').toString('base64'));

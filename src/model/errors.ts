@@ -64,6 +64,10 @@ export const ERROR_CODES = {
   'reconcile/not-converged': { retry: 'backoff', title: 'After applying, the box is not as planned' },
   'net/kernel': { retry: 'backoff', title: 'The kernel refused a network change' },
   'net/unsupported': { retry: 'on-change', title: 'This kernel lacks what an item needs' },
+  'wan/clock-behind': {
+    retry: 'on-change',
+    title: 'The clock is behind what peers of the tunnels have seen: tunnels wait for it',
+  },
   'frr/rejected': { retry: 'backoff', title: 'FRR refused a configuration line' },
   'frr/unreachable': { retry: 'backoff', title: 'A daemon of FRR does not answer' },
   'engine/unreachable': { retry: 'backoff', title: 'The container engine does not answer' },

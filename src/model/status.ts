@@ -28,6 +28,7 @@ export const HEALTH_CODES = [
   'uplink-down',
   'path-down',
   'no-path',
+  'clock-behind',
   'item-blocked',
   'item-failed',
   'desired-refused',

@@ -36,6 +36,8 @@ export function missingGateSentence(id: string): string | undefined {
       return `${name} has no DHCP lease with a gateway: check its cable and the provider's DHCP.`;
     case 'lease6':
       return `${name} has no IPv6 address with a router: check its cable and what the provider's router advertises.`;
+    case 'clock':
+      return 'The clock of this box is behind a time that its tunnels have used before, which peers refuse: `branchbox status` (clock-behind) says what is waited for.';
     case 'pppoe':
       return `${name} has no PPPoE session: check its cable, VLAN, and the user and password of its bootstrap medium; \`journalctl -u pppoe@${name}\` says what the provider answered.`;
     case 'program':

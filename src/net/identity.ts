@@ -83,7 +83,7 @@ export const service = (spec: ServiceSpec, needs: Needs = []): ServiceItem =>
 
 /**
  * Gates: what must be there before an item of ours can be. agent/facts reports those that are there, apart from
- * leases: an item whose facts have the lease does not name its gate.
+ * leases and the clock: an item whose facts have the lease, or of a box whose clock is well, does not name its gate.
  */
 export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease', ifname);
 export const lease6Gate = (ifname: string): ItemId => itemId('external', 'lease6', ifname);
@@ -92,6 +92,8 @@ export const portGate = (label: string): ItemId => itemId('external', 'port', la
 export const pppoeGate = (ifname: string): ItemId => itemId('external', 'pppoe', ifname);
 /** Of a package that not every machine has: `external:program/sshd`. */
 export const programGate = (name: 'sshd'): ItemId => itemId('external', 'program', name);
+/** That the clock is not behind what peers have of this box's key. */
+export const clockGate = (): ItemId => itemId('external', 'clock', 'tunnels');
 export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);
 
 /** One sentence for `explain`, in whose words the gate is missing or there. */

@@ -8,7 +8,7 @@ import type { DesiredSpec } from '../model/desired.ts';
 import type { ItemId } from '../model/ids.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import { finding, type Finding } from './finding.ts';
-import { type OwnCondition, softwareFindings, trustFindings } from './ownFindings.ts';
+import { clockFindings, type OwnCondition, softwareFindings, trustFindings } from './ownFindings.ts';
 import type { BoxReading, StatusBody, Undone } from './status.ts';
 import { appItems } from './status.ts';
 
@@ -32,6 +32,7 @@ export function judge(input: HealthInput): readonly Finding[] {
   return [
     ...trustFindings(input),
     ...controllerFindings(input),
+    ...clockFindings(input),
     ...uplinkFindings(input),
     ...pathFindings(input),
     ...overlayFindings(input),

@@ -1,5 +1,5 @@
 /**
- * Owns what is found of the box itself: whose it is and whether it is trusted; and its firmware, its disk, where its keys
+ * Owns what is found of the box itself: whose it is and whether it is trusted; and its clock, its firmware, its disk, where its keys
  * are, and processes that an error ended. Does not own what is found of its traffic (health.ts). Pure.
  */
 import type { Quarantine } from '../model/bootstrap.ts';
@@ -38,6 +38,8 @@ export interface OwnCondition {
   readonly keys?: TpmReadiness['holding'] | undefined;
   /** Processes of this box that an error ended lately; they run again. */
   readonly crashes?: readonly CrashRecord[] | undefined;
+  /** Why tunnels wait for the clock; undefined where they do not. */
+  readonly clockBehind?: string | undefined;
   /** Whom the desired state lets in by SSH; undefined while it is closed. */
   readonly ssh?: SshAccess | undefined;
   /** Of the server's host key; undefined while there is none, and nothing is open. */
@@ -83,6 +85,11 @@ function moveFindings({ move: record }: OwnCondition): Finding[] {
   if (last?.outcome !== 'returned') return [];
   const sentence = `The box was to move to ${last.to} and stayed (${last.why ?? 'no reason was kept'}). Mend that, and order the move anew (branchbox fleet move).`;
   return [finding('move-returned', 'warning', 'identity', sentence)];
+}
+
+/** Before paths and uplinks, which are down by it. */
+export function clockFindings({ clockBehind }: OwnCondition): Finding[] {
+  return clockBehind === undefined ? [] : [finding('clock-behind', 'warning', 'clock', clockBehind)];
 }
 
 /** Only while it is still wanted: what is over and forgotten is history, not health. */

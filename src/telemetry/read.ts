@@ -35,6 +35,7 @@ export interface StatusReading
     | 'eventsDropped'
     | 'keys'
     | 'crashes'
+    | 'clockBehind'
   > {
   readonly facts: Facts;
   readonly undone: Undone;
@@ -50,6 +51,8 @@ export interface StatusReaderParts {
   /** undefined where no engine answers. */
   readonly apps: (signal: AbortSignal) => Promise<readonly AppObservation[] | undefined>;
   readonly gateSentence: (id: ItemId) => string | undefined;
+  /** By interface and peer, in seconds since 1970; after each look. */
+  readonly onHandshakes: (found: ReadonlyMap<string, number>) => void;
 }
 
 const DATA = '/var';
@@ -79,7 +82,9 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
     const result = await runner
       .run('wg', ['show', 'all', 'latest-handshakes'], { signal })
       .catch(() => undefined);
-    if (result?.exitCode === 0) handshakes = parseHandshakes(result.stdout);
+    if (result?.exitCode !== 0) return;
+    handshakes = parseHandshakes(result.stdout);
+    parts.onHandshakes(handshakes);
   };
 
   return {

@@ -22,7 +22,11 @@ function confine(network: string, lookup: number, unreachable: number): NetItem[
   ];
 }
 
-export function renderWan(spec: DesiredSpec, facts: Facts): NetItem[] {
+export function renderWan(
+  spec: DesiredSpec,
+  facts: Facts,
+  { clockIsBehind = false }: { readonly clockIsBehind?: boolean } = {},
+): NetItem[] {
   const { vtepRange, tunnelRange } = spec.fleet;
   const distanceOf = orderPaths(spec.tunnels);
   return [
@@ -32,6 +36,6 @@ export function renderWan(spec: DesiredSpec, facts: Facts): NetItem[] {
     ...confine(tunnelRange, RULE_PREFERENCE.tunnelLookup, RULE_PREFERENCE.tunnelUnreachable),
     ...renderUplinks(spec.uplinks, facts),
     ...renderBfdProfiles(spec.tunnels),
-    ...spec.tunnels.flatMap((tunnel) => renderTunnel(tunnel, spec, facts, distanceOf)),
+    ...spec.tunnels.flatMap((tunnel) => renderTunnel(tunnel, spec, facts, { distanceOf, clockIsBehind })),
   ];
 }

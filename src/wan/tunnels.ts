@@ -10,9 +10,10 @@ import type { Facts } from '../model/facts.ts';
 import { type ItemId, itemId, linkItem, uplinkMark, wireguardOf } from '../model/ids.ts';
 import { attachmentOf, FAMILIES, type Family, familyOf, hasFamily } from '../model/underlay.ts';
 import { frrLine } from '../net/frrConfig.ts';
-import { address, kernelGate, link, route, wireguard } from '../net/identity.ts';
+import { address, clockGate, kernelGate, link, route, wireguard } from '../net/identity.ts';
 import type { NetItem, WireGuardPeerSpec } from '../net/items.ts';
 import type { DistanceOf } from './distances.ts';
+import { callsByTunnel } from './usedTime.ts';
 import { ifnameOfUplink, renderPins, uplinkRoute } from './uplinks.ts';
 
 const PRIVATE_KEY_FILE = '/var/lib/branchbox/agent/wireguard.key';
@@ -128,7 +129,7 @@ export function renderTunnel(
   tunnel: Tunnel,
   spec: DesiredSpec,
   facts: Facts,
-  distanceOf: DistanceOf,
+  { distanceOf, clockIsBehind }: { readonly distanceOf: DistanceOf; readonly clockIsBehind: boolean },
 ): NetItem[] {
   const uplink = spec.uplinks.find((candidate) => candidate.name === tunnel.uplink);
   if (uplink === undefined) return [];
@@ -161,6 +162,8 @@ export function renderTunnel(
         linkItem(ifname),
         ...renderPins(uplink, spec.uplinks).map(({ id }) => id),
         uplinkRoute(uplink.slot, speakingFamily(tunnel, uplink, facts)),
+        // Only a call has a time in it. Where nobody is called, a wrong clock hinders nobody, and holding back would.
+        ...(clockIsBehind && callsByTunnel(tunnel) ? [clockGate()] : []),
       ],
     ),
     address({ link: ifname, address: tunnel.address }, [linkItem(ifname)]),

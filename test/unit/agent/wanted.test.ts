@@ -37,6 +37,7 @@ const parts = (): Parameters<typeof createWanted>[0] => {
     network: createMediumNetwork(system, paths),
     spec: () => undefined,
     gatewayId: () => gatewayId,
+    clockIsBehind: () => false,
   };
 };
 beforeEach(async () => {

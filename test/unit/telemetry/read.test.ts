@@ -56,6 +56,7 @@ function oneLine() {
     },
     apps: async () => [],
     gateSentence: () => undefined,
+    onHandshakes: () => undefined,
   });
   const input = {
     spec,

@@ -60,6 +60,19 @@ describe('renderWan', () => {
     expect(first?.needs).toContain('rule:1201/mark-0x101');
   });
 
+  it('begins no tunnel that calls while the clock is behind, and makes all the rest', () => {
+    const spec = specOf('branch1', KEYS);
+    const well = renderWan(spec, facts);
+    const held = renderWan(spec, facts, { clockIsBehind: true });
+    const gate = 'external:clock/tunnels';
+    expect(held.map(({ id }) => id)).toEqual(well.map(({ id }) => id));
+    const waiting = held.filter(({ needs }) => needs.some((need) => need === gate));
+    expect(waiting.map(({ kind }) => kind)).toEqual(kinds(held, 'wireguard').map(({ kind }) => kind));
+    // Who only answers sends no timestamp.
+    const hub = renderWan(specOf('hub', KEYS), facts, { clockIsBehind: true });
+    expect(hub.filter(({ needs }) => needs.some((need) => need === gate))).toEqual([]);
+  });
+
   it('pins a tunnel over IPv6 in both families, and waits for its way out in that one', () => {
     const auto = { kind: 'auto' } as const;
     const items = renderWan(firstOverIpv6(auto), { ...facts, leases: [lease], leases6: [lease6] });
