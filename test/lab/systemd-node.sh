@@ -66,5 +66,6 @@ pivot_root . .host
 umount -l /.host
 rmdir /.host
 ip link set dev lo up
-exec env -i container=branchbox PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+# The clock is the host's: nothing that runs here may set it, Debian's chrony.service among it.
+exec setpriv --bounding-set=-sys_time --inh-caps=-sys_time env -i container=branchbox PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   /usr/lib/systemd/systemd --unit=$target
