@@ -26,6 +26,13 @@ test('keys in files beside a TPM are said with the reason, and no reason to call
     expect(verdict(well, nothing, { keys: readTpmReadiness(told).holding })).toEqual([]);
 });
 
+test('a clock behind its tunnels degrades the box, in the words of who holds them back', () => {
+  const found = verdict(well, nothing, { clockBehind: 'It waits.' });
+  expect(found).toEqual([
+    { code: 'clock-behind', severity: 'warning', subject: 'clock', sentence: 'It waits.' },
+  ]);
+});
+
 test('a root that is not whole degrades the box, and says what to do', () => {
   const found = verdict(well, nothing, { rootState: 'corrupted' });
   expect(found).toMatchObject([
