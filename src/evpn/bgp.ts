@@ -75,6 +75,9 @@ export function renderBgp(spec: DesiredSpec): FrrLineItem[] {
           frrLine(vpn, `neighbor ${CLIENTS} route-map ${NOTHING} in`),
           ...(isHub ? [frrLine(evpn, `neighbor ${CLIENTS} route-reflector-client`)] : []),
           frrLine([], `bgp extcommunity-list expanded ${SEVERAL_TARGETS} seq 5 permit RT:.*RT:`),
+          // A branch may speak of a new segment before the hub permits it. What was turned away is asked for again when
+          // the list changed, 5 s later as FRR would: 0 is never, 1 the least.
+          frrLine([], 'bgp route-map delay-timer 1'),
         ]
       : []),
     ...clients.flatMap((client) => [...member(CLIENTS, client), ...clientPolicy(client, evpn, asn)]),

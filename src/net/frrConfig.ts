@@ -36,7 +36,7 @@ const SINGLE_VALUED: readonly (readonly [RegExp, (match: RegExpExecArray) => str
   [/^neighbor (\S+) timers connect /, (m) => `neighbor ${m[1]} timers connect`],
   [/^neighbor (\S+) timers \d/, (m) => `neighbor ${m[1]} timers`],
   [/^neighbor (\S+) route-map \S+ (in|out)$/, (m) => `neighbor ${m[1]} route-map ${m[2]}`],
-  [/^(bgp (?:router-id|cluster-id|graceful-restart \S+)) /, (m) => `${m[1]}`],
+  [/^(bgp (?:router-id|cluster-id|graceful-restart \S+|route-map delay-timer)) /, (m) => `${m[1]}`],
   [/^((?:transmit|receive)-interval|detect-multiplier) /, (m) => `${m[1]}`],
 ];
 
