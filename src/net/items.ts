@@ -19,7 +19,7 @@ type LinkKindSpec =
       readonly vni: number;
       readonly localAddress: string;
       readonly mtu: number;
-      /** Bridge it is a port of; learning off, neighbour suppression on: EVPN fills it. */
+      /** Bridge it is a port of; learning off: EVPN fills it. */
       readonly bridge: string;
     }
   /** kernel: `ip link add type wireguard`; userspace: unit wireguard-go@NAME, then the link appears. */

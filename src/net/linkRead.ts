@@ -149,7 +149,7 @@ function driftOf(found: KernelLink, spec: LinkSpec): readonly string[] {
     if (data['learning'] !== false) drift.push('vxlan learning on');
     if (data['port'] !== VXLAN_PORT) drift.push('vxlan port');
     if (spec.bridge !== '' && port['learning'] !== false) drift.push('learning on');
-    if (spec.bridge !== '' && port['neigh_suppress'] !== true) drift.push('neighbour suppression off');
+    if (spec.bridge !== '' && port['neigh_suppress'] !== false) drift.push('neighbour suppression on');
   }
   return drift;
 }

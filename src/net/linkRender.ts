@@ -12,8 +12,12 @@ const MAX_VLAN = 4094;
 const ETHERNET_MTU = 1500;
 /** No STP or snooping in a segment: it is loop-free by VXLAN's split horizon, and carries its tenants' multicast unseen. */
 const BRIDGE = 'type bridge stp_state 0 forward_delay 0 mcast_snooping 0';
-/** EVPN fills the forwarding table and answers for neighbours; data-plane learning would fight it. */
-const VXLAN_PORT_FLAGS = 'type bridge_slave learning off neigh_suppress on';
+/**
+ * EVPN fills the forwarding table; data-plane learning would fight it. It answers for no neighbour, since a bridge without
+ * an address has no neighbours to know; suppression would only keep from other sites what a station announces of itself
+ * (gratuitous ARP, RFC 5227's probes, unsolicited NA), which a standby that takes an address over lives by.
+ */
+const VXLAN_PORT_FLAGS = 'type bridge_slave learning off neigh_suppress off';
 /**
  * The box says nothing of its own into a tenant's segment or a tunnel, not even IPv6 router solicitations. On a line
  * before `up`: of one line the kernel takes the flags first, and the link-local address would be there already.

@@ -73,6 +73,20 @@ describe.skipIf(tree === undefined)('overlay', () => {
     await until('all as it was', async () => (await reaches('red')) && (await reaches('blue')));
   });
 
+  it('what a host announces of itself is heard at the other site, as a standby needs that takes an address over', async () => {
+    const nobody = '02:00:00:00:00:99';
+    // It would ask branch1 by itself whether that is still there, and thereby tell it.
+    await network.forgetNeighbours('branch2', 'red');
+    await until('branch1 was told better', async () => {
+      // Each time anew: the kernel forgets what is not used for a minute.
+      await network.mislead('branch1', 'red', '10.10.0.12', nobody);
+      await network.announce('branch2', 'red', '10.10.0.12');
+      const known = await network.neighbourOf('branch1', 'red', '10.10.0.12');
+      return known.includes('lladdr') && !known.includes(nobody);
+    });
+    expect(await reaches('red')).toBe(true);
+  });
+
   it('a hub takes from a branch only the VNIs it permits, and tells it of no others', async () => {
     await network.converge('hub', { permitted: { branch2: [10_020] } });
     await until(

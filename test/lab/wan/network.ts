@@ -53,6 +53,12 @@ export interface Network {
   ): Promise<PingResult>;
   /** Empties a host's ARP table, so that what it reaches is what is there now. */
   forgetNeighbours(branch: Branch, tenant: Tenant): Promise<void>;
+  /** Has a host take a MAC address for a neighbour's. */
+  mislead(branch: Branch, tenant: Tenant, neighbour: string, macAddress: string): Promise<void>;
+  /** Of a host's ARP table: the line of that neighbour. */
+  neighbourOf(branch: Branch, tenant: Tenant, neighbour: string): Promise<string>;
+  /** A host tells everybody its MAC address, unasked (gratuitous ARP). */
+  announce(branch: Branch, tenant: Tenant, own: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -200,6 +206,16 @@ export async function startNetwork(tree: string): Promise<Network> {
     },
     forgetNeighbours: async (branch, tenant) =>
       void (await host.run('ip', ['-n', name(`${branch}-${tenant}`), 'neighbour', 'flush', 'dev', 'lan'])),
+    async mislead(branch, tenant, neighbour, macAddress) {
+      const entry = ['neighbour', 'replace', neighbour, 'lladdr', macAddress, 'dev', 'lan', 'nud', 'stale'];
+      await host.runChecked('ip', ['-n', name(`${branch}-${tenant}`), ...entry]);
+    },
+    neighbourOf: (branch, tenant, neighbour) =>
+      host.runChecked('ip', ['-n', name(`${branch}-${tenant}`), 'neighbour', 'show', neighbour]),
+    async announce(branch, tenant, own) {
+      const namespace = `--net=/run/netns/${name(`${branch}-${tenant}`)}`;
+      await host.run('nsenter', [namespace, 'chroot', tree, 'arping', '-U', '-c', '1', '-I', 'lan', own]);
+    },
     async stop() {
       for (const gateway of GATEWAYS) await nodes[gateway].stop();
       for (const namespace of made) await host.run('ip', ['netns', 'delete', namespace]);

@@ -21,7 +21,7 @@ export const LINK_SCENARIOS: readonly Scenario[] = [
         'link lan1 type veth mtu 1390 up master br-10 port-learning true suppress false alias branchbox:link:lan1',
         'link lo mtu 65536 up',
         'link vx-10 type vxlan mtu 1390 up master br-10 id 10 local 10.255.0.11 port 4789 learning false' +
-          ' port-learning false suppress true alias branchbox:link:vx-10',
+          ' port-learning false suppress false alias branchbox:link:vx-10',
       ]);
       const wider = [
         bridge(10, { mtu: 1400, macAddress: '02:00:00:00:00:aa' }),
