@@ -27,6 +27,7 @@ import { type AppAttachmentItem, type AppAttachmentSpec, anchorName } from './it
 
 /** Name of the link inside every app. */
 const INNER = 'eth0';
+const ARP_NOTIFY = `/proc/sys/net/ipv4/conf/${INNER}/arp_notify`;
 
 export interface AttachmentPorts {
   readonly runner: Runner;
@@ -75,6 +76,18 @@ export function createAttachmentDriver(ports: AttachmentPorts): Driver<AppAttach
     await outside([...first, ...outerLines(spec, path)], signal);
     await inside(path, innerLines(spec), signal);
     await outside([`link set dev ${ifnameWord(spec.link)} up`], signal);
+    await announce(path, spec, signal);
+  };
+
+  /**
+   * Whoever had the address at another gateway, or by another name, had another MAC address, which others in the segment
+   * take for its for half a minute. The kernel sends a gratuitous ARP where it is to (arp_notify) and an address is set,
+   * though it is the same. Nobody answers to it, so whether it could be sent changes nothing else.
+   */
+  const announce = async (path: string, spec: AppAttachmentSpec, signal: AbortSignal): Promise<void> => {
+    const stdin = '1\n';
+    await runner.run('nsenter', [`--net=${path}`, 'tee', ARP_NOTIFY], { signal, stdin });
+    await inside(path, [`link set dev ${INNER} address ${macWord(spec.macAddress)}`], signal);
   };
 
   const change = async (
@@ -97,6 +110,8 @@ export function createAttachmentDriver(ports: AttachmentPorts): Driver<AppAttach
       ],
       signal,
     );
+    const isMoved = from.address !== to.address || from.bridge !== to.bridge;
+    if (isMoved || from.macAddress !== to.macAddress) await announce(path, to, signal);
   };
 
   const unwire = async (spec: AppAttachmentSpec, signal: AbortSignal): Promise<void> => {

@@ -150,6 +150,25 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
     expect(entries).toMatch(/dev app-red-app master br-10010 static/);
   });
 
+  test('who had an app in mind at another MAC address is told of the new one', async () => {
+    const nobody = '02:00:00:00:00:99';
+    const entry = ['neighbour', 'replace', '10.10.0.101', 'lladdr', nobody, 'dev', 'eth0', 'nud', 'stale'];
+    const heard = async (): Promise<boolean> => {
+      await box.node.run('ip', '-n', 'red', ...entry);
+      await converge(appSpec({ address: '10.10.0.101/24' }));
+      const known = await box.node.run('ip', '-n', 'red', 'neighbour', 'show', '10.10.0.101');
+      await converge(appSpec());
+      return !known.includes(nobody);
+    };
+    await until('the app was heard', heard);
+    // Made anew, as where it comes from another gateway.
+    await converge({ ...appSpec(), apps: [] });
+    await until('and where it is made anew', async () => {
+      await converge({ ...appSpec(), apps: [] });
+      return heard();
+    });
+  });
+
   test('a new address does not restart the app', async () => {
     const before = await idOf(appContainerName('red-app'));
     await converge(appSpec({ address: '10.10.0.101/24' }));
