@@ -14,7 +14,7 @@ const SIGMA: readonly (readonly number[])[] = [
   'db7ec13950f4862a',
   '6fe9b308c2d714a5',
   'a2847615fb9e3cd0',
-].map((row) => [...row].map((digit) => Number.parseInt(digit, 16)));
+].map((row) => Array.from(row, (digit) => Number.parseInt(digit, 16)));
 /** What a round mixes: columns, then diagonals. */
 const QUARTERS: readonly (readonly [number, number, number, number])[] = [
   [0, 4, 8, 12],
