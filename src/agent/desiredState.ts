@@ -155,7 +155,6 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
   const take = async (jws: string): Promise<void> => {
     const identity = await parts.identity();
     if (identity === undefined) return;
-    clearTimeout(notYet);
     const nowMs = clock.nowMs();
     const accepted = await acceptDesired(jws, { anchors: identity.anchors, atMs: nowMs });
     const verdict = accepted.ok
@@ -168,6 +167,8 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
         })
       : ({ kind: 'refuse', ...accepted } as const);
     if (verdict.kind === 'same') return;
+    // What waits for its time is put aside by a state that may take its place, and by nothing else that comes.
+    if (verdict.kind === 'try' || verdict.reason === 'not-yet') clearTimeout(notYet);
     if (verdict.kind === 'try') {
       if (accepted.ok) void (await tryOut(accepted.held, false))().catch(reportDefect);
       return;

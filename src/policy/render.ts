@@ -22,13 +22,13 @@ const VXLAN_PORT = 4789;
 const BFD_PORTS = '{ 3784, 3785, 4784 }';
 /** Linux's ip_local_port_range: what bgpd calls from. */
 const EPHEMERAL_PORTS = '32768-60999';
-/** Before conntrack (NF_IP_PRI_CONNTRACK is -200): what is judged packet by packet needs no state. */
 /**
  * RFC 4890 4.4. Errors (too big, unreachable, time exceeded) are not among them: of what the box sent they are `related`,
  * and of anything else nobody's business. Switches that snoop hand on neighbour discovery only to who answers their
  * queries (RFC 4541 3).
  */
 const NEIGHBOUR_DISCOVERY = ['echo-request', 'nd-neighbor-solicit', 'nd-neighbor-advert', 'nd-router-advert'];
+/** Before conntrack (NF_IP_PRI_CONNTRACK is -200): what is judged packet by packet needs no state. */
 const PRIORITY_RAW = -300;
 const PRIORITY_FILTER = 0;
 

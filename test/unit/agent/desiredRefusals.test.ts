@@ -37,6 +37,16 @@ describe('what is refused, with nothing changed', () => {
     expect(one.events).toHaveLength(1);
   });
 
+  it('forgets none that waits for its time over a message that is refused', async () => {
+    let nowMs = NOW_MS;
+    const clock = { nowMs: () => nowMs, monotonicMs: () => 0, sleep: () => new Promise<void>(() => {}) };
+    const one = await box({ clock });
+    await one.keeper.offer(signed(desired(2, { notBefore: NOW_MS + 100 })));
+    for (const refused of ['no.jws', signed(desired(1), 'stranger')]) await one.keeper.offer(refused);
+    nowMs += 100;
+    await expect.poll(() => one.keeper.snapshot().trial).toMatchObject({ generation: 2 });
+  });
+
   it('names every problem at once', async () => {
     const one = await box();
     await one.keeper.offer(signed({ ...desired(1), spec: { ...spec, vtep: 'x', site: 'NO', uplinks: [] } }));
