@@ -1,5 +1,7 @@
 /** With which time a box starts, by the files that say so; and that nothing of a lab's node can set a clock. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -22,7 +24,33 @@ describe('a box that starts', () => {
       'Environment="DAEMON_OPTS=-F 1 -s"',
       // Of a hardware clock in 2070 systemd believed nothing; chrony would.
       'DeviceAllow=',
+      expect.stringMatching(/^ExecStartPre=-\+/),
     ]);
+  });
+
+  it.each([
+    ['later', '2026-03-01', '2026-06-01', '2026-06-01'],
+    ['earlier', '2026-06-01', '2026-03-01', '2026-06-01'],
+    ['not there', '2026-03-01', undefined, '2026-03-01'],
+  ])('or from the time that its tunnels have used, where that is %s', (_, drift, used, expected) => {
+    const directory = mkdtempSync(join(tmpdir(), 'bbt-clock-'));
+    const at = (name: string) => join(directory, name);
+    for (const [name, day] of [
+      ['drift', drift],
+      ['used', used],
+    ] as const) {
+      if (day === undefined) continue;
+      writeFileSync(at(name), '');
+      utimesSync(at(name), new Date(day), new Date(day));
+    }
+    const script = /^ExecStartPre=.* -c '(.*)'$/m
+      .exec(text(`${IMAGE}/systemd/system/chrony.service.d/start.conf`))?.[1]
+      ?.replaceAll('$$', () => '$')
+      .replace('/var/lib/branchbox/agent/used-time.json', at('used'))
+      .replace('/var/lib/chrony/chrony.drift', at('drift'));
+    execFileSync('sh', ['-c', script ?? 'exit 1']);
+    expect(statSync(at('drift')).mtime).toEqual(new Date(expected));
+    rmSync(directory, { recursive: true });
   });
 
   it('has a drift file before chrony first runs, which says what chrony assumes without one', () => {
