@@ -119,6 +119,17 @@ describe('a reset of the data partition', () => {
     expect(filesOf('$FACTORY')).toBe('the identity');
   });
 
+  it('says how far it is, and asks for more time with each part of a large disk that is done', () => {
+    mark();
+    const said = on(
+      'mkdir /run/bin; printf "#!/bin/sh\\necho told \\$1\\n" >/run/bin/systemd-notify; chmod 755 /run/bin/systemd-notify; ' +
+        'NOTIFY_SOCKET=/run/none PATH=/run/bin:$PATH FACTORY_RESET_PART_BYTES=16777216 sh $RESET wipe $LOOP',
+    );
+    expect(said.match(/erased \d+ %/g)).toEqual(['erased 33 %', 'erased 66 %', 'erased 100 %']);
+    expect(said.match(/^told EXTEND_TIMEOUT_USEC=\d+$/gm)).toHaveLength(3);
+    expect(sh('grep -c "tenant secret" "$1" || :', join(directory, 'disk')).trim()).toBe('0');
+  });
+
   it('ends a LUKS volume’s keys', () => {
     on(
       'echo k >/run/key; cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $DATA /run/key',
