@@ -44,11 +44,12 @@ export function renderDnsmasq(topology: Topology, provider: Provider): string {
       `dhcp-option=tag:${name},option:dns-server,${address}`,
     );
   }
-  const { bootstrapServers } = topology.dhcp;
+  const { bootstrapServers, timeServers } = topology.dhcp;
   if (bootstrapServers.length > 0) {
     const encoded = encodeBootstrapServers(bootstrapServers);
     lines.push(`dhcp-option=143,${encoded}`, `dhcp-option=option6:136,${encoded}`);
   }
+  if (timeServers.length > 0) lines.push(`dhcp-option=option:ntp-server,${timeServers.join(',')}`);
   for (const node of topology.nodes) {
     for (const uplink of node.uplinks) {
       if (uplink.reserved === undefined || networkOfUplink(topology, uplink).provider !== provider.name)

@@ -94,6 +94,8 @@ export const Topology = z
       leaseSeconds: z.int().min(60).max(86_400),
       /** Option 143, of DHCPv6 136 (RFC 8572 section 8). */
       bootstrapServers: z.array(z.string().max(255)).max(8),
+      /** Option 42. */
+      timeServers: z.array(Ipv4).max(4).default([]),
     }),
     /** What a segment carries over every uplink of the fleet; LAN hosts use it. */
     tenantMtu: z.int().min(576).max(9000).default(1390),

@@ -105,7 +105,7 @@ function controllerFindings({ controller, refused }: HealthInput): Finding[] {
   return found;
 }
 
-function uplinkFindings({ body, spec }: HealthInput): Finding[] {
+function uplinkFindings({ body, spec, clockBehind }: HealthInput): Finding[] {
   return body.uplinks
     .filter(({ state }) => state === 'down')
     .map((uplink) => {
@@ -115,7 +115,9 @@ function uplinkFindings({ body, spec }: HealthInput): Finding[] {
         ? `${where} has no carrier: check its cable and the provider's box.`
         : address === undefined
           ? `${where} has no address: ${silence(spec?.uplinks.find(({ name }) => name === uplink.name))}.`
-          : `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`;
+          : clockBehind === undefined
+            ? `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`
+            : `${where} has address ${address}; its tunnels wait for the clock of this box (clock-behind).`;
       return finding('uplink-down', 'warning', uplink.name, sentence);
     });
 }
@@ -130,7 +132,7 @@ function silence(uplink: DesiredSpec['uplinks'][number] | undefined): string {
     : "neither the provider's DHCP answers nor does its router advertise an IPv6 prefix";
 }
 
-function pathFindings({ body: { paths }, spec, box }: HealthInput): Finding[] {
+function pathFindings({ body: { paths }, spec, box, clockBehind }: HealthInput): Finding[] {
   const known = box.frr.liveness !== undefined;
   const found = paths
     .filter(({ state }) => state === 'down')
@@ -147,7 +149,9 @@ function pathFindings({ body: { paths }, spec, box }: HealthInput): Finding[] {
         'path-down',
         'warning',
         id,
-        `The path to ${peer} over uplink ${uplink} is down: ${handshake}. Check the uplink at both ends.`,
+        clockBehind !== undefined && handshakeAgeS === undefined
+          ? `The path to ${peer} over uplink ${uplink} waits for the clock of this box (clock-behind).`
+          : `The path to ${peer} over uplink ${uplink} is down: ${handshake}. Check the uplink at both ends.`,
       );
     });
   // A hub's branches come and go without the hub being at fault.
@@ -159,7 +163,7 @@ function pathFindings({ body: { paths }, spec, box }: HealthInput): Finding[] {
         'no-path',
         'error',
         peer,
-        `No path to ${peer} is up, so that segments end at this box. Check its uplinks.`,
+        `No path to ${peer} is up, so that segments end at this box. Check its ${clockBehind === undefined ? 'uplinks' : 'clock (clock-behind)'}.`,
       ),
     );
   }

@@ -84,6 +84,12 @@ describe('a box of the image', () => {
     expect((await inBox('cat /run/branchbox/boot/data-protection')).trim()).toBe('tpm2');
   });
 
+  it('asks the time server that its line names beside the pool', async () => {
+    // Written and handed on from within the sandbox of the DHCP client.
+    expect(await inBox('cat /run/chrony-dhcp/enp0s16.ipv4.sources')).toBe('server 198.51.100.1 minpoll 5\n');
+    expect(await inBox('chronyc -n sources')).toContain(' 198.51.100.1 ');
+  });
+
   it('looks whether its root is whole', async () => {
     await inBox('systemctl start branchbox-root-check.service');
     expect(await inBox('cat /run/branchbox/boot/root-state')).toBe('verified\n');

@@ -33,6 +33,14 @@ test('a clock behind its tunnels degrades the box, in the words of who holds the
   ]);
 });
 
+test('paths that wait for the clock are blamed on nobody else', () => {
+  const silent = boxOf(bfd('down', 'down'), {}, { handshakeAgeS: () => undefined });
+  const found = verdict(silent, nothing, { clockBehind: 'It waits.' });
+  const blamed = found.filter(({ code }) => ['uplink-down', 'path-down', 'no-path'].includes(code));
+  expect(blamed).toHaveLength(5);
+  for (const { sentence } of blamed) expect(sentence).toMatch(/clock.*\(clock-behind\)/);
+});
+
 test('a root that is not whole degrades the box, and says what to do', () => {
   const found = verdict(well, nothing, { rootState: 'corrupted' });
   expect(found).toMatchObject([
