@@ -113,19 +113,21 @@ function judgeWord(
   if (status === undefined) return { sync: 'unknown', sentence: waitsFor(entry) };
   if (wanted === undefined) return { sync: 'unknown', sentence: 'no desired state was published yet' };
   const { committed, refused } = status;
-  if (committed !== undefined && compareVersions(committed, wanted) === 0) {
+  if (committed?.digest === wanted.digest) {
     return { sync: 'in-sync', sentence: `runs generation ${wanted.generation}` };
   }
-  if (refused?.digest === wanted.digest) {
-    return { sync: 'refused', sentence: `did not take generation ${wanted.generation}: ${refused.reason}` };
-  }
-  if (committed !== undefined && compareVersions(committed, wanted) > 0) {
+  // Before what was refused: the box refuses all that this controller has as stale, and that is not what to mend.
+  // The same generation of another content is one that was signed before the copy was put back.
+  if (committed !== undefined && compareVersions(committed, wanted) >= 0) {
     return {
       sync: 'ahead',
       sentence:
         `runs generation ${committed.generation} of epoch ${committed.epoch}, which this controller does not know; ` +
         'if it was restored from a copy, start it once with --raise-epoch',
     };
+  }
+  if (refused?.digest === wanted.digest) {
+    return { sync: 'refused', sentence: `did not take generation ${wanted.generation}: ${refused.reason}` };
   }
   return { sync: 'pending', sentence: `generation ${wanted.generation} is on its way` };
 }
