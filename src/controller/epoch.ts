@@ -5,7 +5,10 @@
 import type { Files, Logger } from '../system/ports.ts';
 import type { Store } from './store/store.ts';
 
-/** Kept beside the database too: a database that was put back from a copy is then noticed by its lower epoch. */
+/**
+ * Kept beside the database too: one that was put back from a copy is noticed where its epoch is lower. A copy of the same
+ * epoch is not: what boxes answer tells it (overview.ts, `ahead`).
+ */
 export async function settleEpoch(options: {
   readonly store: Store;
   readonly files: Pick<Files, 'readText' | 'writeDurable'>;
