@@ -1,6 +1,6 @@
 /**
  * Owns whether the container engine's socket is there, and waiting for it: on a box without apps there never is one, and
- * asking it again and again would be asked for nothing. Does not own what is asked through it (containers/engine).
+ * nothing is asked of it. Does not own what is asked through it (containers/engine).
  */
 import { basename, dirname } from 'node:path';
 import type { Clock, Files } from '../system/ports.ts';

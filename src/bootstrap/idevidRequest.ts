@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import { toPemBlock } from '../pki/pem.ts';
 import { createRequestBy } from '../pki/request.ts';
-import type { Files } from '../system/ports.ts';
+import type { Files, System } from '../system/ports.ts';
+import { createTpmUse } from '../system/tpmUse.ts';
 import type { DeviceKeys } from './deviceKeys.ts';
+import { openDeviceKeys } from './tpmKeys.ts';
 
 /**
  * Writes idevid.key into `directory`; resolves to the request, PEM. Throws cli/usage where there is a key already,
@@ -36,4 +38,16 @@ export async function requestIdevid(options: {
   }
   await files.writeDurable(path, key.pem.reveal(), 0o600);
   return toPemBlock('CERTIFICATE REQUEST', await createRequestBy(key, { serialNumber: serial }));
+}
+
+/** requestIdevid by this box's own TPM, for a command in the factory. */
+export function makeRequest(options: {
+  readonly system: Pick<System, 'runner' | 'files' | 'log'>;
+  readonly tpmTold: string | undefined;
+  readonly serial: string;
+  readonly directory: string;
+}): Promise<string> {
+  const { system, tpmTold, ...what } = options;
+  const keys = openDeviceKeys({ system, use: createTpmUse(), told: tpmTold });
+  return requestIdevid({ files: system.files, keys, ...what });
 }

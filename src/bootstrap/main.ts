@@ -4,16 +4,11 @@
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import { claimCodeOf } from '../model/assignment.ts';
-import {
-  type BootstrapState,
-  type BootstrapStatus,
-  isBeforeEnrolment,
-  type JournalEntry,
-} from '../model/bootstrap.ts';
-import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import { type BootstrapState, type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
+import { asBranchboxError } from '../model/errors.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
-import type { Files, System } from '../system/ports.ts';
+import type { System } from '../system/ports.ts';
 import { createSecondLook } from '../system/secondLook.ts';
 import { findService } from '../system/serviceDiscovery.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
@@ -30,8 +25,7 @@ import { SZTP_SERVICE } from './discover.ts';
 import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
 import { type Connect, createHttps } from './https.ts';
-import { openJournal, readJournal } from './journal.ts';
-import { requestIdevid } from './idevidRequest.ts';
+import { openJournal } from './journal.ts';
 import { createKeyHoldings, tellingKeyLoss } from './keyLoss.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { serveLocalApi } from './localApi.ts';
@@ -303,41 +297,6 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   }
 }
 
-/** For a command in the factory. */
-export function makeRequest(options: {
-  readonly system: Pick<System, 'runner' | 'files' | 'log'>;
-  readonly tpmTold: string | undefined;
-  readonly serial: string;
-  readonly directory: string;
-}): Promise<string> {
-  const { system, tpmTold, ...what } = options;
-  const keys = openDeviceKeys({ system, use: createTpmUse(), told: tpmTold });
-  return requestIdevid({ files: system.files, keys, ...what });
-}
-
-/** For a command, while the process is away: as far as its files tell. */
-export async function readStatus(
-  files: Files,
-  paths: BootstrapPaths = BOOTSTRAP_PATHS,
-): Promise<BootstrapStatus> {
-  const serial = (await files.readText(`${paths.factory}/serial`, 1024))?.trim();
-  if (serial === undefined) {
-    throw new BranchboxError('system/file', {
-      message: 'This machine has no factory identity',
-      mend: 'run this on a gateway; in the lab: branchbox lab exec branch1 -- branchbox bootstrap status',
-    });
-  }
-  const written = (await readJournal(files, journalPath(paths)))?.entries ?? [];
-  const asked = await readResetMark(files, paths.resetMarks);
-  const isTold = asked === undefined || written.at(-1)?.state === 'WIPE';
-  const wiped: JournalEntry[] = isTold
-    ? []
-    : [{ state: 'WIPE', enteredAtMs: asked.sinceMs ?? 0, note: { by: asked.by } }];
-  return renderStatus({
-    history: [...written, ...wiped],
-    serial,
-    gatewayId: (await createOwnerStore(files, paths).read())?.gatewayId,
-    lastProblem:
-      asked === undefined ? 'the identity process does not run; this is told by its journal' : undefined,
-  });
-}
+/** For commands, which enter by this file alone: with the process away, and in the factory. */
+export { makeRequest } from './idevidRequest.ts';
+export { readStatus } from './statusByFiles.ts';

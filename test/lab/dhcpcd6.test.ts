@@ -2,10 +2,8 @@
  * IPv6 of a WAN port as a provider gives it: the real client with its hook, against real router advertisements and a
  * real DHCPv6 server that names a bootstrap server (option 136) and a captive portal (option 103); that of IPv4 (114).
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, watch } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
@@ -13,21 +11,15 @@ import { createRunner } from '../../src/system/linux/runner.ts';
 import type { Lease6 } from '../../src/model/facts.ts';
 import { readLeasePortals } from '../../src/system/leases.ts';
 import { parseLease6 } from '../../src/system/leases6.ts';
+import { createDhcpLine, type DhcpLine, sh, untilChanged } from './dhcpLine.ts';
 
-const FIRMWARE = join(import.meta.dirname, '../../firmware');
 const URI = 'https://controller.branchbox.example:8443';
 const PORTAL = 'https://portal.hotel.example/api';
-const box = `bbt-six-${process.pid}`;
-const provider = `${box}-isp`;
 let tree: string;
-let directory: string;
-let node: ReturnType<typeof spawn>;
-let ended: Promise<unknown>;
+let line: DhcpLine;
 
-const sh = (script: string): string =>
-  execFileSync('sh', ['-euc', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 const routerAddress = (): string =>
-  /inet6 (fe80::\S+)\/64/.exec(sh(`ip -n ${provider} -6 address show dev p0 scope link`))?.[1] ?? '';
+  /inet6 (fe80::\S+)\/64/.exec(sh(`ip -n ${line.provider} -6 address show dev p0 scope link`))?.[1] ?? '';
 /** RFC 8572 8.3: length in two bytes, then the URI. */
 const option136 = (): string => {
   const bytes = [URI.length >> 8, URI.length & 255, ...Buffer.from(URI)];
@@ -43,72 +35,42 @@ const portals = async (family: 4 | 6): Promise<readonly (readonly [string, strin
       readText: (path) => readFile(path, 'utf8'),
     },
     family,
-    join(directory, 'leases'),
+    join(line.directory, 'leases'),
   )),
 ];
 
-/** Both daemons in one mount namespace over the userland of a box; what the hook leaves is at `directory`/leases. */
+/** Both daemons in one mount namespace; what the hook leaves is at `leases` of the line's directory. */
 function start(family: 4 | 6, ...dnsmasq: readonly string[]): void {
   const conf = family === 4 ? 'dhcpcd.conf' : 'dhcpcd6.conf';
   const server = ['dnsmasq -k -p 0 -C /dev/null --user=root --leasefile-ro --enable-ra', ...dnsmasq].join(
     ' ',
   );
-  node = spawn(
-    'unshare',
-    [
-      '--mount',
-      '--propagation',
-      'private',
-      '--pid',
-      '--fork',
-      '--kill-child',
-      'sh',
-      '-euc',
-      `cd ${directory}; mkdir -p upper work root leases
-       mount -t overlay overlay -o lowerdir=${tree},upperdir=upper,workdir=work root
-       mount -t proc proc root/proc; mount -t tmpfs run root/run; mount -t tmpfs dev root/dev
-       mknod -m 666 root/dev/null c 1 3; mknod -m 666 root/dev/urandom c 1 9
-       mkdir -p root/usr/lib/branchbox root/run/branchbox/leases; mount --bind leases root/run/branchbox/leases
-       cp ${FIRMWARE}/dhcpcd-hook ${FIRMWARE}/${conf} root/usr/lib/branchbox/
-       nsenter --net=/run/netns/${provider} chroot root ${server} &
-       exec nsenter --net=/run/netns/${box} chroot root dhcpcd -B -${family} -f /usr/lib/branchbox/${conf} \
-         -c /usr/lib/branchbox/dhcpcd-hook wan1`,
-    ],
-    { stdio: 'ignore' },
+  line.start(
+    tree,
+    ['dhcpcd-hook', conf],
+    `mkdir -p root/run/branchbox/leases; mount --bind leases root/run/branchbox/leases
+     ${line.at('provider')} ${server} &
+     exec ${line.at('box')} dhcpcd -B -${family} -f /usr/lib/branchbox/${conf} -c /usr/lib/branchbox/dhcpcd-hook wan1`,
   );
-  ended = new Promise((resolve) => node.once('exit', resolve));
 }
 /** Looks at each change of what the hook left. */
 async function until(reached: (lease: Lease6 | undefined) => boolean): Promise<Lease6 | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Lease6 | undefined>();
-  const look = async (): Promise<void> => {
-    const text = await readFile(join(directory, 'leases/wan1.env6'), 'utf8').catch(() => '');
-    const lease = parseLease6('wan1', text);
-    if (reached(lease)) resolve(lease);
-  };
-  const watcher = watch(join(directory, 'leases'), () => void look());
-  void look();
-  return promise.finally(() => watcher.close());
+  const leases = join(line.directory, 'leases');
+  const { lease } = await untilChanged(leases, async () => {
+    const found = parseLease6('wan1', await readFile(join(leases, 'wan1.env6'), 'utf8').catch(() => ''));
+    return reached(found) ? { lease: found } : undefined;
+  });
+  return lease;
 }
 
 beforeAll(async () => {
   tree = await ensureRootTree(createRunner(), () => {});
 });
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'bbt-six-'));
-  mkdirSync(join(directory, 'leases'));
-  sh(`ip netns add ${box}; ip netns add ${provider}
-      ip -n ${box} link add wan1 type veth peer name p0 netns ${provider}
-      ip -n ${provider} address add 2001:db8:1::1/64 dev p0 nodad
-      ip -n ${provider} link set p0 up; ip -n ${provider} link set lo up
-      ip -n ${box} link set lo up; ip -n ${box} link set wan1 up`);
+  line = createDhcpLine('six', ['2001:db8:1::1/64 nodad']);
+  mkdirSync(join(line.directory, 'leases'));
 });
-afterEach(async () => {
-  node.kill('SIGKILL');
-  await ended;
-  sh(`ip netns delete ${box}; ip netns delete ${provider}`);
-  rmSync(directory, { recursive: true, force: true });
-});
+afterEach(() => line.remove());
 
 it('an assigned address, its router, DNS and the bootstrap server come; all go with the cable', async () => {
   start(
@@ -129,8 +91,8 @@ it('an assigned address, its router, DNS and the bootstrap server come; all go w
   });
   expect(await portals(6)).toEqual([['wan1', PORTAL]]);
   // The agent's, in the uplink's own table.
-  expect(sh(`ip -n ${box} -6 route`)).not.toMatch(/^default/m);
-  sh(`ip -n ${provider} link set p0 down`);
+  expect(sh(`ip -n ${line.box} -6 route`)).not.toMatch(/^default/m);
+  sh(`ip -n ${line.provider} link set p0 down`);
   expect(await until((found) => found === undefined)).toBeUndefined();
 });
 
@@ -140,25 +102,22 @@ it('where only prefixes are advertised the box makes its own address; it goes wi
   expect(lease?.address).toMatch(/^2001:db8:1:0?:?[0-9a-f:]+ff:fe[0-9a-f:]+\/64$/);
   expect(lease).toMatchObject({ gateway: routerAddress(), dns: ['2001:db8:1::53'], bootstrapServers: [] });
   // As when a desired state ends the client: nothing of it stays.
-  sh(`kill $(ip netns pids ${box})`);
+  sh(`kill $(ip netns pids ${line.box})`);
   expect(await until((found) => found === undefined)).toBeUndefined();
-  await ended;
-  expect(sh(`ip -n ${box} -6 address show dev wan1 scope global; ip -n ${box} -6 route show default`)).toBe(
-    '',
-  );
+  await line.ended();
+  expect(
+    sh(`ip -n ${line.box} -6 address show dev wan1 scope global; ip -n ${line.box} -6 route show default`),
+  ).toBe('');
   // The port has its address of the link again, as before: a static address may be next.
-  expect(sh(`ip -n ${box} -6 address show dev wan1 scope link`)).toMatch(/inet6 fe80::\S+\/64/);
+  expect(sh(`ip -n ${line.box} -6 address show dev wan1 scope link`)).toMatch(/inet6 fe80::\S+\/64/);
 });
 
 it('a captive portal that a lease of IPv4 names is asked for, and handed on', async () => {
-  sh(`ip -n ${provider} address add 192.0.2.1/24 dev p0`);
+  sh(`ip -n ${line.provider} address add 192.0.2.1/24 dev p0`);
   start(4, '--dhcp-range=192.0.2.100,192.0.2.120,1h', `--dhcp-option=114,${PORTAL}`);
-  const { promise, resolve } = Promise.withResolvers<readonly (readonly [string, string])[]>();
-  const look = async (): Promise<void> => {
-    const found = await portals(4);
-    if (found.length > 0) resolve(found);
-  };
-  const watcher = watch(join(directory, 'leases'), () => void look());
-  void look();
-  expect(await promise.finally(() => watcher.close())).toEqual([['wan1', PORTAL]]);
+  const found = await untilChanged(join(line.directory, 'leases'), async () => {
+    const named = await portals(4);
+    return named.length > 0 ? named : undefined;
+  });
+  expect(found).toEqual([['wan1', PORTAL]]);
 });

@@ -86,7 +86,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'der#decode': 'within all of DER',
   'der-read#*': 'takes decoded nodes apart, within all of DER',
   'factory#readFactory': 'made in the factory, on a medium that nobody else writes',
-  'main#readStatus': 'reads the journal',
+  'statusByFiles#readStatus': 'reads the journal',
   'wipe#*': 'reads what a script of the box wrote for root',
   'claims#readClaims': 'what the kernel says of this machine, held against a schema line by line',
 };

@@ -3,7 +3,7 @@
  * killed in the middle, half of its files gone, a box goes on being wiped and asks nobody anything.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readStatus } from '../../../src/bootstrap/main.ts';
+import { readStatus } from '../../../src/bootstrap/statusByFiles.ts';
 import { parseResetMark } from '../../../src/bootstrap/wipe.ts';
 import { describeBootstrap } from '../../../src/cli/bootstrap.ts';
 import {

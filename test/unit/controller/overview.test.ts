@@ -97,31 +97,29 @@ describe('a gateway that runs what it should', () => {
 });
 
 describe('a gateway that runs what a controller put back from a copy does not know', () => {
+  const gatewayOf = (told: Pick<typeof status, 'committed' | 'refused'>) =>
+    overviewOf({
+      fleet: { ...SMALL_FLEET, gateways: SMALL_FLEET.gateways.filter(({ id }) => id === 'branch1') },
+      desired: [desired],
+      status: [{ gatewayId: 'branch1', receivedAtMs: 5_000, status: { ...status, ...told } }],
+      inventory: [box('enrolled')],
+      silentSince: () => undefined,
+    })[0];
+
   it.each([
     ['a later generation', { epoch: 1, generation: 4, digest: 'later' }],
     ['another state of the same generation', { epoch: 1, generation: 3, digest: 'other' }],
   ])('is ahead, though it refuses what is wanted as stale: %s', (_, committed) => {
     const refused = { epoch: 1, generation: 3, digest: 'd', reason: 'stale' as const, problems: [] };
-    const [gateway] = overviewOf({
-      fleet: { ...SMALL_FLEET, gateways: SMALL_FLEET.gateways.filter(({ id }) => id === 'branch1') },
-      desired: [desired],
-      status: [{ gatewayId: 'branch1', receivedAtMs: 5_000, status: { ...status, committed, refused } }],
-      inventory: [box('enrolled')],
-      silentSince: () => undefined,
+    expect(gatewayOf({ committed, refused })).toMatchObject({
+      sync: 'ahead',
+      sentence: expect.stringContaining('--raise-epoch'),
     });
-    expect(gateway).toMatchObject({ sync: 'ahead', sentence: expect.stringContaining('--raise-epoch') });
   });
 
   it('is refused where it runs what came before', () => {
     const committed = { epoch: 1, generation: 2, digest: 'before' };
     const refused = { epoch: 1, generation: 3, digest: 'd', reason: 'malformed' as const, problems: [] };
-    const [gateway] = overviewOf({
-      fleet: { ...SMALL_FLEET, gateways: SMALL_FLEET.gateways.filter(({ id }) => id === 'branch1') },
-      desired: [desired],
-      status: [{ gatewayId: 'branch1', receivedAtMs: 5_000, status: { ...status, committed, refused } }],
-      inventory: [box('enrolled')],
-      silentSince: () => undefined,
-    });
-    expect(gateway).toMatchObject({ sync: 'refused' });
+    expect(gatewayOf({ committed, refused })).toMatchObject({ sync: 'refused' });
   });
 });
