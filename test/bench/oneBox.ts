@@ -68,7 +68,9 @@ async function once(): Promise<Shares> {
   await unplugged();
   // The kernel's own word of the cable: `lab heal` is a program that has to start first.
   const watching = tryIn(BOX, ['timeout', '150', 'ip', '-ts', '-o', 'monitor', 'link']);
-  const ping = ['ping', '-D', '-n', '-O', '-i', String(PING_MS / 1000), '-w', '150', FAR_TENANT];
+  // No `-w`: with it ping ends at the first "host unreachable", which its own kernel says after 3 s without an answer to
+  // ARP (iputils: a deadline waits "for some error notification" as well).
+  const ping = ['timeout', '150', 'ping', '-D', '-n', '-O', '-i', String(PING_MS / 1000), FAR_TENANT];
   const pinging = tryIn(TENANT, ping);
   await elapse(500);
   await lab('heal', BOX, UPLINKS[0]);
@@ -77,7 +79,7 @@ async function once(): Promise<Shares> {
   const bgp = await jsonIn<BgpSummary>(BOX, 'vtysh', '-c', 'show bgp summary json');
   const askedAtMs = Date.now();
   const handshakes = await inNode(BOX, 'wg', 'show', 'all', 'latest-handshakes');
-  await tryIn(TENANT, ['pkill', '-INT', '-f', `ping .*-O.* ${FAR_TENANT}$`]);
+  await tryIn(TENANT, ['pkill', '-INT', '-f', `^ping .*-O.* ${FAR_TENANT}$`]);
   await tryIn(BOX, ['pkill', '-f', 'monitor link$']);
   const carrierMs = firstStampMs((await watching).stdout, new RegExp(`${WAN_INTERFACE}.*LOWER_UP`));
   const packetMs = firstStampMs((await pinging).stdout, /bytes from/);
