@@ -166,7 +166,12 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
           nowMs,
         })
       : ({ kind: 'refuse', ...accepted } as const);
-    if (verdict.kind === 'same') return;
+    if (verdict.kind === 'same') {
+      // What is published now is what the box holds. It stays told what was refused: whoever looks once a minute would
+      // miss one that a forger published for a second. What waits for its time is not over.
+      if (refused !== undefined && refused.reason !== 'not-yet') refused = { overAtMs: nowMs, ...refused };
+      return;
+    }
     // What waits for its time is put aside by a state that may take its place, and by nothing else that comes.
     if (verdict.kind === 'try' || verdict.reason === 'not-yet') clearTimeout(notYet);
     if (verdict.kind === 'try') {

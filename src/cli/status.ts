@@ -60,7 +60,9 @@ export function describeStatus(status: LocalStatus): readonly string[] {
     lines.push(`firmware   ${firmware.version}${slot}, ${firmware.state}: ${firmware.sentence}`);
   }
   if (status.refused !== undefined) {
-    lines.push(`refused    ${status.refused.reason}`);
+    const over =
+      status.refused.overAtMs === undefined ? '' : ' (over: the state it holds was published again)';
+    lines.push(`refused    ${status.refused.reason}${over}`);
     for (const { path, message } of status.refused.problems) lines.push(`             ${path} ${message}`);
   }
   const section = (title: string, head: readonly string[], rows: readonly (readonly string[])[]): void => {

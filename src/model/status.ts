@@ -97,6 +97,7 @@ export const AppStatus = z.strictObject({
   address: Ipv4Interface,
   state: z.enum(['running', 'starting', 'stopped', 'failed', 'blocked']),
   restarts: z.number(),
+  /** As wanted. While it is not on the box yet the old one runs on, and health says so. */
   image: z.string(),
 });
 
@@ -120,6 +121,8 @@ export const GatewayStatus = z.strictObject({
       generation: z.int().optional(),
       reason: z.enum(['malformed', 'stale', 'other-box', 'untrusted', 'rolled-back', 'not-yet']),
       problems: z.array(z.strictObject({ path: z.string(), message: z.string() })),
+      /** When what the box holds was published again after it: since then there is nothing to mend. */
+      overAtMs: z.number().optional(),
     })
     .optional(),
   health: z.strictObject({ state: z.enum(['ok', 'degraded', 'failed']), conditions: z.array(Condition) }),

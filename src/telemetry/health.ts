@@ -87,7 +87,7 @@ function controllerFindings({ controller, refused }: HealthInput): Finding[] {
       ),
     );
   }
-  if (refused !== undefined) {
+  if (refused !== undefined && refused.overAtMs === undefined) {
     const back = refused.reason === 'rolled-back';
     const first = refused.problems[0];
     const why = first === undefined ? refused.reason : `${first.path}: ${first.message}`;

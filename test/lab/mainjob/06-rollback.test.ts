@@ -9,9 +9,11 @@ import { inNode, jsonIn, pings, until } from './lab.ts';
 interface Status {
   readonly committed?: { readonly generation: number; readonly digest: string };
   readonly trial?: { readonly generation: number };
+  readonly health: { readonly conditions: readonly { readonly code: string }[] };
   readonly refused?: {
     readonly reason: string;
     readonly digest: string;
+    readonly overAtMs?: number;
     readonly problems: readonly { readonly path: string; readonly message: string }[];
   };
 }
@@ -90,6 +92,12 @@ describe('a desired state that may not be', () => {
     await refusedAs('untrusted', stranger.digest);
     expect((await statusOf()).committed).toEqual(before.committed);
     expect(await pings('branch1-red', '10.10.0.12')).toBe(true);
+    // The forger ended the controller's session; with the next one the controller publishes what the box holds.
+    await until('nothing is to be mended any more, and what was refused stays told', async () => {
+      const { refused, health } = await statusOf();
+      const isJudged = health.conditions.some(({ code }) => code === 'desired-refused');
+      return refused?.reason === 'untrusted' && refused.overAtMs !== undefined && !isJudged;
+    });
   });
 });
 

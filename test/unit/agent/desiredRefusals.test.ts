@@ -74,7 +74,8 @@ describe('what is refused, with nothing changed', () => {
 
   it('an older generation, and another of the same, after a commit', async () => {
     const one = await box();
-    await one.keeper.offer(signed(desired(5)));
+    const held = signed(desired(5));
+    await one.keeper.offer(held);
     one.settle();
     one.prove();
     await finished(one.keeper);
@@ -86,6 +87,11 @@ describe('what is refused, with nothing changed', () => {
       });
       expect(one.keeper.snapshot().refused?.problems[0]?.path).toBe('$.generation');
     }
+    // What it holds is published again: nothing is to be mended, and what was refused stays told.
+    await one.keeper.offer(held);
+    expect(one.keeper.snapshot().refused).toMatchObject({ reason: 'stale', overAtMs: NOW_MS });
+    await one.keeper.offer(signed(desired(4)));
+    expect(one.keeper.snapshot().refused).not.toHaveProperty('overAtMs');
     // A restored controller raises its epoch.
     await one.keeper.offer(signed(desired(1, { epoch: 2 })));
     expect(one.keeper.snapshot().trial).toMatchObject({ epoch: 2, generation: 1 });

@@ -159,6 +159,9 @@ describe('health', () => {
       eventsDropped: 4,
     }).map(({ code }) => code);
     expect(codes).toEqual(['controller-unreachable', 'desired-rolled-back', 'events-dropped']);
+    const refused = { digest: 'd', reason: 'untrusted' as const, problems: [] };
+    expect(verdict(well, nothing, { refused }).map(({ code }) => code)).toEqual(['desired-refused']);
+    expect(verdict(well, nothing, { refused: { ...refused, overAtMs: 1 } })).toEqual([]);
   });
 
   test('a condition keeps the time since it is there, and a thousand of a kind are a few', () => {
