@@ -108,7 +108,21 @@ export function vitalsOf(
   return {
     ...box,
     paths: new Map(body.paths.map(({ id, state }) => [id, state === 'up'])),
-    segments: new Map(body.segments.map(({ id, state }) => [id, state === 'up'])),
+    segments: new Map(body.segments.flatMap(segmentVitals)),
     apps: new Map(body.apps.map(({ name, state }) => [name, state === 'running'])),
   };
+}
+
+/** Of a segment itself and of each of its ports: one that was attached before must be after. */
+function segmentVitals({
+  id,
+  state,
+  ports,
+  portsMissing,
+}: StatusBody['segments'][number]): (readonly [string, boolean])[] {
+  const isUp = state === 'up' || state === 'degraded';
+  return [
+    [id, isUp],
+    ...ports.map((port) => [`${id} port ${port}`, isUp && portsMissing?.includes(port) !== true] as const),
+  ];
 }

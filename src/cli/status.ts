@@ -107,7 +107,9 @@ export function describeStatus(status: LocalStatus): readonly string[] {
       one.tenant,
       String(one.vni),
       one.state,
-      one.ports.join(' ') || '-',
+      one.ports
+        .map((port) => (one.portsMissing?.includes(port) === true ? `${port} (missing)` : port))
+        .join(' ') || '-',
       one.remoteVteps.join(' ') || '-',
     ]),
   );

@@ -74,9 +74,10 @@ export function gatewayProblems(status: LabStatus, fleet: Fleet): Problem[] {
       ...node.paths
         .filter(({ state }) => state !== 'up')
         .map(({ id, state }) => problem(`path ${id} is ${state}`)),
-      ...segments
-        .filter((id) => !node.segments.some((segment) => segment.id === id && segment.state === 'up'))
-        .map((id) => problem(`segment ${id} is not up`)),
+      ...segments.flatMap((id) => {
+        const state = node.segments.find((segment) => segment.id === id)?.state;
+        return state === 'up' ? [] : [problem(`segment ${id} is ${state ?? 'not up'}`)];
+      }),
       ...wanted.apps
         .filter(({ name }) => !node.apps.some((app) => app.name === name && app.state === 'running'))
         .map(({ name }) => problem(`app ${name} does not run`)),

@@ -85,8 +85,12 @@ export const SegmentStatus = z.strictObject({
   id: SegmentId,
   tenant: TenantName,
   vni: z.number(),
-  state: z.enum(['up', 'down', 'blocked']),
+  /** degraded: it carries traffic, but not that of every port it is to have. */
+  state: z.enum(['up', 'degraded', 'down', 'blocked']),
+  /** As wanted. */
   ports: z.array(PortLabel),
+  /** Those of them that are not attached; undefined from a version that does not tell yet. */
+  portsMissing: z.array(PortLabel).optional(),
   /** VTEPs of other sites that the segment reaches. */
   remoteVteps: z.array(Ipv4),
 });

@@ -4,7 +4,7 @@
  */
 import type { DesiredSpec, TunnelPeer } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
-import { bridgeItem, type ItemId, itemId, vxlanOf, wireguardOf } from '../model/ids.ts';
+import { bridgeItem, type ItemId, itemId, linkItem, vxlanOf, wireguardOf } from '../model/ids.ts';
 import type { GatewayStatus } from '../model/status.ts';
 import { attachmentOf, uplinkIfname } from '../model/underlay.ts';
 import { type FrrState, pathKey } from './frrState.ts';
@@ -50,14 +50,7 @@ export function statusOf(
   return {
     uplinks: spec.uplinks.map((uplink) => uplinkStatus(uplink, facts, paths, box.frr.liveness !== undefined)),
     paths,
-    segments: spec.segments.map((segment) => ({
-      id: segment.id,
-      tenant: segment.tenant,
-      vni: segment.vni,
-      state: segmentState(segment, box, undone),
-      ports: spec.ports.filter((port) => port.segment === segment.id).map(({ port }) => port),
-      remoteVteps: [...(box.frr.remoteVteps?.get(segment.vni) ?? [])],
-    })),
+    segments: segmentsOf(spec, facts, box, undone),
     apps: spec.apps.map((app) => {
       const found = box.apps?.find((one) => one.app === app.name);
       return {
@@ -126,11 +119,47 @@ function uplinkStatus(
   };
 }
 
+function segmentsOf(
+  spec: DesiredSpec,
+  facts: Facts,
+  box: BoxReading,
+  undone: Undone,
+): StatusBody['segments'] {
+  const ports = new Map<string, string[]>();
+  for (const { segment, port } of spec.ports) {
+    const own = ports.get(segment);
+    if (own === undefined) ports.set(segment, [port]);
+    else own.push(port);
+  }
+  return spec.segments.map((segment) => {
+    const own = ports.get(segment.id) ?? [];
+    const portsMissing = own.filter((port) => !isAttached(port, facts, box, undone));
+    const state = segmentState(segment, box, undone);
+    return {
+      id: segment.id,
+      tenant: segment.tenant,
+      vni: segment.vni,
+      state: state === 'up' && portsMissing.length > 0 ? 'degraded' : state,
+      ports: own,
+      portsMissing,
+      remoteVteps: [...(box.frr.remoteVteps?.get(segment.vni) ?? [])],
+    };
+  });
+}
+
+/** Whether a LAN port's link is there and in its bridge. A cable is not asked for: hosts come and go. */
+function isAttached(port: string, facts: Facts, box: BoxReading, undone: Undone): boolean {
+  const ifname = facts.ports.find(({ label }) => label === port)?.ifname;
+  if (ifname === undefined || !box.links.has(ifname)) return false;
+  const id = linkItem(ifname);
+  return !undone.blocked.has(id) && !undone.failures.has(id);
+}
+
 function segmentState(
   segment: { readonly vni: number },
   box: BoxReading,
   undone: Undone,
-): StatusBody['segments'][number]['state'] {
+): 'up' | 'down' | 'blocked' {
   const items = [bridgeItem(segment), itemId('link', vxlanOf(segment))];
   if (items.some((id) => undone.blocked.has(id))) return 'blocked';
   const there = items.every((id) => box.links.has(id.slice('link:'.length)));

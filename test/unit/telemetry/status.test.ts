@@ -1,6 +1,7 @@
 /** Status from what was read of a box, held against parts that are dark, missing, silent or of another shape. */
 import { describe, expect, test } from 'vitest';
 import type { DesiredSpec } from '../../../src/model/desired.ts';
+import type { Facts } from '../../../src/model/facts.ts';
 import { type ItemId, itemId } from '../../../src/model/ids.ts';
 import { parseLiveness, parseSessions, parseVnis } from '../../../src/telemetry/frrState.ts';
 import { parseHandshakes } from '../../../src/telemetry/read.ts';
@@ -65,6 +66,28 @@ describe('status', () => {
       statusOf(spec, facts, box, undone).segments.map(({ state }) => state);
     expect(states(well, { ...nothing, blocked })).toEqual(['blocked', 'up']);
     expect(states({ ...well, links: new Set(['br-10010', 'vx-10010']) }, nothing)).toEqual(['up', 'down']);
+  });
+
+  test('a port that is not there, or not in its bridge, leaves its segment degraded', () => {
+    const wanted = { ...spec, ports: [{ port: 'lan1', segment: 'red' }] };
+    const there: Facts = {
+      ...facts,
+      ports: [...facts.ports, { label: 'lan1', role: 'lan', ifname: 'enp3s0', carrier: false }],
+    };
+    const box = { ...well, links: new Set([...well.links, 'enp3s0']) };
+    const failures = new Map([[itemId('link', 'enp3s0'), { message: 'busy' }]]);
+    const blocked = new Map<ItemId, ItemId[]>([
+      [itemId('link', 'enp3s0'), [itemId('external', 'port', 'lan1')]],
+    ]);
+    const red = (...given: [Facts, BoxReading, Undone]) => statusOf(wanted, ...given).segments[0];
+    expect(red(there, box, nothing)).toMatchObject({ state: 'up', ports: ['lan1'], portsMissing: [] });
+    const missing = { state: 'degraded', ports: ['lan1'], portsMissing: ['lan1'] };
+    expect(red(facts, box, nothing)).toMatchObject(missing);
+    expect(red(there, well, nothing)).toMatchObject(missing);
+    expect(red(there, box, { ...nothing, failures })).toMatchObject(missing);
+    expect(red(there, box, { ...nothing, blocked })).toMatchObject(missing);
+    // What carries nothing is not called half well.
+    expect(red(facts, { ...well, links: new Set() }, nothing)).toMatchObject({ ...missing, state: 'down' });
   });
 
   test('an app that runs without its attachment has failed', () => {
