@@ -168,11 +168,12 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
       : ({ kind: 'refuse', ...accepted } as const);
     if (verdict.kind === 'same') {
       // What is published now is what the box holds. It stays told what was refused: whoever looks once a minute would
-      // miss one that a forger published for a second. What waits for its time is not over.
-      if (refused !== undefined && refused.reason !== 'not-yet') refused = { overAtMs: nowMs, ...refused };
+      // miss one that a forger published for a second. What waited for its time is withdrawn: a topic retains one state.
+      clearTimeout(notYet);
+      if (refused !== undefined) refused = { overAtMs: nowMs, ...refused };
       return;
     }
-    // What waits for its time is put aside by a state that may take its place, and by nothing else that comes.
+    // What waits for its time is put aside by a state that may take its place or holds already, by nothing else.
     if (verdict.kind === 'try' || verdict.reason === 'not-yet') clearTimeout(notYet);
     if (verdict.kind === 'try') {
       if (accepted.ok) void (await tryOut(accepted.held, false))().catch(reportDefect);

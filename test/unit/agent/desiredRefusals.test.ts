@@ -1,6 +1,6 @@
 /** What the keeper of the desired state must refuse, with nothing changed and every problem named. */
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { createTrialStore, decodeHeld } from '../../../src/agent/trialStore.ts';
 import { DESIRED_MAX_BYTES } from '../../../src/model/desired.ts';
@@ -45,6 +45,27 @@ describe('what is refused, with nothing changed', () => {
     for (const refused of ['no.jws', signed(desired(1), 'stranger')]) await one.keeper.offer(refused);
     nowMs += 100;
     await expect.poll(() => one.keeper.snapshot().trial).toMatchObject({ generation: 2 });
+  });
+
+  it('does not try what waited for its time once the held state was published in its place', async () => {
+    let nowMs = NOW_MS;
+    const clock = { nowMs: () => nowMs, monotonicMs: () => 0, sleep: () => new Promise<void>(() => {}) };
+    const one = await box({ clock });
+    const held = signed(desired(1));
+    await one.keeper.offer(held);
+    one.settle();
+    one.prove();
+    await finished(one.keeper);
+    vi.useFakeTimers();
+    try {
+      await one.keeper.offer(signed(desired(2, { notBefore: NOW_MS + 100 })));
+      expect(vi.getTimerCount()).toBe(1);
+      await one.keeper.offer(held);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(one.keeper.snapshot().refused).toMatchObject({ reason: 'not-yet', overAtMs: NOW_MS });
   });
 
   it('names every problem at once', async () => {
