@@ -1,7 +1,8 @@
 /**
  * Owns the entry of the command line: what an error prints and exits with.
  * Does not own which command is loaded (program.ts) nor any command: those are the files that commands.ts names.
- * Exit codes: 0 done, 1 failed, 2 the words were off; `lab exec` passes on its command's own.
+ * Exit codes: 0 done, 1 failed, 2 the words were off, 141 whoever read closed the pipe; `lab exec` passes on its
+ * command's own.
  */
 import { CommanderError } from 'commander';
 import { errorReadout } from '../model/errorReadout.ts';
@@ -10,6 +11,8 @@ import { createProgram } from './program.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+/** As a shell tells of a program that SIGPIPE (13) ended: Node ignores that signal and sees EPIPE (signal(7)). */
+const EXIT_PIPE_CLOSED = 141;
 
 async function main(argv: readonly string[]): Promise<number> {
   // What follows `--` is somebody else's words, `--json` among them.
@@ -39,4 +42,10 @@ function printJsonError(error: BranchboxError): void {
   process.stdout.write(`${JSON.stringify(errorReadout(error))}\n`);
 }
 
+// What is read by `head` ends with it: nobody reads on, and what is underway for a reader alone would never end.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT_PIPE_CLOSED);
+  process.stderr.write(`branchbox: the output cannot be written: ${error.message}\n`);
+  process.exit(EXIT_FAILED);
+});
 process.exitCode = await main(process.argv.slice(2));
