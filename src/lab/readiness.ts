@@ -171,14 +171,19 @@ export async function awaitWorking(options: {
       if (told.get(id) !== text) say(`${id}: ${text}`);
       told.set(id, text);
     }
-    if (problems.length === 0) {
-      const tried = await Promise.all(pending.map(({ from, command }) => nodes.exec(from, command)));
-      const reached = pending.filter((_reach, i) => tried[i]?.exitCode === 0);
+    const isLate = clock.monotonicMs() > options.deadlineMs;
+    // At the end also where something else is amiss: only what was tried is said not to be reached.
+    if (problems.length === 0 || isLate) {
+      const tried = await Promise.allSettled(pending.map(({ from, command }) => nodes.exec(from, command)));
+      const reached = pending.filter((_reach, i) => {
+        const outcome = tried[i];
+        return outcome?.status === 'fulfilled' && outcome.value.exitCode === 0;
+      });
       for (const { from, what } of reached) say(`${from} reaches ${what}`);
       pending = pending.filter((reach) => !reached.includes(reach));
-      if (pending.length === 0) return status;
+      if (pending.length === 0 && problems.length === 0) return status;
     }
-    if (clock.monotonicMs() > options.deadlineMs) {
+    if (isLate) {
       throw new BranchboxError('lab/not-ready', {
         message: 'the lab did not come to work in time',
         mend: 'branchbox lab status, and lab exec NODE -- sh -c "tail /var/log/units/*.log"',
