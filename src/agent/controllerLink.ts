@@ -1,29 +1,26 @@
 /**
- * Owns keeping one connection to the controller: over the best living uplink, given up when that uplink dies,
- * made anew over another; and the proof that a trial asks for.
- * Does not own making one (controllerDial), the MQTT session itself (mqttSession), nor what is told over it (reporting).
+ * Owns keeping one connection to the controller: over the best living uplink, given up when that uplink dies or a
+ * better one is back, made anew over another.
+ * Does not own making one (controllerDial), when to go back (linkReturn), what a trial asks for (controllerProof), the
+ * MQTT session itself (mqttSession), nor what is told over it (reporting).
  */
-import { randomBytes } from 'node:crypto';
 import { asBranchboxError } from '../model/errors.ts';
 import { decodeJson } from '../model/decode.ts';
-import { Command, MESSAGE_MAX_BYTES, type Reply, topicsOf } from '../model/mqtt.ts';
+import { Command, MESSAGE_MAX_BYTES, topicsOf } from '../model/mqtt.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
 import { createWaker } from '../system/waker.ts';
 import { dialController } from './controllerDial.ts';
+import { createControllerProof } from './controllerProof.ts';
+import { betterUplink, createLinkReturn } from './linkReturn.ts';
 import type { MqttSession } from './mqttSession.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
+import type { RankedUplink } from './uplinkChoice.ts';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 15_000;
-const PROOF_REPEAT_MS = 3000;
 /** A connection that ends sooner counts as one that failed. */
 const SHORT_LIVED_MS = 3000;
-
-export interface RankedUplink extends UplinkAddress {
-  /** false: known to be dark; tried last, and left where another is alive. */
-  readonly alive: boolean;
-}
 
 export interface LinkParts {
   readonly identity: () => Promise<OwnIdentity | undefined>;
@@ -68,19 +65,21 @@ interface Live {
   readonly endpoint: string;
 }
 
-interface Proof {
-  readonly nonce: string;
-  readonly answered: () => void;
-}
-
 export function createControllerLink(parts: LinkParts): ControllerLink {
   const { clock, log } = parts;
   let live: Live | undefined;
-  let proof: Proof | undefined;
   /** The connection that is being made. */
   let dial: AbortController | undefined;
   const waker = createWaker(clock);
-  let changed = false;
+  /** The uplink of the connection, since that stands. */
+  let wasAlive = false;
+  const goingBack = createLinkReturn({
+    clock,
+    onReturn(ifname) {
+      // A proof asks for a connection of its own.
+      if (!proof.isAsked()) live?.session.end(`${ifname} is back and better`);
+    },
+  });
   let sinceMs = clock.nowMs();
   let lostAtMs = clock.monotonicMs();
   let lastProblem: string | undefined;
@@ -102,14 +101,16 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     }
   };
 
-  const askForProof = async (): Promise<void> => {
-    const asked = proof;
-    while (asked !== undefined && proof === asked && live !== undefined) {
-      const request: Reply = { kind: 'proof-request', gatewayId: live.gatewayId, nonce: asked.nonce };
-      await send('reply', JSON.stringify(request));
-      await clock.sleep(PROOF_REPEAT_MS);
-    }
-  };
+  const proof = createControllerProof({
+    clock,
+    send: (request) => send('reply', JSON.stringify(request)),
+    renew() {
+      // Not over one that is being made on what stood before either.
+      dial?.abort(new Error('a new connection is to prove the state on trial'));
+      live?.session.end('a new connection is to prove the state on trial');
+      waker.wake();
+    },
+  });
 
   const onMessage = (gatewayId: string, topic: string, payload: Uint8Array): void => {
     const topics = topicsOf(gatewayId);
@@ -122,8 +123,8 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     if (topic !== topics.cmd) return;
     try {
       const command = decodeJson(Command, text, 'a command', MESSAGE_MAX_BYTES.cmd);
-      if (command.kind !== 'proof') parts.onCommand(command);
-      else if (proof !== undefined && command.nonce === proof.nonce) proof.answered();
+      if (command.kind === 'proof') proof.answered(command.nonce);
+      else parts.onCommand(command);
     } catch (thrown) {
       log.warn('a command is not understood', { error: asBranchboxError(thrown) });
     }
@@ -148,17 +149,21 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     dial = undefined;
     const onAbort = (): void => session.end('the agent ends');
     signal.addEventListener('abort', onAbort, { once: true });
-    live = { session, gatewayId, uplink, endpoint: `${host}:${port}` };
+    const own: Live = { session, gatewayId, uplink, endpoint: `${host}:${port}` };
+    live = own;
     sinceMs = clock.nowMs();
     lastProblem = undefined;
     log.info('controller connected', { uplink: uplink.ifname, host });
     parts.onState();
-    if (proof !== undefined) void askForProof();
+    proof.connected(gatewayId, () => live === own);
+    wasAlive = false;
+    goingBack.connected(uplink.ifname);
     // What changed while the connection was made.
-    if (changed) check();
+    check();
     const why = await session.ended;
     signal.removeEventListener('abort', onAbort);
     live = undefined;
+    goingBack.look(undefined);
     sinceMs = clock.nowMs();
     lostAtMs = clock.monotonicMs();
     lastProblem = why;
@@ -168,13 +173,16 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
 
   /** Whether the connection stands on what the box would choose now. */
   const check = (): void => {
-    changed = false;
     const at = live;
     if (at === undefined) return;
     const uplinks = parts.uplinks();
     const own = uplinks.find((uplink) => uplink.address === at.uplink.address);
+    if (own?.alive === true) wasAlive = true;
+    goingBack.look(own === undefined ? undefined : betterUplink(uplinks, own)?.ifname);
     if (own === undefined) at.session.end(`${at.uplink.ifname} lost its address`);
-    else if (!own.alive && uplinks.some((uplink) => uplink.alive)) at.session.end(`${own.ifname} is dark`);
+    // One that was dark when it was dialled got through where those that live did not.
+    else if (!own.alive && wasAlive && uplinks.some(({ alive }) => alive))
+      at.session.end(`${own.ifname} is dark`);
     else {
       void parts.identity().then((identity) => {
         if (live === at && identity !== undefined && endpointText(identity) !== at.endpoint) {
@@ -187,31 +195,12 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   return {
     send,
     wake() {
-      changed = true;
       check();
       waker.wake();
     },
     state: () => ({ connected: live !== undefined, uplink: live?.uplink.ifname, sinceMs, lastProblem }),
     awayMs: () => (live === undefined ? clock.monotonicMs() - lostAtMs : 0),
-    async prove(signal) {
-      const done = Promise.withResolvers<void>();
-      const own: Proof = { nonce: randomBytes(16).toString('hex'), answered: done.resolve };
-      const onAbort = (): void => done.reject(signal.reason);
-      signal.addEventListener('abort', onAbort, { once: true });
-      proof = own;
-      // Only an answer over a new connection says that the new state lets one through: not over one that is being
-      // made on what stood before either.
-      dial?.abort(new Error('a new connection is to prove the state on trial'));
-      live?.session.end('a new connection is to prove the state on trial');
-      waker.wake();
-      try {
-        signal.throwIfAborted();
-        await done.promise;
-      } finally {
-        signal.removeEventListener('abort', onAbort);
-        if (proof === own) proof = undefined;
-      }
-    },
+    prove: (signal) => proof.ask(signal),
     async run(signal) {
       let delayMs = RETRY_FIRST_MS;
       while (!signal.aborted) {
@@ -224,7 +213,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           const startMs = clock.monotonicMs();
           await connectOnce(identity, signal);
           // A new connection takes the old one's place at once, unless the broker keeps turning us away.
-          if (clock.monotonicMs() - startMs > SHORT_LIVED_MS || proof !== undefined) {
+          if (clock.monotonicMs() - startMs > SHORT_LIVED_MS || proof.isAsked()) {
             delayMs = RETRY_FIRST_MS;
             continue;
           }
@@ -238,7 +227,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
         }
         // Spread, so that a fleet does not come back as one.
         await waker.rest(delayMs * (0.5 + Math.random() / 2), signal);
-        delayMs = proof === undefined ? Math.min(delayMs * 2, RETRY_MAX_MS) : RETRY_FIRST_MS;
+        delayMs = proof.isAsked() ? RETRY_FIRST_MS : Math.min(delayMs * 2, RETRY_MAX_MS);
       }
     },
   };

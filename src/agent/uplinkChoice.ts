@@ -9,8 +9,13 @@ import type { Facts } from '../model/facts.ts';
 import type { BootstrapNetwork } from '../model/medium.ts';
 import type { GatewayStatus } from '../model/status.ts';
 import { type Addressing, attachmentOf, FAMILIES, type Line, uplinkIfname } from '../model/underlay.ts';
+import type { UplinkAddress } from '../system/uplinkDial.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
-import type { RankedUplink } from './controllerLink.ts';
+
+export interface RankedUplink extends UplinkAddress {
+  /** false: known to be dark; tried last, and left where another is alive. */
+  readonly alive: boolean;
+}
 
 export function rankUplinks(
   spec: DesiredSpec | undefined,

@@ -9,8 +9,10 @@ interface Status {
     readonly state: string;
     readonly active: boolean;
   }[];
+  readonly controller: { readonly connected: boolean; readonly uplink?: string };
 }
-const pathsOf = async (node: string) => (await jsonIn<Status>(node, 'branchbox', 'status', '--json')).paths;
+const statusOf = (node: string) => jsonIn<Status>(node, 'branchbox', 'status', '--json');
+const pathsOf = async (node: string) => (await statusOf(node)).paths;
 const activeUplink = async (node: string) => (await pathsOf(node)).find((path) => path.active)?.uplink;
 
 const allUp = () =>
@@ -65,6 +67,24 @@ describe('failover', () => {
     });
     expect(report.received).toBeGreaterThan(500);
     expect(report.lost).toBe(0);
+  });
+});
+
+describe("the controller's connection", () => {
+  afterEach(() => lab('heal', 'branch1', 'internet'));
+  const isOver = (uplink: string) =>
+    until(`branch1 speaks to the controller over ${uplink}`, async () => {
+      const { controller } = await statusOf('branch1');
+      return controller.connected && controller.uplink === uplink;
+    });
+
+  it('leaves an uplink that went dark, and goes back once it has lived for a while', async () => {
+    await allUp();
+    await isOver('wan1');
+    await lab('cut', 'branch1', 'internet');
+    await isOver('wan2');
+    await lab('heal', 'branch1', 'internet');
+    await isOver('wan1');
   });
 });
 
