@@ -17,7 +17,9 @@ export interface TrustedClock {
   nowMs(): number;
   /**
    * Of something that was made just now and begins at `startMs`: that moment, or as much later than now as clocks may
-   * differ, where it is known what time it is. A start years ahead would raise the floor for good.
+   * differ. A start years ahead would raise the floor for good. What time it is is known by a witness of this start of
+   * the box, else by the system's clock, unless that stands behind the floor: then it is known to be wrong, and nothing
+   * but the start itself tells how much.
    */
   latestStartMs(startMs: number): number;
   /** Something signed by whom we trust says that it was made at this moment. Durable. */
@@ -58,8 +60,10 @@ export async function openTrustedClock(options: {
       return Math.max(Math.abs(wallMs - knownMs) <= AGREEMENT_MS ? wallMs : knownMs, since(floor));
     },
     latestStartMs(startMs) {
-      if (witnessed === undefined) return startMs;
-      return Math.min(startMs, since(witnessed) + AGREEMENT_MS);
+      if (witnessed !== undefined) return Math.min(startMs, since(witnessed) + AGREEMENT_MS);
+      const [wallMs, leastMs] = [clock.nowMs(), since(floor)];
+      const isBehind = wallMs < leastMs - AGREEMENT_MS;
+      return isBehind ? startMs : Math.min(startMs, Math.max(wallMs, leastMs) + AGREEMENT_MS);
     },
     raise,
     async witness(momentMs) {

@@ -23,6 +23,13 @@ export interface LocalIdentity {
   readonly tls: TlsIdentity;
 }
 
+export interface EnrolmentAnswer {
+  readonly issued: readonly Certificate[];
+  readonly others: readonly Certificate[];
+  /** When the certificate ends by which the server that answered just now proved itself. */
+  readonly serverEndsAtMs: number;
+}
+
 export interface Enrolment {
   /**
    * What is on disk, or undefined where there is no certificate, it does not fit, or its key is lost. Throws
@@ -32,12 +39,9 @@ export interface Enrolment {
   /** The request for the key at `paths.key`, which is made and stored first where there is none that can be read. */
   request(owner: Owner, paths: CredentialPaths, serial: string): Promise<Uint8Array>;
   /** Checks what the CA issued and stores it. Throws pki/* where it is not ours, and stores nothing. */
-  accept(
-    owner: Owner,
-    paths: CredentialPaths,
-    issued: readonly Certificate[],
-    others: readonly Certificate[],
-  ): Promise<LocalIdentity>;
+  accept(owner: Owner, paths: CredentialPaths, answer: EnrolmentAnswer): Promise<LocalIdentity>;
+  /** false: it begins later than it can be by now; it was made under a clock that is wrong. */
+  canHaveBegun(identity: LocalIdentity): boolean;
 }
 
 export function createEnrolment(options: {
@@ -90,6 +94,8 @@ export function createEnrolment(options: {
   }
 
   return {
+    canHaveBegun: ({ certificate: { notBeforeMs } }) => notBeforeMs <= clock.latestStartMs(notBeforeMs),
+
     async read(owner, paths) {
       const stored = await readKey(paths.key);
       const text = await files.readText(paths.certificate, MAX_FILE_BYTES);
@@ -118,19 +124,19 @@ export function createEnrolment(options: {
       return createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial });
     },
 
-    async accept(owner, paths, issued, others) {
+    async accept(owner, paths, { issued, others, serverEndsAtMs }) {
       const stored = await readKey(paths.key);
       if (stored === undefined) {
         throw new BranchboxError('system/file', { message: `${paths.key} went away while enrolling` });
       }
       // It came over a session that the owner proved, just now: its beginning is a lower bound of the time, which
-      // a clock in 1970 that lost its voucher's witness by a restart needs.
-      const { leaf, chain } = await check(owner, stored, issued, others, (found) =>
-        Math.max(clock.nowMs(), clock.latestStartMs(found.notBeforeMs)),
+      // a clock in 1970 that lost its voucher's witness by a restart needs. It is no later than the server's certificate
+      // ends: a CA whose clock is years ahead may not tell a box what time it is.
+      const { leaf, chain } = await check(owner, stored, issued, others, ({ notBeforeMs }) =>
+        Math.max(clock.nowMs(), Math.min(clock.latestStartMs(notBeforeMs), serverEndsAtMs)),
       );
       const pem = toPem([leaf, ...chain]);
       await files.writeDurable(paths.certificate, pem, 0o644);
-      await clock.raise(leaf.notBeforeMs);
       return { certificate: leaf, tls: { key: stored.pem, certificatePem: pem } };
     },
   };

@@ -61,8 +61,12 @@ export function createMigration(context: ServiceContext): Action {
     const mine = ownOf(move);
     try {
       // Killed between certificate and record: it is there, and no second one is asked for.
+      const ready = await enrolment.read(owner, moved);
       const identity =
-        (await enrolment.read(owner, moved)) ?? (await enrolElsewhere(context, owner, moved, signal));
+        ready !== undefined && enrolment.canHaveBegun(ready)
+          ? ready
+          : await enrolElsewhere(context, owner, moved, signal);
+      // The clock is not told by an owner who is not the box's yet.
       await proveStrictly(context, owner, identity.tls, signal);
     } catch (thrown) {
       if (!(thrown instanceof BranchboxError) || thrown.code === 'internal' || signal.aborted) throw thrown;

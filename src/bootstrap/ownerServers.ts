@@ -9,7 +9,7 @@ import type { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import type { StateContext } from './context.ts';
-import type { LocalIdentity } from './enrol.ts';
+import type { EnrolmentAnswer, LocalIdentity } from './enrol.ts';
 import { createEstClient, type EstClient } from './est.ts';
 import type { PeerJudge, TlsIdentity } from './https.ts';
 import type { CredentialPaths } from './paths.ts';
@@ -88,8 +88,7 @@ export async function enrol(
   code?: Secret,
 ): Promise<LocalIdentity> {
   const answer = await askForCertificate(context, owner, paths, operation, identity, signal, code);
-  const { issued, others } = answer;
-  return context.enrolment.accept(await learnAnchors(context, owner, others), paths, issued, others);
+  return context.enrolment.accept(await learnAnchors(context, owner, answer.others), paths, answer);
 }
 
 /** The same under an owner who is not the box's yet: nothing is learned, and the record of the present one stays. */
@@ -101,7 +100,7 @@ export async function enrolElsewhere(
 ): Promise<LocalIdentity> {
   const { enrolment, factory } = context;
   const answer = await askForCertificate(context, owner, paths, 'simpleenroll', factory.tls, signal);
-  return enrolment.accept(owner, paths, answer.issued, answer.others);
+  return enrolment.accept(owner, paths, answer);
 }
 
 async function askForCertificate(
@@ -112,14 +111,24 @@ async function askForCertificate(
   identity: TlsIdentity,
   signal: AbortSignal,
   code?: Secret,
-): Promise<{ readonly issued: readonly Certificate[]; readonly others: readonly Certificate[] }> {
-  const { enrolment, factory, uplinks } = context;
-  const est = estOf(context, owner);
+): Promise<EnrolmentAnswer> {
+  const { enrolment, factory, uplinks, https } = context;
+  const judge = ownerPeer(owner, context.clock);
+  let serverEndsAtMs = Number.NEGATIVE_INFINITY;
+  const peer: PeerJudge = {
+    ...judge,
+    async judge(socket, server) {
+      await judge.judge(socket, server);
+      serverEndsAtMs = socket.getPeerX509Certificate()?.validToDate.getTime() ?? serverEndsAtMs;
+    },
+  };
+  const est = createEstClient({ https, est: owner.est, peer });
   const request = await enrolment.request(owner, paths, factory.serial);
-  return overUplinks(await uplinks.all(), async (uplink) => ({
-    others: await est.cacerts(uplink, identity, signal),
-    issued: await est.enrol({ operation, request, uplink, identity, code, signal }),
-  }));
+  return overUplinks(await uplinks.all(), async (uplink) => {
+    const others = await est.cacerts(uplink, identity, signal);
+    const issued = await est.enrol({ operation, request, uplink, identity, code, signal });
+    return { others, issued, serverEndsAtMs };
+  });
 }
 
 /** On disk before a certificate of the next CA is: the agent reads its anchors from the owner's record. */
@@ -158,4 +167,18 @@ export async function proveStrictly(
   await overUplinks(await context.uplinks.all(), (uplink) =>
     askStanding({ https, owner, peer, uplink, identity, signal }),
   );
+}
+
+/**
+ * The same under a certificate that is new. Now that a server that checks dates took it, its beginning has passed: a lower
+ * bound of the time that outlives this start of the box. Durable.
+ */
+export async function proveAnew(
+  context: StateContext,
+  owner: Owner,
+  { tls, certificate }: LocalIdentity,
+  signal: AbortSignal,
+): Promise<void> {
+  await proveStrictly(context, owner, tls, signal);
+  await context.clock.raise(certificate.notBeforeMs);
 }

@@ -9,7 +9,7 @@ import type { Certificate } from '../pki/certificate.ts';
 import type { ServiceContext } from './context.ts';
 import type { LocalIdentity } from './enrol.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
-import { enrol, proveStrictly } from './ownerServers.ts';
+import { enrol, proveAnew } from './ownerServers.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
 
 /** Renewal begins at 60 % of a certificate's life and is spread over the next tenth. */
@@ -102,11 +102,13 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     if (owner === undefined) return WITHOUT_OWNER;
     // To the domain already owned, so with no new voucher; an expired certificate is no credential any more.
     const credential = operation === 'simplereenroll' && current ? current.tls : context.factory.tls;
+    const ready = await enrolment.read(owner, next);
     const fresh =
-      (await enrolment.read(owner, next)) ??
-      (await enrol(context, owner, next, operation, credential, signal));
+      ready !== undefined && enrolment.canHaveBegun(ready)
+        ? ready
+        : await enrol(context, owner, next, operation, credential, signal);
     // Proved before the old one is given up; by the record as it is now, which may have got the next CA.
-    await proveStrictly(context, (await owners.read()) ?? owner, fresh.tls, signal);
+    await proveAnew(context, (await owners.read()) ?? owner, fresh, signal);
     await moveOver();
     return onward({ certificate: fresh.certificate.fingerprintSha256 });
   }

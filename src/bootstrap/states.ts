@@ -7,7 +7,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { StateContext } from './context.ts';
 import { candidateName, discover, type Discovery, type Server } from './discover.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
-import { enrolWithCode, estOf, overUplinks, proveStrictly } from './ownerServers.ts';
+import { enrolWithCode, estOf, overUplinks, proveAnew } from './ownerServers.ts';
 import { createProvisional } from './provisional.ts';
 
 /** Leases and files are watched; this is for what no watch tells (a carrier), and for a watch that was lost. */
@@ -122,7 +122,11 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       if (owner === undefined) return WITHOUT_OWNER;
       // Killed between certificate and journal: it is there, and no second one is asked for.
       let identity = await enrolment.read(owner, ldevid);
-      if (identity === undefined || identity.certificate.notAfterMs <= clock.nowMs()) {
+      const isUsable =
+        identity !== undefined &&
+        identity.certificate.notAfterMs > clock.nowMs() &&
+        enrolment.canHaveBegun(identity);
+      if (identity === undefined || !isUsable) {
         identity = await enrolWithCode(context, owner, signal);
       }
       context.activation.forget();
@@ -133,7 +137,13 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       if (owner === undefined) return WITHOUT_OWNER;
       const identity = await enrolment.read(owner, ldevid);
       if (identity === undefined) return { state: 'ENROLLING', note: { because: 'no certificate on disk' } };
-      await proveStrictly(context, owner, identity.tls, signal);
+      if (!enrolment.canHaveBegun(identity)) {
+        return {
+          state: 'ENROLLING',
+          note: { because: 'the certificate on disk begins later than it can be' },
+        };
+      }
+      await proveAnew(context, owner, identity, signal);
       return { state: 'STRICT' };
     },
   };

@@ -48,8 +48,7 @@ describe('what is refused, with nothing changed', () => {
   });
 
   it('does not try what waited for its time once the held state was published in its place', async () => {
-    let nowMs = NOW_MS;
-    const clock = { nowMs: () => nowMs, monotonicMs: () => 0, sleep: () => new Promise<void>(() => {}) };
+    const clock = { nowMs: () => NOW_MS, monotonicMs: () => 0, sleep: () => new Promise<void>(() => {}) };
     const one = await box({ clock });
     const held = signed(desired(1));
     await one.keeper.offer(held);
