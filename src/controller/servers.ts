@@ -49,6 +49,8 @@ export function createServers(options: {
 }): Servers {
   const { log, listen } = options;
   const tls = (credentials: ServiceCredentials) => ({
+    // RESTCONF is defined over TLS 1.2 (RFC 8040 2.1), and who asks here may be anybody's client. Only signed content of
+    // this session is believed, and what is told over it later is told by boxes that speak 1.3.
     sztp: tlsOptions({
       credential: credentials.server,
       clientIssuers: options.manufacturers,

@@ -27,6 +27,39 @@ beforeAll(async () => {
 });
 afterAll(() => world.remove());
 
+it('TLS 1.2 is for the standards that anybody’s clients speak, and for no server of our own', async () => {
+  const [, manufacturer] =
+    /^url = "(https:[^"]+)"/m.exec(await readFile(world.at('controller.toml'), 'utf8')) ?? [];
+  const server = (port: number): string => `https://localhost:${port}`;
+  const spoken = async (url: string, ...words: readonly string[]): Promise<boolean> => {
+    const asked = world.curl('-k', ...words, ...credential(box1, 'idevid', 'tls'), url);
+    return asked.then(
+      () => true,
+      () => false,
+    );
+  };
+  const { ports } = world;
+  for (const url of [server(ports.sztp), server(ports.est)]) {
+    expect([url, await spoken(url, '--tls-max', '1.2'), await spoken(url)]).toEqual([url, true, true]);
+  }
+  for (const url of [server(ports.device), server(ports.api)]) {
+    expect([url, await spoken(url, '--tls-max', '1.2'), await spoken(url)]).toEqual([url, false, true]);
+  }
+  // It takes its customers alone; here with the controller's own certificate.
+  const customer = [
+    '--cert',
+    world.at('manufacturer/client.crt'),
+    '--key',
+    world.at('manufacturer/client.key'),
+  ];
+  const asCustomer = (...words: readonly string[]): Promise<boolean> =>
+    world.curl('-k', ...customer, ...words, manufacturer ?? '').then(
+      () => true,
+      () => false,
+    );
+  expect([await asCustomer('--tls-max', '1.2'), await asCustomer()]).toEqual([false, true]);
+});
+
 function tagOf(answer: CurlAnswer): string {
   const errors = RestconfErrors.parse(JSON.parse(answer.body.toString('utf8')));
   return errors['ietf-restconf:errors'].error[0]?.['error-tag'] ?? '';

@@ -45,7 +45,7 @@ export async function serveManufacturer(options: {
       ca: keys.serviceCa.certificate.pem,
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: 'TLSv1.2',
+      minVersion: 'TLSv1.3',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     },
     createRouteListener({ routes: routesOf(desk), log }),
