@@ -74,9 +74,16 @@ export function healthState(conditions: readonly Condition[]): GatewayStatus['he
   return conditions.some(({ severity }) => severity === 'warning') ? 'degraded' : 'ok';
 }
 
-function controllerFindings({ controller, refused }: HealthInput): Finding[] {
+/** What keeps its tunnels from standing, whatever the providers do; said before anybody is sent to look at a cable. */
+function tunnelsWaitFor({ quarantine, clockBehind }: OwnCondition): string | undefined {
+  if (quarantine !== undefined) return 'peers take nothing from a box in quarantine (quarantined)';
+  return clockBehind === undefined ? undefined : 'they wait for the clock of this box (clock-behind)';
+}
+
+function controllerFindings({ controller, refused, quarantine }: HealthInput): Finding[] {
   const found: Finding[] = [];
-  if (controller?.connected === false) {
+  // Its broker turns a box in quarantine away; that is said, and whether it answers otherwise the identity process sees.
+  if (controller?.connected === false && quarantine === undefined) {
     const why = controller.lastProblem === undefined ? '' : ` (${controller.lastProblem})`;
     found.push(
       finding(
@@ -105,7 +112,9 @@ function controllerFindings({ controller, refused }: HealthInput): Finding[] {
   return found;
 }
 
-function uplinkFindings({ body, spec, clockBehind }: HealthInput): Finding[] {
+function uplinkFindings(input: HealthInput): Finding[] {
+  const { body, spec } = input;
+  const waitsFor = tunnelsWaitFor(input);
   return body.uplinks
     .filter(({ state }) => state === 'down')
     .map((uplink) => {
@@ -115,9 +124,9 @@ function uplinkFindings({ body, spec, clockBehind }: HealthInput): Finding[] {
         ? `${where} has no carrier: check its cable and the provider's box.`
         : address === undefined
           ? `${where} has no address: ${silence(spec?.uplinks.find(({ name }) => name === uplink.name))}.`
-          : clockBehind === undefined
+          : waitsFor === undefined
             ? `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`
-            : `${where} has address ${address}; its tunnels wait for the clock of this box (clock-behind).`;
+            : `${where} has address ${address}; no tunnel stands over it: ${waitsFor}.`;
       return finding('uplink-down', 'warning', uplink.name, sentence);
     });
 }
@@ -132,7 +141,10 @@ function silence(uplink: DesiredSpec['uplinks'][number] | undefined): string {
     : "neither the provider's DHCP answers nor does its router advertise an IPv6 prefix";
 }
 
-function pathFindings({ body: { paths }, spec, box, clockBehind }: HealthInput): Finding[] {
+function pathFindings(input: HealthInput): Finding[] {
+  const { body, spec, box, quarantine } = input;
+  const { paths } = body;
+  const waitsFor = tunnelsWaitFor(input);
   const known = box.frr.liveness !== undefined;
   const found = paths
     .filter(({ state }) => state === 'down')
@@ -145,12 +157,14 @@ function pathFindings({ body: { paths }, spec, box, clockBehind }: HealthInput):
         handshakeAgeS === undefined
           ? 'there was no WireGuard handshake'
           : `the last WireGuard handshake was ${handshakeAgeS} s ago`;
+      // A path that had its handshake did not wait for the clock.
+      const isHeldBack = waitsFor !== undefined && (quarantine !== undefined || handshakeAgeS === undefined);
       return finding(
         'path-down',
         'warning',
         id,
-        clockBehind !== undefined && handshakeAgeS === undefined
-          ? `The path to ${peer} over uplink ${uplink} waits for the clock of this box (clock-behind).`
+        isHeldBack
+          ? `The path to ${peer} over uplink ${uplink} is down: ${waitsFor}.`
           : `The path to ${peer} over uplink ${uplink} is down: ${handshake}. Check the uplink at both ends.`,
       );
     });
@@ -163,15 +177,16 @@ function pathFindings({ body: { paths }, spec, box, clockBehind }: HealthInput):
         'no-path',
         'error',
         peer,
-        `No path to ${peer} is up, so that segments end at this box. Check its ${clockBehind === undefined ? 'uplinks' : 'clock (clock-behind)'}.`,
+        `No path to ${peer} is up, so that segments end at this box: ${waitsFor ?? 'check its uplinks'}.`,
       ),
     );
   }
   return found;
 }
 
-function overlayFindings({ spec, box: { frr } }: HealthInput): Finding[] {
-  if (spec === undefined) return [];
+function overlayFindings({ spec, box: { frr }, quarantine }: HealthInput): Finding[] {
+  // No tunnel brings it to a reflector then.
+  if (spec === undefined || quarantine !== undefined) return [];
   const down = spec.overlay.reflectors.filter(({ vtep }) => frr.sessions?.get(vtep) !== true);
   if (down.length === 0) return [];
   // One living reflector is enough; without any, what was learned holds until its hold time is over.

@@ -92,6 +92,21 @@ test('a box in quarantine has failed, and says why and what an operator does', (
   const findings = verdict(well, nothing, { quarantine });
   expect(findings.map(({ code, severity }) => [code, severity])).toEqual([['quarantined', 'error']]);
   expect(findings[0]?.sentence).toMatch(/this box was revoked.*branchbox fleet release/);
+  // Its peers drop its tunnels and the broker turns it away: nobody is sent to look at a cable or to a provider.
+  const allDown = boxOf(bfd('down', 'down'), {});
+  const controller = { connected: false, lastProblem: 'not authorized' };
+  const told = verdict(allDown, nothing, { quarantine, controller }).filter(
+    ({ code }) => code !== 'quarantined',
+  );
+  expect(new Set(told.map(({ code }) => code))).toEqual(new Set(['uplink-down', 'path-down', 'no-path']));
+  for (const { sentence } of told) {
+    expect(sentence).toContain('in quarantine (quarantined)');
+    expect(sentence).not.toMatch(/provider|Check|check/);
+  }
+  // A cable that is out is out.
+  const unplugged = { ...facts, ports: facts.ports.map((port) => ({ ...port, carrier: false })) };
+  const body = statusOf(spec, unplugged, allDown, nothing);
+  expect(verdict(allDown, nothing, { quarantine, body })[1]?.sentence).toContain('has no carrier');
 });
 
 describe('health', () => {
