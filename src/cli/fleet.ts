@@ -35,10 +35,17 @@ export function register(program: Command): void {
 
   withAccess(fleet.command('apply <file>'))
     .description('makes the fleet what a TOML file says')
+    .option(
+      '--removes <count>',
+      'how many gateways that have a box are not in it any more; asked for where that is more than one',
+    )
     .addHelpText('after', `\nexample: branchbox fleet apply fleet.toml ${ACCESS_EXAMPLE}`)
-    .action(async (file: string, access: Access) => {
+    .action(async (file: string, flags: Access & { readonly removes?: string }) => {
       const body = await readInput(file);
-      await callApi(access, { method: 'PUT', path: '/api/v1/fleet', mediaType: 'application/toml', body });
+      const { removes, ...access } = flags;
+      const query = removes === undefined ? '' : `?removes=${encodeURIComponent(removes)}`;
+      const path = `/api/v1/fleet${query}`;
+      await callApi(access, { method: 'PUT', path, mediaType: 'application/toml', body });
       print('the fleet is as described');
     });
   withAccess(fleet.command('show'))

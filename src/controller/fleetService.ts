@@ -10,6 +10,7 @@ import { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
 import { allocate, NO_ALLOCATIONS } from './allocations.ts';
 import { designFleet } from './designer.ts';
+import { checkRemovals } from './removals.ts';
 import type { FleetOutline, FleetRevision, HeldPlace } from './store/entities.ts';
 import type { Store } from './store/store.ts';
 
@@ -25,7 +26,11 @@ export interface FleetChange {
    */
   readonly next:
     | { readonly edit: (present: Fleet | undefined) => unknown }
-    | { readonly replace: (places: readonly HeldPlace[]) => unknown };
+    | {
+        readonly replace: (places: readonly HeldPlace[]) => unknown;
+        /** How many gateways with a box the caller knows to be missing in it. */
+        readonly removes?: number | undefined;
+      };
 }
 
 export interface FleetService {
@@ -132,6 +137,7 @@ export function createFleetService(options: {
       if (whole !== undefined && wanted === whole.fleet) return whole;
     }
     const fleet = decode(Fleet, wanted, 'the fleet');
+    if ('replace' in change.next) checkRemovals(present?.places ?? [], fleet, change.next.removes);
     const allocations = allocate(fleet, present?.allocations ?? NO_ALLOCATIONS);
     designFleet({
       fleet,

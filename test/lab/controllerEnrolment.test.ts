@@ -321,3 +321,17 @@ it('a body of 20 MB is refused by each server so that curl hears why', async () 
     expect(text.toString()).toContain(word);
   }
 });
+
+it('a fleet that leaves out boxes by the dozen is taken only where that is said', async () => {
+  const short = world.at('short.toml');
+  await writeFile(short, '[fleet]\nname = "test"\n');
+  const before = await world.api('/api/v1/gateways');
+  for (const words of [[], ['--removes', '3']]) {
+    await expect(world.fleet('apply', short, ...words)).rejects.toThrow(
+      'is without 4 gateways that have a box',
+    );
+  }
+  expect(await world.api('/api/v1/gateways')).toEqual(before);
+  await world.fleet('apply', short, '--removes', '4');
+  expect(await world.api('/api/v1/gateways')).not.toEqual(before);
+});

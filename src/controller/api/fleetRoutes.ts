@@ -12,6 +12,17 @@ import { IfMatch, present, revisionWanted, setRevision } from './fleetRevision.t
 import { preferred } from './negotiation.ts';
 import { sendStored, STORED_FLEET_RESPONSE } from './storedFleet.ts';
 
+const Removes = z.object({
+  removes: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      'How many gateways that have a box are not in it any more. Asked for where that is more than one',
+    ),
+});
+
 export function registerFleetRoutes(api: Api, context: ApiContext): void {
   api.get(
     '/fleet',
@@ -59,6 +70,7 @@ export function registerFleetRoutes(api: Api, context: ApiContext): void {
         summary: 'Replaces the fleet; JSON or TOML',
         consumes: ['application/json', 'application/toml'],
         headers: IfMatch,
+        querystring: Removes,
         body: Fleet,
         response: { 200: Fleet, ...ERROR_RESPONSES },
       },
@@ -70,7 +82,10 @@ export function registerFleetRoutes(api: Api, context: ApiContext): void {
         actor: ADMIN,
         subject: 'fleet',
         ...revisionWanted(request),
-        next: { replace: (places) => keepPlaced(request.body, places, joined) },
+        next: {
+          replace: (places) => keepPlaced(request.body, places, joined),
+          removes: Removes.parse(request.query).removes,
+        },
       });
       setRevision(reply, next.revision);
       return next.fleet;

@@ -31,6 +31,7 @@ const Operation = z.strictObject({
       z.strictObject({
         in: z.enum(['path', 'query', 'header']),
         name: z.string(),
+        description: Sentence.optional(),
         required: z.boolean(),
         schema: Schema,
       }),
