@@ -133,12 +133,15 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
     expect(await get('red', '10.10.0.100', '/seen')).toContain('inet 10.10.0.100/24');
     expect(await get('blue', '10.10.0.100')).toBeUndefined();
     // Of version 1 of cgroups, or of version 2.
-    const limit = await box.node.run(
-      'sh',
-      '-c',
-      `find /sys/fs/cgroup -path '*/bbt-apps-*' '(' -name memory.limit_in_bytes -o -name memory.max ')' -exec cat {} +`,
-    );
-    expect(limit.split('\n')).toContain(`${32 * 1024 * 1024}`);
+    const limits = async (...names: readonly string[]): Promise<string[]> => {
+      const named = names.map((name) => `-name ${name}`).join(' -o ');
+      const find = `find /sys/fs/cgroup -path '*/bbt-apps-*' '(' ${named} ')' -exec cat {} +`;
+      return (await box.node.run('sh', '-c', find)).split('\n');
+    };
+    expect(await limits('memory.limit_in_bytes', 'memory.max')).toContain(`${32 * 1024 * 1024}`);
+    // Microseconds of each 100 ms.
+    const halfACore = /^50000( 100000)?$/;
+    expect(await limits('cpu.cfs_quota_us', 'cpu.max')).toContainEqual(expect.stringMatching(halfACore));
   });
 
   test('a box that is as wanted has nothing to do', async () => {
