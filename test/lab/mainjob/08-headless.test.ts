@@ -100,16 +100,46 @@ describe('a gateway restarted with its controller there', () => {
   });
 });
 
-describe('a process killed on a gateway', () => {
-  const killed = async (unit: string): Promise<void> => {
-    const before = await pidOf('branch1', unit);
-    expect(before, `${unit} runs`).toBeGreaterThan(0);
-    await inNode('branch1', 'kill', '-9', String(before));
-    await until(`${unit} is back`, async () => {
-      const now = await pidOf('branch1', unit);
-      return now > 0 && now !== before;
-    });
+/** By SIGKILL; resolves when another is there. `pid`: 0 where none runs. */
+async function killedIn(node: string, what: string, pid: () => Promise<number>): Promise<void> {
+  const before = await pid();
+  expect(before, `${what} runs`).toBeGreaterThan(0);
+  await inNode(node, 'kill', '-9', String(before));
+  await until(`${what} is back`, async () => {
+    const now = await pid();
+    return now > 0 && now !== before;
+  });
+}
+
+describe("a process killed at the controller's", () => {
+  const broker = async (): Promise<number> => {
+    const [pid = ''] = (await tryIn('controller', ['pgrep', '-x', 'mosquitto'])).stdout.split('\n');
+    return Number(pid);
   };
+  const whole = () =>
+    until('the controller is whole, and both branches speak to it', async () => {
+      const healthz = ['curl', '-skf', '-o', '/dev/null', 'https://localhost:8445/healthz'];
+      if ((await tryIn('controller', healthz)).exitCode !== 0) return false;
+      const told = await Promise.all(['branch1', 'branch2'].map(statusOf));
+      return told.every(({ controller, health }) => controller.connected && health.state === 'ok');
+    });
+
+  it.each([
+    ...CONTROLLER_UNITS.map((unit) => ({ what: unit, pid: () => pidOf('controller', unit) })),
+    { what: 'mosquitto', pid: broker },
+  ])('$what: comes back by itself, and not one tenant packet is lost', async ({ what, pid }) => {
+    await whole();
+    const report = await streamWhile('branch1-red', 'branch2-red', '10.10.0.12', 5, async () => {
+      await killedIn('controller', what, pid);
+      await whole();
+    });
+    expect(report.received).toBeGreaterThan(20);
+    expect(report.lost).toBe(0);
+  });
+});
+
+describe('a process killed on a gateway', () => {
+  const killed = (unit: string): Promise<void> => killedIn('branch1', unit, () => pidOf('branch1', unit));
 
   // docs/failures.md states the gap of each: these have none.
   it.each([

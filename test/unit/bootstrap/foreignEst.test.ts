@@ -1,0 +1,173 @@
+/**
+ * The box's EST client against somebody else's server: what RFC 7030 and RFC 8951 let a server send, from the factory into
+ * service, and what a box must not take from one.
+ */
+import { afterEach, expect, it } from 'vitest';
+import { parseCertificates } from '../../../src/pki/certificate.ts';
+import { signConveyed } from '../../../src/pki/conveyed.ts';
+import { type Authorities, createAuthorities, GATEWAY, ownerRecord } from './authorities.ts';
+import { createBox, type LogLine } from './box.ts';
+import { failed } from './faultBench.ts';
+import { type Asked, type ForeignOptions, startForeignEst, type Wire } from './foreignEst.ts';
+import { onboarding, startController } from './servers.ts';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+const PKCS7 = 'Content-Type: application/pkcs7-mime; smime-type=certs-only';
+const http = (status: string, headers: readonly string[], body: string, version = '1.1'): string =>
+  [`HTTP/${version} ${status}`, ...headers, '', body].join('\r\n');
+const sized = (headers: readonly string[], body: string): string =>
+  http('200 OK', [...headers, `Content-Length: ${body.length}`], body);
+const wrapped = (base64: string, columns: number, end: string): string =>
+  base64.replaceAll(new RegExp(`.{1,${columns}}`, 'g'), (line) => line + end);
+const chunked = (headers: readonly string[], body: string): string => {
+  const pieces = body.match(/.{1,200}/gs) ?? [];
+  const chunks = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join('');
+  return http('200 OK', [...headers, 'Transfer-Encoding: chunked'], `${chunks}0\r\n\r\n`);
+};
+const good: Wire = ({ base64 }) => sized([PKCS7], base64);
+/** Only what is enrolled is answered otherwise, the first time. */
+const firstEnrolment =
+  (first: (asked: Asked) => string): Wire =>
+  (asked) =>
+    asked.method === 'POST' && asked.times === 0 ? first(asked) : good(asked);
+
+/** A box from the factory, whose owner has his bootstrap server with us and his EST server elsewhere. */
+async function run(
+  options: Omit<ForeignOptions, 'authorities'>,
+  until: 'OPERATIONAL' | ((line: LogLine) => boolean),
+) {
+  const authorities: Authorities = createAuthorities();
+  const controller = await startController(authorities);
+  cleanups.push(() => controller.close());
+  const est = await startForeignEst({ authorities, ...options });
+  cleanups.push(() => est.close());
+  const owner = ownerRecord(authorities, controller.port);
+  const artefacts = controller.behaviour.artefacts;
+  controller.behaviour.artefacts = (nonce) => ({
+    ...artefacts(nonce),
+    conveyed: signConveyed({
+      content: onboarding({ ...owner, est: { ...owner.est, port: est.port } }),
+      format: 'json',
+      owner: authorities.ownerSigner,
+    }),
+  });
+  const box = await createBox(authorities, controller.port);
+  cleanups.push(() => box.remove());
+  await box.run({ controller, until });
+  const certificate = (await box.files.readText(`${box.paths.state}/ldevid.crt`)) ?? '';
+  return {
+    box,
+    est,
+    names: certificate === '' ? [] : parseCertificates(certificate).map(({ subject }) => subject.commonName),
+  };
+}
+
+it.each<readonly [string, Omit<ForeignOptions, 'authorities'>]>([
+  ['base64 on one line', { wire: good }],
+  [
+    'lines of 64 ending in LF, and Content-Transfer-Encoding',
+    { wire: ({ base64 }) => sized([PKCS7, 'Content-Transfer-Encoding: base64'], wrapped(base64, 64, '\n')) },
+  ],
+  ['lines of 76 ending in CRLF', { wire: ({ base64 }) => sized([PKCS7], wrapped(base64, 76, '\r\n')) }],
+  [
+    'a transfer encoding that it is not (RFC 8951 3.1: to be ignored)',
+    { wire: ({ base64 }) => sized([PKCS7, 'Content-Transfer-Encoding: binary'], base64) },
+  ],
+  ['chunks', { wire: ({ base64 }) => chunked([PKCS7], wrapped(base64, 64, '\n')) }],
+  [
+    'no length: its end is the connection’s',
+    { wire: ({ base64 }) => http('200 OK', [PKCS7], base64, '1.0') },
+  ],
+  [
+    'names of headers in any case, a type with quotes and more parameters',
+    {
+      wire: ({ base64 }) =>
+        sized(['CONTENT-TYPE: Application/PKCS7-Mime; smime-type="certs-only"; charset=us-ascii'], base64),
+    },
+  ],
+  [
+    'a content type without parameters',
+    { wire: ({ base64 }) => sized(['content-type: application/pkcs7-mime'], base64) },
+  ],
+  [
+    'its chain in the enrolment, the leaf last',
+    { wire: good, cacerts: ['root'], issued: ['root', 'sub', 'box'] },
+  ],
+  ['its sub CA in cacerts alone, first', { wire: good, cacerts: ['sub', 'root'], issued: ['box'] }],
+  ['TLS 1.2 alone', { wire: good, tls: { maxVersion: 'TLSv1.2' } }],
+  ['TLS 1.3 alone', { wire: good, tls: { minVersion: 'TLSv1.3' } }],
+])('a server that sends %s is enrolled with', async (_, options) => {
+  const { est, names } = await run(options, 'OPERATIONAL');
+  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+  expect(est.enrolled).toEqual(['lab box as application/pkcs10']);
+  expect(new Set(est.asked)).toEqual(
+    new Set(['GET /.well-known/est/lab/cacerts', 'POST /.well-known/est/lab/simpleenroll']),
+  );
+});
+
+it.each([
+  ['seconds', 'Retry-After: 7', 7000],
+  ['a date', 'Retry-After: Mon, 01 Jun 2026 12:05:00 GMT', 300_000],
+  ['nothing', 'X-Nothing: 1', 60_000],
+])('a server that lets it wait and says %s is asked again then', async (_, header, waitMs) => {
+  const { box, est, names } = await run(
+    { wire: firstEnrolment(() => http('202 Accepted', [header, 'Content-Length: 0'], '')) },
+    'OPERATIONAL',
+  );
+  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+  expect(est.enrolled).toHaveLength(2);
+  const line = box.log.find(failed);
+  expect(line?.fields).toMatchObject({ code: 'bootstrap/pending' });
+  // Spread, so that a fleet does not come back as one; never sooner than was said, but for the seconds that passed.
+  expect(Number(line?.fields['delayMs']) / waitMs).toBeGreaterThan(0.9);
+  expect(Number(line?.fields['delayMs']) / waitMs).toBeLessThan(1.6);
+});
+
+it.each<readonly [string, string, RegExp, Wire]>([
+  [
+    'an error in words',
+    'bootstrap/refused',
+    /answered 400/,
+    firstEnrolment(() => http('400 Bad Request', ['Content-Type: text/plain', 'Content-Length: 2'], 'no')),
+  ],
+  [
+    'that it is busy',
+    'bootstrap/refused',
+    /answered 503: busy/,
+    firstEnrolment(() => http('503 Busy', ['Retry-After: 5', 'Content-Length: 0'], '')),
+  ],
+  [
+    'HTML',
+    'bootstrap/refused',
+    /answered with text\/html, not certificates/,
+    firstEnrolment(() => sized(['Content-Type: text/html'], '<html>')),
+  ],
+  [
+    'PEM, which is not base64 of DER',
+    'bootstrap/refused',
+    /answered with what is not base64/,
+    firstEnrolment(({ base64 }) => sized([PKCS7], `-----BEGIN PKCS7-----\n${base64}\n-----END PKCS7-----\n`)),
+  ],
+  [
+    'half of it',
+    'bootstrap/unreachable',
+    /aborted|ended|hang up|ECONNRESET/,
+    firstEnrolment(({ base64 }) =>
+      http('200 OK', [PKCS7, `Content-Length: ${base64.length}`], base64.slice(0, 99)),
+    ),
+  ],
+])('a server that sends %s is told of in these words, and asked again', async (_, code, words, wire) => {
+  const { box, names } = await run({ wire }, 'OPERATIONAL');
+  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+  expect(box.log.find(failed)?.fields).toMatchObject({ code, problem: expect.stringMatching(words) });
+});
+
+it('a server whose sub CA is told by nobody gives a certificate that is not taken', async () => {
+  const { box, names } = await run({ wire: good, cacerts: ['root'], issued: ['box'] }, failed);
+  expect(box.log.find(failed)?.fields).toMatchObject({ code: 'pki/untrusted', state: 'ENROLLING' });
+  expect(names).toEqual([]);
+});

@@ -1,0 +1,186 @@
+/**
+ * Owns an EST server of somebody else: certificates, requests and PKCS#7 are openssl's, HTTP is written by hand, and
+ * nothing of the product's own controller is in it. Its CA is RSA, below the domain's root. What it says on the wire is
+ * a test's.
+ */
+import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import { once } from 'node:events';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { openssl } from '../pki/domain.ts';
+import { type Authorities, DAY_MS, HOST, NOW_MS } from './authorities.ts';
+
+/** What a variant of the wire answers: a whole HTTP response, to the byte. */
+export type Wire = (asked: Asked) => string | Buffer;
+
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: string;
+  /** How often this path was asked for before. */
+  readonly times: number;
+  /** Base64 on one line: of the CA's certificates, or of what was issued for the request. */
+  readonly base64: string;
+}
+
+export interface ForeignEst {
+  readonly port: number;
+  readonly asked: string[];
+  /** Subject of the client's certificate, each time that somebody enrolled. */
+  readonly enrolled: string[];
+  close(): Promise<void>;
+}
+
+const OPENSSL_CA = `
+[ca]
+default_ca = d
+[d]
+new_certs_dir = .
+database = index
+rand_serial = yes
+default_md = sha384
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+serialNumber = optional
+[sub]
+basicConstraints = critical, CA:TRUE, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+[server]
+basicConstraints = CA:FALSE
+keyUsage = critical, digitalSignature, keyEncipherment
+extendedKeyUsage = serverAuth
+subjectAltName = DNS:${HOST}
+[box]
+keyUsage = critical, digitalSignature
+extendedKeyUsage = clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid, issuer
+`;
+const day = (days: number): string =>
+  new Date(NOW_MS + days * DAY_MS).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
+
+export interface ForeignOptions {
+  readonly authorities: Authorities;
+  readonly wire: Wire;
+  /** Which of root, sub CA and leaf go into which answer. */
+  readonly cacerts?: readonly ('root' | 'sub')[];
+  readonly issued?: readonly ('box' | 'sub' | 'root')[];
+  readonly tls?: TlsOptions;
+}
+
+export async function startForeignEst(options: ForeignOptions): Promise<ForeignEst> {
+  const tool = openssl();
+  const { domain, manufacturer } = options.authorities;
+  tool.write('root.pem', domain.certificate.pem);
+  tool.write('root.key', exportPrivateKey(domain.key).reveal());
+  tool.write('c', OPENSSL_CA);
+  tool.write('index', '');
+  const sign = (csr: string, out: string, by: string, extensions: string): void => {
+    const dates = ['-startdate', day(-1), '-enddate', day(90)];
+    const who = ['-cert', `${by}.pem`, '-keyfile', `${by}.key`];
+    tool.run(
+      'ca',
+      '-batch',
+      '-notext',
+      '-config',
+      'c',
+      '-in',
+      csr,
+      '-out',
+      out,
+      ...who,
+      ...dates,
+      '-extensions',
+      extensions,
+    );
+  };
+  const make = (name: string, subject: string, by: string, extensions: string): void => {
+    tool.run(
+      'req',
+      '-new',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      `${name}.key`,
+      '-subj',
+      subject,
+      '-out',
+      `${name}.csr`,
+    );
+    sign(`${name}.csr`, `${name}.pem`, by, extensions);
+  };
+  make('sub', '/CN=Somebody else CA', 'root', 'sub');
+  make('server', `/CN=${HOST}`, 'sub', 'server');
+  const certsOnly = (names: readonly string[]): string => {
+    const files = names.flatMap((name) => ['-certfile', `${name}.pem`]);
+    tool.run('crl2pkcs7', '-nocrl', ...files, '-outform', 'DER', '-out', 'p7');
+    return tool.read('p7').toString('base64');
+  };
+  const cacerts = certsOnly(options.cacerts ?? ['root', 'sub']);
+  const asked: string[] = [];
+  const enrolled: string[] = [];
+
+  const answer = (socket: TLSSocket, head: string, body: string): Buffer | string => {
+    const [line = '', ...lines] = head.split('\r\n');
+    const [method = '', path = ''] = line.split(' ');
+    const headers = new Map(
+      lines.map((text) => {
+        const [name = '', ...value] = text.split(':');
+        return [name.toLowerCase(), value.join(':').trim()];
+      }),
+    );
+    const times = asked.filter((one) => one === `${method} ${path}`).length;
+    asked.push(`${method} ${path}`);
+    let base64 = cacerts;
+    if (method === 'POST') {
+      const { CN } = socket.getPeerCertificate().subject ?? {};
+      enrolled.push(`${String(CN ?? 'nobody')} as ${headers.get('content-type') ?? ''}`);
+      tool.write('csr.der', Buffer.from(body, 'base64'));
+      // Proof of possession, by openssl.
+      tool.run('req', '-inform', 'DER', '-in', 'csr.der', '-verify', '-out', 'box.csr');
+      sign('box.csr', 'box.pem', 'sub', 'box');
+      base64 = certsOnly(options.issued ?? ['box']);
+    }
+    return options.wire({ method, path, headers, body, times, base64 });
+  };
+  const server = createServer(
+    {
+      key: tool.read('server.key'),
+      cert: Buffer.concat([tool.read('server.pem'), tool.read('sub.pem')]),
+      ca: [manufacturer.certificate.pem, domain.certificate.pem],
+      requestCert: true,
+      rejectUnauthorized: true,
+      ...options.tls,
+    },
+    (socket) => {
+      let text = '';
+      socket.setEncoding('latin1');
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk: string) => {
+        text += chunk;
+        const [head, body] = text.split(/\r\n\r\n(.*)/s);
+        const length = Number(/^content-length: *(\d+)/im.exec(head ?? '')?.[1] ?? 0);
+        if (body === undefined || body.length < length) return;
+        socket.end(answer(socket, head ?? '', body));
+      });
+    },
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    asked,
+    enrolled,
+    async close() {
+      server.close();
+      await once(server, 'close');
+      tool[Symbol.dispose]();
+    },
+  };
+}
