@@ -126,7 +126,7 @@ const say = (status: number, value: unknown): Answer => ({ status, text: `${JSON
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
-  for await (const chunk of request) {
+  for await (const chunk of request as AsyncIterable<Uint8Array>) {
     const bytes = Buffer.from(chunk);
     sizeBytes += bytes.length;
     if (sizeBytes > MAX_BODY_BYTES) {

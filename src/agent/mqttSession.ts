@@ -72,7 +72,7 @@ export async function openMqttSession(options: {
   // What was announced to the broker binds nobody: its packets are held until they are whole.
   let heldBytes = 0;
   client.on('packetreceive', () => (heldBytes = 0));
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Uint8Array) => {
     heldBytes += chunk.length;
     if (heldBytes > MAXIMUM_PACKET_BYTES) end('the broker sent a packet that is too large');
   });

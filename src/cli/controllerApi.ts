@@ -66,11 +66,11 @@ export const withAccess = (command: Command): Command =>
 export async function callApi(access: Access, call: Call): Promise<string> {
   const credential = new Secret((await readInput(access.credential)).trim());
   const ca = await readInput(access.ca);
-  const sizeBytes =
-    call.file === undefined ? Buffer.byteLength(call.body ?? '') : (await stat(call.file)).size;
+  const sizeBytes = call.file === undefined ? Buffer.byteLength(call.body ?? '') : await sizeOf(call.file);
+  const url = addressOf(access.api, call.path);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = request(
-      new URL(call.path, access.api),
+      url,
       {
         method: call.method,
         ca,
@@ -86,10 +86,7 @@ export async function callApi(access: Access, call: Call): Promise<string> {
       resolve,
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('it is silent')));
-    outgoing.on('error', (cause) => {
-      const message = `the controller at ${access.api} does not answer: ${cause.message}`;
-      reject(new BranchboxError('controller/unreachable', { message, cause }));
-    });
+    outgoing.on('error', (cause: NodeJS.ErrnoException) => reject(unanswered(access, cause)));
     if (call.file === undefined) outgoing.end(call.body);
     else createReadStream(call.file).pipe(outgoing);
   });
@@ -100,6 +97,40 @@ export async function callApi(access: Access, call: Call): Promise<string> {
     return text;
   }
   throw errorOf(status, text);
+}
+
+/** OpenSSL's words for a chain that does not end at the anchor given (verify(1)). */
+const FOREIGN = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_)/;
+
+function unanswered({ api, ca }: Access, cause: NodeJS.ErrnoException): BranchboxError {
+  if (FOREIGN.test(cause.code ?? '')) {
+    return new BranchboxError('pki/untrusted', {
+      message: `${api} is not the controller that ${ca} vouches for: ${cause.code ?? ''}`,
+      mend: 'name the domain.pem of that controller (`branchbox controller anchors`), and it by a name of its certificate',
+      cause,
+    });
+  }
+  return new BranchboxError('controller/unreachable', {
+    message: `the controller at ${api} does not answer: ${cause.message}`,
+    cause,
+  });
+}
+
+function addressOf(api: string, path: string): URL {
+  const url = URL.canParse(path, api) ? new URL(path, api) : undefined;
+  if (url?.protocol === 'https:') return url;
+  throw new BranchboxError('cli/usage', {
+    message: `--api is no address that begins with https://: ${api}`,
+    mend: 'for instance --api https://controller.branchbox.example:8445',
+  });
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (cause) {
+    throw new BranchboxError('system/file', { message: `${path} cannot be read`, cause });
+  }
 }
 
 export async function readInput(path: string): Promise<string> {
@@ -113,7 +144,7 @@ export async function readInput(path: string): Promise<string> {
 async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
-  for await (const chunk of response) {
+  for await (const chunk of response as AsyncIterable<Uint8Array>) {
     const bytes = Buffer.from(chunk);
     sizeBytes += bytes.length;
     if (sizeBytes > MAX_ANSWER_BYTES) {

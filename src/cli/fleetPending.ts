@@ -64,10 +64,9 @@ export function registerPending(fleet: Command): void {
         "the controller's answer",
         inventoryText.length,
       ).filter(({ approved, state }) => !approved && state !== 'revoked');
+      const asTold: unknown = JSON.parse(pendingText);
       print(
-        flags.json === true
-          ? JSON.stringify({ pending: JSON.parse(pendingText), inventory })
-          : describe(pending, inventory),
+        flags.json === true ? JSON.stringify({ pending: asTold, inventory }) : describe(pending, inventory),
       );
     });
   withAccess(fleet.command('approve <serial>'))

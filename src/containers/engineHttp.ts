@@ -122,7 +122,7 @@ async function readAll(answer: IncomingMessage, maxBytes: number, socketPath: st
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   try {
-    for await (const chunk of answer) {
+    for await (const chunk of answer as AsyncIterable<Uint8Array>) {
       const bytes = Buffer.from(chunk);
       sizeBytes += bytes.length;
       if (sizeBytes > maxBytes) throw new Error(`an answer of more than ${maxBytes} bytes`);

@@ -9,6 +9,7 @@ import type { Fleet } from '../model/fleet.ts';
 import type { Clock, Files, Runner } from '../system/ports.ts';
 import { buildAppImage } from './appImage.ts';
 import { branchFor, labImagesOf, parseFleet, renderFleet, renderToml } from './fleetFile.ts';
+import type { HardwareModelName } from './nodePorts.ts';
 import type { Nodes } from './nodes.ts';
 import { type LabPaths, nodePaths } from './paths.ts';
 import { patiently } from './patience.ts';
@@ -44,7 +45,6 @@ const START_TIMEOUT_MS = 60_000;
 const MAX_ADD_TRIES = 5;
 
 /** Files of firmware/models: a gateway in namespaces, a virtual machine. */
-export type HardwareModelName = 'lab' | 'qemu';
 
 export interface ControllerNodeDeps {
   readonly runner: Runner;
@@ -218,7 +218,7 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
 
 /** Where a box finds what the factory wrote, as files of its node. */
 export function factoryFiles(identity: Readonly<Record<string, string>>): Record<string, string> {
-  const entries = Object.entries(identity).map(([name, content]) => [
+  const entries = Object.entries(identity).map(([name, content]): [string, string] => [
     `${FACTORY_DIRECTORY}/${name}`,
     content,
   ]);

@@ -19,8 +19,8 @@ import { BranchboxError } from '../model/errors.ts';
 import { InterfaceName, PortLabel, UplinkName } from '../model/ids.ts';
 import { prefixHolds } from '../model/prefixes.ts';
 import type { Files } from '../system/ports.ts';
+import { portProblems } from './nodePorts.ts';
 import { checkTopologyPlaces } from './topologyPlaces.ts';
-import { PORT_SLOTS } from './vm/argv.ts';
 
 /** Short enough for a netns name and a host name; what people type after `lab exec`. */
 export const NodeName = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'a node name such as branch1-red');
@@ -126,14 +126,9 @@ export const Topology = z
         if (address6 !== undefined && network !== undefined && !prefixHolds(network.router6 ?? '', address6))
           complain([...at, 'address6'], `${address6} is not in ${network.router6 ?? 'a network of IPv6'}`);
       });
-      if (node.machine === 'vm') {
-        if (!isGateway(node)) complain(['nodes', i, 'machine'], 'only a gateway can be a virtual machine');
-        for (const port of [...node.uplinks.map(({ port }) => port), ...node.lan]) {
-          if (Object.hasOwn(PORT_SLOTS, port)) continue;
-          const has = Object.keys(PORT_SLOTS).join(', ');
-          complain(['nodes', i], `a virtual machine has no port ${port}: it has ${has}`);
-        }
-      }
+      if (node.machine === 'vm' && !isGateway(node))
+        complain(['nodes', i, 'machine'], 'only a gateway can be a virtual machine');
+      if (isGateway(node)) for (const problem of portProblems(node)) complain(['nodes', i], problem);
       if (node.lanOf === undefined) return;
       const { gateway, port } = node.lanOf;
       const there = topology.nodes.find(({ name }) => name === gateway)?.lan.includes(port) === true;

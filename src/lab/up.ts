@@ -10,6 +10,7 @@ import { createFaults } from './faults.ts';
 import { readFleet } from './fleetFile.ts';
 import { ensureHostTools } from './hostTools.ts';
 import { gatherStatus, type LabStatus } from './labStatus.ts';
+import { hardwareModelOf } from './nodePorts.ts';
 import { createNodes, type Nodes } from './nodes.ts';
 import { nodeSpec, providerSpecs, specOf } from './nodeSpecs.ts';
 import { type LabPaths, type NodePaths, nodePaths } from './paths.ts';
@@ -114,7 +115,7 @@ export async function startFleet(
   for (const gateway of topology.nodes.filter(isGateway)) {
     const identity = await controller.makeIdentity(
       serials.get(gateway.name) ?? `LAB-${gateway.name.toUpperCase()}`,
-      gateway.machine === 'vm' ? 'qemu' : 'lab',
+      hardwareModelOf(gateway),
     );
     const own = nodeSpec(topology, gateway);
     await nodes.start({ ...own, files: { ...own.files, ...factoryFiles(identity) } });
@@ -204,7 +205,12 @@ async function wipeDisk(own: NodePaths): Promise<Readonly<Record<string, string>
   const directory = join(own.upper, FACTORY_DIRECTORY);
   const names = await readdir(directory);
   const files = await Promise.all(
-    names.map(async (name) => [join(FACTORY_DIRECTORY, name), await readFile(join(directory, name), 'utf8')]),
+    names.map(
+      async (name): Promise<[string, string]> => [
+        join(FACTORY_DIRECTORY, name),
+        await readFile(join(directory, name), 'utf8'),
+      ],
+    ),
   );
   for (const part of [own.upper, own.var]) await rm(part, { recursive: true, force: true });
   return Object.fromEntries(files);

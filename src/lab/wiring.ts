@@ -6,6 +6,7 @@ import { networkOf, splitCidr } from '../model/addresses.ts';
 import { macOf } from '../model/ids.ts';
 import { ipv6NetworkOf } from '../model/prefixes.ts';
 import { SPARE_NODE } from './paths.ts';
+import { portsOf } from './nodePorts.ts';
 import { isGateway, networkOfUplink, type Topology, type TopologyNode } from './topology.ts';
 
 export interface CableEnd {
@@ -52,12 +53,6 @@ export function planWiring(topology: Topology): Wiring {
   const nodes = [...topology.providers, ...topology.nodes].map(({ name }) => name);
   return { nodes: [...nodes, SPARE_NODE], cables, before, silent: machines.map(({ name }) => name) };
 }
-
-/** Ports of a gateway or uplinks of a host, by the names that they have in the node. */
-export const portsOf = (node: TopologyNode): readonly string[] => [
-  ...node.uplinks.map(({ port }) => port),
-  ...node.lan,
-];
 
 /** What the namespace of a machine has for each of its ports, beside the cable's end. */
 export const tapOf = (port: string): string => `t-${port.slice(0, 13)}`;

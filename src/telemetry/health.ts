@@ -120,13 +120,16 @@ function uplinkFindings(input: HealthInput): Finding[] {
     .map((uplink) => {
       const where = `Uplink ${uplink.name} (port ${uplink.port})`;
       const address = uplink.address ?? uplink.address6;
-      const sentence = !uplink.carrier
-        ? `${where} has no carrier: check its cable and the provider's box.`
-        : address === undefined
-          ? `${where} has no address: ${silence(spec?.uplinks.find(({ name }) => name === uplink.name))}.`
-          : waitsFor === undefined
-            ? `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`
-            : `${where} has address ${address}; no tunnel stands over it: ${waitsFor}.`;
+      const sentence =
+        uplink.ifname === undefined
+          ? `${where} is not there: no interface of this box is that port. The hardware model names none, or the card is missing.`
+          : !uplink.carrier
+            ? `${where} has no carrier: check its cable and the provider's box.`
+            : address === undefined
+              ? `${where} has no address: ${silence(spec?.uplinks.find(({ name }) => name === uplink.name))}.`
+              : waitsFor === undefined
+                ? `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`
+                : `${where} has address ${address}; no tunnel stands over it: ${waitsFor}.`;
       return finding('uplink-down', 'warning', uplink.name, sentence);
     });
 }

@@ -39,7 +39,8 @@ export function createVty(options: {
       const text = await lineOf(daemon).ask(command, signal);
       if (text === undefined) return undefined;
       try {
-        return JSON.parse(text);
+        const answer: unknown = JSON.parse(text);
+        return answer;
       } catch {
         return undefined;
       }

@@ -3,7 +3,8 @@
  */
 import { macOf } from '../../model/ids.ts';
 import type { Topology, TopologyNode } from '../topology.ts';
-import { portsOf, tapOf } from '../wiring.ts';
+import { portsOf } from '../nodePorts.ts';
+import { tapOf } from '../wiring.ts';
 import { PORT_SLOTS } from './argv.ts';
 import type { MachineSpec } from './machineNodes.ts';
 

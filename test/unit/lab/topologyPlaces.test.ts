@@ -56,6 +56,7 @@ describe('a topology of one’s own', () => {
     ]);
     expect(written((text) => text.replace('"lan4"]', '"lo"]'))).toEqual([
       "$.nodes[2].lan[3] is every node's loopback",
+      '$.nodes[2] a gateway of the lab has no port lo: it has wan1 to wan8 and lan1 to lan32',
     ]);
     const both = 'uplinks = [{ name = "internet", port = "eth0", network = "provider-a/internet" }]';
     expect(written((text) => text.replace('name = "branch1-red"\nrole = "host"', `$&\n${both}`))).toEqual([

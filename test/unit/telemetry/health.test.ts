@@ -103,6 +103,10 @@ test('a box in quarantine has failed, and says why and what an operator does', (
     expect(sentence).toContain('in quarantine (quarantined)');
     expect(sentence).not.toMatch(/provider|Check|check/);
   }
+  // A port that no interface is has no cable that could be out.
+  const none = { ...facts, ports: facts.ports.map(({ label, role }) => ({ label, role, carrier: false })) };
+  const [, away] = verdict(allDown, nothing, { quarantine, body: statusOf(spec, none, allDown, nothing) });
+  expect(away?.sentence).toContain('no interface of this box is that port');
   // A cable that is out is out.
   const unplugged = { ...facts, ports: facts.ports.map((port) => ({ ...port, carrier: false })) };
   const body = statusOf(spec, unplugged, allDown, nothing);
