@@ -23,7 +23,7 @@ export const trialMs = (wasUp: boolean): number => (wasUp ? TRIAL_MS : FIRST_TRI
  * two tries where nothing is committed yet.
  */
 export const RETRY_AFTER_MS = 120_000;
-/** Where nothing is committed yet a killed trial says nothing about its state: only this many end it for good. */
+/** A trial that was killed may have been so by its own state: only this many end it for good. */
 const MAX_INTERRUPTIONS = 3;
 /** Of rolled-back digests; far more than a controller makes in a box's life of one trial after another. */
 export const MAX_ROLLED_BACK = 64;
@@ -103,7 +103,7 @@ export function judge(candidate: DesiredState, digest: string, context: TrialCon
   }
   if (problems.length > 0) return { kind: 'refuse', reason: 'stale', problems };
   const earlier = context.rolledBack.find((entry) => entry.digest === digest);
-  if (earlier !== undefined && isFinal(earlier, committed)) {
+  if (earlier !== undefined && isFinal(earlier)) {
     const message = `was tried and rolled back: ${earlier.sentence}`;
     return { kind: 'refuse', reason: 'rolled-back', problems: [{ path: '$', message }] };
   }
@@ -115,13 +115,12 @@ export function judge(candidate: DesiredState, digest: string, context: TrialCon
 }
 
 /**
- * With a committed state to go back to, a power cut in a trial counts against what was tried: it may be its doing.
- * Before the first commit there is nothing to lose and everything to gain by trying again.
+ * A power cut in a trial says little of what was tried, and a box that never tries it again is off its fleet until
+ * somebody changes that. It comes over a connection that the state before let through, so the box is not lost by it; and
+ * what takes the box down each time ends by the count.
  */
-function isFinal(entry: RolledBack, committed: Identified | undefined): boolean {
-  if (entry.cause === 'failed' || committed !== undefined) return true;
-  return entry.interruptions >= MAX_INTERRUPTIONS;
-}
+const isFinal = (entry: RolledBack): boolean =>
+  entry.cause === 'failed' || entry.interruptions >= MAX_INTERRUPTIONS;
 
 /** The record after a trial that did not end well. */
 export function recordRollBack(

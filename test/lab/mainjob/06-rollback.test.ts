@@ -4,7 +4,7 @@ import { selfSignedCa } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
 import { api, editFleet, fleetGateway, readFleet, type FleetDocument } from './fleet.ts';
 import { committedPayload, configurationSigner, ownerSigner, publishDesired, sign } from './forge.ts';
-import { inNode, jsonIn, pings, until } from './lab.ts';
+import { inNode, jsonIn, pidOf, pings, until } from './lab.ts';
 
 interface Status {
   readonly committed?: { readonly generation: number; readonly digest: string };
@@ -97,6 +97,39 @@ describe('a desired state that may not be', () => {
       const { refused, health } = await statusOf();
       const isJudged = health.conditions.some(({ code }) => code === 'desired-refused');
       return refused?.reason === 'untrusted' && refused.overAtMs !== undefined && !isJudged;
+    });
+  });
+});
+
+describe('a sound desired state whose trial is cut short', () => {
+  it('is tried again after the agent was killed in it, and committed', async () => {
+    const before = await statusOf();
+    const sound: FleetDocument = structuredClone((await readFleet()).fleet);
+    const agent = await pidOf(BOX, 'branchbox-agent.service');
+    const trial = '/var/lib/branchbox/agent/trial.json';
+    // In the box, since a trial that goes well is over soon; ended by the kill or by the test's own limit.
+    const killed = inNode(
+      BOX,
+      'sh',
+      '-c',
+      `until [ -e ${trial} ]; do :; done; kill -9 ${agent}; cat ${trial}`,
+    );
+    await editFleet((fleet) => {
+      fleetGateway(fleet, BOX).ports.push({ port: 'lan3', segment: 'red' });
+    });
+    const { generation } = JSON.parse(await killed);
+    expect(generation).toBeGreaterThan(before.committed?.generation ?? 0);
+    await until('the state that was cut short is committed', async () => {
+      const { committed, trial: ongoing, refused } = await statusOf();
+      return committed?.generation === generation && ongoing === undefined && refused === undefined;
+    });
+    expect(await pidOf(BOX, 'branchbox-agent.service')).not.toBe(agent);
+    await editFleet((fleet) => {
+      fleet.gateways = sound.gateways;
+    });
+    await until('the ports are as before', async () => {
+      const { committed, trial: ongoing } = await statusOf();
+      return (committed?.generation ?? 0) > generation && ongoing === undefined;
     });
   });
 });

@@ -77,24 +77,42 @@ describe('a new desired state', () => {
     expect(one.keeper.snapshot().trial?.generation).toBe(40);
   });
 
-  it('is back at the committed one after a restart in a trial', async () => {
+  it('is back at the committed one after each restart in a trial, and tried again when it comes, three times', async () => {
     const first = await box();
     const good = signed(desired(1));
     await first.keeper.offer(good);
     first.settle();
     first.prove();
     await finished(first.keeper);
-    const second = await box();
     const cut = signed(desired(2));
-    await second.keeper.offer(cut);
-    expect(second.keeper.snapshot().trial?.generation).toBe(2);
-    const third = await box();
-    expect(third.keeper.snapshot()).toMatchObject({
-      committed: { generation: 1 },
-      refused: { reason: 'rolled-back', generation: 2 },
-    });
-    await third.keeper.offer(cut);
-    expect(third.keeper.snapshot().trial).toBeUndefined();
+    for (let start = 1; start <= 3; start += 1) {
+      const one = await box();
+      await one.keeper.offer(cut);
+      expect(one.keeper.snapshot().trial?.generation).toBe(2);
+    }
+    const last = await box();
+    const back = { committed: { generation: 1 }, refused: { reason: 'rolled-back', generation: 2 } };
+    expect(last.keeper.snapshot()).toMatchObject(back);
+    await last.keeper.offer(cut);
+    expect(last.keeper.snapshot()).toMatchObject(back);
+    expect(last.keeper.snapshot().trial).toBeUndefined();
+  });
+
+  it('is committed by the trial after one that was cut', async () => {
+    const first = await box();
+    await first.keeper.offer(signed(desired(1)));
+    first.settle();
+    first.prove();
+    await finished(first.keeper);
+    const cut = signed(desired(2));
+    await (await box()).keeper.offer(cut);
+    const after = await box();
+    await after.keeper.offer(cut);
+    after.settle();
+    after.prove();
+    await finished(after.keeper);
+    expect(after.keeper.snapshot()).toMatchObject({ committed: { generation: 2 } });
+    expect(after.keeper.snapshot().refused).toBeUndefined();
   });
 
   it('is tried again after a restart where nothing was committed yet, three times', async () => {
