@@ -10,7 +10,7 @@ import { contains, ipv4ToNumber, isHostOf, numberToIpv4, splitCidr } from '../mo
 import { Fleet, FleetGateway } from '../model/fleet.ts';
 import type { Files } from '../system/ports.ts';
 import type { AppImage } from './appImage.ts';
-import { TOPOLOGIES_DIRECTORY } from './topology.ts';
+import { isGateway, TOPOLOGIES_DIRECTORY, type Topology } from './topology.ts';
 
 /** Images under this name are built by the lab, in no registry. */
 const LAB_IMAGE_PREFIX = 'lab/';
@@ -25,6 +25,27 @@ export async function readFleet(
   const path = join(TOPOLOGIES_DIRECTORY, topologyName, 'fleet.toml');
   const text = await files.readText(path);
   return text === undefined ? undefined : parseFleet(text, path);
+}
+
+/** A gateway of the fleet that no node is would be waited for in vain. Pure; throws model/invalid. */
+export function checkFleetFits(fleet: Fleet, topology: Topology): void {
+  const names = topology.nodes.filter(isGateway).map(({ name }) => name);
+  const problems = fleet.gateways.flatMap(({ id }, i) =>
+    names.includes(id)
+      ? []
+      : [
+          {
+            path: `$.gateways[${i}].id`,
+            message: `no gateway of the topology is named ${id}: it has ${names.join(', ')}`,
+          },
+        ],
+  );
+  if (problems.length === 0) return;
+  throw new BranchboxError('model/invalid', {
+    message: 'fleet.toml does not fit its topology.toml',
+    mend: 'name the gateways of both alike',
+    problems,
+  });
 }
 
 export function parseFleet(text: string, what: string): Fleet {

@@ -125,6 +125,11 @@ if [ "$LAB_ROLE" = provider ]; then
   echo 1 >"$root/proc/sys/net/ipv6/conf/all/forwarding"
 fi
 
+# As in the image: what the agent wrote of the uplinks' own servers is what an engine that pulls an image asks.
+case $LAB_ROLE in
+  hub | branch) ln -sfn ../run/branchbox/resolv.conf "$root/etc/resolv.conf" ;;
+esac
+
 exec 9>"$LAB_RUN/ready"
 echo "$host_pid" >"$LAB_RUN/pid"
 cd "$root"

@@ -7,7 +7,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { System } from '../system/ports.ts';
 import { controllerFiles, createControllerNode, FACTORY_DIRECTORY, factoryFiles } from './controllerNode.ts';
 import { createFaults } from './faults.ts';
-import { readFleet } from './fleetFile.ts';
+import { checkFleetFits, readFleet } from './fleetFile.ts';
 import { ensureHostTools } from './hostTools.ts';
 import { gatherStatus, type LabStatus } from './labStatus.ts';
 import { hardwareModelOf } from './nodePorts.ts';
@@ -53,6 +53,9 @@ export interface UpOptions {
 export async function wireUp(system: System, { paths, topologyName, say }: UpOptions): Promise<RunningLab> {
   const { runner, clock, files } = system;
   const topology = await readTopology(files, topologyName);
+  // Before anything is made: a fleet that cannot be would be found when all of it stands.
+  const fleet = await readFleet(files, topologyName);
+  if (fleet !== undefined) checkFleetFits(fleet, topology);
   await ensureHostTools(runner, say);
   if (!isClean(findRemains(paths))) {
     say(`removing what an earlier lab ${paths.lab} left`);

@@ -167,8 +167,8 @@ function pathFindings(input: HealthInput): Finding[] {
         'warning',
         id,
         isHeldBack
-          ? `The path to ${peer} over uplink ${uplink} is down: ${waitsFor}.`
-          : `The path to ${peer} over uplink ${uplink} is down: ${handshake}. Check the uplink at both ends.`,
+          ? `The path to ${peer} over uplink ${uplink} (${id}) is down: ${waitsFor}.`
+          : `The path to ${peer} over uplink ${uplink} (${id}) is down: ${handshake}. Check the uplinks that it names, at both ends.`,
       );
     });
   // A hub's branches come and go without the hub being at fault.

@@ -3,7 +3,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { controllerFiles } from '../../../src/lab/controllerNode.ts';
-import { branchFor, labImagesOf, parseFleet, renderFleet } from '../../../src/lab/fleetFile.ts';
+import {
+  branchFor,
+  checkFleetFits,
+  labImagesOf,
+  parseFleet,
+  renderFleet,
+} from '../../../src/lab/fleetFile.ts';
 import { specOf } from '../../../src/lab/nodeSpecs.ts';
 import { encodeBootstrapServers, renderDnsmasq, renderNat } from '../../../src/lab/provider.ts';
 import { gatewayProblems, wantedReach } from '../../../src/lab/readiness.ts';
@@ -33,6 +39,7 @@ describe('every fleet of a topology', () => {
   );
   it.each(withFleet)('%s is decoded, and its hosts carry no more than it promises', (name) => {
     const wanted = parseFleet(textOf(name, 'fleet.toml'), name);
+    expect(() => checkFleetFits(wanted, parseTopology(textOf(name, 'topology.toml'), name))).not.toThrow();
     const { tenantMtu, nodes } = parseTopology(textOf(name, 'topology.toml'), name);
     expect(tenantMtu).toBe(wanted.fleet.tenantMtu);
     const names = new Set(nodes.map((node) => node.name));
@@ -243,4 +250,22 @@ describe('the fleet of a topology', () => {
     expect(branchFor(small('192.168.7.0/29'), mine).vtep).toBe('192.168.7.4');
     expect(() => branchFor(small('192.168.7.0/30'), mine)).toThrow('every VTEP of 192.168.7.0/30 is taken');
   });
+});
+
+it('a fleet that names a gateway which no node is is refused, with those that there are', () => {
+  const misnamed = textOf('default', 'fleet.toml').replaceAll('"branch2"', '"branch3"');
+  try {
+    checkFleetFits(parseFleet(misnamed, 'it'), parseTopology(textOf('default', 'topology.toml'), 'it'));
+    expect.unreachable();
+  } catch (thrown) {
+    expect(thrown).toMatchObject({
+      code: 'model/invalid',
+      problems: [
+        {
+          path: '$.gateways[2].id',
+          message: 'no gateway of the topology is named branch3: it has hub, branch1, branch2',
+        },
+      ],
+    });
+  }
 });
