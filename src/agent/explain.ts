@@ -94,15 +94,32 @@ function judgeItem(id: string, known: Index): Pick<Explanation, 'state' | 'sente
   }
   const missing = known.blocked.get(id);
   if (missing !== undefined) {
-    const why = missing.map((need) => missingGateSentence(need) ?? `${need} is not there.`).join(' ');
-    return { state: 'blocked', sentence: `It waits. ${why}` };
+    return { state: 'blocked', sentence: `It waits. ${rootsOf(missing, known).join(' ')}` };
   }
-  if (known.errors.has(id))
-    return { state: 'failed', sentence: 'It could not be brought about; it is tried again.' };
+  const error = known.errors.get(id);
+  if (error !== undefined)
+    return {
+      state: 'failed',
+      sentence: `It could not be brought about (${error.message}); it is tried again.`,
+    };
   if (observed === undefined) return { state: 'absent', sentence: 'It is wanted, and will be created.' };
   return sameSpec(item.spec, observed.spec)
     ? { state: 'as-wanted', sentence: 'It is as wanted.' }
     : { state: 'different', sentence: 'It differs from what is wanted, and will be changed.' };
+}
+
+/** Why each is not there, in a sentence; of what waits itself that which it waits for in the end. */
+function rootsOf(needs: readonly ItemId[], known: Index, seen = new Set<string>()): readonly string[] {
+  return needs.flatMap((need) => {
+    if (seen.has(need)) return [];
+    seen.add(need);
+    const gate = missingGateSentence(need);
+    if (gate !== undefined) return [gate];
+    const error = known.errors.get(need);
+    if (error !== undefined) return [`${need} could not be brought about (${error.message}).`];
+    const beyond = rootsOf(known.blocked.get(need) ?? [], known, seen);
+    return beyond.length === 0 ? [`${need} is not there.`] : [`${need} waits, too.`, ...beyond];
+  });
 }
 
 function judgeUnwanted(

@@ -129,15 +129,24 @@ async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch (cause) {
-    throw new BranchboxError('system/file', { message: `${path} cannot be read`, cause });
+    throw unreadable(path, cause);
   }
+}
+
+function unreadable(path: string, cause: unknown): BranchboxError {
+  const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  return new BranchboxError('system/file', {
+    message: `${path} cannot be read: ${why}`,
+    mend: 'name a file that is there and that may be read',
+    cause,
+  });
 }
 
 export async function readInput(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new BranchboxError('system/file', { message: `${path} cannot be read`, cause });
+    throw unreadable(path, cause);
   }
 }
 

@@ -71,7 +71,12 @@ async function issuedTo(serial: string): Promise<readonly string[]> {
   const credential = (await readText(join(world.directory, 'controller/admin.credential'))).trim();
   const anchor = join(world.directory, 'anchors/domain.pem');
   const words = ['--cacert', anchor, '-H', `Authorization: Bearer ${credential}`];
-  const text = await world.inside('curl', '-sS', ...words, `https://${ADDRESS.controller}:8445/api/v1/audit?limit=1000`);
+  const text = await world.inside(
+    'curl',
+    '-sS',
+    ...words,
+    `https://${ADDRESS.controller}:8445/api/v1/audit?limit=1000`,
+  );
   return z
     .array(z.object({ actor: z.string(), action: z.string(), detail: z.string() }))
     .parse(JSON.parse(text))

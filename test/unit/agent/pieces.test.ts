@@ -163,6 +163,23 @@ describe('explain', () => {
     ]);
   });
 
+  it('follows what waits to what it waits for in the end: a gate, or an error', () => {
+    const waits = (report: ReturnType<typeof reportOf>) => ({
+      ...report,
+      plan: { steps: [], blocked: [...report.plan.blocked, { id: app.id, missing: [route.id] }] },
+    });
+    const wanted = [route, app];
+    const gated = explainItem(app.id, { wanted, reports: [waits(reportOf(true))], defects: [] });
+    expect(gated.sentence).toMatch(/^It waits\. alpha:route waits, too\. .*has no DHCP lease/);
+    const error = new BranchboxError('system/file', { message: 'no such device' });
+    const broken = { ...reportOf(false), failures: new Map([[route.id, error]]) };
+    const knowledge = { wanted, reports: [waits(broken)], defects: [] };
+    expect(explainItem(app.id, knowledge).sentence).toBe(
+      'It waits. alpha:route could not be brought about (no such device).',
+    );
+    expect(explainItem(route.id, knowledge).sentence).toContain('(no such device); it is tried again.');
+  });
+
   it('says what is needed and not there, with what waits for it', () => {
     const knowledge = { wanted: [route, app], reports: [reportOf(true)], defects: [] };
     const answer = explainItem('external:lease/wan1', knowledge);

@@ -1,0 +1,68 @@
+/** What the command line says of mistakes in how the controller is named, against a real TLS server. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { callApi } from '../../../src/cli/controllerApi.ts';
+import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { issue, makeCa } from '../pki/domain.ts';
+
+const call = { method: 'GET', path: '/api/v1/status' } as const;
+let directory: string;
+const put = (name: string, text: string): string => {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+};
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'bbt-cli-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+it.each(['http://127.0.0.1:8445', 'controller:8445', 'controller', ''])(
+  'an address that is %s is a word that is off',
+  async (api) => {
+    const access = { api, ca: put('ca', 'x'), credential: put('credential', 'x') };
+    await expect(callApi(access, call)).rejects.toMatchObject({ code: 'cli/usage' });
+  },
+);
+
+it('a file that is not there is named, with why', async () => {
+  const access = { api: 'https://127.0.0.1:1', ca: put('ca', 'x'), credential: put('credential', 'x') };
+  const missing = join(directory, 'missing');
+  const found = { code: 'system/file', message: `${missing} cannot be read: ENOENT` };
+  await expect(callApi({ ...access, ca: missing }, call)).rejects.toMatchObject(found);
+  await expect(callApi(access, { ...call, file: missing })).rejects.toMatchObject(found);
+});
+
+it('another controller than the anchor vouches for is not one that does not answer', async () => {
+  const now = Date.now();
+  const validity = { notBeforeMs: now - 60_000, notAfterMs: now + 600_000 };
+  const [own, other] = [makeCa('own', validity), makeCa('other', validity)];
+  const names = { commonName: 'localhost', dnsNames: ['localhost'], ipAddresses: [] };
+  const { key, certificate } = issue(own, { kind: 'server', ...names }, validity);
+  const server = createServer({ key: exportPrivateKey(key).reveal(), cert: certificate.pem }, (_, response) =>
+    response.end('fine'),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const access = { api: `https://localhost:${port}`, credential: put('credential', 'x') };
+  try {
+    const ca = (pem: string) => ({ ...access, ca: put('ca', pem) });
+    expect(await callApi(ca(own.certificate.pem), call)).toBe('fine');
+    await expect(callApi(ca(other.certificate.pem), call)).rejects.toMatchObject({
+      code: 'pki/untrusted',
+      mend: expect.stringContaining('domain.pem'),
+    });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+  await expect(callApi({ ...access, ca: put('ca', own.certificate.pem) }, call)).rejects.toMatchObject({
+    code: 'controller/unreachable',
+  });
+});
