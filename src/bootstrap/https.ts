@@ -6,6 +6,7 @@ import { request as httpRequest } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
+import { tlsReason } from '../system/tlsReason.ts';
 import { type Server, serverName } from './discover.ts';
 import { parseRetryAfter } from './retry.ts';
 import type { Uplink } from './uplink.ts';
@@ -66,6 +67,7 @@ export type Https = (exchange: Exchange, signal: AbortSignal) => Promise<Answer>
 /** Handshake, question and answer together; an LTE uplink needs some seconds. */
 const EXCHANGE_TIMEOUT_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_SAID = 200;
 
 export function createHttps(options: {
   readonly connect: Connect;
@@ -75,6 +77,7 @@ export function createHttps(options: {
   return async (exchange, outer) => {
     const signal = AbortSignal.any([outer, AbortSignal.timeout(options.timeoutMs ?? EXCHANGE_TIMEOUT_MS)]);
     let socket: TLSSocket | undefined;
+    let ended: Error | undefined;
     try {
       socket = await options.connect({
         server: exchange.server,
@@ -83,8 +86,10 @@ export function createHttps(options: {
         anchorsPem: exchange.peer?.anchorsPem,
         signal,
       });
+      // A server of TLS 1.3 judges our certificate behind its handshake, while we judge its own.
+      socket.on('error', (error) => (ended ??= error));
       await exchange.peer?.judge(socket, exchange.server);
-      return await ask(socket, exchange, signal, options.nowMs());
+      return await ask(socket, exchange, signal, options.nowMs(), () => ended);
     } catch (thrown) {
       outer.throwIfAborted();
       if (thrown instanceof BranchboxError) throw thrown;
@@ -98,9 +103,24 @@ export function createHttps(options: {
   };
 }
 
-function ask(socket: TLSSocket, exchange: Exchange, signal: AbortSignal, nowMs: number): Promise<Answer> {
+/** `ended`: why the session is over, where it ended by an error. */
+function ask(
+  socket: TLSSocket,
+  exchange: Exchange,
+  signal: AbortSignal,
+  nowMs: number,
+  ended: () => Error | undefined,
+): Promise<Answer> {
   const { server, body, maxBytes } = exchange;
   return new Promise((resolve, reject) => {
+    // Node's client waits for ever on a socket that ended before it had it, whatever its own signal says.
+    const gone = (): void => reject(ended() ?? new Error('hung up behind the handshake'));
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    if (socket.destroyed) {
+      gone();
+      return;
+    }
+    socket.once('close', gone);
     const request = httpRequest({
       createConnection: () => socket,
       method: exchange.method,
@@ -119,6 +139,8 @@ function ask(socket: TLSSocket, exchange: Exchange, signal: AbortSignal, nowMs: 
     });
     request.on('error', reject);
     request.on('response', (response) => {
+      // From here on it is the answer that is whole or not.
+      socket.off('close', gone);
       const chunks: Buffer[] = [];
       let sizeBytes = 0;
       response.on('error', reject);
@@ -161,19 +183,32 @@ export function refused(
   });
 }
 
-/** For a person: what a status other than success most likely means. */
-export function describeStatus(status: number): string {
-  if (status === 429 || status === 503) return `answered ${status}: busy`;
+/**
+ * For a person: what a status other than success most likely means. `said`: the server's own words; whoever the server is,
+ * they end up on screens and in logs, so printable and short.
+ */
+export function describeStatus(status: number, said?: string): string {
+  const text = `answered ${status}${meaningOf(status)}`;
+  const words =
+    said
+      ?.trim()
+      .replaceAll(/[^\x20-\x7e]/g, '?')
+      .slice(0, MAX_SAID) ?? '';
+  return words === '' ? text : `${text} (${words})`;
+}
+
+function meaningOf(status: number): string {
+  if (status === 429 || status === 503) return ': busy';
   // Its own certificate is all that a box is asked for: whoever did not see it is not who the box spoke TLS to.
   if (status === 401)
-    return "answered 401: it did not see this box's certificate. Is TLS intercepted on the way (captive portal, inspecting firewall)?";
-  if (status === 403) return `answered ${status}: it does not know or accept this box`;
-  return `answered ${status}`;
+    return ": it did not see this box's certificate. Is TLS intercepted on the way (captive portal, inspecting firewall)?";
+  return status === 403 ? ': it does not know or accept this box' : '';
 }
 
 function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  return 'code' in thrown && typeof thrown.code === 'string'
+  // Of OpenSSL's errors the code is their reason once more.
+  return 'code' in thrown && typeof thrown.code === 'string' && !('reason' in thrown)
     ? `${thrown.code} ${thrown.message}`
-    : thrown.message;
+    : tlsReason(thrown);
 }

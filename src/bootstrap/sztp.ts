@@ -161,15 +161,13 @@ function rpc(path: string, body: GetBootstrappingDataRequest | ReportProgressReq
   } as const;
 }
 
-/** With the server's own words where it has some; they are anybody's words, so printable and short. */
+/** With the server's own words where it has some. */
 function refusalOf(answer: Answer): string {
   // Of the 4xx, which a box is at fault for: behind a server that is down a page may be its balancer's.
   if (isPage(answer.contentType) && answer.status < 500) {
     return `answered ${answer.status} with a page, as no bootstrap server does. Is there a filtering firewall or a captive portal on the way?`;
   }
-  const text = describeStatus(answer.status);
-  const said = firstError(answer)?.['error-message'];
-  return said === undefined ? text : `${text} (${said.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200)})`;
+  return describeStatus(answer.status, firstError(answer)?.['error-message']);
 }
 
 const wantsClaims = (answer: Answer): boolean => firstError(answer)?.['error-app-tag'] === CLAIMS_WANTED;

@@ -9,6 +9,7 @@ import { openTunnel } from './httpProxy.ts';
 import { asBranchboxError, BranchboxError, type Problem } from '../model/errors.ts';
 import type { HttpProxy } from '../model/medium.ts';
 import type { Logger } from './ports.ts';
+import { tlsReason } from './tlsReason.ts';
 import { openResolver, type ResolvingUplink } from './uplinkResolver.ts';
 
 export type UplinkAddress = ResolvingUplink;
@@ -227,6 +228,6 @@ function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 function unreachable(message: string, cause: unknown): BranchboxError {
-  const why = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
+  const why = cause instanceof Error && cause.message !== '' ? `: ${tlsReason(cause)}` : '';
   return new BranchboxError('controller/unreachable', { message: message + why, cause });
 }

@@ -134,7 +134,7 @@ faultTable('bootstrap server', [
     fault: 'one that hangs up after the handshake',
     must: 'go on asking',
     outcome: 'bootstrap/unreachable in PROVISIONAL',
-    told: 'bootstrap/unreachable: controller.branchbox.example:PORT over wan1: ECONNRESET socket hang up',
+    told: 'bootstrap/unreachable: controller.branchbox.example:PORT over wan1: hung up behind the handshake',
     run: async () => {
       const { controller } = bench;
       const cut: TestController = {
