@@ -7,6 +7,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
+import { demandsUnmet } from './csrAttributes.ts';
 import { type Server, serverName } from './discover.ts';
 import {
   type Answer,
@@ -114,27 +115,74 @@ export function createEstClient(options: {
           fields: { retryAfterMs, asksForCode: answer.asksForBasic },
         });
       }
+      // RFC 7030 3.2.3: a server that wants HTTP's credentials beside the certificate says so by a challenge.
+      if (answer.status === 401 && answer.asksForBasic && code === undefined) {
+        throw new BranchboxError('bootstrap/pending', {
+          message: 'The enrolment server waits for the activation code of this box',
+          mend: 'the installer types the code at the page of this box',
+          fields: { retryAfterMs, asksForCode: true },
+        });
+      }
       if (answer.status === 401 && code !== undefined) {
-        // RFC 7030 4.2.3: plain text is for a person. The server proved itself, and the words are cut before they show.
-        const words = answer.contentType === 'text/plain' ? Buffer.from(answer.body).toString('utf8') : '';
         throw new BranchboxError('bootstrap/pending', {
           message: 'The enrolment server did not take the activation code',
           mend: 'type the code again, or have an operator make a new one',
-          fields: { retryAfterMs, asksForCode: true, codeRefused: words.slice(0, 1000) },
+          fields: { retryAfterMs, asksForCode: true, codeRefused: (wordsOf(answer) ?? '').slice(0, 1000) },
         });
+      }
+      if (answer.status === 400) {
+        const what = describeStatus(answer.status, wordsOf(answer));
+        throw refused(exchange, `${what}${await unmetOf(exchange, signal)}`, answer);
       }
       return certificatesOf(exchange, answer);
     },
   };
+
+  /**
+   * Why it may have refused a request. Asked for behind a refusal alone: a box has one kind of request to send, and a
+   * thousand boxes need no other exchange each.
+   */
+  async function unmetOf({ uplink, identity }: Exchange, signal: AbortSignal): Promise<string> {
+    const exchange: Exchange = {
+      server,
+      uplink,
+      identity,
+      peer,
+      method: 'GET',
+      path: `${base}/csrattrs`,
+      accept: 'application/csrattrs',
+      maxBytes: MAX_ANSWER_BYTES,
+    };
+    try {
+      const answer = await https(exchange, signal);
+      if (answer.status !== 200 || answer.contentType !== 'application/csrattrs') return '';
+      const unmet = demandsUnmet(base64Of(exchange, answer));
+      return unmet.length === 0
+        ? ''
+        : `. It asks for ${unmet.join(', ')}, and this box has a key on P-256 and signs by ecdsa-with-SHA256`;
+    } catch (thrown) {
+      // What is told is the refusal.
+      if (thrown instanceof BranchboxError) return '';
+      throw thrown;
+    }
+  }
 }
 
+/** RFC 7030 4.2.3: plain text is for a person. The server proved itself; the words are cut before they show. */
+const wordsOf = ({ contentType, body }: Answer): string | undefined =>
+  contentType === 'text/plain' ? Buffer.from(body).toString('utf8') : undefined;
+
 function certificatesOf(exchange: Exchange, answer: Answer): readonly Certificate[] {
-  if (answer.status !== 200) throw refused(exchange, describeStatus(answer.status), answer);
+  if (answer.status !== 200) throw refused(exchange, describeStatus(answer.status, wordsOf(answer)), answer);
   if (answer.contentType !== 'application/pkcs7-mime') {
     throw refused(exchange, `answered with ${answer.contentType || 'no content type'}, not certificates`);
   }
-  // RFC 8951 3.1: base64 whatever Content-Transfer-Encoding says, with any white space.
-  const text = Buffer.from(answer.body).toString('latin1').replaceAll(/\s+/g, '');
+  return parseCertsOnly(base64Of(exchange, answer));
+}
+
+/** RFC 8951 3.1: base64 whatever Content-Transfer-Encoding says, with any white space. */
+function base64Of(exchange: Exchange, { body }: Answer): Uint8Array {
+  const text = Buffer.from(body).toString('latin1').replaceAll(/\s+/g, '');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw refused(exchange, 'answered with what is not base64');
-  return parseCertsOnly(Buffer.from(text, 'base64'));
+  return Buffer.from(text, 'base64');
 }

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { createActivation } from '../../src/bootstrap/activation.ts';
+import { demandsUnmet } from '../../src/bootstrap/csrAttributes.ts';
 import { createEstClient } from '../../src/bootstrap/est.ts';
 import { readJournal } from '../../src/bootstrap/journal.ts';
 import { judge, judgeMedium, judgeNextOwner } from '../../src/bootstrap/onboarding.ts';
@@ -18,6 +19,7 @@ import { HOST, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
 import { redirect } from '../unit/bootstrap/servers.ts';
 import { NONCE } from './makeSamples.ts';
 import { mutateBase64 } from './mutateBase64.ts';
+import { mutateDer } from './mutateDer.ts';
 import { mutateJson } from './mutateJson.ts';
 import { mutateText } from './mutateText.ts';
 import type { FuzzParser } from './parser.ts';
@@ -154,6 +156,20 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       parse: (input) =>
         parseCertificate(decodeJson(Owner, utf8(input), 'The owner record').domainAnchorPem)
           .fingerprintSha256,
+    },
+    {
+      ...unsigned,
+      name: 'csr-attributes',
+      maxBytes: 64 * 1024,
+      covers: [],
+      share: 1,
+      mutate: mutateDer,
+      // The example of RFC 7030 4.5.2, and what this project's own server says.
+      samples: [
+        'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==',
+        'MCEwFQYHKoZIzj0CATEKBggqhkjOPQMBBwYIKoZIzj0EAwI=',
+      ].map((sample) => Buffer.from(sample, 'base64')),
+      parse: (input) => demandsUnmet(input).join(),
     },
     {
       ...unsigned,

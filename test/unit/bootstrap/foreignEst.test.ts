@@ -5,7 +5,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { parseCertificates } from '../../../src/pki/certificate.ts';
 import { signConveyed } from '../../../src/pki/conveyed.ts';
-import { type Authorities, createAuthorities, GATEWAY, ownerRecord } from './authorities.ts';
+import { type Authorities, createAuthorities, DAY_MS, GATEWAY, NOW_MS, ownerRecord } from './authorities.ts';
 import { createBox, type LogLine } from './box.ts';
 import { failed } from './faultBench.ts';
 import { type Asked, type ForeignOptions, startForeignEst, type Wire } from './foreignEst.ts';
@@ -61,6 +61,7 @@ async function run(
   const certificate = (await box.files.readText(`${box.paths.state}/ldevid.crt`)) ?? '';
   return {
     box,
+    controller,
     est,
     names: certificate === '' ? [] : parseCertificates(certificate).map(({ subject }) => subject.commonName),
   };
@@ -99,6 +100,10 @@ it.each<readonly [string, Omit<ForeignOptions, 'authorities'>]>([
   ],
   ['its sub CA in cacerts alone, first', { wire: good, cacerts: ['sub', 'root'], issued: ['box'] }],
   ['TLS 1.2 alone', { wire: good, tls: { maxVersion: 'TLSv1.2' } }],
+  [
+    'a second handshake for the box’s certificate',
+    { wire: good, renegotiates: true, tls: { maxVersion: 'TLSv1.2' } },
+  ],
   ['TLS 1.3 alone', { wire: good, tls: { minVersion: 'TLSv1.3' } }],
 ])('a server that sends %s is enrolled with', async (_, options) => {
   const { est, names } = await run(options, 'OPERATIONAL');
@@ -131,14 +136,40 @@ it.each<readonly [string, string, RegExp, Wire]>([
   [
     'an error in words',
     'bootstrap/refused',
-    /answered 400/,
-    firstEnrolment(() => http('400 Bad Request', ['Content-Type: text/plain', 'Content-Length: 2'], 'no')),
+    /answered 400 \(of this key\?: no\)$/,
+    firstEnrolment(() =>
+      http(
+        '400 Bad Request',
+        ['Content-Type: text/plain', 'Content-Length: 18'],
+        'of this key\u0007: no\r\n',
+      ),
+    ),
   ],
   [
     'that it is busy',
     'bootstrap/refused',
     /answered 503: busy/,
     firstEnrolment(() => http('503 Busy', ['Retry-After: 5', 'Content-Length: 0'], '')),
+  ],
+  [
+    'a challenge for the second factor (RFC 7030 3.2.3)',
+    'bootstrap/pending',
+    /waits for the activation code/,
+    firstEnrolment(() =>
+      http('401 Unauthorized', ['WWW-Authenticate: Basic realm="CA"', 'Content-Length: 0'], ''),
+    ),
+  ],
+  [
+    'that it has no such operation',
+    'bootstrap/refused',
+    /answered 404 \(no label lab\)$/,
+    firstEnrolment(() =>
+      http(
+        '404 Not Found',
+        ['Content-Type: text/plain; charset=utf-8', 'Content-Length: 12'],
+        'no label lab',
+      ),
+    ),
   ],
   [
     'HTML',
@@ -165,6 +196,91 @@ it.each<readonly [string, string, RegExp, Wire]>([
   expect(names).toEqual([GATEWAY, 'Somebody else CA']);
   expect(box.log.find(failed)?.fields).toMatchObject({ code, problem: expect.stringMatching(words) });
 });
+
+it('a certificate of such a server is renewed there, by itself and for another key', async () => {
+  // It ended long ago by the clock of this machine, which the server has.
+  const { box, controller, est } = await run(
+    { wire: good, tls: { rejectUnauthorized: false } },
+    'OPERATIONAL',
+  );
+  const key = `${box.paths.state}/ldevid.key`;
+  const before = await box.files.readText(key);
+  box.clock.setMs(NOW_MS + 70 * DAY_MS);
+  await box.run({ controller, until: ({ fields }) => fields['state'] === 'RENEW' });
+  await box.run({ controller, until: 'OPERATIONAL' });
+  expect(est.asked.at(-1)).toBe('POST /.well-known/est/lab/simplereenroll');
+  expect(est.enrolled).toEqual(['lab box as application/pkcs10', `${GATEWAY} as application/pkcs10`]);
+  expect(await box.files.readText(key)).not.toBe(before);
+});
+
+const CSR_ATTRIBUTES = ['Content-Type: application/csrattrs', 'Content-Transfer-Encoding: base64'];
+/** The example of RFC 7030 4.5.2. */
+const EXAMPLE =
+  'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJ\r\nBgcrBgEBAQEWBggqhkjOPQQDAw==\r\n';
+const BOX = 'and this box has a key on P-256 and signs by ecdsa-with-SHA256';
+it.each<readonly [string, string, string]>([
+  [
+    'a key and a signature that no box has',
+    sized(CSR_ATTRIBUTES, EXAMPLE),
+    `. It asks for a key on P-384, a signature by ecdsa-with-SHA384, the TLS session named in the request (challengePassword), ${BOX}`,
+  ],
+  [
+    'an RSA key of a length',
+    // SEQUENCE { SEQUENCE { rsaEncryption, SET { 4096 } }, sha384WithRSAEncryption }
+    sized(CSR_ATTRIBUTES, 'MB4wEQYJKoZIhvcNAQEBMQQCAhAABgkqhkiG9w0BAQw='),
+    `. It asks for an RSA key, a signature by sha384WithRSAEncryption, ${BOX}`,
+  ],
+  ['what nobody knows', sized(CSR_ATTRIBUTES, 'MBcGBisGAQQBBTANBgYrBgEEAQYxAwwBYQ=='), ''],
+  ['nothing', sized(CSR_ATTRIBUTES, 'MAA='), ''],
+  ['nothing, by 204', http('204 No Content', [], ''), ''],
+  ['nothing, by 404', http('404 Not Found', ['Content-Length: 0'], ''), ''],
+  ['what is no DER', sized(CSR_ATTRIBUTES, '////'), ''],
+])(
+  'where a request is refused, what the server’s attributes ask for is told: %s',
+  async (_, csrattrs, words) => {
+    const { box, est, names } = await run(
+      {
+        wire: (asked) =>
+          asked.path.endsWith('/csrattrs')
+            ? csrattrs
+            : firstEnrolment(() => http('400 Bad Request', ['Content-Length: 0'], ''))(asked),
+      },
+      'OPERATIONAL',
+    );
+    expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+    expect(est.asked).toContain('GET /.well-known/est/lab/csrattrs');
+    const problem = String(box.log.find(failed)?.fields['problem']);
+    expect(problem.replace(/^.* answered/, 'answered')).toBe(`answered 400${words}`);
+  },
+);
+
+it('a server that tells of its next root in any order, with all links, is believed by the box from then on', async () => {
+  const { box, names } = await run(
+    { wire: good, cacerts: ['OldWithNew', 'NewWithNew', 'sub', 'NewWithOld', 'root'] },
+    'OPERATIONAL',
+  );
+  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+  const anchors = (await box.files.readText(`${box.paths.state}/domain-anchor.pem`)) ?? '';
+  expect(parseCertificates(anchors).map(({ subject }) => subject.commonName)).toEqual([
+    'Test Domain CA',
+    'Next root',
+  ]);
+});
+
+it.each(['-tls1_2', '-tls1_3'] as const)(
+  'a server that does not take the box’s certificate is told of in these words: openssl s_server %s',
+  async (takesNobody) => {
+    const { box, names } = await run({ wire: good, takesNobody }, failed);
+    expect(box.log.find(failed)?.fields).toMatchObject({
+      code: 'bootstrap/unreachable',
+      state: 'OWNED',
+      problem: expect.stringMatching(
+        / over wan1: TLS alert unknown ca: it does not take the certificate of this box$/,
+      ),
+    });
+    expect(names).toEqual([]);
+  },
+);
 
 it('a server whose sub CA is told by nobody gives a certificate that is not taken', async () => {
   const { box, names } = await run({ wire: good, cacerts: ['root'], issued: ['box'] }, failed);

@@ -3,6 +3,7 @@
  * nothing of the product's own controller is in it. Its CA is RSA, below the domain's root. What it says on the wire is
  * a test's.
  */
+import { constants } from 'node:crypto';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { once } from 'node:events';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
@@ -49,6 +50,10 @@ basicConstraints = critical, CA:TRUE, pathlen:0
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
+[root]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
 [server]
 basicConstraints = CA:FALSE
 keyUsage = critical, digitalSignature, keyEncipherment
@@ -66,10 +71,14 @@ const day = (days: number): string =>
 export interface ForeignOptions {
   readonly authorities: Authorities;
   readonly wire: Wire;
-  /** Which of root, sub CA and leaf go into which answer. */
-  readonly cacerts?: readonly ('root' | 'sub')[];
+  /** Which of root, sub CA and leaf go into which answer; of a next root, RFC 4210 4.4 has the names. */
+  readonly cacerts?: readonly ('root' | 'sub' | 'NewWithNew' | 'NewWithOld' | 'OldWithNew')[];
   readonly issued?: readonly ('box' | 'sub' | 'root')[];
   readonly tls?: TlsOptions;
+  /** Asks for the client's certificate in a second handshake, once it knows the path, as web servers do. */
+  readonly renegotiates?: boolean;
+  /** openssl's own server stands there, in this version of TLS, and takes certificates of its own CA alone. */
+  readonly takesNobody?: '-tls1_2' | '-tls1_3';
 }
 
 export async function startForeignEst(options: ForeignOptions): Promise<ForeignEst> {
@@ -79,9 +88,16 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
   tool.write('root.key', exportPrivateKey(domain.key).reveal());
   tool.write('c', OPENSSL_CA);
   tool.write('index', '');
-  const sign = (csr: string, out: string, by: string, extensions: string): void => {
+  const sign = (
+    csr: string,
+    out: string,
+    by: string,
+    extensions: string,
+    ...more: readonly string[]
+  ): void => {
     const dates = ['-startdate', day(-1), '-enddate', day(90)];
-    const who = ['-cert', `${by}.pem`, '-keyfile', `${by}.key`];
+    const issuer = more.includes('-selfsign') ? [] : ['-cert', `${by}.pem`];
+    const who = [...issuer, '-keyfile', `${by}.key`];
     tool.run(
       'ca',
       '-batch',
@@ -96,6 +112,7 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
       ...dates,
       '-extensions',
       extensions,
+      ...more,
     );
   };
   const make = (name: string, subject: string, by: string, extensions: string): void => {
@@ -116,11 +133,33 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
   };
   make('sub', '/CN=Somebody else CA', 'root', 'sub');
   make('server', `/CN=${HOST}`, 'sub', 'server');
+  if (options.cacerts?.includes('NewWithNew') === true) {
+    const key = ['-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'NewWithNew.key'];
+    tool.run('req', ...key, '-subj', '/CN=Next root', '-out', 'next.csr');
+    sign('next.csr', 'NewWithNew.pem', 'NewWithNew', 'root', '-selfsign');
+    sign('next.csr', 'NewWithOld.pem', 'root', 'root');
+    tool.run('x509', '-x509toreq', '-in', 'root.pem', '-signkey', 'root.key', '-out', 'root.csr');
+    sign('root.csr', 'OldWithNew.pem', 'NewWithNew', 'root');
+  }
   const certsOnly = (names: readonly string[]): string => {
     const files = names.flatMap((name) => ['-certfile', `${name}.pem`]);
     tool.run('crl2pkcs7', '-nocrl', ...files, '-outform', 'DER', '-out', 'p7');
     return tool.read('p7').toString('base64');
   };
+  if (options.takesNobody !== undefined) {
+    const shown = ['-cert', 'server.pem', '-key', 'server.key', '-cert_chain', 'sub.pem'];
+    const judged = ['-CAfile', 'sub.pem', '-Verify', '1', '-verify_return_error', options.takesNobody];
+    const { port, end } = await tool.serve('s_server', '-accept', '127.0.0.1:0', ...shown, ...judged);
+    return {
+      port,
+      asked: [],
+      enrolled: [],
+      async close() {
+        await end();
+        tool[Symbol.dispose]();
+      },
+    };
+  }
   const cacerts = certsOnly(options.cacerts ?? ['root', 'sub']);
   const asked: string[] = [];
   const enrolled: string[] = [];
@@ -153,8 +192,10 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
       key: tool.read('server.key'),
       cert: Buffer.concat([tool.read('server.pem'), tool.read('sub.pem')]),
       ca: [manufacturer.certificate.pem, domain.certificate.pem],
-      requestCert: true,
-      rejectUnauthorized: true,
+      requestCert: options.renegotiates !== true,
+      rejectUnauthorized: options.renegotiates !== true,
+      // A short second handshake would be about the first one's peer, who showed nothing.
+      secureOptions: constants.SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION,
       ...options.tls,
     },
     (socket) => {
@@ -166,7 +207,12 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
         const [head, body] = text.split(/\r\n\r\n(.*)/s);
         const length = Number(/^content-length: *(\d+)/im.exec(head ?? '')?.[1] ?? 0);
         if (body === undefined || body.length < length) return;
-        socket.end(answer(socket, head ?? '', body));
+        text = '';
+        const reply = (): void => void socket.end(answer(socket, head ?? '', body));
+        if (options.renegotiates !== true || body === '') return reply();
+        // Node says so of its own half of each handshake, too.
+        socket.on('secure', () => socket.getPeerX509Certificate() && reply());
+        socket.renegotiate({ requestCert: true, rejectUnauthorized: true }, () => undefined);
       });
     },
   );

@@ -1,8 +1,10 @@
 /** Owns the small PKI that tests of src/pki stand on, and the openssl that checks it. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import type { Certificate } from '../../../src/pki/certificate.ts';
 import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../../src/pki/issue.ts';
@@ -46,6 +48,8 @@ export function openssl(): {
   readonly write: (name: string, content: string | Uint8Array) => string;
   readonly read: (name: string) => Buffer;
   readonly run: (...args: readonly string[]) => string;
+  /** A server of its own; resolves once it listens. */
+  readonly serve: (...args: readonly string[]) => Promise<{ readonly port: number; end(): Promise<void> }>;
   /** `openssl crl -verify`'s verdict, which it gives on standard error and by no exit code. */
   readonly judgeList: (list: string, ca: string) => string;
   readonly [Symbol.dispose]: () => void;
@@ -58,6 +62,23 @@ export function openssl(): {
     },
     read: (name) => readFileSync(join(directory, name)),
     run: (...args) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' }).toString(),
+    serve: async (...args) => {
+      const server = spawn('openssl', args, { cwd: directory, stdio: ['pipe', 'pipe', 'ignore'] });
+      const closed = once(server, 'close');
+      for await (const line of createInterface({ input: server.stdout })) {
+        const port = /^ACCEPT .*:(\d+)$/.exec(line)?.[1];
+        if (port === undefined) continue;
+        server.stdout.resume();
+        return {
+          port: Number(port),
+          async end() {
+            server.kill();
+            await closed;
+          },
+        };
+      }
+      throw new Error(`openssl ${args.join(' ')} ended without listening`);
+    },
     judgeList: (list, ca) => {
       const words = ['crl', '-in', list, '-verify', '-CAfile', ca, '-noout'];
       // The verdict is its first line; newer releases say below it where in the library that was found.

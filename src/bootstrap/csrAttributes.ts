@@ -1,0 +1,46 @@
+/**
+ * Owns what an enrolment server's CSR attributes (RFC 7030 4.5.2) demand that no request of this box has: its keys are
+ * P-256, its signatures ecdsa-with-SHA256, whatever is asked for. Does not own asking for them (est.ts).
+ */
+import { decode } from '../pki/der.ts';
+import { childrenOf, readOid, TAG } from '../pki/der-read.ts';
+import { OID } from '../pki/oids.ts';
+
+/** Of a list that names ways to do the same, one that the box has will do. */
+const KEYS: ReadonlyMap<string, string> = new Map([
+  [OID.rsaEncryption, 'an RSA key'],
+  ['1.3.132.0.34', 'a key on P-384'],
+  ['1.3.132.0.35', 'a key on P-521'],
+  ['1.3.101.112', 'an Ed25519 key'],
+  ['1.3.101.113', 'an Ed448 key'],
+]);
+const SIGNATURES: ReadonlyMap<string, string> = new Map([
+  [OID.sha256WithRsa, 'sha256WithRSAEncryption'],
+  [OID.sha384WithRsa, 'sha384WithRSAEncryption'],
+  [OID.sha512WithRsa, 'sha512WithRSAEncryption'],
+  [OID.rsassaPss, 'RSASSA-PSS'],
+  [OID.ecdsaWithSha384, 'ecdsa-with-SHA384'],
+  [OID.ecdsaWithSha512, 'ecdsa-with-SHA512'],
+]);
+
+/** In words for a person; what is not known is ignored, as it must be. Throws pki/malformed. Pure. */
+export function demandsUnmet(csrAttrs: Uint8Array): readonly string[] {
+  const named = childrenOf(decode(csrAttrs), TAG.sequence, 'The CSR attributes').flatMap((one) => {
+    if (one.tag === TAG.oid) return [readOid(one, 'A CSR attribute')];
+    const [type, values] = childrenOf(one, TAG.sequence, 'A CSR attribute');
+    const ids = childrenOf(values, TAG.set, 'The values of a CSR attribute').filter(
+      ({ tag }) => tag === TAG.oid,
+    );
+    return [type, ...ids].map((id) => readOid(id, 'A CSR attribute'));
+  });
+  const unmet = (table: ReadonlyMap<string, string>, own: string): readonly string[] =>
+    named.includes(own) ? [] : named.flatMap((id) => table.get(id) ?? []);
+  return [
+    ...unmet(KEYS, OID.prime256v1),
+    ...unmet(SIGNATURES, OID.ecdsaWithSha256).map((name) => `a signature by ${name}`),
+    // RFC 7030 3.5: the hash of a TLS 1.2 session, which TLS 1.3 does not have.
+    ...(named.includes(OID.challengePassword)
+      ? ['the TLS session named in the request (challengePassword)']
+      : []),
+  ];
+}
