@@ -186,6 +186,51 @@ describe('EST', () => {
     expect(await world.openssl(...verify, join(box1, 'ldevid.crt'))).toContain('OK');
   });
 
+  it('takes a request in each form that RFC 8951 lets a client send, and DER in none', async () => {
+    const csr = await world.newRequest(box1, 'forms', '/CN=one');
+    const lines = (await readFile(csr, 'latin1')).trim().split('\n');
+    const write = async (name: string, content: string | Buffer) => {
+      await writeFile(world.at(name), content);
+      return pkcs10(world.at(name));
+    };
+    const encoding = (name: string) => ['-H', `Content-Transfer-Encoding: ${name}`];
+    const forms: (readonly [string, readonly string[]])[] = [
+      ['lines of 64 ending in CRLF', await write('crlf', lines.map((line) => `${line}\r\n`).join(''))],
+      ['the same, called base64', [...(await write('crlf', lines.join('\r\n'))), ...encoding('base64')]],
+      [
+        'the same, called what it is not',
+        [...(await write('crlf', lines.join('\r\n'))), ...encoding('binary')],
+      ],
+      ['one line without an end', await write('line', lines.join(''))],
+      ['chunks', [...(await write('line', lines.join(''))), '-H', 'Transfer-Encoding: chunked']],
+      ['HTTP/1.0', [...(await write('line', lines.join(''))), '--http1.0']],
+    ];
+    for (const [form, words] of forms) {
+      const { status, body } = await est(box1, 'idevid', 'simpleenroll', ...words);
+      await writeFile(world.at('issued.p7'), Buffer.from(body.toString('latin1'), 'base64'));
+      const issued = ['pkcs7', '-inform', 'DER', '-in', world.at('issued.p7'), '-print_certs'];
+      const said = await world.openssl(...issued);
+      expect([form, status, /^subject=CN ?= ?one$/m.test(said)]).toEqual([form, 200, true]);
+    }
+    const der = await est(box1, 'idevid', 'simpleenroll', ...pkcs10(join(box1, 'forms.der')));
+    expect([der.status, der.body.toString()]).toEqual([
+      400,
+      'the body is not base64 of a certificate request\n',
+    ]);
+  });
+
+  it('says in its CSR attributes what openssl reads as a key on P-256 and its signature', async () => {
+    const answer = await est(box1, 'none', 'csrattrs');
+    expect(answer.headers.get('content-type')).toBe('application/csrattrs');
+    await writeFile(world.at('csrattrs'), Buffer.from(answer.body.toString('latin1'), 'base64'));
+    const read = await world.openssl('asn1parse', '-inform', 'DER', '-in', world.at('csrattrs'));
+    expect([...read.matchAll(/OBJECT +:(\S+)/g)].map(([, name]) => name)).toEqual([
+      'id-ecPublicKey',
+      'prime256v1',
+      'ecdsa-with-SHA256',
+    ]);
+  });
+
   it('renews by the certificate that is renewed alone', async () => {
     const csr = await world.newRequest(box1, 'renewal', '/CN=one');
     expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(200);
