@@ -87,7 +87,9 @@ export function createHttps(options: {
         signal,
       });
       // A server of TLS 1.3 judges our certificate behind its handshake, while we judge its own.
-      socket.on('error', (error) => (ended ??= error));
+      socket.on('error', (error: Error) => {
+        ended ??= error;
+      });
       await exchange.peer?.judge(socket, exchange.server);
       return await ask(socket, exchange, signal, options.nowMs(), () => ended);
     } catch (thrown) {
