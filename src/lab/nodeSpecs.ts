@@ -41,7 +41,7 @@ export function nodeSpec(topology: Topology, node: TopologyNode): NodeSpec {
     name: node.name,
     role: node.role,
     command: commandOf(node),
-    files: baseFiles(topology, node.name, resolvers),
+    files: baseFiles(topology, node.name, isGateway(node) ? undefined : resolvers),
     machine: machineSpec(topology, node),
   };
 }
@@ -62,13 +62,19 @@ function commandOf(node: TopologyNode): readonly string[] {
   return node.role === 'controller' ? [...SUPERVISOR, 'branchbox-controller.target'] : IDLE;
 }
 
-/** A gateway has no resolver of its own: what DHCP says of one uplink is used over that uplink alone. */
-function baseFiles(topology: Topology, name: string, resolvers: readonly string[]): Record<string, string> {
+/** `resolvers`: undefined for a gateway, whose agent writes them as its uplinks tell it (node-init.sh). */
+function baseFiles(
+  topology: Topology,
+  name: string,
+  resolvers: readonly string[] | undefined,
+): Record<string, string> {
   const address = controllerAddress(topology);
   const controller = isIPv4(address) ? `${address} ${CONTROLLER_NAME} ${MANUFACTURER_NAME}\n` : '';
   return {
     '/etc/hostname': `${name}\n`,
     '/etc/hosts': `127.0.0.1 localhost\n127.0.1.1 ${name}\n::1 localhost\n${controller}`,
-    '/etc/resolv.conf': resolvers.map((address) => `nameserver ${address}\n`).join(''),
+    ...(resolvers && {
+      '/etc/resolv.conf': resolvers.map((address) => `nameserver ${address}\n`).join(''),
+    }),
   };
 }
