@@ -52,7 +52,7 @@ export function labInfo(paths: LabPaths, topology: Topology, nodes: Pick<Nodes, 
       .filter(({ uplinks }) => uplinks.some((uplink) => networkOfUplink(topology, uplink)))
       .map(({ name }) => name),
   ];
-  // By address: gateways have no resolver of their own, and a program that enters a netns uses the host's.
+  // By address: a program that enters a netns uses the host's resolver.
   const address = controllerAddress(topology);
   const endpoint = (scheme: string, port: number, path = ''): z.output<typeof Endpoint> => ({
     url: `${scheme}://${address}:${port}${path}`,
