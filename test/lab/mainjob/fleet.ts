@@ -109,8 +109,16 @@ export async function readFleet(): Promise<{
 /** Reads the fleet, changes it, and writes it back. */
 export async function editFleet(change: (fleet: FleetDocument) => void): Promise<void> {
   const { fleet, etag } = await readFleet();
+  const placed = fleet.gateways.filter(({ serial }) => serial !== undefined).map(({ id }) => id);
   change(fleet);
-  const answer = await api('PUT', '/api/v1/fleet', fleet, etag === undefined ? {} : { 'If-Match': etag });
+  // A test that takes boxes out of the fleet means it.
+  const removes = placed.filter((id) => !fleet.gateways.some((gateway) => gateway.id === id)).length;
+  const answer = await api(
+    'PUT',
+    `/api/v1/fleet?removes=${removes}`,
+    fleet,
+    etag === undefined ? {} : { 'If-Match': etag },
+  );
   if (answer.status >= 300) throw new Error(`PUT fleet: ${answer.status} ${JSON.stringify(answer.body)}`);
 }
 
