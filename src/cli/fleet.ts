@@ -37,7 +37,7 @@ export function register(program: Command): void {
     .description('makes the fleet what a TOML file says')
     .option(
       '--removes <count>',
-      'how many gateways that have a box are not in it any more; asked for where that is more than one',
+      'how many boxes lose their place by it; asked for where that is more than one, and held to wherever it is told',
     )
     .addHelpText('after', `\nexample: branchbox fleet apply fleet.toml ${ACCESS_EXAMPLE}`)
     .action(async (file: string, flags: Access & { readonly removes?: string }) => {

@@ -28,7 +28,7 @@ export interface FleetChange {
     | { readonly edit: (present: Fleet | undefined) => unknown }
     | {
         readonly replace: (places: readonly HeldPlace[]) => unknown;
-        /** How many gateways with a box the caller knows to be missing in it. */
+        /** How many boxes the caller knows to lose their place by it. */
         readonly removes?: number | undefined;
       };
 }

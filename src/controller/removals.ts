@@ -1,6 +1,7 @@
 /**
- * Owns that boxes are not taken out of the fleet by the dozen unless that is said: one is an ordinary change, more is what
- * a document does that was cut short, or is of another fleet. Does not own what a removal does (revocations.ts). Pure.
+ * Owns that boxes do not lose their place in the fleet by the dozen unless that is said: one is an ordinary change, more is
+ * what a document does that was cut short, or is of another fleet. Does not own what that does to a box (admission.ts,
+ * revocations.ts). Pure.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
@@ -10,20 +11,23 @@ import type { HeldPlace } from './store/entities.ts';
 const UNASKED = 1;
 const NAMED = 5;
 
-/** Throws controller/conflict where more boxes would lose their place than `meant` says. */
+/** Throws controller/conflict where other than `meant` boxes would lose their place; more than one where nothing is said. */
 export function checkRemovals(
   places: readonly HeldPlace[],
   next: Pick<Fleet, 'gateways'>,
   meant: number | undefined,
 ): void {
-  const staying = new Set(next.gateways.map(({ id }) => id));
-  const removed = places.filter(({ id, serial }) => serial !== undefined && !staying.has(id));
-  if (removed.length <= UNASKED || removed.length === meant) return;
-  const named = removed.slice(0, NAMED).map(({ id }) => id);
+  // As admission.ts has it: a box counts as the gateway that it enrolled as, and under no other name.
+  const staying = new Map(next.gateways.map(({ id, serial }) => [id, serial]));
+  const removed = places.filter(({ id, serial }) => serial !== undefined && staying.get(id) !== serial);
+  if (meant === undefined ? removed.length <= UNASKED : removed.length === meant) return;
+  const named = removed.slice(0, NAMED).map(({ id, serial }) => `${id} (${serial})`);
   const more = removed.length > NAMED ? ` and ${removed.length - NAMED} more` : '';
   const asTold = meant === undefined ? '' : `, and not ${meant}`;
+  const boxes = removed.length === 1 ? '1 box' : `${removed.length} boxes`;
+  const who = removed.length === 0 ? '' : `: ${named.join(', ')}${more}`;
   throw new BranchboxError('controller/conflict', {
-    message: `this fleet is without ${removed.length} gateways that have a box${asTold}: ${named.join(', ')}${more}. Their boxes would be quarantined at once, and tenants there without network`,
-    mend: `where that is meant, say how many: PUT /api/v1/fleet?removes=${removed.length} (branchbox fleet apply FILE --removes ${removed.length})`,
+    message: `by this fleet ${boxes} would lose the place that the present one gives${asTold}${who}. Such a box is quarantined at once, and its tenants are without network`,
+    mend: `where that is meant, say just how many: PUT /api/v1/fleet?removes=${removed.length} (branchbox fleet apply FILE --removes ${removed.length})`,
   });
 }

@@ -372,9 +372,7 @@ it('a fleet that leaves out boxes by the dozen is taken only where that is said'
   await writeFile(short, '[fleet]\nname = "test"\n');
   const before = await world.api('/api/v1/gateways');
   for (const words of [[], ['--removes', '3']]) {
-    await expect(world.fleet('apply', short, ...words)).rejects.toThrow(
-      'is without 4 gateways that have a box',
-    );
+    await expect(world.fleet('apply', short, ...words)).rejects.toThrow('4 boxes would lose the place');
   }
   expect(await world.api('/api/v1/gateways')).toEqual(before);
   await world.fleet('apply', short, '--removes', '4');

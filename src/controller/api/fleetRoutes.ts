@@ -19,7 +19,7 @@ const Removes = z.object({
     .min(0)
     .optional()
     .describe(
-      'How many gateways that have a box are not in it any more. Asked for where that is more than one',
+      'How many boxes lose their place by it: their gateway is not in it, or has another serial or none. Asked for where that is more than one, and held to wherever it is told',
     ),
 });
 

@@ -109,10 +109,14 @@ export async function readFleet(): Promise<{
 /** Reads the fleet, changes it, and writes it back. */
 export async function editFleet(change: (fleet: FleetDocument) => void): Promise<void> {
   const { fleet, etag } = await readFleet();
-  const placed = fleet.gateways.filter(({ serial }) => serial !== undefined).map(({ id }) => id);
+  const placed = fleet.gateways
+    .filter(({ serial }) => serial !== undefined)
+    .map(({ id, serial }) => ({ id, serial }));
   change(fleet);
   // A test that takes boxes out of the fleet means it.
-  const removes = placed.filter((id) => !fleet.gateways.some((gateway) => gateway.id === id)).length;
+  const removes = placed.filter(
+    (box) => !fleet.gateways.some(({ id, serial }) => id === box.id && serial === box.serial),
+  ).length;
   const answer = await api(
     'PUT',
     `/api/v1/fleet?removes=${removes}`,

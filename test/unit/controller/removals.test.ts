@@ -10,6 +10,7 @@ const fleetOf = (count: number) =>
     fleet: { name: 'test' },
     gateways: ids(count).map((id, i) => ({
       id,
+      serial: `SN-${id}`,
       role: 'branch',
       site: 'here',
       vtep: `10.255.0.${i + 1}`,
@@ -31,10 +32,10 @@ it('takes one away, or places that never had a box, without a word', () => {
 
 it('asks for the count where more would lose their place, and takes no other', () => {
   expect(() => checkRemovals(places(3), fleetOf(1), undefined)).toThrow(
-    /^this fleet is without 2 gateways that have a box: branch2, branch3\. Their boxes would be quarantined/,
+    /^by this fleet 2 boxes would lose the place .*: branch2 \(SN-branch2\), branch3 \(SN-branch3\)\. Such a box is/,
   );
   expect(() => checkRemovals(places(9), fleetOf(0), 8)).toThrow(
-    'without 9 gateways that have a box, and not 8: branch1, branch2, branch3, branch4, branch5 and 4 more.',
+    /^by this fleet 9 boxes would .*, and not 8: branch1 \(.*\), branch5 \(SN-branch5\) and 4 more\. /,
   );
   expect(() => checkRemovals(places(9), fleetOf(0), 9)).not.toThrow();
 });
