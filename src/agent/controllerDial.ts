@@ -3,32 +3,42 @@
  * Does not own which uplinks, nor when one is made or given up (controllerLink).
  */
 import { deviceTls } from '../system/deviceClient.ts';
-import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
+import type { UplinkAddress, UplinkConnection, UplinkDialer } from '../system/uplinkDial.ts';
 import { type MqttSession, openMqttSession } from './mqttSession.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
 
 /** Of one uplink, name, TCP and TLS together. */
 const DIAL_TIMEOUT_MS = 3000;
 
+export interface Way {
+  readonly dialer: Pick<UplinkDialer, 'connectTls'>;
+  /** Best first. */
+  readonly uplinks: readonly UplinkAddress[];
+  readonly endpoint: { readonly host: string; readonly port: number };
+  readonly identity: Pick<OwnIdentity, 'gatewayId' | 'key' | 'certificatePem' | 'anchorPem'>;
+}
+
+/** As far as TLS, by which no session of this box ends: that is what the same client id does. */
+export function connectController(way: Way, signal: AbortSignal): Promise<UplinkConnection> {
+  return way.dialer.connectTls({
+    ...way.endpoint,
+    uplinks: way.uplinks,
+    timeoutMs: DIAL_TIMEOUT_MS,
+    signal,
+    tls: deviceTls(way.identity),
+  });
+}
+
 export async function dialController(
-  parts: {
-    readonly dialer: Pick<UplinkDialer, 'connectTls'>;
-    /** Best first. */
-    readonly uplinks: readonly UplinkAddress[];
-    readonly endpoint: { readonly host: string; readonly port: number };
-    readonly identity: Pick<OwnIdentity, 'gatewayId' | 'key' | 'certificatePem' | 'anchorPem'>;
+  parts: Way & {
+    /** One that stands already. */
+    readonly made?: UplinkConnection | undefined;
     readonly onMessage: (topic: string, payload: Uint8Array) => void;
   },
   signal: AbortSignal,
 ): Promise<{ readonly session: MqttSession; readonly uplink: UplinkAddress }> {
   const { identity, onMessage } = parts;
-  const { socket, uplink } = await parts.dialer.connectTls({
-    ...parts.endpoint,
-    uplinks: parts.uplinks,
-    timeoutMs: DIAL_TIMEOUT_MS,
-    signal,
-    tls: deviceTls(identity),
-  });
+  const { socket, uplink } = parts.made ?? (await connectController(parts, signal));
   const giveUp = (): void => void socket.destroy(new Error('given up'));
   signal.addEventListener('abort', giveUp, { once: true });
   try {

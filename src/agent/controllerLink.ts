@@ -1,7 +1,7 @@
 /**
  * Owns keeping one connection to the controller: over the best living uplink, given up when that uplink dies or a
  * better one is back, made anew over another.
- * Does not own making one (controllerDial), when to go back (linkReturn), what a trial asks for (controllerProof), the
+ * Does not own making one (controllerDial, wayAhead), when to go back (linkReturn), what a trial asks for (controllerProof), the
  * MQTT session itself (mqttSession), nor what is told over it (reporting).
  */
 import { asBranchboxError } from '../model/errors.ts';
@@ -10,12 +10,13 @@ import { Command, MESSAGE_MAX_BYTES, topicsOf } from '../model/mqtt.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
 import { createWaker } from '../system/waker.ts';
-import { dialController } from './controllerDial.ts';
+import { dialController, type Way } from './controllerDial.ts';
 import { createControllerProof } from './controllerProof.ts';
 import { betterUplink, createLinkReturn } from './linkReturn.ts';
 import type { MqttSession } from './mqttSession.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
 import type { RankedUplink } from './uplinkChoice.ts';
+import { createWayAhead } from './wayAhead.ts';
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 15_000;
@@ -73,17 +74,35 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   const waker = createWaker(clock);
   /** The uplink of the connection, since that stands. */
   let wasAlive = false;
+  const ahead = createWayAhead(log);
   const goingBack = createLinkReturn({
     clock,
-    onReturn(ifname) {
+    random: Math.random,
+    async goBack(ifname, signal) {
+      const at = live;
+      const identity = await parts.identity().catch(() => undefined);
       // A proof asks for a connection of its own.
-      if (!proof.isAsked()) live?.session.end(`${ifname} is back and better`);
+      const isTime = (): boolean => live === at && !proof.isAsked();
+      if (at === undefined || identity === undefined || !isTime()) return 'later';
+      if (!(await ahead.make(wayOf(identity), ifname, signal))) return 'in-vain';
+      if (isTime()) {
+        at.session.end(`${ifname} is back and better`);
+        return 'back';
+      }
+      ahead.drop();
+      return 'later';
     },
   });
   let sinceMs = clock.nowMs();
   let lostAtMs = clock.monotonicMs();
   let lastProblem: string | undefined;
 
+  const wayOf = (identity: OwnIdentity): Way => ({
+    dialer: parts.dialer,
+    uplinks: parts.uplinks(),
+    endpoint: parts.endpoint(identity),
+    identity,
+  });
   const endpointText = (identity: OwnIdentity): string => {
     const { host, port } = parts.endpoint(identity);
     return `${host}:${port}`;
@@ -107,6 +126,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     renew() {
       // Not over one that is being made on what stood before either.
       dial?.abort(new Error('a new connection is to prove the state on trial'));
+      ahead.drop();
       live?.session.end('a new connection is to prove the state on trial');
       waker.wake();
     },
@@ -133,27 +153,26 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   /** One connection from dialling to its end. */
   const connectOnce = async (identity: OwnIdentity, signal: AbortSignal): Promise<void> => {
     const { gatewayId } = identity;
-    const { host, port } = parts.endpoint(identity);
+    const way = wayOf(identity);
+    // As it is now: it may change while the connection is made.
+    const endpoint = endpointText(identity);
     dial = new AbortController();
-    const limit = AbortSignal.any([signal, dial.signal]);
     const { session, uplink } = await dialController(
       {
-        dialer: parts.dialer,
-        uplinks: parts.uplinks(),
-        endpoint: { host, port },
-        identity,
+        ...way,
+        made: ahead.take(),
         onMessage: (topic, payload) => onMessage(gatewayId, topic, payload),
       },
-      limit,
+      AbortSignal.any([signal, dial.signal]),
     );
     dial = undefined;
     const onAbort = (): void => session.end('the agent ends');
     signal.addEventListener('abort', onAbort, { once: true });
-    const own: Live = { session, gatewayId, uplink, endpoint: `${host}:${port}` };
+    const own: Live = { session, gatewayId, uplink, endpoint };
     live = own;
     sinceMs = clock.nowMs();
     lastProblem = undefined;
-    log.info('controller connected', { uplink: uplink.ifname, host });
+    log.info('controller connected', { uplink: uplink.ifname, endpoint });
     parts.onState();
     proof.connected(gatewayId, () => live === own);
     wasAlive = false;
@@ -213,7 +232,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           const startMs = clock.monotonicMs();
           await connectOnce(identity, signal);
           // A new connection takes the old one's place at once, unless the broker keeps turning us away.
-          if (clock.monotonicMs() - startMs > SHORT_LIVED_MS || proof.isAsked()) {
+          if (clock.monotonicMs() - startMs > SHORT_LIVED_MS || proof.isAsked() || ahead.isMade()) {
             delayMs = RETRY_FIRST_MS;
             continue;
           }

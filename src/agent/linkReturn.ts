@@ -8,10 +8,13 @@ import type { RankedUplink } from './uplinkChoice.ts';
 
 /** One that is back often goes again at once; what the box says meanwhile is little, also for a metered one. */
 export const RETURN_HOLD_MS = 15_000;
-/** An uplink that lives, but does not get as far as the controller, costs a new dial each quarter of an hour. */
+/** An uplink that lives, but does not get as far as the controller, costs a dial each quarter of an hour at most. */
 export const RETURN_HOLD_MAX_MS = 900_000;
 /** A connection that stayed for so long went back rightly. */
 export const RETURN_SETTLED_MS = 600_000;
+
+/** later: this was no time for it, and nothing was tried. */
+type ReturnOutcome = 'back' | 'in-vain' | 'later';
 
 export interface LinkReturn {
   /** The best uplink that lives and is better than that of the connection; undefined: none. At each change. */
@@ -27,22 +30,31 @@ export function betterUplink(ranked: readonly RankedUplink[], own: RankedUplink)
 
 export function createLinkReturn(parts: {
   readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
-  readonly onReturn: (ifname: string) => void;
+  readonly random: () => number;
+  /** The signal says that the uplink went away meanwhile. */
+  readonly goBack: (ifname: string, signal: AbortSignal) => Promise<ReturnOutcome>;
 }): LinkReturn {
-  const { clock } = parts;
+  const { clock, random } = parts;
   let holdMs = RETURN_HOLD_MS;
   let waiting: { readonly ifname: string; readonly stop: AbortController } | undefined;
   let last: { readonly ifname: string; readonly atMs: number } | undefined;
+  const holdLonger = (): void => void (holdMs = Math.min(holdMs * 2, RETURN_HOLD_MAX_MS));
 
-  const wait = async (ifname: string, stop: AbortController): Promise<void> => {
-    try {
-      await clock.sleep(holdMs, stop.signal);
-    } catch {
-      return;
+  const wait = async (ifname: string, { signal }: AbortController): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        // Up to twice as long: the sites of a provider that healed do not come back as one.
+        await clock.sleep(holdMs * (1 + random()), signal);
+      } catch {
+        return;
+      }
+      const outcome = await parts.goBack(ifname, signal);
+      if (outcome === 'back') {
+        last = { ifname, atMs: clock.monotonicMs() };
+        return;
+      }
+      if (outcome === 'in-vain' && !signal.aborted) holdLonger();
     }
-    waiting = undefined;
-    last = { ifname, atMs: clock.monotonicMs() };
-    parts.onReturn(ifname);
   };
   return {
     look(better) {
@@ -55,8 +67,8 @@ export function createLinkReturn(parts: {
     },
     connected(ifname) {
       if (last === undefined || ifname === last.ifname) return;
-      const inVain = clock.monotonicMs() - last.atMs < RETURN_SETTLED_MS;
-      holdMs = inVain ? Math.min(holdMs * 2, RETURN_HOLD_MAX_MS) : RETURN_HOLD_MS;
+      if (clock.monotonicMs() - last.atMs < RETURN_SETTLED_MS) holdLonger();
+      else holdMs = RETURN_HOLD_MS;
       last = undefined;
     },
   };

@@ -12,14 +12,15 @@ import {
 let nowMs: number;
 let due: { readonly atMs: number; readonly wake: () => void }[];
 let returned: string[];
+let outcome: 'back' | 'in-vain' | 'later';
+let random: number;
 let back: LinkReturn;
 
 const pass = async (ms: number): Promise<void> => {
   nowMs += ms;
   for (const one of due.filter(({ atMs }) => atMs <= nowMs)) one.wake();
   due = due.filter(({ atMs }) => atMs > nowMs);
-  await Promise.resolve();
-  await Promise.resolve();
+  for (let turns = 0; turns < 4; turns += 1) await Promise.resolve();
 };
 /** What an uplink that goes back and forth does: it was gone back to, and then the other one was dialled. */
 const inVain = async (): Promise<void> => {
@@ -29,7 +30,7 @@ const inVain = async (): Promise<void> => {
 };
 
 beforeEach(() => {
-  [nowMs, due, returned] = [0, [], []];
+  [nowMs, due, returned, outcome, random] = [0, [], [], 'back', 0];
   back = createLinkReturn({
     clock: {
       monotonicMs: () => nowMs,
@@ -39,7 +40,11 @@ beforeEach(() => {
           signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
         }),
     },
-    onReturn: (ifname) => returned.push(ifname),
+    random: () => random,
+    async goBack(ifname) {
+      returned.push(ifname);
+      return outcome;
+    },
   });
 });
 
@@ -78,6 +83,38 @@ it('waits twice as long each time that it was in vain, up to the most', async ()
     holdMs = Math.min(holdMs * 2, RETURN_HOLD_MAX_MS);
   }
   expect(holdMs).toBe(RETURN_HOLD_MAX_MS);
+});
+
+it('stays where it is while the better one does not lead to the controller, and tries that ever more seldom', async () => {
+  outcome = 'in-vain';
+  back.look('wan1');
+  for (const [times, holdMs] of [RETURN_HOLD_MS, 2 * RETURN_HOLD_MS, 4 * RETURN_HOLD_MS].entries()) {
+    await pass(holdMs - 1);
+    expect(returned).toHaveLength(times);
+    await pass(1);
+    expect(returned).toHaveLength(times + 1);
+  }
+});
+
+it('waits as long again where it was no time for it', async () => {
+  outcome = 'later';
+  back.look('wan1');
+  for (const times of [1, 2, 3]) {
+    await pass(RETURN_HOLD_MS);
+    expect(returned).toHaveLength(times);
+  }
+  back.look(undefined);
+  await pass(RETURN_HOLD_MAX_MS);
+  expect(returned).toHaveLength(3);
+});
+
+it('does not come back at the same moment as all other sites', async () => {
+  random = 0.999;
+  back.look('wan1');
+  await pass(1.99 * RETURN_HOLD_MS);
+  expect(returned).toEqual([]);
+  await pass(0.01 * RETURN_HOLD_MS);
+  expect(returned).toEqual(['wan1']);
 });
 
 it('is as quick as ever after one that stayed', async () => {
