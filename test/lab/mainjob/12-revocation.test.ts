@@ -46,10 +46,16 @@ describe('quarantine', () => {
   const APP = '10.10.0.100';
   const stateOf = async (): Promise<string> =>
     (await jsonIn<{ state: string }>(HELD, 'branchbox', 'bootstrap', 'status', '--json')).state;
-  const codes = async (): Promise<readonly string[]> =>
+  const conditions = async (): Promise<readonly { readonly code: string; readonly sentence: string }[]> =>
     (
-      await jsonIn<{ health: { conditions: { code: string }[] } }>(HELD, 'branchbox', 'status', '--json')
-    ).health.conditions.map(({ code }) => code);
+      await jsonIn<{ health: { conditions: { code: string; sentence: string }[] } }>(
+        HELD,
+        'branchbox',
+        'status',
+        '--json',
+      )
+    ).health.conditions;
+  const codes = async (): Promise<readonly string[]> => (await conditions()).map(({ code }) => code);
   afterAll(() => revoke(HELD, false));
 
   it('stops what never leaves the site too, keeps management, and a release brings all back', async () => {
@@ -62,6 +68,14 @@ describe('quarantine', () => {
     // Not by what is broken: links, app and read-outs are as they were.
     expect(await inNode(HELD, 'cat', '/sys/class/net/lan1/operstate')).toContain('up');
     expect(await codes()).toContain('quarantined');
+    // What its peers bring down is told as that, and no provider or cable is blamed.
+    const ofTunnels = await until('its tunnels are down', async () => {
+      const found = (await conditions()).filter(({ code }) => code !== 'quarantined');
+      return ['uplink-down', 'path-down', 'no-path'].every((code) => found.some((one) => one.code === code))
+        ? found
+        : undefined;
+    });
+    for (const { sentence } of ofTunnels) expect(sentence).toContain('in quarantine (quarantined)');
 
     await revoke(HELD, false);
     await until('the box is trusted again', async () => (await stateOf()) === 'OPERATIONAL');
