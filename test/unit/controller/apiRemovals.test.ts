@@ -20,7 +20,7 @@ const stored = async () => (await running.call('GET', '/api/v1/fleet')).json;
 
 useApi(async (fresh) => {
   running = fresh;
-  expect((await put(fleetOf(ALL))).status).toBe(200);
+  await put(fleetOf(ALL));
 });
 
 it.each([
