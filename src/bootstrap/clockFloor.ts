@@ -16,6 +16,11 @@ export interface TrustedClock {
    */
   nowMs(): number;
   /**
+   * What nowMs rests on: a witness of this start, the system's clock, or the floor alone, where the system's clock stands
+   * behind it and so is known to be wrong.
+   */
+  basis(): 'witness' | 'system' | 'floor';
+  /**
    * Of something that was made just now and begins at `startMs`: that moment, or as much later than now as clocks may
    * differ. A start years ahead would raise the floor for good. What time it is is known by a witness of this start of
    * the box, else by the system's clock, unless that stands behind the floor: then it is known to be wrong, and nothing
@@ -26,6 +31,8 @@ export interface TrustedClock {
   raise(momentMs: number): Promise<void>;
   /** As raise, and the moment is now: it was made after our nonce was. */
   witness(momentMs: number): Promise<void>;
+  /** The moment is now, for this start of the box: nothing is raised by it. */
+  learn(momentMs: number): void;
 }
 
 export async function openTrustedClock(options: {
@@ -36,9 +43,8 @@ export async function openTrustedClock(options: {
   readonly builtAtMs: number;
 }): Promise<TrustedClock> {
   const { files, clock, path } = options;
-  let floor = momentHere(
-    Math.max(options.builtAtMs, parseFloor(await files.readText(path, 64).catch(() => undefined))),
-  );
+  let keptMs = Math.max(options.builtAtMs, parseFloor(await files.readText(path, 64).catch(() => undefined)));
+  let floor = momentHere(keptMs);
   let witnessed: Moment | undefined;
 
   function momentHere(momentMs: number): Moment {
@@ -47,11 +53,20 @@ export async function openTrustedClock(options: {
   const since = ({ momentMs, monotonicMs }: Moment): number => momentMs + (clock.monotonicMs() - monotonicMs);
 
   async function raise(momentMs: number): Promise<void> {
-    if (!Number.isFinite(momentMs) || momentMs <= since(floor)) return;
-    await files.writeDurable(path, `${Math.floor(momentMs)}\n`);
-    floor = momentHere(momentMs);
+    if (!Number.isFinite(momentMs)) return;
+    // Not by the floor as it is counted here: a box that ran on past that must not fall back behind it at its next start.
+    if (momentMs > keptMs) {
+      await files.writeDurable(path, `${Math.floor(momentMs)}\n`);
+      keptMs = momentMs;
+    }
+    if (momentMs > since(floor)) floor = momentHere(momentMs);
   }
+  const basis = (): 'witness' | 'system' | 'floor' => {
+    if (witnessed !== undefined) return 'witness';
+    return clock.nowMs() < since(floor) - AGREEMENT_MS ? 'floor' : 'system';
+  };
   return {
+    basis,
     floorMs: () => since(floor),
     nowMs() {
       const wallMs = clock.nowMs();
@@ -60,14 +75,16 @@ export async function openTrustedClock(options: {
       return Math.max(Math.abs(wallMs - knownMs) <= AGREEMENT_MS ? wallMs : knownMs, since(floor));
     },
     latestStartMs(startMs) {
-      if (witnessed !== undefined) return Math.min(startMs, since(witnessed) + AGREEMENT_MS);
-      const [wallMs, leastMs] = [clock.nowMs(), since(floor)];
-      const isBehind = wallMs < leastMs - AGREEMENT_MS;
-      return isBehind ? startMs : Math.min(startMs, Math.max(wallMs, leastMs) + AGREEMENT_MS);
+      if (basis() === 'floor') return startMs;
+      const knownMs = witnessed === undefined ? clock.nowMs() : since(witnessed);
+      return Math.min(startMs, Math.max(knownMs, since(floor)) + AGREEMENT_MS);
     },
     raise,
     async witness(momentMs) {
       await raise(momentMs);
+      witnessed = momentHere(momentMs);
+    },
+    learn(momentMs) {
       witnessed = momentHere(momentMs);
     },
   };

@@ -17,6 +17,7 @@ import type { BootstrapPaths, CredentialPaths } from './paths.ts';
 import type { Progress } from './progress.ts';
 import type { QuarantineMark, StandingLooks } from './standing.ts';
 import type { SztpClient } from './sztp.ts';
+import type { TimeWitness } from './timeWitness.ts';
 import type { Uplink, Uplinks } from './uplink.ts';
 
 export interface StateContext {
@@ -54,4 +55,5 @@ export interface ServiceContext extends StateContext {
   readonly quarantine: QuarantineMark;
   readonly looks: StandingLooks;
   readonly moves: Moves;
+  readonly timeWitness: TimeWitness;
 }

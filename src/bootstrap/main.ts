@@ -14,10 +14,11 @@ import { findService } from '../system/serviceDiscovery.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
+import { findBootstrapServers } from './bootstrapServers.ts';
 import { probePortal } from './captivePortal.ts';
 import { askPortalApi } from './portalApi.ts';
 import { readClaims } from './claims.ts';
-import { openTrustedClock } from './clockFloor.ts';
+import { openTrustedClock, type TrustedClock } from './clockFloor.ts';
 import { connectByUplink } from './connect.ts';
 import type { ServiceContext } from './context.ts';
 import type { DeviceKeys } from './deviceKeys.ts';
@@ -49,7 +50,8 @@ import { createProgress } from './progress.ts';
 import { createServiceActions } from './service.ts';
 import { createQuarantineMark, createStandingLooks } from './standing.ts';
 import { createEarlyActions } from './states.ts';
-import { createSztpClient } from './sztp.ts';
+import { createSztpClient, type SztpClient } from './sztp.ts';
+import { createTimeWitness } from './timeWitness.ts';
 import { openDeviceKeys } from './tpmKeys.ts';
 import { createUplinks, type Uplinks } from './uplink.ts';
 import { createWaker } from '../system/waker.ts';
@@ -153,14 +155,16 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
   const uplinks = options.uplinks ?? createUplinks(files, options.leaseDirectory);
-  const sztp = createSztpClient({
-    https,
-    factory,
-    clock,
-    randomBytes: options.randomBytes ?? nodeRandomBytes,
-    os: { name: 'branchbox', version: options.version },
-    claims: () => readClaims(files),
-  });
+  const sztpBy = (by: TrustedClock): SztpClient =>
+    createSztpClient({
+      https,
+      factory,
+      clock: by,
+      randomBytes: options.randomBytes ?? nodeRandomBytes,
+      os: { name: 'branchbox', version: options.version },
+      claims: () => readClaims(files),
+    });
+  const sztp = sztpBy(clock);
   const progress = createProgress({
     onboarder() {
       const note = journal.history().findLast((entry) => entry.state === 'OWNED')?.note;
@@ -209,6 +213,13 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     looks,
     moves,
     progress,
+    timeWitness: createTimeWitness({
+      clock,
+      sztpBy,
+      servers: () => findBootstrapServers(context),
+      monotonicMs: () => system.clock.monotonicMs(),
+      log,
+    }),
   };
   let wasMarked = false;
   async function mark(): Promise<ResetMark | undefined> {

@@ -64,6 +64,7 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
       if (thrown.code === 'bootstrap/key-lost' && (await enrolment.read(owner, ldevid)) === undefined) {
         return { state: 'RECOVER', note: { because: thrown.message.slice(0, 500) } };
       }
+      await context.timeWitness.seekAfter(thrown, signal);
       log.info('the owner did not say how this box stands', { code: thrown.code, problem: thrown.message });
     }
     return undefined;

@@ -86,6 +86,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     try {
       return await renewal();
     } catch (thrown) {
+      await context.timeWitness.seekAfter(thrown, signal);
       const refusal = thrown instanceof BranchboxError && thrown.code === 'bootstrap/refused';
       const distrusted = refusal ? await look(signal) : await distrustedFor(thrown);
       if (distrusted !== undefined) return distrusted;

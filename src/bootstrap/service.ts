@@ -122,6 +122,7 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       } catch (thrown) {
         // Whatever else went wrong, the mark stays: only a good answer takes it away.
         await distrustedFor(thrown);
+        await context.timeWitness.seekAfter(thrown, signal);
         // It asks on with its factory identity.
         await supersededFor(thrown);
         throw thrown;

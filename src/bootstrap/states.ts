@@ -4,8 +4,9 @@
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { findBootstrapServers } from './bootstrapServers.ts';
 import type { StateContext } from './context.ts';
-import { candidateName, discover, type Discovery, type Server } from './discover.ts';
+import { candidateName, type Server } from './discover.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
 import { enrolWithCode, estOf, overUplinks, proveAnew } from './ownerServers.ts';
 import { createProvisional } from './provisional.ts';
@@ -44,14 +45,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     }
   }
   const anAddress = async (): Promise<boolean> => (await uplinks.all()).length > 0;
-  async function servers(): Promise<Discovery> {
-    const all = await uplinks.all();
-    const listed = await Promise.all(
-      all.map(async (uplink) => [uplink, await context.listedServers(uplink)] as const),
-    );
-    const named = (await medium.network())?.bootstrapServers;
-    return discover(all, factory.builtInServers, named, new Map(listed));
-  }
+  const servers = () => findBootstrapServers(context);
 
   /** Why nobody answers, where a portal is seen to be why. */
   async function orPortal(thrown: unknown, server: Server, signal: AbortSignal): Promise<unknown> {

@@ -43,9 +43,11 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
     clock: {
       floorMs: () => NOW_MS,
       nowMs: () => NOW_MS,
+      basis: () => 'system' as const,
       latestStartMs: (startMs: number) => startMs,
       raise: () => Promise.resolve(),
       witness: () => Promise.resolve(),
+      learn: () => {},
     },
   };
   /** What a box would do for it: become somebody's, or ask somewhere that was vouched for; a bare redirect is nobody's. */

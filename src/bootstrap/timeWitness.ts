@@ -1,0 +1,85 @@
+/**
+ * Owns finding out what time it is for a box in service that cannot know it: its clock stands behind the floor (1970, no
+ * time server within reach), and its owner's servers are refused for their dates, or refuse it. A bootstrap server is asked
+ * for a voucher with our nonce, and nothing of the answer is taken but when that was made: whose box this is was settled
+ * long ago. Does not own vouchers (onboarding.ts) nor the clock (clockFloor.ts).
+ *
+ * Where the system's clock is not behind the floor nobody is asked: it may be right, and setting it is for time servers.
+ * What was told is for this start alone. Only a certificate that the owner's server took raises the floor (ownerServers.ts),
+ * so that not even a manufacturer whose clock is years ahead strands a box that is in service.
+ */
+import { BranchboxError, type ErrorCode } from '../model/errors.ts';
+import type { Logger } from '../system/ports.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import { candidateName, type Discovery, rotate } from './discover.ts';
+import type { SztpClient } from './sztp.ts';
+
+/** Each voucher costs controller and manufacturer a signature; hints of the agent may come every few seconds. */
+const GAP_MS = 5 * 60_000;
+/** A server that does not believe the certificate says so by an alert, which looks like a lost connection, or in HTTP. */
+const MAY_BE_THE_TIME: readonly ErrorCode[] = ['pki/expired', 'bootstrap/refused', 'bootstrap/unreachable'];
+
+export interface TimeWitness {
+  /** Where this may have been thrown because of the time, and that is not known: asks for it. Never fails. */
+  seekAfter(thrown: unknown, signal: AbortSignal): Promise<void>;
+}
+
+export function createTimeWitness(options: {
+  readonly clock: TrustedClock;
+  /** A client whose vouchers are witnesses to this clock. */
+  readonly sztpBy: (clock: TrustedClock) => Pick<SztpClient, 'onboard'>;
+  readonly servers: () => Promise<Discovery>;
+  readonly monotonicMs: () => number;
+  readonly log: Logger;
+}): TimeWitness {
+  const { clock, servers, monotonicMs, log } = options;
+  let vouchers = 0;
+  const sztp = options.sztpBy({
+    ...clock,
+    async witness(momentMs) {
+      clock.learn(momentMs);
+      vouchers += 1;
+    },
+  });
+  let round = 0;
+  let nextAtMs = Number.NEGATIVE_INFINITY;
+
+  function isWorthIt({ code }: BranchboxError): boolean {
+    const basis = clock.basis();
+    // What was told before does not fit what the owner's servers show: whoever told it may have a better clock by now.
+    if (basis === 'witness') return vouchers > 0 && code === 'pki/expired';
+    return basis === 'floor' && MAY_BE_THE_TIME.includes(code);
+  }
+
+  return {
+    async seekAfter(thrown, signal) {
+      if (!(thrown instanceof BranchboxError) || !isWorthIt(thrown) || monotonicMs() < nextAtMs) return;
+      nextAtMs = monotonicMs() + GAP_MS;
+      const before = vouchers;
+      const { candidates } = await servers();
+      for (const candidate of rotate(candidates, round)) {
+        try {
+          await sztp.onboard(candidate.server, candidate.uplink, signal);
+        } catch (refused) {
+          if (!(refused instanceof BranchboxError)) throw refused;
+          const askedMs = refused.fields['retryAfterMs'];
+          if (typeof askedMs === 'number') nextAtMs = Math.max(nextAtMs, monotonicMs() + askedMs);
+          log.info('bootstrap server told no time', {
+            candidate: candidateName(candidate),
+            code: refused.code,
+            problem: refused.message,
+          });
+        }
+        // Also where the rest of what it said is not believed: the voucher was good.
+        if (vouchers > before) {
+          log.warn('the clock is behind what is known: the time is taken from a new voucher', {
+            candidate: candidateName(candidate),
+            now: new Date(clock.nowMs()).toISOString(),
+          });
+          return;
+        }
+      }
+      round += 1;
+    },
+  };
+}
