@@ -37,7 +37,7 @@ export interface Enrolment {
    */
   read(owner: Owner, paths: CredentialPaths): Promise<LocalIdentity | undefined>;
   /** The request for the key at `paths.key`, which is made and stored first where there is none that can be read. */
-  request(owner: Owner, paths: CredentialPaths, serial: string): Promise<Uint8Array>;
+  request(owner: Owner, paths: CredentialPaths): Promise<Uint8Array>;
   /** Checks what the CA issued and stores it. Throws pki/* where it is not ours, and stores nothing. */
   accept(owner: Owner, paths: CredentialPaths, answer: EnrolmentAnswer): Promise<LocalIdentity>;
   /** false: it begins later than it can be by now; it was made under a clock that is wrong. */
@@ -48,9 +48,11 @@ export function createEnrolment(options: {
   readonly files: Files;
   readonly keys: DeviceKeys;
   readonly clock: TrustedClock;
+  /** Of this box, by its factory identity. */
+  readonly serial: string;
   readonly log: Logger;
 }): Enrolment {
-  const { files, keys, clock, log } = options;
+  const { files, keys, clock, serial, log } = options;
 
   async function readKey(path: string): Promise<DeviceKey | undefined> {
     const text = await files.readText(path, MAX_FILE_BYTES);
@@ -86,6 +88,12 @@ export function createEnrolment(options: {
         message: `The issued certificate is for ${leaf.isCa ? 'a CA' : (leaf.subject.commonName ?? 'nobody')}, not for ${owner.gatewayId}`,
       });
     }
+    // Optional (IEEE 802.1AR 8.6): ours names the gateway alone, and a CA of somebody else may name both.
+    if ((leaf.subject.serialNumber ?? serial) !== serial) {
+      throw new BranchboxError('pki/mismatch', {
+        message: `The issued certificate is for the box ${leaf.subject.serialNumber}, this box is ${serial}`,
+      });
+    }
     const anchors = parseCertificates(owner.domainAnchorPem);
     const intermediates = [...issued, ...others].filter((certificate) => certificate !== leaf);
     const path = await validateChain({ leaf, intermediates, anchors, atMs: atMs(leaf) });
@@ -114,7 +122,7 @@ export function createEnrolment(options: {
       }
     },
 
-    async request(owner, paths, serial) {
+    async request(owner, paths) {
       let key = await readKey(paths.key);
       if (key === undefined) {
         key = await keys.make();

@@ -102,7 +102,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     builtAtMs: options.builtAtMs,
   });
   const owners = createOwnerStore(files, paths);
-  const enrolment = createEnrolment({ files, keys, clock, log });
+  const enrolment = createEnrolment({ files, keys, clock, serial: factory.serial, log });
   const ldevid = ldevidPaths(paths);
   const quarantine = createQuarantineMark(files, quarantinePath(paths));
   const waker = createWaker(system.clock);

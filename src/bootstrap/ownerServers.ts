@@ -112,7 +112,7 @@ async function askForCertificate(
   signal: AbortSignal,
   code?: Secret,
 ): Promise<EnrolmentAnswer> {
-  const { enrolment, factory, uplinks, https } = context;
+  const { enrolment, uplinks, https } = context;
   const judge = ownerPeer(owner, context.clock);
   let serverEndsAtMs = Number.NEGATIVE_INFINITY;
   const peer: PeerJudge = {
@@ -123,7 +123,7 @@ async function askForCertificate(
     },
   };
   const est = createEstClient({ https, est: owner.est, peer });
-  const request = await enrolment.request(owner, paths, factory.serial);
+  const request = await enrolment.request(owner, paths);
   return overUplinks(await uplinks.all(), async (uplink) => {
     const others = await est.cacerts(uplink, identity, signal);
     const issued = await est.enrol({ operation, request, uplink, identity, code, signal });

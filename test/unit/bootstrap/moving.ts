@@ -175,10 +175,13 @@ export async function whose(box: Box): Promise<string> {
     path: clockFloorPath(box.paths),
     builtAtMs: 0,
   });
-  const identity = await createEnrolment({ files: box.files, keys: softwareKeys, clock, log: silent }).read(
-    owner,
-    ldevidPaths(box.paths),
-  );
+  const identity = await createEnrolment({
+    files: box.files,
+    keys: softwareKeys,
+    clock,
+    serial: SERIAL,
+    log: silent,
+  }).read(owner, ldevidPaths(box.paths));
   const anchor = (await box.files.readText(`${box.paths.state}/domain-anchor.pem`)) === owner.domainAnchorPem;
   const left = (await box.files.list(box.paths.state)).filter((name) => name.startsWith('move-'));
   return `${owner.gatewayId}${identity === undefined ? ' without certificate' : ''}${anchor ? '' : ' without anchor'}${left.length === 0 ? '' : ` with ${left.join()}`}`;

@@ -2,10 +2,10 @@
 import { issueCertificate, type Profile } from '../../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../../src/pki/keys.ts';
 import type { CertificateRequest } from '../../../../src/pki/request.ts';
-import { DAY_MS, GATEWAY, NOW_MS } from '../authorities.ts';
+import { DAY_MS, GATEWAY, NOW_MS, SERIAL } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { pkcs7, type Reply } from '../servers.ts';
-import { type FaultRow, faultTable, problemOf, refusedEnrolling, stateOf } from './table.ts';
+import { type FaultRow, faultTable, firstFailure, problemOf, refusedEnrolling, stateOf } from './table.ts';
 
 const bench = createFaultBench();
 const MUST_REFUSE = 'refuse it, keep no certificate, ask again';
@@ -57,6 +57,28 @@ faultTable('issued certificate', [
     'The issued certificate is for branch2, not for branch1',
     () => ({ profile: { kind: 'ldevid', gatewayId: 'branch2' } }),
   ),
+  issues(
+    'for another serial number',
+    'pki/mismatch',
+    'The issued certificate is for the box BBX-0002, this box is BBX-0001',
+    () => ({ profile: { kind: 'idevid', serialNumber: 'BBX-0002', commonName: GATEWAY } }),
+  ),
+  {
+    fault: 'none: it names the serial number of this box, too',
+    must: 'take it: a CA of somebody else may name both',
+    outcome: 'LDEVID',
+    told: '',
+    run: () => {
+      bench.controller.behaviour.issue = ({ publicKey }) =>
+        issueCertificate({
+          profile: { kind: 'idevid', serialNumber: SERIAL, commonName: GATEWAY },
+          publicKey,
+          issuer: bench.authorities.domain,
+          validity: valid(-1, 90),
+        });
+      return firstFailure(bench, 'LDEVID');
+    },
+  },
   issues(
     'of another CA',
     'pki/untrusted',
