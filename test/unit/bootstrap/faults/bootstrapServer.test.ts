@@ -83,6 +83,12 @@ faultTable('bootstrap server', [
     'A captive portal on wan1 answers for controller.branchbox.example:PORT with 302 (sign in with a computer on that line, or have its provider let this box through)',
   ),
   answered(
+    'a captive portal: 511 (RFC 6585)',
+    { status: 511, headers: { 'content-type': 'text/html' }, body: html },
+    'bootstrap/captive-portal',
+    'A captive portal on wan1 answers for controller.branchbox.example:PORT with 511 (sign in with a computer on that line, or have its provider let this box through)',
+  ),
+  answered(
     '401',
     { status: 401 },
     'bootstrap/refused',
