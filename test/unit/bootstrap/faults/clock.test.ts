@@ -4,11 +4,10 @@
  */
 import { expect } from 'vitest';
 import { type BootstrapState, Journal } from '../../../../src/model/bootstrap.ts';
-import { issueCertificate } from '../../../../src/pki/issue.ts';
-import { DAY_MS, GATEWAY, HOST, issued, NOW_MS } from '../authorities.ts';
+import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { everywhereTo, issueAtTheTimeOf, startController } from '../servers.ts';
-import { type FaultRow, faultTable, problemOf, type Seen, stateOf } from './table.ts';
+import { type FaultRow, faultTable, problemOf, type Seen, standing, stateOf } from './table.ts';
 
 const bench = createFaultBench();
 const YEAR_MS = 365.25 * DAY_MS;
@@ -17,15 +16,6 @@ const In2045 = Date.UTC(2045, 6, 1);
 const read = (name: string): Promise<string | undefined> =>
   bench.box.files.readText(`${bench.box.paths.state}/${name}`);
 
-/** How often it enrolled, and whether its floor stands where the voucher put it. */
-async function standing(): Promise<Seen> {
-  const floorMs = Number(await read('clock-floor'));
-  const floor = floorMs === NOW_MS ? 'floor at the voucher' : `floor at ${new Date(floorMs).toISOString()}`;
-  return {
-    outcome: `${await stateOf(bench)}, ${bench.controller.enrolments.length} enrolments, ${floor}`,
-    told: '',
-  };
-}
 const GOOD = 'OPERATIONAL, 1 enrolments, floor at the voucher';
 const good = (fault: string, must: string, run: () => Promise<void>): FaultRow => ({
   fault,
@@ -34,7 +24,7 @@ const good = (fault: string, must: string, run: () => Promise<void>): FaultRow =
   told: '',
   run: async () => {
     await run();
-    return standing();
+    return standing(bench);
   },
 });
 const runUntil = (until: BootstrapState): Promise<boolean> =>
@@ -83,7 +73,7 @@ faultTable('clock', [
       await runUntil('OPERATIONAL');
       const failures = bench.box.log.filter(failed);
       const codes = [...new Set(failures.map((line) => line.fields['code']))].join();
-      const { outcome } = await standing();
+      const { outcome } = await standing(bench);
       return { outcome: `${outcome}, after ${failures.length} × ${codes}`, told: problemOf(failures[0]) };
     },
   },
@@ -101,7 +91,7 @@ async function restarted(atMs: number, until: BootstrapState | 'a failure'): Pro
   });
   expect([await read('ldevid.key'), await read('ldevid.crt')]).toEqual([key, certificate]);
   const line = bench.box.log.findLast(failed);
-  const { outcome } = await standing();
+  const { outcome } = await standing(bench);
   return {
     outcome: line === undefined ? outcome : `${String(line.fields['code'])} in ${outcome}`,
     told: problemOf(line),
@@ -121,7 +111,7 @@ faultTable('clock, once operational', [
       await runUntilEntered('RENEW');
       const days = (bench.box.clock.monotonicMs() - beganMs) / DAY_MS;
       const when = days >= 53.9 && days <= 63.1 ? '54 to 63' : String(days);
-      const { outcome, told } = await standing();
+      const { outcome, told } = await standing(bench);
       return { outcome: `${outcome}, ${when} days later`, told };
     },
   },
@@ -141,7 +131,7 @@ faultTable('clock, once operational', [
       await restarted(NOW_MS + 20 * YEAR_MS, 'a failure');
       bench.box.clock.setMs(NOW_MS + DAY_MS);
       await runUntilEntered('OPERATIONAL');
-      return standing();
+      return standing(bench);
     },
   },
   ...(
@@ -190,89 +180,6 @@ faultTable('clock, once operational', [
       } finally {
         await renewed.close();
       }
-    },
-  },
-]);
-
-/** The CA's clock is ahead; nothing else is, and the box was started since it had its voucher. */
-const issuesAhead = (days: number): void => {
-  bench.controller.behaviour.issue = ({ publicKey }) =>
-    issueCertificate({
-      profile: { kind: 'ldevid', gatewayId: GATEWAY },
-      publicKey,
-      issuer: bench.authorities.domain,
-      validity: { notBeforeMs: NOW_MS + days * DAY_MS, notAfterMs: NOW_MS + (days + 90) * DAY_MS },
-    });
-};
-const FIVE_YEARS_DAYS = 5 * 365;
-/** Until a step fails; then the CA's clock is right again. */
-async function refusedThenMended(): Promise<Seen> {
-  await bench.box.run({ controller: bench.controller, until: failed });
-  const line = bench.box.log.findLast(failed);
-  const [state, floorMs] = [await stateOf(bench), Number(await read('clock-floor'))];
-  bench.mend();
-  await bench.box.run({
-    controller: bench.controller,
-    until: (entered) =>
-      entered.message === 'bootstrap state entered' && entered.fields['state'] === 'OPERATIONAL',
-  });
-  const moved =
-    floorMs === NOW_MS ? 'its floor where it was' : `its floor at ${new Date(floorMs).toISOString()}`;
-  return {
-    outcome: `${String(line?.fields['code'])} in ${state}, ${moved}; mended in ${await stateOf(bench)}`,
-    told: problemOf(line),
-  };
-}
-const MUST_NOT_BELIEVE =
-  'refuse it, not take the time from it, and come into service once the clock of the CA is right';
-const BEGINS =
-  'pki/expired: The chain of "branch1" is not valid at that time: "branch1" begins 2031-05-31T12:00:00.000Z';
-
-faultTable("the CA's clock", [
-  ...(
-    [
-      ['', NOW_MS],
-      [', under a clock in 1970', In1970],
-    ] as const
-  ).map(
-    ([clock, atMs]): FaultRow => ({
-      fault: `five years ahead, at a start between voucher and certificate${clock}`,
-      must: MUST_NOT_BELIEVE,
-      outcome: 'pki/expired in ENROLLING, its floor where it was; mended in OPERATIONAL',
-      told: BEGINS,
-      run: async () => {
-        await runUntil('OWNED');
-        bench.box.clock.setMs(atMs);
-        issuesAhead(FIVE_YEARS_DAYS);
-        return refusedThenMended();
-      },
-    }),
-  ),
-  {
-    fault: 'five years ahead, at the renewal of a box that was started since',
-    must: MUST_NOT_BELIEVE,
-    outcome: 'pki/expired in RENEW, its floor where it was; mended in OPERATIONAL',
-    told: BEGINS,
-    run: async () => {
-      await runUntil('OPERATIONAL');
-      issuesAhead(FIVE_YEARS_DAYS);
-      return refusedThenMended();
-    },
-  },
-  {
-    fault: 'forty days ahead, at a start in 1970, which is then set right',
-    must: 'give the certificate up before it is shown to anybody, ask for another, and not take the time from it',
-    outcome: 'OPERATIONAL, 2 enrolments, floor at the voucher',
-    told: '',
-    run: async () => {
-      await runUntil('OWNED');
-      bench.box.clock.setMs(In1970);
-      issuesAhead(40);
-      await runUntil('LDEVID');
-      bench.mend();
-      bench.box.clock.setMs(NOW_MS);
-      await runUntil('OPERATIONAL');
-      return standing();
     },
   },
 ]);

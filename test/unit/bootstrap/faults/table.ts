@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { renderProblem } from '../../../../src/bootstrap/machine.ts';
 import { type BootstrapState, BOOTSTRAP_STATES, sentencesOf } from '../../../../src/model/bootstrap.ts';
 import { ERROR_CODES, type ErrorCode } from '../../../../src/model/errors.ts';
+import { NOW_MS } from '../authorities.ts';
 import type { LogLine } from '../box.ts';
 import { type FaultBench, failed } from '../faultBench.ts';
 
@@ -64,6 +65,17 @@ export const stateOf = async ({ box }: FaultBench): Promise<BootstrapState> => {
   const text = (await box.files.readText(`${box.paths.state}/journal.json`)) ?? '';
   return JSON.parse(text).entries.at(-1).state;
 };
+
+/** How often it enrolled, and whether its floor stands where the voucher put it. */
+export async function standing(bench: FaultBench): Promise<Seen> {
+  const { box, controller } = bench;
+  const floorMs = Number(await box.files.readText(`${box.paths.state}/clock-floor`));
+  const floor = floorMs === NOW_MS ? 'floor at the voucher' : `floor at ${new Date(floorMs).toISOString()}`;
+  return {
+    outcome: `${await stateOf(bench)}, ${controller.enrolments.length} enrolments, ${floor}`,
+    told: '',
+  };
+}
 
 /** As page and command line show a failure that was logged; without ports, which are others in each run. */
 export function problemOf(line: LogLine | undefined): string {

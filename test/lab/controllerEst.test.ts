@@ -1,158 +1,20 @@
-/**
- * Bootstrap server and EST as somebody else's clients see them: curl and openssl against the real
- * manufacturer, signer and controller.
- */
+/** EST as somebody else's clients see it: curl and openssl against the real manufacturer, signer and controller. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Owner } from '../../src/model/bootstrap.ts';
-import {
-  GetBootstrappingDataResponse,
-  OnboardingInformation,
-  RestconfErrors,
-  SZTP_GET_PATH,
-  SZTP_REPORT_PATH,
-} from '../../src/model/sztp.ts';
+import { SZTP_GET_PATH } from '../../src/model/sztp.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { type ControllerClients, pkcs10, startControllerClients } from './controllerClients.ts';
 import type { ControllerWorld, CurlAnswer } from './controllerWorld.ts';
 
 let world: ControllerWorld;
 let box1: string;
-let credential: ControllerClients['credential'];
 let sztp: ControllerClients['sztp'];
 let est: ControllerClients['est'];
 beforeAll(async () => {
-  ({ world, box1, credential, sztp, est } = await startControllerClients());
+  ({ world, box1, sztp, est } = await startControllerClients());
 });
 afterAll(() => world.remove());
-
-it('TLS 1.2 is for the standards that anybody’s clients speak, and for no server of our own', async () => {
-  const [, manufacturer] =
-    /^url = "(https:[^"]+)"/m.exec(await readFile(world.at('controller.toml'), 'utf8')) ?? [];
-  const server = (port: number): string => `https://localhost:${port}`;
-  const spoken = async (url: string, ...words: readonly string[]): Promise<boolean> => {
-    const asked = world.curl('-k', ...words, ...credential(box1, 'idevid', 'tls'), url);
-    return asked.then(
-      () => true,
-      () => false,
-    );
-  };
-  const { ports } = world;
-  for (const url of [server(ports.sztp), server(ports.est)]) {
-    expect([url, await spoken(url, '--tls-max', '1.2'), await spoken(url)]).toEqual([url, true, true]);
-  }
-  for (const url of [server(ports.device), server(ports.api)]) {
-    expect([url, await spoken(url, '--tls-max', '1.2'), await spoken(url)]).toEqual([url, false, true]);
-  }
-  // It takes its customers alone; here with the controller's own certificate.
-  const customer = [
-    '--cert',
-    world.at('manufacturer/client.crt'),
-    '--key',
-    world.at('manufacturer/client.key'),
-  ];
-  const asCustomer = (...words: readonly string[]): Promise<boolean> =>
-    world.curl('-k', ...customer, ...words, manufacturer ?? '').then(
-      () => true,
-      () => false,
-    );
-  expect([await asCustomer('--tls-max', '1.2'), await asCustomer()]).toEqual([false, true]);
-});
-
-function tagOf(answer: CurlAnswer): string {
-  const errors = RestconfErrors.parse(JSON.parse(answer.body.toString('utf8')));
-  return errors['ietf-restconf:errors'].error[0]?.['error-tag'] ?? '';
-}
-
-describe('the bootstrap server', () => {
-  it('answers a known box with its owner, signed, and a voucher for its nonce', async () => {
-    const nonce = Buffer.alloc(32, 7).toString('base64');
-    const answer = await sztp(box1, SZTP_GET_PATH, {
-      nonce,
-      'hw-model': 'lab',
-      'signed-data-preferred': [null],
-    });
-    expect(answer.headers.get('content-type')).toBe('application/yang-data+json');
-    expect(answer.headers.has('content-length')).toBe(true);
-    const output = GetBootstrappingDataResponse.parse(JSON.parse(answer.body.toString('utf8')));
-    const artefacts = output['ietf-sztp-bootstrap-server:output'];
-    const verified = async (name: keyof typeof artefacts, anchor: string): Promise<string> => {
-      const der = world.at(`${name}.der`);
-      await writeFile(der, Buffer.from(artefacts[name] ?? '', 'base64'));
-      return world.openssl(
-        'cms',
-        '-verify',
-        '-inform',
-        'DER',
-        '-in',
-        der,
-        '-CAfile',
-        world.at(anchor),
-        '-purpose',
-        'any',
-      );
-    };
-    const voucher = JSON.parse(await verified('ownership-voucher', 'anchors/voucher.pem'));
-    expect(voucher['ietf-voucher:voucher']).toMatchObject({ 'serial-number': 'SN-one', nonce });
-    const conveyed = JSON.parse(await verified('conveyed-information', 'anchors/domain.pem'));
-    const { configuration } =
-      OnboardingInformation.parse(conveyed)['ietf-sztp-conveyed-info:onboarding-information'];
-    const owner = Owner.parse(JSON.parse(Buffer.from(configuration, 'base64').toString('utf8')));
-    expect(owner).toMatchObject({ gatewayId: 'one', est: { host: 'localhost', port: world.ports.est } });
-    const domain = parseCertificate(await readFile(world.at('anchors/domain.pem'), 'utf8'));
-    expect(parseCertificate(owner.domainAnchorPem).fingerprintSha256).toBe(domain.fingerprintSha256);
-  });
-
-  it('takes a request without input, as RFC 8572 lets a client send', async () => {
-    const words = [...credential(box1, 'idevid', 'tls'), '-X', 'POST'];
-    const answer = await world.curl(...words, `https://localhost:${world.ports.sztp}${SZTP_GET_PATH}`);
-    expect(answer.status).toBe(200);
-  });
-
-  it('refuses in the words of RESTCONF', async () => {
-    const stranger = await world.newIdentity('SN-stranger');
-    const placeless = await world.newIdentity('SN-placeless');
-    const tries: [Promise<CurlAnswer>, number, string][] = [
-      [sztp(box1, SZTP_GET_PATH, {}, 'none'), 401, 'access-denied'],
-      [sztp(stranger, SZTP_GET_PATH, {}), 404, 'invalid-value'],
-      [sztp(placeless, SZTP_GET_PATH, {}), 404, 'invalid-value'],
-      [sztp(box1, SZTP_GET_PATH, '{'), 400, 'invalid-value'],
-      [sztp(box1, SZTP_GET_PATH, { nonce: 'AAAA' }), 400, 'invalid-value'],
-      [sztp(box1, SZTP_GET_PATH, { 'hw-model': 'x'.repeat(20_000) }), 413, 'too-big'],
-      [sztp(box1, '/restconf/data', {}), 404, 'invalid-value'],
-    ];
-    for (const [answer, status, tag] of tries) {
-      const got = await answer;
-      expect([got.status, tagOf(got)]).toEqual([status, tag]);
-    }
-  });
-
-  it('lets a box ask often and not without end, and no other box wait for it', async () => {
-    const eager = await world.newIdentity('SN-four');
-    const statuses: number[] = [];
-    let answer = await sztp(eager, SZTP_GET_PATH, {});
-    for (; answer.status === 200 && statuses.length < 60; answer = await sztp(eager, SZTP_GET_PATH, {})) {
-      statuses.push(answer.status);
-    }
-    expect(statuses.length).toBeGreaterThanOrEqual(24);
-    expect([answer.status, tagOf(answer)]).toEqual([429, 'resource-denied']);
-    const retryAfterS = Number(answer.headers.get('retry-after'));
-    expect(retryAfterS).toBeGreaterThan(0);
-    expect(retryAfterS).toBeLessThanOrEqual(60);
-    expect((await sztp(box1, SZTP_GET_PATH, {})).status).toBe(200);
-  });
-
-  it('writes down the progress of its own boxes', async () => {
-    const report = { 'progress-type': 'bootstrap-initiated', message: 'hello' };
-    expect((await sztp(box1, SZTP_REPORT_PATH, report)).status).toBe(204);
-    expect(await world.api('/api/v1/inventory/SN-one')).toMatchObject({
-      progress: { type: 'bootstrap-initiated', message: 'hello' },
-    });
-    const nonsense = await sztp(box1, SZTP_REPORT_PATH, { 'progress-type': 'nonsense' });
-    expect([nonsense.status, tagOf(nonsense)]).toEqual([400, 'invalid-value']);
-  });
-});
 
 describe('EST', () => {
   it('gives everybody the CA, on one line with its length', async () => {
@@ -252,7 +114,7 @@ describe('EST', () => {
   });
 
   it('gives a box many certificates and not without end, and no other box waits for it', async () => {
-    const eager = world.at('box-SN-four');
+    const eager = await world.newIdentity('SN-four');
     const csr = await world.newRequest(eager, 'again', '/CN=four');
     let answer = await est(eager, 'idevid', 'simpleenroll', ...pkcs10(csr));
     let count = 0;
@@ -331,50 +193,4 @@ describe('EST', () => {
     for (const [answer, status] of tries) expect((await answer).status).toBe(status);
     expect((await est(box1, 'idevid', 'simpleenroll')).headers.get('allow')).toBe('POST, OPTIONS');
   });
-});
-
-it('a body of 20 MB is refused by each server so that curl hears why', async () => {
-  await writeFile(world.at('20-mb'), Buffer.alloc(20_000_000, 0x41));
-  const body = ['--data-binary', `@${world.at('20-mb')}`];
-  const typed = (type: string) => ['-H', `Content-Type: ${type}`];
-  const token = (await readFile(world.at('controller/admin.credential'), 'utf8')).trim();
-  const fleet = await world.curl(
-    ...credential(box1, 'none', 'domain'),
-    '-X',
-    'PUT',
-    ...typed('application/json'),
-    '-H',
-    `Authorization: Bearer ${token}`,
-    ...body,
-    `https://localhost:${world.ports.api}/api/v1/fleet`,
-  );
-  const answers: [CurlAnswer, string][] = [
-    [fleet, 'model/invalid'],
-    [await est(box1, 'idevid', 'simpleenroll', ...pkcs10(world.at('20-mb'))), 'at most'],
-    [
-      await world.curl(
-        ...credential(box1, 'idevid', 'tls'),
-        ...typed('application/yang-data+json'),
-        ...body,
-        `https://localhost:${world.ports.sztp}${SZTP_GET_PATH}`,
-      ),
-      'too-big',
-    ],
-  ];
-  for (const [{ status, headers, body: text }, word] of answers) {
-    expect([status, headers.get('connection')]).toEqual([413, 'close']);
-    expect(text.toString()).toContain(word);
-  }
-});
-
-it('a fleet that leaves out boxes by the dozen is taken only where that is said', async () => {
-  const short = world.at('short.toml');
-  await writeFile(short, '[fleet]\nname = "test"\n');
-  const before = await world.api('/api/v1/gateways');
-  for (const words of [[], ['--removes', '3']]) {
-    await expect(world.fleet('apply', short, ...words)).rejects.toThrow('4 boxes would lose the place');
-  }
-  expect(await world.api('/api/v1/gateways')).toEqual(before);
-  await world.fleet('apply', short, '--removes', '4');
-  expect(await world.api('/api/v1/gateways')).not.toEqual(before);
 });
