@@ -11,6 +11,7 @@ import { validateChain } from '../../src/pki/chain.ts';
 import { last, ownerOf, statesOf, untilOwned, untilState } from './bootstrapObserve.ts';
 import { type BootstrapWorld, branchesOf, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
+import { TO_STRICT } from '../journeyStates.ts';
 
 let world: BootstrapWorld;
 let controller: Running;
@@ -77,18 +78,7 @@ describe('a factory-new box', () => {
     const process = startBox(box);
     await untilOwned(box);
     await expectOwned(box, 'BBT-1');
-    expect(await statesOf(box)).toEqual([
-      'FACTORY',
-      'LINK',
-      'ADDR',
-      'CLOCK_FLOOR',
-      'DISCOVER',
-      'PROVISIONAL',
-      'OWNED',
-      'ENROLLING',
-      'LDEVID',
-      'STRICT',
-    ]);
+    expect(await statesOf(box)).toEqual(TO_STRICT);
     // The owner's own server was told, in the words of the box.
     const told = JSON.parse(await world.branchbox('fleet', 'status', ...world.apiAccess));
     expect(told.gateways.find(({ id }: { id: string }) => id === 'bbt-1').sentence).toMatch(

@@ -18,20 +18,8 @@ import {
   readText,
 } from './bootstrapWorld.ts';
 import { bundleFor, createLossyBox } from './lossyDisk.ts';
+import { INTO_SERVICE } from '../journeyStates.ts';
 
-const STATES = [
-  'FACTORY',
-  'LINK',
-  'ADDR',
-  'CLOCK_FLOOR',
-  'DISCOVER',
-  'PROVISIONAL',
-  'OWNED',
-  'ENROLLING',
-  'LDEVID',
-  'STRICT',
-  'OPERATIONAL',
-];
 /** But for the last, each leaves the line before: a temporary is no journal, and an unsynced name is gone with the power. */
 const KILLS = [
   ['written', 'on'],
@@ -115,12 +103,12 @@ describe.concurrent('branchbox identity', () => {
         ['ldevid.crt', new Set()],
       ]);
       let disk: Disk = new Map();
-      for (const [index, state] of STATES.entries()) {
+      for (const [index, state] of INTO_SERVICE.entries()) {
         // What is durable when it is killed is durable with the power on, too: there the name alone has to do.
         const end = last === 'cut' ? (['durable', 'cut'] as const) : (['renamed', 'on'] as const);
         for (const [step, power] of [...KILLS, end]) {
           disk = await box.live(`journal.json ${step} ${state}`, power);
-          const lines = STATES.slice(0, step === end[0] && power === end[1] ? index + 1 : index);
+          const lines = INTO_SERVICE.slice(0, step === end[0] && power === end[1] ? index + 1 : index);
           expect([state, step, power, ...statesOn(disk)]).toEqual([state, step, power, ...lines]);
           for (const [name, contents] of seen) {
             const content = disk.get(name);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { labInfo } from './fleet.ts';
 import { inNode, jsonIn, lab, tryIn, until } from './lab.ts';
+import { INTO_SERVICE } from '../../journeyStates.ts';
 
 interface BootstrapStatus {
   readonly state: string;
@@ -32,22 +33,9 @@ describe('bootstrap from nothing but a factory identity', () => {
     const status = await bootstrapOf(node);
     expect(status.state).toBe('OPERATIONAL');
     expect(status.gatewayId).toBe(node);
-    const wanted = [
-      'FACTORY',
-      'LINK',
-      'ADDR',
-      'CLOCK_FLOOR',
-      'DISCOVER',
-      'PROVISIONAL',
-      'OWNED',
-      'ENROLLING',
-      'LDEVID',
-      'STRICT',
-      'OPERATIONAL',
-    ];
     const seen = status.history.map((entry) => entry.state);
-    expect(wanted.filter((state) => !seen.includes(state))).toEqual([]);
-    const positions = wanted.map((state) => seen.lastIndexOf(state));
+    expect(INTO_SERVICE.filter((state) => !seen.includes(state))).toEqual([]);
+    const positions = INTO_SERVICE.map((state) => seen.lastIndexOf(state));
     expect(positions).toEqual([...positions].sort((a, b) => a - b));
   });
 
