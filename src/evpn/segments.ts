@@ -4,6 +4,7 @@
 import type { DesiredSpec, Segment } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { bridgeItem, bridgeOf, itemId, vxlanOf } from '../model/ids.ts';
+import { portIfname } from '../model/underlay.ts';
 import { kernelGate, link, portGate } from '../net/identity.ts';
 import type { NetItem } from '../net/items.ts';
 
@@ -35,11 +36,10 @@ export function renderSegment(segment: Segment, spec: DesiredSpec, facts: Facts)
   return [
     ...bridgeAndDeviceEach(segment, spec),
     ...ports.map(({ port }) => {
-      const ifname = facts.ports.find((fact) => fact.label === port)?.ifname ?? port;
-      return link({ type: 'port', name: ifname, mtu: spec.fleet.tenantMtu, bridge: bridgeOf(segment) }, [
-        portGate(port),
-        bridgeItem(segment),
-      ]);
+      return link(
+        { type: 'port', name: portIfname(port, facts), mtu: spec.fleet.tenantMtu, bridge: bridgeOf(segment) },
+        [portGate(port), bridgeItem(segment)],
+      );
     }),
   ];
 }

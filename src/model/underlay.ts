@@ -54,6 +54,10 @@ export interface Line extends Pick<Addressing, 'addressing'> {
   readonly vlan?: number | undefined;
 }
 
+/** A port's interface; its label where no port is known by it: what stands on it then waits for an interface of that name. */
+export const portIfname = (label: string, { ports }: Pick<Facts, 'ports'>): string =>
+  ports.find((port) => port.label === label)?.ifname ?? label;
+
 /** The interface that carries an uplink's frames: its port's, or a VLAN on that. undefined where the port is not there. */
 export function carrierIfname(
   { port, vlan }: Pick<Line, 'port' | 'vlan'>,

@@ -6,7 +6,7 @@ import type { DesiredSpec, TunnelPeer } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { bridgeItem, type ItemId, itemId, linkItem, vxlanOf, wireguardOf } from '../model/ids.ts';
 import type { GatewayStatus } from '../model/status.ts';
-import { attachmentOf, uplinkIfname } from '../model/underlay.ts';
+import { attachmentOf, portIfname, uplinkIfname } from '../model/underlay.ts';
 import { type FrrState, pathKey } from './frrState.ts';
 
 /** What the engine says of one app. */
@@ -149,8 +149,8 @@ function segmentsOf(
 
 /** Whether a LAN port's link is there and in its bridge. A cable is not asked for: hosts come and go. */
 function isAttached(port: string, facts: Facts, box: BoxReading, undone: Undone): boolean {
-  const ifname = facts.ports.find(({ label }) => label === port)?.ifname;
-  if (ifname === undefined || !box.links.has(ifname)) return false;
+  const ifname = portIfname(port, facts);
+  if (!box.links.has(ifname)) return false;
   const id = linkItem(ifname);
   return !undone.blocked.has(id) && !undone.failures.has(id);
 }
