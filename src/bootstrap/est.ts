@@ -75,19 +75,20 @@ export function createEstClient(options: {
   };
   const server: Server = { host: est.host, port: est.port };
   const base = `/.well-known/est${est.label === undefined ? '' : `/${encodeURIComponent(est.label)}`}`;
+  const reading = (what: string, accept: string, uplink: Uplink, identity: TlsIdentity): Exchange => ({
+    server,
+    uplink,
+    identity,
+    peer,
+    method: 'GET',
+    path: `${base}/${what}`,
+    accept,
+    maxBytes: MAX_ANSWER_BYTES,
+  });
 
   return {
     async cacerts(uplink, identity, signal) {
-      const exchange: Exchange = {
-        server,
-        uplink,
-        identity,
-        peer,
-        method: 'GET',
-        path: `${base}/cacerts`,
-        accept: 'application/pkcs7-mime',
-        maxBytes: MAX_ANSWER_BYTES,
-      };
+      const exchange = reading('cacerts', 'application/pkcs7-mime', uplink, identity);
       return certificatesOf(exchange, await https(exchange, signal));
     },
     async enrol({ operation, request, uplink, identity, code, signal }) {
@@ -143,16 +144,7 @@ export function createEstClient(options: {
    * thousand boxes need no other exchange each.
    */
   async function unmetOf({ uplink, identity }: Exchange, signal: AbortSignal): Promise<string> {
-    const exchange: Exchange = {
-      server,
-      uplink,
-      identity,
-      peer,
-      method: 'GET',
-      path: `${base}/csrattrs`,
-      accept: 'application/csrattrs',
-      maxBytes: MAX_ANSWER_BYTES,
-    };
+    const exchange = reading('csrattrs', 'application/csrattrs', uplink, identity);
     try {
       const answer = await https(exchange, signal);
       if (answer.status !== 200 || answer.contentType !== 'application/csrattrs') return '';
