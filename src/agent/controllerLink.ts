@@ -1,8 +1,8 @@
 /**
  * Owns keeping one connection to the controller: over the best living uplink, given up when that uplink dies or a
  * better one is back, made anew over another.
- * Does not own making one (controllerDial, wayAhead), when to go back (linkReturn), what a trial asks for (controllerProof), the
- * MQTT session itself (mqttSession), nor what is told over it (reporting).
+ * Does not own making one (controllerDial, wayAhead), when to go back (linkReturn), what a trial asks for
+ * (controllerProof), the MQTT session itself (mqttSession), nor what is told over it (reporting).
  */
 import { asBranchboxError } from '../model/errors.ts';
 import { decodeJson } from '../model/decode.ts';

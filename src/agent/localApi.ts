@@ -9,6 +9,7 @@ import { dirname } from 'node:path';
 import { errorReadout } from '../model/errorReadout.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { Logger } from '../system/ports.ts';
+import { readCapped } from '../system/readCapped.ts';
 
 /** One read-out: from the query's words to a value that JSON can hold. */
 export type ReadOut = (query: URLSearchParams, signal: AbortSignal) => Promise<unknown>;
@@ -124,20 +125,14 @@ const own = <T>(table: Readonly<Record<string, T>>, path: string): T | undefined
 const say = (status: number, value: unknown): Answer => ({ status, text: `${JSON.stringify(value)}\n` });
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of request as AsyncIterable<Uint8Array>) {
-    const bytes = Buffer.from(chunk);
-    sizeBytes += bytes.length;
-    if (sizeBytes > MAX_BODY_BYTES) {
-      throw new BranchboxError('model/invalid', {
-        message: `the request is larger than ${MAX_BODY_BYTES} bytes`,
-      });
-    }
-    chunks.push(bytes);
+  const body = await readCapped(request, MAX_BODY_BYTES);
+  if (body === undefined) {
+    throw new BranchboxError('model/invalid', {
+      message: `the request is larger than ${MAX_BODY_BYTES} bytes`,
+    });
   }
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(body.toString('utf8'));
   } catch (cause) {
     throw new BranchboxError('model/invalid', { message: 'the request is not JSON', cause });
   }

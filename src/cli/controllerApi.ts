@@ -10,6 +10,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
+import { readCapped } from '../system/readCapped.ts';
 
 /** Where a controller's API is, and by what it is believed and believes. */
 export interface Access {
@@ -90,7 +91,11 @@ export async function callApi(access: Access, call: Call): Promise<string> {
     if (call.file === undefined) outgoing.end(call.body);
     else createReadStream(call.file).pipe(outgoing);
   });
-  const text = await readText(response);
+  const body = await readCapped(response, MAX_ANSWER_BYTES);
+  if (body === undefined) {
+    throw new BranchboxError('controller/refused', { message: "the controller's answer is too large" });
+  }
+  const text = body.toString('utf8');
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return text;
   if (call.accept !== undefined && response.headers['content-type']?.startsWith(call.accept) === true) {
@@ -148,20 +153,6 @@ export async function readInput(path: string): Promise<string> {
   } catch (cause) {
     throw unreadable(path, cause);
   }
-}
-
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    const bytes = Buffer.from(chunk);
-    sizeBytes += bytes.length;
-    if (sizeBytes > MAX_ANSWER_BYTES) {
-      throw new BranchboxError('controller/refused', { message: "the controller's answer is too large" });
-    }
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function errorOf(status: number, text: string): BranchboxError {

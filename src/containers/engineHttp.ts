@@ -7,6 +7,7 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { pipeline } from 'node:stream';
 import { z } from 'zod';
 import { BranchboxError } from '../model/errors.ts';
+import { readCapped } from '../system/readCapped.ts';
 
 export interface EngineHttpOptions {
   readonly socketPath: string;
@@ -119,20 +120,14 @@ function headersOf(body: EngineBody | undefined): Record<string, string> {
 }
 
 async function readAll(answer: IncomingMessage, maxBytes: number, socketPath: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
   try {
-    for await (const chunk of answer as AsyncIterable<Uint8Array>) {
-      const bytes = Buffer.from(chunk);
-      sizeBytes += bytes.length;
-      if (sizeBytes > maxBytes) throw new Error(`an answer of more than ${maxBytes} bytes`);
-      chunks.push(bytes);
-    }
+    const body = await readCapped(answer, maxBytes);
+    if (body === undefined) throw new Error(`an answer of more than ${maxBytes} bytes`);
+    return body.toString('utf8');
   } catch (cause) {
     answer.destroy();
     throw unreachable(socketPath, cause);
   }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Also what stands behind the last end of a line. */
