@@ -5,9 +5,13 @@
 import { watch } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { BootstrapStatus, Journal, type JournalEntry, Owner } from '../../src/model/bootstrap.ts';
 import { readText } from './bootstrapWorld.ts';
+
+/** As bootstrapBox.ts has it. */
+const SOCKET = 'identity.sock';
 
 /** None where there is no journal yet. */
 export async function entriesOf(box: string): Promise<readonly JournalEntry[]> {
@@ -22,6 +26,9 @@ export const statesOf = async (box: string): Promise<readonly string[]> =>
 export async function until(box: string, reached: () => Promise<boolean>): Promise<void> {
   const directory = join(box, 'identity');
   await mkdir(directory, { recursive: true });
+  await untilIn(directory, reached);
+}
+async function untilIn(directory: string, reached: () => Promise<boolean>): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const look = (): void => {
     reached().then((yes) => (yes ? resolve() : undefined), reject);
@@ -42,10 +49,18 @@ export async function untilOwned(box: string): Promise<Owner> {
   return ownerOf(box);
 }
 
-/** Over the box's own socket, as its agent and its commands do. */
-export function ask(box: string, method: 'GET' | 'POST', path: string): Promise<string> {
+function listens(socketPath: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(socketPath, () => resolve(true));
+  socket.on('error', () => resolve(false));
+  return promise.finally(() => socket.destroy());
+}
+/** Over the box's own socket, as its agent and its commands do; a process that just began is waited for. */
+export async function ask(box: string, method: 'GET' | 'POST', path: string): Promise<string> {
+  // Bound, then listening, then given its mode: each is a change of its directory. One that was killed leaves it there.
+  await untilIn(box, () => listens(join(box, SOCKET)));
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const asked = request({ socketPath: join(box, 'identity.sock'), method, path }, (response) => {
+  const asked = request({ socketPath: join(box, SOCKET), method, path }, (response) => {
     let text = '';
     response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
     response.on('end', () => resolve(text));
