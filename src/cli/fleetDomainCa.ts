@@ -4,7 +4,9 @@
  */
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { Sha256 } from '../model/app.ts';
 import { decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
 import { ACCESS_EXAMPLE, type Access, callApi, print, withAccess } from './controllerApi.ts';
 
 const PATH = '/api/v1/domain-cas';
@@ -55,9 +57,10 @@ export function registerDomainCa(fleet: Command): void {
     .addHelpText('after', `\nexample: branchbox fleet drop-ca SHA256 --dry-run ${ACCESS_EXAMPLE}`)
     .action(
       async (
-        sha256: string,
+        word: string,
         flags: Access & { readonly dryRun?: boolean; readonly insist?: boolean; readonly json?: boolean },
       ) => {
+        const sha256 = fingerprintOf(word);
         const query = new URLSearchParams({
           dryRun: String(flags.dryRun === true),
           insist: String(flags.insist === true),
@@ -73,4 +76,14 @@ export function registerDomainCa(fleet: Command): void {
         print([`${what}; ${who}`, ...behind.map(boxLine)].join('\n'));
       },
     );
+}
+
+/** As `domain-cas` prints it, or `openssl x509 -fingerprint -sha256` does. */
+function fingerprintOf(word: string): string {
+  const sha256 = word.replaceAll(':', '').toLowerCase();
+  if (Sha256.safeParse(sha256).success) return sha256;
+  throw new BranchboxError('cli/usage', {
+    message: `"${word}" is no fingerprint of a domain CA: that is a SHA-256, 64 hexadecimal digits`,
+    mend: 'branchbox fleet domain-cas prints it, in the line that begins with "before"',
+  });
 }
