@@ -138,7 +138,7 @@ async function sizeOf(path: string): Promise<number> {
   }
 }
 
-function unreadable(path: string, cause: unknown): BranchboxError {
+export function unreadable(path: string, cause: unknown): BranchboxError {
   const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
   return new BranchboxError('system/file', {
     message: `${path} cannot be read: ${why}`,

@@ -7,6 +7,7 @@ import { parse as parseToml } from 'smol-toml';
 import { z } from 'zod';
 import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { HOW_MADE, whyNoImageArchive } from '../system/imageArchive.ts';
 import {
   ACCESS_EXAMPLE,
   type Access,
@@ -16,6 +17,7 @@ import {
   jsonCall,
   print,
   readInput,
+  unreadable,
   withAccess,
 } from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
@@ -91,11 +93,21 @@ export function register(program: Command): void {
     .description('uploads an app image in `docker save` format and prints its SHA-256')
     .addHelpText('after', `\nexample: branchbox fleet bundle app.tar ${ACCESS_EXAMPLE}`)
     .action(async (file: string, access: Access) => {
+      await holdAgainstArchive(file);
       const call: Call = { method: 'POST', path: '/api/v1/bundles', mediaType: 'application/x-tar', file };
       print(z.object({ sha256: z.string() }).parse(JSON.parse(await callApi(access, call))).sha256);
     });
   registerFirmware(fleet);
   registerReport(fleet);
+}
+
+/** Before it is sent: it may be gigabytes, and what refuses it in the end is a box, with an app that does not come. */
+async function holdAgainstArchive(file: string): Promise<void> {
+  const why = await whyNoImageArchive(file).catch((cause: unknown) => {
+    throw unreadable(file, cause);
+  });
+  if (why === undefined) return;
+  throw new BranchboxError('model/invalid', { message: `${file} is no app image: ${why}`, mend: HOW_MADE });
 }
 
 async function readGateway(file: string): Promise<{ readonly id: string }> {

@@ -1,7 +1,7 @@
 /**
  * Owns uploads as files (app bundles, parts of firmware): taking one in under a size cap while hashing it, and handing
- * it out by its digest. Does not own who may have one (deviceApi) nor what is in it: the box holds the digest against
- * what it loads.
+ * it out by its digest. Does not own who may have one (deviceApi), what form one has (who opens them says it) nor what is
+ * in it: the box holds the digest against what it loads.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
@@ -19,7 +19,8 @@ export interface StoredBlob {
 
 export interface Blobs {
   /**
-   * Refuses with model/invalid what is empty, too large (`httpStatus` 413), or not of the digest that was announced.
+   * Refuses with model/invalid what is empty, too large (`httpStatus` 413), not of the digest that was announced, or of
+   * another form.
    * Nothing is read of what is too large by what was said before (`announcedBytes`; 0 where nothing was).
    */
   take(
@@ -44,8 +45,10 @@ export async function openBlobs(options: {
   readonly suffix: string;
   /** What one is called in a refusal. */
   readonly what: string;
+  /** Where that can be seen: why a file can be none, and how one is made. */
+  readonly form?: { whyNone(path: string): Promise<string | undefined>; readonly mend: string };
 }): Promise<Blobs> {
-  const { directory, suffix, what } = options;
+  const { directory, suffix, what, form } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Left behind by a process that was killed while it received.
   for (const name of await readdir(directory)) {
@@ -82,6 +85,10 @@ export async function openBlobs(options: {
         if (expectedSha256 !== undefined && expectedSha256 !== sha256) {
           throw refusal(`${what} has SHA-256 ${sha256}, not ${expectedSha256}`);
         }
+        const why = await form?.whyNone(partial);
+        if (form !== undefined && why !== undefined) {
+          throw refusal(`${what} is of another form: ${why}`, 400, form.mend);
+        }
         await syncPath(partial);
         await rename(partial, pathOf(sha256));
         await syncPath(directory);
@@ -95,6 +102,10 @@ export async function openBlobs(options: {
   };
 }
 
-function refusal(message: string, httpStatus = 400): BranchboxError {
-  return new BranchboxError('model/invalid', { message, fields: { httpStatus } });
+function refusal(message: string, httpStatus = 400, mend?: string): BranchboxError {
+  return new BranchboxError('model/invalid', {
+    message,
+    ...(mend === undefined ? {} : { mend }),
+    fields: { httpStatus },
+  });
 }

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { PART_MAX_BYTES } from '../model/firmware.ts';
 import { parseCertificates } from '../pki/certificate.ts';
+import { HOW_MADE, whyNoImageArchive } from '../system/imageArchive.ts';
 import type { Clock, Files } from '../system/ports.ts';
 import { type Blobs, openBlobs } from './blobs.ts';
 import type { ControllerConfig } from './config.ts';
@@ -17,6 +18,13 @@ export interface Uploads {
   readonly firmware: FirmwareStore;
 }
 
+/** How apps' images are kept, and what they are held against when they come. */
+export const BUNDLES = {
+  suffix: '.tar',
+  what: 'the bundle',
+  form: { whyNone: whyNoImageArchive, mend: HOW_MADE },
+} as const;
+
 export async function openUploads(options: {
   readonly config: ControllerConfig;
   readonly store: Pick<Store, 'firmware'>;
@@ -25,10 +33,9 @@ export async function openUploads(options: {
 }): Promise<Uploads> {
   const { config, store, files, clock } = options;
   const bundles = await openBlobs({
+    ...BUNDLES,
     directory: join(config.stateDir, 'bundles'),
     maxBytes: config.bundleMaxBytes,
-    suffix: '.tar',
-    what: 'the bundle',
   });
   const parts = await openBlobs({
     directory: join(config.stateDir, 'firmware'),

@@ -7,10 +7,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
+import { imageArchive } from '../fakes/imageArchive.ts';
 import { type ControllerWorld, createControllerWorld, type CurlAnswer } from './controllerWorld.ts';
 
 /** Of the app that gateway `one` runs. */
-export const BUNDLE = Buffer.from('a bundle of an app');
+export const BUNDLE = imageArchive();
 export const BUNDLE_SHA256 = createHash('sha256').update(BUNDLE).digest('hex');
 
 const gateway = (id: string, host: number, app = '') => `

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { signJws } from '../../../src/pki/jws.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { makeVersion } from '../../fakes/firmwareVersion.ts';
+import { imageArchive } from '../../fakes/imageArchive.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
 import { RELEASE, type RunningApi, useApi } from './apiWorld.ts';
 import { SMALL_FLEET } from './fixtures.ts';
@@ -17,7 +18,7 @@ useApi((fresh) => {
 const putFleet = () => running.call('PUT', '/api/v1/fleet', SMALL_FLEET);
 
 describe('a bundle', () => {
-  const content = Buffer.from('an archive');
+  const content = imageArchive();
   const sha256 = createHash('sha256').update(content).digest('hex');
   const tar = { 'content-type': 'application/x-tar' };
 
@@ -34,7 +35,23 @@ describe('a bundle', () => {
     expect(other.json.message).toContain('SHA-256');
     expect((await running.call('POST', '/api/v1/bundles', Buffer.alloc(5000), tar)).status).toBe(413);
     expect((await running.call('POST', '/api/v1/bundles', {}, {})).status).toBe(415);
+    expect((await running.call('POST', '/api/v1/bundles', Buffer.alloc(0), tar)).status).toBe(400);
     expect(await createFiles().list(join(running.directory, 'bundles'))).toEqual([]);
+  });
+
+  it('that can be no image is refused with why, and leaves nothing', async () => {
+    const refused = await running.call('POST', '/api/v1/bundles', Buffer.from('an archive'), tar);
+    expect([refused.status, refused.json]).toEqual([
+      400,
+      {
+        code: 'model/invalid',
+        message: 'the bundle is of another form: it is no tar',
+        mend: expect.stringContaining('docker save'),
+        problems: [],
+      },
+    ]);
+    expect(await createFiles().list(join(running.directory, 'bundles'))).toEqual([]);
+    expect((await running.call('GET', '/api/v1/bundles')).json).toEqual([]);
   });
 });
 

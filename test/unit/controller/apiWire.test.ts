@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ApiError } from '../../../src/controller/api/errors.ts';
+import { imageArchive } from '../../fakes/imageArchive.ts';
 import { type RunningApi, useApi, WIRE } from './apiWorld.ts';
 import { fetched, speak, speakExpecting } from './wire.ts';
 
@@ -196,7 +197,7 @@ describe('Expect: 100-continue', () => {
   it.each([
     ['PUT /api/v1/fleet', JSON_BODY, '[1]', 400],
     ['POST /api/v1/inventory', JSON_BODY, '{"serial":"SN-77"}', 201],
-    ['POST /api/v1/bundles', TAR, 'an image', 201],
+    ['POST /api/v1/bundles', TAR, imageArchive().toString(), 201],
   ])('%s of %s, which has to be looked at, asks for its body', async (line, type, body, status) => {
     const request = head(line, type, `Content-Length: ${body.length}`, WAITS);
     const answer = await speakExpecting(port, request, body);

@@ -11,6 +11,7 @@ import { createApi } from '../../../src/controller/api/server.ts';
 import { createCaDrop } from '../../../src/controller/caDrop.ts';
 import { createDomainTrust } from '../../../src/controller/domainTrust.ts';
 import { openBlobs } from '../../../src/controller/blobs.ts';
+import { BUNDLES } from '../../../src/controller/uploads.ts';
 import { createFirmwareStore } from '../../../src/controller/firmware.ts';
 import { createMedia } from '../../../src/controller/media.ts';
 import { createMembership } from '../../../src/controller/membership.ts';
@@ -72,7 +73,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
   const token = ((await createFiles().readText(path)) ?? '').trim();
   const changes: number[] = [];
   const kept = { maxBytes: 4096, suffix: '.tar', what: 'the bundle' };
-  const bundles = await openBlobs({ ...kept, directory: join(directory, 'bundles') });
+  const bundles = await openBlobs({ ...kept, ...BUNDLES, directory: join(directory, 'bundles') });
   const firmware = createFirmwareStore({
     store: store.firmware,
     blobs: await openBlobs({ ...kept, directory: join(directory, 'firmware') }),
