@@ -9,7 +9,7 @@ import { specOf } from '../lab/nodeSpecs.ts';
 import { labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
-import { findRemains, isClean, removeRemains } from '../lab/remains.ts';
+import { findRemains, isClean, labsBeside, removeRemains } from '../lab/remains.ts';
 import { ensureRootTree, ensureToolsTree } from '../lab/rootTree.ts';
 import { renderNextCommands, renderStatus } from '../lab/table.ts';
 import {
@@ -83,6 +83,11 @@ export async function labDown(lab: string): Promise<void> {
   const { runner, clock } = createLinuxSystem({ name: 'lab' });
   const paths = labPaths(lab);
   await lockLab(paths);
+  if (isClean(findRemains(paths))) {
+    // Nothing is left of it, which is what was asked for; but who mistyped a name still has his lab.
+    process.stderr.write(`branchbox: ${describeNoLab(lab, labsBeside(paths))}\n`);
+    return;
+  }
   await removeRemains({ runner, clock, paths });
   const left = findRemains(paths);
   if (isClean(left)) return;
@@ -90,6 +95,10 @@ export async function labDown(lab: string): Promise<void> {
     message: `lab ${lab} left something: ${JSON.stringify(left)}`,
   });
 }
+
+/** Pure. */
+export const describeNoLab = (lab: string, others: readonly string[]): string =>
+  `there is no lab ${lab}${others.length === 0 ? ', nor any other' : `; there are: ${others.join(', ')}`}`;
 
 export async function labRestart(
   lab: string,

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock, Runner } from '../system/ports.ts';
 import { killAll } from './nodes.ts';
 import type { LabPaths } from './paths.ts';
@@ -41,6 +41,14 @@ export const isClean = (remains: Remains): boolean =>
     remains.cgroups.length +
     remains.files.length ===
   0;
+
+/** Labs that have files here, up or crashed, in order of their names. */
+export function labsBeside({ run, state }: Pick<LabPaths, 'run' | 'state'>): readonly string[] {
+  const names = [dirname(run), dirname(state)].flatMap((shared) =>
+    existsSync(shared) ? readdirSync(shared) : [],
+  );
+  return [...new Set(names)].toSorted();
+}
 
 /** A cgroup can be removed only some time after its last process. */
 const CGROUP_TRIES = 100;

@@ -47,9 +47,7 @@ async function look(file: FileHandle, sizeBytes: number): Promise<string | undef
 }
 
 /** Of a ustar or GNU tar (POSIX.1, pax); undefined of what is none, and of the empty block at its end. Pure. */
-function readTarHeader(
-  block: Uint8Array,
-): { readonly name: string; readonly sizeBytes: number } | undefined {
+function readTarHeader(block: Uint8Array): { readonly name: string; readonly sizeBytes: number } | undefined {
   const field = (start: number, length: number): string =>
     (
       Buffer.from(block.subarray(start, start + length))
