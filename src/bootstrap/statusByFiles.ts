@@ -29,11 +29,11 @@ export async function readStatus(
   const wiped: JournalEntry[] = isTold
     ? []
     : [{ state: 'WIPE', enteredAtMs: asked.sinceMs ?? 0, note: { by: asked.by } }];
+  const told = written.length === 0 ? 'its journal has no line yet' : 'this is told by its journal';
   return renderStatus({
     history: [...written, ...wiped],
     serial,
     gatewayId: (await createOwnerStore(files, paths).read())?.gatewayId,
-    lastProblem:
-      asked === undefined ? 'the identity process does not run; this is told by its journal' : undefined,
+    lastProblem: asked === undefined ? `the identity process does not run; ${told}` : undefined,
   });
 }

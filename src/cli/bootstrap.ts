@@ -58,8 +58,12 @@ async function askProcess(socketPath: string): Promise<BootstrapStatus | undefin
 
 /** For a person; `short`: without what does not change while it is followed. Pure. */
 export function describeBootstrap(status: BootstrapStatus, short: boolean): string {
-  const since = new Date(status.sinceMs).toISOString();
-  const head = `${status.state} since ${since}, waits for ${status.waitsFor}`;
+  // Of a box whose journal has no line yet there is no moment to name; `sinceMs` is 0 then.
+  const since =
+    status.history.length === 0
+      ? ': nothing was begun yet'
+      : ` since ${new Date(status.sinceMs).toISOString()}`;
+  const head = `${status.state}${since}, waits for ${status.waitsFor}`;
   const { medium, move, secondFactor } = status;
   const refusal = secondFactor?.state === 'refused' ? (secondFactor.message ?? 'no reason given') : undefined;
   const problem = [

@@ -1,7 +1,13 @@
 /** `branchbox bootstrap status` says of every state what the page says: what it waits for, since when, what to do. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { BOOTSTRAP_PATHS } from '../../../src/bootstrap/paths.ts';
+import { readStatus } from '../../../src/bootstrap/statusByFiles.ts';
 import { describeBootstrap } from '../../../src/cli/bootstrap.ts';
-import { BOOTSTRAP_STATES, type BootstrapStatus, sentencesOf } from '../../../src/model/bootstrap.ts';
+import { BOOTSTRAP_STATES, BootstrapStatus, sentencesOf } from '../../../src/model/bootstrap.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
 import { renderStatusPage } from '../../../src/web/installer/page.ts';
 
 const view = { ports: [], uplinkTest: undefined, nowMs: 0, ownAddress: '172.31.254.1' };
@@ -10,7 +16,7 @@ const status = (more: Partial<BootstrapStatus>): BootstrapStatus => ({
   sinceMs: 0,
   ...sentencesOf(more.state ?? 'ENROLLING', more.secondFactor),
   serial: 'SN-1',
-  history: [],
+  history: [{ state: more.state ?? 'ENROLLING', enteredAtMs: 0, note: {} }],
   ...more,
 });
 
@@ -31,4 +37,22 @@ it('that a code was not taken, and why, is told at the box as on the page', () =
   const told = status({ secondFactor: { state: 'refused', message } });
   for (const short of [false, true]) expect(describeBootstrap(told, short)).toContain(message);
   expect(renderStatusPage({ ...view, progress: told })).toContain(message);
+});
+
+it('of a box whose journal has no line yet it names no moment, and says that nothing was begun', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bbt-bootstrap-'));
+  try {
+    const paths = { ...BOOTSTRAP_PATHS, factory: directory, state: join(directory, 'state'), resetMarks: [] };
+    writeFileSync(join(directory, 'serial'), 'SN-1\n');
+    const told = await readStatus(createFiles(), paths);
+    expect(BootstrapStatus.parse(told)).toMatchObject({ state: 'FACTORY', sinceMs: 0, history: [] });
+    expect(told.lastProblem).toBe('the identity process does not run; its journal has no line yet');
+    for (const short of [false, true]) {
+      const text = describeBootstrap(told, short);
+      expect(text).toContain('FACTORY: nothing was begun yet, waits for the start of bootstrap');
+      expect(text).not.toContain('1970');
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
