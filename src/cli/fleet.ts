@@ -29,6 +29,10 @@ import { registerMove } from './fleetMove.ts';
 import { registerReport } from './fleetReport.ts';
 import { registerReplace } from './fleetReplace.ts';
 
+interface Readout extends Access {
+  readonly json?: boolean;
+}
+
 export function register(program: Command): void {
   const fleet = program
     .command('fleet')
@@ -52,14 +56,17 @@ export function register(program: Command): void {
     });
   withAccess(fleet.command('show'))
     .description('prints the fleet as TOML; what a newer version objects to in it stands at its top')
+    .option('--json', 'for programs: as JSON; where a newer version objects to it, an error says to what')
     .addHelpText('after', `\nexample: branchbox fleet show ${ACCESS_EXAMPLE}`)
-    .action(async (access: Access) => {
-      print(await callApi(access, { method: 'GET', path: '/api/v1/fleet', accept: 'application/toml' }));
+    .action(async ({ json, ...access }: Readout) => {
+      const call: Call = { method: 'GET', path: '/api/v1/fleet' };
+      print(await callApi(access, json === true ? call : { ...call, accept: 'application/toml' }));
     });
   withAccess(fleet.command('status'))
     .description('prints what each gateway should be and what it says it is, as JSON')
+    .option('--json', 'as JSON, which it is anyway')
     .addHelpText('after', `\nexample: branchbox fleet status ${ACCESS_EXAMPLE}`)
-    .action(async (access: Access) => {
+    .action(async (access: Readout) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/status' }));
     });
   withAccess(fleet.command('gateway <file>'))

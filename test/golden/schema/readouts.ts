@@ -2,10 +2,12 @@
  * Owns the list of JSON read-outs that scripts may rely on, each with the command that prints it.
  */
 import type { z } from 'zod';
+import { FleetOverview } from '../../../src/controller/overview.ts';
 import { ActivationMade } from '../../../src/cli/fleetInventory.ts';
 import { LabEvent } from '../../../src/lab/events.ts';
 import { LabInfo } from '../../../src/lab/info.ts';
 import { LabStatus } from '../../../src/lab/labStatus.ts';
+import { Fleet } from '../../../src/model/fleet.ts';
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
 import { ErrorReadout } from '../../../src/model/errorReadout.ts';
 import { LocalFirmware } from '../../../src/model/firmware.ts';
@@ -46,6 +48,8 @@ export const READOUTS: readonly Readout[] = [
   { name: 'mqtt-status', schema: GatewayStatus },
   // These are held against what is printed in test/lab/mainjob/09-readouts.test.ts: they need more than a command.
   { name: 'lab-events', schema: LabEvent },
+  { name: 'fleet-status', schema: FleetOverview },
+  { name: 'fleet', schema: Fleet },
   { name: 'activation', schema: ActivationMade },
   { name: 'error', schema: ErrorReadout },
 ];

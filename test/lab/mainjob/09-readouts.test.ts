@@ -6,13 +6,26 @@ import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ActivationMade } from '../../../src/cli/fleetInventory.ts';
+import { FleetOverview } from '../../../src/controller/overview.ts';
 import { LabEvent } from '../../../src/lab/events.ts';
 import { tryDecode } from '../../../src/model/decode.ts';
 import { ErrorReadout } from '../../../src/model/errorReadout.ts';
+import { Fleet } from '../../../src/model/fleet.ts';
 import { Explanation, ItemList, LocalPlan } from '../../../src/model/localStatus.ts';
 import { READOUTS } from '../../golden/schema/readouts.ts';
 import { api, editFleet, fleetGateway, labInfo } from './fleet.ts';
 import { branchbox, inNode, jsonIn, LAB, lab, root, tryIn, until } from './lab.ts';
+
+/** `branchbox fleet WORDS --json` of somebody in the internet. */
+async function ofFleet(...words: readonly string[]): Promise<string> {
+  const { endpoints, anchors, adminCredential } = await labInfo();
+  const put = (file: string, from: string) =>
+    tryIn('internet-host', ['sh', '-c', `umask 077; cat >/run/${file}`], readFileSync(from, 'utf8'));
+  await put('ca.pem', anchors.domain);
+  await put('credential', adminCredential);
+  const access = ['--api', endpoints.api.url, '--ca', '/run/ca.pem', '--credential', '/run/credential'];
+  return inNode('internet-host', 'branchbox', 'fleet', ...words, ...access, '--json');
+}
 
 describe('what scripts read', () => {
   it.each(READOUTS.filter(({ command }) => command !== undefined))(
@@ -113,16 +126,16 @@ describe('what scripts read', () => {
   it('has the code that an installer gets', async () => {
     const serial = 'READ-OUT-1';
     expect((await api('POST', '/api/v1/inventory', { serial, twoFactor: true })).status).toBeLessThan(300);
-    const { endpoints, anchors, adminCredential } = await labInfo();
-    const put = (file: string, from: string) =>
-      tryIn('internet-host', ['sh', '-c', `umask 077; cat >/run/${file}`], readFileSync(from, 'utf8'));
-    await put('ca.pem', anchors.domain);
-    await put('credential', adminCredential);
-    const access = ['--api', endpoints.api.url, '--ca', '/run/ca.pem', '--credential', '/run/credential'];
-    const words = ['branchbox', 'fleet', 'activation', serial, ...access, '--json'];
-    const text = await inNode('internet-host', ...words);
+    const text = await ofFleet('activation', serial);
     expect(z.strictObject(ActivationMade.shape).parse(JSON.parse(text))).toMatchObject({ serial });
     expect((await api('DELETE', `/api/v1/inventory/${serial}/activation`)).status).toBeLessThan(300);
+  });
+
+  it('has the fleet, and how it is', async () => {
+    const { gateways } = FleetOverview.parse(JSON.parse(await ofFleet('status')));
+    const fleet = Fleet.parse(JSON.parse(await ofFleet('show')));
+    expect(gateways.map(({ id }) => id)).toEqual(fleet.gateways.map(({ id }) => id));
+    expect(gateways).toContainEqual(expect.objectContaining({ id: 'branch1', role: 'branch' }));
   });
 
   it('is refused in words and with a code where an item is unknown', async () => {
