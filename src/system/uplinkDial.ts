@@ -3,6 +3,7 @@
  * and sockets are bound to its address, so that the rule `from <address>` sends them out there and nowhere else.
  * Does not own which uplinks there are (leases), nor what is spoken over the connection.
  */
+import type { Resolver } from 'node:dns/promises';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { openTunnel } from './httpProxy.ts';
@@ -41,15 +42,18 @@ export interface UplinkDialer {
 const DEFAULT_TIMEOUT_MS = 3000;
 /** As RFC 8305 section 5 has it for two address families, wider since an LTE round trip alone can take 250 ms. */
 const STAGGER_MS = 500;
-/** Of one name; each is tried in turn within the uplink's time. */
+/** Of one name; each is tried in turn and has its share of the uplink's time. */
 const MAX_ADDRESSES = 4;
 
 export function createUplinkDialer(options: {
   readonly leases: () => readonly UplinkAddress[];
   /** Where one is named, every connection goes through it, and it asks for names itself. */
   readonly proxy?: () => HttpProxy | undefined;
+  /** Default: the uplink's own DNS servers. */
+  readonly resolverOf?: (uplink: UplinkAddress) => Pick<Resolver, 'resolve4' | 'resolve6'> | undefined;
   readonly log: Logger;
 }): UplinkDialer {
+  const resolverOf = options.resolverOf ?? openResolver;
   const resolve: UplinkDialer['resolve'] = async (host, uplink) => {
     const family = isIP(uplink.address);
     const literal = isIP(host);
@@ -58,7 +62,7 @@ export function createUplinkDialer(options: {
       throw unreachable(`${host} is of another family than ${uplink.address} of ${uplink.ifname}`, undefined);
     }
     try {
-      const resolver = openResolver(uplink);
+      const resolver = resolverOf(uplink);
       if (resolver === undefined) throw new Error(`${uplink.ifname} has no DNS server to ask`);
       const found = family === 6 ? await resolver.resolve6(host) : await resolver.resolve4(host);
       return found.slice(0, MAX_ADDRESSES);
@@ -71,13 +75,18 @@ export function createUplinkDialer(options: {
     uplink: UplinkAddress,
     dial: UplinkTlsOptions,
     signal: AbortSignal,
+    /** By performance.now(); `signal` says the same. */
+    endsAtMs: number,
   ): Promise<UplinkConnection> => {
     const proxy = options.proxy?.();
     const addresses = await raceAbort(resolve(proxy?.host ?? dial.host, uplink), signal);
     let last: unknown;
-    for (const address of addresses) {
+    for (const [index, address] of addresses.entries()) {
+      // One that swallows everything must leave time for those behind it; one that fails at once leaves them its own.
+      const shareMs = Math.max(0, endsAtMs - performance.now()) / (addresses.length - index);
+      const share = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(shareMs))]);
       try {
-        return { socket: await connectOnce(address, uplink, dial, proxy, signal), uplink };
+        return { socket: await connectOnce(address, uplink, dial, proxy, share), uplink };
       } catch (thrown) {
         last = thrown;
         if (signal.aborted) break;
@@ -96,12 +105,14 @@ export function createUplinkDialer(options: {
       const won = new AbortController();
       const attempts: Promise<UplinkConnection>[] = [];
       const attempt = async (uplink: UplinkAddress, index: number): Promise<UplinkConnection> => {
-        const timeout = AbortSignal.timeout((dial.timeoutMs ?? DEFAULT_TIMEOUT_MS) + index * STAGGER_MS);
+        const limitMs = (dial.timeoutMs ?? DEFAULT_TIMEOUT_MS) + index * STAGGER_MS;
+        const endsAtMs = performance.now() + limitMs;
+        const timeout = AbortSignal.timeout(limitMs);
         const signal = AbortSignal.any(
           dial.signal === undefined ? [won.signal, timeout] : [won.signal, timeout, dial.signal],
         );
         await raceAbort(delayBefore(index, attempts[index - 1]), signal);
-        const connection = await connectBy(uplink, dial, signal);
+        const connection = await connectBy(uplink, dial, signal, endsAtMs);
         // Two may get through in one turn of the loop: the second is not wanted.
         if (won.signal.aborted) {
           connection.socket.destroy();

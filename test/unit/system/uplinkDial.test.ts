@@ -1,6 +1,7 @@
 /** Connections by uplink over the loopback, held against uplinks and DNS servers that do not answer. */
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
-import { connect as connectTcp } from 'node:net';
+import type { Resolver } from 'node:dns/promises';
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
@@ -87,6 +88,46 @@ describe('a connection by uplink', () => {
       problems: [{ path: 'wan1', message: expect.stringContaining('no DNS server') }],
     });
     expect(await dialerOf(wan1).resolve('198.51.100.10', wan1)).toEqual(['198.51.100.10']);
+  });
+});
+
+describe('a name with several addresses', () => {
+  const SILENT = ['127.0.0.4', '127.0.0.5', '127.0.0.6'];
+  const held: Socket[] = [];
+  const silent = SILENT.map(() => createTcpServer());
+  let dialled: (string | undefined)[];
+  beforeEach(async () => {
+    dialled = [];
+    // They take the connection, and never say a word of TLS.
+    for (const [index, one] of silent.entries()) {
+      one.removeAllListeners('connection').on('connection', (socket) => {
+        dialled.push(socket.localAddress);
+        held.push(socket.on('error', () => {}));
+      });
+      await new Promise<void>((resolve) => one.listen(port, SILENT[index], resolve));
+    }
+  });
+  afterEach(() => {
+    for (const socket of held.splice(0)) socket.destroy();
+    for (const one of silent) one.close();
+  });
+
+  it('reaches the last one within its time where all before it stay silent', async () => {
+    const addresses = [...SILENT, '127.0.0.1'];
+    const resolve = () => Promise.resolve(addresses);
+    const dialer = createUplinkDialer({
+      leases: () => [wan1],
+      resolverOf: () => ({ resolve4: resolve, resolve6: resolve }) as unknown as Resolver,
+      log,
+    });
+    const { socket } = await dialer.connectTls({
+      host: 'controller.example',
+      port,
+      tls: { ...tls, checkServerIdentity: () => undefined },
+    });
+    sockets.push(socket);
+    expect(dialled).toEqual(SILENT);
+    expect(socket.remoteAddress).toBe('127.0.0.1');
   });
 });
 
