@@ -10,6 +10,7 @@ import {
   CLAIMS_WANTED,
   type GetBootstrappingDataRequest,
   GetBootstrappingDataResponse,
+  MAX_REDIRECT_SERVERS,
   type ProgressType,
   type ReportProgressRequest,
   RestconfErrors,
@@ -29,6 +30,13 @@ import type { Uplink } from './uplink.ts';
 
 /** RFC 8572 5.6 lets a client stop after 10: a loop or a maze. */
 const MAX_REDIRECTS = 10;
+/** The candidate itself, and as many as one redirect may list: each may take an exchange's whole time. */
+const MAX_SERVERS_ASKED = 1 + MAX_REDIRECT_SERVERS;
+/**
+ * For one candidate and all that it leads to: nobody vouched for it, and those behind it must have their turn. Three servers
+ * that stay silent behind their handshake fit in.
+ */
+const CANDIDATE_TIMEOUT_MS = 120_000;
 /** Three artefacts in base64, some 20 KB together in practice. */
 const MAX_ANSWER_BYTES = 512 * 1024;
 /** The largest nonce of RFC 8366; the voucher brings it back. */
@@ -65,8 +73,9 @@ export function createSztpClient(options: {
   readonly os: { readonly name: string; readonly version: string };
   /** What the box says of itself, for a server that asks: nobody else is told. */
   readonly claims: () => Promise<BoxClaims>;
+  readonly candidateTimeoutMs?: number;
 }): SztpClient {
-  const { https, factory, clock, os } = options;
+  const { https, factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
 
   async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal, claims?: BoxClaims) {
     const nonce = options.randomBytes(NONCE_BYTES);
@@ -112,23 +121,37 @@ export function createSztpClient(options: {
   return {
     async onboard(first, uplink, signal) {
       const queue: RedirectTarget[] = [{ server: first, anchors: undefined }];
+      const limit = AbortSignal.timeout(candidateTimeoutMs);
+      const within = AbortSignal.any([signal, limit]);
+      const heldUp = (what: string): BranchboxError =>
+        new BranchboxError('bootstrap/refused', { message: `${serverName(first)} ${what}` });
       let redirects = 0;
+      let asked = 0;
       let telling: BranchboxError | undefined;
       for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
+        if (asked === MAX_SERVERS_ASKED) {
+          telling = moreTelling(telling, heldUp(`led to more than ${MAX_SERVERS_ASKED} servers`));
+          break;
+        }
+        asked += 1;
         try {
-          const verdict = await ask(target, uplink, signal);
+          const verdict = await ask(target, uplink, within);
           if (verdict.kind === 'owner') return { ...verdict, server: target.server };
           redirects += 1;
           if (redirects > MAX_REDIRECTS) {
-            throw new BranchboxError('bootstrap/refused', {
-              message: `${serverName(first)} led to more than ${MAX_REDIRECTS} redirects`,
-            });
+            throw heldUp(`led to more than ${MAX_REDIRECTS} redirects`);
           }
           // Its servers next, in its order, and no others: a redirect means "not me".
           queue.splice(0, queue.length, ...verdict.targets);
         } catch (thrown) {
-          if (!(thrown instanceof BranchboxError)) throw thrown;
-          telling = moreTelling(telling, thrown);
+          if (thrown instanceof BranchboxError) telling = moreTelling(telling, thrown);
+          else if (thrown !== limit.reason) throw thrown;
+          if (limit.aborted) {
+            const seconds = candidateTimeoutMs / 1000;
+            const late = heldUp(`and the servers it led to took more than ${seconds} seconds`);
+            telling = moreTelling(telling, late);
+            break;
+          }
         }
       }
       throw telling ?? new BranchboxError('internal', { message: 'No server was asked' });

@@ -1,0 +1,83 @@
+/** What one bootstrap server and all that it leads to may take of a box's time, before the next is asked. */
+import { describe, expect, it } from 'vitest';
+import type { Https } from '../../../src/bootstrap/https.ts';
+import { createSztpClient } from '../../../src/bootstrap/sztp.ts';
+import { BranchboxError } from '../../../src/model/errors.ts';
+import { wrapConveyed } from '../../../src/pki/conveyed.ts';
+import { redirect, sztpReply } from './servers.ts';
+
+const uplink = { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] };
+const first = { host: 'hostile.example', port: 443 };
+const list = (hop: number) =>
+  redirect(Array.from({ length: 16 }, (_, index) => ({ address: `192.0.2.${index + 1}`, port: 1000 + hop })));
+
+/** A box whose every question `answers` answers: with a redirect, or as it rejects. */
+function asking(
+  answers: (count: number, signal: AbortSignal) => Promise<Uint8Array>,
+  candidateTimeoutMs?: number,
+) {
+  const asked: string[] = [];
+  const https: Https = async ({ server }, signal) => {
+    asked.push(server.host);
+    const reply = sztpReply({
+      conveyed: wrapConveyed(await answers(asked.length, signal), 'json'),
+      ownerCertificate: undefined,
+      voucher: undefined,
+    });
+    return {
+      status: 200,
+      contentType: 'application/yang-data+json',
+      body: Buffer.from(reply.body ?? ''),
+      retryAfterMs: undefined,
+      asksForBasic: false,
+    };
+  };
+  const client = createSztpClient({
+    https,
+    // Of a bare redirect nothing is verified: no more of the box than its model is looked at.
+    factory: { model: 'lab' } as Parameters<typeof createSztpClient>[0]['factory'],
+    clock: {} as Parameters<typeof createSztpClient>[0]['clock'],
+    randomBytes: (count) => new Uint8Array(count),
+    os: { name: 'branchbox', version: '1' },
+    claims: () => Promise.reject(new Error('nobody asks')),
+    ...(candidateTimeoutMs !== undefined && { candidateTimeoutMs }),
+  });
+  return { client, asked };
+}
+const silence = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+
+describe('a bootstrap server that leads to others', () => {
+  it('has no more than 17 servers asked, however they are listed', async () => {
+    const { client, asked } = asking(async (count) => {
+      // The last of each list redirects again.
+      if (count % 16 === 1) return list(count);
+      throw new BranchboxError('bootstrap/unreachable', { message: 'no answer in time' });
+    });
+    await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toMatchObject({
+      code: 'bootstrap/refused',
+      message: 'hostile.example:443 led to more than 17 servers',
+    });
+    expect(asked).toHaveLength(17);
+  });
+
+  it('has no more than its time, where those it led to stay silent', async () => {
+    const { client, asked } = asking(async (count, signal) => (count === 1 ? list(1) : silence(signal)), 50);
+    await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toMatchObject({
+      code: 'bootstrap/refused',
+      message: 'hostile.example:443 and the servers it led to took more than 0.05 seconds',
+    });
+    expect(asked).toEqual(['hostile.example', '192.0.2.1']);
+  });
+
+  it('is no refusal where the box itself gave up', async () => {
+    const stop = new AbortController();
+    const { client } = asking(async (_, signal) => {
+      queueMicrotask(() => stop.abort());
+      return silence(signal);
+    });
+    await expect(client.onboard(first, uplink, stop.signal)).rejects.toMatchObject({ name: 'AbortError' });
+  });
+});
