@@ -8,7 +8,7 @@ import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import { validateChain } from '../pki/chain.ts';
 import { sameKey } from '../pki/keys.ts';
-import { createRequestBy } from '../pki/request.ts';
+import { createRenewalRequestBy, createRequestBy } from '../pki/request.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import type { DeviceKey, DeviceKeys } from './deviceKeys.ts';
@@ -36,8 +36,11 @@ export interface Enrolment {
    * system/key-unusable where the TPM does not serve just now.
    */
   read(owner: Owner, paths: CredentialPaths): Promise<LocalIdentity | undefined>;
-  /** The request for the key at `paths.key`, which is made and stored first where there is none that can be read. */
-  request(owner: Owner, paths: CredentialPaths): Promise<Uint8Array>;
+  /**
+   * The request for the key at `paths.key`, which is made and stored first where there is none that can be read. `renewed`:
+   * the certificate whose names it repeats, whatever its CA made of those that were asked for (RFC 7030 4.2.2).
+   */
+  request(owner: Owner, paths: CredentialPaths, renewed?: Certificate): Promise<Uint8Array>;
   /** Checks what the CA issued and stores it. Throws pki/* where it is not ours, and stores nothing. */
   accept(owner: Owner, paths: CredentialPaths, answer: EnrolmentAnswer): Promise<LocalIdentity>;
   /** false: it begins later than it can be by now; it was made under a clock that is wrong. */
@@ -122,14 +125,16 @@ export function createEnrolment(options: {
       }
     },
 
-    async request(owner, paths) {
+    async request(owner, paths, renewed) {
       let key = await readKey(paths.key);
       if (key === undefined) {
         key = await keys.make();
         // Before it is used: a certificate for a key that a power cut took would be lost.
         await files.writeDurable(paths.key, key.pem.reveal(), 0o600);
       }
-      return createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial });
+      return renewed === undefined
+        ? createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial })
+        : createRenewalRequestBy(key, renewed);
     },
 
     async accept(owner, paths, { issued, others, serverEndsAtMs }) {

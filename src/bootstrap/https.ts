@@ -161,7 +161,8 @@ function ask(
           body: Buffer.concat(chunks),
           retryAfterMs: parseRetryAfter(response.headers['retry-after'], nowMs),
           location: response.headers.location,
-          asksForBasic: /^basic\b/i.test(response.headers['www-authenticate'] ?? ''),
+          // Challenges of several schemes stand in one list (RFC 9110 11.6.1).
+          asksForBasic: /(?:^|,)\s*basic(?:[\s,]|$)/i.test(response.headers['www-authenticate'] ?? ''),
         }),
       );
     });

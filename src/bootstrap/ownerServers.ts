@@ -123,7 +123,8 @@ async function askForCertificate(
     },
   };
   const est = createEstClient({ https, est: owner.est, peer });
-  const request = await enrolment.request(owner, paths);
+  const [renewed] = operation === 'simplereenroll' ? parseCertificates(identity.certificatePem) : [];
+  const request = await enrolment.request(owner, paths, renewed);
   return overUplinks(await uplinks.all(), async (uplink) => {
     const others = await est.cacerts(uplink, identity, signal);
     const issued = await est.enrol({ operation, request, uplink, identity, code, signal });

@@ -48,6 +48,7 @@ export function strictPeer(anchors: readonly Certificate[], nowMs: () => number)
         anchors,
         atMs: nowMs(),
         extendedKeyUsage: OID.serverAuth,
+        takesUnnamedUsage: true,
       });
     },
   };

@@ -27,8 +27,10 @@ export function parseRetryAfter(header: string | undefined, nowMs: number): numb
   const text = header?.trim() ?? '';
   const clamp = (ms: number): number => Math.min(RETRY_AFTER_MS.max, Math.max(RETRY_AFTER_MS.min, ms));
   if (/^\d{1,20}$/.test(text)) return clamp(Number(text) * 1_000);
-  // An HTTP date names its day and GMT; Date.parse alone would read `12` or `-5` as a year.
-  if (!/^[A-Z][a-z]{2}, .*GMT$/.test(text)) return undefined;
-  const moment = Date.parse(text);
+  // An HTTP date names its day; Date.parse alone would read `12` or `-5` as a year. The two older forms must be taken, too
+  // (RFC 9110 5.6.7): `Sunday, 06-Nov-94 08:49:37 GMT`, and `Sun Nov  6 08:49:37 1994`, which is GMT without saying so.
+  const isAsctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/.test(text);
+  if (!isAsctime && !/^[A-Z][a-z]{2,8}, .*GMT$/.test(text)) return undefined;
+  const moment = Date.parse(isAsctime ? `${text} GMT` : text);
   return Number.isNaN(moment) ? undefined : clamp(moment - nowMs);
 }

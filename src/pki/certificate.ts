@@ -68,6 +68,8 @@ export interface Certificate {
   readonly extendedKeyUsage: readonly string[] | undefined;
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
+  /** All alternative names, as encoded; undefined where there is no such extension. */
+  readonly alternativeNamesDer: Uint8Array | undefined;
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
   /** Object identifiers of the extensions that must be understood. */
@@ -137,6 +139,7 @@ type FromExtensions = Pick<
   | 'pathLength'
   | 'keyUsage'
   | 'extendedKeyUsage'
+  | 'alternativeNamesDer'
   | 'subjectKeyId'
   | 'authorityKeyId'
   | 'criticalExtensions'
@@ -175,6 +178,7 @@ function readExtensions(node: DerNode | undefined): FromExtensions {
     ),
     dnsNames: names?.dnsNames ?? [],
     ipAddresses: names?.ipAddresses ?? [],
+    alternativeNamesDer: get(OID.subjectAltName, ({ bytes }) => bytes),
     subjectKeyId: get(OID.subjectKeyIdentifier, (value) => readOctets(value, 'Subject key identifier')),
     authorityKeyId: get(
       OID.authorityKeyIdentifier,

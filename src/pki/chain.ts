@@ -26,6 +26,8 @@ export interface ChainOptions {
    * the leaf must name none, so that a certificate issued for TLS alone signs nothing else.
    */
   readonly extendedKeyUsage?: string;
+  /** A leaf that names no usage at all is for each (RFC 5280 4.2.1.12): what servers of others have, and no box of ours. */
+  readonly takesUnnamedUsage?: boolean;
 }
 
 export const UNRESTRICTED = 'unrestricted';
@@ -56,7 +58,7 @@ export async function validateChain(options: ChainOptions): Promise<readonly Cer
   const problems: string[] = [];
   let expired: string | undefined;
   for (const path of pathsOf(options)) {
-    const problem = problemOf(path, options.extendedKeyUsage);
+    const problem = problemOf(path, options);
     const dates = datesOf(path, atMs);
     // Dates are judged last and apart, so that "expired" is only said of what is trusted otherwise.
     const checkedAtMs = dates === undefined ? atMs : Math.max(...path.map((one) => one.notBeforeMs));
@@ -120,7 +122,10 @@ function issued(issuer: Certificate, subject: Certificate): boolean {
   }
 }
 
-function problemOf(path: readonly Certificate[], usage: string | undefined): string | undefined {
+type WantedUsage = Pick<ChainOptions, 'extendedKeyUsage' | 'takesUnnamedUsage'>;
+
+function problemOf(path: readonly Certificate[], wanted: WantedUsage): string | undefined {
+  const { extendedKeyUsage: usage } = wanted;
   const [leaf] = path;
   if (leaf === undefined) return 'the path is empty';
   const keyUsage = usage === CERTIFICATION ? 'keyCertSign' : 'digitalSignature';
@@ -130,7 +135,7 @@ function problemOf(path: readonly Certificate[], usage: string | undefined): str
       : 'its key usage does not allow signatures';
   }
   for (const [depth, certificate] of path.entries()) {
-    const problem = linkProblem(certificate, depth, path[depth + 1], usage);
+    const problem = linkProblem(certificate, depth, path[depth + 1], wanted);
     if (problem !== undefined) return problem;
   }
   return undefined;
@@ -140,7 +145,7 @@ function linkProblem(
   certificate: Certificate,
   depth: number,
   issuer: Certificate | undefined,
-  usage: string | undefined,
+  { extendedKeyUsage: usage, takesUnnamedUsage }: WantedUsage,
 ): string | undefined {
   const who = describe(certificate);
   const unknown = certificate.criticalExtensions.find((id) => !UNDERSTOOD.has(id));
@@ -155,6 +160,7 @@ function linkProblem(
     if (reason !== undefined) return `${who} ${reason}`;
   }
   const usages = certificate.extendedKeyUsage;
+  if (depth === 0 && usages === undefined && takesUnnamedUsage === true) return undefined;
   if (depth === 0) return leafUsageProblem(usages, usage === CERTIFICATION ? UNRESTRICTED : usage);
   if (!certificate.isCa) return `${who} is no CA, yet it issued a certificate`;
   if (certificate.keyUsage !== undefined && !certificate.keyUsage.includes('keyCertSign')) {

@@ -3,7 +3,7 @@
  * Does not own what a content means.
  */
 import { createHash, sign } from 'node:crypto';
-import { BranchboxError } from '../model/errors.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { type Certificate, parseCertificate, sameCertificate } from './certificate.ts';
 import { validateChain } from './chain.ts';
 import { type CmsSigner, readCms } from './cms-read.ts';
@@ -103,12 +103,25 @@ function signedData(parts: {
   return sequence(oid(OID.signedData), tagged(0, body));
 }
 
-/** In the order of the message, which says nothing: CMS keeps certificates as a set. */
+/**
+ * In the order of the message, which says nothing: CMS keeps certificates as a set. Those of a kind that nothing here can use
+ * (another version, another key) are left out; throws where that is all of them.
+ */
 export function parseCertsOnly(der: Uint8Array): readonly Certificate[] {
   const cms = readCms(der, MAX_CMS_BYTES);
   if (cms.contentType !== OID.signedData) throw malformed('A certs-only message is no signed data');
   if (cms.signers.length !== 0) throw malformed('A certs-only message has signers');
-  return cms.certificates.map(parseCertificate);
+  const read = cms.certificates.map((der) => {
+    try {
+      return parseCertificate(der);
+    } catch (thrown) {
+      return asBranchboxError(thrown);
+    }
+  });
+  const usable = read.flatMap((one) => (one instanceof BranchboxError ? [] : [one]));
+  const problem = read.find((one) => one instanceof BranchboxError);
+  if (usable.length === 0 && problem !== undefined) throw problem;
+  return usable;
 }
 
 export interface VerifyOptions {

@@ -4,6 +4,7 @@
  */
 import { type KeyObject, sign } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
+import type { Certificate } from './certificate.ts';
 import {
   bitString,
   type Der,
@@ -67,23 +68,41 @@ export function createRequest({ key, ...names }: RequestNames & { readonly key: 
 }
 
 /** DER, by a key that may be held elsewhere. */
-export async function createRequestBy(signer: Signer, names: RequestNames): Promise<Uint8Array> {
-  const info = requestInfo(signer.publicKey, names);
+export const createRequestBy = (signer: Signer, names: RequestNames): Promise<Uint8Array> =>
+  signedBy(signer, requestInfo(signer.publicKey, names));
+
+/** The same, for the names of a certificate, to the byte: what RFC 7030 4.2.2 holds a renewal to. */
+export const createRenewalRequestBy = (signer: Signer, { subjectDer, alternativeNamesDer }: Certificate) =>
+  signedBy(
+    signer,
+    requestBody(
+      signer.publicKey,
+      raw(subjectDer),
+      alternativeNamesDer === undefined ? undefined : raw(alternativeNamesDer),
+    ),
+  );
+
+async function signedBy(signer: Signer, info: Der): Promise<Uint8Array> {
   return signedRequest(info, await signer.sign(encode(info)));
 }
 
 function requestInfo(publicKey: KeyObject, options: RequestNames): Der {
   const { dnsNames = [], ipAddresses = [] } = options;
-  const names = encodeAlternativeNames({ dnsNames, ipAddresses });
-  const altName = sequence(sequence(oid(OID.subjectAltName), octets(encode(names))));
-  const attributes =
-    dnsNames.length + ipAddresses.length === 0 ? [] : [sequence(oid(OID.extensionRequest), setOf(altName))];
-  return sequence(
-    integer(0),
+  return requestBody(
+    publicKey,
     encodeName({ commonName: options.commonName, serialNumber: options.serialNumber }),
-    raw(exportPublicKey(publicKey)),
-    tagged(0, ...attributes),
+    dnsNames.length + ipAddresses.length === 0
+      ? undefined
+      : encodeAlternativeNames({ dnsNames, ipAddresses }),
   );
+}
+
+function requestBody(publicKey: KeyObject, subject: Der, alternativeNames: Der | undefined): Der {
+  const asked = (names: Der): Der =>
+    setOf(sequence(sequence(oid(OID.subjectAltName), octets(encode(names)))));
+  const attributes =
+    alternativeNames === undefined ? [] : [sequence(oid(OID.extensionRequest), asked(alternativeNames))];
+  return sequence(integer(0), subject, raw(exportPublicKey(publicKey)), tagged(0, ...attributes));
 }
 
 const signedRequest = (info: Der, signature: Uint8Array): Uint8Array =>

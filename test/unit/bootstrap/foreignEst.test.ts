@@ -160,6 +160,18 @@ it.each<readonly [string, string, RegExp, Wire]>([
     ),
   ],
   [
+    'the same challenge behind one of another scheme',
+    'bootstrap/pending',
+    /waits for the activation code/,
+    firstEnrolment(() =>
+      http(
+        '401 Unauthorized',
+        ['WWW-Authenticate: Digest realm="a, b", nonce="x", Basic realm="CA"', 'Content-Length: 0'],
+        '',
+      ),
+    ),
+  ],
+  [
     'that it has no such operation',
     'bootstrap/refused',
     /answered 404 \(no label lab\)$/,
@@ -211,6 +223,10 @@ it('a certificate of such a server is renewed there, by itself and for another k
   expect(est.asked.at(-1)).toBe('POST /.well-known/est/lab/simplereenroll');
   expect(est.enrolled).toEqual(['lab box as application/pkcs10', `${GATEWAY} as application/pkcs10`]);
   expect(await box.files.readText(key)).not.toBe(before);
+  // RFC 7030 4.2.2: of the names that its CA made, in its order and with what it added.
+  const [renewal] = est.renewed;
+  expect(renewal?.held).toMatch(/serialNumber=.*CN=.*DNS:box.*IP Address:192/);
+  expect(renewal?.asked).toBe(renewal?.held);
 });
 
 const CSR_ATTRIBUTES = ['Content-Type: application/csrattrs', 'Content-Transfer-Encoding: base64'];

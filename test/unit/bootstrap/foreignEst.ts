@@ -29,6 +29,8 @@ export interface ForeignEst {
   readonly asked: string[];
   /** Subject of the client's certificate, each time that somebody enrolled. */
   readonly enrolled: string[];
+  /** The names of each renewal: those of the certificate that was shown, and those of the request. */
+  readonly renewed: { readonly held: string; readonly asked: string }[];
   close(): Promise<void>;
 }
 
@@ -57,11 +59,11 @@ subjectKeyIdentifier = hash
 [server]
 basicConstraints = CA:FALSE
 keyUsage = critical, digitalSignature, keyEncipherment
-extendedKeyUsage = serverAuth
 subjectAltName = DNS:${HOST}
 [box]
 keyUsage = critical, digitalSignature
 extendedKeyUsage = clientAuth
+subjectAltName = DNS:box.branchbox.example, IP:192.0.2.7
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid, issuer
 `;
@@ -154,6 +156,7 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
       port,
       asked: [],
       enrolled: [],
+      renewed: [],
       async close() {
         await end();
         tool[Symbol.dispose]();
@@ -163,6 +166,14 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
   const cacerts = certsOnly(options.cacerts ?? ['root', 'sub']);
   const asked: string[] = [];
   const enrolled: string[] = [];
+  const renewed: ForeignEst['renewed'] = [];
+  /** Subject, with the type of each string, and alternative names. */
+  const namesIn = (kind: 'req' | 'x509', file: string): string => {
+    const words = ['-nameopt', 'RFC2253,show_type', '-noout', '-text'];
+    const text = tool.run(kind, '-in', file, ...words);
+    const subject = /Subject: *(.*)/.exec(text)?.[1] ?? '';
+    return `${subject} ${/Alternative Name:.*\n *(.*)/.exec(text)?.[1] ?? 'without others'}`;
+  };
 
   const answer = (socket: TLSSocket, head: string, body: string): Buffer | string => {
     const [line = '', ...lines] = head.split('\r\n');
@@ -182,6 +193,9 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
       tool.write('csr.der', Buffer.from(body, 'base64'));
       // Proof of possession, by openssl.
       tool.run('req', '-inform', 'DER', '-in', 'csr.der', '-verify', '-out', 'box.csr');
+      if (path.endsWith('/simplereenroll')) {
+        renewed.push({ held: namesIn('x509', 'box.pem'), asked: namesIn('req', 'box.csr') });
+      }
       sign('box.csr', 'box.pem', 'sub', 'box');
       base64 = certsOnly(options.issued ?? ['box']);
     }
@@ -223,6 +237,7 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
     port: typeof address === 'object' && address !== null ? address.port : 0,
     asked,
     enrolled,
+    renewed,
     async close() {
       server.close();
       await once(server, 'close');

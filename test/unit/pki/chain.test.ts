@@ -40,6 +40,15 @@ it.each([
   expect(await refusal(validateChain({ ...base, ...change }))).toBe(code);
 });
 
+it('takes a leaf that names no usage for one where that is asked for, and none that names another', async () => {
+  const server = { extendedKeyUsage: OID.serverAuth };
+  const owner = issue(sub, { kind: 'owner', commonName: 'of any usage' });
+  const unnamed = { ...base, ...server, leaf: owner.certificate };
+  expect(await refusal(validateChain(unnamed))).toBe('pki/untrusted');
+  expect(await refusal(validateChain({ ...unnamed, takesUnnamedUsage: true }))).toBe('accepted');
+  expect(await refusal(validateChain({ ...base, ...server, takesUnnamedUsage: true }))).toBe('pki/untrusted');
+});
+
 it('refuses an issuer that is no CA', async () => {
   const box = issue(leaf, { kind: 'configuration-signing', commonName: 'forged' });
   const intermediates = [leaf.certificate, sub.certificate];

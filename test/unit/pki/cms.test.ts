@@ -116,4 +116,18 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
     tool.run('crl2pkcs7', '-nocrl', '-certfile', 'a.pem', '-outform', 'DER', '-out', 'p7');
     expect(parseCertsOnly(tool.read('p7'))).toHaveLength(2);
   });
+
+  it('leaves out of a certs-only message what nothing here can use, and says so where that is all', () => {
+    using tool = openssl();
+    const ask = ['-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=Other', '-days', '9'];
+    tool.run('req', ...ask, '-keyout', 'k', '-out', 'other.pem');
+    tool.write('a.pem', ca.certificate.pem);
+    const both = ['-certfile', 'other.pem', '-certfile', 'a.pem'];
+    tool.run('crl2pkcs7', '-nocrl', ...both, '-outform', 'DER', '-out', 'p7');
+    tool.run('crl2pkcs7', '-nocrl', '-certfile', 'other.pem', '-outform', 'DER', '-out', 'alone');
+    expect(parseCertsOnly(tool.read('p7')).map(({ spkiSha256 }) => spkiSha256)).toEqual([
+      ca.certificate.spkiSha256,
+    ]);
+    expect(() => parseCertsOnly(tool.read('alone'))).toThrow(/ed25519/i);
+  });
 });
