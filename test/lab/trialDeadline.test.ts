@@ -57,12 +57,29 @@ function look(name: string, upSeconds: number, restarts: number, rootHash = worl
   expect(ended.stderr.replace(/^trial-deadline: .*\n/, '')).toBe('');
   return existsSync(join(place, 'asked')) ? readFileSync(join(place, 'asked'), 'utf8').trim() : '';
 }
+/** What was made durable, as words of a sync that does it and writes them down. */
+function rememberSyncs(): () => readonly string[] {
+  const file = join(place, 'synced');
+  writeFileSync(join(place, 'bin/sync'), `#!/bin/sh\necho "$*" >>${file}\nexec /bin/sync "$@"\n`, {
+    mode: 0o755,
+  });
+  return () => readFileSync(file, 'utf8').trim().split('\n');
+}
 const reason = (): string => readFileSync(join(place, 'state/trial-ended'), 'utf8').trim();
 
 test('no verdict in ten minutes: marked, written down, restarted', () => {
   expect(look('branchbox_1.0.0+1-1.efi', 600, 0)).toBe('reboot');
   expect(world.entries()).toContain('branchbox_1.0.0+0-1.efi');
   expect(reason()).toBe('its agent gave no verdict within 10 minutes.');
+});
+
+test('waits for no other file system than its own: one that hangs would keep the box', () => {
+  const synced = rememberSyncs();
+  expect(look('branchbox_1.0.0+1-1.efi', 600, 0)).toBe('reboot');
+  const state = join(place, 'state');
+  expect(synced().toSorted()).toEqual(
+    [`-f ${join(place, 'mount')}`, `${state}/trial-ended.part`, state].toSorted(),
+  );
 });
 
 test.each([
