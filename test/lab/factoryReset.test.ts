@@ -130,6 +130,30 @@ describe('a reset of the data partition', () => {
     expect(sh('grep -c "tenant secret" "$1" || :', join(directory, 'disk')).trim()).toBe('0');
   });
 
+  it('says which parts could not be written, and calls them not erased', () => {
+    mark();
+    const said = on(
+      'mkdir /run/bin; dd=$(command -v dd); printf "#!/bin/sh\\ncase \\"\\$*\\" in *seek=16777216*) exit 1 ;; esac\\nexec $dd \\"\\$@\\"\\n" >/run/bin/dd; ' +
+        'printf "#!/bin/sh\\nexit 1\\n" >/run/bin/blkdiscard; chmod 755 /run/bin/*; ' +
+        'PATH=/run/bin:$PATH FACTORY_RESET_PART_BYTES=16777216 sh $RESET wipe $LOOP',
+    );
+    expect(said.match(/(erased|went over) \d+ %/g)).toEqual([
+      'erased 33 %',
+      'went over 66 %',
+      'went over 100 %',
+    ]);
+    expect(said).toContain('1 parts of');
+    expect(said).toContain('destroy the disk');
+  });
+
+  it('is not taken for one that nobody asked for where the mark cannot be looked at; the box starts', () => {
+    mark();
+    on('dd if=/dev/zero of=$ESP bs=1M count=4 conv=notrunc 2>/dev/null');
+    const said = reset('wipe');
+    expect(said).toContain('cannot be mounted: a reset that was asked for is not known of');
+    expect(labels()).toEqual(['esp', 'branchbox-factory', 'branchbox-data']);
+  });
+
   it('ends a LUKS volume’s keys', () => {
     on(
       'echo k >/run/key; cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $DATA /run/key',
