@@ -84,6 +84,28 @@ it('would without the option that says so: files are there by name, and empty', 
   expect(linesOf(SCRIPT, 'noatime')).toEqual(['layer', '0', '0', '0']);
 });
 
+/** A check that goes on until the unit was given more time twice. `$2`: the functions of open-data. */
+const LONG_CHECK = `
+cd "$1"
+mkdir bin
+printf '#!/bin/sh\\necho "$@" >>told\\n' >bin/systemd-notify
+printf '#!/bin/sh\\nexec /bin/sleep 0.05\\n' >bin/sleep
+printf '#!/bin/sh\\nuntil [ "$(cat told 2>/dev/null | wc -l)" -ge 2 ]; do :; done\\n' >bin/fsck.ext4
+chmod 755 bin/*
+PATH=$PWD/bin:$PATH NOTIFY_SOCKET=none boot=. data=disk
+export PATH NOTIFY_SOCKET
+eval "$2"
+head -n 2 told
+! kill -0 "$asking" 2>/dev/null || [ -z "$(cat /proc/$asking/cmdline)" ] || echo still asks
+`;
+it('has as long as a check takes, and asks for it while that goes on', () => {
+  const text = readFileSync(OPEN_DATA, 'utf8');
+  const functions = /^more_time\(\)[^]*?^check_data\(\)[^]*?^}/m.exec(text)?.[0] ?? '';
+  const use = /^more_time &\n[^]*?^kill .*$/m.exec(text)?.[0] ?? '';
+  const asked = 'EXTEND_TIMEOUT_USEC=300000000';
+  expect(linesOf(LONG_CHECK, `${functions}\n${use}`)).toEqual([asked, asked]);
+});
+
 describe('an app that fills the disk', () => {
   const keepRoom = /^room_kib=[^}]*^}/ms.exec(readFileSync(OPEN_DATA, 'utf8'))?.[0] ?? '';
   const fill = (options: string, groups: string): number[] =>
