@@ -8,7 +8,7 @@ import {
   wrapConveyed,
 } from '../../../src/pki/conveyed.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
-import { createVoucher, verifyVoucher, type Voucher } from '../../../src/pki/voucher.ts';
+import { createVoucher, readVoucher, verifyVoucher, type Voucher } from '../../../src/pki/voucher.ts';
 import { DAY_MS, issue, makeCa, NOW_MS, refusal } from './domain.ts';
 
 const voucherCa = makeCa('Voucher CA');
@@ -52,6 +52,23 @@ it.each([
   ['no issuer named', { ...nonced, idevidIssuer: undefined }, {}, 'accepted'],
 ])('%s', async (_, voucher, expected, code) => {
   expect(await refusal(verify(voucher, expected))).toBe(code);
+});
+
+it.each<[string, (base64: string) => string]>([
+  ['in lines', (base64) => base64.replaceAll(/.{64}/g, '$&\r\n')],
+  ['in the alphabet of URLs, unpadded', (base64) => Buffer.from(base64, 'base64').toString('base64url')],
+])('base64 of others is taken %s', (_, written) => {
+  const leaves = {
+    'created-on': '2026-06-01T12:00:00Z',
+    assertion: 'logged',
+    'serial-number': 'BB-1',
+    // Where the two alphabets differ.
+    nonce: written(Buffer.alloc(16, 0xfb).toString('base64')),
+    'pinned-domain-cert': written(Buffer.from(domain.certificate.der).toString('base64')),
+  };
+  const voucher = readVoucher(Buffer.from(JSON.stringify({ 'ietf-voucher:voucher': leaves })));
+  expect(voucher.nonce).toEqual(Uint8Array.from(Buffer.alloc(16, 0xfb)));
+  expect(voucher.pinnedDomainCert.fingerprintSha256).toBe(domain.certificate.fingerprintSha256);
 });
 
 it('judges the end of a nonceless voucher by the floor', async () => {
