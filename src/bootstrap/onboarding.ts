@@ -180,10 +180,22 @@ function targetsOf(information: RedirectInformation, signed: boolean): readonly 
     const anchor = entry['trust-anchor'];
     return {
       server: { host: entry.address, port: entry.port },
-      anchors: signed && anchor !== undefined ? parseCertsOnly(Buffer.from(anchor, 'base64')) : undefined,
+      anchors:
+        signed && anchor !== undefined ? anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64'))) : undefined,
     };
   });
 }
+
+/** Of a chain the lowest alone counts (RFC 8572 2.1): its root may have other CAs below it, which nobody named. */
+const anchorsOf = (chain: readonly Certificate[]): readonly Certificate[] =>
+  chain.filter(
+    ({ subjectDer }) =>
+      !chain.some(
+        (other) =>
+          Buffer.from(other.issuerDer).equals(subjectDer) &&
+          !Buffer.from(other.subjectDer).equals(subjectDer),
+      ),
+  );
 
 function configurationOf<T extends Owner>(
   schema: z.ZodType<T>,

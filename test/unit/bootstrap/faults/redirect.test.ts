@@ -1,6 +1,7 @@
 /** Rows of the fault table: redirects (RFC 8572 5.4) in circles, and to whom they may lead a box. */
 import { certsOnly } from '../../../../src/pki/cms.ts';
 import { wrapConveyed } from '../../../../src/pki/conveyed.ts';
+import { issue } from '../../pki/domain.ts';
 import { HOST } from '../authorities.ts';
 import { conveyedBy, createFaultBench } from '../faultBench.ts';
 import { redirect, type Reply, sztpReply } from '../servers.ts';
@@ -66,6 +67,22 @@ faultTable('redirect', [
     run: () => {
       once(() => bare({ ...toSelf(), 'trust-anchor': anchorOf('stranger') }));
       return firstFailure(bench, 'OWNED');
+    },
+  },
+  {
+    fault: 'signed, its anchor a CA below the root that the server is of by another way',
+    must: 'refuse it: of a chain the lowest counts, keep nothing of it, go on asking',
+    outcome: 'pki/untrusted in PROVISIONAL; mended',
+    told: 'pki/untrusted: The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used',
+    run: () => {
+      const { domain } = bench.authorities;
+      const other = issue(domain, { kind: 'ca', commonName: 'Other CA' });
+      const anchor = Buffer.from(certsOnly([domain.certificate, other.certificate])).toString('base64');
+      once((nonce) => {
+        const conveyed = conveyedBy(bench, redirect([{ ...toSelf(), 'trust-anchor': anchor }]));
+        return sztpReply({ ...bench.good.artefacts(nonce), conveyed });
+      });
+      return refusedUnowned(bench);
     },
   },
   {
