@@ -81,7 +81,7 @@ describe('the bootstrap server', () => {
       [sztp(placeless, SZTP_GET_PATH, {}), 404, 'invalid-value'],
       [sztp(box1, SZTP_GET_PATH, '{'), 400, 'invalid-value'],
       [sztp(box1, SZTP_GET_PATH, { nonce: 'AAAA' }), 400, 'invalid-value'],
-      [sztp(box1, SZTP_GET_PATH, { 'hw-model': 'x'.repeat(20_000) }), 413, 'too-big'],
+      [sztp(box1, SZTP_GET_PATH, { 'hw-model': 'x'.repeat(70_000) }), 413, 'too-big'],
       [sztp(box1, '/restconf/data', {}), 404, 'invalid-value'],
     ];
     for (const [answer, status, tag] of tries) {
@@ -110,6 +110,11 @@ describe('the bootstrap server', () => {
     expect((await sztp(box1, SZTP_REPORT_PATH, report)).status).toBe(204);
     expect(await world.api('/api/v1/inventory/SN-one')).toMatchObject({
       progress: { type: 'bootstrap-initiated', message: 'hello' },
+    });
+    const long = { 'progress-type': 'bootstrap-warning', message: 'x'.repeat(30_000) };
+    expect((await sztp(box1, SZTP_REPORT_PATH, long)).status).toBe(204);
+    expect(await world.api('/api/v1/inventory/SN-one')).toMatchObject({
+      progress: { type: 'bootstrap-warning', message: 'x'.repeat(1024) },
     });
     const nonsense = await sztp(box1, SZTP_REPORT_PATH, { 'progress-type': 'nonsense' });
     expect([nonsense.status, tagOf(nonsense)]).toEqual([400, 'invalid-value']);

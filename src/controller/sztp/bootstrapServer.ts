@@ -33,8 +33,9 @@ import { createWorkGate, type WorkGate } from '../workGate.ts';
 import { refusal, yang } from './answers.ts';
 import { onboardingOf } from './onboarding.ts';
 
-/** Model, version and a nonce are a few hundred bytes; a progress report's message is capped at 1 KB by the model. */
-const MAX_BODY_BYTES = 16 * 1024;
+/** Model, version and a nonce are a few hundred bytes; the last report of a box of others brings certificates of its host keys. */
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_MESSAGE = 1024;
 /** For a client that sends no nonce (RFC 8572 makes it optional): long enough for one bootstrap. */
 const NONCELESS_LIFE_MS = 24 * 3_600_000;
 /**
@@ -50,7 +51,11 @@ const WORK = { together: 4, waiting: 32 } as const;
 const ReportRequest = z.object({
   'ietf-sztp-bootstrap-server:input': z.object({
     'progress-type': ProgressType,
-    message: z.string().max(1024).optional(),
+    // YANG sets no length: the beginning is kept.
+    message: z
+      .string()
+      .transform((text) => text.slice(0, MAX_MESSAGE))
+      .optional(),
   }),
 });
 
