@@ -152,6 +152,7 @@ describe('a reset of the data partition', () => {
     const said = reset('wipe');
     expect(said).toContain('cannot be mounted: a reset that was asked for is not known of');
     expect(labels()).toEqual(['esp', 'branchbox-factory', 'branchbox-data']);
+    expect(reset('done')).toContain('the next start may erase the data again');
   });
 
   it('ends a LUKS volume’s keys', () => {
