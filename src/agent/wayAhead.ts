@@ -21,7 +21,8 @@ export function createWayAhead(log: Logger): WayAhead {
   const take = (): UplinkConnection | undefined => {
     const own = made;
     made = undefined;
-    return own;
+    // The broker may have ended it meanwhile, by an alert say: a session on it would wait for nothing.
+    return own?.socket.destroyed === true ? undefined : own;
   };
   const drop = (): void => void take()?.socket.destroy();
   return {

@@ -91,12 +91,6 @@ export function createEnrolment(options: {
         message: `The issued certificate is for ${leaf.isCa ? 'a CA' : (leaf.subject.commonName ?? 'nobody')}, not for ${owner.gatewayId}`,
       });
     }
-    // Optional (IEEE 802.1AR 8.6): ours names the gateway alone, and a CA of somebody else may name both.
-    if ((leaf.subject.serialNumber ?? serial) !== serial) {
-      throw new BranchboxError('pki/mismatch', {
-        message: `The issued certificate is for the box ${leaf.subject.serialNumber}, this box is ${serial}`,
-      });
-    }
     const anchors = parseCertificates(owner.domainAnchorPem);
     const intermediates = [...issued, ...others].filter((certificate) => certificate !== leaf);
     const path = await validateChain({ leaf, intermediates, anchors, atMs: atMs(leaf) });
@@ -148,6 +142,13 @@ export function createEnrolment(options: {
       const { leaf, chain } = await check(owner, stored, issued, others, ({ notBeforeMs }) =>
         Math.max(clock.nowMs(), Math.min(clock.latestStartMs(notBeforeMs), serverEndsAtMs)),
       );
+      // Optional (IEEE 802.1AR 8.6): ours names the gateway alone, and a CA of somebody else may name both. Of what is
+      // issued alone: a box that is in service by one with a number of its CA's own is not put out of it by new software.
+      if ((leaf.subject.serialNumber ?? serial) !== serial) {
+        throw new BranchboxError('pki/mismatch', {
+          message: `The issued certificate is for the box ${leaf.subject.serialNumber}, this box is ${serial}`,
+        });
+      }
       const pem = toPem([leaf, ...chain]);
       await files.writeDurable(paths.certificate, pem, 0o644);
       return { certificate: leaf, tls: { key: stored.pem, certificatePem: pem } };

@@ -8,7 +8,7 @@
  * What was told is for this start alone. Only a certificate that the owner's server took raises the floor (ownerServers.ts),
  * so that not even a manufacturer whose clock is years ahead strands a box that is in service.
  */
-import { BranchboxError, type ErrorCode } from '../model/errors.ts';
+import { asBranchboxError, BranchboxError, type ErrorCode } from '../model/errors.ts';
 import type { Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { candidateName, type Discovery, rotate } from './discover.ts';
@@ -51,35 +51,44 @@ export function createTimeWitness(options: {
     return basis === 'floor' && MAY_BE_THE_TIME.includes(code);
   }
 
+  async function ask(signal: AbortSignal): Promise<void> {
+    const before = vouchers;
+    const { candidates } = await servers();
+    for (const candidate of rotate(candidates, round)) {
+      try {
+        await sztp.onboard(candidate.server, candidate.uplink, signal);
+      } catch (refused) {
+        if (!(refused instanceof BranchboxError)) throw refused;
+        const askedMs = refused.fields['retryAfterMs'];
+        if (typeof askedMs === 'number') nextAtMs = Math.max(nextAtMs, monotonicMs() + askedMs);
+        log.info('bootstrap server told no time', {
+          candidate: candidateName(candidate),
+          code: refused.code,
+          problem: refused.message,
+        });
+      }
+      // Also where the rest of what it said is not believed: the voucher was good.
+      if (vouchers > before) {
+        log.warn('the clock is behind what is known: the time is taken from a new voucher', {
+          candidate: candidateName(candidate),
+          now: new Date(clock.nowMs()).toISOString(),
+        });
+        return;
+      }
+    }
+    round += 1;
+  }
+
   return {
     async seekAfter(thrown, signal) {
       if (!(thrown instanceof BranchboxError) || !isWorthIt(thrown) || monotonicMs() < nextAtMs) return;
       nextAtMs = monotonicMs() + GAP_MS;
-      const before = vouchers;
-      const { candidates } = await servers();
-      for (const candidate of rotate(candidates, round)) {
-        try {
-          await sztp.onboard(candidate.server, candidate.uplink, signal);
-        } catch (refused) {
-          if (!(refused instanceof BranchboxError)) throw refused;
-          const askedMs = refused.fields['retryAfterMs'];
-          if (typeof askedMs === 'number') nextAtMs = Math.max(nextAtMs, monotonicMs() + askedMs);
-          log.info('bootstrap server told no time', {
-            candidate: candidateName(candidate),
-            code: refused.code,
-            problem: refused.message,
-          });
-        }
-        // Also where the rest of what it said is not believed: the voucher was good.
-        if (vouchers > before) {
-          log.warn('the clock is behind what is known: the time is taken from a new voucher', {
-            candidate: candidateName(candidate),
-            now: new Date(clock.nowMs()).toISOString(),
-          });
-          return;
-        }
+      try {
+        await ask(signal);
+      } catch (failed) {
+        // What was thrown before counts, and is told; a lease that cannot be read must not end the process.
+        log.warn('no bootstrap server could be asked for the time', { error: asBranchboxError(failed) });
       }
-      round += 1;
     },
   };
 }

@@ -2,10 +2,12 @@
  * The whole bootstrap against servers in process, and renewal, killed at any write too. Kills before that, damaged files
  * and wrong clocks are rows of the fault table (faults/).
  */
+import { createPublicKey } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Journal, Owner } from '../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../src/model/decode.ts';
 import { parseCertificate } from '../../../src/pki/certificate.ts';
+import { issueCertificate } from '../../../src/pki/issue.ts';
 import {
   type Authorities,
   createAuthorities,
@@ -155,6 +157,18 @@ describe('renewal', () => {
     expect([...new Set(controller.asked)]).toEqual(['GET /v1/ping']);
     // About once a day.
     expect(controller.asked.length).toBeLessThan(90);
+  });
+
+  it('is due where the certificate that the box is in service by has a serial number of its CA’s own', async () => {
+    const certificate = issueCertificate({
+      profile: { kind: 'idevid', serialNumber: 'INVENTORY-7', commonName: GATEWAY },
+      publicKey: createPublicKey((await read('ldevid.key')) ?? ''),
+      issuer: authorities.domain,
+      validity: { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 90 * DAY_MS },
+    });
+    await box.files.writeDurable(`${box.paths.state}/ldevid.crt`, certificate.pem);
+    await box.run({ controller, until: ({ fields }) => String(fields['state']).startsWith('RE') });
+    expect((await states()).at(-1)).toBe('RENEW');
   });
 
   it('brings a key that is in a file into the TPM that works now', async () => {
