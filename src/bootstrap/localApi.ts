@@ -11,6 +11,7 @@ import { asBranchboxError } from '../model/errors.ts';
 import { ActivationOffer } from '../model/installer.ts';
 import type { MoveAnswer } from '../model/move.ts';
 import type { Files } from '../system/ports.ts';
+import { readCapped } from '../system/readCapped.ts';
 
 const MAX_OFFER_BYTES = 1024;
 /** Whoever opens more than the agent, the page and some people at the box do is up to no good. */
@@ -106,12 +107,9 @@ async function takeOffer(
 }
 
 async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
-  let text = '';
-  for await (const chunk of request) {
-    text += String(chunk);
-    if (text.length > maxBytes) throw new Error('too large');
-  }
-  return text;
+  const body = await readCapped(request, maxBytes);
+  if (body === undefined) throw new Error('too large');
+  return body.toString('utf8');
 }
 
 /** With what exactly is wrong: it goes to who ordered. */

@@ -4,8 +4,7 @@
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import { claimCodeOf } from '../model/assignment.ts';
-import { type BootstrapState, type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
-import { asBranchboxError } from '../model/errors.ts';
+import { type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { System } from '../system/ports.ts';
@@ -49,6 +48,7 @@ import {
 import { createProgress } from './progress.ts';
 import { createServiceActions } from './service.ts';
 import { createQuarantineMark, createStandingLooks } from './standing.ts';
+import { stateByFiles } from './stateByFiles.ts';
 import { createEarlyActions } from './states.ts';
 import { createSztpClient, type SztpClient } from './sztp.ts';
 import { createTimeWitness } from './timeWitness.ts';
@@ -117,23 +117,13 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     onTaken: () => waker.wake(),
   });
 
-  /** Where the files say the box is, for a journal that is new or lost. */
-  async function stateByFiles(): Promise<BootstrapState> {
-    const owner = await owners.read();
-    if (owner === undefined) return 'FACTORY';
-    if (await quarantine.isSet()) return 'QUARANTINED';
-    if ((await moves.current()) !== undefined) return 'MIGRATE';
-    if (await owners.isFinal()) return 'STRICT';
-    // A TPM that does not answer just now says nothing of the certificate: LDEVID looks again.
-    const own = await enrolment.read(owner, ldevid).catch(asBranchboxError);
-    return own === undefined ? 'OWNED' : 'LDEVID';
-  }
+  const byFiles = () => stateByFiles({ owners, quarantine, moves, enrolment, ldevid });
   const journal = await openJournal({
     files,
     clock: system.clock,
     log,
     path: journalPath(paths),
-    fallback: stateByFiles,
+    fallback: byFiles,
   });
 
   const dialer = createUplinkDialer({ leases: () => [], proxy: () => medium.proxy(), log });
@@ -235,7 +225,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       WIPE: createWipe({
         mark,
         wasMarked: () => wasMarked,
-        stateByFiles,
+        stateByFiles: byFiles,
         restart: () => again.abort(),
         waker,
       }),

@@ -86,10 +86,11 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     try {
       return await renewal();
     } catch (thrown) {
-      await context.timeWitness.seekAfter(thrown, signal);
       const refusal = thrown instanceof BranchboxError && thrown.code === 'bootstrap/refused';
       const distrusted = refusal ? await look(signal) : await distrustedFor(thrown);
       if (distrusted !== undefined) return distrusted;
+      // Last: bootstrap servers may take their time, and a box that is not trusted any more is to know it first.
+      await context.timeWitness.seekAfter(thrown, signal);
       throw thrown;
     }
   }
