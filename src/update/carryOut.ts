@@ -5,6 +5,7 @@
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { isLost } from './anew.ts';
 import { isWrong } from './fetchPart.ts';
 import { install } from './install.ts';
 import { holdToWanted, type Job } from './job.ts';
@@ -16,8 +17,8 @@ import { type Ending, takenBack, type UpdateRecords } from './records.ts';
 import type { Standing } from './standing.ts';
 import type { TrialRun } from './trialRun.ts';
 
-/** A version whose bytes were not what its manifest names: somebody has to mend that first. */
-const RETRY_WRONG_MS = 3_600_000;
+/** Bytes that were not what the manifest names, or a disk that does not keep them: somebody has to mend that first. */
+const RETRY_LATER_MS = 3_600_000;
 const HELD_LOOK_MS = 1000;
 
 export interface CarryOutParts {
@@ -152,9 +153,10 @@ export function createCarryOut(
       if (limit.aborted) return { settled: false, waitMs: 0 };
       const error = asBranchboxError(thrown);
       const final = error.code === 'firmware/refused' || isWrong(error);
-      if (final || job.byHand) {
+      const later = isWrong(error) || isLost(error);
+      if (final || later || job.byHand) {
         await parts.refuse(job, target, error, final);
-        return { settled: true, ...(isWrong(error) ? { waitMs: RETRY_WRONG_MS } : {}) };
+        return { settled: true, ...(later ? { waitMs: RETRY_LATER_MS } : {}) };
       }
       throw error;
     }
