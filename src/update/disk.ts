@@ -9,9 +9,15 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Runner } from '../system/ports.ts';
 import { createEsp, type EspFileSystem, FAT, readAt } from './esp.ts';
 import type { FirmwareDisk, PartFile } from './ports.ts';
-import { SECURE_BOOT, SHIM_LIST, SIGNATURE_DATABASE, wouldStart } from './secureBoot.ts';
+import {
+  REVOKED_SIGNATURES,
+  SECURE_BOOT,
+  SHIM_LIST,
+  SIGNATURE_DATABASE,
+  whyNotStarted,
+} from './secureBoot.ts';
 import { parseTable, partitionUuids, type SlotTable } from './slots.ts';
-import { readRootHash } from './uki.ts';
+import { type ReadAt, readRootHash } from './uki.ts';
 
 /** systemd-boot's vendor GUID (Boot Loader Interface). */
 const ONE_SHOT = 'LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f';
@@ -98,18 +104,19 @@ export function createFirmwareDisk(options: DiskOptions): FirmwareDisk {
         message: `slot ${slot} is named ${now} after it was named ${rootHash}`,
       });
     },
-    async judgeStaged(rootHash) {
+    async judgeStaged(rootHash, sizeBytes) {
       const staged = await openPart(options.stagedPath, constants.O_RDONLY | constants.O_NOFOLLOW);
       try {
-        const named = await readRootHash(staged.read);
+        // What waited there before may have been longer.
+        const read: ReadAt = (offset, length) =>
+          staged.read(offset, Math.max(0, Math.min(length, sizeBytes - offset)));
+        const named = await readRootHash(read);
         if (named !== rootHash) return `its boot entry starts ${named ?? 'no root'}, not ${rootHash}`;
         const variable = (name: string) => readFile(join(options.variables, name)).catch(() => undefined);
-        const [secureBoot, database, shim] = await Promise.all(
-          [SECURE_BOOT, SIGNATURE_DATABASE, SHIM_LIST].map(variable),
+        const [secureBoot, database, revoked, shim] = await Promise.all(
+          [SECURE_BOOT, SIGNATURE_DATABASE, REVOKED_SIGNATURES, SHIM_LIST].map(variable),
         );
-        return (await wouldStart(staged.read, { secureBoot, database, shim }))
-          ? undefined
-          : 'Secure Boot is on, and no key that this machine trusts signed its boot entry';
+        return await whyNotStarted(read, sizeBytes, { secureBoot, database, revoked, shim });
       } finally {
         await staged.close();
       }

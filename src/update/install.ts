@@ -176,14 +176,15 @@ async function refuseWhatWouldNotStart(
   signal: AbortSignal,
 ): Promise<void> {
   const { manifest } = target;
-  const why = await disk.judgeStaged(manifest.rootHash, signal);
+  const entry = partOf(target, 'uki');
+  const why = await disk.judgeStaged(manifest.rootHash, entry.sizeBytes, signal);
   if (why === undefined) return;
   // The version is not to blame for what a disk made of it.
-  await readBack(await disk.openStaged(signal), partOf(target, 'uki'));
+  await readBack(await disk.openStaged(signal), entry);
   throw new BranchboxError('firmware/refused', {
     message: `firmware ${manifest.version} would not start here: ${why}`,
     problems: [{ path: '$.parts', message: why }],
-    mend: 'Build the version with the Secure Boot key of the boxes, or enrol its certificate in their db (docs/image.md, Keys).',
+    mend: 'Build the version with a Secure Boot key that the boxes trust and their dbx does not name, or enrol its certificate in their db (docs/image.md, Keys).',
   });
 }
 

@@ -26,8 +26,8 @@ export interface FirmwareDisk {
   dropCache(slot: SlotName, signal: AbortSignal): Promise<void>;
   nameSlot(slot: SlotName, rootHash: string, signal: AbortSignal): Promise<void>;
   removeEntries(files: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Why the staged bytes would not start this root here, for a person; undefined: nothing speaks against it. */
-  judgeStaged(rootHash: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Why the first staged bytes would not start this root here, for a person; undefined: nothing speaks against it. */
+  judgeStaged(rootHash: string, sizeBytes: number, signal: AbortSignal): Promise<string | undefined>;
   /** The staged bytes, whole under this name or not there; held against `part` as they are read back. */
   placeEntry(file: string, part: FirmwarePart, signal: AbortSignal): Promise<void>;
   renameEntry(from: string, to: string, signal: AbortSignal): Promise<void>;
