@@ -14,6 +14,7 @@ import { createPace, windowState } from './pace.ts';
 import type { Step } from './plan.ts';
 import type { FirmwareDisk } from './ports.ts';
 import { type Ending, takenBack, type UpdateRecords } from './records.ts';
+import { forgetStaged } from './staged.ts';
 import type { Standing } from './standing.ts';
 import type { TrialRun } from './trialRun.ts';
 
@@ -154,6 +155,8 @@ export function createCarryOut(
       const error = asBranchboxError(thrown);
       const final = error.code === 'firmware/refused' || isWrong(error);
       const later = isWrong(error) || isLost(error);
+      if (final && job.byHand && target !== undefined)
+        await forgetStaged(disk, records.progress, target.digest, log);
       if (final || later || job.byHand) {
         await parts.refuse(job, target, error, final);
         return { settled: true, ...(later ? { waitMs: RETRY_LATER_MS } : {}) };

@@ -3,10 +3,11 @@
  * loader's variable. Does not own the order of anything (plan.ts).
  */
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { Runner } from '../system/ports.ts';
+import { syncPath } from '../system/syncPath.ts';
 import { createEsp, type EspFileSystem, FAT, readAt } from './esp.ts';
 import type { FirmwareDisk, PartFile } from './ports.ts';
 import {
@@ -80,6 +81,16 @@ export function createFirmwareDisk(options: DiskOptions): FirmwareDisk {
     async openStaged() {
       await mkdir(dirname(options.stagedPath), { recursive: true, mode: 0o700 });
       return openPart(options.stagedPath, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW);
+    },
+    async dropStaged() {
+      const directory = dirname(options.stagedPath);
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await rm(options.stagedPath, { force: true });
+        await syncPath(directory);
+      } catch (cause) {
+        throw diskError(`${options.stagedPath} cannot be removed`, cause);
+      }
     },
     async dropCache(slot, signal) {
       const { root, verity } = (await table(signal)).slots[slot];

@@ -87,6 +87,8 @@ async function applyStep(
         verified: false,
         placed: false,
       });
+      // A longer one that waited there before would leave its end.
+      await disk.dropStaged();
       return 'done';
     case 'fetch':
       return orAnew(progress, partOf(target, step.role), step.slot, () =>

@@ -22,6 +22,8 @@ export interface FirmwareDisk {
   openSlot(slot: SlotName, role: 'root' | 'verity', signal: AbortSignal): Promise<PartFile>;
   /** Where the boot entry waits until all else is in place. */
   openStaged(signal: AbortSignal): Promise<PartFile>;
+  /** Nothing waits there any more; no error where nothing did. */
+  dropStaged(): Promise<void>;
   /** So that what is read next comes from the medium. */
   dropCache(slot: SlotName, signal: AbortSignal): Promise<void>;
   nameSlot(slot: SlotName, rootHash: string, signal: AbortSignal): Promise<void>;

@@ -33,6 +33,8 @@ export interface FakeFirmwareDisk {
   faults(): readonly string[];
   entries(): readonly string[];
   slot(name: SlotName): { readonly rootHash: string; readonly root: Buffer; readonly verity: Buffer };
+  /** A boot entry waits, or what is left of one. */
+  isStaged(): boolean;
   readonly bootedOnce: string[];
 }
 
@@ -55,6 +57,7 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
     b: { root: newMedium(Buffer.alloc(5000, 7)), verity: newMedium(Buffer.alloc(500, 7)) },
   };
   const staged = newMedium(Buffer.alloc(2000));
+  let isStaged = false;
   const uuids: Record<SlotName, { root: string; verity: string }> = {
     a: {
       root: running.target.manifest.rootHash.slice(0, 32),
@@ -138,7 +141,15 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
       };
     },
     openSlot: async (slot, role) => open(media[slot][role]),
-    openStaged: async () => open(staged),
+    async openStaged() {
+      isStaged = true;
+      return open(staged);
+    },
+    async dropStaged() {
+      step();
+      isStaged = false;
+      Object.assign(staged, newMedium(Buffer.alloc(2000)));
+    },
     async dropCache(slot) {
       step();
       for (const medium of [media[slot].root, media[slot].verity]) medium.view = Buffer.from(medium.durable);
@@ -186,6 +197,7 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
 
   return {
     disk,
+    isStaged: () => isStaged,
     bootedOnce,
     progress: {
       read: async () => progress,
