@@ -57,8 +57,12 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
   };
   try {
     if (doneBytes < part.sizeBytes) {
-      for await (const chunk of await source.open(part, doneBytes, signal)) {
+      const { skipBytes, chunks } = await source.open(part, doneBytes, signal);
+      let skip = skipBytes;
+      for await (const come of chunks) {
         signal.throwIfAborted();
+        const chunk = come.subarray(Math.min(skip, come.length));
+        skip -= come.length - chunk.length;
         if (doneBytes + heldBytes + chunk.length > part.sizeBytes) {
           throw wrong(`${part.file} from ${source.name} is larger than ${part.sizeBytes} bytes`);
         }
@@ -67,7 +71,7 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
         heldBytes += chunk.length;
         if (heldBytes >= sizes.writeBytes) await flush();
         if (unsynced >= sizes.syncBytes) await settle();
-        await pace(chunk.length, signal);
+        await pace(come.length, signal);
       }
     }
   } catch (thrown) {

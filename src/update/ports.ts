@@ -37,10 +37,16 @@ export interface FirmwareDisk {
   bootOnce(entryId: string): Promise<void>;
 }
 
+export interface PartBytes {
+  /** So many of the first were there before: they come, and cost, and are not wanted. */
+  readonly skipBytes: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
 export interface PartSource {
   /** For a person: where parts come from. */
   readonly name: string;
-  open(part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  open(part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<PartBytes>;
 }
 
 export interface ProgressStore {
