@@ -10,7 +10,7 @@ import { isWrong } from './fetchPart.ts';
 import { install } from './install.ts';
 import { holdToWanted, type Job } from './job.ts';
 import { type Target, verifyManifest } from './manifest.ts';
-import { createPace, windowState } from './pace.ts';
+import { createPace, untilClosed, windowState } from './pace.ts';
 import type { Step } from './plan.ts';
 import type { FirmwareDisk } from './ports.ts';
 import { type Ending, takenBack, type UpdateRecords } from './records.ts';
@@ -85,6 +85,7 @@ export function createCarryOut(
   return async (job, signal, ending) => {
     let target: Target | undefined;
     let limit = signal;
+    const done = new AbortController();
     try {
       target = await verifyManifest(job.manifest, { anchors: await parts.anchors(), arch: parts.arch });
       const { digest, manifest } = target;
@@ -118,8 +119,7 @@ export function createCarryOut(
         });
         return { settled: false, waitMs: hours.opensInMs };
       }
-      const closes = hours.closesInMs === undefined ? [] : [AbortSignal.timeout(hours.closesInMs)];
-      limit = AbortSignal.any([signal, ...closes]);
+      limit = AbortSignal.any([signal, untilClosed(job.window, clock, done.signal)]);
       const known = target;
       const outcome = await install(
         {
@@ -162,6 +162,8 @@ export function createCarryOut(
         return { settled: true, ...(later ? { waitMs: RETRY_LATER_MS } : {}) };
       }
       throw error;
+    } finally {
+      done.abort();
     }
   };
 }
