@@ -29,7 +29,7 @@ export async function beginAnew(
   const where = role === 'uki' ? 'the file in which a boot entry waits' : `the ${role} of slot ${slot}`;
   throw new BranchboxError('firmware/disk', {
     message: `${where} lost ${file} twice: ${why.message}`,
-    mend: 'The disk does not keep what is written to it. Look at its health (SMART, kernel log) and replace it where that is bad; the version that runs is not touched, and the update is tried again in an hour.',
+    mend: 'The disk does not keep what is written to it. Look at its health (SMART, kernel log) and replace it where that is bad; the version that runs is not touched, and the update is tried again in a day.',
     fields: { lost: true },
     cause: why,
   });

@@ -18,8 +18,10 @@ import { forgetStaged } from './staged.ts';
 import type { Standing } from './standing.ts';
 import type { TrialRun } from './trialRun.ts';
 
-/** Bytes that were not what the manifest names, or a disk that does not keep them: somebody has to mend that first. */
-const RETRY_LATER_MS = 3_600_000;
+/** A version whose bytes were not what its manifest names: somebody has to mend that first. */
+const RETRY_WRONG_MS = 3_600_000;
+/** A disk that does not keep them mends itself even less, and each try may be 500 MB of a metered line. */
+const RETRY_LOST_MS = 86_400_000;
 const HELD_LOOK_MS = 1000;
 
 export interface CarryOutParts {
@@ -154,12 +156,12 @@ export function createCarryOut(
       if (limit.aborted) return { settled: false, waitMs: 0 };
       const error = asBranchboxError(thrown);
       const final = error.code === 'firmware/refused' || isWrong(error);
-      const later = isWrong(error) || isLost(error);
+      const laterMs = isWrong(error) ? RETRY_WRONG_MS : isLost(error) ? RETRY_LOST_MS : undefined;
       if (final && job.byHand && target !== undefined)
         await forgetStaged(disk, records.progress, target.digest, log);
-      if (final || later || job.byHand) {
+      if (final || laterMs !== undefined || job.byHand) {
         await parts.refuse(job, target, error, final);
-        return { settled: true, ...(later ? { waitMs: RETRY_LATER_MS } : {}) };
+        return { settled: true, ...(laterMs === undefined ? {} : { waitMs: laterMs }) };
       }
       throw error;
     } finally {

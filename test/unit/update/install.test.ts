@@ -222,8 +222,23 @@ it('a box whose disk loses a part twice says what, where, why and what mends it'
   const fake = createFakeFirmwareDisk(OLD, [OLD, NEW]);
   const { disk, state } = faulty(fake.disk);
   state.fault = { role: 'root', fromByte: 0, how: 'unreadable', mendedByWrite: false };
-  const one = box({ disk: { ...fake, disk }, wanted: wantedOf(NEW) });
+  const rests: number[] = [];
+  let rested = (): void => undefined;
+  const resting = new Promise<void>((resolve) => {
+    rested = resolve;
+  });
+  const one = box({
+    disk: { ...fake, disk },
+    wanted: wantedOf(NEW),
+    async rest(durationMs) {
+      rests.push(durationMs);
+      rested();
+      return new Promise(() => undefined);
+    },
+  });
   await one.until('refused');
+  await resting;
+  expect(rests).toEqual([86_400_000]);
   one.stop.abort();
   await one.ended;
   const words = /the root of slot b lost branchbox-1\.1\.0\.root twice: .* EIO\. .*SMART/;
