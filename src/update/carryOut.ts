@@ -5,19 +5,23 @@
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { isLost } from './anew.ts';
 import { isWrong } from './fetchPart.ts';
 import { install } from './install.ts';
 import { holdToWanted, type Job } from './job.ts';
 import { type Target, verifyManifest } from './manifest.ts';
-import { createPace, windowState } from './pace.ts';
+import { createPace, untilClosed, windowState } from './pace.ts';
 import type { Step } from './plan.ts';
 import type { FirmwareDisk } from './ports.ts';
 import { type Ending, takenBack, type UpdateRecords } from './records.ts';
+import { forgetStaged } from './staged.ts';
 import type { Standing } from './standing.ts';
 import type { TrialRun } from './trialRun.ts';
 
 /** A version whose bytes were not what its manifest names: somebody has to mend that first. */
 const RETRY_WRONG_MS = 3_600_000;
+/** A disk that does not keep them mends itself even less, and each try may be 500 MB of a metered line. */
+const RETRY_LOST_MS = 86_400_000;
 const HELD_LOOK_MS = 1000;
 
 export interface CarryOutParts {
@@ -83,6 +87,7 @@ export function createCarryOut(
   return async (job, signal, ending) => {
     let target: Target | undefined;
     let limit = signal;
+    const done = new AbortController();
     try {
       target = await verifyManifest(job.manifest, { anchors: await parts.anchors(), arch: parts.arch });
       const { digest, manifest } = target;
@@ -116,8 +121,7 @@ export function createCarryOut(
         });
         return { settled: false, waitMs: hours.opensInMs };
       }
-      const closes = hours.closesInMs === undefined ? [] : [AbortSignal.timeout(hours.closesInMs)];
-      limit = AbortSignal.any([signal, ...closes]);
+      limit = AbortSignal.any([signal, untilClosed(job.window, clock, done.signal)]);
       const known = target;
       const outcome = await install(
         {
@@ -152,11 +156,16 @@ export function createCarryOut(
       if (limit.aborted) return { settled: false, waitMs: 0 };
       const error = asBranchboxError(thrown);
       const final = error.code === 'firmware/refused' || isWrong(error);
-      if (final || job.byHand) {
+      const laterMs = isWrong(error) ? RETRY_WRONG_MS : isLost(error) ? RETRY_LOST_MS : undefined;
+      if (final && job.byHand && target !== undefined)
+        await forgetStaged(disk, records.progress, target.digest, log);
+      if (final || laterMs !== undefined || job.byHand) {
         await parts.refuse(job, target, error, final);
-        return { settled: true, ...(isWrong(error) ? { waitMs: RETRY_WRONG_MS } : {}) };
+        return { settled: true, ...(laterMs === undefined ? {} : { waitMs: laterMs }) };
       }
       throw error;
+    } finally {
+      done.abort();
     }
   };
 }

@@ -3,15 +3,22 @@
  * loader's variable. Does not own the order of anything (plan.ts).
  */
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { Runner } from '../system/ports.ts';
+import { syncPath } from '../system/syncPath.ts';
 import { createEsp, type EspFileSystem, FAT, readAt } from './esp.ts';
 import type { FirmwareDisk, PartFile } from './ports.ts';
-import { SECURE_BOOT, SHIM_LIST, SIGNATURE_DATABASE, wouldStart } from './secureBoot.ts';
+import {
+  REVOKED_SIGNATURES,
+  SECURE_BOOT,
+  SHIM_LIST,
+  SIGNATURE_DATABASE,
+  whyNotStarted,
+} from './secureBoot.ts';
 import { parseTable, partitionUuids, type SlotTable } from './slots.ts';
-import { readRootHash } from './uki.ts';
+import { type ReadAt, readRootHash } from './uki.ts';
 
 /** systemd-boot's vendor GUID (Boot Loader Interface). */
 const ONE_SHOT = 'LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f';
@@ -75,6 +82,16 @@ export function createFirmwareDisk(options: DiskOptions): FirmwareDisk {
       await mkdir(dirname(options.stagedPath), { recursive: true, mode: 0o700 });
       return openPart(options.stagedPath, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW);
     },
+    async dropStaged() {
+      const directory = dirname(options.stagedPath);
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await rm(options.stagedPath, { force: true });
+        await syncPath(directory);
+      } catch (cause) {
+        throw diskError(`${options.stagedPath} cannot be removed`, cause);
+      }
+    },
     async dropCache(slot, signal) {
       const { root, verity } = (await table(signal)).slots[slot];
       for (const { node } of [root, verity]) await runner.runChecked('blockdev', ['--flushbufs', node]);
@@ -98,18 +115,19 @@ export function createFirmwareDisk(options: DiskOptions): FirmwareDisk {
         message: `slot ${slot} is named ${now} after it was named ${rootHash}`,
       });
     },
-    async judgeStaged(rootHash) {
+    async judgeStaged(rootHash, sizeBytes) {
       const staged = await openPart(options.stagedPath, constants.O_RDONLY | constants.O_NOFOLLOW);
       try {
-        const named = await readRootHash(staged.read);
+        // What waited there before may have been longer.
+        const read: ReadAt = (offset, length) =>
+          staged.read(offset, Math.max(0, Math.min(length, sizeBytes - offset)));
+        const named = await readRootHash(read);
         if (named !== rootHash) return `its boot entry starts ${named ?? 'no root'}, not ${rootHash}`;
         const variable = (name: string) => readFile(join(options.variables, name)).catch(() => undefined);
-        const [secureBoot, database, shim] = await Promise.all(
-          [SECURE_BOOT, SIGNATURE_DATABASE, SHIM_LIST].map(variable),
+        const [secureBoot, database, revoked, shim] = await Promise.all(
+          [SECURE_BOOT, SIGNATURE_DATABASE, REVOKED_SIGNATURES, SHIM_LIST].map(variable),
         );
-        return (await wouldStart(staged.read, { secureBoot, database, shim }))
-          ? undefined
-          : 'Secure Boot is on, and no key that this machine trusts signed its boot entry';
+        return await whyNotStarted(read, sizeBytes, { secureBoot, database, revoked, shim });
       } finally {
         await staged.close();
       }

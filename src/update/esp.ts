@@ -50,13 +50,16 @@ export function createEsp(options: {
   const { runner, mountPoint, fileSystem } = options;
   const folder = join(mountPoint, ENTRIES);
 
-  /** One mount point: a read-out must not take it from a change under way. */
+  /** One mount point, and a repair wants nothing mounted: a read-out must not take it from a change under way. */
   let last: Promise<unknown> = Promise.resolve();
-  const mounted: typeof mountedOnce = (...words) => {
-    const result = last.then(() => mountedOnce(...words));
+  const inTurn = <T>(use: () => Promise<T>): Promise<T> => {
+    const result = last.then(use);
     last = result.catch(() => undefined);
     return result;
   };
+  const mounted: typeof mountedOnce = (...words) => inTurn(() => mountedOnce(...words));
+  /** Of an agent that was killed meanwhile. */
+  const letGo = (): Promise<unknown> => runner.run('umount', [mountPoint]);
   const mountedOnce = async <T>(
     node: string,
     mode: 'ro' | 'rw',
@@ -64,8 +67,7 @@ export function createEsp(options: {
     use: () => Promise<T>,
   ): Promise<T> => {
     await mkdir(mountPoint, { recursive: true, mode: 0o700 });
-    // Of an agent that was killed meanwhile.
-    await runner.run('umount', [mountPoint]);
+    await letGo();
     const how = `${mode},nodev,nosuid,noexec,noatime,${fileSystem.options}`;
     const words = ['-t', fileSystem.type, '-o', how, node, mountPoint];
     const result = await runner.run('mount', words, { signal });
@@ -84,6 +86,7 @@ export function createEsp(options: {
   /** Clusters that a cut left to nobody: without this, each cut would take the size of an entry for good. */
   const repair = async (node: string): Promise<void> => {
     if (fileSystem.type !== FAT.type) return;
+    await letGo();
     await runner.run('fsck.fat', ['-a', node], { timeoutMs: SYNC_TIMEOUT_MS }).catch((thrown: unknown) => {
       if (!(thrown instanceof BranchboxError) || thrown.code !== 'system/missing-tool') throw thrown;
     });
@@ -112,7 +115,7 @@ export function createEsp(options: {
         await syncPath(folder);
       }),
     async place(node, file, from, part, signal) {
-      await repair(node);
+      await inTurn(() => repair(node));
       await mounted(node, 'rw', signal, async () => {
         // What a repair found: clusters of nobody, under names of its own.
         for (const name of await readdir(mountPoint)) {

@@ -29,13 +29,16 @@ export interface FetchParts {
 
 /**
  * Resolves when all of it is durable and of its digest. Throws `firmware/source` where what came is not what was
- * named: nothing of it counts as durable then.
+ * named: nothing of it counts as durable then. `firmware/disk`, told by `isSpoiled`, where what was durable before is
+ * not to be believed: it has to begin anew.
  */
 export async function fetchPart(fetch: FetchParts): Promise<void> {
   const { part, to, source, pace, sizes, signal, onDurable } = fetch;
   const hash = createHash('sha256');
   let doneBytes = fetch.durableBytes;
-  await hashFrom(to, doneBytes, hash);
+  await hashFrom(to, doneBytes, hash).catch((thrown: unknown) => {
+    throw spoiledBy(thrown, `what stood of ${part.file}`);
+  });
   let held: Uint8Array[] = [];
   let heldBytes = 0;
   let unsynced = 0;
@@ -54,8 +57,12 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
   };
   try {
     if (doneBytes < part.sizeBytes) {
-      for await (const chunk of await source.open(part, doneBytes, signal)) {
+      const { skipBytes, chunks } = await source.open(part, doneBytes, signal);
+      let skip = skipBytes;
+      for await (const come of chunks) {
         signal.throwIfAborted();
+        const chunk = come.subarray(Math.min(skip, come.length));
+        skip -= come.length - chunk.length;
         if (doneBytes + heldBytes + chunk.length > part.sizeBytes) {
           throw wrong(`${part.file} from ${source.name} is larger than ${part.sizeBytes} bytes`);
         }
@@ -64,13 +71,13 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
         heldBytes += chunk.length;
         if (heldBytes >= sizes.writeBytes) await flush();
         if (unsynced >= sizes.syncBytes) await settle();
-        await pace(chunk.length, signal);
+        await pace(come.length, signal);
       }
     }
   } catch (thrown) {
     if (isWrong(thrown)) await onDurable(0);
-    // What came before the line went dead is good.
-    else await settle().catch(() => undefined);
+    // What came before the line went dead is good. A sync that failed is not asked again: it would say yes to what is lost.
+    else if (!isDiskError(thrown)) await settle().catch(() => undefined);
     throw thrown;
   }
   if (doneBytes + heldBytes < part.sizeBytes) {
@@ -81,6 +88,12 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
   }
   const sha256 = hash.digest('hex');
   if (sha256 !== part.sha256) {
+    // Of what stood before, or of what came: only a beginning anew tells.
+    if (fetch.durableBytes > 0) {
+      throw spoiled(
+        `the ${fetch.durableBytes} bytes that stood of ${part.file}, with the rest from ${source.name}, have SHA-256 ${sha256}, not ${part.sha256}`,
+      );
+    }
     await onDurable(0);
     throw wrong(`${part.file} from ${source.name} has SHA-256 ${sha256}, not ${part.sha256}`);
   }
@@ -112,3 +125,21 @@ const wrong = (message: string): BranchboxError =>
 /** What came is not what the manifest names: as against a line that went dead. */
 export const isWrong = (thrown: unknown): boolean =>
   thrown instanceof BranchboxError && thrown.fields['wrong'] === true;
+
+/** Bytes that were put somewhere and cannot be had back. */
+export const spoiled = (message: string, cause?: unknown): BranchboxError =>
+  new BranchboxError('firmware/disk', {
+    message,
+    fields: { spoiled: true },
+    ...(cause === undefined ? {} : { cause }),
+  });
+
+/** Where a disk threw it; anything else as it is. */
+export const spoiledBy = (thrown: unknown, what: string): unknown =>
+  isDiskError(thrown) ? spoiled(`${what} cannot be read back: ${thrown.message}`, thrown) : thrown;
+
+export const isSpoiled = (thrown: unknown): thrown is BranchboxError =>
+  thrown instanceof BranchboxError && thrown.fields['spoiled'] === true;
+
+export const isDiskError = (thrown: unknown): thrown is BranchboxError =>
+  thrown instanceof BranchboxError && thrown.code === 'firmware/disk';

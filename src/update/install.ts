@@ -5,8 +5,18 @@
  */
 import { createHash } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
-import type { FirmwarePart, PartRole } from '../model/firmware.ts';
-import { fetchPart, hashFrom, WRITE_SIZES, type WriteSizes } from './fetchPart.ts';
+import { type FirmwarePart, PART_ROLES, type PartRole } from '../model/firmware.ts';
+import { beginAnew } from './anew.ts';
+import {
+  fetchPart,
+  hashFrom,
+  isDiskError,
+  isSpoiled,
+  spoiled,
+  spoiledBy,
+  WRITE_SIZES,
+  type WriteSizes,
+} from './fetchPart.ts';
 import type { Target } from './manifest.ts';
 import { planUpdate, type Progress, type Step } from './plan.ts';
 import type { FirmwareDisk, Pace, PartFile, PartSource, ProgressStore } from './ports.ts';
@@ -26,8 +36,8 @@ export interface InstallParts {
 
 export type Installed = 'current' | 'ready';
 
-/** A plan that does not end is a disk that does not keep what it is told. */
-const MAX_ROUNDS = 4;
+/** A plan that does not end is a disk that does not keep what it is told. Each part may begin anew. */
+const MAX_ROUNDS = 4 + PART_ROLES.length;
 
 /** Throws `firmware/refused` before anything that starts changed, `firmware/source` or `firmware/disk` where it can be gone on with. */
 export async function install(parts: InstallParts, target: Target, signal: AbortSignal): Promise<Installed> {
@@ -45,7 +55,7 @@ export async function install(parts: InstallParts, target: Target, signal: Abort
     for (const step of plan.steps) {
       signal.throwIfAborted();
       parts.onStep(step, 0);
-      await applyStep(parts, target, step, signal);
+      if ((await applyStep(parts, target, step, signal)) === 'begun-anew') break;
     }
   }
   throw new BranchboxError('firmware/disk', {
@@ -53,18 +63,22 @@ export async function install(parts: InstallParts, target: Target, signal: Abort
   });
 }
 
+/** `begun-anew`: what was planned after it does not hold any more. */
+type Applied = 'done' | 'begun-anew';
+
 async function applyStep(
   parts: InstallParts,
   target: Target,
   step: Step,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Applied> {
   const { disk, progress } = parts;
   switch (step.op) {
     case 'remove-entries':
-      return disk.removeEntries(step.files, signal);
+      await disk.removeEntries(step.files, signal);
+      return 'done';
     case 'begin':
-      return progress.write({
+      await progress.write({
         schema: 1,
         digest: target.digest,
         version: target.manifest.version,
@@ -73,18 +87,37 @@ async function applyStep(
         verified: false,
         placed: false,
       });
+      // A longer one that waited there before would leave its end.
+      await disk.dropStaged();
+      return 'done';
     case 'fetch':
-      return fetchStep(parts, target, step, signal);
+      return orAnew(progress, partOf(target, step.role), step.slot, () =>
+        fetchStep(parts, target, step, signal),
+      );
     case 'verify':
       return verify(parts, target, step.slot, signal);
     case 'name-slot':
-      return disk.nameSlot(step.slot, target.manifest.rootHash, signal);
+      await disk.nameSlot(step.slot, target.manifest.rootHash, signal);
+      return 'done';
     case 'place-entry':
-      await refuseWhatWouldNotStart(disk, target, signal);
-      await parts.beforeEntry(signal);
-      await note(progress, { placed: false });
-      await disk.placeEntry(step.file, partOf(target, 'uki'), signal);
-      return note(progress, { placed: true });
+      await placeStep(parts, target, step.file, signal);
+      return 'done';
+  }
+}
+
+async function orAnew(
+  progress: ProgressStore,
+  part: FirmwarePart,
+  slot: SlotName,
+  use: () => Promise<void>,
+): Promise<Applied> {
+  try {
+    await use();
+    return 'done';
+  } catch (thrown) {
+    if (!isSpoiled(thrown)) throw thrown;
+    await beginAnew(progress, part, slot, thrown);
+    return 'begun-anew';
   }
 }
 
@@ -118,18 +151,42 @@ async function fetchStep(
   }
 }
 
+async function placeStep(
+  parts: InstallParts,
+  target: Target,
+  file: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { disk, progress } = parts;
+  try {
+    await refuseWhatWouldNotStart(disk, target, signal);
+    await parts.beforeEntry(signal);
+    await note(progress, { placed: false });
+    await disk.placeEntry(file, partOf(target, 'uki'), signal);
+  } catch (thrown) {
+    // What waits may have gone bad since it was verified: the next try reads it back first.
+    if (isDiskError(thrown)) await note(progress, { verified: false });
+    throw thrown;
+  }
+  await note(progress, { placed: true });
+}
+
 /** The loader's count does not help where firmware refuses an entry: it asks nobody for another. */
 async function refuseWhatWouldNotStart(
   disk: FirmwareDisk,
-  { manifest }: Target,
+  target: Target,
   signal: AbortSignal,
 ): Promise<void> {
-  const why = await disk.judgeStaged(manifest.rootHash, signal);
+  const { manifest } = target;
+  const entry = partOf(target, 'uki');
+  const why = await disk.judgeStaged(manifest.rootHash, entry.sizeBytes, signal);
   if (why === undefined) return;
+  // The version is not to blame for what a disk made of it.
+  await readBack(await disk.openStaged(signal), entry);
   throw new BranchboxError('firmware/refused', {
     message: `firmware ${manifest.version} would not start here: ${why}`,
     problems: [{ path: '$.parts', message: why }],
-    mend: 'Build the version with the Secure Boot key of the boxes, or enrol its certificate in their db (docs/image.md, Keys).',
+    mend: 'Build the version with a Secure Boot key that the boxes trust and their dbx does not name, or enrol its certificate in their db (docs/image.md, Keys).',
   });
 }
 
@@ -139,29 +196,33 @@ async function verify(
   target: Target,
   slot: SlotName,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Applied> {
   await disk.dropCache(slot, signal);
+  let applied: Applied = 'done';
   for (const part of target.manifest.parts) {
-    const from = await openPart(disk, slot, part.role, signal);
-    const hash = createHash('sha256');
-    try {
-      await hashFrom(from, part.sizeBytes, hash);
-    } finally {
-      await from.close();
-    }
-    if (hash.digest('hex') === part.sha256) continue;
-    const present = await progress.read();
-    if (present !== undefined)
-      await progress.write({
-        ...present,
-        durableBytes: { ...present.durableBytes, [part.role]: 0 },
-        verified: false,
-      });
-    throw new BranchboxError('firmware/disk', {
-      message: `${part.file} reads otherwise in slot ${slot} than it was written; it is written anew`,
-    });
+    const one = await orAnew(progress, part, slot, async () =>
+      readBack(await openPart(disk, slot, part.role, signal), part),
+    );
+    if (one === 'begun-anew') applied = one;
   }
-  await note(progress, { verified: true });
+  if (applied === 'done') await note(progress, { verified: true, begunAnew: [] });
+  return applied;
+}
+
+/** Throws where it is not all there, and the manifest's. Closes it. */
+async function readBack(from: PartFile, part: FirmwarePart): Promise<void> {
+  const hash = createHash('sha256');
+  try {
+    await hashFrom(from, part.sizeBytes, hash);
+  } catch (thrown) {
+    throw spoiledBy(thrown, part.file);
+  } finally {
+    await from.close();
+  }
+  const sha256 = hash.digest('hex');
+  if (sha256 !== part.sha256) {
+    throw spoiled(`${part.file} reads as SHA-256 ${sha256}, not as ${part.sha256} as it was written`);
+  }
 }
 
 const openPart = (
@@ -173,7 +234,7 @@ const openPart = (
 
 async function note(
   progress: ProgressStore,
-  change: Partial<Pick<Progress, 'verified' | 'placed'>>,
+  change: Partial<Pick<Progress, 'verified' | 'placed' | 'begunAnew'>>,
 ): Promise<void> {
   const present = await progress.read();
   if (present !== undefined) await progress.write({ ...present, ...change });

@@ -35,3 +35,22 @@ export function createPace(rateLimitKbps: number | undefined, clock: Clock): Pac
     if (aheadMs > 0) await clock.sleep(aheadMs, signal);
   };
 }
+
+/** The clock may be set in between: a box that was long without time has it by its first connection. */
+const LOOK_MS = 60_000;
+
+/** Aborts when the window is closed. Looks no more once `done` does. */
+export function untilClosed(window: UpdateWindow | undefined, clock: Clock, done: AbortSignal): AbortSignal {
+  const closing = new AbortController();
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const state = windowState(window, clock.nowMs());
+      if (!state.open) return closing.abort(new Error('the update window is closed'));
+      if (state.closesInMs === undefined) return;
+      await clock.sleep(Math.min(state.closesInMs, LOOK_MS), done);
+    }
+  };
+  // Ended by `done`.
+  watch().catch(() => undefined);
+  return closing.signal;
+}

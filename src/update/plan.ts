@@ -20,6 +20,8 @@ export const Progress = z.looseObject({
   slot: z.enum(SLOT_NAMES),
   /** Of each part, from its beginning. */
   durableBytes: z.record(z.enum(PART_ROLES), z.int().min(0)),
+  /** What stood of them could not be had back, and was not verified since. */
+  begunAnew: z.array(z.enum(PART_ROLES)).max(PART_ROLES.length).optional(),
   /** All parts were read back from the medium, and are the manifest's. */
   verified: z.boolean(),
   /** The boot entry stands, whole. */

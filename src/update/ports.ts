@@ -22,12 +22,14 @@ export interface FirmwareDisk {
   openSlot(slot: SlotName, role: 'root' | 'verity', signal: AbortSignal): Promise<PartFile>;
   /** Where the boot entry waits until all else is in place. */
   openStaged(signal: AbortSignal): Promise<PartFile>;
+  /** Nothing waits there any more; no error where nothing did. */
+  dropStaged(): Promise<void>;
   /** So that what is read next comes from the medium. */
   dropCache(slot: SlotName, signal: AbortSignal): Promise<void>;
   nameSlot(slot: SlotName, rootHash: string, signal: AbortSignal): Promise<void>;
   removeEntries(files: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Why the staged bytes would not start this root here, for a person; undefined: nothing speaks against it. */
-  judgeStaged(rootHash: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Why the first staged bytes would not start this root here, for a person; undefined: nothing speaks against it. */
+  judgeStaged(rootHash: string, sizeBytes: number, signal: AbortSignal): Promise<string | undefined>;
   /** The staged bytes, whole under this name or not there; held against `part` as they are read back. */
   placeEntry(file: string, part: FirmwarePart, signal: AbortSignal): Promise<void>;
   renameEntry(from: string, to: string, signal: AbortSignal): Promise<void>;
@@ -35,10 +37,16 @@ export interface FirmwareDisk {
   bootOnce(entryId: string): Promise<void>;
 }
 
+export interface PartBytes {
+  /** So many of the first were there before: they come, and cost, and are not wanted. */
+  readonly skipBytes: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
 export interface PartSource {
   /** For a person: where parts come from. */
   readonly name: string;
-  open(part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  open(part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<PartBytes>;
 }
 
 export interface ProgressStore {

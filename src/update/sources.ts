@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { firmwarePath } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
-import { MANIFEST_MAX_BYTES } from '../model/firmware.ts';
+import { type FirmwarePart, MANIFEST_MAX_BYTES } from '../model/firmware.ts';
 import { type DeviceClient, deviceUnreachable } from '../system/deviceClient.ts';
 import type { PartSource } from './ports.ts';
 
@@ -18,32 +18,44 @@ const MAX_NAMES = 10_000;
 const READ_BYTES = 256 * 1024;
 
 export function createControllerSource(device: DeviceClient): PartSource {
+  const get = (part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<IncomingMessage> =>
+    device.get(firmwarePath(part.sha256), { fromBytes, signal });
   return {
     name: 'the controller',
     async open(part, fromBytes, signal) {
-      const answer = await device.get(firmwarePath(part.sha256), { fromBytes, signal });
-      const status = answer.statusCode ?? 0;
-      const range = /^bytes (\d{1,15})-/.exec(answer.headers['content-range'] ?? '')?.[1];
-      if (status === 206 && fromBytes > 0 && Number(range) === fromBytes) return bytesOf(answer, 0);
-      if (status === 200) return bytesOf(answer, fromBytes);
+      let answer = await get(part, fromBytes, signal);
+      if (fromBytes > 0 && isMisled(answer, part, fromBytes)) {
+        // Asked the same again, it would say the same again.
+        answer.destroy();
+        answer = await get(part, 0, signal);
+      } else if (answer.statusCode === 206 && fromBytes > 0) {
+        return { skipBytes: 0, chunks: bytesOf(answer) };
+      }
+      if (answer.statusCode === 200) return { skipBytes: fromBytes, chunks: bytesOf(answer) };
       answer.destroy();
       throw new BranchboxError('firmware/source', {
-        message: `the controller answered ${status} for ${part.file}`,
-        ...(status === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
+        message: `the controller answered ${answer.statusCode ?? 0} for ${part.file}`,
+        ...(answer.statusCode === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
       });
     },
   };
 }
 
-/** What of the body comes after the first `skipBytes`. */
-async function* bytesOf(answer: IncomingMessage, skipBytes: number): AsyncGenerator<Uint8Array> {
-  let skip = skipBytes;
+/** It has another range than was asked for, of another file, or none. */
+function isMisled(
+  { statusCode, headers }: IncomingMessage,
+  { sizeBytes }: FirmwarePart,
+  fromBytes: number,
+): boolean {
+  if (statusCode !== 206) return statusCode === 416;
+  const range = /^bytes (\d{1,15})-\d{1,15}\/(\d{1,15}|\*)$/.exec(headers['content-range'] ?? '');
+  const [, start, total] = range ?? [];
+  return Number(start) !== fromBytes || (total !== '*' && Number(total) !== sizeBytes);
+}
+
+async function* bytesOf(answer: IncomingMessage): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of answer) {
-      const bytes = Buffer.from(chunk);
-      if (skip < bytes.length) yield bytes.subarray(skip);
-      skip = Math.max(0, skip - bytes.length);
-    }
+    for await (const chunk of answer) yield Buffer.from(chunk);
   } catch (thrown) {
     throw deviceUnreachable('the rest of a firmware part', thrown);
   } finally {
@@ -78,7 +90,10 @@ export async function openDirectory(directory: string): Promise<FirmwareDirector
     source: {
       name: directory,
       // Its name was decoded as a plain file name.
-      open: async (part, fromBytes) => readFrom(join(directory, part.file), fromBytes, part.sizeBytes + 1),
+      open: async (part, fromBytes) => ({
+        skipBytes: 0,
+        chunks: readFrom(join(directory, part.file), fromBytes, part.sizeBytes + 1),
+      }),
     },
   };
 }

@@ -132,7 +132,7 @@ export type BootVerdict =
   | { readonly kind: 'on-trial'; readonly entry: BootEntry }
   /** The entry was committed, and the record is still there: cut in between. */
   | { readonly kind: 'committed' }
-  /** Recorded in this boot, or never started since: the restart is still to come. */
+  /** Recorded in this boot, or never started since, or committed while the loader prefers this one: a restart is to come. */
   | { readonly kind: 'restart-due' }
   | {
       readonly kind: 'rolled-back';
@@ -171,12 +171,14 @@ export function judgeBoot(
     const named = trial.unhealthy.slice(0, 8).map(({ path, message }) => `${path} ${message}`);
     return back('unhealthy', named.join('; '));
   }
-  if (now.ended !== undefined) return back('no-verdict', now.ended);
+  // A downgrade that was committed, and cut before the entry that the loader prefers was gone: its own agent removes that.
+  const committedSince = entry !== undefined && entry.triesLeft === undefined;
+  if (now.ended !== undefined && !committedSince) return back('no-verdict', now.ended);
   const untried = entry?.triesLeft !== undefined && entry.triesLeft > 0 && entry.triesDone === 0;
   if (trial.due === false && (untried || entry === undefined)) return { kind: 'unfinished' };
-  if (untried && (trial.bootId === now.bootId || trial.attempts < MAX_ATTEMPTS))
-    return { kind: 'restart-due' };
-  if (untried) return back('never-started', `the loader did not start it in ${trial.attempts} restarts.`);
+  const isDue = untried || committedSince;
+  if (isDue && (trial.bootId === now.bootId || trial.attempts < MAX_ATTEMPTS)) return { kind: 'restart-due' };
+  if (isDue) return back('never-started', `the loader did not start it in ${trial.attempts} restarts.`);
   if (trial.agentSeen === undefined)
     return back('panicked-or-hung', 'it was started, and its record was lost.');
   return back(

@@ -7,6 +7,7 @@ import { badEntryName, type BootEntry, committedEntryName } from './entries.ts';
 import type { Target } from './manifest.ts';
 import type { Observation } from './plan.ts';
 import { takenBack } from './records.ts';
+import { dropStaged } from './staged.ts';
 import { type BaselineParts, lookBefore } from './baseline.ts';
 import { type BootVerdict, judgeBoot, recallTrial, type TrialRecord } from './trial.ts';
 import { createTrialWatch, type TrialWatchParts } from './trialWatch.ts';
@@ -75,6 +76,8 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     unrecorded: readonly BootEntry[],
     signal: AbortSignal,
   ): Promise<void> => {
+    // What a commit that was cut left.
+    if ((await records.progress.read()) === undefined) await dropStaged(disk, log);
     const lost = await recall(observed);
     const untold = lost !== undefined && takenBack(await records.history(), lost.digest) === undefined;
     if (untold) {

@@ -9,6 +9,7 @@ import type { Clock, Logger } from '../system/ports.ts';
 import type { BaselineParts } from './baseline.ts';
 import { badEntryName, type BootEntry, committedEntryName } from './entries.ts';
 import type { FirmwareDisk } from './ports.ts';
+import { dropStaged } from './staged.ts';
 import type { UpdateRecords } from './records.ts';
 import { deadlineS, shortfalls, STABLE_MS, type TrialRecord, verdictMs } from './trial.ts';
 import { compareFirmwareVersions } from './version.ts';
@@ -64,6 +65,8 @@ export function createTrialWatch(parts: TrialWatchParts): TrialWatch {
       sentence,
       atMs: clock.nowMs(),
     });
+    // Its progress is gone, and with it what that says of these bytes.
+    await dropStaged(disk, log);
     log.info('firmware committed', { version: running.version });
     emit('firmware-committed', running.version, sentence);
   };

@@ -8,8 +8,8 @@ export type ReadAt = (offset: number, length: number) => Promise<Uint8Array>;
 
 const PE_POINTER_OFFSET = 0x3c;
 const HEADER_BYTES = 24;
-const SECTION_BYTES = 40;
-const MAX_SECTIONS = 96;
+export const SECTION_BYTES = 40;
+export const MAX_SECTIONS = 96;
 const MAX_CMDLINE_BYTES = 64 * 1024;
 
 export interface PeHeaders {

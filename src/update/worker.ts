@@ -83,7 +83,8 @@ export function createUpdater(parts: UpdaterParts): Updater {
   ): Promise<void> => {
     log.warn('firmware refused', { error });
     const problems = error.problems.slice(1, 6).map(({ path, message }) => `${path} ${message}`);
-    const sentence = [error.message, ...problems].join('; ').slice(0, 2000);
+    const mend = error.mend === undefined ? '' : `. ${error.mend}`;
+    const sentence = ([error.message, ...problems].join('; ') + mend).slice(0, 2000);
     const digest = target?.digest ?? createHash('sha256').update(job.manifest).digest('hex');
     const version = target?.manifest.version ?? job.version ?? 'unknown';
     const last = history.findLast((ending) => ending.digest === digest);

@@ -3,6 +3,7 @@
  * or torn, as a seed has it. The real disk does the same in the same order (test/lab/firmwareDisk.test.ts).
  */
 import { BranchboxError } from '../../src/model/errors.ts';
+import type { PartRole } from '../../src/model/firmware.ts';
 import { type BootEntry, parseEntryName } from '../../src/update/entries.ts';
 import type { Observation, Progress } from '../../src/update/plan.ts';
 import type { FirmwareDisk, PartFile, ProgressStore } from '../../src/update/ports.ts';
@@ -31,8 +32,12 @@ export interface FakeFirmwareDisk {
   crash(keep: (ways: number) => number): void;
   /** Sentences on what a boot loader would find wrong now; none: it boots. */
   faults(): readonly string[];
+  /** One byte of what is to be the next version's goes bad where it stands. */
+  rot(role: PartRole, offset: number): void;
   entries(): readonly string[];
   slot(name: SlotName): { readonly rootHash: string; readonly root: Buffer; readonly verity: Buffer };
+  /** A boot entry waits, or what is left of one. */
+  isStaged(): boolean;
   readonly bootedOnce: string[];
 }
 
@@ -55,6 +60,7 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
     b: { root: newMedium(Buffer.alloc(5000, 7)), verity: newMedium(Buffer.alloc(500, 7)) },
   };
   const staged = newMedium(Buffer.alloc(2000));
+  let isStaged = false;
   const uuids: Record<SlotName, { root: string; verity: string }> = {
     a: {
       root: running.target.manifest.rootHash.slice(0, 32),
@@ -138,7 +144,15 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
       };
     },
     openSlot: async (slot, role) => open(media[slot][role]),
-    openStaged: async () => open(staged),
+    async openStaged() {
+      isStaged = true;
+      return open(staged);
+    },
+    async dropStaged() {
+      step();
+      isStaged = false;
+      Object.assign(staged, newMedium(Buffer.alloc(2000)));
+    },
     async dropCache(slot) {
       step();
       for (const medium of [media[slot].root, media[slot].verity]) medium.view = Buffer.from(medium.durable);
@@ -186,6 +200,7 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
 
   return {
     disk,
+    isStaged: () => isStaged,
     bootedOnce,
     progress: {
       read: async () => progress,
@@ -214,6 +229,11 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
       while (undo.length > 0 && keep(2) === 1) undo.pop()?.(keep(2));
       undo = [];
       left = Number.POSITIVE_INFINITY;
+    },
+    rot(role, offset) {
+      const medium = role === 'uki' ? staged : media.b[role];
+      for (const bytes of [medium.durable, medium.view])
+        bytes.writeUInt8(bytes.readUInt8(offset % bytes.length) ^ 1, offset % bytes.length);
     },
     faults() {
       const found: string[] = [];

@@ -17,12 +17,13 @@ export function createFakeSource(
     async open(part, fromBytes) {
       const drop = drops[(uses += 1) - 1] ?? Number.POSITIVE_INFINITY;
       const bytes = version.bytes[part.role].subarray(fromBytes);
-      return (async function* () {
+      const chunks = (async function* () {
         for (let at = 0; at < bytes.length; at += chunkBytes) {
           if (at >= drop) throw new BranchboxError('firmware/source', { message: 'the line went dead' });
           yield bytes.subarray(at, at + chunkBytes);
         }
       })();
+      return { skipBytes: 0, chunks };
     },
   };
 }

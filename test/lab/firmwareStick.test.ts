@@ -67,7 +67,7 @@ describe('a stick', () => {
     );
     const part = { role: 'root', file: 'root', sizeBytes: 5, sha256: '' } as const;
     const chunks: Uint8Array[] = [];
-    for await (const chunk of (await stick?.source.open(part, 0, signal)) ?? []) chunks.push(chunk);
+    for await (const chunk of (await stick?.source.open(part, 0, signal))?.chunks ?? []) chunks.push(chunk);
     expect(Buffer.concat(chunks).toString()).toBe('root\n');
     await stick?.close();
     expect(mounts()).not.toContain(at('stick'));

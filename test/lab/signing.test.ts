@@ -13,7 +13,8 @@ import { verifyJws } from '../../src/pki/jws.ts';
 import { OID } from '../../src/pki/oids.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import { verifyManifest } from '../../src/update/manifest.ts';
-import { wouldStart } from '../../src/update/secureBoot.ts';
+import { programDigest } from '../../src/update/authenticode.ts';
+import { whyNotStarted } from '../../src/update/secureBoot.ts';
 import { makeVersion } from '../fakes/firmwareVersion.ts';
 import { makeDatabase } from '../fakes/signedProgram.ts';
 
@@ -37,12 +38,17 @@ async function signWhatIsStarted(keys: Keys, toolbox: Toolbox, directory: string
   const verified = await toolbox.run([directory], ['sbverify', '--cert', certificate, signed]);
   expect(verified).toMatch(/verification OK/);
   const program = readFileSync(signed);
-  const starts = (certificate: Buffer): Promise<boolean> =>
-    wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
+  const read = async (offset: number, length: number) => program.subarray(offset, offset + length);
+  const starts = async (certificate: Buffer): Promise<boolean> =>
+    (await whyNotStarted(read, program.length, {
       secureBoot: Buffer.from([6, 0, 0, 0, 1]),
       database: makeDatabase([new X509Certificate(certificate).raw]),
+      revoked: undefined,
       shim: undefined,
-    });
+    })) === undefined;
+  // The signature names what it covers, in clear.
+  const digest = Buffer.from((await programDigest(read, program.length)) ?? '', 'hex');
+  expect([digest.length, program.includes(digest)]).toEqual([32, true]);
   expect(await starts(readFileSync(keys.db.certificate))).toBe(true);
   expect(await starts(readFileSync(keys.release.certificate))).toBe(false);
 }
@@ -100,12 +106,12 @@ describe('keys of one\u2019s own', () => {
     const signed = join(directory, 'enrolled.efi');
     const { key, certificate } = keys.db;
     await toolbox.run([directory, RECIPE], [join(RECIPE, 'sign-efi.sh'), key, certificate, LOADER, signed]);
-    const starts = (program: Buffer): Promise<boolean> =>
-      wouldStart(async (offset, length) => program.subarray(offset, offset + length), {
-        secureBoot: Buffer.from([6, 0, 0, 0, 1]),
-        database,
-        shim: undefined,
-      });
+    const starts = async (program: Buffer): Promise<boolean> =>
+      (await whyNotStarted(
+        async (offset, length) => program.subarray(offset, offset + length),
+        program.length,
+        { secureBoot: Buffer.from([6, 0, 0, 0, 1]), database, revoked: undefined, shim: undefined },
+      )) === undefined;
     expect(await starts(readFileSync(signed))).toBe(true);
     await ensureKeys(join(directory, 'another'), { toolbox, say: () => {} });
     const foreign = join(directory, 'foreign.efi');

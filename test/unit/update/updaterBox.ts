@@ -57,6 +57,8 @@ export function useUpdaterBoxes() {
     readonly restartHeld?: () => boolean;
     readonly nowMs?: number;
     readonly upAfterMs?: number;
+    /** Of a rest between events: resolves where its time is over; else it lasts until somebody ends it. */
+    readonly rest?: (durationMs: number) => Promise<void>;
     /** What a stick holds; else nothing that is for us. */
     readonly stick?: { readonly manifest: string; readonly source: UpdaterParts['source'] };
   }) {
@@ -115,8 +117,13 @@ export function useUpdaterBoxes() {
         async sleep(durationMs, signal) {
           signal?.throwIfAborted();
           if (durationMs < REST_MS) sinceMs += durationMs;
-          else
-            await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+          else {
+            const ended = new Promise<never>((_, reject) =>
+              signal?.addEventListener('abort', () => reject(signal.reason)),
+            );
+            await Promise.race([ended, ...(options.rest === undefined ? [] : [options.rest(durationMs)])]);
+            sinceMs += durationMs;
+          }
         },
       },
       log,

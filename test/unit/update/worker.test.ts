@@ -43,6 +43,45 @@ describe('a version that is wanted', () => {
     expect([looks, held.state.restarts]).toEqual([6, 1]);
   });
 
+  it('stops with its window, keeps what came, and goes on when it opens again', async () => {
+    const whole = createFakeSource(NEW, 100);
+    const asked: string[] = [];
+    let closing = (): void => undefined;
+    const one = box({
+      wanted: wantedOf(NEW, { window: { start: '01:00', end: '04:00' } }),
+      nowMs: Date.UTC(2026, 5, 1, 3, 59, 30),
+      source: {
+        name: 'a slow one',
+        async open(part, fromBytes, signal) {
+          asked.push(`${part.role} ${fromBytes}`);
+          const { chunks } = await whole.open(part, fromBytes, signal);
+          if (asked.length > 1) return { skipBytes: 0, chunks };
+          const slow = async function* () {
+            let count = 0;
+            for await (const chunk of chunks) {
+              yield chunk;
+              if ((count += 1) < 20) continue;
+              closing();
+              await new Promise((resolve) => signal.addEventListener('abort', resolve));
+              signal.throwIfAborted();
+            }
+          };
+          return { skipBytes: 0, chunks: slow() };
+        },
+      },
+      // Of its end, and of its next beginning; what else is rested lasts.
+      rest: (durationMs) =>
+        new Promise((resolve) => {
+          if (durationMs === 30_000) closing = resolve;
+          if (durationMs === 21 * 3_600_000) resolve();
+        }),
+    });
+    await one.ended;
+    expect(asked).toEqual(['root 0', 'root 2000', 'verity 0', 'uki 0']);
+    expect(one.said.join(' ')).toMatch(/downloading .*waiting .*downloading/);
+    expect(one.state.restarts).toBe(1);
+  });
+
   it('that is older is started by the loader’s one-shot variable', async () => {
     const older = makeVersion('0.9.0', { builtAtMs: NOW_MS });
     const fake = createFakeFirmwareDisk(OLD, [OLD, older]);
