@@ -21,11 +21,13 @@ import {
 import type { Voucher } from '../pki/voucher.ts';
 import { isPage, portalInstead } from './captivePortal.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import type { RunningOs } from './demands.ts';
 import { type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
 import { type Answer, describeStatus, type Exchange, type Https, type PeerJudge, refused } from './https.ts';
 import { judge, type RedirectTarget } from './onboarding.ts';
 import { strictPeer } from './peer.ts';
+import { createRefusalReports } from './refusalReports.ts';
 import type { Uplink } from './uplink.ts';
 
 /** RFC 8572 5.6 lets a client stop after 10: a loop or a maze. */
@@ -70,12 +72,13 @@ export function createSztpClient(options: {
   readonly factory: FactoryIdentity;
   readonly clock: TrustedClock;
   readonly randomBytes: (count: number) => Uint8Array;
-  readonly os: { readonly name: string; readonly version: string };
+  readonly os: RunningOs;
   /** What the box says of itself, for a server that asks: nobody else is told. */
   readonly claims: () => Promise<BoxClaims>;
   readonly candidateTimeoutMs?: number;
 }): SztpClient {
   const { https, factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
+  const tellRefusal = createRefusalReports(clock);
 
   async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal, claims?: BoxClaims) {
     const nonce = options.randomBytes(NONCE_BYTES);
@@ -114,11 +117,17 @@ export function createSztpClient(options: {
       `The answer of ${serverName(target.server)}`,
     );
     const output = response['ietf-sztp-bootstrap-server:output'];
-    const verdict = await judge(output, { factory, nonce, clock });
-    return { ...verdict, reporting: output['reporting-level'] ?? 'minimal' };
+    const verdict = await judge(output, { factory, nonce, clock, os, anchors: target.anchors });
+    const reporting = output['reporting-level'] ?? 'minimal';
+    if (verdict.kind === 'refused') {
+      const { report } = client;
+      await tellRefusal(verdict, { server: target.server, uplink, reporting, report, signal });
+      throw verdict.why;
+    }
+    return { ...verdict, reporting };
   }
 
-  return {
+  const client: SztpClient = {
     async onboard(first, uplink, signal) {
       const queue: RedirectTarget[] = [{ server: first, anchors: undefined }];
       const limit = AbortSignal.timeout(candidateTimeoutMs);
@@ -172,6 +181,7 @@ export function createSztpClient(options: {
       if (answer.status < 200 || answer.status > 299) throw refused(exchange, refusalOf(answer), answer);
     },
   };
+  return client;
 }
 
 function rpc(path: string, body: GetBootstrappingDataRequest | ReportProgressRequest) {

@@ -17,6 +17,7 @@ export const NONCE_BYTES = { min: 16, max: 32 } as const;
 
 /** One signed artefact; the biggest is a voucher with its chain, some 6 KB. */
 const MAX_ARTEFACT_BASE64 = 256 * 1024;
+const Script = z.base64().max(MAX_ARTEFACT_BASE64);
 const Artefact = z.base64().min(4).max(MAX_ARTEFACT_BASE64);
 /** RFC 7951 6.9: a YANG `empty` leaf is `[null]`. */
 const Empty = z.tuple([z.null()]);
@@ -66,12 +67,31 @@ export const RedirectInformation = z.object({
 });
 export type RedirectInformation = z.output<typeof RedirectInformation>;
 
-/** RFC 8572 2.2. Scripts and boot images are not taken: what a box runs is its signed image's alone. */
+/** RFC 8572 6.3, whole: what a box does of it is for it to say, and what it does not do it must not overlook. */
 export const OnboardingInformation = z.object({
-  'ietf-sztp-conveyed-info:onboarding-information': z.object({
-    'configuration-handling': z.enum(['merge', 'replace']).optional(),
-    configuration: Artefact,
-  }),
+  'ietf-sztp-conveyed-info:onboarding-information': z
+    .object({
+      'boot-image': z
+        .object({
+          'os-name': Text.optional(),
+          'os-version': Text.optional(),
+          'download-uri': z.array(Text).max(64).optional(),
+          'image-verification': z
+            .array(z.object({ 'hash-algorithm': Text, 'hash-value': Text }))
+            .max(16)
+            .optional(),
+        })
+        .optional(),
+      'configuration-handling': z.enum(['merge', 'replace']).optional(),
+      'pre-configuration-script': Script.optional(),
+      configuration: Artefact.optional(),
+      'post-configuration-script': Script.optional(),
+    })
+    .refine(
+      (information) =>
+        (information.configuration === undefined) === (information['configuration-handling'] === undefined),
+      'configuration and configuration-handling go together (RFC 8572 6.3)',
+    ),
 });
 export type OnboardingInformation = z.output<typeof OnboardingInformation>;
 

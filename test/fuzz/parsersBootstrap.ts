@@ -40,6 +40,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
   const context = {
     factory: { serial: SERIAL, idevid: certificate('idevid'), voucherAnchors: [certificate('manufacturer')] },
     nonce: NONCE,
+    os: { name: 'branchbox', version: '1' },
     clock: {
       floorMs: () => NOW_MS,
       nowMs: () => NOW_MS,
@@ -53,6 +54,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
   /** What a box would do for it: become somebody's, or ask somewhere that was vouched for; a bare redirect is nobody's. */
   const judged = async (output: Parameters<typeof judge>[0]): Promise<string> => {
     const verdict = await judge(output, context);
+    if (verdict.kind === 'refused') throw verdict.why;
     if (verdict.kind === 'owner') return JSON.stringify(verdict.owner);
     const vouched = verdict.targets.filter(({ anchors }) => anchors !== undefined);
     return vouched.map(({ server, anchors }) => JSON.stringify([server, anchors?.length])).join();
@@ -130,7 +132,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       samples: [json({ conveyed: samples.conveyed, ownerCertificate: samples.ownerCertificate })],
       parse: async (input) => {
         const artefacts = decodeJson(NextOwnerFiles, utf8(input), 'The artefacts');
-        return JSON.stringify(await judgeNextOwner(artefacts, certificate('domain'), NOW_MS));
+        return JSON.stringify(await judgeNextOwner(artefacts, certificate('domain'), NOW_MS, context.os));
       },
     },
     {

@@ -60,7 +60,7 @@ describe('the bootstrap server', () => {
     const conveyed = JSON.parse(await verified('conveyed-information', 'anchors/domain.pem'));
     const { configuration } =
       OnboardingInformation.parse(conveyed)['ietf-sztp-conveyed-info:onboarding-information'];
-    const owner = Owner.parse(JSON.parse(Buffer.from(configuration, 'base64').toString('utf8')));
+    const owner = Owner.parse(JSON.parse(Buffer.from(configuration ?? '', 'base64').toString('utf8')));
     expect(owner).toMatchObject({ gatewayId: 'one', est: { host: 'localhost', port: world.ports.est } });
     const domain = parseCertificate(await readFile(world.at('anchors/domain.pem'), 'utf8'));
     expect(parseCertificate(owner.domainAnchorPem).fingerprintSha256).toBe(domain.fingerprintSha256);
