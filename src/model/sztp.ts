@@ -147,6 +147,7 @@ export const RestconfErrors = z.object({
           'error-type': z.enum(['transport', 'rpc', 'protocol', 'application']),
           'error-tag': z.string().max(64),
           'error-app-tag': z.string().max(64).optional(),
+          'error-path': z.string().max(4096).optional(),
           'error-message': z.string().max(1024).optional(),
         }),
       )

@@ -79,10 +79,13 @@ describe('the bootstrap server', () => {
       [sztp(box1, SZTP_GET_PATH, {}, 'none'), 401, 'access-denied'],
       [sztp(stranger, SZTP_GET_PATH, {}), 404, 'invalid-value'],
       [sztp(placeless, SZTP_GET_PATH, {}), 404, 'invalid-value'],
-      [sztp(box1, SZTP_GET_PATH, '{'), 400, 'invalid-value'],
+      [sztp(box1, SZTP_GET_PATH, '{'), 400, 'malformed-message'],
+      [sztp(box1, SZTP_GET_PATH, { serial: 'SN-two' }), 400, 'unknown-element'],
+      [sztp(box1, SZTP_REPORT_PATH, {}), 400, 'missing-element'],
       [sztp(box1, SZTP_GET_PATH, { nonce: 'AAAA' }), 400, 'invalid-value'],
       [sztp(box1, SZTP_GET_PATH, { 'hw-model': 'x'.repeat(70_000) }), 413, 'too-big'],
-      [sztp(box1, '/restconf/data', {}), 404, 'invalid-value'],
+      [sztp(box1, '/restconf/data', {}), 405, 'operation-not-supported'],
+      [sztp(box1, '/restconf/data/none', {}), 404, 'invalid-value'],
     ];
     for (const [answer, status, tag] of tries) {
       const got = await answer;

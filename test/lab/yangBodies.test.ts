@@ -124,6 +124,17 @@ describe('a broken body', () => {
       'error-tag',
     ],
     [
+      'a module without its namespace',
+      'ietf-yang-library',
+      text({
+        'ietf-yang-library:modules-state': {
+          'module-set-id': '1',
+          module: [{ name: 'a', revision: '2026-01-01', 'conformance-type': 'implement' }],
+        },
+      }),
+      'namespace',
+    ],
+    [
       'an empty that is true',
       'get-bootstrapping-data-input',
       input({ 'signed-data-preferred': true }),
@@ -304,6 +315,22 @@ describe('the controller', () => {
       expect(body).toContain('ietf-restconf:errors');
       expect(await yang.problemsOf('ietf-restconf', body), body).toBe('');
     }
+  });
+
+  it('tells where it is and what it has', async () => {
+    const { world, credential, box1 } = clients;
+    const get = async (path: string): Promise<string> => {
+      const words = credential(box1, 'none', 'tls');
+      return (await world.curl(...words, `https://localhost:${world.ports.sztp}${path}`)).body.toString(
+        'utf8',
+      );
+    };
+    expect(await yang.problemsOf('ietf-restconf', await get('/restconf'))).toBe('');
+    const library = await get('/restconf/data/ietf-yang-library:modules-state');
+    expect(library).toContain('module-set-id');
+    expect(await yang.problemsOf('ietf-yang-library', library)).toBe('');
+    const state = await get('/restconf/data/ietf-restconf-monitoring:restconf-state');
+    expect(await yang.problemsOf('ietf-restconf-monitoring', state)).toBe('');
   });
 
   it('makes a medium, network and all', async () => {
