@@ -14,9 +14,7 @@ import {
   type ProgressType,
   type ReportProgressRequest,
   RestconfErrors,
-  SZTP_GET_PATH,
   SZTP_MEDIA_TYPE,
-  SZTP_REPORT_PATH,
 } from '../model/sztp.ts';
 import type { Voucher } from '../pki/voucher.ts';
 import { isPage, portalInstead } from './captivePortal.ts';
@@ -28,6 +26,7 @@ import { type Answer, describeStatus, type Exchange, type Https, type PeerJudge,
 import { judge, type RedirectTarget } from './onboarding.ts';
 import { strictPeer } from './peer.ts';
 import { createRefusalReports } from './refusalReports.ts';
+import { createOperations } from './restconfRoot.ts';
 import type { Uplink } from './uplink.ts';
 
 /** RFC 8572 5.6 lets a client stop after 10: a loop or a maze. */
@@ -77,7 +76,8 @@ export function createSztpClient(options: {
   readonly claims: () => Promise<BoxClaims>;
   readonly candidateTimeoutMs?: number;
 }): SztpClient {
-  const { https, factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
+  const { factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
+  const operations = createOperations(options.https);
   const tellRefusal = createRefusalReports(clock);
 
   async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal, claims?: BoxClaims) {
@@ -92,15 +92,16 @@ export function createSztpClient(options: {
         ...(claims && { 'branchbox-sztp:claims': claims }),
       },
     };
-    const exchange: Exchange = {
+    const asking = {
       server: target.server,
       uplink,
       identity: factory.tls,
       // A server that a signed redirect vouched for must prove itself; any other session is nobody's.
       peer: target.anchors && strictPeer(target.anchors, () => clock.nowMs()),
-      ...rpc(SZTP_GET_PATH, body),
+      ...rpc(body),
     };
-    const answer = await https(exchange, signal);
+    const { answer, path } = await operations.invoke('get-bootstrapping-data', asking, signal);
+    const exchange: Exchange = { ...asking, path };
     if (answer.status === 404 && claims === undefined && wantsClaims(answer)) {
       return ask(target, uplink, signal, await options.claims());
     }
@@ -170,24 +171,19 @@ export function createSztpClient(options: {
       const body: ReportProgressRequest = {
         'ietf-sztp-bootstrap-server:input': { 'progress-type': progress, message },
       };
-      const exchange: Exchange = {
-        server,
-        uplink,
-        identity: factory.tls,
-        peer,
-        ...rpc(SZTP_REPORT_PATH, body),
-      };
-      const answer = await https(exchange, signal);
-      if (answer.status < 200 || answer.status > 299) throw refused(exchange, refusalOf(answer), answer);
+      const asking = { server, uplink, identity: factory.tls, peer, ...rpc(body) };
+      const { answer, path } = await operations.invoke('report-progress', asking, signal);
+      if (answer.status < 200 || answer.status > 299) {
+        throw refused({ server, uplink, path }, refusalOf(answer), answer);
+      }
     },
   };
   return client;
 }
 
-function rpc(path: string, body: GetBootstrappingDataRequest | ReportProgressRequest) {
+function rpc(body: GetBootstrappingDataRequest | ReportProgressRequest) {
   return {
     method: 'POST',
-    path,
     accept: SZTP_MEDIA_TYPE,
     body: { contentType: SZTP_MEDIA_TYPE, text: JSON.stringify(body) },
     maxBytes: MAX_ANSWER_BYTES,

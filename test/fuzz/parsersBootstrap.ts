@@ -13,6 +13,7 @@ import { Owner } from '../../src/model/bootstrap.ts';
 import { decodeJson } from '../../src/model/decode.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { GetBootstrappingDataResponse, RestconfErrors } from '../../src/model/sztp.ts';
+import { parseHostMeta } from '../../src/bootstrap/restconfRoot.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { wrapConveyed } from '../../src/pki/conveyed.ts';
 import { HOST, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
@@ -191,6 +192,20 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
         const asked = { operation: 'simpleenroll', request, uplink, identity, code, signal } as const;
         return String((await est.enrol(asked)).length);
       },
+    },
+    {
+      ...asText,
+      name: 'host-meta',
+      maxBytes: 16 * 1024,
+      covers: ['restconfRoot#parseHostMeta'],
+      share: 2,
+      samples: [
+        text(
+          '<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0"><Link rel="restconf" href="/restconf"/></XRD>',
+        ),
+        text("<x:XRD><x:Link href='/api/' rel='restconf'></x:Link><x:Link rel='lrdd' href='/x'/></x:XRD>"),
+      ],
+      parse: (input) => parseHostMeta(utf8(input)) ?? '',
     },
     {
       ...asJson,

@@ -34,7 +34,7 @@ const BootstrappingInput = z.strictObject({
   nonce: Nonce.optional(),
   'branchbox-sztp:claims': BoxClaims.optional(),
 });
-export type BootstrappingInput = z.output<typeof BootstrappingInput>;
+type BootstrappingInput = z.output<typeof BootstrappingInput>;
 
 const AT_THE_END = ['ssh-host-keys', 'trust-anchor-certs'] as const;
 const ReportInput = z
@@ -55,7 +55,7 @@ const ReportInput = z
     const keys = AT_THE_END.filter((name) => input[name] !== undefined);
     if (keys.length > 0) context.addIssue({ code: 'unrecognized_keys', keys, input });
   });
-export type ReportInput = z.output<typeof ReportInput>;
+type ReportInput = z.output<typeof ReportInput>;
 
 export type Read<T> = { readonly input: T } | { readonly refused: Answer };
 
