@@ -160,7 +160,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     const { session, uplink } = await dialController(
       {
         ...way,
-        made: ahead.take(),
+        made: ahead.take(way),
         onMessage: (topic, payload) => onMessage(gatewayId, topic, payload),
       },
       AbortSignal.any([signal, dial.signal]),
@@ -221,11 +221,13 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     awayMs: () => (live === undefined ? clock.monotonicMs() - lostAtMs : 0),
     prove: (signal) => proof.ask(signal),
     async run(signal) {
+      signal.addEventListener('abort', () => ahead.drop(), { once: true });
       let delayMs = RETRY_FIRST_MS;
       while (!signal.aborted) {
         try {
           const identity = await parts.identity();
           if (identity === undefined || parts.uplinks().length === 0) {
+            ahead.drop();
             await waker.rest(RETRY_MAX_MS, signal);
             continue;
           }

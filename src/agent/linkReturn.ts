@@ -37,6 +37,7 @@ export function createLinkReturn(parts: {
   const { clock, random } = parts;
   let holdMs = RETURN_HOLD_MS;
   let waiting: { readonly ifname: string; readonly stop: AbortController } | undefined;
+  let sought: string | undefined;
   let last: { readonly ifname: string; readonly atMs: number } | undefined;
   const holdLonger = (): void => void (holdMs = Math.min(holdMs * 2, RETURN_HOLD_MAX_MS));
 
@@ -62,11 +63,17 @@ export function createLinkReturn(parts: {
       waiting?.stop.abort();
       waiting = undefined;
       if (better === undefined) return;
+      sought = better;
       waiting = { ifname: better, stop: new AbortController() };
       void wait(better, waiting.stop);
     },
     connected(ifname) {
-      if (last === undefined || ifname === last.ifname) return;
+      if (last === undefined) {
+        // Back all the same, since the other way ended: by how long that stays the next wait is judged as well.
+        if (ifname === sought) last = { ifname, atMs: clock.monotonicMs() };
+        return;
+      }
+      if (ifname === last.ifname) return;
       if (clock.monotonicMs() - last.atMs < RETURN_SETTLED_MS) holdLonger();
       else holdMs = RETURN_HOLD_MS;
       last = undefined;

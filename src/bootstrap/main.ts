@@ -3,7 +3,7 @@
  * Does not own a step of it. Shares no code path with containers or the data plane.
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
-import { claimCodeOf } from '../model/assignment.ts';
+import { type BoxClaims, claimCodeOf } from '../model/assignment.ts';
 import { type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
@@ -148,16 +148,16 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
   const uplinks = options.uplinks ?? createUplinks(files, options.leaseDirectory);
-  const sztpBy = (by: TrustedClock): SztpClient =>
+  const sztpBy = (by: TrustedClock, claims?: () => Promise<BoxClaims>): SztpClient =>
     createSztpClient({
       https,
       factory,
       clock: by,
       randomBytes: options.randomBytes ?? nodeRandomBytes,
       os,
-      claims: () => readClaims(files),
+      ...(claims && { claims }),
     });
-  const sztp = sztpBy(clock);
+  const sztp = sztpBy(clock, () => readClaims(files));
   const progress = createProgress({
     onboarder() {
       const note = journal.history().findLast((entry) => entry.state === 'OWNED')?.note;
@@ -208,7 +208,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     progress,
     timeWitness: createTimeWitness({
       clock,
-      sztpBy,
+      sztpBy: (by) => sztpBy(by),
       servers: () => findBootstrapServers(context),
       monotonicMs: () => system.clock.monotonicMs(),
       log,

@@ -64,7 +64,8 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
       if (thrown.code === 'bootstrap/key-lost' && (await enrolment.read(owner, ldevid)) === undefined) {
         return { state: 'RECOVER', note: { because: thrown.message.slice(0, 500) } };
       }
-      await context.timeWitness.seekAfter(thrown, signal);
+      // By the time as it is known now the answer may be another one: not a day from now.
+      if (await context.timeWitness.seekAfter(thrown, signal)) looks.hint();
       log.info('the owner did not say how this box stands', { code: thrown.code, problem: thrown.message });
     }
     return undefined;

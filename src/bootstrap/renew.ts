@@ -81,8 +81,12 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     return { state: committed ? 'OPERATIONAL' : 'STRICT', note };
   }
 
-  /** A refusal may be one of this request, or of this box. */
-  async function renewOrLearn(signal: AbortSignal, renewal: () => Promise<Next>): Promise<Next> {
+  /** A refusal may be one of this request, or of this box. `again`: the state anew, by a time that was not known before. */
+  async function renewOrLearn(
+    signal: AbortSignal,
+    renewal: () => Promise<Next>,
+    again: Action,
+  ): Promise<Next> {
     try {
       return await renewal();
     } catch (thrown) {
@@ -90,7 +94,8 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
       const distrusted = refusal ? await look(signal) : await distrustedFor(thrown);
       if (distrusted !== undefined) return distrusted;
       // Last: bootstrap servers may take their time, and a box that is not trusted any more is to know it first.
-      await context.timeWitness.seekAfter(thrown, signal);
+      // Another way may be due then, and at once: not after an hour of back-off.
+      if (await context.timeWitness.seekAfter(thrown, signal)) return again(signal);
       throw thrown;
     }
   }
@@ -115,7 +120,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     return onward({ certificate: fresh.certificate.fingerprintSha256 });
   }
 
-  return {
+  const actions: Readonly<Record<'RENEW' | 'RECOVER', Action>> = {
     async RENEW(signal) {
       const owner = await owners.read();
       if (owner === undefined) return WITHOUT_OWNER;
@@ -130,7 +135,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
         // Killed after the move: the fresh one is in place.
         if (nowMs < renewalAtMs(current.certificate, 0)) return onward();
       }
-      return renewOrLearn(signal, () => renew('simplereenroll', current, signal));
+      return renewOrLearn(signal, () => renew('simplereenroll', current, signal), actions.RENEW);
     },
     async RECOVER(signal) {
       const owner = await owners.read();
@@ -139,7 +144,8 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
       if (current !== undefined && clock.nowMs() < current.certificate.notAfterMs) {
         return onward({ because: 'the certificate is valid after all' });
       }
-      return renewOrLearn(signal, () => renew('simpleenroll', undefined, signal));
+      return renewOrLearn(signal, () => renew('simpleenroll', undefined, signal), actions.RECOVER);
     },
   };
+  return actions;
 }

@@ -20,7 +20,7 @@ import type { Voucher } from '../pki/voucher.ts';
 import { isPage, portalInstead } from './captivePortal.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import type { RunningOs } from './demands.ts';
-import { type Server, serverName } from './discover.ts';
+import { rotate, type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
 import { type Answer, describeStatus, type Exchange, type Https, type PeerJudge, refused } from './https.ts';
 import { judge, type RedirectTarget } from './onboarding.ts';
@@ -72,13 +72,15 @@ export function createSztpClient(options: {
   readonly clock: TrustedClock;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly os: RunningOs;
-  /** What the box says of itself, for a server that asks: nobody else is told. */
-  readonly claims: () => Promise<BoxClaims>;
+  /** What the box says of itself, for a server that asks. Default: nobody at all is told anything of the box, nor a refusal. */
+  readonly claims?: () => Promise<BoxClaims>;
   readonly candidateTimeoutMs?: number;
 }): SztpClient {
   const { factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
   const operations = createOperations(options.https);
   const tellRefusal = createRefusalReports(clock);
+  /** The candidate whose time ran out last, and where in the list it gave: behind that the next round begins. */
+  let ranOut: { readonly candidate: string; readonly at: number } | undefined;
 
   async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal, claims?: BoxClaims) {
     const nonce = options.randomBytes(NONCE_BYTES);
@@ -102,7 +104,7 @@ export function createSztpClient(options: {
     };
     const { answer, path } = await operations.invoke('get-bootstrapping-data', asking, signal);
     const exchange: Exchange = { ...asking, path };
-    if (answer.status === 404 && claims === undefined && wantsClaims(answer)) {
+    if (answer.status === 404 && claims === undefined && options.claims && wantsClaims(answer)) {
       return ask(target, uplink, signal, await options.claims());
     }
     const portal = portalInstead(answer, target.server, uplink);
@@ -122,7 +124,8 @@ export function createSztpClient(options: {
     const reporting = output['reporting-level'] ?? 'minimal';
     if (verdict.kind === 'refused') {
       const { report } = client;
-      await tellRefusal(verdict, { server: target.server, uplink, reporting, report, signal });
+      if (options.claims)
+        await tellRefusal(verdict, { server: target.server, uplink, reporting, report, signal });
       throw verdict.why;
     }
     return { ...verdict, reporting };
@@ -137,13 +140,18 @@ export function createSztpClient(options: {
         new BranchboxError('bootstrap/refused', { message: `${serverName(first)} ${what}` });
       let redirects = 0;
       let asked = 0;
+      let inFirstList = 0;
       let telling: BranchboxError | undefined;
+      /** A server's own refusal tells more than that there were too many of them. */
+      const tellAsWell = (late: BranchboxError): void =>
+        void (telling = telling === undefined ? late : moreTelling(late, telling));
       for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
         if (asked === MAX_SERVERS_ASKED) {
-          telling = moreTelling(telling, heldUp(`led to more than ${MAX_SERVERS_ASKED} servers`));
+          tellAsWell(heldUp(`led to more than ${MAX_SERVERS_ASKED} servers`));
           break;
         }
         asked += 1;
+        if (redirects === 1) inFirstList += 1;
         try {
           const verdict = await ask(target, uplink, within);
           if (verdict.kind === 'owner') return { ...verdict, server: target.server };
@@ -151,15 +159,18 @@ export function createSztpClient(options: {
           if (redirects > MAX_REDIRECTS) {
             throw heldUp(`led to more than ${MAX_REDIRECTS} redirects`);
           }
-          // Its servers next, in its order, and no others: a redirect means "not me".
-          queue.splice(0, queue.length, ...verdict.targets);
+          // Its servers next, in its order, and no others: a redirect means "not me". Those that took all the time of the
+          // round before come last.
+          const begin = redirects === 1 && ranOut?.candidate === serverName(first) ? ranOut.at : 0;
+          queue.splice(0, queue.length, ...rotate(verdict.targets, begin));
+          if (redirects === 1) inFirstList = begin;
         } catch (thrown) {
           if (thrown instanceof BranchboxError) telling = moreTelling(telling, thrown);
           else if (thrown !== limit.reason) throw thrown;
           if (limit.aborted) {
             const seconds = candidateTimeoutMs / 1000;
-            const late = heldUp(`and the servers it led to took more than ${seconds} seconds`);
-            telling = moreTelling(telling, late);
+            ranOut = { candidate: serverName(first), at: inFirstList };
+            tellAsWell(heldUp(`and the servers it led to took more than ${seconds} seconds`));
             break;
           }
         }

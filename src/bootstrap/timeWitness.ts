@@ -16,23 +16,29 @@ import type { SztpClient } from './sztp.ts';
 
 /** Each voucher costs controller and manufacturer a signature; hints of the agent may come every few seconds. */
 const GAP_MS = 5 * 60_000;
+/** For one search: behind a first candidate that takes its whole time there is room for a second. */
+const SEARCH_TIMEOUT_MS = 4 * 60_000;
 /** A server that does not believe the certificate says so by an alert, which looks like a lost connection, or in HTTP. */
 const MAY_BE_THE_TIME: readonly ErrorCode[] = ['pki/expired', 'bootstrap/refused', 'bootstrap/unreachable'];
 
 export interface TimeWitness {
-  /** Where this may have been thrown because of the time, and that is not known: asks for it. Never fails. */
-  seekAfter(thrown: unknown, signal: AbortSignal): Promise<void>;
+  /**
+   * Where this may have been thrown because of the time, and that is not known: asks for it. true: it is known now, and what
+   * failed may be tried again at once. Never fails.
+   */
+  seekAfter(thrown: unknown, signal: AbortSignal): Promise<boolean>;
 }
 
 export function createTimeWitness(options: {
   readonly clock: TrustedClock;
-  /** A client whose vouchers are witnesses to this clock. */
+  /** A client whose vouchers are witnesses to this clock, and which tells nobody what is in the box. */
   readonly sztpBy: (clock: TrustedClock) => Pick<SztpClient, 'onboard'>;
   readonly servers: () => Promise<Discovery>;
   readonly monotonicMs: () => number;
   readonly log: Logger;
+  readonly searchTimeoutMs?: number;
 }): TimeWitness {
-  const { clock, servers, monotonicMs, log } = options;
+  const { clock, servers, monotonicMs, log, searchTimeoutMs = SEARCH_TIMEOUT_MS } = options;
   let vouchers = 0;
   const sztp = options.sztpBy({
     ...clock,
@@ -51,10 +57,12 @@ export function createTimeWitness(options: {
     return basis === 'floor' && MAY_BE_THE_TIME.includes(code);
   }
 
-  async function ask(signal: AbortSignal): Promise<void> {
+  async function ask(signal: AbortSignal): Promise<boolean> {
     const before = vouchers;
     const { candidates } = await servers();
     for (const candidate of rotate(candidates, round)) {
+      // Before it is asked: where the time ends with this one, the next search begins behind it.
+      round += 1;
       try {
         await sztp.onboard(candidate.server, candidate.uplink, signal);
       } catch (refused) {
@@ -73,21 +81,24 @@ export function createTimeWitness(options: {
           candidate: candidateName(candidate),
           now: new Date(clock.nowMs()).toISOString(),
         });
-        return;
+        return true;
       }
     }
-    round += 1;
+    return false;
   }
 
   return {
     async seekAfter(thrown, signal) {
-      if (!(thrown instanceof BranchboxError) || !isWorthIt(thrown) || monotonicMs() < nextAtMs) return;
+      if (!(thrown instanceof BranchboxError) || !isWorthIt(thrown) || monotonicMs() < nextAtMs) {
+        return false;
+      }
       nextAtMs = monotonicMs() + GAP_MS;
       try {
-        await ask(signal);
+        return await ask(AbortSignal.any([signal, AbortSignal.timeout(searchTimeoutMs)]));
       } catch (failed) {
         // What was thrown before counts, and is told; a lease that cannot be read must not end the process.
         log.warn('no bootstrap server could be asked for the time', { error: asBranchboxError(failed) });
+        return false;
       }
     },
   };

@@ -26,7 +26,7 @@ export interface ChainOptions {
    * the leaf must name none, so that a certificate issued for TLS alone signs nothing else.
    */
   readonly extendedKeyUsage?: string;
-  /** A leaf that names no usage at all is for each (RFC 5280 4.2.1.12): what servers of others have, and no box of ours. */
+  /** A leaf that names no usage at all is for each (RFC 5280 4.2.1.12), where it names a host and is no CA: a server of others. */
   readonly takesUnnamedUsage?: boolean;
 }
 
@@ -160,7 +160,8 @@ function linkProblem(
     if (reason !== undefined) return `${who} ${reason}`;
   }
   const usages = certificate.extendedKeyUsage;
-  if (depth === 0 && usages === undefined && takesUnnamedUsage === true) return undefined;
+  const isHost = !certificate.isCa && certificate.dnsNames.length + certificate.ipAddresses.length > 0;
+  if (depth === 0 && usages === undefined && takesUnnamedUsage === true && isHost) return undefined;
   if (depth === 0) return leafUsageProblem(usages, usage === CERTIFICATION ? UNRESTRICTED : usage);
   if (!certificate.isCa) return `${who} is no CA, yet it issued a certificate`;
   if (certificate.keyUsage !== undefined && !certificate.keyUsage.includes('keyCertSign')) {

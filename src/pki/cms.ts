@@ -115,7 +115,9 @@ export function parseCertsOnly(der: Uint8Array): readonly Certificate[] {
     try {
       return parseCertificate(der);
     } catch (thrown) {
-      return asBranchboxError(thrown);
+      const problem = asBranchboxError(thrown);
+      if (problem.code === 'internal') throw problem;
+      return problem;
     }
   });
   const usable = read.flatMap((one) => (one instanceof BranchboxError ? [] : [one]));

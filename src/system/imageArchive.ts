@@ -7,10 +7,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** What lists the images of an archive; without it there is nothing to load. */
 const MANIFEST = 'manifest.json';
 const BLOCK_BYTES = 512;
-/** An image has at most 127 layers, of some files each. */
+/** An image has at most 127 layers, of some files each. What has more is the engine's to judge. */
 const MAX_ENTRIES = 4096;
-/** More does not fit the field of a header, and how it is written then is not read here. */
-const MAX_FIELD_BYTES = 8 * 1024 ** 3;
 /** gzip, bzip2, xz, Zstandard: Docker Engine loads these as well. What is in them would have to be unpacked to be seen. */
 const COMPRESSED = ['1f8b', '425a68', 'fd377a585a00', '28b52ffd'];
 
@@ -38,16 +36,18 @@ async function look(file: FileHandle, sizeBytes: number): Promise<string | undef
     if (offset === 0 && COMPRESSED.some((magic) => start.startsWith(magic))) return undefined;
     const header = bytesRead === BLOCK_BYTES ? readTarHeader(block) : undefined;
     if (offset === 0 && header === undefined) return 'it is no tar';
-    if (header === undefined) break;
-    if (header.name.replace(/^\.\//, '') === MANIFEST || sizeBytes > MAX_FIELD_BYTES) return undefined;
+    if (header === undefined) return `it is a tar without ${MANIFEST}, which lists the images`;
+    if (header.name.replace(/^\.\//, '') === MANIFEST || header.sizeBytes === 'large') return undefined;
     offset += BLOCK_BYTES * (1 + Math.ceil(header.sizeBytes / BLOCK_BYTES));
     if (offset > sizeBytes) return 'it is a tar that was cut short';
   }
-  return `it is a tar without ${MANIFEST}, which lists the images`;
+  return undefined;
 }
 
 /** Of a ustar or GNU tar (POSIX.1, pax); undefined of what is none, and of the empty block at its end. Pure. */
-function readTarHeader(block: Uint8Array): { readonly name: string; readonly sizeBytes: number } | undefined {
+function readTarHeader(
+  block: Uint8Array,
+): { readonly name: string; readonly sizeBytes: number | 'large' } | undefined {
   const field = (start: number, length: number): string =>
     (
       Buffer.from(block.subarray(start, start + length))
@@ -60,5 +60,8 @@ function readTarHeader(block: Uint8Array): { readonly name: string; readonly siz
   if (octal(field(148, 8)) !== sum) return undefined;
   // Links, devices, directories and pipes (types 1 to 6) have no content, whatever their size says.
   const sizeBytes = /[1-6]/.test(field(156, 1)) ? 0 : octal(field(124, 12));
-  return Number.isNaN(sizeBytes) ? undefined : { name: field(0, 100), sizeBytes };
+  const name = field(0, 100);
+  // From 8 GiB on GNU writes it in binary, with the uppermost bit set.
+  if (((block[124] ?? 0) & 0x80) !== 0) return { name, sizeBytes: 'large' };
+  return Number.isNaN(sizeBytes) ? undefined : { name, sizeBytes };
 }

@@ -40,9 +40,9 @@ export interface UplinkDialer {
 }
 
 const DEFAULT_TIMEOUT_MS = 3000;
-/** As RFC 8305 section 5 has it for two address families, wider since an LTE round trip alone can take 250 ms. */
+/** Between uplinks, and between the addresses of a name: as RFC 8305 section 5 has it, wider since an LTE round trip alone can take 250 ms. */
 const STAGGER_MS = 500;
-/** Of one name; each is tried in turn and has its share of the uplink's time. */
+/** Of one name; the fourth begins at 1.5 s, half of an uplink's time by default. */
 const MAX_ADDRESSES = 4;
 
 export function createUplinkDialer(options: {
@@ -75,24 +75,19 @@ export function createUplinkDialer(options: {
     uplink: UplinkAddress,
     dial: UplinkTlsOptions,
     signal: AbortSignal,
-    /** By performance.now(); `signal` says the same. */
-    endsAtMs: number,
   ): Promise<UplinkConnection> => {
     const proxy = options.proxy?.();
     const addresses = await raceAbort(resolve(proxy?.host ?? dial.host, uplink), signal);
-    let last: unknown;
-    for (const [index, address] of addresses.entries()) {
-      // One that swallows everything must leave time for those behind it; one that fails at once leaves them its own.
-      const shareMs = Math.max(0, endsAtMs - performance.now()) / (addresses.length - index);
-      const share = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(shareMs))]);
-      try {
-        return { socket: await connectOnce(address, uplink, dial, proxy, share), uplink };
-      } catch (thrown) {
-        last = thrown;
-        if (signal.aborted) break;
-      }
+    const toAddress = async (address: string, until: AbortSignal): Promise<UplinkConnection> => ({
+      socket: await connectOnce(address, uplink, dial, proxy, until),
+      uplink,
+    });
+    try {
+      // The one before goes on beside the next: on a slow link it is not dead because it took half a second.
+      return await firstThrough(addresses, toAddress, { signal, limitMs: undefined });
+    } catch (thrown) {
+      throw thrown instanceof AggregateError ? asBranchboxError(thrown.errors.at(-1)) : thrown;
     }
-    throw asBranchboxError(last);
   };
 
   return {
@@ -102,29 +97,11 @@ export function createUplinkDialer(options: {
       if (uplinks.length === 0) {
         throw unreachable(`${dial.host} cannot be reached: no uplink has an address`, undefined);
       }
-      const won = new AbortController();
-      const attempts: Promise<UplinkConnection>[] = [];
-      const attempt = async (uplink: UplinkAddress, index: number): Promise<UplinkConnection> => {
-        const limitMs = (dial.timeoutMs ?? DEFAULT_TIMEOUT_MS) + index * STAGGER_MS;
-        const endsAtMs = performance.now() + limitMs;
-        const timeout = AbortSignal.timeout(limitMs);
-        const signal = AbortSignal.any(
-          dial.signal === undefined ? [won.signal, timeout] : [won.signal, timeout, dial.signal],
-        );
-        await raceAbort(delayBefore(index, attempts[index - 1]), signal);
-        const connection = await connectBy(uplink, dial, signal, endsAtMs);
-        // Two may get through in one turn of the loop: the second is not wanted.
-        if (won.signal.aborted) {
-          connection.socket.destroy();
-          throw unreachable('another uplink was faster', undefined);
-        }
-        won.abort();
-        return connection;
-      };
-      // One after the other: each looks at its forerunner, which must be in the list by then.
-      for (const [index, uplink] of uplinks.entries()) attempts.push(attempt(uplink, index));
       try {
-        return await Promise.any(attempts);
+        return await firstThrough(uplinks, (uplink, signal) => connectBy(uplink, dial, signal), {
+          signal: dial.signal,
+          limitMs: dial.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        });
       } catch (thrown) {
         const errors = thrown instanceof AggregateError ? thrown.errors : [thrown];
         const problems: Problem[] = errors.map((error: unknown, index) => ({
@@ -140,6 +117,41 @@ export function createUplinkDialer(options: {
       }
     },
   };
+}
+
+/**
+ * The first of several ways that gets through; each next one begins when its forerunner fails or dawdles. Throws an
+ * AggregateError of all where none does, in their order.
+ */
+async function firstThrough<T>(
+  ways: readonly T[],
+  connect: (way: T, signal: AbortSignal) => Promise<UplinkConnection>,
+  within: {
+    readonly signal: AbortSignal | undefined;
+    /** For each, from its turn. undefined: the signal ends them all. */
+    readonly limitMs: number | undefined;
+  },
+): Promise<UplinkConnection> {
+  const won = new AbortController();
+  const attempts: Promise<UplinkConnection>[] = [];
+  const attempt = async (way: T, index: number): Promise<UplinkConnection> => {
+    const ends = [won.signal];
+    if (within.signal !== undefined) ends.push(within.signal);
+    if (within.limitMs !== undefined) ends.push(AbortSignal.timeout(within.limitMs + index * STAGGER_MS));
+    const signal = AbortSignal.any(ends);
+    await raceAbort(delayBefore(index, attempts[index - 1]), signal);
+    const connection = await connect(way, signal);
+    // Two may get through in one turn of the loop: the second is not wanted.
+    if (won.signal.aborted) {
+      connection.socket.destroy();
+      throw unreachable('another way was faster', undefined);
+    }
+    won.abort();
+    return connection;
+  };
+  // One after the other: each looks at its forerunner, which must be in the list by then.
+  for (const [index, way] of ways.entries()) attempts.push(attempt(way, index));
+  return Promise.any(attempts);
 }
 
 /** Until the forerunner failed, or its head start is over. */

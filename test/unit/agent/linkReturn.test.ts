@@ -131,6 +131,20 @@ it('is as quick as ever after one that stayed', async () => {
   expect(returned).toHaveLength(3);
 });
 
+it('is as quick as ever after one that came back by itself and stayed', async () => {
+  outcome = 'in-vain';
+  back.look('wan1');
+  for (const holdMs of [RETURN_HOLD_MS, 2 * RETURN_HOLD_MS]) await pass(holdMs);
+  // The session over the other one ended, and the box dialled: the better one got through first.
+  back.look(undefined);
+  back.connected('wan1');
+  await pass(RETURN_SETTLED_MS);
+  back.connected('wan2');
+  back.look('wan1');
+  await pass(RETURN_HOLD_MS);
+  expect(returned).toHaveLength(3);
+});
+
 it('finds better what lives and goes before, and not the same uplink by its other family', () => {
   const of = (ifname: string, alive: boolean, address = ifname) => ({ ifname, address, dns: [], alive });
   const [wan1, wan2, wan1by6, dark] = [

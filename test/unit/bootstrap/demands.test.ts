@@ -2,7 +2,15 @@
  * What signed onboarding information asks of a box beside its configuration, and onboarding information that is none of
  * ours: refused in words, kept nothing of, and reported to the owner's server (RFC 8572 7.3).
  */
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
+import { createDeviceKeys } from '../../../src/bootstrap/deviceKeys.ts';
+import { readFactory } from '../../../src/bootstrap/factory.ts';
+import { createHttps } from '../../../src/bootstrap/https.ts';
+import { clockFloorPath } from '../../../src/bootstrap/paths.ts';
+import { createSztpClient } from '../../../src/bootstrap/sztp.ts';
+import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { certsOnly, signData } from '../../../src/pki/cms.ts';
 import { ownerCertificate, signConveyed, wrapConveyed } from '../../../src/pki/conveyed.ts';
 import { OID } from '../../../src/pki/oids.ts';
@@ -11,6 +19,7 @@ import { conveyedBy, createFaultBench, failed, ownerOf } from './faultBench.ts';
 import { type Artefacts, json, onboarding, redirect, startController, sztpReply } from './servers.ts';
 
 const bench = createFaultBench();
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 /** Our own, with more in it; undefined takes a leaf away. */
 const onboardingWith = (more: object): Uint8Array => onboarding(ownerOf(bench), more);
 const verbose = (artefacts: Artefacts) => {
@@ -160,6 +169,39 @@ describe('onboarding information', () => {
       await between.close();
     }
   });
+});
+
+it('is not reported by who asks for the time alone', async () => {
+  const { box, controller, good } = bench;
+  controller.reports.length = 0;
+  controller.behaviour.sztp = (nonce) =>
+    sztpReply({
+      ...good.artefacts(nonce),
+      conveyed: conveyedBy(bench, onboardingWith({ 'pre-configuration-script': 'AAAA' })),
+    });
+  const { clock, files, paths } = box;
+  const keys = createDeviceKeys({ readiness: readTpmReadiness(undefined), tpm: undefined, log: silent });
+  const client = (claims?: () => Promise<{ 'mac-address': string[] }>) =>
+    readFactory(files, paths.factory, keys).then(async (factory) =>
+      createSztpClient({
+        https: createHttps({ connect: controller.connect, nowMs: () => clock.nowMs() }),
+        factory,
+        clock: await openTrustedClock({ files, clock, path: clockFloorPath(paths), builtAtMs: 0 }),
+        randomBytes: (count) => randomBytes(count),
+        os: { name: 'branchbox', version: '1' },
+        ...(claims && { claims }),
+      }),
+    );
+  const [uplink] = box.uplinks;
+  if (uplink === undefined) throw new Error('the box has an uplink');
+  const ask = async (by: Awaited<ReturnType<typeof client>>) =>
+    by.onboard({ host: HOST, port: controller.port }, uplink, new AbortController().signal);
+  await expect(ask(await client())).rejects.toMatchObject({ code: 'pki/mismatch' });
+  expect(controller.reports).toEqual([]);
+  await expect(ask(await client(async () => ({ 'mac-address': [] })))).rejects.toMatchObject({
+    code: 'pki/mismatch',
+  });
+  expect(controller.reports).toHaveLength(2);
 });
 
 describe('conveyed information of type data', () => {

@@ -72,6 +72,36 @@ describe('a bootstrap server that leads to others', () => {
     expect(asked).toEqual(['hostile.example', '192.0.2.1']);
   });
 
+  it('has those asked first the next time that were not asked for want of time', async () => {
+    const { client, asked } = asking(
+      async (_, signal) => (asked.at(-1) === first.host ? list(1) : silence(signal)),
+      50,
+    );
+    for (const round of [1, 2, 3]) {
+      await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toThrow('took more');
+      expect(asked.at(-1)).toBe(`192.0.2.${round}`);
+    }
+    // Of another candidate nothing is known.
+    asked.splice(0);
+    const other = { host: 'other.example', port: 443 };
+    const lists = asking(async (count, signal) => (count === 1 ? list(1) : silence(signal)), 50);
+    await expect(lists.client.onboard(other, uplink, new AbortController().signal)).rejects.toThrow('took');
+    expect(lists.asked).toEqual(['other.example', '192.0.2.1']);
+  });
+
+  it('tells what one of them said before that the others took too long', async () => {
+    const refusal = new BranchboxError('bootstrap/refused', {
+      message: 'come back later',
+      fields: { retryAfterMs: 60_000 },
+    });
+    const { client } = asking(async (count, signal) => {
+      if (count === 1) return list(1);
+      if (count === 2) throw refusal;
+      return silence(signal);
+    }, 50);
+    await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toBe(refusal);
+  });
+
   it('is no refusal where the box itself gave up', async () => {
     const stop = new AbortController();
     const { client } = asking(async (_, signal) => {

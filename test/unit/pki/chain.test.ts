@@ -1,5 +1,6 @@
 /** The validation of chains, held against issuers, usages and circles that must be refused. */
 import { expect, it } from 'vitest';
+import type { Certificate } from '../../../src/pki/certificate.ts';
 import { UNRESTRICTED, validateChain } from '../../../src/pki/chain.ts';
 import { issueCertificate } from '../../../src/pki/issue.ts';
 import { OID } from '../../../src/pki/oids.ts';
@@ -40,13 +41,20 @@ it.each([
   expect(await refusal(validateChain({ ...base, ...change }))).toBe(code);
 });
 
-it('takes a leaf that names no usage for one where that is asked for, and none that names another', async () => {
-  const server = { extendedKeyUsage: OID.serverAuth };
-  const owner = issue(sub, { kind: 'owner', commonName: 'of any usage' });
-  const unnamed = { ...base, ...server, leaf: owner.certificate };
-  expect(await refusal(validateChain(unnamed))).toBe('pki/untrusted');
-  expect(await refusal(validateChain({ ...unnamed, takesUnnamedUsage: true }))).toBe('accepted');
-  expect(await refusal(validateChain({ ...base, ...server, takesUnnamedUsage: true }))).toBe('pki/untrusted');
+it('takes a host that names no usage for a server where that is asked for', async () => {
+  const server = { extendedKeyUsage: OID.serverAuth, takesUnnamedUsage: true };
+  const host = issue(sub, { kind: 'server', commonName: 'est', dnsNames: ['est.example'], ipAddresses: [] });
+  const judged = (
+    changed: Partial<Certificate>,
+    asked: Partial<Parameters<typeof validateChain>[0]> = server,
+  ) => refusal(validateChain({ ...base, ...asked, leaf: { ...host.certificate, ...changed } }));
+  const unnamed = { extendedKeyUsage: undefined };
+  expect(await judged(unnamed)).toBe('accepted');
+  expect(await judged(unnamed, { extendedKeyUsage: OID.serverAuth })).toBe('pki/untrusted');
+  expect(await judged({ extendedKeyUsage: [OID.clientAuth] })).toBe('pki/untrusted');
+  expect(await judged({ ...unnamed, isCa: true })).toBe('pki/untrusted');
+  // Who signs for an owner, say.
+  expect(await judged({ ...unnamed, dnsNames: [] })).toBe('pki/untrusted');
 });
 
 it('refuses an issuer that is no CA', async () => {

@@ -129,6 +129,33 @@ describe('a name with several addresses', () => {
     expect(dialled).toEqual(SILENT);
     expect(socket.remoteAddress).toBe('127.0.0.1');
   });
+
+  it('does not give up the first, which is slow, for those behind it', async () => {
+    const [slow = expect.unreachable(), ...others] = SILENT;
+    // It begins to answer when all the others have been asked as well.
+    const fronted: Socket[] = [];
+    silent[0]?.removeAllListeners('connection').on('connection', (socket) => fronted.push(socket));
+    let waiting = others.length;
+    for (const one of silent.slice(1)) {
+      one.on('connection', () => {
+        waiting -= 1;
+        if (waiting === 0) for (const socket of fronted) listening.emit('connection', socket);
+      });
+    }
+    const resolve = () => Promise.resolve([slow, ...others]);
+    const dialer = createUplinkDialer({
+      leases: () => [wan1],
+      resolverOf: () => ({ resolve4: resolve, resolve6: resolve }) as unknown as Resolver,
+      log,
+    });
+    const { socket } = await dialer.connectTls({
+      host: 'controller.example',
+      port,
+      tls: { ...tls, checkServerIdentity: () => undefined },
+    });
+    sockets.push(socket);
+    expect(socket.remoteAddress).toBe(slow);
+  });
 });
 
 describe('a connection through a proxy', () => {

@@ -207,8 +207,8 @@ faultTable('clock in 1970 in service, and no time server', [
       "at a renewal, and the CA's clock is twenty days ahead, so that the owner's server refuses what it made",
     must: 'know the time by a voucher, give that certificate up, and have another once the clock of the CA is right',
     outcome:
-      'bootstrap/refused, its floor where it was; RENEW OPERATIONAL, simplereenroll by branch1, simplereenroll by branch1, its floor at now',
-    told: "bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 401: it did not see this box's certificate. Is TLS intercepted on the way (captive portal, inspecting firewall)?",
+      'pki/expired, its floor where it was; RENEW OPERATIONAL, simplereenroll by branch1, simplereenroll by branch1, simplereenroll by branch1, its floor at now',
+    told: 'pki/expired: The chain of "branch1" is not valid at that time: "branch1" begins 2026',
     run: () =>
       offFor(0, (later) => {
         later.ahead.caMs = 20 * DAY_MS;
@@ -221,7 +221,7 @@ faultTable('clock in 1970 in service, and no time server', [
     fault: "at a renewal, and the CA's clock is five years ahead",
     must: 'refuse its certificate, not take the time from it, and have another once the clock of the CA is right',
     outcome:
-      'pki/expired, its floor where it was; RENEW OPERATIONAL, simplereenroll by branch1, simplereenroll by branch1, its floor at now',
+      'pki/expired, its floor where it was; RENEW OPERATIONAL, simplereenroll by branch1, simplereenroll by branch1, simplereenroll by branch1, its floor at now',
     told: 'pki/expired: The chain of "branch1" is not valid at that time: "branch1" begins 2031',
     run: () =>
       offFor(0, (later) => {
