@@ -10,6 +10,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { type BootstrapNetwork, MediumConfiguration } from '../model/medium.ts';
 import {
   type GetBootstrappingDataResponse,
+  MAX_REDIRECT_SERVERS,
   OnboardingInformation,
   type ProgressType,
   RedirectInformation,
@@ -222,10 +223,11 @@ function readInformation(
 
 function targetsOf(information: RedirectInformation, isTrusted: boolean): readonly RedirectTarget[] {
   const servers = information['ietf-sztp-conveyed-info:redirect-information']['bootstrap-server'];
-  return servers.map((entry) => {
+  return servers.slice(0, MAX_REDIRECT_SERVERS).map((entry) => {
     const anchor = entry['trust-anchor'];
     return {
-      server: { host: entry.address, port: entry.port },
+      // Neither TLS nor a certificate has the dot that may end a name.
+      server: { host: entry.address.replace(/\.$/, ''), port: entry.port },
       anchors:
         isTrusted && anchor !== undefined
           ? anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64')))

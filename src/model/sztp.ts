@@ -5,7 +5,7 @@
  * How an owner travels: `configuration` of the onboarding information is base64 of the JSON text of `Owner`.
  */
 import { z } from 'zod';
-import { DnsName, IpAddress, Port } from './addresses.ts';
+import { IpAddress, Port } from './addresses.ts';
 import { BoxClaims } from './assignment.ts';
 
 export const SZTP_MEDIA_TYPE = 'application/yang-data+json';
@@ -48,21 +48,28 @@ export const GetBootstrappingDataResponse = z.object({
 });
 export type GetBootstrappingDataResponse = z.output<typeof GetBootstrappingDataResponse>;
 
-/** RFC 8572 2.1: where else to ask. At most as many servers as a box would ever try. */
+/** RFC 8572 2.1: where else to ask. A box takes so many of them, the first. */
 export const MAX_REDIRECT_SERVERS = 16;
+/** YANG sets no end to the list: this is what one message holds. */
+const MAX_LISTED = 1024;
+/** inet:domain-name (RFC 6991): underscores, and the dot at the end that a zone file has. */
+const RedirectName = z
+  .string()
+  .max(254)
+  .regex(/^[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62}(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?$/, 'a DNS name');
 export const RedirectInformation = z.object({
   'ietf-sztp-conveyed-info:redirect-information': z.object({
     'bootstrap-server': z
       .array(
         z.object({
-          address: z.union([IpAddress, DnsName]),
+          address: z.union([IpAddress, RedirectName]),
           port: Port.default(443),
           /** certs-only CMS; counts only where the whole is signed. */
           'trust-anchor': Artefact.optional(),
         }),
       )
       .min(1)
-      .max(MAX_REDIRECT_SERVERS),
+      .max(MAX_LISTED),
   }),
 });
 export type RedirectInformation = z.output<typeof RedirectInformation>;

@@ -60,8 +60,8 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
   const gate = createWorkGate({ clock: options.clock, ...WORK });
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);
+    const query = (request.url ?? '').split('?').slice(1).join('?');
     if (path !== SZTP_GET_PATH && path !== SZTP_REPORT_PATH) {
-      const query = (request.url ?? '').split('?').slice(1).join('?');
       const found = discovered({ method, path, query, accept: request.headers.accept });
       if (found !== undefined) return found;
       return refusal(404, 'invalid-value', 'there is no such resource');
@@ -73,6 +73,8 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       const answer = refusal(405, 'operation-not-supported', 'operations are invoked by POST');
       return { ...answer, headers: allowed };
     }
+    // RFC 8040 4.8.
+    if (query !== '') return refusal(400, 'invalid-value', 'an operation has no query parameters');
     // RFC 8040 5.2.
     if (preferred(request.headers.accept, [SZTP_MEDIA_TYPE]) === undefined) {
       return refusal(406, 'invalid-value', `answers are ${SZTP_MEDIA_TYPE}`);

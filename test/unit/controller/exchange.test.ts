@@ -196,6 +196,7 @@ describe('what a RESTCONF client looks for first', () => {
     [`POST ${LIBRARY}`, 405, 'operation-not-supported'],
     ['DELETE /restconf/data', 405, 'operation-not-supported'],
     ['GET /restconf/data?depth=1', 400, 'invalid-value'],
+    [`POST ${SZTP_GET_PATH}?insert=first`, 400, 'invalid-value'],
     ['GET /restconf/data/ietf-interfaces:interfaces', 404, 'invalid-value'],
     [
       'GET /restconf/operations/ietf-sztp-bootstrap-server:get-bootstrapping-data',
