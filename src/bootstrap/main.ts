@@ -106,11 +106,13 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const ldevid = ldevidPaths(paths);
   const quarantine = createQuarantineMark(files, quarantinePath(paths));
   const waker = createWaker(system.clock);
+  const os = { name: 'branchbox', version: options.version };
   const moves = createMoves({
     files,
     path: moveRecordPath(paths),
     moved: movedLdevidPaths(paths),
     factory,
+    os,
     owners,
     clock,
     log,
@@ -135,6 +137,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     paths,
     mediaDirectory,
     factory,
+    os,
     clock,
     owners,
     takenBefore: (mark) => journal.history().some(({ note }) => note['medium'] === mark),
@@ -151,7 +154,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       factory,
       clock: by,
       randomBytes: options.randomBytes ?? nodeRandomBytes,
-      os: { name: 'branchbox', version: options.version },
+      os,
       ...(claims && { claims }),
     });
   const sztp = sztpBy(clock, () => readClaims(files));

@@ -13,6 +13,7 @@ import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { BootstrapNetwork, type HttpProxy, MEDIUM_FILE_MAX_BYTES, MEDIUM_FILES } from '../model/medium.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import type { RunningOs } from './demands.ts';
 import type { FactoryIdentity } from './factory.ts';
 import type { Next } from './machine.ts';
 import { judgeMedium } from './onboarding.ts';
@@ -67,6 +68,7 @@ export function createMediumDesk(options: {
   readonly paths: BootstrapPaths;
   readonly mediaDirectory: string;
   readonly factory: FactoryIdentity;
+  readonly os: RunningOs;
   readonly clock: TrustedClock;
   readonly owners: OwnerStore;
   readonly takenBefore: (mark: string) => boolean;
@@ -126,7 +128,7 @@ export function createMediumDesk(options: {
   }
 
   async function accept({ where, artefacts, mark }: Found): Promise<Next> {
-    const { owner, network, voucher } = await judgeMedium(artefacts, { factory, clock });
+    const { owner, network, voucher } = await judgeMedium(artefacts, { factory, clock, os: options.os });
     known = network;
     if (network === undefined) await files.remove(networkPath(paths));
     else {

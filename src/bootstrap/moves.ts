@@ -14,6 +14,7 @@ import { type Certificate, parseCertificate, parseCertificates } from '../pki/ce
 import { verifyJws } from '../pki/jws.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import type { RunningOs } from './demands.ts';
 import type { FactoryIdentity } from './factory.ts';
 import { judgeNextOwner } from './onboarding.ts';
 import type { OwnerStore } from './ownerStore.ts';
@@ -38,6 +39,7 @@ export function createMoves(options: {
   readonly path: string;
   readonly moved: CredentialPaths;
   readonly factory: Pick<FactoryIdentity, 'serial' | 'idevid'>;
+  readonly os: RunningOs;
   readonly owners: Pick<OwnerStore, 'read'>;
   readonly clock: TrustedClock;
   readonly log: Logger;
@@ -84,6 +86,7 @@ export function createMoves(options: {
       { conveyed: bytesOf(order.conveyedInformation), ownerCertificate: bytesOf(order.ownerCertificate) },
       parseCertificate(order.domainAnchorPem),
       atMs,
+      options.os,
     );
     // Of an earlier move: a key is for one enrolment.
     await files.remove(moved.certificate);

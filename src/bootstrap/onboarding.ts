@@ -10,7 +10,9 @@ import { BranchboxError } from '../model/errors.ts';
 import { type BootstrapNetwork, MediumConfiguration } from '../model/medium.ts';
 import {
   type GetBootstrappingDataResponse,
+  MAX_REDIRECT_SERVERS,
   OnboardingInformation,
+  type ProgressType,
   RedirectInformation,
 } from '../model/sztp.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
@@ -18,6 +20,7 @@ import { parseCertsOnly } from '../pki/cms.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../pki/conveyed.ts';
 import { type Voucher, verifyVoucher } from '../pki/voucher.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import { type RunningOs, unmetBy } from './demands.ts';
 import type { Server } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
 
@@ -26,13 +29,24 @@ const MAX_CONTENT_BYTES = 128 * 1024;
 
 export interface RedirectTarget {
   readonly server: Server;
-  /** Only where the redirect was signed: then the server must prove itself by them. */
+  /** Only where the redirect was signed, or of a server that proved itself so: then the server must prove itself by them. */
   readonly anchors: readonly Certificate[] | undefined;
 }
 
 export type Verdict =
   | { readonly kind: 'redirect'; readonly targets: readonly RedirectTarget[] }
-  | { readonly kind: 'owner'; readonly owner: Owner; readonly voucher: Voucher };
+  | { readonly kind: 'owner'; readonly owner: Owner; readonly voucher: Voucher }
+  | Refusal;
+
+/** Of somebody who is known by now, and is to hear of it. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly why: BranchboxError;
+  /** What there is to report, the last of it ending the attempt. */
+  readonly progress: readonly ProgressType[];
+  /** By what its server proves to be theirs. */
+  readonly anchors: readonly Certificate[];
+}
 
 type Artefacts = GetBootstrappingDataResponse['ietf-sztp-bootstrap-server:output'];
 
@@ -42,9 +56,12 @@ export async function judge(
     readonly factory: Pick<FactoryIdentity, 'serial' | 'idevid' | 'voucherAnchors'>;
     readonly nonce: Uint8Array;
     readonly clock: TrustedClock;
+    readonly os: RunningOs;
+    /** By which the server that sent it proved itself, where one did. */
+    readonly anchors?: readonly Certificate[] | undefined;
   },
 ): Promise<Verdict> {
-  const { factory, nonce, clock } = context;
+  const { factory, nonce, clock, os, anchors } = context;
   const conveyed = Buffer.from(artefacts['conveyed-information'], 'base64');
   const voucherDer = artefacts['ownership-voucher'];
   const ownerCertificate = artefacts['owner-certificate'];
@@ -53,11 +70,15 @@ export async function judge(
     const { content, format } = readUntrustedConveyed(conveyed);
     const information = readInformation(content, format);
     if (!('ietf-sztp-conveyed-info:redirect-information' in information)) {
-      throw new BranchboxError('pki/untrusted', {
+      // Also of a server that proved itself, where RFC 8572 5.3 would let a device take it: a box has an owner by a
+      // voucher, which says who that is and what time it is, and it asked for signed data.
+      const why = new BranchboxError('pki/untrusted', {
         message: 'The server sent onboarding information that nobody signed',
       });
+      if (anchors === undefined) throw why;
+      return { kind: 'refused', why, progress: ['parsing-error'], anchors };
     }
-    return { kind: 'redirect', targets: targetsOf(information, false) };
+    return { kind: 'redirect', targets: targetsOf(information, anchors !== undefined) };
   }
   if (voucherDer === undefined || ownerCertificate === undefined) {
     throw new BranchboxError('pki/malformed', {
@@ -77,11 +98,28 @@ export async function judge(
     pinnedDomainCert: voucher.pinnedDomainCert,
     atMs: clock.nowMs(),
   });
-  const information = readInformation(content, format);
-  if ('ietf-sztp-conveyed-info:redirect-information' in information) {
-    return { kind: 'redirect', targets: targetsOf(information, true) };
-  }
-  return { kind: 'owner', owner: configurationOf(Owner, information, voucher.pinnedDomainCert), voucher };
+  const pinned = voucher.pinnedDomainCert;
+  const step = (progress: ProgressType, take: () => Verdict): Verdict => {
+    try {
+      return take();
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      return { kind: 'refused', why: thrown, progress: [progress], anchors: [pinned] };
+    }
+  };
+  return step('parsing-error', () => {
+    const information = readInformation(content, format);
+    if ('ietf-sztp-conveyed-info:redirect-information' in information) {
+      return { kind: 'redirect', targets: targetsOf(information, true) };
+    }
+    const unmet = unmetBy(information['ietf-sztp-conveyed-info:onboarding-information'], os);
+    if (unmet !== undefined) return { kind: 'refused', ...unmet, anchors: [pinned] };
+    return step('config-error', () => ({
+      kind: 'owner',
+      owner: configurationOf(Owner, information, pinned),
+      voucher,
+    }));
+  });
 }
 
 /** As far as a clock may be ahead of the floor to be believed in a refusal: no firmware is used for longer. */
@@ -102,6 +140,7 @@ export async function judgeMedium(
   context: {
     readonly factory: Pick<FactoryIdentity, 'serial' | 'idevid' | 'voucherAnchors'>;
     readonly clock: TrustedClock;
+    readonly os: RunningOs;
   },
 ): Promise<{
   readonly owner: Owner;
@@ -127,6 +166,7 @@ export async function judgeMedium(
       message: 'The medium holds a redirect, not onboarding information',
     });
   }
+  mustBeMet(information, context.os);
   const { network, ...owner } = configurationOf(MediumConfiguration, information, voucher.pinnedDomainCert);
   await clock.raise(voucher.createdOnMs);
   return { owner, network, voucher };
@@ -140,6 +180,7 @@ export async function judgeNextOwner(
   artefacts: { readonly conveyed: Uint8Array; readonly ownerCertificate: Uint8Array },
   pinned: Certificate,
   atMs: number,
+  os: RunningOs,
 ): Promise<Owner> {
   const { content, format } = await verifyConveyed(artefacts.conveyed, {
     ownerCertificate: artefacts.ownerCertificate,
@@ -152,7 +193,13 @@ export async function judgeNextOwner(
       message: 'The order holds a redirect, not onboarding information',
     });
   }
+  mustBeMet(information, os);
   return configurationOf(Owner, information, pinned, 'order');
+}
+
+function mustBeMet(information: OnboardingInformation, os: RunningOs): void {
+  const unmet = unmetBy(information['ietf-sztp-conveyed-info:onboarding-information'], os);
+  if (unmet !== undefined) throw unmet.why;
 }
 
 function readInformation(
@@ -174,14 +221,17 @@ function readInformation(
     : decodeJson(OnboardingInformation, text, 'The onboarding information');
 }
 
-function targetsOf(information: RedirectInformation, signed: boolean): readonly RedirectTarget[] {
+function targetsOf(information: RedirectInformation, isTrusted: boolean): readonly RedirectTarget[] {
   const servers = information['ietf-sztp-conveyed-info:redirect-information']['bootstrap-server'];
-  return servers.map((entry) => {
+  return servers.slice(0, MAX_REDIRECT_SERVERS).map((entry) => {
     const anchor = entry['trust-anchor'];
     return {
-      server: { host: entry.address, port: entry.port },
+      // Neither TLS nor a certificate has the dot that may end a name.
+      server: { host: entry.address.replace(/\.$/, ''), port: entry.port },
       anchors:
-        signed && anchor !== undefined ? anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64'))) : undefined,
+        isTrusted && anchor !== undefined
+          ? anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64')))
+          : undefined,
     };
   });
 }
@@ -204,6 +254,11 @@ function configurationOf<T extends Owner>(
   by: 'voucher' | 'order' = 'voucher',
 ): T {
   const configuration = information['ietf-sztp-conveyed-info:onboarding-information'].configuration;
+  if (configuration === undefined) {
+    throw new BranchboxError('pki/mismatch', {
+      message: 'The onboarding information has no configuration, which says who the owner is',
+    });
+  }
   const text = Buffer.from(configuration, 'base64').toString('utf8');
   const owner = decodeJson(schema, text, 'The onboarding configuration');
   const anchor = parseCertificate(owner.domainAnchorPem);

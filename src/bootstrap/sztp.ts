@@ -14,18 +14,19 @@ import {
   type ProgressType,
   type ReportProgressRequest,
   RestconfErrors,
-  SZTP_GET_PATH,
   SZTP_MEDIA_TYPE,
-  SZTP_REPORT_PATH,
 } from '../model/sztp.ts';
 import type { Voucher } from '../pki/voucher.ts';
 import { isPage, portalInstead } from './captivePortal.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import type { RunningOs } from './demands.ts';
 import { rotate, type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
 import { type Answer, describeStatus, type Exchange, type Https, type PeerJudge, refused } from './https.ts';
 import { judge, type RedirectTarget } from './onboarding.ts';
 import { strictPeer } from './peer.ts';
+import { createRefusalReports } from './refusalReports.ts';
+import { createOperations } from './restconfRoot.ts';
 import type { Uplink } from './uplink.ts';
 
 /** RFC 8572 5.6 lets a client stop after 10: a loop or a maze. */
@@ -70,12 +71,14 @@ export function createSztpClient(options: {
   readonly factory: FactoryIdentity;
   readonly clock: TrustedClock;
   readonly randomBytes: (count: number) => Uint8Array;
-  readonly os: { readonly name: string; readonly version: string };
-  /** What the box says of itself, for a server that asks: nobody else is told. Default: nobody at all is. */
+  readonly os: RunningOs;
+  /** What the box says of itself, for a server that asks. Default: nobody at all is told anything of the box, nor a refusal. */
   readonly claims?: () => Promise<BoxClaims>;
   readonly candidateTimeoutMs?: number;
 }): SztpClient {
-  const { https, factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
+  const { factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
+  const operations = createOperations(options.https);
+  const tellRefusal = createRefusalReports(clock);
   /** The candidate whose time ran out last, and where in the list it gave: behind that the next round begins. */
   let ranOut: { readonly candidate: string; readonly at: number } | undefined;
 
@@ -91,15 +94,16 @@ export function createSztpClient(options: {
         ...(claims && { 'branchbox-sztp:claims': claims }),
       },
     };
-    const exchange: Exchange = {
+    const asking = {
       server: target.server,
       uplink,
       identity: factory.tls,
       // A server that a signed redirect vouched for must prove itself; any other session is nobody's.
       peer: target.anchors && strictPeer(target.anchors, () => clock.nowMs()),
-      ...rpc(SZTP_GET_PATH, body),
+      ...rpc(body),
     };
-    const answer = await https(exchange, signal);
+    const { answer, path } = await operations.invoke('get-bootstrapping-data', asking, signal);
+    const exchange: Exchange = { ...asking, path };
     if (answer.status === 404 && claims === undefined && options.claims && wantsClaims(answer)) {
       return ask(target, uplink, signal, await options.claims());
     }
@@ -116,11 +120,18 @@ export function createSztpClient(options: {
       `The answer of ${serverName(target.server)}`,
     );
     const output = response['ietf-sztp-bootstrap-server:output'];
-    const verdict = await judge(output, { factory, nonce, clock });
-    return { ...verdict, reporting: output['reporting-level'] ?? 'minimal' };
+    const verdict = await judge(output, { factory, nonce, clock, os, anchors: target.anchors });
+    const reporting = output['reporting-level'] ?? 'minimal';
+    if (verdict.kind === 'refused') {
+      const { report } = client;
+      if (options.claims)
+        await tellRefusal(verdict, { server: target.server, uplink, reporting, report, signal });
+      throw verdict.why;
+    }
+    return { ...verdict, reporting };
   }
 
-  return {
+  const client: SztpClient = {
     async onboard(first, uplink, signal) {
       const queue: RedirectTarget[] = [{ server: first, anchors: undefined }];
       const limit = AbortSignal.timeout(candidateTimeoutMs);
@@ -171,23 +182,19 @@ export function createSztpClient(options: {
       const body: ReportProgressRequest = {
         'ietf-sztp-bootstrap-server:input': { 'progress-type': progress, message },
       };
-      const exchange: Exchange = {
-        server,
-        uplink,
-        identity: factory.tls,
-        peer,
-        ...rpc(SZTP_REPORT_PATH, body),
-      };
-      const answer = await https(exchange, signal);
-      if (answer.status < 200 || answer.status > 299) throw refused(exchange, refusalOf(answer), answer);
+      const asking = { server, uplink, identity: factory.tls, peer, ...rpc(body) };
+      const { answer, path } = await operations.invoke('report-progress', asking, signal);
+      if (answer.status < 200 || answer.status > 299) {
+        throw refused({ server, uplink, path }, refusalOf(answer), answer);
+      }
     },
   };
+  return client;
 }
 
-function rpc(path: string, body: GetBootstrappingDataRequest | ReportProgressRequest) {
+function rpc(body: GetBootstrappingDataRequest | ReportProgressRequest) {
   return {
     method: 'POST',
-    path,
     accept: SZTP_MEDIA_TYPE,
     body: { contentType: SZTP_MEDIA_TYPE, text: JSON.stringify(body) },
     maxBytes: MAX_ANSWER_BYTES,

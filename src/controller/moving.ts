@@ -67,7 +67,17 @@ export async function readInvitation(invitation: Invitation, atMs: number): Prom
     atMs,
   });
   const information = decodeJson(OnboardingInformation, textOf(content), 'The invitation');
-  const { configuration } = information['ietf-sztp-conveyed-info:onboarding-information'];
+  const {
+    configuration,
+    'configuration-handling': handling,
+    ...more
+  } = information['ietf-sztp-conveyed-info:onboarding-information'];
+  if (configuration === undefined || handling === undefined || Object.keys(more).length > 0) {
+    throw new BranchboxError('pki/mismatch', {
+      message: 'The invitation is more or less than a configuration, which is all that a box takes',
+      mend: 'have it made anew: branchbox fleet invite',
+    });
+  }
   const owner = decodeJson(Owner, textOf(bytesOf(configuration)), 'The owner record of the invitation');
   const named = parseCertificate(owner.domainAnchorPem).fingerprintSha256;
   if (named !== pinned.fingerprintSha256 || owner.gatewayId !== invitation.gatewayId) {

@@ -44,6 +44,11 @@ const TEST_TOOLS: readonly Tool[] = [
   },
   { command: 'mkfs.ext4', packageName: 'e2fsprogs', why: 'makes the data partition of a disk under test' },
   { command: 'mkfs.vfat', packageName: 'dosfstools', why: 'makes the ESP of a disk under test' },
+  {
+    command: 'yanglint',
+    packageName: 'libyang-tools',
+    why: 'holds bodies of SZTP against their YANG modules',
+  },
   { command: 'veritysetup', packageName: 'cryptsetup-bin', why: 'judges a slot that an update wrote' },
 ];
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -5,7 +5,7 @@
  * How an owner travels: `configuration` of the onboarding information is base64 of the JSON text of `Owner`.
  */
 import { z } from 'zod';
-import { DnsName, IpAddress, Port } from './addresses.ts';
+import { IpAddress, Port } from './addresses.ts';
 import { BoxClaims } from './assignment.ts';
 
 export const SZTP_MEDIA_TYPE = 'application/yang-data+json';
@@ -17,6 +17,7 @@ export const NONCE_BYTES = { min: 16, max: 32 } as const;
 
 /** One signed artefact; the biggest is a voucher with its chain, some 6 KB. */
 const MAX_ARTEFACT_BASE64 = 256 * 1024;
+const Script = z.base64().max(MAX_ARTEFACT_BASE64);
 const Artefact = z.base64().min(4).max(MAX_ARTEFACT_BASE64);
 /** RFC 7951 6.9: a YANG `empty` leaf is `[null]`. */
 const Empty = z.tuple([z.null()]);
@@ -47,31 +48,57 @@ export const GetBootstrappingDataResponse = z.object({
 });
 export type GetBootstrappingDataResponse = z.output<typeof GetBootstrappingDataResponse>;
 
-/** RFC 8572 2.1: where else to ask. At most as many servers as a box would ever try. */
+/** RFC 8572 2.1: where else to ask. A box takes so many of them, the first. */
 export const MAX_REDIRECT_SERVERS = 16;
+/** YANG sets no end to the list: this is what one message holds. */
+const MAX_LISTED = 1024;
+/** inet:domain-name (RFC 6991): underscores, and the dot at the end that a zone file has. */
+const RedirectName = z
+  .string()
+  .max(254)
+  .regex(/^[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62}(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?$/, 'a DNS name');
 export const RedirectInformation = z.object({
   'ietf-sztp-conveyed-info:redirect-information': z.object({
     'bootstrap-server': z
       .array(
         z.object({
-          address: z.union([IpAddress, DnsName]),
+          address: z.union([IpAddress, RedirectName]),
           port: Port.default(443),
           /** certs-only CMS; counts only where the whole is signed. */
           'trust-anchor': Artefact.optional(),
         }),
       )
       .min(1)
-      .max(MAX_REDIRECT_SERVERS),
+      .max(MAX_LISTED),
   }),
 });
 export type RedirectInformation = z.output<typeof RedirectInformation>;
 
-/** RFC 8572 2.2. Scripts and boot images are not taken: what a box runs is its signed image's alone. */
+/** RFC 8572 6.3, whole: what a box does of it is for it to say, and what it does not do it must not overlook. */
 export const OnboardingInformation = z.object({
-  'ietf-sztp-conveyed-info:onboarding-information': z.object({
-    'configuration-handling': z.enum(['merge', 'replace']).optional(),
-    configuration: Artefact,
-  }),
+  'ietf-sztp-conveyed-info:onboarding-information': z
+    .object({
+      'boot-image': z
+        .object({
+          'os-name': Text.optional(),
+          'os-version': Text.optional(),
+          'download-uri': z.array(Text).max(64).optional(),
+          'image-verification': z
+            .array(z.object({ 'hash-algorithm': Text, 'hash-value': Text }))
+            .max(16)
+            .optional(),
+        })
+        .optional(),
+      'configuration-handling': z.enum(['merge', 'replace']).optional(),
+      'pre-configuration-script': Script.optional(),
+      configuration: Artefact.optional(),
+      'post-configuration-script': Script.optional(),
+    })
+    .refine(
+      (information) =>
+        (information.configuration === undefined) === (information['configuration-handling'] === undefined),
+      'configuration and configuration-handling go together (RFC 8572 6.3)',
+    ),
 });
 export type OnboardingInformation = z.output<typeof OnboardingInformation>;
 
@@ -127,6 +154,7 @@ export const RestconfErrors = z.object({
           'error-type': z.enum(['transport', 'rpc', 'protocol', 'application']),
           'error-tag': z.string().max(64),
           'error-app-tag': z.string().max(64).optional(),
+          'error-path': z.string().max(4096).optional(),
           'error-message': z.string().max(1024).optional(),
         }),
       )

@@ -23,10 +23,18 @@ export interface Conveyed {
 /** RFC 8572 3.1, registered in its section 10. */
 const TYPES: Readonly<Record<ConveyedFormat, string>> = { json: OID.conveyedJson, xml: OID.conveyedXml };
 
-function formatOf(contentType: string): ConveyedFormat {
+/**
+ * What others sign is often plain data, which RFC 8572 3.1 allows; its encoding is to be known otherwise then, and a
+ * document tells it by how it begins.
+ */
+function formatOf(contentType: string, content: Uint8Array): ConveyedFormat {
   if (contentType === TYPES.json) return 'json';
   if (contentType === TYPES.xml) return 'xml';
-  throw malformed(`Content of type ${contentType} is no conveyed information`);
+  if (contentType !== OID.data) throw malformed(`Content of type ${contentType} is no conveyed information`);
+  const [first] = Buffer.from(content.subarray(0, 64)).toString('latin1').trimStart();
+  if (first === '{') return 'json';
+  if (first === '<') return 'xml';
+  throw malformed('Conveyed information of type data is neither JSON nor XML');
 }
 
 export function signConveyed(options: {
@@ -63,7 +71,7 @@ export async function verifyConveyed(
 ): Promise<Conveyed> {
   const owners = parseCertsOnly(options.ownerCertificate);
   const { content, contentType, signer } = await verifySignedData(der, {
-    contentTypes: Object.values(TYPES),
+    contentTypes: [...Object.values(TYPES), OID.data],
     anchors: [options.pinnedDomainCert],
     atMs: options.atMs,
     extendedKeyUsage: UNRESTRICTED,
@@ -74,12 +82,12 @@ export async function verifyConveyed(
       message: `Conveyed information is signed by ${describe(signer)}, which is not in the owner certificate`,
     });
   }
-  return { format: formatOf(contentType), content, owner: signer };
+  return { format: formatOf(contentType, content), content, owner: signer };
 }
 
 /** Content of a message whose signature, if any, was not looked at; owner is undefined. */
 export function readUntrustedConveyed(der: Uint8Array): Conveyed {
   const { contentType, innerType, content } = readCms(der, MAX_CMS_BYTES);
   if (content === undefined) throw malformed('Conveyed information has no content');
-  return { format: formatOf(innerType ?? contentType), content, owner: undefined };
+  return { format: formatOf(innerType ?? contentType, content), content, owner: undefined };
 }

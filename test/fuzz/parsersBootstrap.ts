@@ -13,6 +13,7 @@ import { Owner } from '../../src/model/bootstrap.ts';
 import { decodeJson } from '../../src/model/decode.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { GetBootstrappingDataResponse, RestconfErrors } from '../../src/model/sztp.ts';
+import { parseHostMeta } from '../../src/bootstrap/restconfRoot.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { wrapConveyed } from '../../src/pki/conveyed.ts';
 import { HOST, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
@@ -40,6 +41,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
   const context = {
     factory: { serial: SERIAL, idevid: certificate('idevid'), voucherAnchors: [certificate('manufacturer')] },
     nonce: NONCE,
+    os: { name: 'branchbox', version: '1' },
     clock: {
       floorMs: () => NOW_MS,
       nowMs: () => NOW_MS,
@@ -53,6 +55,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
   /** What a box would do for it: become somebody's, or ask somewhere that was vouched for; a bare redirect is nobody's. */
   const judged = async (output: Parameters<typeof judge>[0]): Promise<string> => {
     const verdict = await judge(output, context);
+    if (verdict.kind === 'refused') throw verdict.why;
     if (verdict.kind === 'owner') return JSON.stringify(verdict.owner);
     const vouched = verdict.targets.filter(({ anchors }) => anchors !== undefined);
     return vouched.map(({ server, anchors }) => JSON.stringify([server, anchors?.length])).join();
@@ -130,7 +133,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       samples: [json({ conveyed: samples.conveyed, ownerCertificate: samples.ownerCertificate })],
       parse: async (input) => {
         const artefacts = decodeJson(NextOwnerFiles, utf8(input), 'The artefacts');
-        return JSON.stringify(await judgeNextOwner(artefacts, certificate('domain'), NOW_MS));
+        return JSON.stringify(await judgeNextOwner(artefacts, certificate('domain'), NOW_MS, context.os));
       },
     },
     {
@@ -189,6 +192,20 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
         const asked = { operation: 'simpleenroll', request, uplink, identity, code, signal } as const;
         return String((await est.enrol(asked)).length);
       },
+    },
+    {
+      ...asText,
+      name: 'host-meta',
+      maxBytes: 16 * 1024,
+      covers: ['restconfRoot#parseHostMeta'],
+      share: 2,
+      samples: [
+        text(
+          '<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0"><Link rel="restconf" href="/restconf"/></XRD>',
+        ),
+        text("<x:XRD><x:Link href='/api/' rel='restconf'></x:Link><x:Link rel='lrdd' href='/x'/></x:XRD>"),
+      ],
+      parse: (input) => parseHostMeta(utf8(input)) ?? '',
     },
     {
       ...asJson,

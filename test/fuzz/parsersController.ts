@@ -1,10 +1,11 @@
 /** Owns the parsers of what reaches the controller from boxes and foreign clients. */
 import { readBasic } from '../../src/controller/activation.ts';
 import { certificateRequestOf } from '../../src/controller/est/estServer.ts';
-import { decodeJson, decodeNewerJson } from '../../src/model/decode.ts';
+import { type Read, readBootstrappingInput, readReportInput } from '../../src/controller/sztp/rpcInput.ts';
+import { decodeNewerJson } from '../../src/model/decode.ts';
+import { BranchboxError } from '../../src/model/errors.ts';
 import { EventBatch, gatewayOfTopic, MESSAGE_MAX_BYTES, Reply } from '../../src/model/mqtt.ts';
 import { GatewayStatus } from '../../src/model/status.ts';
-import { GetBootstrappingDataRequest, ReportProgressRequest } from '../../src/model/sztp.ts';
 import { statusWith } from '../unit/controller/statusFixture.ts';
 import { mutateBase64 } from './mutateBase64.ts';
 import { mutateJson } from './mutateJson.ts';
@@ -13,6 +14,12 @@ import type { FuzzParser } from './parser.ts';
 import { json, type Samples, SZTP_REQUEST, text, utf8 } from './samples.ts';
 
 const { status: STATUS, events: EVENTS, reply: REPLY } = MESSAGE_MAX_BYTES;
+
+/** The server refuses by an answer, the fuzzer by an error. */
+function taken<T>(read: Read<T>): T {
+  if ('input' in read) return read.input;
+  throw new BranchboxError('model/invalid', { message: String(read.refused.body) });
+}
 
 export function controllerParsers(samples: Samples): readonly FuzzParser[] {
   const common = { isSigned: false, share: 4, refusals: ['pki/', 'model/invalid'] } as const;
@@ -26,7 +33,7 @@ export function controllerParsers(samples: Samples): readonly FuzzParser[] {
       covers: [],
       share: 6,
       samples: [SZTP_REQUEST],
-      parse: (input) => JSON.stringify(decodeJson(GetBootstrappingDataRequest, utf8(input), 'the request')),
+      parse: (input) => JSON.stringify(taken(readBootstrappingInput(utf8(input)))),
     },
     {
       ...asJson,
@@ -38,7 +45,7 @@ export function controllerParsers(samples: Samples): readonly FuzzParser[] {
           'ietf-sztp-bootstrap-server:input': { 'progress-type': 'bootstrap-complete', message: 'done' },
         }),
       ],
-      parse: (input) => JSON.stringify(decodeJson(ReportProgressRequest, utf8(input), 'the report')),
+      parse: (input) => JSON.stringify(taken(readReportInput(utf8(input)))),
     },
     {
       ...common,

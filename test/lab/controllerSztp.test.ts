@@ -60,7 +60,7 @@ describe('the bootstrap server', () => {
     const conveyed = JSON.parse(await verified('conveyed-information', 'anchors/domain.pem'));
     const { configuration } =
       OnboardingInformation.parse(conveyed)['ietf-sztp-conveyed-info:onboarding-information'];
-    const owner = Owner.parse(JSON.parse(Buffer.from(configuration, 'base64').toString('utf8')));
+    const owner = Owner.parse(JSON.parse(Buffer.from(configuration ?? '', 'base64').toString('utf8')));
     expect(owner).toMatchObject({ gatewayId: 'one', est: { host: 'localhost', port: world.ports.est } });
     const domain = parseCertificate(await readFile(world.at('anchors/domain.pem'), 'utf8'));
     expect(parseCertificate(owner.domainAnchorPem).fingerprintSha256).toBe(domain.fingerprintSha256);
@@ -79,10 +79,13 @@ describe('the bootstrap server', () => {
       [sztp(box1, SZTP_GET_PATH, {}, 'none'), 401, 'access-denied'],
       [sztp(stranger, SZTP_GET_PATH, {}), 404, 'invalid-value'],
       [sztp(placeless, SZTP_GET_PATH, {}), 404, 'invalid-value'],
-      [sztp(box1, SZTP_GET_PATH, '{'), 400, 'invalid-value'],
+      [sztp(box1, SZTP_GET_PATH, '{'), 400, 'malformed-message'],
+      [sztp(box1, SZTP_GET_PATH, { serial: 'SN-two' }), 400, 'unknown-element'],
+      [sztp(box1, SZTP_REPORT_PATH, {}), 400, 'missing-element'],
       [sztp(box1, SZTP_GET_PATH, { nonce: 'AAAA' }), 400, 'invalid-value'],
       [sztp(box1, SZTP_GET_PATH, { 'hw-model': 'x'.repeat(70_000) }), 413, 'too-big'],
-      [sztp(box1, '/restconf/data', {}), 404, 'invalid-value'],
+      [sztp(box1, '/restconf/data', {}), 405, 'operation-not-supported'],
+      [sztp(box1, '/restconf/data/none', {}), 404, 'invalid-value'],
     ];
     for (const [answer, status, tag] of tries) {
       const got = await answer;

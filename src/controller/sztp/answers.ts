@@ -7,12 +7,13 @@ import { type RestconfErrors, SZTP_MEDIA_TYPE } from '../../model/sztp.ts';
 import type { Answer } from '../exchange.ts';
 
 const RETRY_AFTER_S = 5;
+/** As the model caps it. */
+const MAX_MESSAGE = 1024;
 
 /** What went wrong below, in RESTCONF's words. */
 export function bootstrapFailed(thrown: unknown): Answer {
   const code: ErrorCode = thrown instanceof BranchboxError ? thrown.code : 'internal';
   const message = thrown instanceof BranchboxError ? thrown.message : '';
-  if (code === 'model/invalid') return refusal(400, 'invalid-value', message, problemsOf(thrown));
   if (code === 'controller/unreachable') {
     const answer = refusal(503, 'operation-failed', 'a service behind this server is away', 'application');
     return { ...answer, headers: { 'Retry-After': String(RETRY_AFTER_S) } };
@@ -29,32 +30,32 @@ export function bootstrapRefusal(status: number, why: string): Answer {
   return refusal(status, isUnsupported ? 'operation-not-supported' : 'malformed-message', why);
 }
 
-type ErrorType = RestconfErrors['ietf-restconf:errors']['error'][number]['error-type'];
+export type RestconfError = RestconfErrors['ietf-restconf:errors']['error'][number];
 
 export function refusal(
   status: number,
   tag: string,
   message: string,
-  detail: ErrorType | readonly string[] = 'protocol',
+  type: RestconfError['error-type'] = 'protocol',
   appTag?: string,
 ): Answer {
-  const type: ErrorType = typeof detail === 'string' ? detail : 'protocol';
-  const messages = typeof detail === 'string' || detail.length === 0 ? [message] : detail;
-  const errors: RestconfErrors = {
-    'ietf-restconf:errors': {
-      error: messages.slice(0, 16).map((text) => ({
-        'error-type': type,
-        'error-tag': tag,
-        ...(appTag === undefined ? {} : { 'error-app-tag': appTag }),
-        'error-message': text.slice(0, 1024),
-      })),
+  return errorsAnswer(status, [
+    {
+      'error-type': type,
+      'error-tag': tag,
+      ...(appTag === undefined ? {} : { 'error-app-tag': appTag }),
+      'error-message': message,
     },
-  };
-  return yang(status, errors);
+  ]);
 }
 
-function problemsOf(thrown: unknown): readonly string[] {
-  return thrown instanceof BranchboxError ? thrown.problems.map((p) => `${p.path}: ${p.message}`) : [];
+export function errorsAnswer(status: number, errors: readonly RestconfError[]): Answer {
+  const error = errors.map((one) => ({
+    ...one,
+    'error-message': one['error-message']?.slice(0, MAX_MESSAGE),
+  }));
+  const body: RestconfErrors = { 'ietf-restconf:errors': { error } };
+  return yang(status, body);
 }
 
 export function yang(status: number, body: unknown): Answer {

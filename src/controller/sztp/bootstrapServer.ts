@@ -4,19 +4,9 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { z } from 'zod';
 import { plainAddress } from '../../model/prefixes.ts';
 import type { Owner } from '../../model/bootstrap.ts';
-import { decodeJson } from '../../model/decode.ts';
-import {
-  CLAIMS_WANTED,
-  GetBootstrappingDataRequest,
-  NONCE_BYTES,
-  ProgressType,
-  SZTP_GET_PATH,
-  SZTP_MEDIA_TYPE,
-  SZTP_REPORT_PATH,
-} from '../../model/sztp.ts';
+import { CLAIMS_WANTED, SZTP_GET_PATH, SZTP_MEDIA_TYPE, SZTP_REPORT_PATH } from '../../model/sztp.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import type { Admissions } from '../admission.ts';
@@ -31,11 +21,12 @@ import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 import { createWorkGate, type WorkGate } from '../workGate.ts';
 import { refusal, yang } from './answers.ts';
+import { discovered } from './discovery.ts';
 import { onboardingOf } from './onboarding.ts';
+import { readBootstrappingInput, readReportInput } from './rpcInput.ts';
 
 /** Model, version and a nonce are a few hundred bytes; the last report of a box of others brings certificates of its host keys. */
 const MAX_BODY_BYTES = 64 * 1024;
-const MAX_MESSAGE = 1024;
 /** For a client that sends no nonce (RFC 8572 makes it optional): long enough for one bootstrap. */
 const NONCELESS_LIFE_MS = 24 * 3_600_000;
 /**
@@ -46,18 +37,6 @@ const ASKS = { burst: 30, refillMs: 60_000 } as const;
 
 /** Of both operations: each is a chain, two signatures, a voucher and a line in the audit log. */
 const WORK = { together: 4, waiting: 32 } as const;
-
-/** A client of somebody else reports more than ours (certificates of its host keys, say): only what is read is held. */
-const ReportRequest = z.object({
-  'ietf-sztp-bootstrap-server:input': z.object({
-    'progress-type': ProgressType,
-    // YANG sets no length: the beginning is kept.
-    message: z
-      .string()
-      .transform((text) => text.slice(0, MAX_MESSAGE))
-      .optional(),
-  }),
-});
 
 export interface BootstrapServerOptions {
   readonly store: Store;
@@ -81,7 +60,10 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
   const gate = createWorkGate({ clock: options.clock, ...WORK });
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);
+    const query = (request.url ?? '').split('?').slice(1).join('?');
     if (path !== SZTP_GET_PATH && path !== SZTP_REPORT_PATH) {
+      const found = discovered({ method, path, query, accept: request.headers.accept });
+      if (found !== undefined) return found;
       return refusal(404, 'invalid-value', 'there is no such resource');
     }
     const allowed = { Allow: 'POST, OPTIONS' };
@@ -91,6 +73,8 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       const answer = refusal(405, 'operation-not-supported', 'operations are invoked by POST');
       return { ...answer, headers: allowed };
     }
+    // RFC 8040 4.8.
+    if (query !== '') return refusal(400, 'invalid-value', 'an operation has no query parameters');
     // RFC 8040 5.2.
     if (preferred(request.headers.accept, [SZTP_MEDIA_TYPE]) === undefined) {
       return refusal(406, 'invalid-value', `answers are ${SZTP_MEDIA_TYPE}`);
@@ -128,11 +112,10 @@ async function bootstrappingData(
   text: string,
 ): Promise<Answer> {
   const { serial, idevid } = asker;
-  const input: BootstrappingInput = text.trim() === '' ? {} : inputOf(text);
-  const nonce = input.nonce === undefined ? undefined : Uint8Array.from(Buffer.from(input.nonce, 'base64'));
-  if (nonce !== undefined && (nonce.length < NONCE_BYTES.min || nonce.length > NONCE_BYTES.max)) {
-    return refusal(400, 'invalid-value', `a nonce has ${NONCE_BYTES.min} to ${NONCE_BYTES.max} bytes`);
-  }
+  const read = readBootstrappingInput(text);
+  if ('refused' in read) return read.refused;
+  const { input } = read;
+  const { nonce } = input;
   let admission = await options.admissions.consider(serial, idevid);
   if (admission.kind === 'unknown') {
     const met = await options.pending.meet({
@@ -201,7 +184,9 @@ async function report(
   { serial, idevid }: Asker,
   text: string,
 ): Promise<Answer> {
-  const input = decodeJson(ReportRequest, text, 'the report')['ietf-sztp-bootstrap-server:input'];
+  const read = readReportInput(text);
+  if ('refused' in read) return read.refused;
+  const { input } = read;
   const admission = await options.admissions.consider(serial, idevid);
   if (admission.kind === 'unknown' || admission.kind === 'refused') {
     return refusal(403, 'access-denied', `serial ${serial} is not one of ours`, 'application');
@@ -209,12 +194,6 @@ async function report(
   const atMs = options.clock.nowMs();
   await options.store.inventory.recordProgress(serial, input['progress-type'], input.message, atMs);
   return { status: 204 };
-}
-
-type BootstrappingInput = GetBootstrappingDataRequest['ietf-sztp-bootstrap-server:input'];
-
-function inputOf(text: string): BootstrappingInput {
-  return decodeJson(GetBootstrappingDataRequest, text, 'the request')['ietf-sztp-bootstrap-server:input'];
 }
 
 async function bodyText(request: IncomingMessage, mediaType: string): Promise<string | Answer> {

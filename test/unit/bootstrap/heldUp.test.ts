@@ -63,6 +63,22 @@ describe('a bootstrap server that leads to others', () => {
     expect(asked).toHaveLength(17);
   });
 
+  it('has the first 16 asked of a longer list, and each by a name that TLS knows', async () => {
+    const servers = [
+      'SZTP_1.example.',
+      '2001:db8::1',
+      ...Array.from({ length: 38 }, (_, index) => `s${index}.example`),
+    ];
+    const { client, asked } = asking(async (count) => {
+      if (count === 1) return redirect(servers.map((address) => ({ address })));
+      throw new BranchboxError('bootstrap/unreachable', { message: 'no answer in time' });
+    });
+    await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toMatchObject({
+      code: 'bootstrap/unreachable',
+    });
+    expect(asked).toEqual([first.host, 'SZTP_1.example', ...servers.slice(1, 16)]);
+  });
+
   it('has no more than its time, where those it led to stay silent', async () => {
     const { client, asked } = asking(async (count, signal) => (count === 1 ? list(1) : silence(signal)), 50);
     await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toMatchObject({

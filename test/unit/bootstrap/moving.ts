@@ -146,6 +146,7 @@ export async function movesOf(box: Box): Promise<Moves> {
     path: moveRecordPath(paths),
     moved: movedLdevidPaths(paths),
     factory: await readFactory(files, paths.factory, softwareKeys),
+    os: { name: 'branchbox', version: '0.0.0-test' },
     owners: createOwnerStore(files, paths),
     clock: await openTrustedClock({ files, clock: box.clock, path: clockFloorPath(paths), builtAtMs: 0 }),
     log: silent,

@@ -80,12 +80,13 @@ export const sztpReply = (artefacts: Artefacts): Reply => {
     },
   });
 };
-export const onboarding = (configuration: unknown): Uint8Array =>
+export const onboarding = (configuration: unknown, more: object = {}): Uint8Array =>
   Buffer.from(
     JSON.stringify({
       'ietf-sztp-conveyed-info:onboarding-information': {
         'configuration-handling': 'replace',
         configuration: Buffer.from(JSON.stringify(configuration)).toString('base64'),
+        ...more,
       },
     }),
   );

@@ -1,7 +1,9 @@
 /** The servers that boxes and foreign clients speak to, on real connections: methods, what is no HTTP, refused bodies. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createDeviceHandler, deviceRefusal } from '../../../src/controller/deviceApi.ts';
 import { createExchangeServer, type Handler } from '../../../src/controller/exchange.ts';
@@ -127,6 +129,92 @@ describe('SZTP', () => {
     const method = await speak(port, head(`FOO ${SZTP_GET_PATH}`));
     const [error] = RestconfErrors.parse(JSON.parse(method.text))['ietf-restconf:errors'].error;
     expect([method.status, error?.['error-tag']]).toEqual([501, 'operation-not-supported']);
+  });
+});
+
+describe('what a RESTCONF client looks for first', () => {
+  const LIBRARY = '/restconf/data/ietf-yang-library:modules-state';
+  const get = async (line: string, ...fields: readonly string[]) =>
+    speak(await sztp(), head(line, ...fields));
+
+  it('is the root, told by the host (RFC 8040 3.1)', async () => {
+    const answer = await get('GET /.well-known/host-meta', 'Accept: application/xrd+xml');
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, 'application/xrd+xml']);
+    expect(answer.text).toMatch(/<Link rel="restconf" href="\/restconf"\/>/);
+    const bare = await get('HEAD /.well-known/host-meta');
+    expect([bare.status, bare.headers['content-length'], bare.text]).toEqual([
+      200,
+      String(answer.text.length),
+      '',
+    ]);
+  });
+
+  it.each([
+    ['', { 'ietf-restconf:restconf': { data: {}, operations: {}, 'yang-library-version': '2016-06-21' } }],
+    ['/', { 'ietf-restconf:restconf': { 'yang-library-version': '2016-06-21' } }],
+    ['/yang-library-version', { 'ietf-restconf:yang-library-version': '2016-06-21' }],
+    [
+      '/operations',
+      {
+        'ietf-restconf:operations': {
+          'ietf-sztp-bootstrap-server:get-bootstrapping-data': [null],
+          'ietf-sztp-bootstrap-server:report-progress': [null],
+        },
+      },
+    ],
+    [
+      '/data?content=nonconfig',
+      {
+        'ietf-restconf:data': {
+          'ietf-restconf-monitoring:restconf-state': {},
+          'ietf-yang-library:modules-state': {},
+        },
+      },
+    ],
+  ])('is what is below it: %s', async (path, part) => {
+    const answer = await get(`GET /restconf${path}`);
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, 'application/yang-data+json']);
+    expect(JSON.parse(answer.text)).toMatchObject(part);
+  });
+
+  it('is the modules, each operation’s and ours as docs have it', async () => {
+    const library: unknown = JSON.parse((await get(`GET ${LIBRARY}`)).text);
+    const ours = readFileSync(join(import.meta.dirname, '../../../docs/branchbox-sztp.yang'), 'utf8');
+    const revision = /revision (\d{4}-\d{2}-\d{2})/.exec(ours)?.[1];
+    const namespace = /namespace "([^"]+)"/.exec(ours)?.[1];
+    expect(library).toMatchObject({
+      'ietf-yang-library:modules-state': {
+        module: expect.arrayContaining([
+          expect.objectContaining({ name: 'ietf-sztp-bootstrap-server', feature: ['onboarding-server'] }),
+          { name: 'branchbox-sztp', revision, namespace, 'conformance-type': 'implement' },
+        ]),
+      },
+    });
+  });
+
+  it.each([
+    [`POST ${LIBRARY}`, 405, 'operation-not-supported'],
+    ['DELETE /restconf/data', 405, 'operation-not-supported'],
+    ['GET /restconf/data?depth=1', 400, 'invalid-value'],
+    [`POST ${SZTP_GET_PATH}?insert=first`, 400, 'invalid-value'],
+    ['GET /restconf/data/ietf-interfaces:interfaces', 404, 'invalid-value'],
+    [
+      'GET /restconf/operations/ietf-sztp-bootstrap-server:get-bootstrapping-data',
+      405,
+      'operation-not-supported',
+    ],
+    ['GET /', 404, 'invalid-value'],
+  ])('%s is %i', async (line, status, tag) => {
+    const answer = await get(line);
+    const [error] = RestconfErrors.parse(JSON.parse(answer.text))['ietf-restconf:errors'].error;
+    expect([answer.status, error?.['error-tag']]).toEqual([status, tag]);
+    if (status === 405) expect(answer.headers['allow']).toMatch(/OPTIONS/);
+  });
+
+  it('is answered in JSON alone', async () => {
+    expect((await get('GET /restconf', 'Accept: application/yang-data+xml')).status).toBe(406);
+    const options = await get('OPTIONS /restconf');
+    expect([options.status, options.headers['allow']]).toEqual([204, 'GET, HEAD, OPTIONS']);
   });
 });
 

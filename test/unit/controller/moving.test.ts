@@ -9,6 +9,7 @@ import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import type { Owner } from '../../../src/model/bootstrap.ts';
 import type { Invitation } from '../../../src/model/move.ts';
+import { onboardingOf } from '../../../src/controller/sztp/onboarding.ts';
 import { ownerCertificate, signConveyed } from '../../../src/pki/conveyed.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
 import { type RunningApi, useApi } from './apiWorld.ts';
@@ -52,6 +53,8 @@ const ENTRY = {
   createdAtMs: 1,
 } as const;
 
+const INFORMATION = 'ietf-sztp-conveyed-info:onboarding-information';
+
 describe('an invitation', () => {
   it('says what the owner signed, and the CA that a person compares', async () => {
     const { owner, domainCaSha256 } = await readInvitation(await invite(), NOW_MS);
@@ -71,6 +74,15 @@ describe('an invitation', () => {
         return { ...(await invite()), conveyedInformation: Buffer.from(signed.conveyed).toString('base64') };
       },
       'model/invalid',
+    ],
+    [
+      'with a script, which the box would refuse',
+      async () => {
+        const { [INFORMATION]: good } = onboardingOf(ownerAs('there'));
+        const signed = conveyed({ [INFORMATION]: { ...good, 'pre-configuration-script': 'AAAA' } });
+        return { ...(await invite()), conveyedInformation: Buffer.from(signed.conveyed).toString('base64') };
+      },
+      'pki/mismatch',
     ],
   ])('%s is none', async (_what, make, code) => {
     await expect(readInvitation(await make(), NOW_MS)).rejects.toMatchObject({ code });

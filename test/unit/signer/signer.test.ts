@@ -77,7 +77,9 @@ it('signs an order that a box accepts, and none that it would refuse', async () 
 it('signs onboarding information with the owner certificate, and nothing else with it', async () => {
   const { domain } = await signer.client().anchors();
   const configuration = Buffer.from('{}').toString('base64');
-  const information = { 'ietf-sztp-conveyed-info:onboarding-information': { configuration } };
+  const information = {
+    'ietf-sztp-conveyed-info:onboarding-information': { 'configuration-handling': 'replace', configuration },
+  };
   const { conveyed, ownerCertificate } = await signer.client().conveyed(information);
   const options = { ownerCertificate, pinnedDomainCert: domain, atMs: Date.now() };
   const { content } = await verifyConveyed(conveyed, options);

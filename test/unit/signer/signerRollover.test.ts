@@ -84,7 +84,10 @@ describe('once the next domain CA signs', () => {
     for (const anchor of [next, old]) await verifyJws(jws, { anchors: [anchor], atMs: now() });
     const configuration = Buffer.from('{}').toString('base64');
     const { conveyed, ownerCertificate } = await signer.client().conveyed({
-      'ietf-sztp-conveyed-info:onboarding-information': { configuration },
+      'ietf-sztp-conveyed-info:onboarding-information': {
+        'configuration-handling': 'replace',
+        configuration,
+      },
     });
     for (const pinnedDomainCert of [next, old]) {
       await verifyConveyed(conveyed, { ownerCertificate, pinnedDomainCert, atMs: now() });

@@ -129,6 +129,15 @@ faultTable('USB medium', [
       conveyed: good().conveyed,
     }),
   ),
+  row(
+    'that brings a script',
+    'pki/mismatch',
+    "The onboarding information brings a post-configuration-script, and a box runs no code but its image's",
+    () => ({
+      ...good(),
+      conveyed: conveyedBy(bench, onboarding(ownerOf(bench), { 'post-configuration-script': 'AAAA' })),
+    }),
+  ),
   row('with a redirect', 'pki/mismatch', 'The medium holds a redirect, not onboarding information', () => ({
     ...good(),
     conveyed: conveyedBy(bench, redirect([{ address: '192.0.2.1', port: 443 }])),

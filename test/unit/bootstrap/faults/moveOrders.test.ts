@@ -92,6 +92,17 @@ faultTable('order to move', [
       }),
   ),
   row(
+    'to an owner who wants another boot image',
+    'pki/mismatch',
+    'The onboarding information asks for the boot image branchbox 9, and this box runs branchbox 0.0.0-test (have the owner leave boot-image out and update the box once it is in service, or install that version first)',
+    () => {
+      const content = onboarding(next.owner, { 'boot-image': { 'os-version': '9' } });
+      return orderOf(bench, next, {
+        conveyedInformation: base64(conveyedBy(bench, content, next.authorities.ownerSigner)),
+      });
+    },
+  ),
+  row(
     'with a redirect in the place of an owner',
     'pki/mismatch',
     'The order holds a redirect, not onboarding information',

@@ -1,0 +1,48 @@
+/**
+ * Owns telling a server that what it sent was refused (RFC 8572 5.6, 7.3), each once: a box asks on, and hears the same.
+ * Does not own what is refused (onboarding.ts), nor what is told of a box that has an owner (progress.ts).
+ */
+import { BranchboxError } from '../model/errors.ts';
+import type { TrustedClock } from './clockFloor.ts';
+import { type Server, serverName } from './discover.ts';
+import { renderProblem } from './machine.ts';
+import type { Refusal } from './onboarding.ts';
+import { strictPeer } from './peer.ts';
+import type { SztpClient } from './sztp.ts';
+import type { Uplink } from './uplink.ts';
+
+/** As the model caps it. */
+const MAX_MESSAGE = 1024;
+
+export type TellRefusal = (
+  refusal: Refusal,
+  to: {
+    readonly server: Server;
+    readonly uplink: Uplink;
+    readonly reporting: 'minimal' | 'verbose';
+    readonly report: SztpClient['report'];
+    readonly signal: AbortSignal;
+  },
+) => Promise<void>;
+
+export function createRefusalReports(clock: Pick<TrustedClock, 'nowMs'>): TellRefusal {
+  const told = new Set<string>();
+  return async ({ why, progress, anchors }, { server, uplink, reporting, report, signal }) => {
+    const mark = `${serverName(server)} ${why.message}`;
+    if (told.has(mark)) return;
+    told.add(mark);
+    const peer = strictPeer(anchors, () => clock.nowMs());
+    const message = renderProblem(why).slice(0, MAX_MESSAGE);
+    // The beginning and the end always, what is between where the server wants it.
+    const between = reporting === 'verbose' ? progress.slice(0, -1) : [];
+    try {
+      await report({ server, uplink, peer, progress: 'bootstrap-initiated', message: '', signal });
+      for (const step of [...between, ...progress.slice(-1)]) {
+        await report({ server, uplink, peer, progress: step, message, signal });
+      }
+    } catch (thrown) {
+      // Who is not the owner, or takes no reports, is told nothing; why the box refused stands anyway.
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+    }
+  };
+}

@@ -1,0 +1,346 @@
+/**
+ * Each body that this code makes for SZTP, held against the YANG of RFC 8572, RFC 8366 and RFC 8040 by somebody else's
+ * validator (RFC 7951 is how they are written): what box and controller send, and what the files of a medium hold.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readClaims } from '../../src/bootstrap/claims.ts';
+import type { Https, PeerJudge } from '../../src/bootstrap/https.ts';
+import { createSztpClient } from '../../src/bootstrap/sztp.ts';
+import { MEDIUM_DIRECTORY } from '../../src/model/medium.ts';
+import {
+  CLAIMS_WANTED,
+  OnboardingInformation,
+  ProgressType,
+  RedirectInformation,
+  SZTP_GET_PATH,
+  SZTP_MEDIA_TYPE,
+  SZTP_REPORT_PATH,
+} from '../../src/model/sztp.ts';
+import { certsOnly } from '../../src/pki/cms.ts';
+import { readCms } from '../../src/pki/cms-read.ts';
+import { createFiles } from '../../src/system/linux/files.ts';
+import { makeCa } from '../unit/pki/domain.ts';
+import { type ControllerClients, startControllerClients } from './controllerClients.ts';
+import { createYanglint, type Yanglint } from './yanglint.ts';
+
+const MAX_CMS_BYTES = 256 * 1024;
+const INFO = 'ietf-sztp-conveyed-info';
+const SERVER = 'ietf-sztp-bootstrap-server';
+let yang: Yanglint;
+beforeAll(async () => {
+  yang = await createYanglint();
+});
+afterAll(() => yang.remove());
+
+const contentOf = (der: Uint8Array): string =>
+  Buffer.from(readCms(der, MAX_CMS_BYTES).content ?? '').toString('utf8');
+const text = (document: unknown): string => JSON.stringify(document);
+
+describe('the modules', () => {
+  it('fit each other, ours the standard one that it adds to', async () => {
+    const files = ['test/yang/ietf-sztp-bootstrap-server.yang', 'docs/branchbox-sztp.yang'];
+    expect(await yang.problemsOfModules(...files)).toBe('');
+  });
+});
+
+describe('a broken body', () => {
+  const onboarding = (more: object) => text({ [`${INFO}:onboarding-information`]: more });
+  const redirect = (...servers: readonly object[]) =>
+    text({ [`${INFO}:redirect-information`]: { 'bootstrap-server': servers } });
+  const input = (more: object) => text({ [`${SERVER}:input`]: more });
+  const voucher = {
+    'created-on': '2026-06-01T00:00:00Z',
+    assertion: 'verified',
+    'serial-number': 'x',
+    'pinned-domain-cert': 'AAAA',
+  };
+  it.each([
+    ['a name without its module', INFO, text({ 'onboarding-information': {} }), 'namespace-qualified'],
+    ['neither of the two', INFO, '{}', 'Mandatory choice'],
+    [
+      'both of the two',
+      INFO,
+      text({ ...JSON.parse(onboarding({})), ...JSON.parse(redirect({ address: 'a' })) }),
+      'case',
+    ],
+    [
+      'a configuration without its handling',
+      INFO,
+      onboarding({ configuration: 'AAAA' }),
+      'configuration-handling',
+    ],
+    ['a handling of nothing', INFO, onboarding({ 'configuration-handling': 'merge' }), '"../configuration"'],
+    [
+      'a handling that is none',
+      INFO,
+      onboarding({ 'configuration-handling': 'add', configuration: 'AAAA' }),
+      'add',
+    ],
+    ['no base64', INFO, onboarding({ 'configuration-handling': 'merge', configuration: '-_' }), 'Base64'],
+    [
+      'a hash of no image',
+      INFO,
+      onboarding({
+        'boot-image': { 'image-verification': [{ 'hash-algorithm': `${INFO}:sha-256`, 'hash-value': 'aa' }] },
+      }),
+      'download-uri',
+    ],
+    ['a redirect to nobody', INFO, redirect(), 'Too few'],
+    ['a redirect to nowhere', INFO, redirect({ port: 1 }), 'address'],
+    ['one server twice', INFO, redirect({ address: 'a' }, { address: 'a', port: 1 }), 'Duplicate'],
+    ['a port that is text', INFO, redirect({ address: 'a', port: '443' }), 'number'],
+    [
+      'a voucher with nonce and end',
+      'ietf-voucher',
+      text({
+        'ietf-voucher:voucher': { ...voucher, nonce: 'AAAAAAAAAAA=', 'expires-on': '2026-06-02T00:00:00Z' },
+      }),
+      'not(../',
+    ],
+    [
+      'a voucher with a short nonce',
+      'ietf-voucher',
+      text({ 'ietf-voucher:voucher': { ...voucher, nonce: 'AAAA' } }),
+      'length',
+    ],
+    [
+      'a voucher for nobody',
+      'ietf-voucher',
+      text({ 'ietf-voucher:voucher': { ...voucher, 'serial-number': undefined } }),
+      'serial-number',
+    ],
+    [
+      'a date without a zone',
+      'ietf-voucher',
+      text({ 'ietf-voucher:voucher': { ...voucher, 'created-on': '2026-06-01T00:00:00' } }),
+      '2026',
+    ],
+    [
+      'an error without a tag',
+      'ietf-restconf',
+      text({ 'ietf-restconf:errors': { error: [{ 'error-type': 'rpc' }] } }),
+      'error-tag',
+    ],
+    [
+      'a module without its namespace',
+      'ietf-yang-library',
+      text({
+        'ietf-yang-library:modules-state': {
+          'module-set-id': '1',
+          module: [{ name: 'a', revision: '2026-01-01', 'conformance-type': 'implement' }],
+        },
+      }),
+      'namespace',
+    ],
+    [
+      'an empty that is true',
+      'get-bootstrapping-data-input',
+      input({ 'signed-data-preferred': true }),
+      'empty',
+    ],
+    [
+      'a nonce of 15 bytes',
+      'get-bootstrapping-data-input',
+      input({ nonce: Buffer.alloc(15).toString('base64') }),
+      'length',
+    ],
+    ['what no module has', 'get-bootstrapping-data-input', input({ serial: 'x' }), '"serial" not found'],
+    [
+      'claims of another form',
+      'get-bootstrapping-data-input',
+      input({ 'branchbox-sztp:claims': { uuid: 'x' } }),
+      'pattern',
+    ],
+    [
+      'an owner certificate alone',
+      'get-bootstrapping-data-output',
+      text({ [`${SERVER}:output`]: { 'conveyed-information': 'AAAA', 'owner-certificate': 'AAAA' } }),
+      'ownership-voucher',
+    ],
+    [
+      'no conveyed information',
+      'get-bootstrapping-data-output',
+      text({ [`${SERVER}:output`]: {} }),
+      'conveyed-information',
+    ],
+    ['progress that is none', 'report-progress-input', input({ 'progress-type': 'nonsense' }), 'nonsense'],
+    ['progress without its type', 'report-progress-input', input({ message: 'x' }), 'progress-type'],
+    [
+      'host keys before the end',
+      'report-progress-input',
+      input({
+        'progress-type': 'informational',
+        'ssh-host-keys': { 'ssh-host-key': [{ algorithm: 'a', 'key-data': 'AAAA' }] },
+      }),
+      'When',
+    ],
+  ])('is refused: %s', async (_, module, body, words) => {
+    const problem =
+      module === 'get-bootstrapping-data-input' ||
+      module === 'get-bootstrapping-data-output' ||
+      module === 'report-progress-input'
+        ? await yang.problemsOfOperation(module, body)
+        : await yang.problemsOf(module, body);
+    expect(problem).toContain(words);
+  });
+});
+
+describe('a box', () => {
+  const uplink = { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] };
+  const server = { host: 'controller.example', port: 443 };
+  const { signal } = new AbortController();
+  /** Bodies of all that a client sends to a server that answers `status`, and asks for claims where that is 404. */
+  function listening(status: number) {
+    const bodies: string[] = [];
+    const error = {
+      'error-type': 'application',
+      'error-tag': 'invalid-value',
+      'error-app-tag': CLAIMS_WANTED,
+    };
+    const https: Https = async ({ body }) => {
+      bodies.push(body?.text ?? '');
+      return {
+        status,
+        contentType: SZTP_MEDIA_TYPE,
+        body: Buffer.from(text({ 'ietf-restconf:errors': { error: [error] } })),
+        retryAfterMs: undefined,
+        asksForBasic: false,
+      };
+    };
+    const client = createSztpClient({
+      https,
+      // No answer is judged: no more of the box than its model is looked at.
+      factory: { model: 'lab' } as Parameters<typeof createSztpClient>[0]['factory'],
+      clock: {} as Parameters<typeof createSztpClient>[0]['clock'],
+      randomBytes: (count) => new Uint8Array(count),
+      os: { name: 'branchbox', version: '1' },
+      claims: () => readClaims(createFiles()),
+    });
+    return { client, bodies };
+  }
+
+  it('asks in the words of the RPC, and again with what it says of itself', async () => {
+    const { client, bodies } = listening(404);
+    await expect(client.onboard(server, uplink, signal)).rejects.toMatchObject({ code: 'bootstrap/refused' });
+    expect(bodies).toHaveLength(2);
+    expect(bodies[1]).toContain('branchbox-sztp:claims');
+    for (const body of bodies) {
+      expect(await yang.problemsOfOperation('get-bootstrapping-data-input', body), body).toBe('');
+    }
+  });
+
+  it('reports progress of each type', async () => {
+    const { client, bodies } = listening(204);
+    for (const progress of ProgressType.options)
+      await client.report({
+        server,
+        uplink,
+        peer: {} as PeerJudge,
+        progress,
+        message: `${progress} “ü”`,
+        signal,
+      });
+    expect(bodies).toHaveLength(27);
+    for (const body of bodies)
+      expect(await yang.problemsOfOperation('report-progress-input', body), body).toBe('');
+  });
+
+  it('takes the redirect and the onboarding information that have all that the model has', async () => {
+    const anchor = Buffer.from(certsOnly([makeCa('Domain').certificate])).toString('base64');
+    const redirect = {
+      'ietf-sztp-conveyed-info:redirect-information': {
+        'bootstrap-server': [
+          { address: 'sztp.example.com', port: 8443, 'trust-anchor': anchor },
+          { address: '192.0.2.1' },
+          { address: '2001:db8::1', port: 443 },
+        ],
+      },
+    };
+    const onboarding = {
+      'ietf-sztp-conveyed-info:onboarding-information': {
+        'boot-image': {
+          'os-name': 'branchbox',
+          'os-version': '1.2.3',
+          'download-uri': ['https://example.com/image.img', 'ftp://example.com/image.img'],
+          'image-verification': [
+            { 'hash-algorithm': 'ietf-sztp-conveyed-info:sha-256', 'hash-value': 'ba:ec:cf' },
+          ],
+        },
+        'configuration-handling': 'replace',
+        'pre-configuration-script': 'AAAA',
+        configuration: 'AAAA',
+        'post-configuration-script': 'AAAA',
+      },
+    };
+    for (const body of [redirect, onboarding]) expect(await yang.problemsOf(INFO, text(body))).toBe('');
+    expect(RedirectInformation.safeParse(redirect).error).toBeUndefined();
+    expect(OnboardingInformation.safeParse(onboarding).error).toBeUndefined();
+  });
+});
+
+describe('the controller', () => {
+  let clients: ControllerClients;
+  beforeAll(async () => {
+    clients = await startControllerClients();
+  });
+  afterAll(() => clients.world.remove());
+
+  it.each([
+    ['with a nonce', { nonce: Buffer.alloc(32, 7).toString('base64'), 'signed-data-preferred': [null] }],
+    ['without one', {}],
+  ])('answers a request %s', async (_, input) => {
+    const answer = await clients.sztp(clients.box1, SZTP_GET_PATH, input);
+    const body = answer.body.toString('utf8');
+    expect(await yang.problemsOfOperation('get-bootstrapping-data-output', body), body).toBe('');
+    const output = JSON.parse(body)[`${SERVER}:output`] as Record<string, string>;
+    const signed = (name: string): string => contentOf(Buffer.from(output[name] ?? '', 'base64'));
+    expect(await yang.problemsOf('ietf-voucher', signed('ownership-voucher'))).toBe('');
+    expect(await yang.problemsOf(INFO, signed('conveyed-information'))).toBe('');
+  });
+
+  it('refuses', async () => {
+    const { sztp, box1 } = clients;
+    const stranger = await clients.world.newIdentity('SN-stranger');
+    for (const answer of [
+      sztp(box1, SZTP_GET_PATH, {}, 'none'),
+      sztp(stranger, SZTP_GET_PATH, {}),
+      sztp(box1, SZTP_GET_PATH, '{'),
+      sztp(box1, SZTP_GET_PATH, { nonce: 'AAAA' }),
+      sztp(box1, SZTP_REPORT_PATH, { 'progress-type': 'nonsense', message: 7 }),
+      sztp(box1, '/restconf/none', {}),
+    ]) {
+      const body = (await answer).body.toString('utf8');
+      expect(body).toContain('ietf-restconf:errors');
+      expect(await yang.problemsOf('ietf-restconf', body), body).toBe('');
+    }
+  });
+
+  it('tells where it is and what it has', async () => {
+    const { world, credential, box1 } = clients;
+    const get = async (path: string): Promise<string> => {
+      const words = credential(box1, 'none', 'tls');
+      return (await world.curl(...words, `https://localhost:${world.ports.sztp}${path}`)).body.toString(
+        'utf8',
+      );
+    };
+    expect(await yang.problemsOf('ietf-restconf', await get('/restconf'))).toBe('');
+    const library = await get('/restconf/data/ietf-yang-library:modules-state');
+    expect(library).toContain('module-set-id');
+    expect(await yang.problemsOf('ietf-yang-library', library)).toBe('');
+    const state = await get('/restconf/data/ietf-restconf-monitoring:restconf-state');
+    expect(await yang.problemsOf('ietf-restconf-monitoring', state)).toBe('');
+  });
+
+  it('makes a medium, network and all', async () => {
+    const { world } = clients;
+    const network = ['--address', '198.51.100.100/24', '--gateway', '198.51.100.1', '--dns', '198.51.100.1'];
+    await world.fleet('usb', 'SN-one', '--out', world.at('stick'), ...network);
+    const file = (name: string) => readFile(join(world.at('stick'), MEDIUM_DIRECTORY, 'SN-one', name));
+    const voucher = contentOf(await file('ownership-voucher.vcj'));
+    expect(voucher).toContain('expires-on');
+    expect(await yang.problemsOf('ietf-voucher', voucher)).toBe('');
+    expect(await yang.problemsOf(INFO, contentOf(await file('conveyed-information.cms')))).toBe('');
+  });
+});
