@@ -98,6 +98,11 @@ export function sameCertificate(left: Certificate, right: Certificate): boolean 
   return Buffer.from(left.der).equals(right.der);
 }
 
+/** RFC 5280 3.2: by an entity for itself, under whichever of its keys. */
+export function isSelfIssued({ subjectDer, issuerDer }: Certificate): boolean {
+  return Buffer.from(subjectDer).equals(issuerDer);
+}
+
 function read(der: Uint8Array): Certificate {
   const [tbs, algorithm, signature] = childrenOf(decode(der), TAG.sequence, 'Certificate');
   readBitString(signature, 'Certificate signature');
