@@ -20,7 +20,13 @@ import {
   TAG,
 } from './der-read.ts';
 import { importPublicKey } from './keys.ts';
-import { type AlternativeNames, type CertificateName, readAlternativeNames, readName } from './name.ts';
+import {
+  type AlternativeNames,
+  type CertificateName,
+  readAlternativeNames,
+  readHardwareSerial,
+  readName,
+} from './name.ts';
 import { OID } from './oids.ts';
 import { fromPem, toPemBlock } from './pem.ts';
 import { readSignatureAlgorithm, type SignatureAlgorithm } from './signatureAlgorithm.ts';
@@ -70,6 +76,8 @@ export interface Certificate {
   readonly ipAddresses: readonly string[];
   /** All alternative names, as encoded; undefined where there is no such extension. */
   readonly alternativeNamesDer: Uint8Array | undefined;
+  /** hwSerialNum of a HardwareModuleName (RFC 4108 5) among them. */
+  readonly hardwareSerial: Uint8Array | undefined;
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
   /** Object identifiers of the extensions that must be understood. */
@@ -145,6 +153,7 @@ type FromExtensions = Pick<
   | 'keyUsage'
   | 'extendedKeyUsage'
   | 'alternativeNamesDer'
+  | 'hardwareSerial'
   | 'subjectKeyId'
   | 'authorityKeyId'
   | 'criticalExtensions'
@@ -184,6 +193,7 @@ function readExtensions(node: DerNode | undefined): FromExtensions {
     dnsNames: names?.dnsNames ?? [],
     ipAddresses: names?.ipAddresses ?? [],
     alternativeNamesDer: get(OID.subjectAltName, ({ bytes }) => bytes),
+    hardwareSerial: get(OID.subjectAltName, readHardwareSerial),
     subjectKeyId: get(OID.subjectKeyIdentifier, (value) => readOctets(value, 'Subject key identifier')),
     authorityKeyId: get(
       OID.authorityKeyIdentifier,

@@ -63,6 +63,7 @@ async function authorise(
   peer: Peer,
   withCode: boolean,
 ): Promise<Enrollee | Answer> {
+  if (peer.kind === 'unusable') return plain(403, peer.why);
   if (peer.kind === 'none' || peer.kind === 'untrusted') {
     // No 401: RFC 9110 15.5.2 demands a challenge with it, and no password does without a certificate.
     const what =

@@ -25,7 +25,7 @@ import {
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
 import type { BranchboxError } from '../../../src/model/errors.ts';
 import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
-import { createAuthorities, HOUR_MS, NOW_MS } from './authorities.ts';
+import { createAuthorities, HOUR_MS, issued, NOW_MS } from './authorities.ts';
 import { createBox, createTestClock } from './box.ts';
 
 describe('Retry-After', () => {
@@ -237,6 +237,23 @@ describe('the trusted clock', () => {
 });
 
 describe('the factory identity', () => {
+  it('whose serial number no part of the product could use is refused in words', async () => {
+    const authorities = createAuthorities();
+    const box = await createBox(authorities, 1);
+    const profile = { kind: 'idevid', serialNumber: 'PID:X SN:1', commonName: 'box' } as const;
+    const { certificate } = issued(authorities.manufacturer, profile);
+    await box.files.writeDurable(`${box.paths.factory}/idevid.crt`, certificate.pem);
+    await box.files.writeDurable(`${box.paths.factory}/serial`, 'PID:X SN:1\n');
+    const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const keys = createDeviceKeys({ readiness: readTpmReadiness(undefined), tpm: undefined, log: silent });
+    const problems = await readFactory(box.files, box.paths.factory, keys).then(
+      () => [],
+      (thrown: BranchboxError) => thrown.problems.map(({ message }) => message),
+    );
+    expect(problems[0]).toMatch(/^cannot be used: the serial number "PID:X SN:1" of the factory identity/);
+    await box.remove();
+  });
+
   it('is refused with every problem at its file', async () => {
     const box = await createBox(createAuthorities(), 1);
     const other = createAuthorities();

@@ -181,6 +181,15 @@ it.each([
   },
 );
 
+it('a box whose serial number no part of the product could use is told so, before anything is kept of it', async () => {
+  const as = issue(manufacturer, { kind: 'idevid', serialNumber: 'PID:X SN:1/2', commonName: 'box' });
+  const answer = await ask({ as, headers: CSR_TYPE, body: () => base64(csr()) });
+  expect([answer.status, answer.text]).toEqual([
+    403,
+    expect.stringContaining('the serial number "PID:X SN:1/2" of the factory identity cannot be used: '),
+  ]);
+});
+
 const UNIQUE = (socket: TLSSocket): string => base64(socket.getFinished() ?? Buffer.alloc(0));
 const EXPORTER = (socket: TLSSocket): string =>
   base64(socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)));
