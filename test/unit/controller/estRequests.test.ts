@@ -7,6 +7,7 @@ import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Admission } from '../../../src/controller/admission.ts';
 import { plain } from '../../../src/controller/est/answers.ts';
 import { createEstHandler } from '../../../src/controller/est/estServer.ts';
 import { createExchangeServer, tlsOptions } from '../../../src/controller/exchange.ts';
@@ -28,7 +29,9 @@ const domain = makeCa('Domain');
 const box = issue(manufacturer, { kind: 'idevid', serialNumber: 'SN-1', commonName: 'box' });
 const stranger = issue(makeCa('Nobody'), { kind: 'idevid', serialNumber: 'SN-1', commonName: 'box' });
 const gateway = { id: 'one', serial: 'SN-1' };
-const admitted = async () => ({ kind: 'admitted', gateway }) as const;
+const ADMITTED: Admission = { kind: 'admitted', gateway };
+let admission: Admission = ADMITTED;
+const judged = async (): Promise<Admission> => admission;
 const { key, cert } = makeServerCredential().tls;
 
 const { records } = openSqliteStore(':memory:');
@@ -40,7 +43,7 @@ const server = createExchangeServer({
   }),
   handle: createEstHandler({
     store: { records: { ...records, enrol: async () => true } },
-    admissions: { consider: admitted, admit: admitted, recognise: async () => ({ kind: 'unknown' }) },
+    admissions: { consider: judged, admit: judged, recognise: async () => ({ kind: 'unknown' }) },
     signer: {
       ldevid: async ({ csr, gatewayId }) => ({
         certificate: issueCertificate({
@@ -180,6 +183,26 @@ it.each([
     }
   },
 );
+
+const CHALLENGE = /^Basic realm="[^"]+", charset="UTF-8"$/;
+it.each<[string, Admission, number, boolean, boolean]>([
+  ['a wrong code', { kind: 'wrong-code', why: 'The code is wrong.' }, 401, true, true],
+  ['a code that is waited for', { kind: 'pending', why: 'waits', byCode: true }, 202, true, true],
+  ['an approval that is waited for', { kind: 'pending', why: 'waits' }, 202, false, true],
+  ['a box that was revoked', { kind: 'refused', why: 'revoked' }, 403, false, false],
+  ['a box that nobody knows', { kind: 'unknown' }, 403, false, false],
+])('credentials are asked for where they help: %s', async (_, found, status, helps, comesAgain) => {
+  admission = found;
+  try {
+    const answer = await ask({ as: box, headers: CSR_TYPE, body: () => base64(csr()) });
+    const { 'www-authenticate': challenge, 'retry-after': retryAfter } = answer.headers;
+    expect(answer.status).toBe(status);
+    expect(challenge === undefined ? '' : challenge).toMatch(helps ? CHALLENGE : /^$/);
+    expect(retryAfter !== undefined).toBe(comesAgain);
+  } finally {
+    admission = ADMITTED;
+  }
+});
 
 it('a box whose serial number no part of the product could use is told so, before anything is kept of it', async () => {
   const as = issue(manufacturer, { kind: 'idevid', serialNumber: 'PID:X SN:1/2', commonName: 'box' });
