@@ -1,6 +1,7 @@
 /**
- * Owns what an enrolment server's CSR attributes (RFC 7030 4.5.2) demand that no request of this box has: its keys are
- * P-256, its signatures ecdsa-with-SHA256, whatever is asked for. Does not own asking for them (est.ts).
+ * Owns what an enrolment server's CSR attributes (RFC 7030 4.5.2) demand: that a request names its TLS session, which a box
+ * can, and what no request of this box has, whose keys are P-256 and signatures ecdsa-with-SHA256, whatever is asked for.
+ * Does not own asking for them (est.ts).
  */
 import { decode } from '../pki/der.ts';
 import { childrenOf, readOid, TAG } from '../pki/der-read.ts';
@@ -23,8 +24,15 @@ const SIGNATURES: ReadonlyMap<string, string> = new Map([
   [OID.ecdsaWithSha512, 'ecdsa-with-SHA512'],
 ]);
 
-/** In words for a person; what is not known is ignored, as it must be. Throws pki/malformed. Pure. */
-export function demandsUnmet(csrAttrs: Uint8Array): readonly string[] {
+export interface CsrDemands {
+  /** What this box does not have, in words for a person. */
+  readonly unmet: readonly string[];
+  /** A challengePassword: base64 of the session's channel binding (RFC 7030 3.5). */
+  readonly namesSession: boolean;
+}
+
+/** What is not known is ignored, as it must be. Throws pki/malformed. Pure. */
+export function csrDemands(csrAttrs: Uint8Array): CsrDemands {
   const named = childrenOf(decode(csrAttrs), TAG.sequence, 'The CSR attributes').flatMap((one) => {
     if (one.tag === TAG.oid) return [readOid(one, 'A CSR attribute')];
     const [type, values] = childrenOf(one, TAG.sequence, 'A CSR attribute');
@@ -35,12 +43,11 @@ export function demandsUnmet(csrAttrs: Uint8Array): readonly string[] {
   });
   const unmet = (table: ReadonlyMap<string, string>, own: string): readonly string[] =>
     named.includes(own) ? [] : named.flatMap((id) => table.get(id) ?? []);
-  return [
-    ...unmet(KEYS, OID.prime256v1),
-    ...unmet(SIGNATURES, OID.ecdsaWithSha256).map((name) => `a signature by ${name}`),
-    // RFC 7030 3.5: the hash of a TLS 1.2 session, which TLS 1.3 does not have.
-    ...(named.includes(OID.challengePassword)
-      ? ['the TLS session named in the request (challengePassword)']
-      : []),
-  ];
+  return {
+    unmet: [
+      ...unmet(KEYS, OID.prime256v1),
+      ...unmet(SIGNATURES, OID.ecdsaWithSha256).map((name) => `a signature by ${name}`),
+    ],
+    namesSession: named.includes(OID.challengePassword),
+  };
 }

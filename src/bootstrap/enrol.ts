@@ -40,7 +40,12 @@ export interface Enrolment {
    * The request for the key at `paths.key`, which is made and stored first where there is none that can be read. `renewed`:
    * the certificate whose names it repeats, whatever its CA made of those that were asked for (RFC 7030 4.2.2).
    */
-  request(owner: Owner, paths: CredentialPaths, renewed?: Certificate): Promise<Uint8Array>;
+  request(
+    owner: Owner,
+    paths: CredentialPaths,
+    renewed?: Certificate,
+    challengePassword?: string,
+  ): Promise<Uint8Array>;
   /** Checks what the CA issued and stores it. Throws pki/* where it is not ours, and stores nothing. */
   accept(owner: Owner, paths: CredentialPaths, answer: EnrolmentAnswer): Promise<LocalIdentity>;
   /** false: it begins later than it can be by now; it was made under a clock that is wrong. */
@@ -119,7 +124,7 @@ export function createEnrolment(options: {
       }
     },
 
-    async request(owner, paths, renewed) {
+    async request(owner, paths, renewed, challengePassword) {
       let key = await readKey(paths.key);
       if (key === undefined) {
         key = await keys.make();
@@ -127,8 +132,8 @@ export function createEnrolment(options: {
         await files.writeDurable(paths.key, key.pem.reveal(), 0o600);
       }
       return renewed === undefined
-        ? createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial })
-        : createRenewalRequestBy(key, renewed);
+        ? createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial, challengePassword })
+        : createRenewalRequestBy(key, renewed, challengePassword);
     },
 
     async accept(owner, paths, { issued, others, serverEndsAtMs }) {

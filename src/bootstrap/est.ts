@@ -2,15 +2,18 @@
  * Owns the client of EST (RFC 7030, errata and clarifications RFC 8951): CA certificates, enrolment, renewal.
  * Does not own keys nor files (enrol.ts). Keys never leave the box, so there is no serverkeygen.
  */
+import type { TLSSocket } from 'node:tls';
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
-import { demandsUnmet } from './csrAttributes.ts';
+import { channelBinding } from '../system/channelBinding.ts';
+import { type CsrDemands, csrDemands } from './csrAttributes.ts';
 import { type Server, serverName } from './discover.ts';
 import {
   type Answer,
+  type Body,
   describeStatus,
   type Exchange,
   type Https,
@@ -34,6 +37,8 @@ export interface EstClient {
   enrol(options: {
     readonly operation: 'simpleenroll' | 'simplereenroll';
     readonly request: Uint8Array;
+    /** The same with this challengePassword, for a server that wants the TLS session named. */
+    readonly requestNaming: (challengePassword: string) => Promise<Uint8Array>;
     readonly uplink: Uplink;
     readonly identity: TlsIdentity;
     /** The installer's code, as credentials of HTTP Basic. */
@@ -91,7 +96,7 @@ export function createEstClient(options: {
       const exchange = reading('cacerts', 'application/pkcs7-mime', uplink, identity);
       return certificatesOf(exchange, await https(exchange, signal));
     },
-    async enrol({ operation, request, uplink, identity, code, signal }) {
+    async enrol({ operation, request, requestNaming, uplink, identity, code, signal }) {
       const exchange: Exchange = {
         server,
         uplink,
@@ -100,12 +105,24 @@ export function createEstClient(options: {
         method: 'POST',
         path: `${base}/${operation}`,
         accept: 'application/pkcs7-mime',
-        // libest's server answers 400 to base64 that does not end in a newline.
-        body: { contentType: 'application/pkcs10', text: `${Buffer.from(request).toString('base64')}\n` },
+        body: bodyOf(request),
         maxBytes: MAX_ANSWER_BYTES,
         basic: code,
       };
-      const answer = await https(exchange, signal);
+      let answer = await https(exchange, signal);
+      let why = '';
+      if (answer.status === 400) {
+        const { unmet, namesSession } = await demandsOf(exchange, signal);
+        if (namesSession && unmet.length === 0) {
+          // The session that it goes into, which is another one: here only is it known.
+          const body = async (socket: TLSSocket): Promise<Body> => {
+            const binding = channelBinding(socket, 'client') ?? new Uint8Array();
+            return bodyOf(await requestNaming(Buffer.from(binding).toString('base64')));
+          };
+          answer = await https({ ...exchange, body }, signal);
+        }
+        why = unmetOf(unmet);
+      }
       const retryAfterMs = answer.retryAfterMs ?? DEFAULT_RETRY_MS;
       if (answer.status === 202) {
         throw new BranchboxError('bootstrap/pending', {
@@ -133,7 +150,7 @@ export function createEstClient(options: {
       }
       if (answer.status === 400) {
         const what = describeStatus(answer.status, wordsOf(answer));
-        throw refused(exchange, `${what}${await unmetOf(exchange, signal)}`, answer);
+        throw refused(exchange, `${what}${why}`, answer);
       }
       return certificatesOf(exchange, answer);
     },
@@ -143,22 +160,32 @@ export function createEstClient(options: {
    * Why it may have refused a request. Asked for behind a refusal alone: a box has one kind of request to send, and a
    * thousand boxes need no other exchange each.
    */
-  async function unmetOf({ uplink, identity }: Exchange, signal: AbortSignal): Promise<string> {
+  async function demandsOf({ uplink, identity }: Exchange, signal: AbortSignal): Promise<CsrDemands> {
     const exchange = reading('csrattrs', 'application/csrattrs', uplink, identity);
     try {
       const answer = await https(exchange, signal);
-      if (answer.status !== 200 || answer.contentType !== 'application/csrattrs') return '';
-      const unmet = demandsUnmet(base64Of(exchange, answer));
-      return unmet.length === 0
-        ? ''
-        : `. It asks for ${unmet.join(', ')}, and this box has a key on P-256 and signs by ecdsa-with-SHA256`;
+      if (answer.status !== 200 || answer.contentType !== 'application/csrattrs') return NO_DEMANDS;
+      return csrDemands(base64Of(exchange, answer));
     } catch (thrown) {
       // What is told is the refusal.
-      if (thrown instanceof BranchboxError) return '';
+      if (thrown instanceof BranchboxError) return NO_DEMANDS;
       throw thrown;
     }
   }
 }
+
+const NO_DEMANDS: CsrDemands = { unmet: [], namesSession: false };
+
+const unmetOf = (unmet: readonly string[]): string =>
+  unmet.length === 0
+    ? ''
+    : `. It asks for ${unmet.join(', ')}, and this box has a key on P-256 and signs by ecdsa-with-SHA256`;
+
+/** libest's server answers 400 to base64 that does not end in a newline. */
+const bodyOf = (request: Uint8Array): Body => ({
+  contentType: 'application/pkcs10',
+  text: `${Buffer.from(request).toString('base64')}\n`,
+});
 
 /** RFC 7030 4.2.3: plain text is for a person. The server proved itself; the words are cut before they show. */
 const wordsOf = ({ contentType, body }: Answer): string | undefined =>

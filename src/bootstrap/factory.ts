@@ -6,6 +6,7 @@ import { BranchboxError, type Problem } from '../model/errors.ts';
 import { GENERIC_MODEL } from '../model/hardware.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificate, parseCertificates, toPem } from '../pki/certificate.ts';
+import { deviceSerial } from '../pki/deviceSerial.ts';
 import { sameKey } from '../pki/keys.ts';
 import type { Files } from '../system/ports.ts';
 import type { DeviceKey, DeviceKeys } from './deviceKeys.ts';
@@ -13,8 +14,6 @@ import type { TlsIdentity } from './https.ts';
 
 /** A PEM chain of some certificates; far above what any factory writes. */
 const MAX_FILE_BYTES = 64 * 1024;
-/** Serial numbers go into certificates' names and vouchers: RFC 5280 ub-serial-number. */
-const MAX_SERIAL_LENGTH = 64;
 
 export interface FactoryIdentity {
   readonly serial: string;
@@ -66,11 +65,10 @@ export async function readFactory(
   const chain = attempt('chain.pem', () => parseCertificates(chainText ?? ''));
   const voucherAnchors = anchorText && attempt('voucher-anchor.pem', () => parseCertificates(anchorText));
 
-  if (serial !== undefined && (serial.length > MAX_SERIAL_LENGTH || /[^\x21-\x7e]/.test(serial))) {
-    note('serial', `must be at most ${MAX_SERIAL_LENGTH} printable characters without spaces`);
-  }
-  if (idevid && serial !== undefined && idevid.subject.serialNumber !== serial) {
-    note('idevid.crt', `is for serial ${idevid.subject.serialNumber ?? '(none)'}, the box says ${serial}`);
+  const named = idevid && deviceSerial(idevid);
+  if (named && 'problem' in named) note('idevid.crt', `cannot be used: ${named.problem}`);
+  if (named && 'serial' in named && serial !== undefined && named.serial !== serial) {
+    note('idevid.crt', `is for serial ${named.serial}, the box says ${serial}`);
   }
   if (key && idevid && !sameKey(key.publicKey, idevid.publicKey)) {
     note('idevid.key', 'is not the key of idevid.crt');

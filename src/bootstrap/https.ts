@@ -8,7 +8,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import { tlsReason } from '../system/tlsReason.ts';
 import { type Server, serverName } from './discover.ts';
-import { parseRetryAfter } from './retry.ts';
+import { parseRetryAfter, RETRY_AFTER_MS } from './retry.ts';
 import type { Uplink } from './uplink.ts';
 
 /** What we show as client: PEM key, and PEM certificate followed by its chain. */
@@ -35,6 +35,11 @@ export interface PeerJudge {
   judge(socket: TLSSocket, server: Server): Promise<void>;
 }
 
+export interface Body {
+  readonly contentType: string;
+  readonly text: string;
+}
+
 export interface Exchange {
   readonly server: Server;
   readonly uplink: Uplink;
@@ -44,7 +49,8 @@ export interface Exchange {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly accept: string;
-  readonly body?: { readonly contentType: string; readonly text: string };
+  /** As a function: of the session that it goes into, once the peer was judged. */
+  readonly body?: Body | ((socket: TLSSocket) => Promise<Body>);
   /** `user:password` of HTTP Basic (RFC 7617), sent once the peer was judged. */
   readonly basic?: Secret | undefined;
   readonly maxBytes: number;
@@ -91,7 +97,9 @@ export function createHttps(options: {
         ended ??= error;
       });
       await exchange.peer?.judge(socket, exchange.server);
-      return await ask(socket, exchange, signal, options.nowMs(), () => ended);
+      const { body } = exchange;
+      const sent = typeof body === 'function' ? await body(socket) : body;
+      return await ask(socket, exchange, sent, signal, options.nowMs(), () => ended);
     } catch (thrown) {
       outer.throwIfAborted();
       if (thrown instanceof BranchboxError) throw thrown;
@@ -109,11 +117,12 @@ export function createHttps(options: {
 function ask(
   socket: TLSSocket,
   exchange: Exchange,
+  body: Body | undefined,
   signal: AbortSignal,
   nowMs: number,
   ended: () => Error | undefined,
 ): Promise<Answer> {
-  const { server, body, maxBytes } = exchange;
+  const { server, maxBytes } = exchange;
   return new Promise((resolve, reject) => {
     // Node's client waits for ever on a socket that ended before it had it, whatever its own signal says.
     const gone = (): void => reject(ended() ?? new Error('hung up behind the handshake'));
@@ -159,7 +168,11 @@ function ask(
           status: response.statusCode ?? 0,
           contentType: (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
           body: Buffer.concat(chunks),
-          retryAfterMs: parseRetryAfter(response.headers['retry-after'], nowMs),
+          retryAfterMs: parseRetryAfter(
+            response.headers['retry-after'],
+            { date: response.headers.date, nowMs },
+            exchange.peer === undefined ? RETRY_AFTER_MS.stranger : RETRY_AFTER_MS.max,
+          ),
           location: response.headers.location,
           // Challenges of several schemes stand in one list (RFC 9110 11.6.1).
           asksForBasic: /(?:^|,)\s*basic(?:[\s,]|$)/i.test(response.headers['www-authenticate'] ?? ''),

@@ -12,12 +12,15 @@ import {
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock, Files, Logger } from '../system/ports.ts';
 
+/** Below this a clock is steered, not set. */
+const STEP_MS = 60_000;
 /** The schema's cap; the oldest lines go first. */
 const MAX_ENTRIES = 200;
 const MAX_BYTES = 512 * 1024;
 
 export interface Journal {
   current(): JournalEntry;
+  /** Each with the moment at which it began by the clock as it is now, where it began in this start of the process. */
   history(): readonly JournalEntry[];
   /** Resolves when the state would survive a power cut. */
   enter(state: BootstrapState, note?: Readonly<Record<string, string>>): Promise<void>;
@@ -52,6 +55,8 @@ export async function openJournal(options: {
 }): Promise<Journal> {
   const { files, clock, log, path } = options;
   let entries: readonly JournalEntry[] = [];
+  /** Of those that were entered in this start, in order: they are the last ones. */
+  let enteredAt: readonly number[] = [];
   try {
     entries = (await readJournal(files, path))?.entries ?? [];
   } catch (thrown) {
@@ -62,11 +67,26 @@ export async function openJournal(options: {
     if (damaged !== undefined) await files.writeDurable(`${path}.damaged`, damaged);
   }
 
+  /** A clock that was set took the moments before with it: what stays is how long ago they were. */
+  function byClockOfNow(): readonly JournalEntry[] {
+    const startedMs = clock.nowMs() - clock.monotonicMs();
+    const first = entries.length - enteredAt.length;
+    return entries.map((entry, index) => {
+      const monotonicMs = enteredAt[index - first];
+      if (monotonicMs === undefined) return entry;
+      const enteredAtMs = startedMs + monotonicMs;
+      return Math.abs(enteredAtMs - entry.enteredAtMs) < STEP_MS ? entry : { ...entry, enteredAtMs };
+    });
+  }
+
   async function enter(state: BootstrapState, note: Readonly<Record<string, string>> = {}): Promise<void> {
-    const next = [...entries, { state, enteredAtMs: clock.nowMs(), note: { ...note } }].slice(-MAX_ENTRIES);
+    const entered: JournalEntry = { state, enteredAtMs: clock.nowMs(), note: { ...note } };
+    const monotonicMs = clock.monotonicMs();
+    const next = [...byClockOfNow(), entered].slice(-MAX_ENTRIES);
     const record: JournalRecord = { schema: 1, entries: next };
     await files.writeDurable(path, `${JSON.stringify(record, null, 1)}\n`);
     entries = next;
+    enteredAt = [...enteredAt, monotonicMs].slice(-MAX_ENTRIES);
     log.info('bootstrap state entered', { state, ...note });
   }
 
@@ -77,7 +97,10 @@ export async function openJournal(options: {
       if (last === undefined) throw new BranchboxError('internal', { message: 'The journal is empty' });
       return last;
     },
-    history: () => entries,
+    history() {
+      entries = byClockOfNow();
+      return entries;
+    },
     enter,
   };
 }

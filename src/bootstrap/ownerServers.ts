@@ -127,7 +127,17 @@ async function askForCertificate(
   const request = await enrolment.request(owner, paths, renewed);
   return overUplinks(await uplinks.all(), async (uplink) => {
     const others = await est.cacerts(uplink, identity, signal);
-    const issued = await est.enrol({ operation, request, uplink, identity, code, signal });
+    const requestNaming = (challengePassword: string): Promise<Uint8Array> =>
+      enrolment.request(owner, paths, renewed, challengePassword);
+    const issued = await est.enrol({
+      operation,
+      request,
+      requestNaming,
+      uplink,
+      identity,
+      code,
+      signal,
+    });
     return { others, issued, serverEndsAtMs };
   });
 }

@@ -19,18 +19,42 @@ export function backoffMs(attempt: number, backoff: Backoff, random: number): nu
   return Math.round(step / 2 + (step / 2) * random);
 }
 
-/** A server may ask for hours (202 until somebody approves); more than one is not believed at once. */
-export const RETRY_AFTER_MS = { min: 1_000, max: 3_600_000 } as const;
+const HOUR_MS = 3_600_000;
+/**
+ * A server that proved itself may ask for a day at most: whoever approves boxes may have gone home. One that did not
+ * (`stranger`) for an hour: the box's way to its owner may lead over another one that is back sooner.
+ */
+export const RETRY_AFTER_MS = { min: 1_000, max: 24 * HOUR_MS, stranger: HOUR_MS } as const;
+
+export interface Moment {
+  /** What the answer says it is at the server (`Date`): its own date counts from there, whatever the box's clock says. */
+  readonly date?: string | undefined;
+  /** By the box's clock. */
+  readonly nowMs: number;
+}
 
 /** RFC 9110 10.2.3: seconds or an HTTP date. undefined where the header is missing or makes no sense. */
-export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
+export function parseRetryAfter(
+  header: string | undefined,
+  { date, nowMs }: Moment,
+  maxMs: number = RETRY_AFTER_MS.max,
+): number | undefined {
   const text = header?.trim() ?? '';
-  const clamp = (ms: number): number => Math.min(RETRY_AFTER_MS.max, Math.max(RETRY_AFTER_MS.min, ms));
+  const clamp = (ms: number): number => Math.min(maxMs, Math.max(RETRY_AFTER_MS.min, ms));
   if (/^\d{1,20}$/.test(text)) return clamp(Number(text) * 1_000);
+  const untilMs = parseHttpDate(text);
+  if (untilMs === undefined) return undefined;
+  const sentMs = parseHttpDate(date?.trim() ?? '');
+  if (sentMs !== undefined) return clamp(untilMs - sentMs);
+  // By a clock that may be wrong: a date that has passed is more likely its mistake than a wish to be asked without end.
+  return untilMs > nowMs ? clamp(untilMs - nowMs) : undefined;
+}
+
+function parseHttpDate(text: string): number | undefined {
   // An HTTP date names its day; Date.parse alone would read `12` or `-5` as a year. The two older forms must be taken, too
   // (RFC 9110 5.6.7): `Sunday, 06-Nov-94 08:49:37 GMT`, and `Sun Nov  6 08:49:37 1994`, which is GMT without saying so.
   const isAsctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/.test(text);
   if (!isAsctime && !/^[A-Z][a-z]{2,8}, .*GMT$/.test(text)) return undefined;
   const moment = Date.parse(isAsctime ? `${text} GMT` : text);
-  return Number.isNaN(moment) ? undefined : clamp(moment - nowMs);
+  return Number.isNaN(moment) ? undefined : moment;
 }

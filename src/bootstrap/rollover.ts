@@ -6,7 +6,7 @@
  * the server proved itself is not enough: its key is not the CA's.
  */
 import type { Certificate } from '../pki/certificate.ts';
-import { sameCertificate } from '../pki/certificate.ts';
+import { isSelfIssued, sameCertificate } from '../pki/certificate.ts';
 import { CERTIFICATION, validateChain } from '../pki/chain.ts';
 
 /**
@@ -42,16 +42,22 @@ export async function anchorsAfter(options: {
 
 const sameBytes = (left: Uint8Array, right: Uint8Array): boolean => Buffer.from(left).equals(right);
 const sameKeyAs = (left: Certificate, right: Certificate): boolean => sameBytes(left.spki, right.spki);
-const isRoot = (certificate: Certificate): boolean =>
-  certificate.isCa && sameBytes(certificate.subjectDer, certificate.issuerDer);
+const isRoot = (certificate: Certificate): boolean => certificate.isCa && isSelfIssued(certificate);
 
-/** A CA below another one has a limit on its path or is no CA for this: it must not become a root by signing itself. */
+/**
+ * A CA below another one must not become a root by signing itself. It has a limit on its path or is no CA for this, and never
+ * its issuer's own name: a link with that is by the same CA (RFC 5280 3.2), which may have a limit as roots have one.
+ */
 const isLinkTo = (link: Certificate, next: Certificate): boolean =>
   !sameCertificate(link, next) &&
   link.isCa &&
-  link.pathLength === undefined &&
+  (link.pathLength === undefined || (isSelfIssued(link) && isWithin(next, link.pathLength))) &&
   sameKeyAs(link, next) &&
   sameBytes(link.subjectDer, next.subjectDer);
+
+/** Not for more than what was certified. */
+const isWithin = ({ pathLength }: Certificate, certified: number): boolean =>
+  pathLength !== undefined && pathLength <= certified;
 
 async function isVouchedFor(
   link: Certificate,

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readStatus } from '../bootstrap/main.ts';
-import { BootstrapStatus } from '../model/bootstrap.ts';
+import { BootstrapStatus, isKnownMoment } from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
 import { renderKeyHolding } from '../model/keyHolder.ts';
 import { askSocket } from '../system/askSocket.ts';
@@ -15,6 +15,8 @@ const SOCKET = '/run/branchbox/identity.sock';
 const ANSWER_TIMEOUT_MS = 2_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const FOLLOW_INTERVAL_MS = 1_000;
+/** As wide as a moment. */
+const CLOCK_NOT_SET = '(clock not set)'.padEnd(24);
 
 interface StatusFlags {
   readonly json?: boolean;
@@ -62,7 +64,9 @@ export function describeBootstrap(status: BootstrapStatus, short: boolean): stri
   const since =
     status.history.length === 0
       ? ': nothing was begun yet'
-      : ` since ${new Date(status.sinceMs).toISOString()}`;
+      : isKnownMoment(status.sinceMs)
+        ? ` since ${new Date(status.sinceMs).toISOString()}`
+        : ', nobody knows since when (the clock was not set)';
   const head = `${status.state}${since}, waits for ${status.waitsFor}`;
   const { medium, move, secondFactor } = status;
   const refusal = secondFactor?.state === 'refused' ? (secondFactor.message ?? 'no reason given') : undefined;
@@ -81,7 +85,9 @@ export function describeBootstrap(status: BootstrapStatus, short: boolean): stri
     ...(status.keys === undefined ? [] : renderKeyHolding(status.keys).map((line) => `  ${line}`)),
     ...status.history.map(
       (entry) =>
-        `  ${new Date(entry.enteredAtMs).toISOString()} ${entry.state}${Object.entries(entry.note)
+        `  ${isKnownMoment(entry.enteredAtMs) ? new Date(entry.enteredAtMs).toISOString() : CLOCK_NOT_SET} ${entry.state}${Object.entries(
+          entry.note,
+        )
           .map(([key, value]) => ` ${key}=${value}`)
           .join('')}`,
     ),

@@ -52,8 +52,9 @@ export function tlsOptions(options: {
     requestCert: true,
     rejectUnauthorized: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    // A resumed session would bring back a client's certificate without its chain.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // A resumed session would bring back a client's certificate without its chain. One handshake a connection: it is the
+    // one that a request for a certificate names (RFC 7030 3.5).
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
 }
 
@@ -122,7 +123,14 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
 export function requestLine(request: IncomingMessage): { method: string; path: string; mediaType: string } {
   return {
     method: request.method ?? 'GET',
-    path: (request.url ?? '/').split('?')[0] ?? '/',
+    path: pathOf(request.url ?? '/'),
     mediaType: (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '',
   };
+}
+
+/** RFC 9112 3.2.2: the absolute form must be taken as well; this server answers for whatever name it has there. */
+function pathOf(target: string): string {
+  const origin = /^https:\/\/[^/?]*/i.exec(target)?.[0] ?? '';
+  const path = target.slice(origin.length).split('?')[0] ?? '';
+  return path === '' ? '/' : path;
 }

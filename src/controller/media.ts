@@ -55,7 +55,8 @@ export function createMedia(
       const wanted = network ?? { schema: 1, addressing: { kind: 'dhcp' }, bootstrapServers: [] };
       const bootstrapServers = [...new Set([...wanted.bootstrapServers, options.bootstrapServer])];
       const configuration = { ...options.ownerOf(gatewayId), network: { ...wanted, bootstrapServers } };
-      const expiresOnMs = clock.nowMs() + validS * 1_000;
+      // The manufacturer's voucher ends with what it pins, too: told is what is so.
+      const expiresOnMs = Math.min(clock.nowMs() + validS * 1_000, options.domain.notAfterMs);
       const [signed, voucher] = await Promise.all([
         signer.conveyed(onboardingOf(configuration)),
         manufacturer.requestVoucher({

@@ -3,15 +3,19 @@
  * Does not own what either may do.
  */
 import type { PeerCertificate, TLSSocket } from 'node:tls';
+import { BranchboxError } from '../model/errors.ts';
 import { GatewayId } from '../model/ids.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { validateChain } from '../pki/chain.ts';
+import { deviceSerial } from '../pki/deviceSerial.ts';
 import { OID } from '../pki/oids.ts';
 
 export type Peer =
   | { readonly kind: 'none' }
   /** `certificate`: the other end has its key, and no chain to an anchor of ours. */
   | { readonly kind: 'untrusted'; readonly certificate?: Certificate }
+  /** `why`: for whoever made it. A manufacturer that is trusted made it so, or nobody can read it. */
+  | { readonly kind: 'unusable'; readonly why: string }
   | { readonly kind: 'idevid'; readonly certificate: Certificate; readonly serial: string }
   | { readonly kind: 'ldevid'; readonly certificate: Certificate; readonly gatewayId: string };
 
@@ -26,20 +30,20 @@ export interface PeerAnchors {
 
 /** Chains longer than this are nobody's. */
 const MAX_CHAIN = 6;
-/** As in the inventory. */
-const MAX_SERIAL = 64;
 
 /** The TLS stack's own verdict is not used: it knows one pile of anchors, and here it matters which one. */
 export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: number): Promise<Peer> {
-  const [leaf, ...intermediates] = presented(socket);
+  const chain = presented(socket);
+  if (typeof chain === 'string')
+    return { kind: 'unusable', why: `a client certificate cannot be read: ${chain}` };
+  const [leaf, ...intermediates] = chain;
   if (leaf === undefined) return { kind: 'none' };
   const common = { leaf, intermediates, atMs: nowMs };
   if (await holds(() => validateChain({ ...common, anchors: anchors.manufacturers }))) {
-    const serial = leaf.subject.serialNumber;
-    if (serial === undefined || serial.length === 0 || serial.length > MAX_SERIAL || leaf.isCa) {
-      return { kind: 'untrusted' };
-    }
-    return { kind: 'idevid', certificate: leaf, serial };
+    if (leaf.isCa) return { kind: 'untrusted' };
+    const named = deviceSerial(leaf);
+    if ('problem' in named) return { kind: 'unusable', why: named.problem };
+    return { kind: 'idevid', certificate: leaf, serial: named.serial };
   }
   const domain = {
     ...common,
@@ -53,14 +57,15 @@ export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: num
   return { kind: 'untrusted', certificate: leaf };
 }
 
-function presented(socket: TLSSocket): Certificate[] {
+/** Leaf first; a string says why one of them cannot be read. */
+function presented(socket: TLSSocket): Certificate[] | string {
   const chain: Certificate[] = [];
   let next: PeerCertificate | undefined = socket.getPeerCertificate(true);
   while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
     try {
       chain.push(parseCertificate(Uint8Array.from(next.raw)));
-    } catch {
-      return [];
+    } catch (thrown) {
+      return thrown instanceof BranchboxError ? thrown.message : 'it is no certificate';
     }
     const issuer: PeerCertificate | undefined = 'issuerCertificate' in next ? issuerOf(next) : undefined;
     // Node ends the list with a certificate that is its own issuer.

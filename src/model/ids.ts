@@ -14,10 +14,13 @@ const name = (max: number) =>
     .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'lower-case letters, digits and inner hyphens');
 
 export const GatewayId = name(63);
-/** Of a box, as its factory gave it: fits a PrintableString, a path and a file name. */
+/** Of a box, as its factory gave it: fits a certificate, a path and a file name. */
 export const Serial = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a serial of at most 64 letters, digits, dots and dashes');
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    'a serial of at most 64 letters, digits, dots, dashes and underscores',
+  );
 export const SiteName = name(63);
 export const UplinkName = name(15);
 export const TenantName = name(32);

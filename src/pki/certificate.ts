@@ -20,7 +20,13 @@ import {
   TAG,
 } from './der-read.ts';
 import { importPublicKey } from './keys.ts';
-import { type AlternativeNames, type CertificateName, readAlternativeNames, readName } from './name.ts';
+import {
+  type AlternativeNames,
+  type CertificateName,
+  readAlternativeNames,
+  readHardwareSerial,
+  readName,
+} from './name.ts';
 import { OID } from './oids.ts';
 import { fromPem, toPemBlock } from './pem.ts';
 import { readSignatureAlgorithm, type SignatureAlgorithm } from './signatureAlgorithm.ts';
@@ -70,6 +76,8 @@ export interface Certificate {
   readonly ipAddresses: readonly string[];
   /** All alternative names, as encoded; undefined where there is no such extension. */
   readonly alternativeNamesDer: Uint8Array | undefined;
+  /** hwSerialNum of a HardwareModuleName (RFC 4108 5) among them. */
+  readonly hardwareSerial: Uint8Array | undefined;
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
   /** Object identifiers of the extensions that must be understood. */
@@ -96,6 +104,11 @@ export function toPem(certificates: readonly Certificate[]): string {
 
 export function sameCertificate(left: Certificate, right: Certificate): boolean {
   return Buffer.from(left.der).equals(right.der);
+}
+
+/** RFC 5280 3.2: by an entity for itself, under whichever of its keys. */
+export function isSelfIssued({ subjectDer, issuerDer }: Certificate): boolean {
+  return Buffer.from(subjectDer).equals(issuerDer);
 }
 
 function read(der: Uint8Array): Certificate {
@@ -140,6 +153,7 @@ type FromExtensions = Pick<
   | 'keyUsage'
   | 'extendedKeyUsage'
   | 'alternativeNamesDer'
+  | 'hardwareSerial'
   | 'subjectKeyId'
   | 'authorityKeyId'
   | 'criticalExtensions'
@@ -179,6 +193,7 @@ function readExtensions(node: DerNode | undefined): FromExtensions {
     dnsNames: names?.dnsNames ?? [],
     ipAddresses: names?.ipAddresses ?? [],
     alternativeNamesDer: get(OID.subjectAltName, ({ bytes }) => bytes),
+    hardwareSerial: get(OID.subjectAltName, readHardwareSerial),
     subjectKeyId: get(OID.subjectKeyIdentifier, (value) => readOctets(value, 'Subject key identifier')),
     authorityKeyId: get(
       OID.authorityKeyIdentifier,

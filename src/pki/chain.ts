@@ -8,7 +8,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
-import { type Certificate, sameCertificate } from './certificate.ts';
+import { type Certificate, isSelfIssued, sameCertificate } from './certificate.ts';
 import { OID } from './oids.ts';
 import { toPkijs } from './pkijsCertificate.ts';
 import { keyProblem } from './signatureAlgorithm.ts';
@@ -135,7 +135,7 @@ function problemOf(path: readonly Certificate[], wanted: WantedUsage): string | 
       : 'its key usage does not allow signatures';
   }
   for (const [depth, certificate] of path.entries()) {
-    const problem = linkProblem(certificate, depth, path[depth + 1], wanted);
+    const problem = linkProblem(certificate, depth, path, wanted);
     if (problem !== undefined) return problem;
   }
   return undefined;
@@ -144,7 +144,7 @@ function problemOf(path: readonly Certificate[], wanted: WantedUsage): string | 
 function linkProblem(
   certificate: Certificate,
   depth: number,
-  issuer: Certificate | undefined,
+  path: readonly Certificate[],
   { extendedKeyUsage: usage, takesUnnamedUsage }: WantedUsage,
 ): string | undefined {
   const who = describe(certificate);
@@ -152,6 +152,7 @@ function linkProblem(
   if (unknown !== undefined) return `${who} has the critical extension ${unknown}, which is not understood`;
   // An anchor is trusted as it is: who signed it, and how, is not asked (RFC 5280 6.1.1 d).
   const { signatureAlgorithm } = certificate;
+  const issuer = path[depth + 1];
   if (issuer !== undefined) {
     const reason =
       typeof signatureAlgorithm === 'string'
@@ -167,8 +168,8 @@ function linkProblem(
   if (certificate.keyUsage !== undefined && !certificate.keyUsage.includes('keyCertSign')) {
     return `${who} may not sign certificates by its key usage`;
   }
-  // Certificates between this CA and the leaf; none of ours are self-issued, so none is left out of the count.
-  const below = depth - 1;
+  // Between this CA and the leaf. A CA's link to its own next key does not count (RFC 5280 6.1.4 l).
+  const below = path.slice(1, depth).filter((one) => !isSelfIssued(one)).length;
   if (certificate.pathLength !== undefined && below > certificate.pathLength) {
     return `${who} allows ${certificate.pathLength} CAs below it, there are ${below}`;
   }

@@ -15,7 +15,7 @@ import {
   taggedPrimitive,
   utf8,
 } from './der.ts';
-import { childrenOf, contextPrimitive, readOid, readText, TAG } from './der-read.ts';
+import { childrenOf, contextPrimitive, contextTag, readOid, readText, TAG } from './der-read.ts';
 import { OID } from './oids.ts';
 
 export interface CertificateName {
@@ -28,11 +28,13 @@ export interface CertificateName {
 export function encodeName(name: Partial<CertificateName>): Der {
   const parts: Der[] = [];
   if (name.serialNumber !== undefined) {
-    // X.520: serialNumber is a PrintableString, so IEEE 802.1AR serials must fit its alphabet.
-    if (!/^[A-Za-z0-9 '()+,./:=?-]{1,64}$/.test(name.serialNumber)) {
+    // X.520: serialNumber is a PrintableString. An underscore, which some makers have, is not in its alphabet, and their
+    // boxes name themselves in the type of string in which they were named.
+    if (!/^[A-Za-z0-9 '()+,./:=?_-]{1,64}$/.test(name.serialNumber)) {
       throw malformed(`Serial number "${name.serialNumber}" does not fit a PrintableString of 64`);
     }
-    parts.push(setOf(sequence(oid(OID.serialNumber), printable(name.serialNumber))));
+    const text = name.serialNumber.includes('_') ? utf8(name.serialNumber) : printable(name.serialNumber);
+    parts.push(setOf(sequence(oid(OID.serialNumber), text)));
   }
   if (name.commonName !== undefined) {
     if (name.commonName.length === 0 || name.commonName.length > 64) {
@@ -94,6 +96,21 @@ export function readAlternativeNames(node: DerNode): AlternativeNames {
     if (name.tag === contextPrimitive(7)) ipAddresses.push(addressText(name.content));
   }
   return { dnsNames, ipAddresses };
+}
+
+/**
+ * hwSerialNum of the first HardwareModuleName among alternative names. Optional beside a serial number in the subject, so one
+ * that is not of that form is none.
+ */
+export function readHardwareSerial(node: DerNode): Uint8Array | undefined {
+  for (const { tag, children } of node.children) {
+    const [type, value] = children;
+    const isModule = tag === contextTag(0) && type?.tag === TAG.oid;
+    if (!isModule || readOid(type, 'Other name') !== OID.hardwareModuleName) continue;
+    const serial = value?.tag === contextTag(0) ? value.children[0]?.children[1] : undefined;
+    return serial?.tag === TAG.octets ? serial.content : undefined;
+  }
+  return undefined;
 }
 
 function addressBytes(address: string): Uint8Array {

@@ -15,10 +15,11 @@ import {
   malformed,
   octets,
   oid,
+  printable,
   raw,
   sequence,
   setOf,
-  tagged,
+  taggedSetOf,
 } from './der.ts';
 import {
   childrenOf,
@@ -59,6 +60,8 @@ export interface RequestNames {
   readonly serialNumber?: string;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
+  /** RFC 2985 5.4.1; in EST (RFC 7030 3.5) base64 of the connection's channel binding. */
+  readonly challengePassword?: string | undefined;
 }
 
 /** DER. */
@@ -72,13 +75,18 @@ export const createRequestBy = (signer: Signer, names: RequestNames): Promise<Ui
   signedBy(signer, requestInfo(signer.publicKey, names));
 
 /** The same, for the names of a certificate, to the byte: what RFC 7030 4.2.2 holds a renewal to. */
-export const createRenewalRequestBy = (signer: Signer, { subjectDer, alternativeNamesDer }: Certificate) =>
+export const createRenewalRequestBy = (
+  signer: Signer,
+  { subjectDer, alternativeNamesDer }: Certificate,
+  challengePassword?: string,
+) =>
   signedBy(
     signer,
     requestBody(
       signer.publicKey,
       raw(subjectDer),
       alternativeNamesDer === undefined ? undefined : raw(alternativeNamesDer),
+      challengePassword,
     ),
   );
 
@@ -94,15 +102,25 @@ function requestInfo(publicKey: KeyObject, options: RequestNames): Der {
     dnsNames.length + ipAddresses.length === 0
       ? undefined
       : encodeAlternativeNames({ dnsNames, ipAddresses }),
+    options.challengePassword,
   );
 }
 
-function requestBody(publicKey: KeyObject, subject: Der, alternativeNames: Der | undefined): Der {
+function requestBody(
+  publicKey: KeyObject,
+  subject: Der,
+  alternativeNames: Der | undefined,
+  challengePassword: string | undefined,
+): Der {
   const asked = (names: Der): Der =>
     setOf(sequence(sequence(oid(OID.subjectAltName), octets(encode(names)))));
-  const attributes =
-    alternativeNames === undefined ? [] : [sequence(oid(OID.extensionRequest), asked(alternativeNames))];
-  return sequence(integer(0), subject, raw(exportPublicKey(publicKey)), tagged(0, ...attributes));
+  const attributes = [
+    ...(challengePassword === undefined
+      ? []
+      : [sequence(oid(OID.challengePassword), setOf(printable(challengePassword)))]),
+    ...(alternativeNames === undefined ? [] : [sequence(oid(OID.extensionRequest), asked(alternativeNames))]),
+  ];
+  return sequence(integer(0), subject, raw(exportPublicKey(publicKey)), taggedSetOf(0, ...attributes));
 }
 
 const signedRequest = (info: Der, signature: Uint8Array): Uint8Array =>
@@ -110,7 +128,7 @@ const signedRequest = (info: Der, signature: Uint8Array): Uint8Array =>
 
 /** DER, or PEM. Throws pki/malformed; pki/untrusted where the signature does not fit the key in it. */
 export function parseRequest(input: Uint8Array | string): CertificateRequest {
-  const der = typeof input === 'string' ? derOf(input) : input;
+  const der = typeof input === 'string' ? requestOfPem(input) : input;
   const [info, algorithm, signature] = childrenOf(decode(der, MAX_REQUEST_BYTES), TAG.sequence, 'Request');
   const [version, subject, spki, attributes] = childrenOf(info, TAG.sequence, 'Request body');
   if (readSmallInteger(version, 'Request version') !== 0) throw malformed('A request is not version 1');
@@ -128,7 +146,8 @@ export function parseRequest(input: Uint8Array | string): CertificateRequest {
   return { subject: readName(subject, 'Subject'), publicKey, spki: spkiDer, ...readAttributes(given) };
 }
 
-function derOf(pem: string): Uint8Array {
+/** DER of the first one. Throws pki/malformed. */
+export function requestOfPem(pem: string): Uint8Array {
   // Some clients still write the older label.
   const [first] = [...fromPem(pem, 'CERTIFICATE REQUEST'), ...fromPem(pem, 'NEW CERTIFICATE REQUEST')];
   if (first === undefined) throw malformed('There is no certificate request in the PEM text');

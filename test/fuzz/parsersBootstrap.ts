@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { createActivation } from '../../src/bootstrap/activation.ts';
-import { demandsUnmet } from '../../src/bootstrap/csrAttributes.ts';
+import { csrDemands } from '../../src/bootstrap/csrAttributes.ts';
 import { createEstClient } from '../../src/bootstrap/est.ts';
 import { readJournal } from '../../src/bootstrap/journal.ts';
 import { judge, judgeMedium, judgeNextOwner } from '../../src/bootstrap/onboarding.ts';
@@ -174,7 +174,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
         'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==',
         'MCEwFQYHKoZIzj0CATEKBggqhkjOPQMBBwYIKoZIzj0EAwI=',
       ].map((sample) => Buffer.from(sample, 'base64')),
-      parse: (input) => demandsUnmet(input).join(),
+      parse: (input) => JSON.stringify(csrDemands(input)),
     },
     {
       ...unsigned,
@@ -190,7 +190,8 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
         const identity = { key: new Secret(''), certificatePem: '' };
         const { signal } = new AbortController();
         const asked = { operation: 'simpleenroll', request, uplink, identity, code, signal } as const;
-        return String((await est.enrol(asked)).length);
+        const requestNaming = async () => request;
+        return String((await est.enrol({ ...asked, requestNaming })).length);
       },
     },
     {

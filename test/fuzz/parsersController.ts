@@ -1,6 +1,6 @@
 /** Owns the parsers of what reaches the controller from boxes and foreign clients. */
 import { readBasic } from '../../src/controller/activation.ts';
-import { certificateRequestOf } from '../../src/controller/est/estServer.ts';
+import { certificateRequestOf } from '../../src/controller/est/certificateRequest.ts';
 import { type Read, readBootstrappingInput, readReportInput } from '../../src/controller/sztp/rpcInput.ts';
 import { decodeNewerJson } from '../../src/model/decode.ts';
 import { BranchboxError } from '../../src/model/errors.ts';
@@ -51,7 +51,7 @@ export function controllerParsers(samples: Samples): readonly FuzzParser[] {
       ...common,
       name: 'est-request',
       maxBytes: 24 * 1024,
-      covers: ['estServer#certificateRequestOf'],
+      covers: ['certificateRequest#certificateRequestOf'],
       share: 8,
       mutate: mutateBase64,
       samples: [samples.request, samples.rsaRequest].map(text),

@@ -51,10 +51,15 @@ export function networkParsers(): readonly FuzzParser[] {
       maxBytes: 16 * 1024,
       covers: ['retry#parseRetryAfter'],
       share: 12,
-      samples: ['120', new Date(NOW_MS + 60_000).toUTCString()].map(text),
+      samples: [
+        '120',
+        new Date(NOW_MS + 60_000).toUTCString(),
+        `${new Date(NOW_MS + 60_000).toUTCString()}\n${new Date(NOW_MS).toUTCString()}`,
+      ].map(text),
       parse: (input) => {
-        const waitMs = parseRetryAfter(utf8(input), NOW_MS);
-        if (waitMs !== undefined && !(waitMs >= 1_000 && waitMs <= 3_600_000))
+        const [header = '', date] = utf8(input).split('\n');
+        const waitMs = parseRetryAfter(header, { date, nowMs: NOW_MS });
+        if (waitMs !== undefined && !(waitMs >= 1_000 && waitMs <= 86_400_000))
           throw new Error(`waits ${waitMs} ms`);
         return waitMs === undefined ? undefined : String(waitMs);
       },

@@ -114,7 +114,7 @@ it('is dropped once, on every listener, and from what is handed out', async () =
   expect(await fleet(...words)).toContain('is dropped');
   const away = partsOf(AWAY).box;
   expect(await ping(away)).toMatch(/"standing":"superseded".* 403$/);
-  expect(await reenrol(away)).toMatch(/401$/);
+  expect(await reenrol(away)).toMatch(/403$/);
   const told = lines(await cacerts());
   const [signs, before] = [next, first].map(({ subject }) => `CN=${subject.commonName ?? ''}`);
   // The CA that signs, and its key certified by the one before: for whoever knows that one alone.

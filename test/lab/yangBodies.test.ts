@@ -200,7 +200,7 @@ describe('a box', () => {
       'error-app-tag': CLAIMS_WANTED,
     };
     const https: Https = async ({ body }) => {
-      bodies.push(body?.text ?? '');
+      bodies.push(typeof body === 'object' ? body.text : expect.unreachable('RPCs name no session'));
       return {
         status,
         contentType: SZTP_MEDIA_TYPE,

@@ -63,11 +63,12 @@ async function authorise(
   peer: Peer,
   withCode: boolean,
 ): Promise<Enrollee | Answer> {
+  if (peer.kind === 'unusable') return plain(403, peer.why);
   if (peer.kind === 'none' || peer.kind === 'untrusted') {
-    return plain(401, 'a client certificate of a known manufacturer or of this domain is needed', {
-      // RFC 9110 15.5.2 demands a challenge; there is no scheme for certificates, and no password does without one.
-      'WWW-Authenticate': 'Certificate realm="branchbox"',
-    });
+    // No 401: RFC 9110 15.5.2 demands a challenge with it, and no password does without a certificate.
+    const what =
+      peer.kind === 'none' ? 'no client certificate came' : 'the client certificate is not trusted here';
+    return plain(403, `${what}; one of a known manufacturer or of this domain is needed`);
   }
   if (operation === 'simplereenroll') {
     if (peer.kind !== 'ldevid') return plain(403, 'renewal needs the certificate that is renewed');

@@ -1,17 +1,16 @@
 /**
  * Owns the EST server (RFC 7030, clarified by RFC 8951): its operations, what a request has to be, how many at once.
- * Does not own enrolling (enrolment.ts) nor the forms of answers (answers.ts).
+ * Does not own enrolling (enrolment.ts) nor the forms of requests (certificateRequest.ts) and answers (answers.ts).
  */
-import { BranchboxError } from '../../model/errors.ts';
 import { type Certificate, sameCertificate } from '../../pki/certificate.ts';
-import { parseRequest } from '../../pki/request.ts';
 import { readBasic } from '../activation.ts';
-import { type Answer, type Handler, requestLine } from '../exchange.ts';
+import { type Handler, requestLine } from '../exchange.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
 import { readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
 import { createWorkGate } from '../workGate.ts';
 import { base64, pkcs7, plain } from './answers.ts';
+import { certificateRequestOf, otherSession } from './certificateRequest.ts';
 import { createEnrolment, type EnrolmentOptions } from './enrolment.ts';
 
 /** Each is a chain, a signature and three writes that wait for the disk. */
@@ -76,6 +75,8 @@ export function createEstHandler(options: EstServerOptions): Handler {
       if ('status' in who) return who;
       const csr = certificateRequestOf(body);
       if ('status' in csr) return csr;
+      const elsewhere = otherSession(csr, socket);
+      if (elsewhere !== undefined) return elsewhere;
       return enrolment.enrol(operation, peer, who, csr.der, code);
     });
     if ('done' in result) return result.done;
@@ -118,28 +119,16 @@ function createCacerts({
   };
 }
 
-/** `/.well-known/est/<operation>` or `/.well-known/est/<label>/<operation>`; there is one CA, whatever the label. */
+/**
+ * `/.well-known/est/<operation>` or `/.well-known/est/<label>/<operation>`; there is one CA, whatever the label (RFC 7030
+ * 3.2.2: any one segment).
+ */
 function operationOf(path: string): Operation | undefined {
-  const match = /^\/\.well-known\/est(?:\/[A-Za-z0-9._~-]{1,64})?\/([a-z]+)$/.exec(path);
+  const match = /^\/\.well-known\/est(?:\/[^/]+)?\/([a-z]+)$/.exec(path);
   const name = match?.[1];
   return name !== undefined && isOperation(name) ? name : undefined;
 }
 
 function isOperation(name: string): name is Operation {
   return Object.hasOwn(OPERATIONS, name);
-}
-
-/** RFC 8951 3.1: white space anywhere in the base64 is passed over, and Content-Transfer-Encoding is ignored. Pure. */
-export function certificateRequestOf(body: Buffer): { der: Uint8Array } | Answer {
-  const text = body.toString('latin1').replace(/[\t\n\r ]+/g, '');
-  if (text.length === 0 || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
-    return plain(400, 'the body is not base64 of a certificate request');
-  }
-  const der = Uint8Array.from(Buffer.from(text, 'base64'));
-  try {
-    parseRequest(der);
-  } catch (thrown) {
-    return plain(400, thrown instanceof BranchboxError ? thrown.message : 'the request cannot be decoded');
-  }
-  return { der };
 }

@@ -55,8 +55,10 @@ export function createVoucherDesk(options: {
             message: `The IDevID of ${device.serial} was issued by another CA`,
           });
         }
-        const expiresOnMs = expiryOf(request, nowMs);
         const pinnedDomainCert = parseCertificate(fromBase64(request.pinnedDomainCert));
+        const { voucherSigner, voucherCa } = keys;
+        const until = [pinnedDomainCert, voucherSigner.certificate, voucherCa.certificate];
+        const expiresOnMs = expiryOf(request, nowMs, Math.min(...until.map(({ notAfterMs }) => notAfterMs)));
         const owner = device.owner ?? { customer, sinceMs: nowMs };
         if (owner.customer !== customer) {
           throw new BranchboxError('controller/refused', {
@@ -101,7 +103,20 @@ export function createVoucherDesk(options: {
   };
 }
 
-function expiryOf(request: z.output<typeof VoucherRequest>, nowMs: number): number | undefined {
+/**
+ * No later than `untilMs`, when what it stands on ends: the certificate that it pins opens no box after that, nor does a
+ * voucher of which the signer's chain has ended.
+ */
+function expiryOf(
+  request: z.output<typeof VoucherRequest>,
+  nowMs: number,
+  untilMs: number,
+): number | undefined {
+  if (untilMs <= nowMs) {
+    throw new BranchboxError('model/invalid', {
+      message: `A voucher would be of no use: the certificate to pin, or its signer's, ended ${new Date(untilMs).toISOString()}`,
+    });
+  }
   if (request.nonce !== undefined) {
     if (request.expiresOn === undefined) return undefined;
     throw new BranchboxError('model/invalid', {
@@ -109,7 +124,7 @@ function expiryOf(request: z.output<typeof VoucherRequest>, nowMs: number): numb
     });
   }
   const expiresOnMs = request.expiresOn === undefined ? Number.NaN : Date.parse(request.expiresOn);
-  if (expiresOnMs > nowMs && expiresOnMs <= nowMs + MAX_NONCELESS_MS) return expiresOnMs;
+  if (expiresOnMs > nowMs && expiresOnMs <= nowMs + MAX_NONCELESS_MS) return Math.min(expiresOnMs, untilMs);
   throw new BranchboxError('model/invalid', {
     message: 'A voucher without a nonce expires, later than now and within a year',
   });

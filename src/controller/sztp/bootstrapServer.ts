@@ -89,6 +89,7 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
 
   async function answerTo(path: string, socket: TLSSocket, text: string): Promise<Answer> {
     const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
+    if (peer.kind === 'unusable') return refusal(403, 'access-denied', peer.why);
     if (peer.kind !== 'idevid') {
       const why = 'a factory identity (IDevID) of a manufacturer known here is needed as client certificate';
       return refusal(401, 'access-denied', why);

@@ -8,6 +8,7 @@ import {
   BOOTSTRAP_STATES,
   type BootstrapStatus,
   isBeforeEnrolment,
+  isKnownMoment,
   type SecondFactor,
 } from '../../model/bootstrap.ts';
 import { splitCidr } from '../../model/addresses.ts';
@@ -108,7 +109,7 @@ function renderProgress(progress: Progress, nowMs: number): Html {
 <dl>
 <dt>State</dt><dd><strong>${state}</strong>${step > 0 ? ` (step ${step} of ${steps.length})` : undefined}</dd>
 <dt>Waits for</dt><dd>${waitsFor}</dd>
-<dt>Since</dt><dd>${new Date(sinceMs).toISOString().replace(/\.\d+Z$/, 'Z')}${describeAge(nowMs - sinceMs)}</dd>
+<dt>Since</dt><dd>${describeSince(sinceMs, nowMs)}</dd>
 <dt>What to do</dt><dd>${mend}</dd>
 ${lastProblem === undefined ? undefined : html`<dt>Last problem</dt><dd>${lastProblem}</dd>`}
 ${medium === undefined ? undefined : html`<dt>USB medium</dt><dd>${medium.state}: ${medium.message}</dd>`}
@@ -145,6 +146,11 @@ ${ports.map(({ label, role, ifname, carrier, address }) => {
 `;
 })}</tbody>
 </table>`;
+}
+
+function describeSince(sinceMs: number, nowMs: number): string {
+  if (!isKnownMoment(sinceMs)) return 'not known: the clock of the box was not set';
+  return `${new Date(sinceMs).toISOString().replace(/\.\d+Z$/, 'Z')}${describeAge(nowMs - sinceMs)}`;
 }
 
 /** `, for 3 min 5 s`; nothing where the clock was set in between. */

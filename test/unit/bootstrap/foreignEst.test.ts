@@ -238,7 +238,7 @@ it.each<readonly [string, string, string]>([
   [
     'a key and a signature that no box has',
     sized(CSR_ATTRIBUTES, EXAMPLE),
-    `. It asks for a key on P-384, a signature by ecdsa-with-SHA384, the TLS session named in the request (challengePassword), ${BOX}`,
+    `. It asks for a key on P-384, a signature by ecdsa-with-SHA384, ${BOX}`,
   ],
   [
     'an RSA key of a length',
@@ -269,6 +269,29 @@ it.each<readonly [string, string, string]>([
     expect(problem.replace(/^.* answered/, 'answered')).toBe(`answered 400${words}`);
   },
 );
+
+it.each<readonly [string, Omit<ForeignOptions, 'authorities' | 'wire'>]>([
+  ['TLS 1.2', { tls: { maxVersion: 'TLSv1.2' } }],
+  ['TLS 1.3', { tls: { minVersion: 'TLSv1.3' } }],
+  ['two handshakes', { renegotiates: true, tls: { maxVersion: 'TLSv1.2' } }],
+])('a server that wants the TLS session named in the request has it named: %s', async (_, options) => {
+  // SEQUENCE { challengePassword }
+  const wanted = sized(CSR_ATTRIBUTES, 'MAsGCSqGSIb3DQEJBw==');
+  const wire: Wire = (asked) => {
+    if (asked.path.endsWith('/csrattrs')) return wanted;
+    return asked.method === 'GET' || asked.challengePassword === asked.session
+      ? good(asked)
+      : http('400 Bad Request', ['Content-Length: 0'], '');
+  };
+  const { box, est, names } = await run({ wire, ...options }, 'OPERATIONAL');
+  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+  expect(est.asked.slice(-3)).toEqual([
+    'POST /.well-known/est/lab/simpleenroll',
+    'GET /.well-known/est/lab/csrattrs',
+    'POST /.well-known/est/lab/simpleenroll',
+  ]);
+  expect(box.log.some(failed)).toBe(false);
+});
 
 it('a server that tells of its next root in any order, with all links, is believed by the box from then on', async () => {
   const { box, names } = await run(

@@ -20,6 +20,9 @@ export interface Asked {
   readonly body: string;
   /** How often this path was asked for before. */
   readonly times: number;
+  /** What the request holds, and what is base64 of this session's first handshake (RFC 7030 3.5). */
+  readonly challengePassword: string;
+  readonly session: string;
   /** Base64 on one line: of the CA's certificates, or of what was issued for the request. */
   readonly base64: string;
 }
@@ -175,7 +178,7 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
     return `${subject} ${/Alternative Name:.*\n *(.*)/.exec(text)?.[1] ?? 'without others'}`;
   };
 
-  const answer = (socket: TLSSocket, head: string, body: string): Buffer | string => {
+  const answer = (socket: TLSSocket, session: string, head: string, body: string): Buffer | string => {
     const [line = '', ...lines] = head.split('\r\n');
     const [method = '', path = ''] = line.split(' ');
     const headers = new Map(
@@ -187,6 +190,7 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
     const times = asked.filter((one) => one === `${method} ${path}`).length;
     asked.push(`${method} ${path}`);
     let base64 = cacerts;
+    let challengePassword = '';
     if (method === 'POST') {
       const { CN } = socket.getPeerCertificate().subject ?? {};
       enrolled.push(`${String(CN ?? 'nobody')} as ${headers.get('content-type') ?? ''}`);
@@ -196,10 +200,12 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
       if (path.endsWith('/simplereenroll')) {
         renewed.push({ held: namesIn('x509', 'box.pem'), asked: namesIn('req', 'box.csr') });
       }
+      const text = tool.run('req', '-in', 'box.csr', '-noout', '-text');
+      challengePassword = /challengePassword *:(\S*)/.exec(text)?.[1] ?? '';
       sign('box.csr', 'box.pem', 'sub', 'box');
       base64 = certsOnly(options.issued ?? ['box']);
     }
-    return options.wire({ method, path, headers, body, times, base64 });
+    return options.wire({ method, path, headers, body, times, challengePassword, session, base64 });
   };
   const server = createServer(
     {
@@ -214,6 +220,11 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
     },
     (socket) => {
       let text = '';
+      const binding =
+        socket.getProtocol() === 'TLSv1.3'
+          ? socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
+          : socket.getPeerFinished();
+      const session = binding?.toString('base64') ?? '';
       socket.setEncoding('latin1');
       socket.on('error', () => undefined);
       socket.on('data', (chunk: string) => {
@@ -222,7 +233,7 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
         const length = Number(/^content-length: *(\d+)/im.exec(head ?? '')?.[1] ?? 0);
         if (body === undefined || body.length < length) return;
         text = '';
-        const reply = (): void => void socket.end(answer(socket, head ?? '', body));
+        const reply = (): void => void socket.end(answer(socket, session, head ?? '', body));
         if (options.renegotiates !== true || body === '') return reply();
         // Node says so of its own half of each handshake, too.
         socket.on('secure', () => socket.getPeerX509Certificate() && reply());

@@ -25,7 +25,7 @@ import {
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
 import type { BranchboxError } from '../../../src/model/errors.ts';
 import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
-import { createAuthorities, HOUR_MS, NOW_MS } from './authorities.ts';
+import { createAuthorities, HOUR_MS, issued, NOW_MS } from './authorities.ts';
 import { createBox, createTestClock } from './box.ts';
 
 describe('Retry-After', () => {
@@ -35,7 +35,7 @@ describe('Retry-After', () => {
     ['0', RETRY_AFTER_MS.min],
     ['99999999999999999999', RETRY_AFTER_MS.max],
     [new Date(NOW_MS + 60_000).toUTCString(), 60_000],
-    [new Date(NOW_MS - 60_000).toUTCString(), RETRY_AFTER_MS.min],
+    [new Date(NOW_MS - 60_000).toUTCString(), undefined],
     ['Monday, 01-Jun-26 12:01:00 GMT', 60_000],
     ['Mon Jun  1 12:01:00 2026', 60_000],
     ['Mon Jun 1 2026', undefined],
@@ -45,12 +45,29 @@ describe('Retry-After', () => {
     ['Mon, 99 Foo 2026 00:00:00 GMT', undefined],
     ['', undefined],
     [undefined, undefined],
-  ])('%s is %s', (header, expected) => expect(parseRetryAfter(header, NOW_MS)).toBe(expected));
+  ])('%s is %s', (header, expected) => expect(parseRetryAfter(header, { nowMs: NOW_MS })).toBe(expected));
+
+  const at = (afterMs: number): string => new Date(NOW_MS + afterMs).toUTCString();
+  it.each<[string, string | undefined, number | undefined]>([
+    ['an hour, of a server that is years ahead', at(0), HOUR_MS],
+    ['the same, in an older form', 'Monday, 01-Jun-26 12:00:00 GMT', HOUR_MS],
+    ['a moment that has passed there', at(2 * HOUR_MS), RETRY_AFTER_MS.min],
+    ['a week', at(-7 * 24 * HOUR_MS), RETRY_AFTER_MS.max],
+    ['a date without saying what time it is', undefined, undefined],
+    ['a date, and nonsense as its time', '2026', undefined],
+  ])('a date counts from the clock of the server that says it: %s', (_, date, expected) => {
+    const nowMs = NOW_MS + 19 * 365 * 24 * HOUR_MS;
+    expect(parseRetryAfter(at(HOUR_MS), { date, nowMs })).toBe(expected);
+  });
+
+  it('of a server that did not prove itself is bounded lower', () => {
+    expect(parseRetryAfter('86400', { nowMs: NOW_MS }, RETRY_AFTER_MS.stranger)).toBe(HOUR_MS);
+  });
 
   it('is bounded whatever is sent', () => {
     assert(
-      property(string(), (header) => {
-        const ms = parseRetryAfter(header, NOW_MS);
+      property(string(), string(), (header, date) => {
+        const ms = parseRetryAfter(header, { date, nowMs: NOW_MS });
         expect(ms ?? RETRY_AFTER_MS.min).toBeGreaterThanOrEqual(RETRY_AFTER_MS.min);
         expect(ms ?? RETRY_AFTER_MS.max).toBeLessThanOrEqual(RETRY_AFTER_MS.max);
       }),
@@ -220,6 +237,23 @@ describe('the trusted clock', () => {
 });
 
 describe('the factory identity', () => {
+  it('whose serial number no part of the product could use is refused in words', async () => {
+    const authorities = createAuthorities();
+    const box = await createBox(authorities, 1);
+    const profile = { kind: 'idevid', serialNumber: 'PID:X SN:1', commonName: 'box' } as const;
+    const { certificate } = issued(authorities.manufacturer, profile);
+    await box.files.writeDurable(`${box.paths.factory}/idevid.crt`, certificate.pem);
+    await box.files.writeDurable(`${box.paths.factory}/serial`, 'PID:X SN:1\n');
+    const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const keys = createDeviceKeys({ readiness: readTpmReadiness(undefined), tpm: undefined, log: silent });
+    const problems = await readFactory(box.files, box.paths.factory, keys).then(
+      () => [],
+      (thrown: BranchboxError) => thrown.problems.map(({ message }) => message),
+    );
+    expect(problems[0]).toMatch(/^cannot be used: the serial number "PID:X SN:1" of the factory identity/);
+    await box.remove();
+  });
+
   it('is refused with every problem at its file', async () => {
     const box = await createBox(createAuthorities(), 1);
     const other = createAuthorities();

@@ -49,6 +49,36 @@ describe('the next CA', () => {
     expect(await after([certificate, certified(same, old)])).toEqual(prints(old, same));
   });
 
+  /** Of one owner, by its name; each with a limit of its path. */
+  const limited = (pathLength: number, commonName = 'Flat CA'): Credential => {
+    const { privateKey } = generateKeyPair();
+    const certificate = selfSignedCa({ commonName, key: privateKey, validity: LASTING, pathLength });
+    return { key: privateKey, certificate, chain: [] };
+  };
+  it.each([
+    [0, 0],
+    [0, 1],
+    [2, 2],
+  ])('of a root with a path length of %i is taken where its link allows %i', async (length, allowed) => {
+    const [before, following] = [limited(length), limited(length)];
+    const link = certified(following, before, LASTING, { pathLength: allowed });
+    expect(await after([following.certificate, link], [before.certificate])).toEqual(
+      prints(before, following),
+    );
+    const plain = certified(following, before);
+    expect(await after([following.certificate, plain], [before.certificate])).toEqual(
+      prints(before, following),
+    );
+  });
+
+  it('is not taken for more than its link allows, nor with a limit under another name', async () => {
+    const before = limited(0);
+    for (const following of [limited(1), authority('Flat CA'), limited(0, 'CA below it')]) {
+      const link = certified(following, before, LASTING, { pathLength: 0 });
+      expect(await after([following.certificate, link], [before.certificate])).toEqual(prints(before));
+    }
+  });
+
   const stranger = authority('Somebody');
   const past = { notBeforeMs: NOW_MS - 3 * DAY_MS, notAfterMs: NOW_MS - DAY_MS };
   it.each<[string, readonly Certificate[]]>([

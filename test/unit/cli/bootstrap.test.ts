@@ -13,10 +13,10 @@ import { renderStatusPage } from '../../../src/web/installer/page.ts';
 const view = { ports: [], uplinkTest: undefined, nowMs: 0, ownAddress: '172.31.254.1' };
 const status = (more: Partial<BootstrapStatus>): BootstrapStatus => ({
   state: 'ENROLLING',
-  sinceMs: 0,
+  sinceMs: Date.UTC(2026, 5, 1),
   ...sentencesOf(more.state ?? 'ENROLLING', more.secondFactor),
   serial: 'SN-1',
-  history: [{ state: more.state ?? 'ENROLLING', enteredAtMs: 0, note: {} }],
+  history: [{ state: more.state ?? 'ENROLLING', enteredAtMs: Date.UTC(2026, 5, 1), note: {} }],
   ...more,
 });
 
@@ -26,11 +26,25 @@ it.each(BOOTSTRAP_STATES)(
     const told = status({ state });
     const page = renderStatusPage({ ...view, progress: told }).replaceAll('&#39;', "'");
     for (const text of [page, describeBootstrap(told, false), describeBootstrap(told, true)]) {
-      for (const words of [state, told.waitsFor, told.mend, '1970-01-01T00:00:00'])
+      for (const words of [state, told.waitsFor, told.mend, '2026-06-01T00:00:00'])
         expect(text).toContain(words);
     }
   },
 );
+
+it('of a state that began before the clock was set it names no moment', () => {
+  const began = 12_000;
+  const told = status({ sinceMs: began, history: [{ state: 'ENROLLING', enteredAtMs: began, note: {} }] });
+  const page = renderStatusPage({ ...view, nowMs: Date.UTC(2026, 5, 1), progress: told });
+  for (const text of [page, describeBootstrap(told, false), describeBootstrap(told, true)]) {
+    expect(text).not.toContain('1970');
+    expect(text).toContain('clock');
+  }
+  expect(describeBootstrap(told, true)).toMatch(
+    /^ENROLLING, nobody knows since when \(the clock was not set\), /,
+  );
+  expect(describeBootstrap(told, false)).toMatch(/^ {2}\(clock not set\) {9} ENROLLING$/m);
+});
 
 it('that a code was not taken, and why, is told at the box as on the page', () => {
   const message = 'The code is too old. Ask for a new one.';

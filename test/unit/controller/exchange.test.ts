@@ -279,7 +279,7 @@ describe('Expect', () => {
   );
 
   it.each([
-    ['EST', est, ENROL, [CSR, 'Content-Length: 5'], 'small', 401],
+    ['EST', est, ENROL, [CSR, 'Content-Length: 5'], 'small', 403],
     [
       'EST, larger than it said,',
       est,

@@ -158,6 +158,30 @@ it('refuses strangers, an IDevID as a customer, unknown serials and bad wishes',
   );
 });
 
+it('gives no voucher that outlives what it pins, and none for what has ended', async () => {
+  await identity('BB-3');
+  const good = customer('controller');
+  const pinning = async (notAfterMs: number, days: number) => {
+    const ca = makeCa('Ending CA', { notBeforeMs: Date.now() - 2 * DAY_MS, notAfterMs });
+    const expiresOnMs = Date.now() + days * DAY_MS;
+    const pinnedDomainCert = ca.certificate;
+    const der = await good.requestVoucher({ serialNumber: 'BB-3', pinnedDomainCert, expiresOnMs });
+    const anchors = [keys.voucherCa.certificate];
+    const { subjectKeyId: idevidIssuer } = keys.ca.certificate;
+    const expected = { serialNumber: 'BB-3', nonce: undefined, idevidIssuer };
+    const voucher = await verifyVoucher(der, { anchors, floorMs: 0, expect: expected });
+    return { ends: pinnedDomainCert.notAfterMs, asked: expiresOnMs, told: voucher.expiresOnMs ?? 0 };
+  };
+  const bounded = await pinning(Date.now() + 3 * DAY_MS, 30);
+  expect(bounded.told).toBe(bounded.ends);
+  const asAsked = await pinning(Date.now() + 30 * DAY_MS, 3);
+  expect(asAsked.asked - asAsked.told).toBeLessThan(1_000);
+  expect(await refusal(pinning(Date.now() - DAY_MS, 3))).toBe('model/invalid');
+  const ended = makeCa('Ended CA', { notBeforeMs: Date.now() - 2 * DAY_MS, notAfterMs: Date.now() - DAY_MS });
+  const nonced = { ...wish('BB-3'), pinnedDomainCert: ended.certificate };
+  expect(await refusal(good.requestVoucher(nonced))).toBe('model/invalid');
+});
+
 it('gives a serial once, and init changes nothing that is there', async () => {
   expect(await refusal(identity('BB-1'))).toBe('controller/conflict');
   const again = await initManufacturer({

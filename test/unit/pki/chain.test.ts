@@ -2,9 +2,10 @@
 import { expect, it } from 'vitest';
 import type { Certificate } from '../../../src/pki/certificate.ts';
 import { UNRESTRICTED, validateChain } from '../../../src/pki/chain.ts';
-import { issueCertificate } from '../../../src/pki/issue.ts';
+import { type Credential, issueCertificate, selfSignedCa } from '../../../src/pki/issue.ts';
+import { generateKeyPair } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
-import { DAY_MS, issue, makeCa, NOW_MS, refusal, VALIDITY } from './domain.ts';
+import { DAY_MS, issue, makeCa, NOW_MS, openssl, refusal, VALIDITY } from './domain.ts';
 
 const root = makeCa('Root');
 const sub = issue(root, { kind: 'ca', commonName: 'Sub' });
@@ -75,6 +76,38 @@ it('refuses a CA below one that allows none', async () => {
   );
   const direct = issue(narrow, { kind: 'ldevid', gatewayId: 'b' });
   expect(await refusal(validateChain({ ...base, leaf: direct.certificate, intermediates }))).toBe('accepted');
+});
+
+it('counts no link of a CA to its own next key as a CA below it', async () => {
+  const rootOf = (commonName: string): Credential => {
+    const { privateKey } = generateKeyPair();
+    const certificate = selfSignedCa({ commonName, key: privateKey, validity: VALIDITY, pathLength: 0 });
+    return { key: privateKey, certificate, chain: [] };
+  };
+  const old = rootOf('Flat');
+  for (const [next, verdict] of [
+    [rootOf('Flat'), 'accepted'],
+    [rootOf('Another'), 'pki/untrusted'],
+  ] as const) {
+    const box = issue(next, { kind: 'ldevid', gatewayId: 'b' });
+    const link = issueCertificate({
+      profile: { kind: 'ca', commonName: next.certificate.subject.commonName ?? '', pathLength: 0 },
+      publicKey: next.certificate.publicKey,
+      issuer: old,
+      validity: VALIDITY,
+    });
+    const chain = { leaf: box.certificate, intermediates: [link], anchors: [old.certificate] };
+    expect(await refusal(validateChain({ ...base, ...chain }))).toBe(verdict);
+    // The same by openssl, which knows nothing of ours.
+    using tool = openssl();
+    tool.write('old', old.certificate.pem);
+    tool.write('link', link.pem);
+    tool.write('box', box.certificate.pem);
+    const at = ['-attime', String(NOW_MS / 1000)];
+    const verify = () => tool.run('verify', ...at, '-CAfile', 'old', '-untrusted', 'link', 'box');
+    if (verdict === 'accepted') expect(verify()).toContain('OK');
+    else expect(verify).toThrow(/path length constraint exceeded/);
+  }
 });
 
 it('ends on two CAs that certify each other', async () => {

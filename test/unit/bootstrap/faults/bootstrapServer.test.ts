@@ -175,7 +175,12 @@ const busy = (status: number, header: string, askedS: number): FaultRow => ({
   told: '',
   run: async () => {
     const [first = 0, second = 0] = await moments((nonce, times) =>
-      times > 1 ? bench.good.sztp(nonce) : { status, headers: { 'retry-after': header } },
+      times > 1
+        ? bench.good.sztp(nonce)
+        : {
+            status,
+            headers: { 'retry-after': header, date: new Date(bench.box.clock.nowMs()).toUTCString() },
+          },
     );
     const waitedS = (second - first) / 1000;
     const verdict = waitedS >= askedS ? `${askedS} s or more` : `${waitedS} s`;

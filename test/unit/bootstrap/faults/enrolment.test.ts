@@ -212,8 +212,14 @@ faultTable('enrolment server', [
   },
 ]);
 
-/** 202 so many times, then the certificate. */
-const waits = (fault: string, header: string | undefined, expectedS: number, times = 3): FaultRow => ({
+/** 202 so many times, then the certificate. `aheadMs`: of the server's clock, which its `Date` tells. */
+const waits = (
+  fault: string,
+  header: string | undefined,
+  expectedS: number,
+  times = 3,
+  aheadMs = 0,
+): FaultRow => ({
   fault,
   must: `wait ${expectedS} s each time (and at most a tenth more), and never start over`,
   outcome: `OPERATIONAL after ${times} × bootstrap/pending, each ${expectedS} s or up to a tenth more; who owns it was asked once`,
@@ -223,7 +229,8 @@ const waits = (fault: string, header: string | undefined, expectedS: number, tim
     bench.controller.behaviour.enrol = (request) => {
       left -= 1;
       if (left < 0) return bench.good.enrol(request, 'simpleenroll');
-      return { status: 202, ...(header !== undefined && { headers: { 'retry-after': header } }) };
+      const date = new Date(bench.box.clock.nowMs() + aheadMs).toUTCString();
+      return { status: 202, headers: { date, ...(header !== undefined && { 'retry-after': header }) } };
     };
     await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
     const failures = bench.box.log.filter(failed);
@@ -243,8 +250,16 @@ const waits = (fault: string, header: string | undefined, expectedS: number, tim
 faultTable('approval (202)', [
   waits('Retry-After in seconds', '90', 90),
   waits('Retry-After as a date', new Date(NOW_MS + 120_000).toUTCString(), 120, 1),
+  waits(
+    'Retry-After as a date of a server that is years behind',
+    new Date(NOW_MS - 7_000 * DAY_MS + 120_000).toUTCString(),
+    120,
+    1,
+    -7_000 * DAY_MS,
+  ),
   waits('Retry-After 0', '0', 1),
-  waits('Retry-After of a year', '31536000', 3_600),
+  waits('Retry-After of a day', '86400', 86_400),
+  waits('Retry-After of a year', '31536000', 86_400),
   waits('Retry-After missing', undefined, 60),
   waits('Retry-After that is nonsense', 'soon', 60),
   waits('for hours', '1800', 1_800, 40),
