@@ -73,7 +73,7 @@ export async function createModemPins(
       pin === undefined ? 'untried' : isReadable ? standingOf(given, sim, digestOf(pin)) : 'unsure',
     sending: (sim, pin) => keep(sim, pin, 'sent'),
     refused: (sim, pin) => keep(sim, pin, 'refused'),
-    unanswered: ({ pinTries: _, ...sim }, pin) => keep({ ...sim, pinTries: undefined }, pin, 'sent'),
+    unanswered: (sim, pin) => keep({ ...sim, pinTries: undefined }, pin, 'sent'),
     forget: (sim, pin) => keep(sim, pin),
   };
 }

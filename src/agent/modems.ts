@@ -66,6 +66,8 @@ export function createModems(parts: {
   const { pins, system } = parts;
   const { clock, log, files } = system;
   const memories = new Map<string, Memory>();
+  /** Those under way. */
+  const steps = new Set<Promise<void>>();
   let wishes: readonly ModemWish[] = [];
   let manager: ModemManager | undefined;
   let statuses: readonly ModemStatus[] = [];
@@ -81,16 +83,17 @@ export function createModems(parts: {
     if (manager !== undefined) return manager;
     // Starting what runs changes nothing.
     await system.services.start([UNIT]);
-    let own: ModemManager | undefined;
-    own = await parts.connect({
+    const held: { own?: ModemManager } = {};
+    const own = await parts.connect({
       onChange: wake,
       onClose: () => {
         // One that never came about is no event: the next look is after a pause.
-        if (own === undefined || manager !== own) return;
+        if (held.own === undefined || manager !== held.own) return;
         manager = undefined;
         wake();
       },
     });
+    held.own = own;
     manager = own;
     return own;
   };
@@ -166,13 +169,15 @@ export function createModems(parts: {
     }
     if (plan.step.kind !== 'none' && seen !== undefined && !memory.isBusy) {
       memory.isBusy = true;
-      void take(to, plan, wish, seen, memory)
+      const step = take(to, plan, wish, seen, memory)
         .catch((error: unknown) => log.error('a step of a modem failed', { port: wish.port, error }))
         .finally(() => {
           // Of other words meanwhile there is another memory.
+          steps.delete(step);
           for (const one of [memory, memories.get(wish.port)]) if (one !== undefined) one.isBusy = false;
           wake();
         });
+      steps.add(step);
     }
     return { wish, plan, status: statusOfModem(wish, seen, plan) };
   };
@@ -230,6 +235,10 @@ export function createModems(parts: {
       // What stood stands on without it: bearers are the modems' own.
       const sentence = `ModemManager does not answer (${thrown instanceof Error ? thrown.message : 'no reason'}): \`systemctl status ${UNIT}\`.`;
       log.warn('ModemManager cannot be asked', { error: thrown });
+      // The next look starts it and connects anew: the bus may be there without it.
+      const silent = manager;
+      manager = undefined;
+      silent?.close();
       say(asked.map(({ port }) => ({ port, reason: 'no-manager', sentence })));
     }
   };
@@ -256,6 +265,8 @@ export function createModems(parts: {
           await new Promise((resolve) => ends.addEventListener('abort', resolve, { once: true }));
       }
       manager?.close();
+      // Which PIN was given is written down before the end.
+      await Promise.all(steps);
     },
   };
 

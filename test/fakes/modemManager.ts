@@ -289,9 +289,10 @@ export async function serveModemManager(socketPath: string): Promise<FakeModemMa
   return fake;
 }
 
-/** On a bus that is there, by its well-known name. */
-export async function joinModemManager(socketPath: string): Promise<FakeModemManager> {
+/** On a bus that is there, by its well-known name; `first` it is from its first moment on. */
+export async function joinModemManager(socketPath: string, first: Partial<World>): Promise<FakeModemManager> {
   const fake = createFake();
+  fake.set(first);
   const socket = createConnection(socketPath);
   speak(socket, fake.answer);
   socket.write(`\0AUTH EXTERNAL ${Buffer.from('0').toString('hex')}\r\n`);
