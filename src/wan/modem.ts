@@ -289,9 +289,7 @@ function refusalSentence(wish: ModemWish, { reason, words }: NonNullable<ModemTr
 export function dialRefusalOf(name: string, words: string): DialRefusal {
   const said = `${name} ${words}`;
   if (/UserAuth|authentication|PasswordError|PapFail|ChapFail/i.test(said)) return 'user-refused';
-  return /UnknownApn|apn|ServiceOptionNotSubscribed|OperatorDeterminedBarring|not.?subscribed/i.test(said)
-    ? 'apn-refused'
-    : 'dial-failed';
+  return /unknown.?apn|NotSubscribed|OperatorDeterminedBarring/i.test(said) ? 'apn-refused' : 'dial-failed';
 }
 
 export function statusOfModem(

@@ -264,6 +264,7 @@ it.each([
   ['org.freedesktop.ModemManager1.Error.Core.Failed', 'unknown-apn', 'apn-refused'],
   ['org.freedesktop.ModemManager1.Error.MobileEquipment.UserAuthenticationFailed', '', 'user-refused'],
   ['org.freedesktop.ModemManager1.Error.Core.Timeout', 'no answer', 'dial-failed'],
+  ['org.freedesktop.ModemManager1.Error.Core.Failed', "no carrier with APN 'internet'", 'dial-failed'],
   ['timeout', '', 'dial-failed'],
 ])('%s %s is %s', (name, words, reason) => {
   expect(dialRefusalOf(name, words)).toBe(reason);
