@@ -114,7 +114,8 @@ describe('messages', () => {
         }
       }
     }
-    for (const signature of ['a', '(', '(s', 'z', '}', '('.repeat(100), 'a'.repeat(100)])
+    // `a()`: of elements without a byte there is no end.
+    for (const signature of ['a', 'a()', 'a{}', '(', '(s', 'z', '}', '('.repeat(100), 'a'.repeat(100)])
       expect(() => splitSignature(signature), signature).toThrow(BranchboxError);
   });
 
