@@ -19,6 +19,7 @@ export interface FoundInterface {
   readonly device: string | undefined;
   /** Ethernet by wire: no radio, no modem that speaks IP without Ethernet. */
   readonly isWired: boolean;
+  readonly isModem: boolean;
   readonly macAddress: string | undefined;
   readonly carrier: boolean;
 }
@@ -73,10 +74,11 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
     return portFact(label, role, own);
   });
   const modems = model.modems.map(({ match }) => match.path);
-  const left = found
-    .filter(({ ifname, isWired }) => isWired && !taken.has(ifname))
-    .filter(({ device }) => !placesOf(device).some((place) => modems.includes(place)))
-    .toSorted((a, b) => compare(a.device ?? '', b.device ?? '') || compare(a.ifname, b.ifname));
+  const left = inOrder(
+    found
+      .filter(({ ifname, isWired }) => isWired && !taken.has(ifname))
+      .filter(({ device }) => !placesOf(device).some((place) => modems.includes(place))),
+  );
   const labels = new Set<string>(named.map(({ label }) => label));
   const discovered: PortFact[] = [];
   const add = (label: string, role: PortFact['role'], one: FoundInterface): void => {
@@ -96,8 +98,33 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
       if (place !== undefined) add(usbLabel(place), 'wan', one);
     }
   }
-  return [...named, ...discovered];
+  const dialled = matchModems(model, found, taken);
+  // After all others, so that a modem that is plugged in moves no other uplink's slot.
+  return [...named, ...discovered, ...dialled.filter(({ label }) => !labels.has(label))];
 }
+
+/** By slot; what is in none is `modem1`, `modem2` …, in the order of the machine. An empty slot is no port. */
+function matchModems(
+  model: HardwareModel,
+  found: readonly FoundInterface[],
+  taken: ReadonlySet<string>,
+): readonly PortFact[] {
+  const left = inOrder(found.filter(({ ifname }) => !taken.has(ifname)));
+  const slotOf = ({ device }: FoundInterface) =>
+    model.modems.find(({ match }) => placesOf(device).includes(match.path))?.label;
+  let others = 0;
+  return left.flatMap((one) => {
+    const slot = slotOf(one);
+    // Of a modem that has several interfaces the first carries.
+    if (slot !== undefined && left.find((other) => slotOf(other) === slot) !== one) return [];
+    if (slot === undefined && !one.isModem) return [];
+    if (slot === undefined) others += 1;
+    return [{ ...portFact(slot ?? `modem${others}`, 'wan', one), carrier: true, modem: true } as const];
+  });
+}
+
+const inOrder = (found: readonly FoundInterface[]): readonly FoundInterface[] =>
+  found.toSorted((a, b) => compare(a.device ?? '', b.device ?? '') || compare(a.ifname, b.ifname));
 
 /** All forms of model/hardware `Place` that a device below /sys/devices has. Pure. */
 export function placesOf(device: string | undefined): readonly string[] {

@@ -45,19 +45,22 @@ async function readInterface(
   const read = (name: string): Promise<string | undefined> =>
     files.readText(`${at}/${name}`, 4096).catch(() => undefined);
   const [macAddress, carrier, type] = await Promise.all([read('address'), read('carrier'), read('type')]);
+  const isModem = device !== undefined && MODEM_DRIVERS.has(await driverOf(at));
   return {
     ifname,
     device,
-    isWired: device !== undefined && type?.trim() === ETHERNET && (await isWired(at)),
+    isWired: device !== undefined && type?.trim() === ETHERNET && !isModem && !(await isRadio(at)),
+    isModem,
     macAddress: macAddress?.trim(),
     carrier: carrier?.trim() === '1',
   };
 }
 
-async function isWired(at: string): Promise<boolean> {
-  const [radio, driver] = await Promise.all([
-    readlink(`${at}/phy80211`).catch(() => undefined),
-    readlink(`${at}/device/driver`).catch(() => ''),
-  ]);
-  return radio === undefined && !MODEM_DRIVERS.has(driver.split('/').at(-1) ?? '');
-}
+const isRadio = (at: string): Promise<boolean> =>
+  readlink(`${at}/phy80211`).then(
+    () => true,
+    () => false,
+  );
+
+const driverOf = async (at: string): Promise<string> =>
+  (await readlink(`${at}/device/driver`).catch(() => '')).split('/').at(-1) ?? '';

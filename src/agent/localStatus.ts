@@ -1,7 +1,7 @@
 /**
  * Owns putting the read-outs of the local API together. Does not own what a status says (telemetry).
  */
-import type { LocalPlan, LocalStatus } from '../model/localStatus.ts';
+import type { LocalPlan, LocalStatus, ModemStatus } from '../model/localStatus.ts';
 import { STATUS_SCHEMA } from '../model/status.ts';
 import type { AnyItem } from '../reconcile/item.ts';
 import { itemOf } from '../reconcile/plan.ts';
@@ -19,6 +19,7 @@ export function readLocalStatus(parts: {
   readonly holding: Pick<Holding, 'states'>;
   readonly keeper: Pick<DesiredKeeper, 'snapshot'>;
   readonly link: Pick<ControllerLink, 'state'>;
+  readonly modems: readonly ModemStatus[];
   readonly cost: CostMeter;
   readonly version: string;
   readonly clock: Clock;
@@ -37,6 +38,7 @@ export function readLocalStatus(parts: {
       ...(uplink === undefined ? {} : { uplink }),
       ...(lastProblem === undefined ? {} : { lastProblem }),
     },
+    ...(parts.modems.length > 0 && { modems: [...parts.modems] }),
     agent: {
       version: parts.version,
       ...parts.cost.read(),

@@ -8,6 +8,7 @@ import type { Reply } from '../model/mqtt.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
+import { SYSTEM_BUS } from '../system/dbus.ts';
 import { createSecondLook } from '../system/secondLook.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
@@ -30,11 +31,16 @@ import {
   bundlesDirectory,
   clockFloorPath,
   journalPath,
+  leasesDirectory,
+  modemPinsPath,
   outboxPath,
   sequencePath,
   usedTimePath,
 } from './paths.ts';
 import { createMediumNetwork } from './mediumNetwork.ts';
+import { connectModemManager } from './modemManager.ts';
+import { createModemPins } from './modemPins.ts';
+import { createModems } from './modems.ts';
 import { beginTurn, handOnMove, onTrial } from './moveTurn.ts';
 import { createOrders } from './orders.ts';
 import { createDoubts } from './quarantine.ts';
@@ -130,6 +136,14 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     },
   });
   const lanes = createLanes({ system, engine, bundles, facts: facts.latest });
+  const modems = createModems({
+    system,
+    leases: leasesDirectory(paths),
+    pins: await createModemPins(system, modemPinsPath(paths)),
+    connect: (on) => connectModemManager({ socketPath: SYSTEM_BUS, uid: process.getuid?.() ?? 0, ...on }),
+    onWays: () => holding.wakeAll(),
+    onStates: () => reporting.changed(),
+  });
   const wanted = await createWanted({
     system,
     paths,
@@ -137,6 +151,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     network,
     spec,
     clockIsBehind: tunnelClock.isBehind,
+    modems,
     gatewayId: () => (keeper.spec() === undefined && turn.before?.state.gatewayId) || gatewayId(),
   });
 
@@ -170,6 +185,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
       firmware: updater.status(),
       quarantine: wanted.quarantine(),
       move: turn.record(),
+      modems: modems.statuses(),
     });
   const moves = createStatusMoves({
     leds: createLeds({ model: facts.model, files, journalPath: journalPath(paths), log }),
@@ -270,6 +286,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
 
   watchdog.starting('opening its sockets');
   const api = localApiOf({
+    modems: modems.statuses,
     body: async () => reporting.latest() ?? (await readBody()),
     items: wanted.read,
     facts: facts.latest,
@@ -329,6 +346,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     updater.run(signal),
     uplinkTests.run(signal),
     tunnelClock.run(signal),
+    modems.run(signal),
   ]);
   queue.close();
   watchdog.close();

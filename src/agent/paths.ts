@@ -48,6 +48,8 @@ export const journalPath = (paths: AgentPaths): string => `${paths.identity}/jou
 /** The identity process's mark of a box that its owner does not trust. */
 export const quarantinePath = (paths: AgentPaths): string => `${paths.identity}/quarantine.json`;
 export const wireguardKeyPath = (paths: AgentPaths): string => `${paths.state}/wireguard.key`;
+/** Which PINs went to which SIMs. */
+export const modemPinsPath = (paths: AgentPaths): string => `${paths.state}/modem-pins.json`;
 /** Of this box's WireGuard key. */
 export const usedTimePath = (paths: AgentPaths): string => `${paths.state}/used-time.json`;
 /** The identity process's: no moment before it can be now. */

@@ -24,7 +24,8 @@ type StatusParts = Parameters<typeof readLocalStatus>[0];
 const MAX_EVENTS = 1000;
 
 export function localApiOf(
-  parts: Omit<StatusParts, 'body'> & {
+  parts: Omit<StatusParts, 'body' | 'modems'> & {
+    readonly modems: () => StatusParts['modems'];
     readonly body: () => Promise<StatusBody>;
     readonly items: (limit: AbortSignal) => Promise<readonly AnyItem[]>;
     readonly facts: () => Facts;
@@ -46,7 +47,7 @@ export function localApiOf(
   });
   return {
     readOuts: {
-      '/status': async () => readLocalStatus({ ...parts, body: await parts.body() }),
+      '/status': async () => readLocalStatus({ ...parts, modems: parts.modems(), body: await parts.body() }),
       '/plan': async (_, limit) => readLocalPlan(parts.lanes, await parts.items(limit), limit),
       '/explain': async (query, limit) => explainItem(query.get('item') ?? '', await knowledge(limit)),
       '/items': async (_, limit) => listItems(await knowledge(limit)),

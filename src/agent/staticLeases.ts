@@ -47,16 +47,28 @@ export function renderStaticLeases(
   return files;
 }
 
-/** Writes and removes what differs; another process's lease of the same interface gives way to the static one. */
-export async function holdStaticLeases(
-  files: Pick<Files, 'list' | 'readText' | 'writeDurable' | 'remove'>,
+export const holdStaticLeases = (
+  files: LeaseFiles,
   directory: string,
+  wanted: ReadonlyMap<string, string>,
+): Promise<void> => holdLeases(files, directory, OURS, wanted);
+
+type LeaseFiles = Pick<Files, 'list' | 'readText' | 'writeDurable' | 'remove'>;
+
+/**
+ * Writes and removes what differs of files that begin with `ours`; another process's lease of the same interface gives
+ * way to the wanted one.
+ */
+export async function holdLeases(
+  files: LeaseFiles,
+  directory: string,
+  ours: string,
   wanted: ReadonlyMap<string, string>,
 ): Promise<void> {
   for (const name of await files.list(directory)) {
     if (!/\.env6?$/.test(name) || wanted.has(name)) continue;
     const text = await files.readText(`${directory}/${name}`, MAX_BYTES).catch(() => undefined);
-    if (text?.startsWith(OURS) === true) await files.remove(`${directory}/${name}`);
+    if (text?.startsWith(ours) === true) await files.remove(`${directory}/${name}`);
   }
   for (const [name, text] of wanted) {
     const there = await files.readText(`${directory}/${name}`, MAX_BYTES).catch(() => undefined);

@@ -10,6 +10,7 @@ import type { Facts } from '../model/facts.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import { type ItemId, itemId } from '../model/ids.ts';
 import type { TpmReadiness } from '../model/keyHolder.ts';
+import type { ModemStatus } from '../model/localStatus.ts';
 import type { MoveRecord } from '../model/move.ts';
 import { missingGateSentence } from '../net/gates.ts';
 import type { System } from '../system/ports.ts';
@@ -32,6 +33,7 @@ export interface StatusInput {
   readonly firmware: FirmwareStatus;
   readonly quarantine: Quarantine | undefined;
   readonly move: MoveRecord | undefined;
+  readonly modems: readonly ModemStatus[];
 }
 
 /** A daemon that hangs must not hold up what the box says of itself. */
@@ -54,7 +56,7 @@ export function createStatusSource(parts: {
     onHandshakes: parts.tunnelClock.heard,
   });
   return {
-    async read({ gatewayId, spec, facts, states, desired, link, firmware, quarantine, move }) {
+    async read({ gatewayId, spec, facts, states, desired, link, firmware, quarantine, move, modems }) {
       const body = await reader.read(
         {
           spec,
@@ -65,6 +67,7 @@ export function createStatusSource(parts: {
           firmware,
           quarantine,
           move,
+          modems,
           eventsDropped: parts.eventsDropped(),
           keys: parts.keys,
           clockBehind: parts.tunnelClock.sentence(),

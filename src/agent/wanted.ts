@@ -6,10 +6,14 @@
  */
 import type { Quarantine } from '../model/bootstrap.ts';
 import type { DesiredSpec } from '../model/desired.ts';
+import type { PortFact } from '../model/facts.ts';
 import { SSH_USER } from '../model/ssh.ts';
 import type { AnyItem } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
+import type { Line } from '../model/underlay.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
+import type { Modems } from './modems.ts';
+import { planModemWishes } from './modemLeases.ts';
 import { createBootUnits } from './bootUnits.ts';
 import { createEngineStart } from './engineStart.ts';
 import type { FactsGatherer } from './facts.ts';
@@ -54,6 +58,7 @@ export async function createWanted(parts: {
   readonly spec: () => DesiredSpec | undefined;
   readonly gatewayId: () => string | undefined;
   readonly clockIsBehind: () => boolean;
+  readonly modems: Pick<Modems, 'hold' | 'byDhcp'>;
   /** In the form of passwd(5). */
   readonly accounts?: string;
 }): Promise<Wanted> {
@@ -67,18 +72,28 @@ export async function createWanted(parts: {
   /** Of looks alone: what one lane or a read-out saw must not keep the other lanes from it. */
   let seen: string | undefined;
 
+  /** Where a modem's network tells no address, its uplink is one by DHCP as any other, once it stands. */
+  const asDialled = <U extends Line>(uplink: U): U =>
+    uplink.addressing.kind === 'modem' && parts.modems.byDhcp().has(uplink.port)
+      ? { ...uplink, addressing: { kind: 'dhcp' } }
+      : uplink;
+  const asDialledPort = ({ modem, ...port }: PortFact): PortFact =>
+    modem === undefined || parts.modems.byDhcp().has(port.label) ? port : { ...port, modem };
   const read = async (limit: AbortSignal) => {
     const facts = await parts.facts.gather(limit);
     quarantine = await readQuarantine(files, paths);
     const network = await parts.network.read();
-    const spec = parts.spec();
+    const said = parts.spec();
+    const spec = said && { ...said, uplinks: said.uplinks.map(asDialled) };
     const quarantined = quarantine !== undefined;
     const clockIsBehind = parts.clockIsBehind();
-    const items = renderBox(spec, facts, parts.gatewayId(), { quarantined, clockIsBehind, network, look });
-    const uplinks = spec?.uplinks ?? planFactoryUplinks(facts, network);
+    const dialled = { ...facts, ports: facts.ports.map(asDialledPort) };
+    const items = renderBox(spec, dialled, parts.gatewayId(), { quarantined, clockIsBehind, network, look });
+    const uplinks = spec?.uplinks ?? planFactoryUplinks(dialled, network);
     return {
       items,
       facts,
+      modems: planModemWishes(said?.uplinks ?? planFactoryUplinks(facts, network), network, facts),
       statics: renderStaticLeases(uplinks, facts),
       resolvConf: renderResolvConf(facts),
       pppoe: renderPppoeLines(uplinks, network, facts),
@@ -97,7 +112,8 @@ export async function createWanted(parts: {
       return (await read(limit)).items;
     },
     async items(limit) {
-      const { items, facts, statics, pppoe, resolvConf } = await read(limit);
+      const { items, facts, modems, statics, pppoe, resolvConf } = await read(limit);
+      parts.modems.hold(modems);
       // Told by a file: the watch over leases brings the facts of it.
       await holdStaticLeases(files, leasesDirectory(paths), statics);
       await holdResolvConf(files, resolvConfPath(paths), resolvConf);

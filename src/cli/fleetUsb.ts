@@ -36,6 +36,10 @@ interface Flags extends Access {
   readonly vlan?: string;
   readonly pppoeUser?: string;
   readonly pppoePasswordFile?: string;
+  readonly modem?: string | true;
+  readonly modemUser?: string;
+  readonly modemPasswordFile?: string;
+  readonly modemPinFile?: string;
   readonly proxy?: string;
   readonly proxyUser?: string;
   readonly proxyPasswordFile?: string;
@@ -58,6 +62,10 @@ export function registerUsb(fleet: Command): void {
     .option('--vlan <id>', 'VLAN of the WAN port')
     .option('--pppoe-user <name>', 'PPPoE; the password is asked for, or in a file')
     .option('--pppoe-password-file <file>', 'its first line')
+    .option('--modem [apn]', 'the first modem, or that of --port; without an APN by what its network gives')
+    .option('--modem-user <name>', 'the password is asked for, or in a file')
+    .option('--modem-password-file <file>', 'its first line')
+    .option('--modem-pin-file <file>', "its first line is the SIM's PIN")
     .option('--proxy <host:port>', 'HTTP proxy to go through')
     .option('--proxy-user <name>', 'the password is asked for, or in a file')
     .option('--proxy-password-file <file>', 'its first line')
@@ -116,11 +124,18 @@ async function networkOf(flags: Flags): Promise<z.output<typeof BootstrapNetwork
   if (flags.address !== undefined && flags.pppoeUser !== undefined) {
     throw usage('a line has either a static address or PPPoE', 'leave --address or --pppoe-user out');
   }
+  if (flags.modem !== undefined && (flags.address ?? flags.pppoeUser ?? flags.vlan) !== undefined) {
+    throw usage('a modem has neither an address, a VLAN nor PPPoE', 'leave --modem or the others out');
+  }
+  if (flags.modem === undefined && (flags.modemUser ?? flags.modemPinFile) !== undefined) {
+    throw usage('nobody knows of which modem', 'say --modem, with or without an APN');
+  }
   const { address: addresses = [], gateway: gateways = [], dns = [] } = flags;
   const statics = planStaticAddresses({ addresses, gateways, dns });
   const addressing6 = statics.get(6);
   const addressing =
     statics.get(4) ??
+    (await modemOf(flags)) ??
     (flags.pppoeUser !== undefined
       ? {
           kind: 'pppoe',
@@ -137,6 +152,19 @@ async function networkOf(flags: Flags): Promise<z.output<typeof BootstrapNetwork
     ...(flags.proxy !== undefined && { proxy: await proxyOf(flags.proxy, flags) }),
   };
   return decode(BootstrapNetwork, unknown, 'the network', 'model/invalid');
+}
+
+async function modemOf({ modem, modemUser, modemPasswordFile, modemPinFile }: Flags) {
+  if (modem === undefined) return undefined;
+  return {
+    kind: 'modem',
+    ...(modem !== true && { apn: modem }),
+    ...(modemUser !== undefined && {
+      user: modemUser,
+      password: await password('Password of the modem', modemPasswordFile),
+    }),
+    ...(modemPinFile !== undefined && { pin: await password('PIN', modemPinFile) }),
+  };
 }
 
 /** `proxy.example:3128`, `[2001:db8::1]:3128`, with or without `http://`. */
@@ -166,7 +194,7 @@ async function password(what: string, file: string | undefined): Promise<string>
   if (!process.stdin.isTTY) {
     throw new BranchboxError('cli/usage', {
       message: `${what}: nobody to ask`,
-      mend: 'name a file with it: --pppoe-password-file, --proxy-password-file',
+      mend: 'name a file with it: --pppoe-password-file, --modem-password-file, --proxy-password-file',
     });
   }
   process.stderr.write(`${what}: `);

@@ -89,6 +89,18 @@ export function describeStatus(status: LocalStatus): readonly string[] {
     }),
   );
   section(
+    'modems',
+    ['port', 'state', 'network', 'by', 'signal', 'what'],
+    (status.modems ?? []).map((one) => [
+      one.port,
+      one.reason,
+      `${one.operator ?? '-'}${one.roaming === true ? ' (roaming)' : ''}`,
+      one.technology ?? '-',
+      one.signalPercent === undefined ? '-' : `${one.signalPercent} %`,
+      one.sentence,
+    ]),
+  );
+  section(
     'paths',
     ['path', 'state', 'active', 'preference', 'handshake'],
     status.paths.map((one) => [

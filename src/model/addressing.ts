@@ -22,6 +22,33 @@ import { isLinkLocal, prefixHolds } from './prefixes.ts';
 export const DhcpAddressing = z.strictObject({ kind: z.literal('dhcp') });
 /** By PPPoE (RFC 2516). User and password are the bootstrap medium's, and stay on the box. */
 export const PppoeAddressing = z.strictObject({ kind: z.literal('pppoe') });
+/** What a modem and its SIM are told: no control characters; 100 octets are an APN's most (TS 23.003 9.1). */
+const ModemWord = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[\x20-\x7e]+$/, 'printable ASCII characters');
+export const ModemLine = z.strictObject({
+  /** Absent: what the SIM's provider gives who names none. */
+  apn: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9]([A-Za-z0-9.-]{0,98}[A-Za-z0-9])?$/,
+      'an APN: letters, digits, inner dots and hyphens',
+    )
+    .optional(),
+  user: ModemWord.optional(),
+  password: ModemWord.optional(),
+  /** Of the SIM (TS 31.101 9.5.1). One that a SIM refused is never tried again by itself. */
+  pin: z
+    .string()
+    .regex(/^\d{4,8}$/, 'four to eight digits')
+    .optional(),
+});
+export type ModemLine = z.output<typeof ModemLine>;
+/** By a modem's bearer. What is absent, the bootstrap medium of the box may have said. */
+export const ModemAddressing = z.strictObject({ kind: z.literal('modem'), ...ModemLine.shape });
+
 /** No address of this family: there is another one. */
 export const NoAddressing = z.strictObject({ kind: z.literal('none') });
 

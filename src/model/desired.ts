@@ -15,6 +15,7 @@ import {
 import {
   AutoAddressing6,
   DhcpAddressing,
+  ModemAddressing,
   NoAddressing,
   PppoeAddressing,
   StaticAddressing,
@@ -56,7 +57,13 @@ export const Uplink = z.strictObject({
   /** A label for policy, never a key. */
   colour: z.string().min(1).max(32),
   /** IPv4. */
-  addressing: z.discriminatedUnion('kind', [DhcpAddressing, StaticAddressing, PppoeAddressing, NoAddressing]),
+  addressing: z.discriminatedUnion('kind', [
+    DhcpAddressing,
+    StaticAddressing,
+    PppoeAddressing,
+    ModemAddressing,
+    NoAddressing,
+  ]),
   /** IPv6; absent: none. */
   addressing6: z.discriminatedUnion('kind', [AutoAddressing6, StaticAddressing6]).optional(),
   metered: z.boolean().default(false),

@@ -124,6 +124,11 @@ function checkUplink(uplink: Uplink, at: Path, report: Report): void {
       report([...at, 'addressing'], 'is none, and there is no IPv6 either');
   });
   ifReadable(() => {
+    if (uplink.addressing.kind !== 'modem') return;
+    if (uplink.vlan !== undefined) report([...at, 'vlan'], 'a modem has none');
+    if (uplink.addressing6 !== undefined) report([...at, 'addressing6'], 'is not brought up over a modem');
+  });
+  ifReadable(() => {
     if (uplink.addressing.kind === 'static') checkStatic4(uplink.addressing, [...at, 'addressing'], report);
   });
   if (uplink.addressing6?.kind === 'static') checkStatic6(uplink.addressing6, [...at, 'addressing6'], report);

@@ -57,6 +57,10 @@ export const ERROR_CODES = {
     retry: 'backoff',
     title: 'A key of this box that its TPM holds cannot be used just now',
   },
+  'system/dbus': {
+    retry: 'backoff',
+    title: 'A call over the message bus (D-Bus) had no answer, or was refused',
+  },
   'system/missing-tool': { retry: 'on-change', title: 'A program this needs is not installed' },
   'reconcile/cycle': { retry: 'never', title: 'Items need each other in a circle' },
   'reconcile/conflict': { retry: 'never', title: 'Two parts of a desired state want one item differently' },

@@ -48,6 +48,8 @@ export const PortFact = z.strictObject({
   place: Place.optional(),
   macAddress: MacAddress.optional(),
   carrier: z.boolean(),
+  /** It is a modem: somebody has to dial before it carries anything. */
+  modem: z.literal(true).optional(),
 });
 export type PortFact = z.output<typeof PortFact>;
 
@@ -59,6 +61,8 @@ export const Lease = z.strictObject({
   dns: z.array(IpAddress).max(8),
   /** Option 143 (RFC 8572 section 8.1). */
   bootstrapServers: z.array(z.string().max(2048)).max(16),
+  /** Of a modem's bearer. */
+  mtu: z.int().min(1280).max(1500).optional(),
 });
 export type Lease = z.output<typeof Lease>;
 

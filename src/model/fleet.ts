@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { Ipv4, Ipv4Network, Ipv6, Port } from './addresses.ts';
-import { StaticAddress, StaticAddress6 } from './addressing.ts';
+import { ModemLine, StaticAddress, StaticAddress6 } from './addressing.ts';
 import {
   AppCommand,
   AppEnvironment,
@@ -74,6 +74,8 @@ export const FleetUplink = z.strictObject({
   ipv4: z.enum(['dhcp', 'pppoe', 'none']).optional(),
   /** An IPv4 address of its own. */
   static: StaticAddress.optional(),
+  /** The port is a modem (`lte1` of the hardware model, or `modem1`); all of its words may be left out. IPv4 alone, yet. */
+  modem: ModemLine.optional(),
   /** auto: router advertisements, and DHCPv6 where they say so. Absent: as static6 says, else none. */
   ipv6: z.enum(['auto', 'none']).optional(),
   /** An IPv6 address of its own. */

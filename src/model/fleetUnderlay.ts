@@ -22,12 +22,17 @@ import {
 
 type FleetUplink = FleetGateway['uplinks'][number];
 type PublicAddresses = Pick<FleetUplink, 'publicAddress' | 'publicAddress6'>;
-export type AddressedUplink = Pick<FleetUplink, 'ipv4' | 'static' | 'ipv6' | 'static6'>;
+export type AddressedUplink = Pick<FleetUplink, 'ipv4' | 'static' | 'modem' | 'ipv6' | 'static6'>;
 
 /** The desired state's words for it. */
-export function addressingOf({ ipv4, ipv6, static: static4, static6 }: AddressedUplink): Addressing {
+export function addressingOf({ ipv4, ipv6, static: static4, modem, static6 }: AddressedUplink): Addressing {
   return {
-    addressing: static4 !== undefined ? { kind: 'static', ...static4 } : { kind: ipv4 ?? 'dhcp' },
+    addressing:
+      modem !== undefined
+        ? { kind: 'modem', ...modem }
+        : static4 !== undefined
+          ? { kind: 'static', ...static4 }
+          : { kind: ipv4 ?? 'dhcp' },
     ...(static6 !== undefined
       ? { addressing6: { kind: 'static', ...static6 } }
       : ipv6 === 'auto'
@@ -115,6 +120,10 @@ function checkAddressing(uplink: FleetUplink, report: ReportField): void {
   if (ipv6 !== undefined && static6 !== undefined)
     report('ipv6', 'is said twice: static6 has an IPv6 address');
   const addressing = addressingOf(uplink);
+  if (uplink.modem !== undefined) {
+    for (const field of ['ipv4', 'static', 'ipv6', 'static6', 'vlan'] as const)
+      if (uplink[field] !== undefined) report(field, 'is not for a modem: its network gives the address');
+  }
   if (ipv4 === 'pppoe' && hasFamily(addressing, 6))
     report('ipv6', 'is not brought up over PPPoE: leave it out');
   if (!hasFamily(addressing, 4) && !hasFamily(addressing, 6))
@@ -220,7 +229,8 @@ function checkTenantMtu(tenantMtu: number, paths: readonly UnderlayPath[], repor
   if (narrowest === undefined || tenantMtu <= narrowest.most) return;
   const { most, path, end } = narrowest;
   const [own, theirs] = path.ends.map(({ gateway, uplink }) => `${gateway.id}.${uplink.name}`);
-  const kind = end.uplink.ipv4 === 'pppoe' ? 'PPPoE' : 'Ethernet';
+  const { ipv4, modem } = end.uplink;
+  const kind = modem !== undefined ? 'a modem' : ipv4 === 'pppoe' ? 'PPPoE' : 'Ethernet';
   report(
     ['fleet', 'tenantMtu'],
     `does not fit path ${own}~${theirs}: at most ${most} over IPv${path.family}, since ${end.at} (${kind}) carries ${mtuOf(end)}`,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { KERNEL_FEATURES } from './facts.ts';
 import { KeyHolding } from './keyHolder.ts';
 import { GatewayStatus, GatewayEvent } from './status.ts';
-import { GatewayId, InterfaceName } from './ids.ts';
+import { GatewayId, InterfaceName, PortLabel } from './ids.ts';
 
 /** What the agent costs and how its lanes stand. */
 export const AgentStatus = z.strictObject({
@@ -40,11 +40,54 @@ export const LinkStatus = z.strictObject({
   lastProblem: z.string().optional(),
 });
 
+/** How far a modem is on its way to a connection; all but the first three want a person. */
+export const MODEM_REASONS = [
+  'connected',
+  'starting',
+  'connecting',
+  'absent',
+  'failed',
+  'sim-missing',
+  'sim-error',
+  'pin-wanted',
+  'pin-refused',
+  'pin-last-try',
+  'puk-wanted',
+  'locked',
+  'searching',
+  'registration-denied',
+  'apn-refused',
+  'user-refused',
+  'dial-failed',
+  'no-ipv4',
+  'unsupported',
+  'no-manager',
+] as const;
+export type ModemReason = (typeof MODEM_REASONS)[number];
+
+/** Stays on the box, but for the sentence, which is the controller's condition. */
+export const ModemStatus = z.strictObject({
+  port: PortLabel,
+  ifname: InterfaceName.optional(),
+  reason: z.enum(MODEM_REASONS),
+  sentence: z.string(),
+  /** As the network calls itself. */
+  operator: z.string().optional(),
+  technology: z.string().optional(),
+  signalPercent: z.number().optional(),
+  roaming: z.literal(true).optional(),
+  imei: z.string().optional(),
+  iccid: z.string().optional(),
+});
+export type ModemStatus = z.output<typeof ModemStatus>;
+
 /** As told to the controller, and more; it is there before the box has an owner. */
 export const LocalStatus = GatewayStatus.omit({ gatewayId: true, sequence: true, sentAtMs: true }).extend({
   gatewayId: GatewayId.optional(),
   readAtMs: z.number(),
   controller: LinkStatus,
+  /** Those that are wanted; absent where none is. */
+  modems: z.array(ModemStatus).optional(),
   agent: AgentStatus,
 });
 export type LocalStatus = z.output<typeof LocalStatus>;

@@ -10,6 +10,7 @@ import {
   checkStatic4,
   checkStatic6,
   DhcpAddressing,
+  ModemAddressing,
   PppoeAddressing,
   StaticAddressing,
   StaticAddressing6,
@@ -68,13 +69,14 @@ const Static6 = StaticAddressing6.superRefine((own, context) => {
 export const BootstrapNetwork = z
   .strictObject({
     schema: z.literal(1),
-    /** Absent: the first WAN port of the hardware model. */
+    /** Absent: the first WAN port of the hardware model; for a modem the first one. */
     port: PortLabel.optional(),
     vlan: VlanId.optional(),
     addressing: z.discriminatedUnion('kind', [
       DhcpAddressing,
       Static4,
       PppoeAddressing.extend({ user: PppoeWord, password: PppoeWord }),
+      ModemAddressing,
     ]),
     /** IPv6; absent: what routers and DHCPv6 say. */
     addressing6: Static6.optional(),
@@ -85,7 +87,12 @@ export const BootstrapNetwork = z
   .refine(({ addressing, addressing6 }) => addressing.kind !== 'pppoe' || addressing6 === undefined, {
     path: ['addressing6'],
     message: 'a PPPoE session has no IPv6 here',
-  });
+  })
+  .refine(
+    ({ addressing, addressing6, vlan }) =>
+      addressing.kind !== 'modem' || (addressing6 === undefined && vlan === undefined),
+    { path: ['addressing'], message: 'a modem has neither a VLAN nor IPv6 here' },
+  );
 export type BootstrapNetwork = z.output<typeof BootstrapNetwork>;
 
 /** `configuration` of the onboarding information on a medium. */

@@ -45,6 +45,7 @@ export const HEALTH_CODES = [
   'keys-beside-tpm',
   'process-crashed',
   'ssh-open',
+  'modem',
 ] as const;
 
 export const Condition = z.strictObject({

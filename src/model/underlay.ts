@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type {
   AutoAddressing6,
   DhcpAddressing,
+  ModemAddressing,
   NoAddressing,
   PppoeAddressing,
   StaticAddressing,
@@ -23,6 +24,8 @@ export const familyOf = (address: string): Family => (address.includes(':') ? 6 
 export const UPLINK_MTU_BYTES = 1500;
 /** RFC 2516 7: PPPoE and PPP take 8. More (RFC 4638) is not asked for. */
 const PPPOE_MTU_BYTES = 1492;
+/** What nearly every mobile network carries: GTP takes the rest of a provider's 1500. */
+const MODEM_MTU_BYTES = 1420;
 /** Outside a packet in a tunnel: WireGuard 32, UDP 8, IP 20 or 40. */
 export const TUNNEL_OVERHEAD_BYTES: Readonly<Record<Family, number>> = { 4: 60, 6: 80 };
 
@@ -32,6 +35,7 @@ export interface Addressing {
     | z.output<typeof DhcpAddressing>
     | z.output<typeof StaticAddressing>
     | z.output<typeof PppoeAddressing>
+    | z.output<typeof ModemAddressing>
     | z.output<typeof NoAddressing>;
   /** IPv6; absent: none. */
   readonly addressing6?: z.output<typeof AutoAddressing6> | z.output<typeof StaticAddressing6> | undefined;
@@ -44,7 +48,11 @@ export function hasFamily({ addressing, addressing6 }: Addressing, family: Famil
 
 /** The largest packet that an uplink carries whole. A VLAN's tag is outside of it (IEEE 802.3 3.2.7). */
 export const uplinkMtu = ({ addressing }: Pick<Addressing, 'addressing'>): number =>
-  addressing.kind === 'pppoe' ? PPPOE_MTU_BYTES : UPLINK_MTU_BYTES;
+  addressing.kind === 'pppoe'
+    ? PPPOE_MTU_BYTES
+    : addressing.kind === 'modem'
+      ? MODEM_MTU_BYTES
+      : UPLINK_MTU_BYTES;
 
 /** Where an uplink is plugged in, and how. */
 export interface Line extends Pick<Addressing, 'addressing'> {
@@ -80,6 +88,8 @@ export interface Attachment {
   /** undefined where whoever gave the address named none. */
   readonly gateway?: string | undefined;
   readonly dns: readonly string[];
+  /** Of a modem's bearer. */
+  readonly mtu?: number | undefined;
 }
 
 /** undefined where it has none (yet): no lease, or no such family. */
@@ -98,6 +108,7 @@ export function attachmentOf(
       return addressing;
     case 'dhcp':
     case 'pppoe':
+    case 'modem':
       return facts.leases.find((lease) => lease.ifname === ifname);
     case 'auto':
       return facts.leases6.find((lease) => lease.ifname === ifname);

@@ -40,6 +40,8 @@ export function missingGateSentence(id: string): string | undefined {
       return 'The clock of this box is behind a time that its tunnels have used before, which peers refuse: `branchbox status` (clock-behind) says what is waited for.';
     case 'pppoe':
       return `${name} has no PPPoE session: check its cable, VLAN, and the user and password of its bootstrap medium; \`journalctl -u pppoe@${name}\` says what the provider answered.`;
+    case 'modem':
+      return `${name} is a modem without a connection: \`branchbox status\` (modems) says what it waits for.`;
     case 'program':
       return `This box has no SSH server (/usr/sbin/${name}): the image brings it; on a Debian of one's own, \`apt install openssh-server\`.`;
     case 'kernel':

@@ -90,6 +90,8 @@ export const lease6Gate = (ifname: string): ItemId => itemId('external', 'lease6
 export const portGate = (label: string): ItemId => itemId('external', 'port', label);
 /** A session with its address. */
 export const pppoeGate = (ifname: string): ItemId => itemId('external', 'pppoe', ifname);
+/** A modem's bearer with its address. */
+export const modemGate = (ifname: string): ItemId => itemId('external', 'modem', ifname);
 /** Of a package that not every machine has: `external:program/sshd`. */
 export const programGate = (name: 'sshd'): ItemId => itemId('external', 'program', name);
 /** That the clock is not behind what peers have of this box's key. */

@@ -11,6 +11,8 @@ import type { Files } from './ports.ts';
 
 export const LEASES_DIRECTORY = '/run/branchbox/leases';
 const SUFFIX = '.env';
+/** Of what the agent tells of a modem's bearer (agent/modemLeases). */
+export const MODEM_REASON = 'BRANCHBOX_MODEM';
 /** A DHCP packet's options are well below this. */
 const LEASE_MAX_BYTES = 64 * 1024;
 export const MAX_DNS = 8;
@@ -60,6 +62,7 @@ export function parseLease(ifname: string, text: string): Lease | undefined {
   const named = values.get('interface');
   if (named !== undefined && named !== ifname) return undefined;
   const gateway = words(values.get('new_routers')).find((word) => Ipv4.safeParse(word).success);
+  const mtu = values.get('reason') === MODEM_REASON ? Number(values.get('new_interface_mtu')) : undefined;
   const decoded = tryDecode(Lease, {
     ifname,
     address: `${values.get('new_ip_address') ?? ''}/${prefixLengthOf(values)}`,
@@ -70,6 +73,7 @@ export function parseLease(ifname: string, text: string): Lease | undefined {
     bootstrapServers: words(values.get('new_sztp_redirect'))
       .filter((word) => word.length <= MAX_URI_LENGTH)
       .slice(0, MAX_BOOTSTRAP_SERVERS),
+    ...(mtu !== undefined && mtu >= 1280 && mtu <= 1500 && { mtu }),
   });
   return decoded.ok ? decoded.value : undefined;
 }

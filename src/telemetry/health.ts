@@ -6,6 +6,7 @@
  */
 import type { DesiredSpec } from '../model/desired.ts';
 import type { ItemId } from '../model/ids.ts';
+import type { ModemReason, ModemStatus } from '../model/localStatus.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import { finding, type Finding } from './finding.ts';
 import { clockFindings, type OwnCondition, softwareFindings, trustFindings } from './ownFindings.ts';
@@ -23,6 +24,8 @@ export interface HealthInput extends OwnCondition {
   readonly controller: { readonly connected: boolean; readonly lastProblem: string | undefined } | undefined;
   readonly refused: GatewayStatus['refused'];
   readonly eventsDropped: number;
+  /** Of those that are wanted. */
+  readonly modems: readonly ModemStatus[];
 }
 
 /** Of one kind at most so many: a box with 1,000 blocked items says it in a few sentences. */
@@ -34,6 +37,7 @@ export function judge(input: HealthInput): readonly Finding[] {
     ...controllerFindings(input),
     ...clockFindings(input),
     ...uplinkFindings(input),
+    ...modemFindings(input),
     ...pathFindings(input),
     ...overlayFindings(input),
     ...itemFindings(input),
@@ -120,18 +124,39 @@ function uplinkFindings(input: HealthInput): Finding[] {
     .map((uplink) => {
       const where = `Uplink ${uplink.name} (port ${uplink.port})`;
       const address = uplink.address ?? uplink.address6;
+      const modem = input.modems.find(({ port, reason }) => port === uplink.port && reason !== 'connected');
       const sentence =
-        uplink.ifname === undefined
-          ? `${where} is not there: no interface of this box is that port. The hardware model names none, or the card is missing.`
-          : !uplink.carrier
-            ? `${where} has no carrier: check its cable and the provider's box.`
-            : address === undefined
-              ? `${where} has no address: ${silence(spec?.uplinks.find(({ name }) => name === uplink.name))}.`
-              : waitsFor === undefined
-                ? `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`
-                : `${where} has address ${address}; no tunnel stands over it: ${waitsFor}.`;
+        modem !== undefined
+          ? `${where} is not connected. ${modem.sentence}`
+          : uplink.ifname === undefined
+            ? `${where} is not there: no interface of this box is that port. The hardware model names none, or the card is missing.`
+            : !uplink.carrier
+              ? `${where} has no carrier: check its cable and the provider's box.`
+              : address === undefined
+                ? `${where} has no address: ${silence(spec?.uplinks.find(({ name }) => name === uplink.name))}.`
+                : waitsFor === undefined
+                  ? `${where} has address ${address}, but nothing answers through it: the provider is dark, or blocks UDP.`
+                  : `${where} has address ${address}; no tunnel stands over it: ${waitsFor}.`;
       return finding('uplink-down', 'warning', uplink.name, sentence);
     });
+}
+
+/** On its way by itself, or told with the uplink alone: a modem that was pulled out is an uplink that is down. */
+const PASSING: ReadonlySet<ModemReason> = new Set([
+  'connected',
+  'starting',
+  'connecting',
+  'absent',
+  'searching',
+]);
+
+/** One for each reason, so that each raises an event of its own: what it wants of a person. */
+function modemFindings({ body, modems }: HealthInput): Finding[] {
+  return modems.flatMap(({ port, reason, sentence }) => {
+    const uplink = body.uplinks.find((one) => one.port === port);
+    if (uplink === undefined || PASSING.has(reason)) return [];
+    return [finding('modem', 'warning', `${uplink.name} ${reason}`, sentence)];
+  });
 }
 
 /** Who was to give an address. */

@@ -35,6 +35,7 @@ export interface StatusReading
     | 'eventsDropped'
     | 'keys'
     | 'crashes'
+    | 'modems'
     | 'clockBehind'
   > {
   readonly facts: Facts;

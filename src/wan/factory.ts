@@ -1,6 +1,7 @@
 /**
  * Owns what a box holds before it has any desired state: every WAN port by DHCP and by what its router advertises, each
- * with a table of its own, so that bootstrap can try all of them. Slots follow the order of the ports in the hardware model.
+ * with a table of its own, and every modem by what its
+ * SIM's provider gives who names no APN, so that bootstrap can try all of them. Slots follow the order of the ports in the hardware model.
  * A bootstrap medium may have said more of one port (model/medium): then that.
  */
 import type { Uplink } from '../model/desired.ts';
@@ -20,7 +21,11 @@ export function renderFactory(facts: Facts, network?: BootstrapNetwork): NetItem
 export const mediumPort = (
   { ports }: Pick<Facts, 'ports'>,
   network: BootstrapNetwork | undefined,
-): string | undefined => network?.port ?? ports.find(({ role }) => role === 'wan')?.label;
+): string | undefined =>
+  network?.port ??
+  ports.find(
+    ({ role, modem }) => role === 'wan' && (modem === true) === (network?.addressing.kind === 'modem'),
+  )?.label;
 
 /** Pure. */
 export function planFactoryUplinks(
@@ -29,14 +34,14 @@ export function planFactoryUplinks(
 ): readonly UplinkAttachment[] {
   const ports = facts.ports.filter((port) => port.role === 'wan').slice(0, MAX_UPLINKS);
   const named = mediumPort(facts, network);
-  return ports.map(({ label }, index) => ({
+  return ports.map(({ label, modem }, index) => ({
     port: label,
     slot: index + 1,
-    metered: false,
+    metered: modem === true,
     // Where there is no IPv4 a box must enrol all the same.
-    addressing6: { kind: 'auto' },
-    mayLackIpv6: true,
-    addressing: { kind: 'dhcp' },
+    ...(modem === true
+      ? ({ addressing: { kind: 'modem' } } as const)
+      : ({ addressing6: { kind: 'auto' }, mayLackIpv6: true, addressing: { kind: 'dhcp' } } as const)),
     ...(network === undefined || label !== named ? {} : attachmentOf(network)),
   }));
 }
@@ -48,5 +53,6 @@ function attachmentOf({
 }: BootstrapNetwork): Pick<Uplink, 'addressing'> & Partial<Pick<UplinkAttachment, 'vlan' | 'addressing6'>> {
   // What is rendered from here on knows no password; and IPv6 is not asked for in a session (firmware/pppd.conf).
   if (addressing.kind === 'pppoe') return { vlan, addressing: { kind: 'pppoe' }, addressing6: undefined };
+  if (addressing.kind === 'modem') return { addressing: { kind: 'modem' }, addressing6: undefined };
   return { vlan, addressing, ...(addressing6 !== undefined && { addressing6 }) };
 }

@@ -29,6 +29,7 @@ import {
   hasFamily,
   type Line,
   UPLINK_MTU_BYTES,
+  uplinkMtu,
 } from '../model/underlay.ts';
 import {
   address,
@@ -36,6 +37,7 @@ import {
   lease6Gate,
   leaseGate,
   link,
+  modemGate,
   portGate,
   pppoeGate,
   route,
@@ -73,6 +75,7 @@ const carrierOf = (facts: Pick<Facts, 'ports'>, line: Pick<Line, 'port' | 'vlan'
 function renderLine(line: Line, facts: Facts): NetItem[] {
   const { port, vlan } = line;
   const parent = carrierOf(facts, { port });
+  if (line.addressing.kind === 'modem') return renderModem(line, parent, facts);
   const mtu = UPLINK_MTU_BYTES;
   return [
     link({ type: 'port', name: parent, mtu }, [portGate(port)]),
@@ -85,6 +88,14 @@ function renderLine(line: Line, facts: Facts): NetItem[] {
           ]),
         ]),
   ];
+}
+
+/** Up once its bearer stands: of one that is up ModemManager cannot choose the form of frames (qmi_wwan raw_ip). */
+function renderModem(line: Line, name: string, facts: Facts): NetItem[] {
+  const lease = facts.leases.find(({ ifname }) => ifname === name);
+  return lease === undefined
+    ? []
+    : [link({ type: 'port', name, mtu: lease.mtu ?? uplinkMtu(line) }, [portGate(line.port)])];
 }
 
 /** A rule of a family; IPv4's says nothing of it. */
@@ -142,7 +153,7 @@ function renderSource(
   family: Family,
   ifname: string,
   facts: Facts,
-): { readonly item: AddressItem | ServiceItem; readonly on: ItemId; readonly gate: ItemId } {
+): { readonly item?: AddressItem | ServiceItem; readonly on: ItemId; readonly gate: ItemId } {
   const own = family === 4 ? uplink.addressing : uplink.addressing6;
   if (own?.kind === 'pppoe') {
     // pppd makes the link and puts the address on: the session stands for both.
@@ -151,6 +162,14 @@ function renderSource(
     return { item: session, on: session.id, gate: pppoeGate(ifname) };
   }
   const on = linkItem(ifname);
+  if (own?.kind === 'modem') {
+    // agent/modems dials, and tells what the network gave as a lease.
+    const lease = attachmentOf(uplink, family, ifname, facts);
+    const gate = modemGate(ifname);
+    return lease === undefined
+      ? { on: portGate(uplink.port), gate }
+      : { item: address({ link: ifname, address: lease.address }, [on]), on, gate };
+  }
   const item =
     own?.kind === 'static'
       ? address({ link: ifname, address: canonicalCidr(own.address) }, [on])
@@ -168,17 +187,18 @@ function renderFamily(
   const table = uplinkTable(uplink.slot);
   const attachment = attachedBy(uplink, family, ifname, facts);
   const { item: bringsAddress, on, gate } = renderSource(uplink, family, ifname, facts);
-  if (attachment === undefined && family === 6 && uplink.mayLackIpv6 === true) return [bringsAddress];
+  const brings = bringsAddress === undefined ? [] : [bringsAddress];
+  if (attachment === undefined && family === 6 && uplink.mayLackIpv6 === true) return brings;
   // Its routes wait for our own item, or for a lease. A lease that these facts have is waited for no longer; one that
   // they lack stays missing although it came meanwhile: a route without its gateway must never be made.
   const waitsFor =
-    bringsAddress.kind === 'address' ? [bringsAddress.id] : attachment === undefined ? [gate] : [];
+    bringsAddress?.kind === 'address' ? [bringsAddress.id] : attachment === undefined ? [gate] : [];
   const needs = [on, ...waitsFor];
   // The source makes the kernel drop the route together with the address: a lease that ends takes its routes along.
   // IPv6's routes stay and forget it, in a table that only this uplink's packets look up.
   const source = attachment === undefined ? {} : { source: splitCidr(attachment.address).address };
   // A session has one station at its other end, whose address need not be one that can be routed to.
-  const isSession = uplink.addressing.kind === 'pppoe';
+  const isSession = uplink.addressing.kind === 'pppoe' || uplink.addressing.kind === 'modem';
   const gateway = attachment === undefined || isSession ? {} : { via: attachment.gateway };
   const defaultRoute = {
     destination: EVERYWHERE[family],
@@ -188,7 +208,7 @@ function renderFamily(
     ...source,
   } as const;
   const items: NetItem[] = [
-    bringsAddress,
+    ...brings,
     route({ ...defaultRoute, table, metric: UPLINK_METRIC }, needs),
     route({ ...defaultRoute, table: MANAGEMENT_TABLE, metric: UPLINK_METRIC * (rank + 1) }, needs),
   ];

@@ -9,11 +9,13 @@ import { DesiredState } from '../../src/model/desired.ts';
 import { ActivationLinkId, ActivationOffer, plainCode } from '../../src/model/installer.ts';
 import { Command, MESSAGE_MAX_BYTES } from '../../src/model/mqtt.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
+import { decodeMessage } from '../../src/system/dbusWire.ts';
 import { parseEntryName } from '../../src/update/entries.ts';
 import { verifyManifest } from '../../src/update/manifest.ts';
 import { readRootHash } from '../../src/update/uki.ts';
 import { readRequest } from '../../src/web/installer/requests.ts';
 import { GATEWAY, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
+import { busMessage } from '../fakes/busBytes.ts';
 import { WIREGUARD_KEY } from './makeSamples.ts';
 import { mutateBytes } from './mutateBytes.ts';
 import { mutateJson } from './mutateJson.ts';
@@ -50,6 +52,33 @@ export function boxParsers(samples: Samples): readonly FuzzParser[] {
       share: 4,
       samples: [json({ kind: 'proof', nonce: 'n' }), json({ kind: 'events-stored', ids: ['a', 'b'] })],
       parse: (input) => decodeJson(Command, utf8(input), 'a command', MESSAGE_MAX_BYTES.cmd).kind,
+    },
+    {
+      ...unsigned,
+      // Of a process of the box's own, about what a network told it.
+      name: 'message-bus',
+      covers: ['dbusWire#decodeMessage'],
+      share: 12,
+      refusals: ['system/dbus'],
+      mutate: mutateBytes,
+      samples: [
+        busMessage(2, 9, [[5, ['u', 1]]], 'a{oa{sa{sv}}}', [
+          {
+            '/m': { I: { State: ['i', 8], Ports: ['a(su)', [['wwan0', 2]]], Retries: ['a{uu}', [[2, 3]]] } },
+          },
+        ]),
+        busMessage(
+          3,
+          9,
+          [
+            [5, ['u', 1]],
+            [4, ['s', 'a.b.Error']],
+          ],
+          's',
+          ['words'],
+        ),
+      ],
+      parse: (input) => decodeMessage(Buffer.from(input))?.message.body.length.toString(),
     },
     {
       ...signed,

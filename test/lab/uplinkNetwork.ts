@@ -64,6 +64,7 @@ export const SUBJECT: Subject = {
   dns: [ROUTER],
   dhcp: true,
   pppoe: false,
+  modem: false,
   budgetBytes: 1024 * 1024,
   expect: {},
   targets: [{ host: CONTROLLER, port: 8446 }],

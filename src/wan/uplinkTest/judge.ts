@@ -66,7 +66,7 @@ type Reached = Extract<Reach, { readonly kind: 'answers' | 'proven' }>;
 const isReached = (reach: Reach | undefined): reach is Reached =>
   reach?.kind === 'answers' || reach?.kind === 'proven';
 
-function judgeAddress({ ifname, carrier, address, port, dhcp, pppoe }: Subject): CheckResult {
+function judgeAddress({ ifname, carrier, address, port, dhcp, pppoe, modem }: Subject): CheckResult {
   if (ifname === undefined) {
     return result(
       'address',
@@ -81,6 +81,14 @@ function judgeAddress({ ifname, carrier, address, port, dhcp, pppoe }: Subject):
       'fail',
       `No cable is seen on port ${port}.`,
       `plug the provider's cable into ${port}, and look whether the device at its other end is on`,
+    );
+  }
+  if (address === undefined && modem) {
+    return result(
+      'address',
+      'fail',
+      `The modem at ${port} is not connected.`,
+      'see `branchbox status` (modems): it says what the modem waits for',
     );
   }
   if (address === undefined && pppoe) {

@@ -89,7 +89,7 @@ async function measure(
     note({ usedBytes });
   };
   onStep('gateway');
-  if (subject.pppoe) note({ neighbour: 'answers' });
+  if (subject.pppoe || subject.modem) note({ neighbour: 'answers' });
   else if (subject.gateway !== undefined) {
     note({ neighbour: await kernel.neighbour(subject.gateway, ifname, signal) });
   }

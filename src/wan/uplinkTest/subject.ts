@@ -27,8 +27,9 @@ export interface Subject {
   readonly gateway: string | undefined;
   /** Of the address's family: others cannot be asked from it. */
   readonly dns: readonly string[];
-  /** The way out is the other end of a session, which lives as long as that. */
+  /** Of these two the way out is the other end of a session, which lives as long as that. */
   readonly pppoe: boolean;
+  readonly modem: boolean;
   /** Of DHCP or a router's advertisement: an address that is missing is the provider's matter, else the site's. */
   readonly dhcp: boolean;
   readonly budgetBytes: number;
@@ -71,6 +72,7 @@ function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'l
       expect,
       dhcp: addressing.kind === 'dhcp' || addressing6?.kind === 'auto',
       pppoe: addressing.kind === 'pppoe',
+      modem: addressing.kind === 'modem',
       ...attached(facts, uplink),
       targets: [spec.controller.device],
     };
@@ -87,7 +89,9 @@ function ofFactory(
   network: BootstrapNetwork | undefined,
 ): readonly Bare[] {
   const wan = planFactoryUplinks(facts, network).map((uplink) => ({ uplink, own: attached(facts, uplink) }));
-  const cabled = wan.filter(({ own }) => own.carrier);
+  const cabled = wan.filter(
+    ({ uplink, own }) => own.carrier && (uplink.addressing.kind !== 'modem' || own.address !== undefined),
+  );
   return (cabled.length > 0 ? cabled : wan).map(({ uplink, own }) => {
     const { port: label, addressing } = uplink;
     const named = [...facts.leases, ...facts.leases6]
@@ -101,6 +105,7 @@ function ofFactory(
       expect: {},
       dhcp: addressing.kind === 'dhcp',
       pppoe: addressing.kind === 'pppoe',
+      modem: addressing.kind === 'modem',
       ...own,
       targets: targets.slice(0, MAX_TARGETS),
     };

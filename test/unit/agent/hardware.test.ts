@@ -32,10 +32,16 @@ const names = readdirSync(MODELS).map((file) => file.replace(/\.toml$/, ''));
 const read = (name: string) =>
   parseHardwareModel(readFileSync(join(MODELS, `${name}.toml`), 'utf8'), `${name}.toml`);
 
-const found = (ifname: string, device: string | undefined, isWired = true): FoundInterface => ({
+const found = (
+  ifname: string,
+  device: string | undefined,
+  isWired = true,
+  isModem = false,
+): FoundInterface => ({
   ifname,
   device,
   isWired,
+  isModem,
   macAddress: undefined,
   carrier: false,
 });
@@ -143,6 +149,37 @@ describe('hardware models', () => {
     expect(labels(ports)).toEqual(['wan1 wan enp3s0', 'lan2 lan enp5s0']);
   });
 
+  it('finds modems by their slots, and numbers those in none, after all other ports', () => {
+    const modem = (ifname: string, device: string) => found(ifname, device, false, true);
+    const model = `${MODEL}[[modems]]\nlabel = "lte1"\nmatch.path = "usb-0000:00:14.0-3.1"\n`;
+    const all = [
+      modem('wwan1', `${HUB}/1-3.4/1-3.4:1.4`),
+      modem('wwan0', `${HUB}/1-3.1/1-3.1:1.4`),
+      modem('wwan3', `${HUB}/1-3.1/1-3.1:1.8`),
+      modem('wwan2', `${HUB}/1-3.2/1-3.2:1.4`),
+      found('eth7', `${PCI}/0000:00:1c.0/0000:03:00.0`),
+    ];
+    const ports = matchPorts(parseHardwareModel(model, 'test.toml'), all);
+    expect(labels(ports)).toEqual([
+      'wan1 wan eth7',
+      'lte1 wan wwan0',
+      'modem1 wan wwan2',
+      'modem2 wan wwan1',
+    ]);
+    expect(ports.at(-1)).toEqual({
+      label: 'modem2',
+      role: 'wan',
+      ifname: 'wwan1',
+      place: 'usb-0000:00:14.0-3.4',
+      carrier: true,
+      modem: true,
+    });
+    // One that shows itself as a network card is a modem in its slot, and Ethernet elsewhere.
+    const card = parseHardwareModel(model, 'test.toml');
+    expect(labels(matchPorts(card, [found('usb0', `${HUB}/1-3.1/1-3.1:1.0`)]))).toEqual(['lte1 wan usb0']);
+    expect(labels(matchPorts(card, []))).toEqual([]);
+  });
+
   it('takes ports in the order of the machine where nobody described it', () => {
     const ports = matchPorts(read('generic'), [
       found('a', `${PCI}/0000:00:1c.2/0000:03:00.0`),
@@ -203,11 +240,14 @@ describe('a machine at boot', () => {
     const model = await readHardwareModel(files, join(root, 'usr/lib/branchbox/models'), name);
     const net = join(root, 'sys/class/net');
     const ports = matchPorts(model, await readInterfaces(files, namedInterfaces(model), net));
-    return ports
-      .flatMap(({ role, ifname }) =>
-        role === 'wan' && ifname !== undefined ? [`dhcpcd@${ifname}.service`] : [],
-      )
-      .toSorted();
+    return (
+      ports
+        // A modem has to be dialled first, which is the agent's.
+        .flatMap(({ role, ifname, modem }) =>
+          role === 'wan' && ifname !== undefined && modem === undefined ? [`dhcpcd@${ifname}.service`] : [],
+        )
+        .toSorted()
+    );
   };
 
   beforeEach(() => {

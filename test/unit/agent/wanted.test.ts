@@ -8,6 +8,7 @@ import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { createWanted, type Wanted } from '../../../src/agent/wanted.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
+import type { ModemWish } from '../../../src/wan/modem.ts';
 import { createFakeBox } from '../../fakes/box.ts';
 import { appSpec } from '../../lab/appSpec.ts';
 import { factsOf } from '../../lab/wan/fleet.ts';
@@ -27,6 +28,8 @@ const NETWORK = JSON.stringify({
 
 let directory: string;
 let gatewayId: string | undefined;
+let held: readonly ModemWish[];
+let byDhcp: ReadonlySet<string>;
 let wanted: Wanted;
 const parts = (): Parameters<typeof createWanted>[0] => {
   const paths = { ...AGENT_PATHS, identity: directory, state: join(directory, 'agent'), run: directory };
@@ -38,11 +41,14 @@ const parts = (): Parameters<typeof createWanted>[0] => {
     spec: () => undefined,
     gatewayId: () => gatewayId,
     clockIsBehind: () => false,
+    modems: { hold: (wishes) => void (held = wishes), byDhcp: () => byDhcp },
   };
 };
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'bbt-wanted-'));
   gatewayId = undefined;
+  held = [];
+  byDhcp = new Set();
   wanted = await createWanted(parts());
   await wanted.look();
 });
@@ -103,4 +109,45 @@ it('a read-out writes nothing, and shows what is wanted', async () => {
   expect(await readdir(directory)).toEqual(['network.json']);
   expect(await wanted.items(limit)).toEqual(shown);
   expect(await readdir(directory)).toEqual(['agent', 'leases', 'network.json']);
+});
+
+it('a modem is held to what the fleet or the medium says of it, and by DHCP once its network wants that', async () => {
+  const modem = { label: 'lte1', role: 'wan', ifname: 'wwan0', carrier: true, modem: true } as const;
+  const withModem = {
+    ...parts(),
+    facts: { gather: () => Promise.resolve({ ...facts, ports: [...facts.ports, modem] }) },
+  };
+  const unitsOf = async (more: Partial<Parameters<typeof createWanted>[0]> = {}) => {
+    const items = await (await createWanted({ ...withModem, ...more })).items(limit);
+    return items.flatMap(({ id }) => (/^(service:.*|link:)wwan0/.test(id) ? [id] : []));
+  };
+  // Before there is a desired state: by whatever its network gives, and in no item.
+  expect(await unitsOf()).toEqual([]);
+  expect(held).toEqual([{ port: 'lte1', ifname: 'wwan0' }]);
+  const medium = { kind: 'modem', apn: 'start', pin: '4711' };
+  await writeFile(join(directory, 'network.json'), JSON.stringify({ schema: 1, addressing: medium }));
+  await unitsOf();
+  expect([held[0]?.apn, held[0]?.pin?.reveal()]).toEqual(['start', '4711']);
+  const uplinks = (port: string) => [
+    {
+      name: 'lte',
+      slot: 1,
+      port,
+      colour: 'lte',
+      metered: true,
+      addressing: { kind: 'modem', apn: 'fleet' } as const,
+    },
+  ];
+  const spec = (port: string) => () => ({ ...appSpec(), uplinks: uplinks(port), tunnels: [] });
+  gatewayId = 'branch1';
+  await unitsOf({ spec: spec('lte1') });
+  expect([held[0]?.apn, held[0]?.pin?.reveal()]).toEqual(['fleet', '4711']);
+  byDhcp = new Set(['lte1']);
+  expect(await unitsOf({ spec: spec('lte1') })).toEqual(['link:wwan0', 'service:dhcpcd@wwan0.service']);
+  expect(held[0]?.apn).toBe('fleet');
+  gatewayId = undefined;
+  expect(await unitsOf()).toContain('service:dhcpcd@wwan0.service');
+  // What the medium said is of the first modem, and no other one's.
+  await unitsOf({ spec: spec('modem7') });
+  expect(held).toEqual([{ port: 'modem7', ifname: undefined, apn: 'fleet' }]);
 });

@@ -47,6 +47,11 @@ describe('an uplink', () => {
     ],
     [{ ipv4: 'dhcp', ipv6: 'none' }, { addressing: { kind: 'dhcp' } }],
     [{ ipv4: 'pppoe' }, { addressing: { kind: 'pppoe' } }],
+    [{ modem: {} }, { addressing: { kind: 'modem' } }],
+    [
+      { modem: { apn: 'iot.example', user: 'u', password: 'p w', pin: '0042' } },
+      { addressing: { kind: 'modem', apn: 'iot.example', user: 'u', password: 'p w', pin: '0042' } },
+    ],
   ])('%j', (written, addressing) => {
     expect(addressingOf(uplinkOf(written))).toEqual(addressing);
   });
@@ -63,6 +68,17 @@ describe('an uplink', () => {
       'ipv4 is none, and there is no IPv6 either: say ipv6 = "auto", or static6',
     ],
     ['IPv6 over PPPoE', { ipv4: 'pppoe', ipv6: 'auto' }, 'ipv6 is not brought up over PPPoE: leave it out'],
+    [
+      'a modem and DHCP',
+      { modem: {}, ipv4: 'dhcp' },
+      'ipv4 is not for a modem: its network gives the address',
+    ],
+    [
+      'a modem and IPv6',
+      { modem: {}, ipv6: 'auto' },
+      'ipv6 is not for a modem: its network gives the address',
+    ],
+    ['a modem and a VLAN', { modem: {}, vlan: 7 }, 'vlan is not for a modem: its network gives the address'],
     ['IPv4 twice', { ipv4: 'dhcp', static: static4 }, 'ipv4 is said twice: static has an IPv4 address'],
     ['IPv6 twice', { ipv6: 'auto', static6 }, 'ipv6 is said twice: static6 has an IPv6 address'],
     [
@@ -219,6 +235,12 @@ describe('a path', () => {
       1382,
       () => [hubWith(pub4), branchWith({}, { ipv4: 'pppoe' })],
       'branch1.up2~hub.up1: at most 1382 over IPv4, since $.gateways[1].uplinks[1] (PPPoE) carries 1492',
+    ],
+    [
+      'whose branch is on a modem',
+      1310,
+      () => [hubWith(pub4), branchWith({}, { modem: {} })],
+      'branch1.up2~hub.up1: at most 1310 over IPv4, since $.gateways[1].uplinks[1] (a modem) carries 1420',
     ],
     [
       'whose branch is on PPPoE on a VLAN',

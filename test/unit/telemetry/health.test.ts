@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { FirmwareStatus } from '../../../src/model/firmware.ts';
 import { type ItemId, itemId } from '../../../src/model/ids.ts';
+import type { ModemReason } from '../../../src/model/localStatus.ts';
 import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { conditionsOf, healthState } from '../../../src/telemetry/health.ts';
 import { statusOf } from '../../../src/telemetry/status.ts';
@@ -16,6 +17,41 @@ test('a firmware that is refused, or was taken back and is still wanted, degrade
   expect(codes('rolled-back')).toEqual(['firmware-rolled-back']);
   for (const state of ['unavailable', 'idle', 'downloading', 'trial', 'committed'] as const)
     expect(codes(state)).toEqual([]);
+});
+
+test('a modem that wants something of a person is a condition of its own for each reason, and its uplink says it too', () => {
+  const port = spec.uplinks[1]?.port ?? '';
+  const modem = (reason: ModemReason) => [{ port, reason, sentence: `It is ${reason}.` }];
+  const found = (reason: ModemReason) =>
+    verdict(well, nothing, { modems: modem(reason) }).map(({ code, subject, sentence }) => [
+      code,
+      subject,
+      sentence,
+    ]);
+  for (const reason of [
+    'pin-wanted',
+    'pin-refused',
+    'sim-missing',
+    'registration-denied',
+    'apn-refused',
+  ] as const)
+    expect(found(reason)).toEqual([['modem', `lte ${reason}`, `It is ${reason}.`]]);
+  for (const reason of ['connected', 'starting', 'connecting', 'absent', 'searching'] as const)
+    expect(found(reason)).toEqual([]);
+  const body = statusOf(
+    spec,
+    { ...facts, ports: facts.ports.filter(({ label }) => label !== port) },
+    well,
+    nothing,
+  );
+  const down = verdict(well, nothing, { body, modems: modem('absent') }).find(
+    ({ code }) => code === 'uplink-down',
+  );
+  expect(down?.sentence).toBe(`Uplink lte (port ${port}) is not connected. It is absent.`);
+  // Of a modem that no uplink of this state is by, nothing is said to its controller.
+  expect(
+    verdict(well, nothing, { modems: [{ port: 'modem9', reason: 'pin-wanted', sentence: 'x' }] }),
+  ).toEqual([]);
 });
 
 test('keys in files beside a TPM are said with the reason, and no reason to call a box unwell', () => {

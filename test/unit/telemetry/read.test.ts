@@ -65,6 +65,7 @@ function oneLine() {
     controller: undefined,
     refused: undefined,
     eventsDropped: 0,
+    modems: [],
   };
   return { box, read: () => reader.read(input, new AbortController().signal) };
 }

@@ -91,5 +91,6 @@ export const verdict = (box: BoxReading, undone: Undone = nothing, more: Partial
     controller: { connected: true, lastProblem: undefined },
     refused: undefined,
     eventsDropped: 0,
+    modems: [],
     ...more,
   });

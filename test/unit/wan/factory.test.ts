@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { DesiredSpec } from '../../../src/model/desired.ts';
 import { BootstrapNetwork } from '../../../src/model/medium.ts';
 import { missingGateSentence } from '../../../src/net/gates.ts';
-import { renderFactory } from '../../../src/wan/factory.ts';
+import { planFactoryUplinks, renderFactory } from '../../../src/wan/factory.ts';
 import { renderWan } from '../../../src/wan/render.ts';
 import { facts, lease, session1, byDhcp, lease6, inBoth, kinds } from './branchCase.ts';
 
@@ -144,6 +144,40 @@ describe('renderFactory', () => {
     ]);
     expect(routes.map(({ needs }) => needs)).toEqual([[session], [session]]);
     expect(found.map(({ id }) => id)).toContain('rule:1301/from-203.0.113.50');
+  });
+
+  it('dials a modem last, by no APN or by that of a medium, and never the words of a wired line', () => {
+    const modem = { label: 'modem1', role: 'wan', ifname: 'wwan0', carrier: true, modem: true } as const;
+    const withModem = { ...facts, ports: [modem, ...facts.ports] };
+    const planned = (addressing?: object) =>
+      planFactoryUplinks(withModem, addressing && BootstrapNetwork.parse({ schema: 1, addressing })).map(
+        (one) => [one.port, one.addressing.kind, one.metered, one.addressing6?.kind],
+      );
+    const wired = [
+      ['wan1', 'dhcp', false, 'auto'],
+      ['wan2', 'dhcp', false, 'auto'],
+    ];
+    expect(planned()).toEqual([['modem1', 'modem', true, undefined], ...wired]);
+    expect(planned({ kind: 'modem', apn: 'a', pin: '4711' })).toEqual(planned());
+    expect(planned({ kind: 'pppoe', user: 'u', password: 'p' })[1]).toEqual([
+      'wan1',
+      'pppoe',
+      false,
+      undefined,
+    ]);
+    // No item knows a word of it, and nothing is up before it is dialled.
+    const network = BootstrapNetwork.parse({ schema: 1, addressing: { kind: 'modem', pin: '4711' } });
+    const items = renderFactory(withModem, network);
+    expect(JSON.stringify(items)).not.toContain('4711');
+    expect(items.map(({ id }) => id)).not.toContain('link:wwan0');
+    expect(missingGateSentence('external:modem/wwan0')).toContain('branchbox status');
+    for (const more of [
+      { vlan: 7 },
+      { addressing6: { kind: 'static', address: '2001:db8::5/64', gateway: 'fe80::1' } },
+    ])
+      expect(BootstrapNetwork.safeParse({ schema: 1, addressing: { kind: 'modem' }, ...more }).success).toBe(
+        false,
+      );
   });
 
   it('is what a desired state of the same line has, so that taking one on redials nothing', () => {

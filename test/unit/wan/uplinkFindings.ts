@@ -16,6 +16,7 @@ export const SUBJECT: Subject = {
   dns: ['192.0.2.53'],
   dhcp: true,
   pppoe: false,
+  modem: false,
   budgetBytes: 1_000_000,
   expect: {},
   targets: [{ host: 'controller.example', port: 8446 }],
