@@ -230,6 +230,15 @@ describe('an installation', () => {
     expect(mounted(`${target}0p1`)).toContain('installed. Take the stick away');
   });
 
+  it('has its unit wait for each writing and reading back of a slow stick', () => {
+    conf();
+    const asked = on(`
+      printf '#!/bin/sh\\necho "$@" >>/run/asked\\n' >/run/systemd-notify; chmod 755 /run/systemd-notify
+      PATH=/run:$PATH NOTIFY_SOCKET=/run/notify $INSTALL boot $SOURCE >/dev/null; cat /run/asked`);
+    // Root and hashes, each written and read back.
+    expect(asked.match(/^EXTEND_TIMEOUT_USEC=\d+$/gm)).toHaveLength(4);
+  });
+
   describe('whose stick stays in', () => {
     /** What the installer asked the firmware and systemd for. */
     const startFrom = (answer: 0 | 1): string =>
