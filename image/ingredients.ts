@@ -22,7 +22,7 @@ export interface Ingredients {
 const read = (name: string): Buffer => readFileSync(join(import.meta.dirname, name));
 const CHECKOUT = join(import.meta.dirname, '..');
 /** Scripts that root and initrd both have (make-initrd.sh). */
-const INITRD_SHARED = ['boot-failed', 'start-from-stick'];
+const INITRD_SHARED = ['boot-failed', 'start-next'];
 /** Linking, unpacking modules, compressing: one minute on two cores, several beside other work. */
 const STEP_TIMEOUT_MS = 20 * 60_000;
 

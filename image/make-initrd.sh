@@ -46,7 +46,7 @@ rm -f "$root$modules/modules.symbols"*
 
 install -m 755 "$recipe/init" "$root/init"
 mkdir -p "$root/usr/lib/branchbox"
-for shared in boot-failed start-from-stick; do
+for shared in boot-failed start-next; do
   install -m 755 "$recipe/../../firmware/$shared" "$root/usr/lib/branchbox/$shared"
 done
 find "$root" -exec touch -h -d "@${SOURCE_DATE_EPOCH:-0}" {} +

@@ -7,8 +7,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MEDIUM_FILES } from '../../src/model/medium.ts';
 
 const INSTALLER = join(import.meta.dirname, '../../firmware/installer/branchbox-install');
+const MEDIUM_NAMES = Object.values(MEDIUM_FILES);
 const GIB = 1024 ** 3;
 
 describe('the disk that is installed to', () => {
@@ -92,6 +94,14 @@ describe('an installation', () => {
   const stick = (script: string): string => on(`mount /dev/${source}p1 /run/m; cd /run/m; ${script}; cd /`);
   const conf = (more = ''): string =>
     stick(`mkdir -p branchbox; printf "target=${target}\\nfinish=nothing\\n${more}" >branchbox/install.conf`);
+  const identity = (serial: string): string =>
+    stick(
+      `mkdir -p branchbox/factory; for f in idevid.key idevid.crt voucher-anchor.pem; do echo "my $f" >branchbox/factory/$f; done; echo ${serial} >branchbox/factory/serial`,
+    );
+  const medium = (serial: string): string =>
+    stick(
+      `mkdir -p branchbox/bootstrap/${serial}; for f in ${MEDIUM_NAMES.join(' ')}; do echo "$f of ${serial}" >branchbox/bootstrap/${serial}/$f; done`,
+    );
   const install = (): string => on('$INSTALL boot $SOURCE');
   const bytes = (device: string): string => on(`sha256sum <${device}`).slice(0, 64);
 
@@ -163,6 +173,7 @@ describe('an installation', () => {
     expect(files.trim().split('\n')).toEqual([
       './EFI/BOOT/BOOTX64.EFI',
       './EFI/Linux/branchbox_0.2.0.efi',
+      './branchbox/installed',
       './loader/loader.conf',
       'kernel',
     ]);
@@ -185,6 +196,115 @@ describe('an installation', () => {
         join(directory, 'disk'),
       ).trim(),
     ).toBe('1');
+  });
+
+  it('takes along the bootstrap medium of the identity, and nobody else\u2019s', () => {
+    conf();
+    identity('SN-1');
+    medium('SN-1');
+    medium('SN-2');
+    stick('echo picture >branchbox/bootstrap/SN-1/label.svg');
+    expect(install()).toContain('bootstrap medium of SN-1');
+    const left = on(
+      `mount /dev/${target}p1 /run/m; cd /run/m/branchbox/bootstrap; find . -type f -exec cat {} + | sort; cd /`,
+    );
+    expect(left.trim().split('\n')).toEqual(MEDIUM_NAMES.map((name) => `${name} of SN-1`).toSorted());
+    expect(on(`mount /dev/${target}p1 /run/m; ls /run/m/branchbox/bootstrap`)).toBe('SN-1\n');
+  });
+
+  it('refuses a bootstrap medium that is not whole before anything is written', () => {
+    conf();
+    identity('SN-1');
+    medium('SN-1');
+    stick('rm branchbox/bootstrap/SN-1/ownership-voucher.vcj');
+    expect(install).toThrow('branchbox/bootstrap/SN-1 lacks ownership-voucher.vcj');
+    expect(() => table(target)).toThrow('does not contain a recognized partition table');
+  });
+
+  it('takes a disk that is in use for no other, and one whose name only begins so for free', () => {
+    conf();
+    const mounted = (what: string): string =>
+      on(`mount -t tmpfs /dev/${what} /run/m; $INSTALL boot $SOURCE 2>&1 || :`);
+    expect(mounted(target)).toContain(`${target} is in use`);
+    expect(mounted(`${target}p12`)).toContain(`${target} is in use`);
+    expect(mounted(`${target}0p1`)).toContain('installed. Take the stick away');
+  });
+
+  it('has its unit wait for each writing and reading back of a slow stick', () => {
+    conf();
+    const asked = on(`
+      printf '#!/bin/sh\\necho "$@" >>/run/asked\\n' >/run/systemd-notify; chmod 755 /run/systemd-notify
+      PATH=/run:$PATH NOTIFY_SOCKET=/run/notify $INSTALL boot $SOURCE >/dev/null; cat /run/asked`);
+    // Root and hashes, each written and read back.
+    expect(asked.match(/^EXTEND_TIMEOUT_USEC=\d+$/gm)).toHaveLength(4);
+  });
+
+  describe('whose stick stays in', () => {
+    /** What the installer asked the firmware and systemd for. */
+    const startFrom = (answer: 0 | 1): string =>
+      on(`
+        printf '#!/bin/sh\necho start-next "$@" >>/run/asked; exit ${answer}\n' >/run/start-next
+        printf '#!/bin/sh\necho systemctl "$@" >>/run/asked\n' >/run/systemctl
+        printf '#!/bin/sh\n' >/run/sleep; chmod 755 /run/start-next /run/systemctl /run/sleep
+        PATH=/run:$PATH BRANCHBOX_START_NEXT=/run/start-next $INSTALL boot $SOURCE 2>&1 || :
+        cat /run/asked /run/branchbox/install-failed 2>/dev/null || :`);
+    const reboots = (more = ''): string => conf(`finish=reboot\\n${more}`);
+    const NEXT = 'start-next arrived\nstart-next disk';
+
+    it('is started, and not made again, whatever it holds by now and whatever may be overwritten', () => {
+      for (const more of ['', 'overwrite=yes\\n']) {
+        reboots(more);
+        expect(startFrom(0)).toContain(`${NEXT} ${target}\nsystemctl --force reboot`);
+        // As its first start makes it.
+        on(
+          `echo "size=8M, name=branchbox-data" | sfdisk --quiet --no-reread --append /dev/${target}; partx -a /dev/${target} || :`,
+        );
+        const before = table(target);
+        const again = startFrom(0);
+        expect(again).toContain(`${target} was installed from this stick already`);
+        expect(again).not.toContain('installing');
+        expect(again).toContain(`start-next disk ${target}\nsystemctl --force reboot`);
+        expect(again).not.toContain('arrived');
+        expect(table(target)).toBe(before);
+      }
+    });
+
+    it('is not started again and again where the firmware does not do it: the screen says what to do', () => {
+      reboots();
+      expect(startFrom(1)).toContain('the firmware was not told');
+      const again = startFrom(1);
+      expect(again).toContain('take the stick away, and the machine starts from');
+      expect(again).not.toContain('systemctl');
+    });
+
+    it('is made again where the stick has something else for it', () => {
+      const isAnew = (): boolean => startFrom(0).includes('installing 0.2.0');
+      reboots();
+      expect([isAnew(), isAnew()]).toEqual([true, false]);
+      reboots('# once more\\n');
+      expect([isAnew(), isAnew()]).toEqual([true, false]);
+      identity('SN-1');
+      expect([isAnew(), isAnew()]).toEqual([true, false]);
+      medium('SN-1');
+      expect([isAnew(), isAnew()]).toEqual([true, false]);
+    });
+
+    it('is made again where it was interrupted', () => {
+      reboots();
+      startFrom(0);
+      on(`mount /dev/${target}p1 /run/m; rm /run/m/branchbox/installed`);
+      expect(startFrom(0)).toContain('installing');
+    });
+
+    it('has its slots written anew once', () => {
+      startFromConf('');
+      startFromConf('overwrite=slots\\n');
+      expect(startFrom(0)).toContain('was installed from this stick already');
+      function startFromConf(more: string): void {
+        reboots(more);
+        expect(startFrom(0)).toContain('installing');
+      }
+    });
   });
 
   it.each([

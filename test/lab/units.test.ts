@@ -30,6 +30,7 @@ const EXPOSURE: Readonly<Record<string, number>> = {
   'branchbox-cloud-identity.service': 4,
   // It reads file systems of anybody, and mounts them for that.
   'branchbox-medium@.service': 4.4,
+  'branchbox-installed-medium.service': 4.4,
   'frr-zebra.service': 3.8,
   'dhcpcd@.service': 3.7,
   'dhcpcd6@.service': 3.7,

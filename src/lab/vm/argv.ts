@@ -59,7 +59,7 @@ export function renderQemu({ machine, paths, firmware, accelerator, disk }: Qemu
     ['-global', 'driver=cfi.pflash01,property=secure,value=on'],
     // OVMF's SMM and S3 do not go together (OvmfPkg/README).
     ['-global', 'ICH9-LPC.disable_s3=1'],
-    accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'],
+    acceleratorWords(accelerator),
     ['-smp', String(machine.cpus)],
     ['-m', String(machine.memoryMiB)],
     ['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${firmware.code}`],
@@ -89,6 +89,9 @@ export function renderQemu({ machine, paths, firmware, accelerator, disk }: Qemu
     ['-chardev', socketChardev('qmp', paths.qmpSocket), '-mon', 'chardev=qmp,mode=control'],
   ].flat();
 }
+
+export const acceleratorWords = (accelerator: Accelerator): string[] =>
+  accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
 
 const socketChardev = (id: string, path: string): string => `socket,id=${id},path=${path},server=on,wait=off`;
 

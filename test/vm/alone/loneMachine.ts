@@ -8,24 +8,30 @@ import { once } from 'node:events';
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { Disk } from '../../../image/disk.ts';
+import { chooseAccelerator } from '../../../src/lab/vm/accelerator.ts';
+import { acceleratorWords } from '../../../src/lab/vm/argv.ts';
 import { askQmp } from '../../../src/lab/vm/qmp.ts';
 import { toolsCommand } from '../../../src/lab/vm/tools.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+import { createRunner } from '../../../src/system/linux/runner.ts';
 
 const CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
 const VARIABLES = '/usr/share/OVMF/OVMF_VARS_4M.fd';
 const QEMU = [
   ['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35,sata=off'],
-  ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1024'],
+  ['-smp', '2', '-m', '1024'],
   ['-device', 'qemu-xhci,id=usb'],
 ].flat();
-/** QEMU itself starts at once; what runs in it takes minutes. */
-const SOCKET_TIMEOUT_MS = 30_000;
+/** QEMU itself starts at once on an idle host; on one that does much else a process waits for its turn too. */
+const SOCKET_TIMEOUT_MS = 300_000;
 const POLL_MS = 50;
 /** A screen that is drawn again and again is no reason to keep all of it. */
 const MAX_SEEN = 1024 * 1024;
 
 export interface LoneMachine {
-  start(): Promise<void>;
+  /** `stick`: a raw image that is in a USB port from power-on, and comes before the disk in the firmware's order. */
+  start(stick?: string): Promise<void>;
   /** Without warning, as a power cut. All that the serial line said is in `serial.log` of the directory. */
   stop(): Promise<void>;
   /** Resolves when the serial line has said it, after what was waited for before. */
@@ -35,8 +41,13 @@ export interface LoneMachine {
   plugsIn(stick: string): Promise<void>;
 }
 
-/** `directory` holds the disk; its UEFI variables are made there, and outlive a start. */
-export function createLoneMachine(tools: string, directory: string, disk: string): LoneMachine {
+/** `directory` holds the disk; its UEFI variables are made there, and outlive a start. By KVM where that works. */
+export async function createLoneMachine(image: Disk, directory: string, disk: string): Promise<LoneMachine> {
+  const tools = image.ingredients.toolbox.tree;
+  const { accelerator } = await chooseAccelerator(
+    { runner: createRunner(), files: createFiles() },
+    { tools, unifiedKernel: image.made.uki },
+  );
   const variables = join(directory, 'variables.fd');
   const [serialPath, qmpPath] = [join(directory, 'serial'), join(directory, 'qmp')];
   copyFileSync(join(tools, VARIABLES), variables);
@@ -46,15 +57,22 @@ export function createLoneMachine(tools: string, directory: string, disk: string
   let onSeen = (): void => undefined;
 
   return {
-    async start() {
+    async start(stick) {
       seen = '';
       for (const path of [serialPath, qmpPath]) rmSync(path, { force: true });
       const words = [
         QEMU,
+        acceleratorWords(accelerator),
         ['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${CODE}`],
         ['-drive', `if=pflash,unit=1,format=raw,file=${variables}`],
         ['-drive', `if=none,id=disk,file=${disk},format=raw`],
-        ['-device', 'virtio-blk-pci,drive=disk,bootindex=1'],
+        ['-device', 'virtio-blk-pci,drive=disk,bootindex=2'],
+        ...(stick === undefined
+          ? []
+          : [
+              ['-drive', `if=none,id=stick,file=${stick},format=raw`],
+              ['-device', 'usb-storage,drive=stick,bus=usb.0,bootindex=1'],
+            ]),
         [
           '-chardev',
           `socket,id=serial,path=${serialPath},server=on,wait=on,logfile=${serialPath}.log,logappend=on`,

@@ -60,7 +60,7 @@ describe('a box that does not come up', () => {
     disk = join(scratch, 'disk');
     copyFileSync(image.made.raw, disk, constants.COPYFILE_FICLONE);
     truncateSync(disk, DISK_BYTES);
-    box = createLoneMachine(image.ingredients.toolbox.tree, scratch, disk);
+    box = await createLoneMachine(image, scratch, disk);
   }, 1_200_000);
   afterAll(async () => {
     await box.stop();
