@@ -3,8 +3,9 @@
  * changed is told. Text is latin1 throughout: a character is a byte, as names and environments have them.
  * Does not own what a script may do (parsersScripts.ts).
  */
-import { execFile, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   lstatSync,
   mkdirSync,
@@ -13,13 +14,12 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
-  symlinkSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bytesOf, type Entry, grow } from './growTree.ts';
 
 const FIRMWARE = fileURLToPath(new URL('../../firmware', import.meta.url));
 /** However busy the machine is: the units allow a minute. */
@@ -27,16 +27,6 @@ const MAX_RUN_MS = 30_000;
 const MAX_SAID = 1024 * 1024;
 /** What is larger is told apart by its size alone. */
 const MAX_READ_BYTES = 1024 * 1024;
-
-/** A thing on a medium. */
-export interface Entry {
-  readonly at: string;
-  readonly kind: 'file' | 'directory' | 'link' | 'pipe' | 'device';
-  readonly content?: string;
-  /** A file with a hole up to there. */
-  readonly size?: number;
-  readonly to?: string;
-}
 
 export interface World {
   /** What stands for `/` of the box; empty at the start. */
@@ -89,12 +79,16 @@ export function createScriptBench(options: {
     async within(use) {
       const directory = mkdtempSync(join(tmpdir(), 'branchbox-fuzz-'));
       const root = join(directory, 'world');
+      const heard: string[] = [];
       try {
         fill(directory, root);
-        const world = open(directory, root);
+        const world = open(directory, root, heard);
         const result = await use(world);
         world.close();
         return result;
+      } catch (thrown) {
+        if (!(thrown instanceof Error)) throw thrown;
+        throw new Error(`${thrown.message}; said: ${heard.join('').slice(-300)}`, { cause: thrown });
       } finally {
         rmSync(directory, { recursive: true, force: true });
       }
@@ -102,7 +96,7 @@ export function createScriptBench(options: {
   };
 }
 
-function open(directory: string, root: string): World {
+function open(directory: string, root: string, heard: string[]): World {
   let before: ReadonlyMap<string, string> | undefined;
   const outside = (): string =>
     [...snapshot(directory)]
@@ -119,7 +113,7 @@ function open(directory: string, root: string): World {
     },
     grow(path, tree) {
       mkdirSync(join(root, path), { recursive: true });
-      for (const entry of tree) make(join(root, path), entry);
+      for (const entry of tree) grow(join(root, path), entry);
     },
     async run(script, words, environment = {}) {
       before ??= snapshot(root);
@@ -134,7 +128,8 @@ function open(directory: string, root: string): World {
       writeFileSync(call, `${lines.join('\n')}\n`, 'latin1');
       const { said, problem } = await callOf(call);
       rmSync(call);
-      if (problem !== undefined) throw new Error(`${script} ${problem}: ${said.slice(0, 300)}`);
+      heard.push(said);
+      if (problem !== undefined) throw new Error(`${script} ${problem}`);
       return said;
     },
     changes() {
@@ -163,23 +158,32 @@ function open(directory: string, root: string): World {
   };
 }
 
-function callOf(call: string): Promise<{ readonly said: string; readonly problem: string | undefined }> {
-  const options = {
+async function callOf(
+  call: string,
+): Promise<{ readonly said: string; readonly problem: string | undefined }> {
+  const child = spawn('/bin/sh', [call], {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-    timeout: MAX_RUN_MS,
-    killSignal: 'SIGKILL',
-    maxBuffer: MAX_SAID,
-    encoding: 'latin1',
-  } as const;
-  return new Promise((resolve) => {
-    const child = execFile('/bin/sh', [call], options, (error, stdout, stderr) => {
-      const isEnd = error === null || error.code === 1;
-      const how =
-        error?.killed === true ? `does not end within ${MAX_RUN_MS} ms` : `ended with ${error?.code}`;
-      resolve({ said: stdout + stderr, problem: isEnd ? undefined : how });
-    });
-    child.stdin?.end();
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: what it began ends with it, or a file without end would go on filling the disk.
+    detached: true,
   });
+  let said = '';
+  let problem: string | undefined;
+  const stop = (why: string): void => {
+    problem ??= why;
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('latin1').on('data', (text: string) => {
+      said = (said + text).slice(0, MAX_SAID);
+      if (said.length === MAX_SAID) stop('says too much');
+    });
+  }
+  const timer = setTimeout(() => stop(`does not end within ${MAX_RUN_MS} ms`), MAX_RUN_MS);
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  clearTimeout(timer);
+  if (problem === undefined && code !== 0 && code !== 1) problem = `ended with ${code ?? signal}`;
+  return { said, problem };
 }
 
 const KINDS: Readonly<Record<string, 'directory' | 'file'>> = { d: 'directory', f: 'file' };
@@ -206,44 +210,5 @@ function snapshot(top: string): ReadonlyMap<string, string> {
   return found;
 }
 
-function make(top: string, entry: Entry): void {
-  const names = entry.at.split('/').filter((name) => !['', '.', '..'].includes(name) && !name.includes('\0'));
-  const last = names.pop();
-  if (last === undefined) return;
-  let parent = top;
-  try {
-    for (const name of names) {
-      parent = `${parent}/${name}`;
-      mkdirSync(bytesOf(parent), { recursive: true });
-      if (!lstatSync(bytesOf(parent)).isDirectory()) return;
-    }
-    const at = bytesOf(`${parent}/${last}`);
-    // What was there first stays: a medium has each name once.
-    if (lstatSync(at, { throwIfNoEntry: false }) !== undefined) return;
-    switch (entry.kind) {
-      case 'file':
-        writeFileSync(at, entry.content ?? '', 'latin1');
-        if (entry.size !== undefined) truncateSync(at, entry.size);
-        break;
-      case 'directory':
-        mkdirSync(at);
-        break;
-      case 'link':
-        symlinkSync(bytesOf((entry.to ?? '').replaceAll('\0', '') || '.'), at);
-        break;
-      case 'pipe':
-        spawnSync('mkfifo', ['--', `${parent}/${last}`]);
-        break;
-      case 'device':
-        // /dev/zero: without end for who reads it. Only root makes one.
-        spawnSync('mknod', ['--', `${parent}/${last}`, 'c', '1', '5']);
-        break;
-    }
-  } catch {
-    // A name that no file system takes is on no medium.
-  }
-}
-
-const bytesOf = (path: string): Buffer => Buffer.from(path, 'latin1');
 /** One word of the shell. */
 const quoted = (word: string): string => `'${word.replaceAll('\0', '').replaceAll("'", "'\\''")}'`;
