@@ -4,6 +4,8 @@
  */
 import type { Clock, Files } from '../system/ports.ts';
 
+/** As far as a clock may be ahead of the floor to be believed where it refuses something: no firmware is used for longer. */
+export const SANE_AHEAD_MS = 10 * 365 * 86_400_000;
 /** Within this of a fresh voucher the system's clock is believed: its own drift and the voucher's way here. */
 const AGREEMENT_MS = 3_600_000;
 
@@ -11,13 +13,13 @@ export interface TrustedClock {
   /** No moment before this can be now. It goes on while the box runs: a clock that stands in 1970 must not stop time. */
   floorMs(): number;
   /**
-   * The time to judge certificates by. A clock in 1970 is lifted to the floor; a clock in 2045 is corrected
-   * once something fresh was signed for us.
+   * The time to judge certificates by. A clock in 1970 is lifted to the hardware's, where that is sane, else to the floor;
+   * a clock in 2045 is corrected once something fresh was signed for us.
    */
   nowMs(): number;
   /**
    * What nowMs rests on: a witness of this start, the system's clock, or the floor alone, where the system's clock stands
-   * behind it and so is known to be wrong.
+   * behind it and so is known to be wrong: then the hardware's is a hint and no more.
    */
   basis(): 'witness' | 'system' | 'floor';
   /**
@@ -41,11 +43,14 @@ export async function openTrustedClock(options: {
   readonly path: string;
   /** When this software was built. */
   readonly builtAtMs: number;
+  /** What the hardware's clock says now (hardwareClock.ts). */
+  readonly hardwareMs?: number | undefined;
 }): Promise<TrustedClock> {
   const { files, clock, path } = options;
   let keptMs = Math.max(options.builtAtMs, parseFloor(await files.readText(path, 64).catch(() => undefined)));
   let floor = momentHere(keptMs);
   let witnessed: Moment | undefined;
+  const hardware = options.hardwareMs === undefined ? undefined : momentHere(options.hardwareMs);
 
   function momentHere(momentMs: number): Moment {
     return { momentMs, monotonicMs: clock.monotonicMs() };
@@ -65,14 +70,24 @@ export async function openTrustedClock(options: {
     if (witnessed !== undefined) return 'witness';
     return clock.nowMs() < since(floor) - AGREEMENT_MS ? 'floor' : 'system';
   };
+  /**
+   * Of the two clocks of this machine the one that is not known to be wrong. The hardware's raises no floor: one that is
+   * years ahead would keep its box from every server, also when time servers have set the system's right.
+   */
+  function ownMs(): number {
+    const wallMs = clock.nowMs();
+    if (hardware === undefined || wallMs >= since(floor) - AGREEMENT_MS) return wallMs;
+    const aheadMs = since(hardware) - since(floor);
+    return aheadMs > 0 && aheadMs <= SANE_AHEAD_MS ? since(hardware) : wallMs;
+  }
   return {
     basis,
     floorMs: () => since(floor),
     nowMs() {
-      const wallMs = clock.nowMs();
-      if (witnessed === undefined) return Math.max(wallMs, since(floor));
+      const machineMs = ownMs();
+      if (witnessed === undefined) return Math.max(machineMs, since(floor));
       const knownMs = since(witnessed);
-      return Math.max(Math.abs(wallMs - knownMs) <= AGREEMENT_MS ? wallMs : knownMs, since(floor));
+      return Math.max(Math.abs(machineMs - knownMs) <= AGREEMENT_MS ? machineMs : knownMs, since(floor));
     },
     latestStartMs(startMs) {
       if (basis() === 'floor') return startMs;

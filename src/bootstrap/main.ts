@@ -24,6 +24,7 @@ import type { DeviceKeys } from './deviceKeys.ts';
 import { SZTP_SERVICE } from './discover.ts';
 import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
+import { readHardwareClock } from './hardwareClock.ts';
 import { type Connect, createHttps } from './https.ts';
 import { openJournal } from './journal.ts';
 import { createKeyHoldings, tellingKeyLoss } from './keyLoss.ts';
@@ -100,6 +101,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     clock: system.clock,
     path: clockFloorPath(paths),
     builtAtMs: options.builtAtMs,
+    hardwareMs: await readHardwareClock(files, paths.hardwareClocks),
   });
   const owners = createOwnerStore(files, paths);
   const enrolment = createEnrolment({ files, keys, clock, serial: factory.serial, log });

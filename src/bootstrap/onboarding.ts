@@ -19,7 +19,7 @@ import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../pki/conveyed.ts';
 import { type Voucher, verifyVoucher } from '../pki/voucher.ts';
-import type { TrustedClock } from './clockFloor.ts';
+import { SANE_AHEAD_MS, type TrustedClock } from './clockFloor.ts';
 import { type RunningOs, unmetBy } from './demands.ts';
 import type { Server } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
@@ -121,9 +121,6 @@ export async function judge(
     }));
   });
 }
-
-/** As far as a clock may be ahead of the floor to be believed in a refusal: no firmware is used for longer. */
-const SANE_AHEAD_MS = 10 * 365 * 86_400_000;
 
 /**
  * The same of a medium (RFC 8572 5.3 on signed data): nobody can be asked for a fresh voucher, so a nonceless one with

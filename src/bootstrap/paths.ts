@@ -17,6 +17,8 @@ export interface BootstrapPaths {
   readonly installerSocket: string;
   /** Of a factory reset (firmware/factory-reset): of a box with partitions, and where the data is a directory. */
   readonly resetMarks: readonly string[];
+  /** The kernel's, a directory each. */
+  readonly hardwareClocks: string;
 }
 
 export const BOOTSTRAP_PATHS: BootstrapPaths = {
@@ -26,6 +28,7 @@ export const BOOTSTRAP_PATHS: BootstrapPaths = {
   socket: '/run/branchbox/identity.sock',
   installerSocket: '/run/branchbox/installer/identity.sock',
   resetMarks: ['/run/branchbox/factory-reset', '/var/lib/branchbox-factory-reset'],
+  hardwareClocks: '/sys/class/rtc',
 };
 
 export const journalPath = (paths: BootstrapPaths): string => `${paths.state}/journal.json`;

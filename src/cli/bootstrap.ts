@@ -33,29 +33,46 @@ export function register(program: Command): void {
     .option('--json', 'for programs: one JSON object (a line each with --follow)')
     .option('--follow', 'goes on telling until the box is in service')
     .addHelpText('after', '\nexample: branchbox bootstrap status --follow')
-    .action(async (flags: StatusFlags) => {
-      const files = createFiles();
-      for (let told = ''; ; ) {
-        const status = (await askProcess(SOCKET)) ?? (await readStatus(files));
-        const text =
-          flags.json === true ? JSON.stringify(status) : describeBootstrap(status, flags.follow === true);
-        if (text !== told) process.stdout.write(`${text}\n`);
-        told = text;
-        if (flags.follow !== true || status.state === 'OPERATIONAL') return;
-        await sleep(FOLLOW_INTERVAL_MS);
-      }
-    });
+    .action((flags: StatusFlags) =>
+      tellBootstrap(flags, {
+        socketPath: SOCKET,
+        byFiles: () => readStatus(createFiles()),
+        write: (text) => void process.stdout.write(text),
+        pause: () => sleep(FOLLOW_INTERVAL_MS),
+      }),
+    );
 }
 
-/** undefined where nobody listens. */
+/** With `follow` each change, until the box is in service: the identity process may end and begin meanwhile. */
+export async function tellBootstrap(
+  { json, follow }: StatusFlags,
+  box: {
+    readonly socketPath: string;
+    /** While the process is away. */
+    readonly byFiles: () => Promise<BootstrapStatus>;
+    readonly write: (text: string) => void;
+    readonly pause: () => Promise<void>;
+  },
+): Promise<void> {
+  for (let told = ''; ; ) {
+    const status = (await askProcess(box.socketPath)) ?? (await box.byFiles());
+    const text = json === true ? JSON.stringify(status) : describeBootstrap(status, follow === true);
+    if (text !== told) box.write(`${text}\n`);
+    told = text;
+    if (follow !== true || status.state === 'OPERATIONAL') return;
+    await box.pause();
+  }
+}
+
+/** undefined where nobody listens, or who does cannot say: it begins or ends just now. */
 async function askProcess(socketPath: string): Promise<BootstrapStatus | undefined> {
   const answer = await askSocket(
     { socketPath },
     { path: '/bootstrap', timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES },
   ).catch(() => undefined);
-  return answer === undefined
-    ? undefined
-    : decodeJson(BootstrapStatus, answer.text, 'The answer of the identity process');
+  return answer?.status === 200
+    ? decodeJson(BootstrapStatus, answer.text, 'The answer of the identity process')
+    : undefined;
 }
 
 /** For a person; `short`: without what does not change while it is followed. Pure. */

@@ -26,10 +26,18 @@ export interface CmsSigner {
   readonly signatureDer: Uint8Array;
 }
 
+const CONSTRUCTED = 0x20;
+const BIT_STRING = 0x03;
+const OCTET_STRING = 0x04;
+const OBJECT_IDENTIFIER = 0x06;
+const RELATIVE_OID = 0x0d;
+/** X.690 8.1.3.6: the length of what ends with two zeros. */
+const INDEFINITE = 0x80;
 const SIGNED_DATA = '1.2.840.113549.1.7.2';
 
 export function readCms(bytes: Uint8Array, maxBytes: number): CmsParts {
   if (bytes.length > maxBytes) throw malformed(`CMS of ${bytes.length} bytes is larger than ${maxBytes}`);
+  checkIdentifiers(bytes);
   const { offset, result } = parse(bytes);
   if (offset === -1 || offset !== bytes.length) throw malformed('Bytes are not one CMS message');
   const [type, wrapped] = partsOf(result, 'CMS message');
@@ -40,6 +48,49 @@ export function readCms(bytes: Uint8Array, maxBytes: number): CmsParts {
     return { contentType, innerType: undefined, content, certificates: [], signers: [] };
   }
   return { contentType, ...readSignedData(inner) };
+}
+
+/**
+ * asn1js makes an object of every arc of an object identifier: one of a few hundred KB takes a second of a processor. So they
+ * are measured first, header by header; what is no BER is left to asn1js to refuse.
+ */
+function checkIdentifiers(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    const { tag, contentAt, endAt } = headerAt(bytes, at);
+    if ((tag === OBJECT_IDENTIFIER || tag === RELATIVE_OID) && endAt - contentAt > MAX_OID_OCTETS) {
+      throw malformed('A CMS message has an object identifier without end');
+    }
+    // asn1js also reads what a string holds where that looks like one value.
+    const insideAt = tag === BIT_STRING ? contentAt + 1 : contentAt;
+    const isDeeper =
+      (tag & CONSTRUCTED) !== 0 ||
+      ((tag === OCTET_STRING || tag === BIT_STRING) && isOneValue(bytes.subarray(insideAt, endAt)));
+    at = isDeeper ? insideAt : endAt;
+  }
+}
+
+/** `endAt` of an indefinite length: where its content begins. */
+function headerAt(bytes: Uint8Array, start: number): { tag: number; contentAt: number; endAt: number } {
+  const tag = bytes[start] ?? 0;
+  let at = start + 1;
+  // X.690 8.1.2.4: numbers from 31 on follow in octets of their own.
+  if ((tag & 0x1f) === 0x1f) {
+    while ((bytes[at] ?? 0) >= 0x80) at += 1;
+    at += 1;
+  }
+  const first = bytes[at] ?? 0;
+  const contentAt = at + 1 + (first > INDEFINITE ? first & 0x7f : 0);
+  let length = first < INDEFINITE ? first : 0;
+  for (const octet of bytes.subarray(at + 1, contentAt)) length = length * 256 + octet;
+  return { tag, contentAt, endAt: contentAt + length };
+}
+
+function isOneValue(bytes: Uint8Array): boolean {
+  const { tag, contentAt, endAt } = headerAt(bytes, 0);
+  if (endAt === bytes.length) return bytes.length > 0;
+  const isIndefinite =
+    (tag & CONSTRUCTED) !== 0 && contentAt === endAt && bytes[contentAt - 1] === INDEFINITE;
+  return isIndefinite && bytes.at(-1) === 0 && bytes.at(-2) === 0;
 }
 
 function parse(bytes: Uint8Array): { readonly offset: number; readonly result: unknown } {

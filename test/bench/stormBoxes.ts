@@ -76,6 +76,7 @@ async function run({ files, box, serial }: Awaited<ReturnType<typeof loaded>>): 
       socket: join(box, 'identity.sock'),
       installerSocket: join(box, 'installer.sock'),
       resetMarks: [],
+      hardwareClocks: '/rtc',
     },
     uplinks: {
       all: async () => [

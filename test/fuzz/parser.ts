@@ -5,9 +5,9 @@ import type { Mutate } from './mutateBytes.ts';
 
 export interface FuzzParser {
   readonly name: string;
-  /** Exported functions of src that it stands for, as `file#name`. */
+  /** What it stands for: exported functions of src as `file#name`, scripts as `firmware/name`. */
   readonly covers: readonly string[];
-  /** Of all inputs, in parts; a cheap parser is given more. */
+  /** Of all inputs, in parts; a cheap parser is given more, one that costs processes less than a part. */
   readonly share: number;
   /** Each must be taken. */
   readonly samples: readonly Uint8Array[];

@@ -8,6 +8,7 @@ import { boxParsers } from './parsersBox.ts';
 import { controllerParsers } from './parsersController.ts';
 import { networkParsers } from './parsersNetwork.ts';
 import { pkiParsers } from './parsersPki.ts';
+import { scriptParsers } from './parsersScripts.ts';
 import { readSamples } from './samples.ts';
 
 export function createParsers(): readonly FuzzParser[] {
@@ -18,5 +19,6 @@ export function createParsers(): readonly FuzzParser[] {
     ...networkParsers(),
     ...boxParsers(samples),
     ...controllerParsers(samples),
+    ...scriptParsers(),
   ];
 }

@@ -1,13 +1,16 @@
 /**
  * Owns parsers that are wrong on purpose, one in each way that the fuzzer must find. No part of the table.
  */
+import { fileURLToPath } from 'node:url';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { BranchboxError } from '../../src/model/errors.ts';
+import { bentWord } from './hostileWords.ts';
 import { mutateBytes } from './mutateBytes.ts';
 import { mutateDer } from './mutateDer.ts';
 import { mutateJson } from './mutateJson.ts';
 import type { FuzzParser } from './parser.ts';
 import { json, readSamples } from './samples.ts';
+import { createScriptBench } from './scriptBench.ts';
 
 const utf8 = (input: Uint8Array): string => Buffer.from(input).toString('utf8');
 
@@ -27,6 +30,11 @@ export function createParsers(): readonly FuzzParser[] {
     mutate: mutateJson,
   } as const;
   const kept: Uint8Array[] = [];
+  const scripts = createScriptBench({
+    from: fileURLToPath(new URL('planted', import.meta.url)),
+    scripts: { careless: [] },
+    commands: {},
+  });
   return [
     {
       ...ofBytes,
@@ -97,6 +105,17 @@ export function createParsers(): readonly FuzzParser[] {
         kept.push(Uint8Array.from({ length: 8_000 }, () => input.length));
         return '';
       },
+    },
+    {
+      ...ofBytes,
+      name: 'careless-script',
+      mutate: (_sample, chance) => Buffer.from(bentWord('good', chance), 'latin1'),
+      parse: (input) =>
+        scripts.within(async (world) => {
+          const word = Buffer.from(input).toString('latin1');
+          await world.run('careless', [word]).catch(() => {});
+          return '';
+        }),
     },
   ];
 }

@@ -13,12 +13,14 @@ import { createParsers } from './parsers.ts';
 import { SAMPLES_FILE } from './samples.ts';
 import type { Finding } from './slice.ts';
 
-const USAGE = `usage: npm run fuzz [-- --inputs N] [--seed S] [--parser NAME] [--processes P]
+const USAGE = `usage: npm run fuzz [-- --inputs N | --each N] [--seed S] [--parser NAME] [--processes P]
        npm run fuzz -- --parser NAME [--seed S] --at INDEX     one input of a run again
        npm run fuzz -- --parser NAME --input BASE64            any input
        npm run fuzz -- --make-samples                          signed samples anew (then no seed means the same)
 
-  --inputs     for all parsers together (default 1000000)
+  --inputs     for all parsers together (default 1000000), by their shares; a script of the box, which costs processes
+               for each, has some hundred of them
+  --each       instead: for each parser, and a thousandth of that for each script
   --seed       the same seed, the same inputs (default 1)
   --processes  parsers at a time (default 2)
 
@@ -34,6 +36,7 @@ const SHOWN_BASE64 = 2_000;
 const { values } = parseArgs({
   options: {
     inputs: { type: 'string', default: '1000000' },
+    each: { type: 'string' },
     seed: { type: 'string', default: '1' },
     processes: { type: 'string', default: '2' },
     parser: { type: 'string' },
@@ -44,7 +47,7 @@ const { values } = parseArgs({
   },
 });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const [inputs, seed, processes] = [values.inputs, values.seed, values.processes].map(Number);
+const [inputs, seed, processes] = [values.each ?? values.inputs, values.seed, values.processes].map(Number);
 const isCount = (value: number | undefined): value is number => Number.isInteger(value) && Number(value) > 0;
 
 if (values['make-samples']) {
@@ -68,7 +71,10 @@ if (values['make-samples']) {
     say(`${only.name}, ${input.length} bytes: ${JSON.stringify(verdict)}`);
     process.exitCode = verdict.kind === 'finding' ? 1 : 0;
   } else {
-    await campaign(inputs, seed, processes, parsers);
+    const evenly = parsers.map((parser) => ({ ...parser, share: parser.share < 1 ? 1 / 1000 : 1 }));
+    const shares = evenly.reduce((sum, { share }) => sum + share, 0);
+    if (values.each === undefined) await campaign(inputs, seed, processes, parsers);
+    else await campaign(inputs * shares, seed, processes, evenly);
   }
 }
 
@@ -78,7 +84,7 @@ async function campaign(
   atATime: number,
   parsers: ReturnType<typeof createParsers>,
 ): Promise<void> {
-  say(`${parsers.length} parsers, ${count} inputs, seed ${withSeed}`);
+  say(`${parsers.length} parsers, ${Math.ceil(count)} inputs, seed ${withSeed}`);
   const startedAtMs = performance.now();
   let toldAtMs = startedAtMs;
   const reports = await runCampaign({

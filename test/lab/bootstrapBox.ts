@@ -21,6 +21,7 @@ await runIdentity({
     socket: `${directory}/identity.sock`,
     installerSocket: `${directory}/installer/identity.sock`,
     resetMarks: [`${directory}/factory-reset`],
+    hardwareClocks: `${directory}/rtc`,
   },
   leaseDirectory: `${directory}/leases`,
   mediaDirectory: `${directory}/root/run/branchbox/media`,

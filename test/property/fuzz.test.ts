@@ -2,7 +2,7 @@
  * A short run of `npm run fuzz`: every parser of outside input, and parsers that are wrong on purpose, which it must
  * catch; and that no parser was forgotten.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../fuzz/campaign.ts';
@@ -17,7 +17,9 @@ const slice = { seed: SEED, from: 0, to: 25, maxFindings: 3 };
 
 describe('every parser of outside input', () => {
   it.each(parsers.map((parser) => [parser.name, parser] as const))('%s', async (_name, parser) => {
-    const { findings } = await runSlice(await createJudge(parser), slice);
+    // A script costs processes.
+    const to = parser.share < 1 ? 8 : slice.to;
+    const { findings } = await runSlice(await createJudge(parser), { ...slice, to });
     expect(findings.map(({ index, what }) => `${index}: ${what}`)).toEqual([]);
   });
 
@@ -44,6 +46,7 @@ describe('a parser that is wrong', () => {
     ['quadratic', 'of the processor'],
     ['long-words', 'refused with an error of'],
     ['leak', 'memory grew by'],
+    ['careless-script', 'words of the input were carried out'],
   ])('in the way "%s" is found', async (name, words) => {
     const { findings } = await runSlice(await judgeOf(name), { ...slice, to: 6_000, maxFindings: 1 });
     expect(findings[0]?.what).toContain(words);
@@ -85,10 +88,37 @@ const READS = /^export (?:async )?(?:function|const) ((?:parse|decode|read|verif
 const EXEMPT: Readonly<Record<string, string>> = {
   'der#decode': 'within all of DER',
   'der-read#*': 'takes decoded nodes apart, within all of DER',
+  'hardwareClock#readHardwareClock': 'what the kernel says of this machine: digits, or nothing',
   'factory#readFactory': 'made in the factory, on a medium that nobody else writes',
   'statusByFiles#readStatus': 'reads the journal',
   'wipe#*': 'reads what a script of the box wrote for root',
   'claims#readClaims': 'what the kernel says of this machine, held against a schema line by line',
+};
+
+/** Scripts of the box that are given nothing from outside, and what each reads. */
+const OWN_INPUT: Readonly<Record<string, string>> = {
+  'boot-failed': 'boot entries by name and counter, of our loader',
+  'boot-uplinks': 'hardware models of ours, and unit names of the agent by their form',
+  'branchbox.sh': 'nothing',
+  console: 'the status by the command line, and keys of who stands at the box: held against the serial',
+  consoles: 'hardware models of ours',
+  'factory-reset': 'its words, by units of ours',
+  'frr-load': 'its words, by units of ours',
+  'frr-run': 'its words, by units of ours',
+  'installer-dhcp': 'its words, by the agent; what is on the wire dnsmasq reads',
+  'installer/branchbox-install':
+    "the stick's own configuration: whoever has the stick has the firmware on it",
+  'model-modules': 'hardware models of ours',
+  rescue: 'nothing',
+  'reset-button': 'events of the kernel for the button of the hardware model',
+  'root/usr/lib/branchbox/open-data': "the box's own partitions",
+  'root/usr/lib/branchbox/root-check': "the box's own partitions",
+  'ssh-host-key': 'nothing',
+  'start-from-stick': 'what blkid says of a partition table, as it encodes it',
+  'tpm-make-key': 'the TPM',
+  'tpm-ready': 'the TPM',
+  'trial-deadline': 'boot entries, the state of the agent',
+  'wait-for-socket': 'its words, by units of ours',
 };
 
 describe('the table of parsers', () => {
@@ -108,6 +138,18 @@ describe('the table of parsers', () => {
       (name) => !covered.has(name) && !(name in EXEMPT) && !(name.replace(/#.*/, '#*') in EXEMPT),
     );
     expect(forgotten, 'add them to test/fuzz/parsers*.ts, in `covers`').toEqual([]);
+  });
+
+  it('has every script of the firmware that reads what comes from outside', () => {
+    const firmware = fileURLToPath(new URL('../../firmware', import.meta.url));
+    const scripts = readdirSync(firmware, { recursive: true, encoding: 'utf8' }).filter((name) => {
+      const at = `${firmware}/${name}`;
+      return statSync(at).isFile() && readFileSync(at, 'latin1').startsWith('#!');
+    });
+    expect(scripts.length).toBeGreaterThan(20);
+    const known = (name: string): boolean => covered.has(`firmware/${name}`) !== name in OWN_INPUT;
+    const forgotten = scripts.filter((name) => !known(name));
+    expect(forgotten, 'add them to test/fuzz/parsersScripts.ts, or say what they read').toEqual([]);
   });
 
   it('has names once', () => {

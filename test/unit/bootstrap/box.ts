@@ -97,6 +97,7 @@ export async function createBox(
     socket: join(directory, 'identity.sock'),
     installerSocket: join(directory, 'installer/identity.sock'),
     resetMarks: [join(root, 'factory-reset')],
+    hardwareClocks: join(root, 'rtc'),
   };
   const { idevid, manufacturer } = authorities;
   const factory: Record<string, string> = {

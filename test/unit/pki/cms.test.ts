@@ -31,6 +31,31 @@ it('refuses another content type, anchor, time; a cut or longer message; no sign
   expect(await code(message, { maxBytes: 100 })).toBe('pki/malformed');
 });
 
+describe('an object identifier without end, which takes a second to read,', () => {
+  const tlv = (tag: number, value: Uint8Array, length = Buffer.of(0x83, 0, 0, 0)): Buffer => {
+    length.writeUIntBE(value.length, 1, 3);
+    return Buffer.concat([Buffer.of(tag), length, value]);
+  };
+  const endless = tlv(6, Buffer.alloc(200_000, 0x7f));
+  it.each([
+    ['by itself', endless],
+    ['as a relative one', tlv(0x0d, Buffer.alloc(200_000, 0x7f))],
+    ['in a sequence', tlv(0x30, Buffer.concat([tlv(5, Buffer.alloc(0)), endless]))],
+    ['in octets', tlv(4, endless)],
+    ['in octets of octets', tlv(4, tlv(4, endless))],
+    ['in bits', tlv(3, Buffer.concat([Buffer.of(0), endless]))],
+    ['behind a length that is not said', Buffer.concat([Buffer.of(0x30, 0x80), endless, Buffer.of(0, 0)])],
+    ['in such within octets', tlv(4, Buffer.concat([Buffer.of(0x30, 0x80), endless, Buffer.of(0, 0)]))],
+    [
+      'behind a tag of three octets',
+      Buffer.concat([Buffer.of(0x3f, 0x81, 0x01, 0x80), endless, Buffer.of(0, 0)]),
+    ],
+  ])('%s is refused before it is read', async (_where, bytes) => {
+    const thrown: unknown = await verifySignedData(bytes, options).catch((error: unknown) => error);
+    expect(String(thrown)).toContain('an object identifier without end');
+  });
+});
+
 it('refuses a content type that the signature is not over', async () => {
   // The type in the envelope is changed, the one in the signed attributes stays: .40 for .43.
   const changed = Buffer.from(message);

@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { type BootstrapState, Journal } from '../../../../src/model/bootstrap.ts';
 import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
+import { goodStick, plugIn } from '../stick.ts';
 import { everywhereTo, issueAtTheTimeOf, startController } from '../servers.ts';
 import { type FaultRow, faultTable, problemOf, type Seen, standing, stateOf } from './table.ts';
 
@@ -233,3 +234,30 @@ const serverAt = (atMs: number) =>
       notAfterMs: atMs + 90 * DAY_MS,
     },
   );
+
+/** A stick that ended a month ago; the system's clock began in 1970, and the hardware's is read by nobody else. */
+const endedStick = (clock: string, hardwareMs: number, must: string, outcome: string): FaultRow => ({
+  fault: `the hardware's clock ${clock}, and a stick that ended a month ago`,
+  must,
+  outcome,
+  told: '',
+  run: async () => {
+    const { box } = bench;
+    await box.files.writeDurable(`${box.paths.hardwareClocks}/rtc0/since_epoch`, `${hardwareMs / 1000}\n`);
+    box.clock.setMs(In1970);
+    await plugIn(bench, goodStick(bench));
+    await runUntil('OWNED');
+    const refused = box.log.findLast(({ message }) => message === 'bootstrap medium refused');
+    const floor = (await read('clock-floor'))?.trim() === String(NOW_MS) ? ', floor at the voucher' : '';
+    return {
+      outcome: `${String(refused?.fields['code'] ?? 'taken')} in ${await stateOf(bench)}${floor}`,
+      told: '',
+    };
+  },
+});
+
+faultTable('clock in 1970, and a hardware clock', [
+  endedStick('right', NOW_MS + 60 * DAY_MS, 'refuse the stick', 'pki/expired in OWNED, floor at the voucher'),
+  endedStick('in 1970', In1970, 'know no better than its floor', 'taken in OWNED'),
+  endedStick('in 2045', In2045, 'know no better than its floor', 'taken in OWNED'),
+]);

@@ -232,3 +232,66 @@ faultTable('clock in 1970 in service, and no time server', [
       }),
   },
 ]);
+
+/** As the kernel shows it. The system's clock did not start from it: its driver came too late. */
+const setHardwareClock = async (atMs: number): Promise<void> => {
+  await bench.box.files.writeDurable(
+    `${bench.box.paths.hardwareClocks}/rtc0/since_epoch`,
+    `${Math.floor(atMs / 1000)}\n`,
+  );
+};
+
+/** Off for two years; the hardware's clock then says `saysMs`, or what is right and so much more. */
+const hardware = (
+  fault: string,
+  must: string,
+  outcome: string,
+  clockMs: (nowMs: number) => number,
+): FaultRow => ({
+  fault: `off for 730 days, the hardware's clock ${fault}`,
+  must,
+  outcome,
+  told: '',
+  run: () =>
+    offFor(730, async (later) => {
+      await setHardwareClock(clockMs(later.nowMs()));
+      let vouchers = 0;
+      const { artefacts } = later.controller.behaviour;
+      later.controller.behaviour.artefacts = (nonce) => {
+        vouchers += 1;
+        return artefacts(nonce);
+      };
+      const { outcome: seen } = await until(later, didNotSay);
+      return {
+        outcome: `${vouchers} vouchers; ${seen.replace('undefined, undefined', 'nothing refused')}`,
+        told: '',
+      };
+    }),
+});
+
+faultTable('clock in 1970 in service, and a hardware clock', [
+  hardware(
+    'right',
+    'know the time by it, and ask nobody',
+    '0 vouchers; nothing refused; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
+    (nowMs) => nowMs,
+  ),
+  hardware(
+    'in 1970',
+    'know nothing by it',
+    '1 vouchers; pki/expired, its floor where it was; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
+    () => 7_000,
+  ),
+  hardware(
+    'in 2045',
+    'know nothing by it',
+    '1 vouchers; pki/expired, its floor where it was; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
+    () => Date.UTC(2045, 0, 1),
+  ),
+  hardware(
+    'three years ahead',
+    'be told better by a voucher',
+    '1 vouchers; nothing refused; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
+    (nowMs) => nowMs + 3 * 365 * DAY_MS,
+  ),
+]);

@@ -1,0 +1,238 @@
+/**
+ * An instance's user data from each cloud's metadata service, as each is asked in its own way; from services that answer
+ * as none should; and what a power cut leaves. By a real curl over HTTP; disks, routes and the disk's cache are stood in
+ * for. Over real disks and routes: test/lab/cloudIdentity.test.ts.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it } from 'vitest';
+import { MEDIUM_DIRECTORY, MEDIUM_FILES } from '../../../src/model/medium.ts';
+import { type Member, tar } from '../../fuzz/mutateTar.ts';
+import { createScriptBench, type World } from '../../fuzz/scriptBench.ts';
+
+const FACTORY = 'etc/branchbox/factory';
+const MEDIUM = 'run/branchbox/media/user_data_medium';
+const ARTEFACTS = Object.values(MEDIUM_FILES);
+const IDENTITY = ['idevid.key', 'idevid.crt', 'chain.pem', 'voucher-anchor.pem', 'model'];
+const MEMBERS: readonly Member[] = [
+  { name: './serial', content: 'SN-1\n' },
+  ...IDENTITY.map((name) => ({ name: `./${name}`, content: `content of ${name}` })),
+  ...ARTEFACTS.map((name) => ({ name: `./${MEDIUM_DIRECTORY}/SN-1/${name}`, content: `${name} of SN-1` })),
+];
+const USER_DATA = `#branchbox-factory\n${gzipSync(tar(MEMBERS)).toString('base64')}\n`;
+/** Each ask is cut to this here; the script's own limit must be there. */
+const ASK_S = 0.3;
+
+const bench = createScriptBench({
+  scripts: { 'cloud-identity': ['/run'], 'medium-read': [] },
+  commands: {
+    // The real one; only where the service's address leads is different.
+    curl: `case " $* " in *' --connect-timeout '*' --max-time '*) ;; *) exit 99 ;; esac
+exec /usr/bin/curl --connect-to "169.254.169.254:80:127.0.0.1:$(cat "$WORLD/port")" "$@" --max-time ${ASK_S}`,
+    ip: `echo "$2" >>"$WORLD/routes"`,
+    blkid: 'for word; do :; done; [ ! -e "$WORLD/disk-${word#LABEL=}" ] || echo "$WORLD/disk"',
+    mount: `case "$*" in *remount*) exit 0 ;; esac
+echo "$*" >>"$WORLD/mounts"
+for at; do :; done
+rmdir "$at" && ln -s "$WORLD/medium" "$at"`,
+    umount: 'for at; do :; done; [ -L "$at" ] && rm "$at" && mkdir "$at"',
+    // What the disk is told to hold, and a power cut at one of these moments.
+    sync: `for file in "$2"/.serial "$2"/*; do [ ! -f "$file" ] || printf '%s=%s ' "\${file##*/}" "$(wc -c <"$file")"; done >>"$WORLD/syncs"
+echo >>"$WORLD/syncs"
+[ "$(wc -l <"$WORLD/syncs")" != "$(cat "$WORLD/cut" 2>/dev/null)" ] || kill -9 $PPID`,
+    sleep: ':',
+  },
+});
+
+let server: Server | undefined;
+afterEach(() => {
+  server?.close();
+  server?.closeAllConnections();
+  server = undefined;
+});
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+async function serve(world: World, answer: Answer): Promise<void> {
+  const made = createServer(answer);
+  server = made;
+  await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve));
+  world.put('port', String((made.address() as AddressInfo).port));
+  // The interface with a lease is the one that is asked by.
+  world.put('run/branchbox/leases/lo.env', 'new_ip_address=127.0.0.1\n');
+  world.grow(FACTORY, []);
+}
+const start = (world: World): Promise<string> => world.run('cloud-identity', [`${world.root}/${FACTORY}`]);
+
+const say = (response: ServerResponse, status: number, body = '', type = 'text/plain'): void =>
+  void response.writeHead(status, { 'content-type': type }).end(body);
+
+/** As each is documented: who does not ask in its way gets nothing. */
+const CLOUDS: Readonly<Record<string, Answer>> = {
+  'EC2 (IMDSv2 alone)': (request, response) => {
+    const ttl = Number(request.headers['x-aws-ec2-metadata-token-ttl-seconds']);
+    const isToken = request.url === '/latest/api/token';
+    if (isToken && request.method === 'PUT')
+      say(response, ttl >= 1 && ttl <= 21_600 ? 200 : 400, 'AQAE_x-1==');
+    else if (request.headers['x-aws-ec2-metadata-token'] !== 'AQAE_x-1==') say(response, 401);
+    else
+      say(response, request.url === '/latest/user-data' ? 200 : 404, USER_DATA, 'application/octet-stream');
+  },
+  'EC2 (IMDSv1)': (request, response) => {
+    if (request.method !== 'GET') say(response, 405);
+    else say(response, request.url === '/latest/user-data' ? 200 : 404, USER_DATA);
+  },
+  Google: (request, response) => {
+    response.setHeader('Metadata-Flavor', 'Google');
+    if (request.headers['metadata-flavor'] !== 'Google') say(response, 403, '<!DOCTYPE html>', 'text/html');
+    else if (request.method !== 'GET') say(response, 405);
+    else {
+      const isData = request.url === '/computeMetadata/v1/instance/attributes/user-data';
+      say(response, isData ? 200 : 404, isData ? USER_DATA : '<!DOCTYPE html>', 'application/text');
+    }
+  },
+  Azure: (request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
+    const isDated = /^\d{4}-\d\d-\d\d$/.test(searchParams.get('api-version') ?? '');
+    if (request.headers['metadata'] !== 'true' || request.headers['x-forwarded-for'] !== undefined)
+      say(response, 400);
+    else if (pathname !== '/metadata/instance/compute/userData') say(response, 404);
+    else if (!isDated || searchParams.get('format') !== 'text') say(response, 400);
+    else say(response, 200, Buffer.from(USER_DATA).toString('base64'));
+  },
+  OpenStack: (request, response) => {
+    const isData = request.method === 'GET' && request.url === '/openstack/latest/user_data';
+    say(response, isData ? 200 : 404, isData ? USER_DATA : '');
+  },
+};
+
+function arrived(world: World): void {
+  expect(world.read(`${FACTORY}/serial`)).toBe('SN-1\n');
+  for (const name of IDENTITY) expect(world.read(`${FACTORY}/${name}`)).toBe(`content of ${name}`);
+  expect(world.modeOf(`${FACTORY}/idevid.key`)).toBe(0o600);
+  for (const name of ARTEFACTS) expect(world.read(`${MEDIUM}/${name}`)).toBe(`${name} of SN-1`);
+}
+const nothing = (world: World): void =>
+  expect([...world.changes().keys()].filter((path) => /^etc|media/.test(path))).toEqual([]);
+
+describe('user data', () => {
+  it.each(Object.entries(CLOUDS))('of %s bring the identity and the three artefacts', (_name, answer) =>
+    bench.within(async (world) => {
+      await serve(world, answer);
+      expect(await start(world)).toContain('from the metadata service, by lo');
+      arrived(world);
+      // What was added for it is taken away.
+      expect(world.read('routes')).toBe('replace\ndel\n');
+    }),
+  );
+
+  it.each([
+    ['cidata', 'user-data'],
+    ['config-2', 'openstack/latest/user_data'],
+  ])('on a disk labelled %s bring them, and nobody is asked', (label, path) =>
+    bench.within(async (world) => {
+      const asked: unknown[] = [];
+      await serve(world, (request, response) => {
+        asked.push(request.url);
+        say(response, 404);
+      });
+      world.put(`disk-${label}`, '');
+      world.put(`medium/${path}`, USER_DATA);
+      await start(world);
+      arrived(world);
+      expect(world.read('mounts')).toMatch(/^-o ro,nosuid,nodev,noexec,nosymfollow /);
+      expect(asked).toEqual([]);
+    }),
+  );
+});
+
+/** Each would be taken if it were believed, waited for or followed. */
+const HOSTILE: Readonly<Record<string, Answer>> = {
+  'sends elsewhere': (request, response) => {
+    if (request.url === '/elsewhere') say(response, 200, USER_DATA);
+    else response.writeHead(302, { location: '/elsewhere' }).end(USER_DATA);
+  },
+  'is a portal': (_request, response) =>
+    say(response, 200, `<html>\n${USER_DATA}</html>`.repeat(3), 'text/html'),
+  'says how much it will be': (_request, response) => say(response, 200, USER_DATA + 'A'.repeat(70_000)),
+  'never ends': (_request, response) => {
+    response.write(USER_DATA);
+    const more = (): void => void (response.destroyed || response.write('A'.repeat(65_536), more));
+    more();
+  },
+  'fills with what is dropped': (_request, response) => say(response, 200, USER_DATA + '\r'.repeat(70_000)),
+  'answers drop by drop': (_request, response) => {
+    response.write('#branchbox-factory\n');
+    const drop = setInterval(() => response.write('A'), 20);
+    response.once('close', () => clearInterval(drop));
+  },
+  'breaks off in the middle': (_request, response) => {
+    response.writeHead(200, { 'content-length': USER_DATA.length });
+    response.write(USER_DATA.slice(0, -300), () => response.destroy());
+  },
+  'says nothing': () => {},
+  'gives a token that is a header more': (request, response) => {
+    if (request.method === 'PUT') say(response, 200, 'x\r\nX-More: yes');
+    else say(response, request.headers['x-more'] === undefined ? 401 : 200, USER_DATA);
+  },
+};
+
+describe('a service that', () => {
+  it.each(Object.entries(HOSTILE))('%s leaves nothing, and the start goes on', (_name, answer) =>
+    bench.within(async (world) => {
+      await serve(world, answer);
+      expect(await start(world)).toContain('no user data of ours');
+      nothing(world);
+      expect(world.read('routes')).toBe('replace\ndel\n');
+    }),
+  );
+});
+
+const packed = (archive: Uint8Array): string =>
+  `#branchbox-factory\n${Buffer.from(archive).toString('base64')}\n`;
+
+describe('an archive', () => {
+  it.each([
+    ['cut short', gzipSync(tar(MEMBERS), { level: 0 }).subarray(0, 6_000), 'no whole archive'],
+    [
+      'with a bit that flipped',
+      gzipSync(tar(MEMBERS)).map((byte, at) => (at === 200 ? byte ^ 4 : byte)),
+      'no whole archive',
+    ],
+    ['that is none', Buffer.from('not gzip at all'), 'no whole archive'],
+    ['that packs a hundred times its size', gzipSync(Buffer.alloc(20_000_000)), 'too large'],
+  ])('%s leaves nothing', (_what, archive, said) =>
+    bench.within(async (world) => {
+      await serve(world, (_request, response) => say(response, 200, packed(archive)));
+      expect(await start(world)).toContain(said);
+      nothing(world);
+    }),
+  );
+});
+
+describe('a power cut', () => {
+  const service = CLOUDS['EC2 (IMDSv1)'] ?? (() => {});
+
+  it('finds a serial under its name only when it is on the disk: nothing is looked for again where it has one', () =>
+    bench.within(async (world) => {
+      await serve(world, service);
+      await start(world);
+      const [before = '', after = ''] = (world.read('syncs') ?? '').split('\n');
+      expect(before).toMatch(/^\.serial=5 .*idevid\.key=\d+/);
+      expect(before).not.toMatch(/ serial=/);
+      expect(after).toMatch(/ serial=5 /);
+      expect(after).not.toContain('.serial=');
+    }));
+
+  it.each([1, 2])('at sync %i is mended by the next start', (cut) =>
+    bench.within(async (world) => {
+      await serve(world, service);
+      world.put('cut', `${cut}`);
+      await expect(start(world)).rejects.toThrow('ended with');
+      expect([undefined, 'SN-1\n']).toContain(world.read(`${FACTORY}/serial`));
+      world.put('cut', '');
+      await start(world);
+      arrived(world);
+    }),
+  );
+});
