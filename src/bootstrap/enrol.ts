@@ -131,7 +131,9 @@ export function createEnrolment(options: {
         // Before it is used: a certificate for a key that a power cut took would be lost.
         await files.writeDurable(paths.key, key.pem.reveal(), 0o600);
       }
-      return renewed === undefined
+      // A number of its CA's own is none that this box may have issued once more (accept).
+      const repeats = renewed !== undefined && (renewed.subject.serialNumber ?? serial) === serial;
+      return !repeats
         ? createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial, challengePassword })
         : createRenewalRequestBy(key, renewed, challengePassword);
     },

@@ -13,6 +13,7 @@ import { prepareFarewell, sayFarewell } from './farewell.ts';
 import { type Action, type Next, renderProblem } from './machine.ts';
 import { enrolElsewhere, proveStrictly } from './ownerServers.ts';
 import { movedCommittedPath, movedLdevidPaths } from './paths.ts';
+import { askedAfterMs, retriedAfter } from './retry.ts';
 
 /** The agent's directory is polled: the one that is looked for comes to be in the midst of this. */
 const LOOK_AGAIN_MS = 2_000;
@@ -75,14 +76,7 @@ export function createMigration(context: ServiceContext): Action {
       if (leftMs <= 0) return goBack(move, mine.problem);
       const waitMs = waitFor(thrown, leftMs);
       if (waitMs === undefined) throw thrown;
-      const { code, message, problems, mend, fields } = thrown;
-      throw new BranchboxError(code, {
-        message,
-        problems,
-        ...(mend !== undefined && { mend }),
-        fields: { ...fields, retryAfterMs: waitMs },
-        cause: thrown,
-      });
+      throw retriedAfter(thrown, waitMs);
     }
     await moves.enter('trying');
     return { state: 'MIGRATE', note: noteOf(move, 'trying') };
@@ -157,8 +151,7 @@ export function createMigration(context: ServiceContext): Action {
 }
 
 /** Never longer than the move lasts, whatever the server asks for; undefined: as after any failure. Pure. */
-function waitFor({ fields }: BranchboxError, leftMs: number): number | undefined {
-  const asked = fields['retryAfterMs'];
-  const wantedMs = typeof asked === 'number' ? asked : leftMs < LAST_MINUTE_MS ? LAST_PAUSE_MS : undefined;
+function waitFor(failure: BranchboxError, leftMs: number): number | undefined {
+  const wantedMs = askedAfterMs(failure) ?? (leftMs < LAST_MINUTE_MS ? LAST_PAUSE_MS : undefined);
   return wantedMs === undefined ? undefined : Math.max(SOONEST_MS, Math.min(wantedMs, leftMs));
 }

@@ -28,11 +28,11 @@ export type TellRefusal = (
 export function createRefusalReports(clock: Pick<TrustedClock, 'nowMs'>): TellRefusal {
   const told = new Set<string>();
   return async ({ why, progress, anchors }, { server, uplink, reporting, report, signal }) => {
-    const mark = `${serverName(server)} ${why.message}`;
+    const message = renderProblem(why).slice(0, MAX_MESSAGE);
+    const mark = `${serverName(server)} ${message}`;
     if (told.has(mark)) return;
     told.add(mark);
     const peer = strictPeer(anchors, () => clock.nowMs());
-    const message = renderProblem(why).slice(0, MAX_MESSAGE);
     // The beginning and the end always, what is between where the server wants it.
     const between = reporting === 'verbose' ? progress.slice(0, -1) : [];
     try {
@@ -43,6 +43,8 @@ export function createRefusalReports(clock: Pick<TrustedClock, 'nowMs'>): TellRe
     } catch (thrown) {
       // Who is not the owner, or takes no reports, is told nothing; why the box refused stands anyway.
       if (!(thrown instanceof BranchboxError)) throw thrown;
+      // One that was lost on its way is sent again when the box asks again.
+      if (thrown.code === 'bootstrap/unreachable') told.delete(mark);
     }
   };
 }

@@ -11,6 +11,7 @@ import type { LocalIdentity } from './enrol.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
 import { enrol, proveAnew } from './ownerServers.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
+import { askedAfterMs, RETRY_AFTER_MS, retriedAfter } from './retry.ts';
 
 /** Renewal begins at 60 % of a certificate's life and is spread over the next tenth. */
 const RENEW_FROM = 0.6;
@@ -86,18 +87,33 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     signal: AbortSignal,
     renewal: () => Promise<Next>,
     again: Action,
+    /** Of the certificate that is to be renewed. */
+    endsAtMs: number | undefined,
   ): Promise<Next> {
     try {
       return await renewal();
     } catch (thrown) {
       const refusal = thrown instanceof BranchboxError && thrown.code === 'bootstrap/refused';
+      const before = clock.basis();
       const distrusted = refusal ? await look(signal) : await distrustedFor(thrown);
       if (distrusted !== undefined) return distrusted;
-      // Last: bootstrap servers may take their time, and a box that is not trusted any more is to know it first.
+      // Last: bootstrap servers may take their time, and a box that is not trusted any more is to know it first. The look
+      // may have learned the time already.
+      const learned =
+        (before !== 'witness' && clock.basis() === 'witness') ||
+        (await context.timeWitness.seekAfter(thrown, signal));
       // Another way may be due then, and at once: not after an hour of back-off.
-      if (await context.timeWitness.seekAfter(thrown, signal)) return again(signal);
-      throw thrown;
+      if (learned) return again(signal);
+      throw thrown instanceof BranchboxError ? within(thrown, endsAtMs) : thrown;
     }
+  }
+
+  /** "Come back later" counts while there is a certificate to wait with: ten more tries fit in what is left of it. */
+  function within(failure: BranchboxError, endsAtMs: number | undefined): BranchboxError {
+    const asked = askedAfterMs(failure);
+    if (asked === undefined || endsAtMs === undefined) return failure;
+    const mostMs = Math.max(RETRY_AFTER_MS.min, (endsAtMs - clock.nowMs()) / 10);
+    return asked > mostMs ? retriedAfter(failure, Math.round(mostMs)) : failure;
   }
 
   async function renew(
@@ -135,7 +151,12 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
         // Killed after the move: the fresh one is in place.
         if (nowMs < renewalAtMs(current.certificate, 0)) return onward();
       }
-      return renewOrLearn(signal, () => renew('simplereenroll', current, signal), actions.RENEW);
+      return renewOrLearn(
+        signal,
+        () => renew('simplereenroll', current, signal),
+        actions.RENEW,
+        current?.certificate.notAfterMs,
+      );
     },
     async RECOVER(signal) {
       const owner = await owners.read();
@@ -144,7 +165,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
       if (current !== undefined && clock.nowMs() < current.certificate.notAfterMs) {
         return onward({ because: 'the certificate is valid after all' });
       }
-      return renewOrLearn(signal, () => renew('simpleenroll', undefined, signal), actions.RECOVER);
+      return renewOrLearn(signal, () => renew('simpleenroll', undefined, signal), actions.RECOVER, undefined);
     },
   };
   return actions;

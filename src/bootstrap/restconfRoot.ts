@@ -56,7 +56,9 @@ export function createOperations(https: Https): Operations {
 
 /** The path of the one link to RESTCONF, without a slash at its end; undefined where there is none that can be used. Pure. */
 export function parseHostMeta(xrd: string): string | undefined {
-  const hrefs = [...xrd.matchAll(/<(?:[\w.-]{1,64}:)?Link\s([^<>]*)>/g)].flatMap(([, attributes = '']) =>
+  const hrefs = [
+    ...xrd.replaceAll(/<!--[^]*?-->/g, '').matchAll(/<(?:[\w.-]{1,64}:)?Link\s([^<>]*)>/g),
+  ].flatMap(([, attributes = '']) =>
     attributeOf(attributes, 'rel') === 'restconf' ? [attributeOf(attributes, 'href')] : [],
   );
   const [href] = hrefs;

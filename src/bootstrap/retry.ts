@@ -3,6 +3,8 @@
  * Pure. Does not own waiting.
  */
 
+import { BranchboxError } from '../model/errors.ts';
+
 export interface Backoff {
   readonly firstMs: number;
   readonly maxMs: number;
@@ -25,6 +27,24 @@ const HOUR_MS = 3_600_000;
  * (`stranger`) for an hour: the box's way to its owner may lead over another one that is back sooner.
  */
 export const RETRY_AFTER_MS = { min: 1_000, max: 24 * HOUR_MS, stranger: HOUR_MS } as const;
+
+/** The same failure, to be tried again after `retryAfterMs`, whatever its server asked for. Pure. */
+export function retriedAfter(failure: BranchboxError, retryAfterMs: number): BranchboxError {
+  const { code, message, problems, mend, fields } = failure;
+  return new BranchboxError(code, {
+    message,
+    problems,
+    ...(mend !== undefined && { mend }),
+    fields: { ...fields, retryAfterMs },
+    cause: failure,
+  });
+}
+
+/** What a server asked for with its refusal, in ms. Pure. */
+export function askedAfterMs({ fields }: BranchboxError): number | undefined {
+  const asked = fields['retryAfterMs'];
+  return typeof asked === 'number' ? asked : undefined;
+}
 
 export interface Moment {
   /** What the answer says it is at the server (`Date`): its own date counts from there, whatever the box's clock says. */

@@ -27,6 +27,7 @@ import { judge, type RedirectTarget } from './onboarding.ts';
 import { strictPeer } from './peer.ts';
 import { createRefusalReports } from './refusalReports.ts';
 import { createOperations } from './restconfRoot.ts';
+import { askedAfterMs, RETRY_AFTER_MS, retriedAfter } from './retry.ts';
 import type { Uplink } from './uplink.ts';
 
 /** RFC 8572 5.6 lets a client stop after 10: a loop or a maze. */
@@ -124,8 +125,14 @@ export function createSztpClient(options: {
     const reporting = output['reporting-level'] ?? 'minimal';
     if (verdict.kind === 'refused') {
       const { report } = client;
-      if (options.claims)
-        await tellRefusal(verdict, { server: target.server, uplink, reporting, report, signal });
+      if (options.claims) {
+        // Whatever becomes of telling: what counts is why.
+        await tellRefusal(verdict, { server: target.server, uplink, reporting, report, signal }).catch(
+          (thrown: unknown) => {
+            if (!signal.aborted) throw thrown;
+          },
+        );
+      }
       throw verdict.why;
     }
     return { ...verdict, reporting };
@@ -141,6 +148,7 @@ export function createSztpClient(options: {
       let redirects = 0;
       let asked = 0;
       let inFirstList = 0;
+      let ranOutNow = false;
       let telling: BranchboxError | undefined;
       /** A server's own refusal tells more than that there were too many of them. */
       const tellAsWell = (late: BranchboxError): void =>
@@ -165,16 +173,20 @@ export function createSztpClient(options: {
           queue.splice(0, queue.length, ...rotate(verdict.targets, begin));
           if (redirects === 1) inFirstList = begin;
         } catch (thrown) {
-          if (thrown instanceof BranchboxError) telling = moreTelling(telling, thrown);
+          if (thrown instanceof BranchboxError)
+            telling = moreTelling(telling, redirects > 0 ? heldLess(thrown) : thrown);
           else if (thrown !== limit.reason) throw thrown;
           if (limit.aborted) {
             const seconds = candidateTimeoutMs / 1000;
             ranOut = { candidate: serverName(first), at: inFirstList };
+            ranOutNow = true;
             tellAsWell(heldUp(`and the servers it led to took more than ${seconds} seconds`));
             break;
           }
         }
       }
+      // Each had its turn: the next round is in the owner's order again.
+      if (!ranOutNow && ranOut?.candidate === serverName(first)) ranOut = undefined;
       throw telling ?? new BranchboxError('internal', { message: 'No server was asked' });
     },
 
@@ -207,7 +219,20 @@ function refusalOf(answer: Answer): string {
   if (isPage(answer.contentType) && answer.status < 500) {
     return `answered ${answer.status} with a page, as no bootstrap server does. Is there a filtering firewall or a captive portal on the way?`;
   }
-  return describeStatus(answer.status, firstError(answer)?.['error-message']);
+  const error = firstError(answer);
+  const said = [error?.['error-path'], error?.['error-message']].filter((part) => part !== undefined);
+  return describeStatus(answer.status, said.join(': '));
+}
+
+/**
+ * "Come back later" of a server behind a redirect is said by that one alone, and the candidate leads to others as well: as
+ * long as a stranger may ask for.
+ */
+function heldLess(failure: BranchboxError): BranchboxError {
+  const asked = askedAfterMs(failure);
+  return asked !== undefined && asked > RETRY_AFTER_MS.stranger
+    ? retriedAfter(failure, RETRY_AFTER_MS.stranger)
+    : failure;
 }
 
 const wantsClaims = (answer: Answer): boolean => firstError(answer)?.['error-app-tag'] === CLAIMS_WANTED;

@@ -57,8 +57,7 @@ export function createTimeWitness(options: {
     return basis === 'floor' && MAY_BE_THE_TIME.includes(code);
   }
 
-  async function ask(signal: AbortSignal): Promise<boolean> {
-    const before = vouchers;
+  async function ask(signal: AbortSignal, before: number): Promise<void> {
     const { candidates } = await servers();
     for (const candidate of rotate(candidates, round)) {
       // Before it is asked: where the time ends with this one, the next search begins behind it.
@@ -81,10 +80,9 @@ export function createTimeWitness(options: {
           candidate: candidateName(candidate),
           now: new Date(clock.nowMs()).toISOString(),
         });
-        return true;
+        return;
       }
     }
-    return false;
   }
 
   return {
@@ -93,13 +91,16 @@ export function createTimeWitness(options: {
         return false;
       }
       nextAtMs = monotonicMs() + GAP_MS;
+      const before = vouchers;
+      const limit = AbortSignal.timeout(searchTimeoutMs);
       try {
-        return await ask(AbortSignal.any([signal, AbortSignal.timeout(searchTimeoutMs)]));
+        await ask(AbortSignal.any([signal, limit]), before);
       } catch (failed) {
+        if (limit.aborted) log.info('the search for the time had its time', { timeoutMs: searchTimeoutMs });
         // What was thrown before counts, and is told; a lease that cannot be read must not end the process.
-        log.warn('no bootstrap server could be asked for the time', { error: asBranchboxError(failed) });
-        return false;
+        else log.warn('no bootstrap server could be asked for the time', { error: asBranchboxError(failed) });
       }
+      return vouchers > before;
     },
   };
 }

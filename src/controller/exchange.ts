@@ -132,5 +132,6 @@ export function requestLine(request: IncomingMessage): { method: string; path: s
 function pathOf(target: string): string {
   const origin = /^https:\/\/[^/?]*/i.exec(target)?.[0] ?? '';
   const path = target.slice(origin.length).split('?')[0] ?? '';
-  return path === '' ? '/' : path;
+  // A path segment may hold a colon as it is (RFC 3986 3.3), and clients' libraries write it otherwise; the two are one here.
+  return path === '' ? '/' : path.replaceAll(/%3a/gi, ':');
 }

@@ -40,9 +40,11 @@ export interface UplinkDialer {
 }
 
 const DEFAULT_TIMEOUT_MS = 3000;
-/** Between uplinks, and between the addresses of a name: as RFC 8305 section 5 has it, wider since an LTE round trip alone can take 250 ms. */
+/** As RFC 8305 section 5 has it for two address families, wider since an LTE round trip alone can take 250 ms. */
 const STAGGER_MS = 500;
-/** Of one name; the fourth begins at 1.5 s, half of an uplink's time by default. */
+/** Of one name. Of its addresses one that is alive may be busy with the handshakes of a thousand boxes: no more than needed. */
+const ADDRESS_STAGGER_MS = 700;
+/** The fourth begins at 2.1 s, which leaves it a third of an uplink's time by default. */
 const MAX_ADDRESSES = 4;
 
 export function createUplinkDialer(options: {
@@ -84,7 +86,11 @@ export function createUplinkDialer(options: {
     });
     try {
       // The one before goes on beside the next: on a slow link it is not dead because it took half a second.
-      return await firstThrough(addresses, toAddress, { signal, limitMs: undefined });
+      return await firstThrough(addresses, toAddress, {
+        signal,
+        staggerMs: ADDRESS_STAGGER_MS,
+        limitMs: undefined,
+      });
     } catch (thrown) {
       throw thrown instanceof AggregateError ? asBranchboxError(thrown.errors.at(-1)) : thrown;
     }
@@ -100,6 +106,7 @@ export function createUplinkDialer(options: {
       try {
         return await firstThrough(uplinks, (uplink, signal) => connectBy(uplink, dial, signal), {
           signal: dial.signal,
+          staggerMs: STAGGER_MS,
           limitMs: dial.timeoutMs ?? DEFAULT_TIMEOUT_MS,
         });
       } catch (thrown) {
@@ -128,6 +135,7 @@ async function firstThrough<T>(
   connect: (way: T, signal: AbortSignal) => Promise<UplinkConnection>,
   within: {
     readonly signal: AbortSignal | undefined;
+    readonly staggerMs: number;
     /** For each, from its turn. undefined: the signal ends them all. */
     readonly limitMs: number | undefined;
   },
@@ -137,9 +145,10 @@ async function firstThrough<T>(
   const attempt = async (way: T, index: number): Promise<UplinkConnection> => {
     const ends = [won.signal];
     if (within.signal !== undefined) ends.push(within.signal);
-    if (within.limitMs !== undefined) ends.push(AbortSignal.timeout(within.limitMs + index * STAGGER_MS));
+    if (within.limitMs !== undefined)
+      ends.push(AbortSignal.timeout(within.limitMs + index * within.staggerMs));
     const signal = AbortSignal.any(ends);
-    await raceAbort(delayBefore(index, attempts[index - 1]), signal);
+    await raceAbort(delayBefore(index * within.staggerMs, attempts[index - 1]), signal);
     const connection = await connect(way, signal);
     // Two may get through in one turn of the loop: the second is not wanted.
     if (won.signal.aborted) {
@@ -155,10 +164,10 @@ async function firstThrough<T>(
 }
 
 /** Until the forerunner failed, or its head start is over. */
-async function delayBefore(index: number, forerunner: Promise<unknown> | undefined): Promise<void> {
+async function delayBefore(headStartMs: number, forerunner: Promise<unknown> | undefined): Promise<void> {
   if (forerunner === undefined) return;
   const timer = Promise.withResolvers<void>();
-  const handle = setTimeout(timer.resolve, index * STAGGER_MS);
+  const handle = setTimeout(timer.resolve, headStartMs);
   await Promise.race([
     timer.promise,
     forerunner.then(

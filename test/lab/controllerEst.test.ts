@@ -89,17 +89,19 @@ describe('EST', () => {
     ]);
   });
 
-  it('renews by the certificate that is renewed alone', async () => {
+  it('renews by the certificate that is renewed, and enrols a factory identity whichever way it asks', async () => {
     const csr = await world.newRequest(box1, 'renewal', '/CN=one');
     expect((await est(box1, 'ldevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(200);
-    expect((await est(box1, 'idevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(403);
+    expect((await est(box1, 'idevid', 'simplereenroll', ...pkcs10(csr))).status).toBe(200);
     expect((await est(box1, 'ldevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
   });
 
   it('keeps out a second key under a known serial, and the first keeps its place', async () => {
     const clone = await world.cloneOf('SN-one');
     const csr = await world.newRequest(clone, 'ldevid', '/CN=one');
-    expect((await est(clone, 'idevid', 'simpleenroll', ...pkcs10(csr))).status).toBe(403);
+    for (const operation of ['simpleenroll', 'simplereenroll']) {
+      expect((await est(clone, 'idevid', operation, ...pkcs10(csr))).status).toBe(403);
+    }
     expect((await sztp(clone, SZTP_GET_PATH, {})).status).toBe(403);
     const { spkiSha256 } = parseCertificate(await readFile(join(clone, 'idevid.crt'), 'utf8'));
     expect(await world.api('/api/v1/inventory/SN-one')).toMatchObject({

@@ -24,9 +24,14 @@ const startNext = (...words: string[]): number | null =>
   spawnSync(
     'unshare',
     [
-      ...['--mount', '--propagation', 'private', 'sh', '-euc'],
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-euc',
       'mount -t tmpfs dev /dev; mknod -m 666 /dev/null c 1 3; for block in /sys/block/$DISK /sys/block/$DISK/"$DISK"p*; do mknod "/dev/${block##*/}" b $(tr : " " <"$block/dev"); done; exec sh "$0" "$@"',
-      ...[SCRIPT, ...words],
+      SCRIPT,
+      ...words,
     ],
     { env: { PATH: process.env['PATH'], DISK: disk, START_NEXT_VARIABLES: variables } },
   ).status;

@@ -50,7 +50,7 @@ function derOf(body: Buffer): Uint8Array | undefined {
 export function otherSession({ challengePassword }: SentRequest, socket: TLSSocket): Answer | undefined {
   if (challengePassword === undefined) return undefined;
   const binding = channelBinding(socket, 'server');
-  if (binding !== undefined && Buffer.from(binding).toString('base64') === challengePassword)
+  if (binding !== undefined && Buffer.from(binding).toString('base64') === challengePassword.trim())
     return undefined;
   return plain(
     400,

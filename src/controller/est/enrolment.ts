@@ -70,13 +70,14 @@ async function authorise(
       peer.kind === 'none' ? 'no client certificate came' : 'the client certificate is not trusted here';
     return plain(403, `${what}; one of a known manufacturer or of this domain is needed`);
   }
-  if (operation === 'simplereenroll') {
-    if (peer.kind !== 'ldevid') return plain(403, 'renewal needs the certificate that is renewed');
+  if (peer.kind === 'ldevid') {
+    if (operation === 'simpleenroll') return plain(403, 'enrolment needs the factory identity (IDevID)');
     const admission = await options.admissions.recognise(peer.gatewayId, peer.certificate);
     if (admission.kind !== 'admitted' || admission.serial === undefined) return refused(admission);
     return { gatewayId: peer.gatewayId, serial: admission.serial };
   }
-  if (peer.kind !== 'idevid') return plain(403, 'enrolment needs the factory identity (IDevID)');
+  // By simplereenroll, too: clients that hold any certificate may know no other way (strongSwan's pki), and what a factory
+  // identity gets is judged as anew either way.
   const admission = await options.admissions.consider(peer.serial, peer.certificate);
   // Judged with a good request in hand alone: a malformed one must not use the code up.
   if (admission.kind === 'pending' && admission.byCode === true && withCode) {
@@ -129,7 +130,7 @@ async function enrol(
   await store.records.audit({
     atMs,
     actor: `serial:${serial}`,
-    action: operation === 'simpleenroll' ? 'enrolled' : 'renewed',
+    action: peer.kind === 'idevid' ? 'enrolled' : 'renewed',
     subject: gatewayId,
     detail: certificate.fingerprintSha256,
   });

@@ -36,6 +36,8 @@ const BootstrappingInput = z.strictObject({
 });
 type BootstrappingInput = z.output<typeof BootstrappingInput>;
 
+/** YANG binary as clients write it: in lines, and in the alphabet of URLs, as vouchers are taken too (pki/voucher.ts). */
+const Binary = z.string().regex(/^[\sA-Za-z0-9+/_-]*={0,2}\s*$/, 'not base64');
 const AT_THE_END = ['ssh-host-keys', 'trust-anchor-certs'] as const;
 const ReportInput = z
   .strictObject({
@@ -44,10 +46,10 @@ const ReportInput = z
     // Looked at, and not held: no box of ours is reached by SSH or TLS from here.
     'ssh-host-keys': z
       .strictObject({
-        'ssh-host-key': z.array(z.strictObject({ algorithm: z.string(), 'key-data': z.base64() })).optional(),
+        'ssh-host-key': z.array(z.strictObject({ algorithm: z.string(), 'key-data': Binary })).optional(),
       })
       .optional(),
-    'trust-anchor-certs': z.strictObject({ 'trust-anchor-cert': z.array(z.base64()).optional() }).optional(),
+    'trust-anchor-certs': z.strictObject({ 'trust-anchor-cert': z.array(Binary).optional() }).optional(),
   })
   .superRefine((input, context) => {
     if (input['progress-type'] === 'bootstrap-complete') return;

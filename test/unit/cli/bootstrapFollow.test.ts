@@ -20,7 +20,7 @@ let state: BootstrapState;
 let canSay: boolean;
 let running: { readonly server: Server; readonly ending: AbortController } | undefined;
 const files = createFiles();
-const journal = () => [{ state, enteredAtMs: 1_000, note: {} }];
+const journal = () => [{ state, enteredAtMs: Date.UTC(2026, 10, 1), note: {} }];
 
 async function startProcess(): Promise<void> {
   const ending = new AbortController();
