@@ -5,26 +5,28 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { renderSummary } from './summary.ts';
+import { CUTS_OF_A_TURN, planCuts } from './plan.ts';
+import { recordOf, renderSummary } from './summary.ts';
+
+const TOGETHER = 3;
 
 const USAGE = `usage: npm run chaos:power -- [--seed N] [--cuts M] [--together K]
 
   --seed      the same seed cuts at the same moments (default 1)
-  --cuts      how many (default 15, one turn of all kinds: first boot, bootstrap, configuration change, boot, update
-              while the slot is written, update in its first boot)
-  --together  so many boots may be cut one after the other before the box must have been at work (default 1)
+  --cuts      how many (default ${CUTS_OF_A_TURN}, one turn: boot, bootstrap, configuration change, update, each more than once)
+  --together  so many boots may be cut one after the other before the box must have been at work (default ${TOGETHER})
 
 Brings up the lab named by BRANCHBOX_TEST_LAB (default: power) and takes it down; BRANCHBOX_TEST_KEEP=1 leaves it up.
-Its result is in out/chaos/power-SEED.json.
+Its result is in out/chaos/power-SEED.json, from the first cut on.
 
-example: npm run chaos:power -- --seed 7 --cuts 30
+example: npm run chaos:power -- --seed 7
 `;
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
-    cuts: { type: 'string', default: '15' },
-    together: { type: 'string', default: '1' },
+    cuts: { type: 'string', default: String(CUTS_OF_A_TURN) },
+    together: { type: 'string', default: String(TOGETHER) },
     help: { type: 'boolean', default: false },
   },
 });
@@ -39,10 +41,10 @@ process.env['BRANCHBOX_TEST_LAB'] ??= 'power';
 const [
   { setup: bringUp },
   { root },
-  { offerUpdate },
+  { awaitWork, offerUpdate },
   { BOX },
   { openPowerCuts },
-  { planCuts },
+  { readKept },
   { horizonOf, UP_LOG },
 ] = await Promise.all([
   import('../setup.ts'),
@@ -50,7 +52,7 @@ const [
   import('./box.ts'),
   import('../update/box.ts'),
   import('./cuts.ts'),
-  import('./plan.ts'),
+  import('./possessions.ts'),
   import('../upLog.ts'),
 ]);
 const say = (line: string): void =>
@@ -64,6 +66,8 @@ try {
   say(`a boot takes ${multiUserS} s to multi-user, ${inServiceS} s to service`);
   say('making a version to update to');
   await offerUpdate();
+  await awaitWork(horizon.inServiceMs);
+  const was = await readKept();
   const file = join(root, `out/chaos/power-${seed}.json`);
   mkdirSync(dirname(file), { recursive: true });
   const power = await openPowerCuts({
@@ -71,10 +75,14 @@ try {
     together,
     // Every second box has none.
     hasTpm: (n) => n % 2 === 0,
+    was,
     horizon,
     onReport(line, done) {
       say(line);
-      writeFileSync(file, `${JSON.stringify({ seed, horizon, reports: done }, undefined, 2)}\n`);
+      writeFileSync(
+        file,
+        `${JSON.stringify(recordOf({ seed, count, together, horizon }, done), undefined, 2)}\n`,
+      );
     },
   });
   const reports = await power.run(planCuts(seed, count));
