@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inNode, tryIn } from '../lab/mainjob/lab.ts';
-import { awaitWork, offerUpdate, wantUpdate } from './power/box.ts';
+import { awaitWork, wantUpdate } from './power/box.ts';
 import { BOX } from './update/box.ts';
 import { openPowerCuts, type PowerCuts } from './power/cuts.ts';
 import { type CutKind, planCut, seededRandom } from './power/plan.ts';
@@ -20,7 +20,6 @@ describe('a box without a TPM whose power is cut', () => {
 
   beforeAll(async () => {
     const horizon = horizonOf(readFileSync(UP_LOG, 'utf8'), BOX);
-    await offerUpdate();
     await awaitWork(horizon.inServiceMs);
     power = await openPowerCuts({
       seed: SEED,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CUTS_OF_A_TURN, momentOf, PHASES, planCuts } from '../../vm/power/plan.ts';
-import { recordOf, renderSummary } from '../../vm/power/summary.ts';
+import { CUTS_OF_A_TURN, momentOf, PHASES, planCuts, startsOf } from '../../vm/power/plan.ts';
+import { earlierCuts, recordOf, renderSummary } from '../../vm/power/summary.ts';
 
 const HORIZON = { multiUserMs: 60_000, inServiceMs: 150_000 };
 
@@ -27,6 +27,11 @@ describe('planned power cuts', () => {
       expect(of(phase)).toBeGreaterThanOrEqual(3);
     const stopped = cuts.flatMap(({ kind, atFlush }) => (atFlush === undefined ? [] : [kind]));
     expect(new Set(stopped)).toEqual(new Set(['first-table', 'update', 'slot-table', 'entry']));
+  });
+
+  it('can be gone on with where a row begins from the factory, and nowhere else', () => {
+    const cuts = planCuts(1, CUTS_OF_A_TURN);
+    expect(startsOf(cuts)).toEqual([1, 10, 22]);
   });
 
   it('never have an update on a disk that has it', () => {
@@ -78,5 +83,12 @@ describe('the summary of a run', () => {
       ['boot', true],
       ['boot', true],
     ]);
+  });
+
+  it('gives back its cuts to a run that goes on, unless one was lost or is not there', () => {
+    const record = JSON.stringify(recordOf({ seed: 7, count: 30, together: 3, horizon: HORIZON }, reports));
+    expect(earlierCuts(record, 2)).toEqual(reports.slice(0, 2));
+    expect(() => earlierCuts(record, 3)).toThrow(/3 cuts that were survived/);
+    expect(() => earlierCuts(record, 4)).toThrow(/4 cuts/);
   });
 });

@@ -8,7 +8,14 @@ import { labPaths } from '../../../src/lab/paths.ts';
 import { machinePaths } from '../../../src/lab/vm/machinePaths.ts';
 import { stagesIn } from '../../../src/lab/vm/stages.ts';
 import { elapse, LAB, lab, until } from '../../lab/mainjob/lab.ts';
-import { acceptAnother, awaitUpdateEnded, awaitWork, changeConfiguration, wantUpdate } from './box.ts';
+import {
+  acceptAnother,
+  awaitUpdateEnded,
+  awaitWork,
+  changeConfiguration,
+  offerUpdate,
+  wantUpdate,
+} from './box.ts';
 import { BOX } from '../update/box.ts';
 import { createDiskStop } from './diskStop.ts';
 import { serveDisk } from './diskServer.ts';
@@ -51,7 +58,7 @@ export interface CutOptions {
 }
 
 export interface PowerCuts {
-  /** All of them, or up to the first after which the box is lost. */
+  /** The first of them is one from the factory's disk. All of them, or up to the first after which the box is lost. */
   run(cuts: readonly PlannedCut[]): Promise<readonly CutReport[]>;
   /** The machine starts from the lab's own disk again. */
   close(): Promise<void>;
@@ -81,6 +88,8 @@ export async function openPowerCuts(options: CutOptions): Promise<PowerCuts> {
   /** The disk is the factory's from here on. */
   let expected: Expected = asOfFactory(options.was);
   let filesKept = 0;
+  /** Not before the first that needs it: where a run has no update, or is ended before, nothing is made. */
+  let offered: Promise<unknown> | undefined;
   const log = (): string => readFileSync(files.serialLog).subarray(logFrom).toString('latin1');
   const boots = (): number => log().split('Linux version').length - 1;
   const stop = createDiskStop(disk, () => stagesIn(log()).includes('kernel runs'));
@@ -121,6 +130,7 @@ export async function openPowerCuts(options: CutOptions): Promise<PowerCuts> {
       case 'config-change':
         return changeConfiguration();
       case 'update':
+        await (offered ??= offerUpdate());
         stop.arm('slot', cut.atFlush ?? 1);
         await wantUpdate(true);
         return awaitStop('the other slot is written');
@@ -208,7 +218,7 @@ export async function openPowerCuts(options: CutOptions): Promise<PowerCuts> {
           report = { ...report, problem: error instanceof Error ? error.message : String(error) };
         }
         reports.push(report);
-        options.onReport(describeCut(index, report), reports);
+        options.onReport(describeCut(report), reports);
         if (report.problem !== undefined) break;
       }
       return reports;

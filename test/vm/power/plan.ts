@@ -82,6 +82,10 @@ export function planCuts(seed: number, count: number): readonly PlannedCut[] {
   );
 }
 
+/** Where a run may begin or go on: a disk that the factory made owes nothing to a cut before. Counted from 1. */
+export const startsOf = (cuts: readonly PlannedCut[]): readonly number[] =>
+  cuts.flatMap(({ kind }, index) => (kind === 'first-table' ? [index + 1] : []));
+
 export function planCut(kind: CutKind, share: number): PlannedCut {
   const flushes = FLUSHES[kind];
   return flushes === undefined

@@ -14,7 +14,7 @@ export interface RunOptions {
 }
 
 /** For the screen. */
-export function describeCut(index: number, report: CutReport): string {
+export function describeCut(report: CutReport): string {
   const { kind, tpm, sectorsKept, sectorsLost, backAfterMs, update, problem, checked } = report;
   const back =
     backAfterMs === undefined ? 'cut again before it was back' : `back after ${seconds(backAfterMs)}`;
@@ -26,7 +26,7 @@ export function describeCut(index: number, report: CutReport): string {
       ...(update === undefined ? [] : [`update ${update}`]),
       ...(checked === undefined ? [] : [`checked: ${checked.join(', ')}`]),
     ].join(', ');
-  return `cut ${index + 1}: ${kind}, ${moment(report)}${tpm ? '' : ', no TPM'}, ${cache}: ${outcome}`;
+  return `${kind}, ${moment(report)}${tpm ? '' : ', no TPM'}, ${cache}: ${outcome}`;
 }
 
 /** For programs, at any time of a run: an interrupted one is a record too. */
@@ -40,6 +40,15 @@ export const recordOf = ({ count, ...options }: RunOptions, reports: readonly Cu
 
 const isAwaited = ({ backAfterMs, problem }: CutReport): boolean =>
   backAfterMs !== undefined || problem !== undefined;
+
+/** Of a record, so many cuts, for a run that goes on; all of them came back, or it would not go on. */
+export function earlierCuts(record: string, count: number): readonly CutReport[] {
+  const { cuts } = JSON.parse(record) as ReturnType<typeof recordOf>;
+  const earlier = cuts.slice(0, count).map(({ phase: _phase, awaited: _awaited, ...report }) => report);
+  if (earlier.length < count || earlier.some(({ problem }) => problem !== undefined))
+    throw new Error(`the record does not have ${count} cuts that were survived`);
+  return earlier;
+}
 
 /** Markdown: a line a cut, then a line a kind. */
 export const renderSummary = (reports: readonly CutReport[]): string =>
