@@ -1,6 +1,6 @@
 /**
  * Owns what the power-cut tests do to the box and ask of it beside its power: whether it is at work, a configuration
- * change, an update. Does not own when its power goes (cuts.ts).
+ * change, an update. Does not own when its power goes (cuts.ts) nor what must survive that (possessions.ts).
  */
 import { editFleet, fleetGateway } from '../../lab/mainjob/fleet.ts';
 import { branchbox, elapse, jsonIn, LAB, tryIn, until } from '../../lab/mainjob/lab.ts';
@@ -14,18 +14,19 @@ const APP_OF_BOX = '10.10.0.101';
 const CHANGED_PORT = 'lan3';
 /** Of these tests alone: a version is one content. */
 const VERSION = '0.1.9';
-const PROGRESS = '/var/lib/branchbox/firmware/progress.json';
 /** Each look is several processes on the cores that emulate the box. */
 const LOOK_MS = 2_000;
 
 interface Status {
   readonly committed?: { readonly generation: number };
+  readonly controller: { readonly connected: boolean };
 }
 interface Firmware {
   readonly status: { readonly version: string; readonly state: string };
   readonly history: readonly { readonly version: string; readonly result: string }[];
 }
 
+/** Where several processes answer a look, it is not taken again at once. */
 const looking =
   <T>(probe: () => Promise<T>) =>
   async (): Promise<T> => {
@@ -34,7 +35,7 @@ const looking =
     return answer;
   };
 
-/** By what tenants see, and by what the box says of itself. */
+/** By what tenants see, by what the box says of itself, and by its session with the controller. */
 export const awaitWork = (patienceMs: number): Promise<boolean> =>
   until('the box is at work again', looking(atWork), patienceMs);
 
@@ -50,7 +51,10 @@ async function atWork(): Promise<boolean> {
   };
   const own = nodes.find(({ name }) => name === BOX);
   if (own?.bootstrap !== 'OPERATIONAL' || own.apps.length === 0) return false;
-  return [...own.apps, ...own.segments].every(({ state }) => state === 'running' || state === 'up');
+  if (![...own.apps, ...own.segments].every(({ state }) => state === 'running' || state === 'up'))
+    return false;
+  // By its own certificate and key, since this start.
+  return (await ownStatus()).controller.connected;
 }
 
 export const changeConfiguration = (): Promise<void> =>
@@ -80,14 +84,6 @@ export const offerUpdate = async (): Promise<unknown> => upload(await makeVersio
 
 /** undefined: the version that it has is wanted, or whichever. */
 export const wantUpdate = (wanted: boolean): Promise<void> => want(wanted ? { version: VERSION } : undefined);
-
-/** The box has committed the state that wants it, and the first of it is on its way to the other slot. */
-export const awaitUpdateBegun = (patienceMs: number): Promise<boolean> =>
-  until(
-    'the update begins',
-    looking(async () => (await tryIn(BOX, ['test', '-e', PROGRESS])).exitCode === 0),
-    patienceMs,
-  );
 
 /** What became of the version: committed, or taken back after its power was cut too often on trial. */
 export const awaitUpdateEnded = (patienceMs: number, isOver = () => false): Promise<string> =>

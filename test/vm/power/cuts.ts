@@ -1,7 +1,7 @@
 /**
- * Owns cutting a machine's power at planned moments and seeing that it comes to work again each time. The machine's
- * disk loses what was not flushed (volatileDisk.ts). Does not own when (plan.ts), what the box is asked (box.ts), nor
- * how it is told (run.ts).
+ * Owns cutting a machine's power at planned moments and seeing that it comes to work again each time with all that it
+ * had. The machine's disk loses what was not flushed (volatileDisk.ts). Does not own when (plan.ts), what the box is
+ * asked (box.ts, possessions.ts), what it must have (kept.ts), nor how it is told (summary.ts, run.ts).
  */
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { labPaths } from '../../../src/lab/paths.ts';
@@ -10,17 +10,21 @@ import { stagesIn } from '../../../src/lab/vm/stages.ts';
 import { elapse, LAB, lab, until } from '../../lab/mainjob/lab.ts';
 import {
   acceptAnother,
-  awaitUpdateBegun,
   awaitUpdateEnded,
   awaitWork,
   changeConfiguration,
+  offerUpdate,
   wantUpdate,
 } from './box.ts';
 import { BOX } from '../update/box.ts';
+import { createDiskStop } from './diskStop.ts';
 import { serveDisk } from './diskServer.ts';
 import type { Horizon } from '../upLog.ts';
+import { asOfFactory, type Expected, isOlder, isRenewed, type Kept, lossesOf } from './kept.ts';
 import { type CutKind, momentOf, type PlannedCut, seededRandom } from './plan.ts';
-import { openVolatileDisk, SECTOR_BYTES, type VolatileDisk } from './volatileDisk.ts';
+import { anchors, keepFile, lastAcknowledged, readKept } from './possessions.ts';
+import { describeCut } from './summary.ts';
+import { openVolatileDisk } from './volatileDisk.ts';
 
 export interface CutReport extends PlannedCut {
   readonly afterMs: number;
@@ -31,6 +35,8 @@ export interface CutReport extends PlannedCut {
   readonly sectorsLost: number;
   /** From power on to a tenant's traffic, app included; absent where the next cut came first. */
   readonly backAfterMs?: number;
+  /** What the box was found to have and to do then; of what each cut since the last time could have cost. */
+  readonly checked?: readonly string[];
   /** What became of the version that the power was cut on. */
   readonly update?: string;
   /** Why the box is lost. */
@@ -43,6 +49,8 @@ export interface CutOptions {
   readonly together: number;
   /** Whether the machine has a TPM from its nth first boot on, counted from 0. */
   readonly hasTpm: (n: number) => boolean;
+  /** What the box was before the first cut. */
+  readonly was: Kept;
   /** How long the machine's boot took before. */
   readonly horizon: Horizon;
   /** Each as soon as its outcome is known. */
@@ -50,7 +58,7 @@ export interface CutOptions {
 }
 
 export interface PowerCuts {
-  /** All of them, or up to the first after which the box is lost. */
+  /** The first of them is one from the factory's disk. All of them, or up to the first after which the box is lost. */
   run(cuts: readonly PlannedCut[]): Promise<readonly CutReport[]>;
   /** The machine starts from the lab's own disk again. */
   close(): Promise<void>;
@@ -60,10 +68,8 @@ export interface PowerCuts {
 const PATIENCE = 6;
 const isFactory = (kind: CutKind): boolean =>
   kind === 'first-table' || kind === 'first-boot' || kind === 'bootstrap';
-const followsUpdate = (kind: CutKind): boolean => kind === 'slot-table' || kind === 'trial-boot';
-/** Both copies: LBA 0 to 33, and as many at the end but for the MBR (UEFI 5.3.1). */
-const touchesTable = (disk: VolatileDisk): boolean =>
-  disk.isDirty(0, 34 * SECTOR_BYTES) || disk.isDirty(disk.sizeBytes - 33 * SECTOR_BYTES, disk.sizeBytes);
+const followsUpdate = (kind: CutKind): boolean =>
+  kind === 'slot-table' || kind === 'entry' || kind === 'trial-boot';
 /** It begins from a box at work. */
 const needsWork = (kind: CutKind): boolean => kind === 'config-change' || kind === 'update';
 
@@ -79,33 +85,33 @@ export async function openPowerCuts(options: CutOptions): Promise<PowerCuts> {
   let resetNext = false;
   let [firstBoots, onAtMs, logFrom] = [0, 0, 0];
   let hasTpm = true;
-  /** So many flushes of the partition table are left until the one that stops the disk; 0: none does. */
-  let flushesLeft = 0;
-  let isStopped = false;
+  /** The disk is the factory's from here on. */
+  let expected: Expected = asOfFactory(options.was);
+  let filesKept = 0;
+  /** Not before the first that needs it: where a run has no update, or is ended before, nothing is made. */
+  let offered: Promise<unknown> | undefined;
+  const log = (): string => readFileSync(files.serialLog).subarray(logFrom).toString('latin1');
+  const boots = (): number => log().split('Linux version').length - 1;
+  const stop = createDiskStop(disk, () => stagesIn(log()).includes('kernel runs'));
   const server = await serveDisk(files.diskServer, disk, {
     onPowerLoss() {
       lost = disk.losePower(() => coin() < 0.5);
       if (resetNext) disk.reset();
-      resetNext = isStopped = false;
+      resetNext = false;
+      stop.disarm();
     },
-    stopsAtFlush() {
-      if (flushesLeft === 0 || !touchesTable(disk)) return false;
-      flushesLeft -= 1;
-      isStopped = flushesLeft === 0;
-      return isStopped;
-    },
+    stopsAtFlush: stop.stopsAtFlush,
   });
   /** Power off and on; with `factory` the disk between them is made the factory's. */
   const restart = async (factory: boolean): Promise<void> => {
     resetNext = factory;
     if (factory) hasTpm = options.hasTpm(firstBoots++);
-    flushesLeft = 0;
+    if (factory) expected = asOfFactory(expected);
+    stop.disarm();
     logFrom = statSync(files.serialLog).size;
     await lab('restart', BOX, ...(hasTpm ? [] : ['--without-tpm']));
     onAtMs = performance.now();
   };
-  const log = (): string => readFileSync(files.serialLog).subarray(logFrom).toString('latin1');
-  const boots = (): number => log().split('Linux version').length - 1;
 
   /** To the moment from which the cut's own time counts. */
   const prepare = async (cut: PlannedCut, isBootOfOthers: boolean): Promise<void> => {
@@ -116,26 +122,30 @@ export async function openPowerCuts(options: CutOptions): Promise<PowerCuts> {
         if (isBootOfOthers) return;
         await wantUpdate(false);
         await restart(true);
-        if (cut.atFlush !== undefined) await awaitTableWrite(cut.atFlush);
-        return;
+        if (cut.atFlush === undefined) return;
+        stop.arm('table', cut.atFlush);
+        return awaitStop('the partition table is written');
       case 'boot':
         return isBootOfOthers ? undefined : restart(false);
       case 'config-change':
         return changeConfiguration();
       case 'update':
+        await (offered ??= offerUpdate());
+        stop.arm('slot', cut.atFlush ?? 1);
         await wantUpdate(true);
-        await awaitUpdateBegun(patienceMs);
-        return;
+        return awaitStop('the other slot is written');
       case 'slot-table':
-        flushesLeft = cut.atFlush ?? 1;
-        return awaitTrialBoot(() => isStopped);
+        stop.arm('table', cut.atFlush ?? 1);
+        return awaitTrialBoot(stop.isStopped);
+      case 'entry':
+        stop.arm('esp', cut.atFlush ?? 1);
+        return awaitTrialBoot(stop.isStopped);
       case 'trial-boot':
         return awaitTrialBoot(() => false);
     }
   };
-  const awaitTableWrite = (atFlush: number): Promise<boolean> => {
-    flushesLeft = atFlush;
-    return until('the partition table is written', async () => isStopped, patienceMs);
+  const awaitStop = async (what: string): Promise<void> => {
+    await until(what, async () => stop.isStopped(), patienceMs);
   };
   /** The restart into the version, or an earlier moment; or the trial's end, where the cut before this one fell into it. */
   const awaitTrialBoot = async (isEarlier: () => boolean): Promise<void> => {
@@ -145,32 +155,49 @@ export async function openPowerCuts(options: CutOptions): Promise<PowerCuts> {
     const ended = awaitUpdateEnded(patienceMs, () => isOver);
     await Promise.race([restarted, ended]).finally(() => (isOver = true));
   };
+  /** Throws where something of before is gone; from then on it is what must be there. */
+  const checkKept = async (): Promise<readonly string[]> => {
+    const after = await readKept();
+    const losses = lossesOf(expected, after, await anchors());
+    if (losses.length > 0) throw new Error(`at work, but ${losses.join('; ')}`);
+    const checked = ['traffic', 'app', 'controller', ...namesOf(expected)];
+    const renewed = isRenewed(expected, after);
+    filesKept += 1;
+    await keepFile(filesKept, `${options.seed}/${filesKept}`);
+    expected = await readKept();
+    return renewed ? [...checked, 'certificate renewed'] : checked;
+  };
   const recover = async (
-    cut: PlannedCut,
+    row: readonly CutKind[],
     next: PlannedCut | undefined,
-  ): Promise<Pick<CutReport, 'backAfterMs' | 'update'>> => {
+  ): Promise<Pick<CutReport, 'backAfterMs' | 'update' | 'checked'>> => {
+    const kind = row.at(-1);
     // Nobody sees the end of that update: it shall not restart the box later on.
-    if (cut.kind === 'update') await wantUpdate(false);
+    if (kind === 'update' || kind === 'slot-table' || kind === 'entry') await wantUpdate(false);
     await awaitWork(patienceMs);
     const backAfterMs = Math.round(performance.now() - onAtMs);
     const slower = backAfterMs / horizon.inServiceMs;
     horizon = { multiUserMs: horizon.multiUserMs * slower, inServiceMs: backAfterMs };
     // An update is a change too: it begins when the box has committed that it is wanted.
-    if (cut.kind === 'config-change' && next?.kind !== 'update') await acceptAnother(patienceMs);
-    if (cut.kind !== 'trial-boot') return { backAfterMs };
+    const isChange = row.includes('config-change') && next?.kind !== 'update';
+    if (isChange) await acceptAnother(patienceMs);
+    if (kind !== 'trial-boot') {
+      const checked = await checkKept();
+      return { backAfterMs, checked: isChange ? [...checked, 'another change committed'] : checked };
+    }
     const update = await awaitUpdateEnded(patienceMs);
     await awaitWork(patienceMs);
-    return { backAfterMs, update };
+    return { backAfterMs, update, checked: await checkKept() };
   };
 
   return {
     async run(cuts) {
       const reports: CutReport[] = [];
-      let sinceWork = 0;
+      let row: CutKind[] = [];
       for (const [index, cut] of cuts.entries()) {
         const before = cuts[index - 1];
         const goesOn =
-          sinceWork > 0 && before !== undefined && isFactory(before.kind) === isFactory(cut.kind);
+          row.length > 0 && before !== undefined && isFactory(before.kind) === isFactory(cut.kind);
         const afterMs = momentOf(cut, horizon);
         let report: CutReport = { ...cut, afterMs, at: '', tpm: hasTpm, sectorsKept: 0, sectorsLost: 0 };
         try {
@@ -178,17 +205,20 @@ export async function openPowerCuts(options: CutOptions): Promise<PowerCuts> {
           await elapse(afterMs);
           report = { ...report, at: stagesIn(log()).at(-1) ?? 'firmware', tpm: hasTpm };
           await restart(false);
-          sinceWork += 1;
+          row = [...row, cut.kind];
           report = { ...report, sectorsKept: lost.kept, sectorsLost: lost.lost };
-          if (mustWork(cut, cuts[index + 1], sinceWork >= together)) {
-            report = { ...report, ...(await recover(cut, cuts[index + 1])) };
-            sinceWork = 0;
+          const told = await lastAcknowledged();
+          if (told !== undefined && isOlder(expected.committed, told))
+            expected = { ...expected, committed: told };
+          if (mustWork(cut, cuts[index + 1], row.length >= together)) {
+            report = { ...report, ...(await recover(row, cuts[index + 1])) };
+            row = [];
           }
         } catch (error) {
           report = { ...report, problem: error instanceof Error ? error.message : String(error) };
         }
         reports.push(report);
-        options.onReport(describeCut(index, report), reports);
+        options.onReport(describeCut(report), reports);
         if (report.problem !== undefined) break;
       }
       return reports;
@@ -211,13 +241,10 @@ function mustWork(cut: PlannedCut, next: PlannedCut | undefined, isEnough: boole
   return isEnough || needsWork(next.kind) || isFactory(cut.kind) !== isFactory(next.kind);
 }
 
-function describeCut(index: number, report: CutReport): string {
-  const { kind, afterMs, atFlush, at, tpm, sectorsKept, sectorsLost, backAfterMs, update, problem } = report;
-  const seconds = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
-  const back =
-    backAfterMs === undefined ? 'cut again before it was back' : `back after ${seconds(backAfterMs)}`;
-  const cache = `${sectorsLost} of ${sectorsLost + sectorsKept} unflushed sectors lost`;
-  const outcome = problem ?? [back, ...(update === undefined ? [] : [`update ${update}`])].join(', ');
-  const when = atFlush === undefined ? `${seconds(afterMs)} in` : `at flush ${atFlush} of the table`;
-  return `cut ${index + 1}: ${kind}, ${when} (${at}${tpm ? '' : ', no TPM'}), ${cache}: ${outcome}`;
-}
+/** What of `expected` there was to compare. */
+const namesOf = ({ identity, files }: Expected): readonly string[] => [
+  'serial',
+  'generation',
+  ...(identity === undefined ? [] : ['certificate and key']),
+  ...(files === undefined ? [] : [`${Object.keys(files).length} files of the volume`]),
+];

@@ -114,11 +114,12 @@ export function openVolatileDisk(base: string, overlay: string): VolatileDisk {
       cache.clear();
     },
     isDirty(fromByte, toByte) {
-      const [first, last] = [Math.floor(fromByte / PAGE_BYTES), Math.ceil(toByte / PAGE_BYTES)];
-      for (let page = first; page < last; page += 1) {
-        const dirty = cache.get(page)?.dirty ?? 0;
+      // By what the cache holds and not by the range: a slot has many more pages.
+      for (const [page, { dirty }] of cache) {
+        const start = page * PAGE_BYTES;
+        if (start >= toByte || start + PAGE_BYTES <= fromByte) continue;
         for (let sector = 0; sector < SECTORS_PER_PAGE; sector += 1) {
-          const at = page * PAGE_BYTES + sector * SECTOR_BYTES;
+          const at = start + sector * SECTOR_BYTES;
           if ((dirty & (1 << sector)) !== 0 && at >= fromByte && at < toByte) return true;
         }
       }
