@@ -40,6 +40,13 @@ export function makeSamples(): Samples {
   const release = issued(domain, { kind: 'firmware-signing', commonName: 'release' });
   const ldevid = issued(domain, { kind: 'ldevid', gatewayId: GATEWAY });
   const between = caUnder(domain, 'Test Issuing CA');
+  // As 802.1AR has it optionally: the maker's number among the alternative names, too.
+  const moduleIdevid = issued(manufacturer, {
+    kind: 'idevid',
+    commonName: 'module',
+    serialNumber: SERIAL,
+    hardwareModule: { type: '1.3.6.1.4.1.32473.1', serial: Buffer.from(SERIAL) },
+  });
   const below = issued(between, {
     kind: 'server',
     commonName: HOST,
@@ -95,6 +102,7 @@ export function makeSamples(): Samples {
     manufacturer: base64(manufacturer.certificate.der),
     domain: base64(domain.certificate.der),
     idevid: base64(idevid.certificate.der),
+    moduleIdevid: base64(moduleIdevid.certificate.der),
     ldevid: base64(ldevid.certificate.der),
     between: base64(between.certificate.der),
     below: base64(below.certificate.der),

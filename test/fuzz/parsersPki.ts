@@ -43,7 +43,9 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     floorMs: NOW_MS,
     expect: { serialNumber: SERIAL, idevidIssuer: idevid.authorityKeyId, nonce },
   });
-  const certificates = [der('idevid'), der('ldevid'), der('between'), der('below'), der('manufacturer')];
+  const certificates = (
+    ['idevid', 'moduleIdevid', 'ldevid', 'between', 'below', 'manufacturer'] as const
+  ).map(der);
   const common = { mutate: mutateDer, refusals: ['pki/'], isSigned: false } as const;
   const signed = { ...common, isSigned: true } as const;
   const contentOf = (message: Uint8Array): Uint8Array =>
@@ -56,7 +58,12 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     {
       ...common,
       name: 'certificate',
-      covers: ['certificate#parseCertificate', 'name#readName', 'name#readAlternativeNames'],
+      covers: [
+        'certificate#parseCertificate',
+        'name#readName',
+        'name#readAlternativeNames',
+        'name#readHardwareSerial',
+      ],
       share: 10,
       samples: certificates,
       parse: (input) => saidBy(parseCertificate(input)),

@@ -10,6 +10,7 @@ const SAMPLE_NAMES = [
   'manufacturer',
   'domain',
   'idevid',
+  'moduleIdevid',
   'ldevid',
   'between',
   'below',

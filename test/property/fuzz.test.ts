@@ -103,6 +103,8 @@ const OWN_INPUT: Readonly<Record<string, string>> = {
   console: 'the status by the command line, and keys of who stands at the box: held against the serial',
   consoles: 'hardware models of ours',
   'factory-reset': 'its words, by units of ours',
+  'installed-medium':
+    'three files of the disk’s own ESP, up to a size; medium-read, which is fuzzed, takes them from there',
   'frr-load': 'its words, by units of ours',
   'frr-run': 'its words, by units of ours',
   'installer-dhcp': 'its words, by the agent; what is on the wire dnsmasq reads',
@@ -114,7 +116,7 @@ const OWN_INPUT: Readonly<Record<string, string>> = {
   'root/usr/lib/branchbox/open-data': "the box's own partitions",
   'root/usr/lib/branchbox/root-check': "the box's own partitions",
   'ssh-host-key': 'nothing',
-  'start-from-stick': 'what blkid says of a partition table, as it encodes it',
+  'start-next': 'what blkid says of a partition table, as it encodes it',
   'tpm-make-key': 'the TPM',
   'tpm-ready': 'the TPM',
   'trial-deadline': 'boot entries, the state of the agent',

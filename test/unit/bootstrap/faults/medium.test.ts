@@ -157,7 +157,7 @@ faultTable('USB medium', [
   row(
     'with a network that makes no sense',
     'model/invalid',
-    "The onboarding configuration has 1 problem: $.network.addressing.kind Invalid discriminator value. Expected 'dhcp' | 'static' | 'pppoe'",
+    "The onboarding configuration has 1 problem: $.network.addressing.kind Invalid discriminator value. Expected 'dhcp' | 'static' | 'pppoe' | 'modem'",
     () => good({ schema: 1, addressing: { kind: 'carrier pigeon' } }),
   ),
   row(
