@@ -17,7 +17,7 @@ import type { KeyHolding } from '../model/keyHolder.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { Journal } from './journal.ts';
 import type { Progress } from './progress.ts';
-import { backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
+import { askedAfterMs, backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
 import type { Waker } from '../system/waker.ts';
 
 export interface Next {
@@ -75,10 +75,10 @@ export function createMachine(options: {
     attempt: number,
     signal: AbortSignal,
   ) {
-    const asked = error.fields['retryAfterMs'];
+    const asked = askedAfterMs(error);
     const own = backoffMs(attempt, SLOW.has(state) ? RENEWAL_BACKOFF : BOOTSTRAP_BACKOFF, options.random());
     // Spread over a tenth more: a server that is busy told a thousand boxes the same number.
-    const delayMs = typeof asked === 'number' ? asked * (1 + options.random() / 10) : own;
+    const delayMs = asked !== undefined ? asked * (1 + options.random() / 10) : own;
     problem = renderProblem(error);
     progress.failed(state, error, problem);
     log.warn('bootstrap step failed, trying again', {
@@ -90,7 +90,7 @@ export function createMachine(options: {
       ...(error.mend !== undefined && { mend: error.mend }),
       delayMs: Math.round(delayMs),
     });
-    if (typeof asked !== 'number') {
+    if (asked === undefined) {
       await waker.wait(delayMs, signal);
       return;
     }
@@ -143,8 +143,8 @@ export function createMachine(options: {
 }
 
 /** The server is well and said when to come again: that is no failure, and asking afresh would only add to its load. */
-const isBusy = ({ fields }: BranchboxError): boolean =>
-  (fields['status'] === 429 || fields['status'] === 503) && typeof fields['retryAfterMs'] === 'number';
+const isBusy = (error: BranchboxError): boolean =>
+  (error.fields['status'] === 429 || error.fields['status'] === 503) && askedAfterMs(error) !== undefined;
 
 /** More than this is for the log. */
 const SHOWN_PROBLEMS = 3;

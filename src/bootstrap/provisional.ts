@@ -8,6 +8,7 @@ import type { StateContext } from './context.ts';
 import { candidateName, type Discovery, rotate, serverName } from './discover.ts';
 import type { Action } from './machine.ts';
 import { moreTelling } from './sztp.ts';
+import { askedAfterMs } from './retry.ts';
 
 const MAY_BE_PORTAL: ReadonlySet<string> = new Set(['bootstrap/unreachable', 'bootstrap/captive-portal']);
 
@@ -48,8 +49,8 @@ export function createProvisional(context: StateContext, servers: () => Promise<
         };
       } catch (thrown) {
         if (!(thrown instanceof BranchboxError)) throw thrown;
-        const asked = thrown.fields['retryAfterMs'];
-        if (typeof asked === 'number') holds.set(candidateName(candidate), context.monotonicMs() + asked);
+        const asked = askedAfterMs(thrown);
+        if (asked !== undefined) holds.set(candidateName(candidate), context.monotonicMs() + asked);
         log.info('bootstrap server gave nothing', {
           candidate: candidateName(candidate),
           code: thrown.code,

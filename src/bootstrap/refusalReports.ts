@@ -13,6 +13,8 @@ import type { Uplink } from './uplink.ts';
 
 /** As the model caps it. */
 const MAX_MESSAGE = 1024;
+/** An owner who finds ever new mistakes hears of the first ones again; a box keeps no more of him. */
+const MAX_TOLD = 64;
 
 export type TellRefusal = (
   refusal: Refusal,
@@ -31,6 +33,7 @@ export function createRefusalReports(clock: Pick<TrustedClock, 'nowMs'>): TellRe
     const message = renderProblem(why).slice(0, MAX_MESSAGE);
     const mark = `${serverName(server)} ${message}`;
     if (told.has(mark)) return;
+    if (told.size >= MAX_TOLD) told.clear();
     told.add(mark);
     const peer = strictPeer(anchors, () => clock.nowMs());
     // The beginning and the end always, what is between where the server wants it.

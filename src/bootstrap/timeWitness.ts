@@ -12,6 +12,7 @@ import { asBranchboxError, BranchboxError, type ErrorCode } from '../model/error
 import type { Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { candidateName, type Discovery, rotate } from './discover.ts';
+import { askedAfterMs } from './retry.ts';
 import type { SztpClient } from './sztp.ts';
 
 /** Each voucher costs controller and manufacturer a signature; hints of the agent may come every few seconds. */
@@ -66,8 +67,8 @@ export function createTimeWitness(options: {
         await sztp.onboard(candidate.server, candidate.uplink, signal);
       } catch (refused) {
         if (!(refused instanceof BranchboxError)) throw refused;
-        const askedMs = refused.fields['retryAfterMs'];
-        if (typeof askedMs === 'number') nextAtMs = Math.max(nextAtMs, monotonicMs() + askedMs);
+        const askedMs = askedAfterMs(refused);
+        if (askedMs !== undefined) nextAtMs = Math.max(nextAtMs, monotonicMs() + askedMs);
         log.info('bootstrap server told no time', {
           candidate: candidateName(candidate),
           code: refused.code,
