@@ -47,7 +47,7 @@ const CHECKOUT = join(import.meta.dirname, '..');
 export const FIRMWARE_ROOT = join(CHECKOUT, 'firmware/root');
 
 /** What is said to every kernel. The root hash makes the command line that of one root alone. Pure. */
-export const commandLine = (rootHash: string): string =>
+export const commandLine = (rootHash: string, variant?: Variant): string =>
   [
     `roothash=${rootHash}`,
     'ro',
@@ -59,6 +59,7 @@ export const commandLine = (rootHash: string): string =>
     'console=ttyS0,115200',
     // From the board where it has one; the root is the same for every box.
     'systemd.machine_id=firmware',
+    ...(variant === 'no-network' ? ['module_blacklist=virtio_net'] : []),
   ].join(' ');
 
 /** What was made of the same inputs before is taken as it is. */
@@ -118,7 +119,7 @@ export async function assemble(options: AssembleOptions, { runner, say }: Making
   }
   const uki = join(work, 'uki.efi');
   const dbKey = [keys.db.key, keys.db.certificate];
-  await step('make-uki.sh', tree, version, commandLine(rootHash), ...dbKey, uki, ...initrds);
+  await step('make-uki.sh', tree, version, commandLine(rootHash, variant), ...dbKey, uki, ...initrds);
   const disk = join(work, 'disk.raw');
   await step('make-disk.sh', join(import.meta.dirname, 'repart.d'), slot, uki, version, ...dbKey, disk);
   done('disk');

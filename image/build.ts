@@ -7,8 +7,9 @@ import { parseArgs } from 'node:util';
 import { createRunner } from '../src/system/linux/runner.ts';
 import { buildDisk } from './disk.ts';
 import { publish } from './publish.ts';
+import { VARIANTS } from './staging.ts';
 
-const USAGE = `usage: npm run image -- [--version VERSION] [--variant agent-fails|panics] [--keys DIR] [--out DIR] [--cache DIR] [--disk]
+const USAGE = `usage: npm run image -- [--version VERSION] [--variant ${VARIANTS.join('|')}] [--keys DIR] [--out DIR] [--cache DIR] [--disk]
 
   --version  default: that of package.json
   --variant  deliberately broken, for tests of going back
@@ -35,8 +36,8 @@ if (values.help === true) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
-const { variant } = values;
-if (variant !== undefined && variant !== 'agent-fails' && variant !== 'panics') {
+const variant = VARIANTS.find((each) => each === values.variant);
+if (values.variant !== variant) {
   process.stderr.write(USAGE);
   process.exit(2);
 }

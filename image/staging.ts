@@ -13,8 +13,26 @@ import type { Keys } from './keys.ts';
 import { renderLicences } from './licences.ts';
 import { putPayload, putUnits } from './payload.ts';
 
-/** Deliberately broken, for tests of going back: the agent exits at once, or the kernel panics in the initrd. */
-export type Variant = 'agent-fails' | 'panics';
+/** Deliberately broken, for tests of going back. */
+export const VARIANTS = ['agent-fails', 'panics', 'hangs', 'no-network'] as const;
+/**
+ * The agent exits at once; the kernel panics in the initrd; the machine is up, and then its init is held for ever; the
+ * kernel has no driver of a virtual machine's network cards.
+ */
+export type Variant = (typeof VARIANTS)[number];
+
+/**
+ * Traced and stopped (ptrace(2): PTRACE_ATTACH), init answers nobody and feeds no watchdog; a signal alone does not stop
+ * it. Not before it feeds one, or nobody would notice.
+ */
+const HANGS = `[Unit]
+Description=Holds init for ever
+[Service]
+ExecStart=/bin/sh -c 'until [ "$$(cat /sys/class/watchdog/watchdog0/state)" = active ]; do sleep 1; done; \
+  echo "<2>branchbox-variant: holding init" >/dev/kmsg; exec perl -e "syscall(101, 16, 1, 0, 0) == 0 or die; sleep"'
+[Install]
+WantedBy=branchbox-gateway.target
+`;
 
 export async function stage(
   target: string,
@@ -36,6 +54,7 @@ export async function stage(
     await mkdir(dropIns, { recursive: true });
     await writeFile(join(dropIns, 'variant.conf'), '[Service]\nExecStart=\nExecStart=/usr/bin/false\n');
   }
+  if (variant === 'hangs') await writeFile(join(target, 'units/branchbox-variant.service'), HANGS);
   return bundled;
 }
 
