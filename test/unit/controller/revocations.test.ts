@@ -64,7 +64,7 @@ async function world() {
   const { setFleet, admissions } = createControllerParts({ store, clock, log });
   await setFleet(SMALL_FLEET);
   const happened: string[] = [];
-  const absent = { signer: 0, session: false };
+  const absent = { signer: 0, session: false, brokerMs: 0 };
   const lists: { others: readonly Uint8Array[] } = { others: [] };
   let last: readonly RevokedCertificate[] = [];
   const enrol = async (id: string, number: string, lifeMs = 90 * DAY_MS): Promise<boolean> => {
@@ -102,6 +102,7 @@ async function world() {
     },
     broker: () => ({
       async revoke(pem) {
+        if (absent.brokerMs > 0) await clock.sleep(absent.brokerMs);
         happened.push(`tell ${Buffer.from(pem.split('\n')[1] ?? '', 'base64').toString()}`);
       },
       async restart() {
@@ -176,6 +177,19 @@ describe('a revoked box', () => {
     absent.session = false;
     await clock.pass(200_000);
     expect(news()).toEqual([]);
+  });
+
+  it('does not wait for more than the broker itself when that hung for another one', async () => {
+    const { clock, setState, news, absent } = await world();
+    news();
+    absent.brokerMs = 10_000;
+    await setState('branch1', 'revoked');
+    await clock.pass(5_000);
+    absent.brokerMs = 0;
+    await setState('branch2', 'revoked');
+    expect(news()).toEqual(['sign 0a 0b']);
+    await clock.pass(5_000);
+    expect(news()).toEqual(['tell list 1', 'end branch1', 'sign 0a 0b 0c', 'tell list 3', 'end branch2']);
   });
 
   it('gets no certificate that was on its way meanwhile', async () => {
