@@ -132,6 +132,9 @@ user = "nobody"
     ],
     async remove() {
       await processes.end('SIGKILL');
+      // A controller that was killed leaves its broker behind.
+      const left = 'while pids=$(ip netns pids "$1") && [ -n "$pids" ]; do kill -KILL $pids || :; done';
+      await run('sh', ['-uc', left, 'sh', netns]);
       await run('ip', ['netns', 'delete', netns]);
       await rm(directory, { recursive: true, force: true });
     },
