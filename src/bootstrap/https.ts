@@ -126,11 +126,14 @@ function ask(
   return new Promise((resolve, reject) => {
     // Node's client waits for ever on a socket that ended before it had it, whatever its own signal says.
     const gone = (): void => reject(ended() ?? new Error('hung up behind the handshake'));
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     if (socket.destroyed) {
       gone();
       return;
     }
+    const giveUp = (): void => reject(signal.reason);
+    signal.addEventListener('abort', giveUp, { once: true });
+    // It lives until its time is up, and holds whom it is to tell: the session too, and its key's place in the TPM.
+    socket.once('close', () => signal.removeEventListener('abort', giveUp));
     socket.once('close', gone);
     const request = httpRequest({
       createConnection: () => socket,

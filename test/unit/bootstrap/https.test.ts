@@ -1,7 +1,12 @@
-/** One exchange with a server that ends the session while it is still judged: it is over then, in words. */
+/**
+ * One exchange: with a server that ends the session while it is still judged, which is over then, in words; and what is
+ * left of it.
+ */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, expect, it } from 'vitest';
 import { createHttps } from '../../../src/bootstrap/https.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
@@ -85,4 +90,21 @@ it('what is judged in time is asked', async () => {
       async () => {},
     ),
   ).toBe(204);
+});
+
+it('leaves nothing of its session behind, whose key would keep its place in a TPM until the time is up', async () => {
+  const sessions: WeakRef<TLSSocket>[] = [];
+  const status = await problemOf(
+    (socket) => socket.once('data', () => socket.end('HTTP/1.1 204 No Content\r\n\r\n')),
+    async (socket) => void sessions.push(new WeakRef(socket)),
+  );
+  expect(status).toBe(204);
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  await expect
+    .poll(() => {
+      if (typeof collect === 'function') collect();
+      return sessions.map((session) => session.deref()?.destroyed);
+    })
+    .toEqual([undefined]);
 });
