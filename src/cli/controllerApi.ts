@@ -6,6 +6,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
+import { pipeline } from 'node:stream';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
@@ -88,8 +89,16 @@ export async function callApi(access: Access, call: Call): Promise<string> {
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('it is silent')));
     outgoing.on('error', (cause: NodeJS.ErrnoException) => reject(unanswered(access, cause)));
-    if (call.file === undefined) outgoing.end(call.body);
-    else createReadStream(call.file).pipe(outgoing);
+    const { file } = call;
+    if (file === undefined) {
+      outgoing.end(call.body);
+      return;
+    }
+    const read = createReadStream(file);
+    // Before the pipeline, which would have it be an error of the connection.
+    read.on('error', (cause) => reject(unreadable(file, cause)));
+    // Whichever ends first, the other ends with it, and has told why.
+    pipeline(read, outgoing, () => undefined);
   });
   const body = await readCapped(response, MAX_ANSWER_BYTES);
   if (body === undefined) {

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
+import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -35,6 +36,23 @@ it('a file that is not there is named, with why', async () => {
   const found = { code: 'system/file', message: `${missing} cannot be read: ENOENT` };
   await expect(callApi({ ...access, ca: missing }, call)).rejects.toMatchObject(found);
   await expect(callApi(access, { ...call, file: missing })).rejects.toMatchObject(found);
+});
+
+it('a file that is there and cannot be read while it is sent is named too, with why', async () => {
+  // Takes the connection and says nothing: whatever ends the call is the file.
+  const silent = createTcpServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const address = silent.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const access = { api: `https://127.0.0.1:${port}`, ca: put('ca', ''), credential: put('credential', 'x') };
+  try {
+    await expect(callApi(access, { ...call, method: 'PUT', file: directory })).rejects.toMatchObject({
+      code: 'system/file',
+      message: `${directory} cannot be read: EISDIR`,
+    });
+  } finally {
+    silent.close();
+  }
 });
 
 it('another controller than the anchor vouches for is not one that does not answer', async () => {
