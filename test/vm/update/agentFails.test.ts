@@ -4,8 +4,8 @@
  */
 import { afterAll, expect, it } from 'vitest';
 import { pings, until } from '../../lab/mainjob/lab.ts';
-import { BOX, booted, eventsOf, followTo, readFromVolume, want, writeIntoVolume } from './box.ts';
-import { forget, makeVersion, upload } from './versions.ts';
+import { booted, eventsOf, readFromVolume, want, writeIntoVolume } from './box.ts';
+import { offerBroken } from './takenBack.ts';
 
 const TIMEOUT_MS = 30 * 60_000;
 const NOTE = 'written before a version without an agent\n';
@@ -17,16 +17,8 @@ it(
   async () => {
     const from = await booted();
     const fails = `${from.version}.3`;
-    await want(undefined);
-    await forget(fails);
-    await upload(await makeVersion(fails, 'agent-fails'));
     await writeIntoVolume('note', NOTE);
-    await want({ version: fails });
-    const end = await followTo(
-      `${BOX} gives ${fails} up`,
-      ({ version, state }) => version === from.version && state === 'rolled-back',
-      ({ version, state }) => version === fails || state === 'refused',
-    );
+    const end = await offerBroken(from, { version: fails, variant: 'agent-fails' });
     expect(end.lastResult).toMatchObject({ version: fails, cause: 'no-verdict' });
     expect(end.lastResult?.sentence).toMatch(/its agent ended [0-9]+ times, and came to no verdict/);
     const now = await booted();

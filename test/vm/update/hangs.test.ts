@@ -7,8 +7,8 @@ import { afterAll, expect, it } from 'vitest';
 import { labPaths } from '../../../src/lab/paths.ts';
 import { machinePaths } from '../../../src/lab/vm/machinePaths.ts';
 import { LAB, pings, until } from '../../lab/mainjob/lab.ts';
-import { BOX, booted, eventsOf, followTo, reported, want } from './box.ts';
-import { forget, makeVersion, upload } from './versions.ts';
+import { BOX, booted, eventsOf, reported, want } from './box.ts';
+import { offerBroken } from './takenBack.ts';
 
 const TIMEOUT_MS = 40 * 60_000;
 const serialLog = (): string => readFileSync(machinePaths(labPaths(LAB), BOX).serialLog, 'latin1');
@@ -19,17 +19,9 @@ it(
   'comes back from a version that hangs',
   async () => {
     const from = await booted();
-    const hangs = `${from.version}.5`;
-    await want(undefined);
-    await forget(hangs);
+    const hangs = `${from.version}.8`;
     const logged = serialLog().length;
-    await upload(await makeVersion(hangs, 'hangs'));
-    await want({ version: hangs });
-    const end = await followTo(
-      `${BOX} gives ${hangs} up`,
-      ({ version, state }) => version === from.version && state === 'rolled-back',
-      ({ version, state }) => version === hangs || state === 'refused',
-    );
+    const end = await offerBroken(from, { version: hangs, variant: 'hangs' });
     expect(end.lastResult).toMatchObject({ version: hangs, cause: 'panicked-or-hung' });
     // As often as the loader counts; and nothing but the watchdog ended either start.
     const said = serialLog().slice(logged);

@@ -5,8 +5,8 @@
  */
 import { afterAll, expect, it } from 'vitest';
 import { pings, until } from '../../lab/mainjob/lab.ts';
-import { BOX, booted, eventsOf, followTo, reported, want } from './box.ts';
-import { forget, makeVersion, upload } from './versions.ts';
+import { booted, eventsOf, reported, want } from './box.ts';
+import { offerBroken } from './takenBack.ts';
 
 const TIMEOUT_MS = 40 * 60_000;
 
@@ -16,16 +16,8 @@ it(
   'comes back from a version that has no network',
   async () => {
     const from = await booted();
-    const dark = `${from.version}.4`;
-    await want(undefined);
-    await forget(dark);
-    await upload(await makeVersion(dark, 'no-network'));
-    await want({ version: dark });
-    const end = await followTo(
-      `${BOX} gives ${dark} up`,
-      ({ version, state }) => version === from.version && state === 'rolled-back',
-      ({ version, state }) => version === dark || state === 'refused',
-    );
+    const dark = `${from.version}.7`;
+    const end = await offerBroken(from, { version: dark, variant: 'no-network' });
     expect(end.lastResult).toMatchObject({ version: dark, cause: 'unhealthy' });
     // By name: it had come up, and looked.
     expect(end.lastResult?.sentence).toMatch(/controller|path /);
