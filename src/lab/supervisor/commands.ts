@@ -15,6 +15,8 @@ export interface CommandContext {
   readonly settings: ServiceSettings;
   /** An open file to which stdout and stderr go: a chatty daemon costs the supervisor nothing. */
   readonly logFd: number;
+  /** Ends what runs in turn. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ExitStatus {
@@ -93,11 +95,13 @@ async function runOne(
     return `${words}: ${error instanceof Error ? error.message : String(error)}`;
   }
   const started = child;
-  const timer = Number.isFinite(timeoutMs)
-    ? setTimeout(() => signalGroup(started.pid, 'SIGKILL'), timeoutMs)
-    : undefined;
+  const end = (): void => signalGroup(started.pid, 'SIGKILL');
+  const timer = Number.isFinite(timeoutMs) ? setTimeout(end, timeoutMs) : undefined;
+  context.signal?.addEventListener('abort', end);
+  if (context.signal?.aborted === true) end();
   const status = await exitOf(child);
   clearTimeout(timer);
+  context.signal?.removeEventListener('abort', end);
   return succeeded(status) ? undefined : `${words}: ${describeExit(status)}`;
 }
 

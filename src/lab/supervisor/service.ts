@@ -51,6 +51,8 @@ export function createService(unit: Unit, settings: ServiceSettings, deps: Servi
   let main: ChildProcess | undefined;
   let wanted = false;
   let retry: NodeJS.Timeout | undefined;
+  let rising: Promise<void> | undefined;
+  let halt = new AbortController();
 
   const status = (): ServiceStatus => ({ state, mainPid: main?.pid, restarts, reason });
   const become = (next: ActiveState, why?: string): void => {
@@ -76,7 +78,9 @@ export function createService(unit: Unit, settings: ServiceSettings, deps: Servi
 
   /** One attempt; the reason why it did not come up, or undefined. */
   const attempt = (): Promise<string | undefined> =>
-    withLog(async (context) => {
+    withLog(async (logged) => {
+      halt = new AbortController();
+      const context = { ...logged, signal: halt.signal };
       for (const name of settings.runtimeDirectories) mkdirSync(join('/run', name), { recursive: true });
       for (const name of settings.stateDirectories) mkdirSync(join('/var/lib', name), { recursive: true });
       const before = await runInTurn(context, settings.startPre, undefined, settings.startTimeoutMs);
@@ -105,7 +109,15 @@ export function createService(unit: Unit, settings: ServiceSettings, deps: Servi
       return after;
     });
 
-  const bringUp = async (): Promise<void> => {
+  /** One at a time: a start that is asked for while a restart is under way is that restart, as systemd merges jobs. */
+  const bringUp = (): Promise<void> => {
+    rising ??= rise().finally(() => {
+      rising = undefined;
+    });
+    return rising;
+  };
+
+  const rise = async (): Promise<void> => {
     become('activating');
     let failure: string | undefined;
     try {
@@ -188,7 +200,7 @@ export function createService(unit: Unit, settings: ServiceSettings, deps: Servi
         return;
       }
       wanted = true;
-      restarts = 0;
+      if (rising === undefined) restarts = 0;
       await bringUp();
     },
     async stop() {
@@ -197,6 +209,10 @@ export function createService(unit: Unit, settings: ServiceSettings, deps: Servi
       if (state === 'inactive' || state === 'failed') return;
       become('deactivating');
       await withLog((context) => runInTurn(context, settings.stop, main?.pid, settings.stopTimeoutMs));
+      await endMain();
+      // A restart that was under way sees that it is not wanted any more.
+      halt.abort();
+      await rising?.catch(() => undefined);
       await endMain();
       await afterStop();
       become('inactive');

@@ -93,6 +93,41 @@ describe('the supervisor', () => {
     expect(readFileSync(join(directory, 'log/d.service.log'), 'utf8')).toContain('killed by SIGKILL');
   });
 
+  // The agent asks for the engine while its unit already brings it back: of two, the second would take the socket of the
+  // first, and the first hold what the second waits for.
+  it('takes a start that is asked for during a restart for that restart', async () => {
+    const [launches, gate] = [join(directory, 'launches'), join(directory, 'gate')];
+    const command = `/bin/sh -c "echo x >> ${launches}; exec sleep 1000"`;
+    const post = `ExecStartPost=/bin/sh -c "until test -e ${gate}; do sleep 0.01; done"`;
+    service('d.service', command, 'Type=exec', 'Restart=always', 'RestartSec=1ms', post);
+    writeFileSync(gate, '');
+    await manager.start('d.service');
+    rmSync(gate);
+    const restarts = comesTo('d.service', 'activating');
+    process.kill(manager.get('d.service')?.status.mainPid ?? 0, 'SIGKILL');
+    await restarts;
+    await expect.poll(() => readFileSync(launches, 'utf8')).toBe('x\nx\n');
+    const asked = manager.start('d.service');
+    writeFileSync(gate, '');
+    await asked;
+    expect(readFileSync(launches, 'utf8')).toBe('x\nx\n');
+    expect(manager.get('d.service')?.status).toMatchObject({ state: 'active', restarts: 1 });
+  });
+
+  it('ends a restart that is under way when the service is stopped', async () => {
+    const pids = join(directory, 'pids');
+    const post = `ExecStartPost=/bin/sh -c "test $(wc -l < ${pids}) -lt 2 || exec sleep 1000"`;
+    const command = `/bin/sh -c "echo $$$$ >> ${pids}; exec sleep 1000"`;
+    service('d.service', command, 'Type=exec', 'Restart=always', 'RestartSec=1ms', post);
+    await manager.start('d.service');
+    process.kill(manager.get('d.service')?.status.mainPid ?? 0, 'SIGKILL');
+    const started = (): readonly number[] => readFileSync(pids, 'utf8').trim().split('\n').map(Number);
+    await expect.poll(() => started().length).toBe(2);
+    await manager.stop('d.service');
+    expect(state('d.service')).toBe('inactive');
+    expect(() => process.kill(started()[1] ?? 0, 0)).toThrow('ESRCH');
+  });
+
   it('leaves a stopped service down', async () => {
     service('d.service', '/bin/sleep 1000', 'Type=exec', 'Restart=always', 'RestartSec=1ms');
     await manager.start('d.service');
