@@ -17,6 +17,7 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['containerd.toml', 'containerd.toml', 0o644],
   ['dhcpcd-hook', 'dhcpcd-hook', 0o755],
   ['time-servers', 'time-servers', 0o755],
+  ['other-dhcp', 'other-dhcp', 0o755],
   ['pppd.conf', 'pppd.conf', 0o644],
   ['pppd-up', 'pppd-up', 0o755],
   ['pppd-down', 'pppd-down', 0o755],

@@ -43,6 +43,7 @@ import { createModemPins } from './modemPins.ts';
 import { createModems } from './modems.ts';
 import { beginTurn, handOnMove, onTrial } from './moveTurn.ts';
 import { createOrders } from './orders.ts';
+import { followDeadLeases } from './otherDhcp.ts';
 import { createDoubts } from './quarantine.ts';
 import { localApiOf } from './readOuts.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
@@ -315,6 +316,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     },
     signal,
   );
+  followDeadLeases(system, signal);
   followWakeups(
     { runner, files, clock, log, engine, engineSocket, paths },
     wakeupsOf({

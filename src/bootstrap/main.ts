@@ -33,6 +33,7 @@ import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
+import { tellingDeadLeases } from './deadLeases.ts';
 import { overUplinks, ownerPeer } from './ownerServers.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
@@ -71,6 +72,7 @@ export interface IdentityOptions {
   readonly signal: AbortSignal;
   readonly paths?: BootstrapPaths;
   readonly leaseDirectory?: string;
+  readonly leadsNowhereDirectory?: string;
   /** Where firmware/medium-read puts what it found on media. */
   readonly mediaDirectory?: string;
   /** For tests: other keys, another way out of the box, other chance. */
@@ -131,7 +133,14 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
 
   const dialer = createUplinkDialer({ leases: () => [], proxy: () => medium.proxy(), log });
-  const connect = options.connect ?? connectByUplink(dialer, tpm);
+  const connect = tellingDeadLeases(options.connect ?? connectByUplink(dialer, tpm), {
+    files,
+    isUnderWay: () => isBeforeEnrolment(journal.current().state),
+    monotonicMs: () => system.clock.monotonicMs(),
+    log,
+    leaseDirectory: options.leaseDirectory,
+    directory: options.leadsNowhereDirectory,
+  });
   const https = tellingKeyLoss(createHttps({ connect, nowMs: () => clock.nowMs() }), keys, factory);
   const mediaDirectory = options.mediaDirectory ?? MEDIA_DIRECTORY;
   const medium = createMediumDesk({

@@ -121,6 +121,21 @@ export async function readLeasePortals(
   return new Map(portals);
 }
 
+/** The DHCP server (option 54) whose lease each interface has. */
+export async function readLeaseServers(
+  files: Pick<Files, 'list' | 'readText'>,
+  directory = LEASES_DIRECTORY,
+): Promise<ReadonlyMap<string, string>> {
+  const servers = await readHookFiles(files, directory, SUFFIX, (ifname, text) => {
+    const server = Ipv4.safeParse(valuesOf(text).get('new_dhcp_server_identifier'));
+    return server.success ? ([ifname, server.data] as const) : undefined;
+  });
+  return new Map(servers);
+}
+
+/** Where the identity process names the server of a lease that leads nowhere, a file an interface (firmware/other-dhcp). */
+export const LEADS_NOWHERE_DIRECTORY = '/run/branchbox/leads-nowhere';
+
 /** By name, in the file's order, without quotes. Pure. */
 export function valuesOf(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();

@@ -24,5 +24,6 @@ await runIdentity({
     hardwareClocks: `${directory}/rtc`,
   },
   leaseDirectory: `${directory}/leases`,
+  leadsNowhereDirectory: `${directory}/leads-nowhere`,
   mediaDirectory: `${directory}/root/run/branchbox/media`,
 });

@@ -111,6 +111,7 @@ const OWN_INPUT: Readonly<Record<string, string>> = {
   'installer/branchbox-install':
     "the stick's own configuration: whoever has the stick has the firmware on it",
   'model-modules': 'hardware models of ours',
+  'other-dhcp': 'addresses of a lease that the hook of the client wrote, by their form alone',
   rescue: 'nothing',
   'reset-button': 'events of the kernel for the button of the hardware model',
   'root/usr/lib/branchbox/open-data': "the box's own partitions",
