@@ -5,7 +5,7 @@
 import { deviceTls } from '../system/deviceClient.ts';
 import type { UplinkAddress, UplinkConnection, UplinkDialer } from '../system/uplinkDial.ts';
 import { type MqttSession, openMqttSession } from './mqttSession.ts';
-import type { OwnIdentity } from './ownIdentity.ts';
+import type { StoredIdentity } from './ownIdentity.ts';
 
 /** Of one uplink, name, TCP and TLS together. */
 const DIAL_TIMEOUT_MS = 3000;
@@ -15,7 +15,10 @@ export interface Way {
   /** Best first. */
   readonly uplinks: readonly UplinkAddress[];
   readonly endpoint: { readonly host: string; readonly port: number };
-  readonly identity: Pick<OwnIdentity, 'gatewayId' | 'key' | 'certificatePem' | 'anchorPem'>;
+  readonly identity: Pick<
+    StoredIdentity,
+    'gatewayId' | 'key' | 'certificatePem' | 'anchorPem' | 'context' | 'judge'
+  >;
 }
 
 /** As far as TLS, by which no session of this box ends: that is what the same client id does. */
@@ -26,6 +29,7 @@ export function connectController(way: Way, signal: AbortSignal): Promise<Uplink
     timeoutMs: DIAL_TIMEOUT_MS,
     signal,
     tls: deviceTls(way.identity),
+    judge: way.identity.judge,
   });
 }
 

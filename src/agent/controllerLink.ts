@@ -14,7 +14,7 @@ import { dialController, type Way } from './controllerDial.ts';
 import { createControllerProof } from './controllerProof.ts';
 import { betterUplink, createLinkReturn } from './linkReturn.ts';
 import type { MqttSession } from './mqttSession.ts';
-import type { OwnIdentity } from './ownIdentity.ts';
+import type { StoredIdentity } from './ownIdentity.ts';
 import type { RankedUplink } from './uplinkChoice.ts';
 import { createWayAhead } from './wayAhead.ts';
 
@@ -24,11 +24,11 @@ const RETRY_MAX_MS = 15_000;
 const SHORT_LIVED_MS = 3000;
 
 export interface LinkParts {
-  readonly identity: () => Promise<OwnIdentity | undefined>;
+  readonly identity: () => Promise<StoredIdentity | undefined>;
   readonly dialer: Pick<UplinkDialer, 'connectTls'>;
   /** Best first. */
   readonly uplinks: () => readonly RankedUplink[];
-  readonly endpoint: (identity: OwnIdentity) => { readonly host: string; readonly port: number };
+  readonly endpoint: (identity: StoredIdentity) => { readonly host: string; readonly port: number };
   readonly onDesired: (jws: string) => void;
   readonly onCommand: (command: Exclude<Command, { kind: 'proof' }>) => void;
   /** Connected anew, or lost. */
@@ -97,13 +97,13 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   let lostAtMs = clock.monotonicMs();
   let lastProblem: string | undefined;
 
-  const wayOf = (identity: OwnIdentity): Way => ({
+  const wayOf = (identity: StoredIdentity): Way => ({
     dialer: parts.dialer,
     uplinks: parts.uplinks(),
     endpoint: parts.endpoint(identity),
     identity,
   });
-  const endpointText = (identity: OwnIdentity): string => {
+  const endpointText = (identity: StoredIdentity): string => {
     const { host, port } = parts.endpoint(identity);
     return `${host}:${port}`;
   };
@@ -151,7 +151,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   };
 
   /** One connection from dialling to its end. */
-  const connectOnce = async (identity: OwnIdentity, signal: AbortSignal): Promise<void> => {
+  const connectOnce = async (identity: StoredIdentity, signal: AbortSignal): Promise<void> => {
     const { gatewayId } = identity;
     const way = wayOf(identity);
     // As it is now: it may change while the connection is made.

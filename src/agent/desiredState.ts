@@ -5,7 +5,6 @@
 import type { DesiredSpec } from '../model/desired.ts';
 import { asBranchboxError, type Problem } from '../model/errors.ts';
 import type { GatewayEvent, GatewayStatus } from '../model/status.ts';
-import type { Certificate } from '../pki/certificate.ts';
 import {
   judge,
   onRestart,
@@ -20,6 +19,7 @@ import {
 import type { Clock, Logger } from '../system/ports.ts';
 import { acceptDesired } from './acceptDesired.ts';
 import { carryThrough, type TrialSteps } from './carryThrough.ts';
+import type { OwnIdentity } from './ownIdentity.ts';
 import { decodeHeld, type HeldState, type TrialStore } from './trialStore.ts';
 
 /** Timers of Node end here. */
@@ -31,9 +31,7 @@ const MAX_OFFERED = 8;
 export interface DesiredParts extends TrialSteps {
   readonly store: TrialStore;
   /** Read anew for each message: undefined before the box has an owner. */
-  readonly identity: () => Promise<
-    { readonly gatewayId: string; readonly anchors: readonly Certificate[] } | undefined
-  >;
+  readonly identity: () => Promise<Pick<OwnIdentity, 'gatewayId' | 'anchors' | 'atMs'> | undefined>;
   /** Whether the network was as wanted at least once since this process started. */
   readonly wasSettled: () => boolean;
   /** A state was committed. */
@@ -155,22 +153,22 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
   const take = async (jws: string): Promise<void> => {
     const identity = await parts.identity();
     if (identity === undefined) return;
-    const nowMs = clock.nowMs();
-    const accepted = await acceptDesired(jws, { anchors: identity.anchors, atMs: nowMs });
+    const { anchors, atMs } = identity;
+    const accepted = await acceptDesired(jws, { anchors, atMs });
     const verdict = accepted.ok
       ? judge(accepted.held.state, accepted.held.id.digest, {
           gatewayId: identity.gatewayId,
           committed: committed?.id,
           trial: trial?.held.id,
           rolledBack: rolledBack?.entries ?? [],
-          nowMs,
+          nowMs: atMs,
         })
       : ({ kind: 'refuse', ...accepted } as const);
     if (verdict.kind === 'same') {
       // What is published now is what the box holds. It stays told what was refused: whoever looks once a minute would
       // miss one that a forger published for a second. What waited for its time is withdrawn: a topic retains one state.
       clearTimeout(notYet);
-      if (refused !== undefined) refused = { overAtMs: nowMs, ...refused };
+      if (refused !== undefined) refused = { overAtMs: clock.nowMs(), ...refused };
       return;
     }
     // What waits for its time is put aside by a state that may take its place or holds already, by nothing else.
@@ -180,7 +178,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
       return;
     }
     if (accepted.ok && verdict.reason === 'not-yet') {
-      const waitMs = Math.min(accepted.held.state.notBefore - nowMs, MAX_TIMER_MS);
+      const waitMs = Math.min(accepted.held.state.notBefore - atMs, MAX_TIMER_MS);
       notYet = setTimeout(() => void offer(jws), waitMs);
       notYet.unref();
     }

@@ -257,7 +257,6 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     onTrial: () => onTrial(keeper.snapshot(), updater.status()),
     isTried: turn.before !== undefined,
     reply,
-    clock,
     log,
   });
   watchdog.starting('reading the desired state');

@@ -8,7 +8,8 @@ import { Order, ORDER_MAX_BYTES, type Reply } from '../model/mqtt.ts';
 import type { UplinkTestRequest } from '../model/uplinkReport.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { verifyJws } from '../pki/jws.ts';
-import type { Clock, Logger, Services } from '../system/ports.ts';
+import type { Logger, Services } from '../system/ports.ts';
+import type { OwnIdentity } from './ownIdentity.ts';
 
 const RESET_UNIT = 'branchbox-factory-reset@controller.service';
 
@@ -41,9 +42,7 @@ export interface Orders {
 
 export function createOrders(parts: {
   /** undefined while the box has no owner. */
-  readonly identity: () => Promise<
-    { readonly anchors: readonly Certificate[]; readonly gatewayId: string } | undefined
-  >;
+  readonly identity: () => Promise<Pick<OwnIdentity, 'anchors' | 'gatewayId' | 'atMs'> | undefined>;
   readonly wireguardPublicKey: () => string;
   readonly services: Pick<Services, 'start'>;
   /** Begins a test; resolves with what is then said. */
@@ -55,10 +54,9 @@ export function createOrders(parts: {
   /** Another controller is tried, and the box is not its own yet. */
   readonly isTried: boolean;
   readonly reply: (reply: Reply) => Promise<boolean>;
-  readonly clock: Clock;
   readonly log: Logger;
 }): Orders {
-  const { services, clock, log } = parts;
+  const { services, log } = parts;
   const move = (jws: string): Promise<string> => {
     const tried = parts.onTrial();
     if (tried === undefined) return parts.move(jws);
@@ -82,7 +80,6 @@ export function createOrders(parts: {
         const order = await acceptOrder(jws, {
           ...own,
           wireguardPublicKey: parts.wireguardPublicKey(),
-          atMs: clock.nowMs(),
         });
         switch (order.order) {
           case 'factory-reset':
@@ -91,7 +88,7 @@ export function createOrders(parts: {
             await services.start([RESET_UNIT]);
             return;
           case 'test-uplinks':
-            if (order.notAfterMs < clock.nowMs()) {
+            if (order.notAfterMs < own.atMs) {
               throw new BranchboxError('pki/expired', { message: 'the order to test uplinks is too old' });
             }
             log.info('uplinks are tested, as the controller ordered', { id });

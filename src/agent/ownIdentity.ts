@@ -11,15 +11,21 @@ import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import { isTpmKey } from '../pki/tss2.ts';
 import type { DeviceCredentials } from '../system/deviceClient.ts';
+import { judgeTlsPeer } from '../pki/tlsPeer.ts';
 import type { Files, System } from '../system/ports.ts';
 import type { TpmUse } from '../system/tpmUse.ts';
 import { readMoveRecord } from './moveTurn.ts';
-import type { AgentPaths } from './paths.ts';
+import { type AgentPaths, knownTimePath } from './paths.ts';
+import { readTime, type TimeNow } from './knownTime.ts';
 
-export interface OwnIdentity extends DeviceCredentials {
+export interface StoredIdentity extends DeviceCredentials {
   readonly owner: Owner;
   readonly gatewayId: string;
   readonly anchors: readonly Certificate[];
+}
+export interface OwnIdentity extends StoredIdentity {
+  /** What time it was when this was read: whatever a date decides is judged by it, not by the system's clock. */
+  readonly atMs: number;
 }
 
 /** undefined before the box has an owner and a certificate. */
@@ -27,7 +33,7 @@ export async function readOwnIdentity(
   files: Files,
   paths: AgentPaths,
   tpm: Pick<TpmUse, 'context'>,
-): Promise<OwnIdentity | undefined> {
+): Promise<StoredIdentity | undefined> {
   const at = (name: string): string => `${paths.identity}/${name}`;
   const source = (await ofMove(files, paths)) ?? (await ofNow(files, at));
   if (source === undefined) return undefined;
@@ -79,6 +85,17 @@ async function ofMove(files: Files, paths: AgentPaths): Promise<Source | undefin
   return { owner: move.owner, key: MOVE_FILES.key, certificate: MOVE_FILES.certificate };
 }
 
+/** The TLS library knows no clock but the system's: where that one is wrong, it does not decide. */
+export function atKnownTime(stored: StoredIdentity, { atMs, wallMs }: TimeNow): OwnIdentity {
+  if (atMs === wallMs) return { ...stored, atMs };
+  const { anchors } = stored;
+  return {
+    ...stored,
+    atMs,
+    judge: (socket, host) => judgeTlsPeer(socket, { host, who: host, anchors, atMs }),
+  };
+}
+
 export interface IdentityReader {
   /** As last read. */
   latest(): OwnIdentity | undefined;
@@ -91,14 +108,16 @@ export interface IdentityReader {
 }
 
 export function createIdentityReader(
-  { files, log }: Pick<System, 'files' | 'log'>,
+  system: Pick<System, 'files' | 'clock' | 'log'>,
   paths: AgentPaths,
   tpm: Pick<TpmUse, 'context'>,
 ): IdentityReader {
+  const { files, log } = system;
   let latest: OwnIdentity | undefined;
   const read = async (): Promise<OwnIdentity | undefined> => {
     try {
-      latest = await readOwnIdentity(files, paths, tpm);
+      const stored = await readOwnIdentity(files, paths, tpm);
+      latest = stored && atKnownTime(stored, await readTime(system, knownTimePath(paths)));
     } catch (thrown) {
       log.warn("the box's identity cannot be read", { error: thrown });
       latest = undefined;

@@ -54,6 +54,8 @@ export const modemPinsPath = (paths: AgentPaths): string => `${paths.state}/mode
 export const usedTimePath = (paths: AgentPaths): string => `${paths.state}/used-time.json`;
 /** The identity process's: no moment before it can be now. */
 export const clockFloorPath = (paths: AgentPaths): string => `${paths.identity}/clock-floor`;
+/** The identity process's: what it knows of the time. */
+export const knownTimePath = (paths: AgentPaths): string => `${paths.run}/known-time.json`;
 export const committedPath = (paths: AgentPaths): string => `${paths.state}/committed.jws`;
 /** What was committed when a firmware trial began: the version before can read it, whatever the next one commits. */
 export const committedBeforePath = (paths: AgentPaths): string => `${paths.firmware}/committed-before.jws`;

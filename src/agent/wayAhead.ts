@@ -75,18 +75,24 @@ export function createWayAhead(
   };
 }
 
+const endedByBroker = (): BranchboxError =>
+  new BranchboxError('controller/refused', { message: 'the broker ended the connection' });
+
 /**
  * In TLS 1.3 the handshake ends here before the server has looked at our certificate (RFC 8446 section 2). Its ticket comes
  * after that (4.6.1), and so does an alert. One that sends neither is taken at its silence. Rejects where it was ended.
  */
 async function letIn(socket: TLSSocket, limit: AbortSignal): Promise<void> {
   if (socket.getProtocol() !== 'TLSv1.3') return;
+  // Both may have come while the broker was judged (uplinkDial).
+  if (socket.destroyed) throw endedByBroker();
+  if (socket.getTLSTicket() !== undefined) return;
   const over = new AbortController();
   const within = AbortSignal.any([limit, over.signal]);
   // `once` rejects by an `error`, which is how an alert shows.
   const ticket = once(socket, 'session', { signal: within });
   const ended = once(socket, 'close', { signal: within }).then(() => {
-    throw new BranchboxError('controller/refused', { message: 'the broker ended the connection' });
+    throw endedByBroker();
   });
   try {
     await Promise.race([ticket, ended]);

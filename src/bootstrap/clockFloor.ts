@@ -2,25 +2,15 @@
  * Owns what time it can be: a lower bound that only moves forward, and the best guess above it.
  * Does not own the system's clock, and never sets it; NTP before trust is a hint at best.
  */
+import { AGREEMENT_MS, basisOf, judgedMs, type KnownTime, type Moment, since } from '../model/knownTime.ts';
 import type { Clock, Files } from '../system/ports.ts';
-
-/** As far as a clock may be ahead of the floor to be believed where it refuses something: no firmware is used for longer. */
-export const SANE_AHEAD_MS = 10 * 365 * 86_400_000;
-/** Within this of a fresh voucher the system's clock is believed: its own drift and the voucher's way here. */
-const AGREEMENT_MS = 3_600_000;
 
 export interface TrustedClock {
   /** No moment before this can be now. It goes on while the box runs: a clock that stands in 1970 must not stop time. */
   floorMs(): number;
-  /**
-   * The time to judge certificates by. A clock in 1970 is lifted to the hardware's, where that is sane, else to the floor;
-   * a clock in 2045 is corrected once something fresh was signed for us.
-   */
+  /** The time to judge certificates by (model judgedMs). */
   nowMs(): number;
-  /**
-   * What nowMs rests on: a witness of this start, the system's clock, or the floor alone, where the system's clock stands
-   * behind it and so is known to be wrong: then the hardware's is a hint and no more.
-   */
+  /** What nowMs rests on (model basisOf). */
   basis(): 'witness' | 'system' | 'floor';
   /**
    * Of something that was made just now and begins at `startMs`: that moment, or as much later than now as clocks may
@@ -34,7 +24,7 @@ export interface TrustedClock {
   /** As raise, and the moment is now: it was made after our nonce was. */
   witness(momentMs: number): Promise<void>;
   /** The moment is now, for this start of the box: nothing is raised by it. */
-  learn(momentMs: number): void;
+  learn(momentMs: number): Promise<void>;
 }
 
 export async function openTrustedClock(options: {
@@ -45,70 +35,55 @@ export async function openTrustedClock(options: {
   readonly builtAtMs: number;
   /** What the hardware's clock says now (hardwareClock.ts). */
   readonly hardwareMs?: number | undefined;
+  /** At the start, and whenever something was learned (toldTime.ts). */
+  readonly tell?: (known: KnownTime) => Promise<void>;
 }): Promise<TrustedClock> {
   const { files, clock, path } = options;
   let keptMs = Math.max(options.builtAtMs, parseFloor(await files.readText(path, 64).catch(() => undefined)));
-  let floor = momentHere(keptMs);
-  let witnessed: Moment | undefined;
-  const hardware = options.hardwareMs === undefined ? undefined : momentHere(options.hardwareMs);
-
-  function momentHere(momentMs: number): Moment {
-    return { momentMs, monotonicMs: clock.monotonicMs() };
+  const momentHere = (momentMs: number): Moment => ({ momentMs, monotonicMs: clock.monotonicMs() });
+  let known: KnownTime = {
+    schema: 1,
+    floor: momentHere(keptMs),
+    ...(options.hardwareMs !== undefined && { hardware: momentHere(options.hardwareMs) }),
+  };
+  const now = () => ({ wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
+  const floorMs = (): number => since(known.floor, now());
+  const basis = () => basisOf(known, now());
+  async function learned(what: Partial<Pick<KnownTime, 'floor' | 'witness'>>): Promise<void> {
+    known = { ...known, ...what };
+    await options.tell?.(known);
   }
-  const since = ({ momentMs, monotonicMs }: Moment): number => momentMs + (clock.monotonicMs() - monotonicMs);
 
-  async function raise(momentMs: number): Promise<void> {
-    if (!Number.isFinite(momentMs)) return;
+  /** The moment as a floor, where it is one. */
+  async function keep(momentMs: number): Promise<Pick<KnownTime, 'floor'> | undefined> {
+    if (!Number.isFinite(momentMs)) return undefined;
     // Not by the floor as it is counted here: a box that ran on past that must not fall back behind it at its next start.
     if (momentMs > keptMs) {
       await files.writeDurable(path, `${Math.floor(momentMs)}\n`);
       keptMs = momentMs;
     }
-    if (momentMs > since(floor)) floor = momentHere(momentMs);
+    return momentMs > floorMs() ? { floor: momentHere(momentMs) } : undefined;
   }
-  const basis = (): 'witness' | 'system' | 'floor' => {
-    if (witnessed !== undefined) return 'witness';
-    return clock.nowMs() < since(floor) - AGREEMENT_MS ? 'floor' : 'system';
-  };
-  /**
-   * Of the two clocks of this machine the one that is not known to be wrong. The hardware's raises no floor: one that is
-   * years ahead would keep its box from every server, also when time servers have set the system's right.
-   */
-  function ownMs(): number {
-    const wallMs = clock.nowMs();
-    if (hardware === undefined || wallMs >= since(floor) - AGREEMENT_MS) return wallMs;
-    const aheadMs = since(hardware) - since(floor);
-    return aheadMs > 0 && aheadMs <= SANE_AHEAD_MS ? since(hardware) : wallMs;
-  }
+  await learned({});
   return {
     basis,
-    floorMs: () => since(floor),
-    nowMs() {
-      const machineMs = ownMs();
-      if (witnessed === undefined) return Math.max(machineMs, since(floor));
-      const knownMs = since(witnessed);
-      return Math.max(Math.abs(machineMs - knownMs) <= AGREEMENT_MS ? machineMs : knownMs, since(floor));
-    },
+    floorMs,
+    nowMs: () => judgedMs(known, now()),
     latestStartMs(startMs) {
       if (basis() === 'floor') return startMs;
-      const knownMs = witnessed === undefined ? clock.nowMs() : since(witnessed);
-      return Math.min(startMs, Math.max(knownMs, since(floor)) + AGREEMENT_MS);
+      const { witness } = known;
+      const knownMs = witness === undefined ? clock.nowMs() : since(witness, now());
+      return Math.min(startMs, Math.max(knownMs, floorMs()) + AGREEMENT_MS);
     },
-    raise,
+    async raise(momentMs) {
+      const floor = await keep(momentMs);
+      if (floor !== undefined) await learned(floor);
+    },
     async witness(momentMs) {
-      await raise(momentMs);
-      witnessed = momentHere(momentMs);
+      await learned({ ...(await keep(momentMs)), witness: momentHere(momentMs) });
     },
-    learn(momentMs) {
-      witnessed = momentHere(momentMs);
-    },
+    learn: (momentMs) => learned({ witness: momentHere(momentMs) }),
   };
-}
-
-/** Something was so at this moment, by this box's own count of the time that passes. */
-interface Moment {
-  readonly momentMs: number;
-  readonly monotonicMs: number;
 }
 
 /** A file that says nothing usable says 1970: the build time still holds. */

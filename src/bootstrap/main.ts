@@ -54,6 +54,7 @@ import { stateByFiles } from './stateByFiles.ts';
 import { createEarlyActions } from './states.ts';
 import { createSztpClient, type SztpClient } from './sztp.ts';
 import { createTimeWitness } from './timeWitness.ts';
+import { createTimeTelling } from './toldTime.ts';
 import { openDeviceKeys } from './tpmKeys.ts';
 import { createUplinks, type Uplinks } from './uplink.ts';
 import { createWaker } from '../system/waker.ts';
@@ -104,6 +105,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     path: clockFloorPath(paths),
     builtAtMs: options.builtAtMs,
     hardwareMs: await readHardwareClock(files, paths.hardwareClocks),
+    tell: createTimeTelling({ files, log }, paths.knownTime),
   });
   const owners = createOwnerStore(files, paths);
   const enrolment = createEnrolment({ files, keys, clock, serial: factory.serial, log });

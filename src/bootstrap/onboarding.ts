@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
+import { SANE_AHEAD_MS } from '../model/knownTime.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type BootstrapNetwork, MediumConfiguration } from '../model/medium.ts';
 import {
@@ -19,7 +20,7 @@ import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../pki/conveyed.ts';
 import { type Voucher, verifyVoucher } from '../pki/voucher.ts';
-import { SANE_AHEAD_MS, type TrustedClock } from './clockFloor.ts';
+import type { TrustedClock } from './clockFloor.ts';
 import { type RunningOs, unmetBy } from './demands.ts';
 import type { Server } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';

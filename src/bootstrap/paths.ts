@@ -19,6 +19,8 @@ export interface BootstrapPaths {
   readonly resetMarks: readonly string[];
   /** The kernel's, a directory each. */
   readonly hardwareClocks: string;
+  /** What is known of the time, for the other processes of the box; gone at the next boot. */
+  readonly knownTime: string;
 }
 
 export const BOOTSTRAP_PATHS: BootstrapPaths = {
@@ -29,6 +31,7 @@ export const BOOTSTRAP_PATHS: BootstrapPaths = {
   installerSocket: '/run/branchbox/installer/identity.sock',
   resetMarks: ['/run/branchbox/factory-reset', '/var/lib/branchbox-factory-reset'],
   hardwareClocks: '/sys/class/rtc',
+  knownTime: '/run/branchbox/known-time.json',
 };
 
 export const journalPath = (paths: BootstrapPaths): string => `${paths.state}/journal.json`;

@@ -44,7 +44,7 @@ export function createTimeWitness(options: {
   const sztp = options.sztpBy({
     ...clock,
     async witness(momentMs) {
-      clock.learn(momentMs);
+      await clock.learn(momentMs);
       vouchers += 1;
     },
   });

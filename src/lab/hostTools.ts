@@ -49,6 +49,11 @@ const TEST_TOOLS: readonly Tool[] = [
     packageName: 'libyang-tools',
     why: 'holds bodies of SZTP against their YANG modules',
   },
+  {
+    command: 'faketime',
+    packageName: 'faketime',
+    why: 'comes with the library that turns the clock of a process under test',
+  },
   { command: 'veritysetup', packageName: 'cryptsetup-bin', why: 'judges a slot that an update wrote' },
 ];
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -6,7 +6,7 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import type { ConnectionOptions, SecureContext } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
-import type { UplinkDialer } from './uplinkDial.ts';
+import type { PeerJudgement, UplinkDialer } from './uplinkDial.ts';
 
 /** Read anew for each request: a certificate may have been renewed. */
 export interface DeviceCredentials {
@@ -17,6 +17,8 @@ export interface DeviceCredentials {
    * Where a TPM holds the key: one context for every connection of the process (tpmUse.ts). Throws system/key-unusable.
    */
   readonly context?: (() => SecureContext) | undefined;
+  /** There where the system's clock, by which the library judges dates, is known to be wrong (pki/tlsPeer). */
+  readonly judge?: PeerJudgement | undefined;
 }
 
 /** Who this box is and whom it believes, as options of a TLS connection. */
@@ -66,6 +68,7 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
         host,
         port,
         tls: { ...deviceTls(credentials), minVersion: 'TLSv1.3' },
+        judge: credentials.judge,
         signal,
       });
       return new Promise((resolve, reject) => {

@@ -22,10 +22,18 @@ export interface UplinkTlsOptions {
   readonly uplinks?: readonly UplinkAddress[];
   /** Trust and credentials. The server's name is checked against `host` unless these say otherwise. */
   readonly tls: Omit<ConnectionOptions, 'host' | 'port' | 'socket' | 'path' | 'localAddress' | 'lookup'>;
-  /** For look-up, TCP and TLS handshake of one uplink together. Default 3000. */
+  /**
+   * Whether the other end is who it must be; rejects where not. Given, it decides alone, and the library's verdict is for it
+   * to read (pki/tlsPeer). Nothing is sent before.
+   */
+  readonly judge?: PeerJudgement | undefined;
+  /** For look-up, TCP, TLS handshake and judging of one uplink together. Default 3000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
+
+/** `host`: what its certificate must name. */
+export type PeerJudgement = (socket: TLSSocket, host: string) => Promise<void>;
 
 export interface UplinkConnection {
   readonly socket: TLSSocket;
@@ -219,6 +227,7 @@ function connectOnce(
           // What Node compares the certificate with where there is no server name.
           host: dial.host,
           ...dial.tls,
+          ...(dial.judge !== undefined && { rejectUnauthorized: false }),
           socket,
         });
       } catch (cause) {
@@ -228,13 +237,28 @@ function connectOnce(
       }
       // Stays until success is known: an alert in the handshake comes as an error of this socket.
       secure.once('error', (cause) => fail('refused the handshake', cause));
-      secure.once('secureConnect', () => {
+      const onClose = (): void => fail('hung up', undefined);
+      const takeOver = (secured: TLSSocket): void => {
+        // Given up while it was judged.
+        if (secured.destroyed) return;
         signal.removeEventListener('abort', onAbort);
-        if (secure === undefined) return;
-        secure.removeAllListeners('error');
+        secured.removeListener('close', onClose);
+        secured.removeAllListeners('error');
         // Until the new owner listens, an error must not end the process; `close` tells it all the same.
-        secure.on('error', () => {});
-        resolve(secure);
+        secured.on('error', () => {});
+        resolve(secured);
+      };
+      secure.once('secureConnect', () => {
+        if (secure === undefined) return;
+        const secured = secure;
+        if (dial.judge === undefined) takeOver(secured);
+        else {
+          secured.once('close', onClose);
+          dial.judge(secured, dial.host).then(
+            () => takeOver(secured),
+            (why: unknown) => fail('is not who it must be', why),
+          );
+        }
       });
     };
     socket.once('connect', () => {

@@ -77,6 +77,7 @@ async function run({ files, box, serial }: Awaited<ReturnType<typeof loaded>>): 
       installerSocket: join(box, 'installer.sock'),
       resetMarks: [],
       hardwareClocks: '/rtc',
+      knownTime: '/run/known-time.json',
     },
     uplinks: {
       all: async () => [

@@ -49,7 +49,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       latestStartMs: (startMs: number) => startMs,
       raise: () => Promise.resolve(),
       witness: () => Promise.resolve(),
-      learn: () => {},
+      learn: async () => {},
     },
   };
   /** What a box would do for it: become somebody's, or ask somewhere that was vouched for; a bare redirect is nobody's. */

@@ -22,6 +22,7 @@ await runIdentity({
     installerSocket: `${directory}/installer/identity.sock`,
     resetMarks: [`${directory}/factory-reset`],
     hardwareClocks: `${directory}/rtc`,
+    knownTime: `${directory}/run/known-time.json`,
   },
   leaseDirectory: `${directory}/leases`,
   leadsNowhereDirectory: `${directory}/leads-nowhere`,

@@ -25,6 +25,7 @@ const paths = {
   state: `${directory}/agent`,
   firmware: `${directory}/firmware`,
   identitySocket: `${directory}/identity.sock`,
+  run: `${directory}/run`,
 };
 const uplink = { ifname: 'wan1', address: ADDRESS.box, dns: [ADDRESS.names], alive: true };
 const stopping = new AbortController();
@@ -35,7 +36,7 @@ async function run(): Promise<void> {
   const ending = new AbortController();
   const signal = AbortSignal.any([stopping.signal, ending.signal]);
   const turn = await beginTurn({ files, paths, log, end: () => ending.abort() });
-  const identity = createIdentityReader({ files, log }, paths, createTpmUse());
+  const identity = createIdentityReader({ files, clock, log }, paths, createTpmUse());
   const status = (gatewayId: string) => {
     sequence += 1;
     const told = statusWith(gatewayId, { sequence, seed: Number(seed) });
@@ -78,7 +79,6 @@ async function run(): Promise<void> {
     onTrial: () => onTrial(keeper.snapshot(), { state: 'idle' }),
     isTried: turn.before !== undefined,
     reply: (reply) => link.send('reply', JSON.stringify(reply)),
-    clock,
     log,
   });
   const keeper = await createDesiredKeeper({

@@ -92,6 +92,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'factory#readFactory': 'made in the factory, on a medium that nobody else writes',
   'statusByFiles#readStatus': 'reads the journal',
   'wipe#*': 'reads what a script of the box wrote for root',
+  'tlsPeer#judgeTlsPeer':
+    'what it takes from a session are certificates, and their chain: within those of certificate and chain',
   'claims#readClaims': 'what the kernel says of this machine, held against a schema line by line',
 };
 

@@ -91,17 +91,19 @@ async function connectOnce(
     socket: tcp,
     host: target.host,
     ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
-    ...(tls === undefined ? { rejectUnauthorized: false } : { ...tls, minVersion: 'TLSv1.3' }),
+    ...(tls === undefined ? {} : { ...tls, minVersion: 'TLSv1.3' }),
+    ...((tls === undefined || credentials?.judge !== undefined) && { rejectUnauthorized: false }),
   });
   try {
     await settled(secure, 'secureConnect', signal);
+    // What ends it meanwhile is seen by whoever uses it.
+    secure.on('error', () => {});
+    await credentials?.judge?.(secure, target.host);
   } catch (thrown) {
     secure.destroy();
     tcp.destroy();
     return { stage: 'tls', why: `TLS: ${reasonOf(thrown)}` };
   }
-  // Its end is seen by whoever uses it; an error must not end the process meanwhile.
-  secure.on('error', () => {});
   return { socket: secure, connectMs: connectedAtMs - startedAtMs, handshakeMs: nowMs() - connectedAtMs };
 }
 

@@ -34,10 +34,15 @@ export function useKeeperBoxes() {
         work,
         new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
       ]);
+    const clock = change.clock ?? {
+      nowMs: () => NOW_MS,
+      monotonicMs: () => 0,
+      sleep: () => new Promise<void>(() => {}),
+    };
     const paths = { ...AGENT_PATHS, state: directory };
     const keeper = await createDesiredKeeper({
       store: createTrialStore(createFiles(), paths, log),
-      identity: async () => ({ gatewayId: GATEWAY, anchors: ANCHORS }),
+      identity: async () => ({ gatewayId: GATEWAY, anchors: ANCHORS, atMs: clock.nowMs() }),
       settle: (signal) => until(settle.promise, signal),
       problems: () => problems,
       wasSettled: () => true,
@@ -46,7 +51,7 @@ export function useKeeperBoxes() {
       prove: (signal) => until(proof.promise, signal),
       controllerAwayMs: () => 0,
       emit: (kind, subject) => events.push(`${kind} ${subject}`),
-      clock: { nowMs: () => NOW_MS, monotonicMs: () => 0, sleep: () => new Promise(() => {}) },
+      clock,
       log,
       ...change,
     });

@@ -24,7 +24,7 @@ const MOVE = {
 function box(owned = true, change: { readonly onTrial?: string; readonly isTried?: boolean } = {}) {
   const happened: string[] = [];
   const orders = createOrders({
-    identity: async () => (owned ? { anchors: ANCHORS, gatewayId: GATEWAY } : undefined),
+    identity: async () => (owned ? { anchors: ANCHORS, gatewayId: GATEWAY, atMs: NOW_MS } : undefined),
     wireguardPublicKey: () => KEY,
     services: { start: async (units) => void happened.push(`start ${units.join()}`) },
     testUplinks: async (request) => {
@@ -41,7 +41,6 @@ function box(owned = true, change: { readonly onTrial?: string; readonly isTried
       if (reply.kind === 'done') happened.push(`${reply.id} ${reply.ok ? 'yes' : 'no'}: ${reply.message}`);
       return true;
     },
-    clock: { nowMs: () => NOW_MS, monotonicMs: () => 0, sleep: async () => undefined },
     log,
   });
   return { happened, orders };

@@ -98,6 +98,7 @@ export async function createBox(
     installerSocket: join(directory, 'installer/identity.sock'),
     resetMarks: [join(root, 'factory-reset')],
     hardwareClocks: join(root, 'rtc'),
+    knownTime: join(root, 'run/known-time.json'),
   };
   const { idevid, manufacturer } = authorities;
   const factory: Record<string, string> = {

@@ -79,7 +79,7 @@ describe('the time to judge by', () => {
   it('is a witness’s where one was heard, and nothing is known by the hardware’s clock alone', async () => {
     const { trusted } = await judged(0, NOW_MS + YEAR_MS);
     expect(trusted.basis()).toBe('floor');
-    trusted.learn(NOW_MS);
+    await trusted.learn(NOW_MS);
     expect(trusted.nowMs()).toBe(NOW_MS);
   });
 });

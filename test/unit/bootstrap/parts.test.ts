@@ -223,8 +223,8 @@ describe('the trusted clock', () => {
   });
   it('goes by what it learned until it learns better, and raises nothing by it', async () => {
     const { trusted, stored } = await open(0);
-    trusted.learn(NOW_MS + 5 * 365 * 24 * HOUR_MS);
-    trusted.learn(NOW_MS);
+    await trusted.learn(NOW_MS + 5 * 365 * 24 * HOUR_MS);
+    await trusted.learn(NOW_MS);
     expect([trusted.nowMs(), trusted.floorMs(), stored.get('floor')]).toEqual([NOW_MS, build, undefined]);
   });
   it('takes a certificate that begins at the floor, though the witness was made by a clock behind it', async () => {

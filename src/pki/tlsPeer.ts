@@ -1,0 +1,86 @@
+/**
+ * Owns whether the other end of a TLS session is who it must be, at a time that the caller names: chain to an anchor, name,
+ * server usage, dates. Does not own sockets, nor the time. Revocation of servers is not looked at: the owner's CA answers
+ * for its own few servers.
+ *
+ * Why not the TLS library's verdict alone: with a clock in 1970 or 2045 it reports a date error even for a wrong
+ * CA or a wrong host name, and it has no other clock than the system's. So: its verdict must be good or a date
+ * error, and the whole chain is validated again here at the time that is known.
+ */
+import { checkServerIdentity, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import { BranchboxError } from '../model/errors.ts';
+import { type Certificate, parseCertificate } from './certificate.ts';
+import { validateChain } from './chain.ts';
+import { OID } from './oids.ts';
+
+const DATE_VERDICTS: readonly string[] = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
+/** Of a chain that ends at somebody else. */
+const FOREIGN_VERDICTS: readonly string[] = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+];
+const INTERCEPTED = '. Is TLS intercepted on the way (captive portal, inspecting firewall)?';
+/** Certificates taken from a handshake; a real chain has two to four. */
+const MAX_CHAIN = 8;
+
+/** Throws pki/untrusted, or pki/expired where the time alone is wrong. The library must have been given these anchors. */
+export async function judgeTlsPeer(
+  socket: TLSSocket,
+  by: {
+    /** What its certificate must name. */
+    readonly host: string;
+    /** For a person. */
+    readonly who: string;
+    readonly anchors: readonly Certificate[];
+    readonly atMs: number;
+  },
+): Promise<void> {
+  const { who, host, anchors, atMs } = by;
+  const presented = presentedBy(socket);
+  const peer = socket.getPeerCertificate();
+  const [leaf, ...intermediates] = presented;
+  if (leaf === undefined) throw untrusted(who, 'showed no certificate');
+  const verdict = socket.authorized ? undefined : verdictOf(socket);
+  if (verdict !== undefined && !DATE_VERDICTS.includes(verdict)) {
+    const between = FOREIGN_VERDICTS.includes(verdict) ? INTERCEPTED : '';
+    throw untrusted(who, `showed a certificate that the TLS library refuses: ${verdict}${between}`);
+  }
+  const mismatch = checkServerIdentity(host, peer);
+  if (mismatch !== undefined) throw untrusted(who, 'showed a certificate for another name');
+  await validateChain({
+    leaf,
+    intermediates,
+    anchors,
+    atMs,
+    extendedKeyUsage: OID.serverAuth,
+    takesUnnamedUsage: true,
+  });
+}
+
+/** Leaf first, as sent (and as the library completed it). */
+function presentedBy(socket: TLSSocket): readonly Certificate[] {
+  const chain: Certificate[] = [];
+  const seen = new Set<string>();
+  let current: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (current?.raw !== undefined && !seen.has(current.fingerprint256) && chain.length < MAX_CHAIN) {
+    seen.add(current.fingerprint256);
+    chain.push(parseCertificate(current.raw));
+    current = current.issuerCertificate;
+  }
+  return chain;
+}
+
+/** Typed as Error, yet the library sets the code's text. */
+function verdictOf(socket: TLSSocket): string {
+  const error: unknown = socket.authorizationError;
+  if (typeof error === 'string') return error;
+  if (error instanceof Error) return 'code' in error ? String(error.code) : error.message;
+  return 'unknown';
+}
+
+function untrusted(who: string, what: string): BranchboxError {
+  return new BranchboxError('pki/untrusted', { message: `${who} ${what}` });
+}
