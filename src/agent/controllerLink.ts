@@ -4,7 +4,8 @@
  * Does not own making one (controllerDial, wayAhead), when to go back (linkReturn), what a trial asks for
  * (controllerProof), the MQTT session itself (mqttSession), nor what is told over it (reporting).
  */
-import { asBranchboxError } from '../model/errors.ts';
+import { asBranchboxError, type BranchboxError } from '../model/errors.ts';
+import { type BrokerProblem, isObstacle, renderBrokerProblem } from '../model/obstacle.ts';
 import { decodeJson } from '../model/decode.ts';
 import { Command, MESSAGE_MAX_BYTES, topicsOf } from '../model/mqtt.ts';
 import type { Clock, Logger } from '../system/ports.ts';
@@ -33,6 +34,8 @@ export interface LinkParts {
   readonly onCommand: (command: Exclude<Command, { kind: 'proof' }>) => void;
   /** Connected anew, or lost. */
   readonly onState: () => void;
+  /** At each try that failed, and once more without a problem when one did not. */
+  readonly onProblem: (problem: BrokerProblem | undefined) => void;
   /** The broker turned the box away, or the box could not show who it is. */
   readonly onRefused: () => void;
   readonly clock: Clock;
@@ -172,6 +175,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     live = own;
     sinceMs = clock.nowMs();
     lastProblem = undefined;
+    parts.onProblem(undefined);
     log.info('controller connected', { uplink: uplink.ifname, endpoint });
     parts.onState();
     proof.connected(gatewayId, () => live === own);
@@ -242,8 +246,11 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           if (signal.aborted) return;
           if (dial?.signal.aborted === true) continue;
           const error = asBranchboxError(thrown);
-          if (error.message !== lastProblem) log.warn('the controller cannot be reached', { error });
-          lastProblem = error.message;
+          const problem = problemOf(error);
+          const told = renderBrokerProblem(problem);
+          if (told !== lastProblem) log.warn('the controller cannot be reached', { why: told, error });
+          lastProblem = told;
+          parts.onProblem(problem);
           if (error.code === 'controller/refused' || error.code === 'system/key-unusable') parts.onRefused();
         }
         // Spread, so that a fleet does not come back as one.
@@ -251,5 +258,15 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
         delayMs = proof.isAsked() ? RETRY_FIRST_MS : Math.min(delayMs * 2, RETRY_MAX_MS);
       }
     },
+  };
+}
+
+/** With what each uplink says: that none leads there tells nobody what to mend. Pure. */
+function problemOf({ message, problems, fields, code }: BranchboxError): BrokerProblem {
+  const { obstacle } = fields;
+  const words = problems.length === 0 ? [message] : problems.map((problem) => problem.message);
+  return {
+    obstacle: isObstacle(obstacle) ? obstacle : code === 'system/key-unusable' ? 'own-key' : 'connection',
+    detail: words.join('; ').slice(0, 1000),
   };
 }

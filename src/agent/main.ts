@@ -44,6 +44,7 @@ import { createModems } from './modems.ts';
 import { beginTurn, handOnMove, onTrial } from './moveTurn.ts';
 import { createOrders } from './orders.ts';
 import { followDeadLeases } from './otherDhcp.ts';
+import { createBrokerTelling } from './brokerTelling.ts';
 import { createDoubts } from './quarantine.ts';
 import { localApiOf } from './readOuts.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
@@ -221,6 +222,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     log,
     signal,
   });
+  const broker = createBrokerTelling({ socketPath: paths.identitySocket, log });
   const doubts = createDoubts({ socketPath: paths.identitySocket, log });
   const link = createControllerLink({
     identity: identity.read,
@@ -237,6 +239,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
         reporting.changed();
       }
     },
+    onProblem: broker.tell,
     onRefused() {
       tpm.forget();
       if (identity.keyHolder().ldevid === 'tpm') look.needed();

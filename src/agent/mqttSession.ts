@@ -4,6 +4,7 @@
  */
 import type { TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
+import type { Obstacle } from '../model/obstacle.ts';
 import { type Reply, topicsOf } from '../model/mqtt.ts';
 
 /** Seconds. A dead connection is mostly noticed earlier, by a publish that nobody acknowledged. */
@@ -111,7 +112,22 @@ export async function openMqttSession(options: {
 }
 
 const refusedFor = (why: string): BranchboxError =>
-  new BranchboxError('controller/refused', { message: `MQTT: ${why}` });
+  new BranchboxError('controller/refused', {
+    message: `MQTT: ${why}`,
+    fields: { obstacle: obstacleOfEnd(why) },
+  });
+
+/** By the words that are made below, OpenSSL's of an alert, and the MQTT client's of a refused CONNECT. Pure. */
+export function obstacleOfEnd(why: string): Obstacle {
+  if (why.includes(KEY_UNUSABLE)) return 'own-key';
+  return /was revoked|alert (access denied|bad certificate|certificate|unknown ca)|not authori[sz]ed/i.test(
+    why,
+  )
+    ? 'not-authorised'
+    : 'connection';
+}
+
+const KEY_UNUSABLE = 'its key cannot be used';
 
 /** In TLS 1.3 a refused certificate is told after the handshake: it comes as an error of the first read. */
 function whyOf({ message }: Error): string {
@@ -119,7 +135,7 @@ function whyOf({ message }: Error): string {
     return "this box's certificate was revoked at the controller";
   // OpenSSL shows no certificate where the TPM with its key does not answer.
   if (/alert certificate required/.test(message))
-    return 'the broker saw no certificate of this box: its key cannot be used (branchbox bootstrap status)';
+    return `the broker saw no certificate of this box: ${KEY_UNUSABLE} (branchbox bootstrap status)`;
   // OpenSSL's words end with a line of their own.
   return message.trim();
 }

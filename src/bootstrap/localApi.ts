@@ -1,6 +1,6 @@
 /**
- * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, `POST /doubt`
- * and `POST /move` by the agent, `POST /wipe` by a factory reset, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
+ * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, `POST /doubt`,
+ * `POST /broker` and `POST /move` by the agent, `POST /wipe` by a factory reset, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
  * Does not own what it says (machine.ts renderStatus) nor what becomes of a code (activation.ts).
  */
 import { chmod, mkdir } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import type { BootstrapStatus } from '../model/bootstrap.ts';
 import { asBranchboxError } from '../model/errors.ts';
 import { ActivationOffer } from '../model/installer.ts';
 import type { MoveAnswer } from '../model/move.ts';
+import { BROKER_TELLING_MAX_BYTES, type BrokerProblem, BrokerTelling } from '../model/obstacle.ts';
 import type { Files } from '../system/ports.ts';
 import { readCapped } from '../system/readCapped.ts';
 
@@ -28,6 +29,8 @@ export async function serveLocalApi(options: {
   readonly offer?: (offer: ActivationOffer) => boolean;
   /** The controller ended a session or turned it away: the box may no longer be trusted. Nothing is believed of it. */
   readonly doubt?: () => void;
+  /** What keeps the agent from its broker; without it it is connected. */
+  readonly broker?: (problem: BrokerProblem | undefined) => void;
   /** An order to move to another controller, as it came; resolves with what is said, rejects with why not. */
   readonly move?: (jws: string) => Promise<string>;
   /** A factory reset begins: resolves once that is told wherever it can be; false where there is no mark of one. */
@@ -51,6 +54,16 @@ export async function serveLocalApi(options: {
       request.resume();
       options.doubt();
       answer(202, {});
+      return;
+    }
+    const { broker } = options;
+    if (broker !== undefined && request.method === 'POST' && request.url === '/broker') {
+      readText(request, BROKER_TELLING_MAX_BYTES)
+        .then((text) => broker(BrokerTelling.parse(JSON.parse(text)).problem))
+        .then(
+          () => answer(202, {}),
+          () => answer(400, { error: 'this tells nothing of a broker' }),
+        );
       return;
     }
     if (options.wipe !== undefined && request.method === 'POST' && request.url === '/wipe') {

@@ -11,8 +11,10 @@ import {
   type MoveStatus,
   type SecondFactor,
   sentencesOf,
+  needsBroker,
 } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { type BrokerProblem, brokerSentences, renderBrokerProblem } from '../model/obstacle.ts';
 import type { KeyHolding } from '../model/keyHolder.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { Journal } from './journal.ts';
@@ -170,14 +172,19 @@ export function renderStatus(options: {
   readonly move?: MoveStatus | undefined;
   /** No WAN port has an address. */
   readonly offline?: boolean;
+  /** Of the agent, where it does not reach its broker. */
+  readonly broker?: BrokerProblem | undefined;
   readonly lastProblem: string | undefined;
 }): BootstrapStatus {
-  const { history, serial, claimCode, gatewayId, keys, secondFactor, medium, move, lastProblem } = options;
+  const { history, serial, claimCode, gatewayId, keys, secondFactor, medium, move } = options;
   const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
+  const broker = needsBroker(last.state) ? options.broker : undefined;
+  const lastProblem = broker === undefined ? options.lastProblem : renderBrokerProblem(broker);
   return {
     state: last.state,
     sinceMs: last.enteredAtMs,
     ...sentencesOf(last.state, secondFactor, options.offline),
+    ...(broker !== undefined && brokerSentences(broker)),
     serial,
     ...(claimCode !== undefined && { claimCode }),
     ...(keys !== undefined && { keys }),

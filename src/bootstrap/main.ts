@@ -7,6 +7,7 @@ import { type BoxClaims, claimCodeOf } from '../model/assignment.ts';
 import { type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
+import type { BrokerProblem } from '../model/obstacle.ts';
 import type { System } from '../system/ports.ts';
 import { createSecondLook } from '../system/secondLook.ts';
 import { findService } from '../system/serviceDiscovery.ts';
@@ -255,6 +256,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
 
   const keyHoldings = createKeyHoldings({ files, keys, factory, ldevid });
+  let brokerProblem: BrokerProblem | undefined;
   async function status(): Promise<BootstrapStatus> {
     return renderStatus({
       history: journal.history(),
@@ -266,6 +268,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       medium: medium.report(),
       move: await moves.status(),
       offline: (await context.uplinks.all()).length === 0,
+      broker: brokerProblem,
       lastProblem: machine.lastProblem(),
     });
   }
@@ -281,6 +284,9 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     doubt: () => {
       looks.hint();
       waker.wake();
+    },
+    broker: (problem) => {
+      brokerProblem = problem;
     },
     move: (jws) => moves.offer(jws, journal.current().state),
     async wipe() {

@@ -121,6 +121,10 @@ export function sentencesOf(
   };
 }
 
+/** Nothing comes of these before the agent reaches its broker. */
+const NEED_BROKER: ReadonlySet<BootstrapState> = new Set(['STRICT', 'CONFIG_STAGED', 'TRIAL']);
+export const needsBroker = (state: BootstrapState): boolean => NEED_BROKER.has(state);
+
 /** From STRICT on the box has an owner, and a page for installers is nobody's business any more. */
 export const isBeforeEnrolment = (state: BootstrapState): boolean =>
   BOOTSTRAP_STATES.indexOf(state) < BOOTSTRAP_STATES.indexOf('STRICT');

@@ -9,8 +9,9 @@ import { connect as startTls, type ConnectionOptions, type TLSSocket } from 'nod
 import { openTunnel } from './httpProxy.ts';
 import { asBranchboxError, BranchboxError, type Problem } from '../model/errors.ts';
 import type { HttpProxy } from '../model/medium.ts';
+import { isObstacle, mostTelling, type Obstacle } from '../model/obstacle.ts';
 import type { Logger } from './ports.ts';
-import { tlsReason } from './tlsReason.ts';
+import { obstacleOfTls, tlsReason } from './tlsReason.ts';
 import { openResolver, type ResolvingUplink } from './uplinkResolver.ts';
 
 export type UplinkAddress = ResolvingUplink;
@@ -77,7 +78,7 @@ export function createUplinkDialer(options: {
       const found = family === 6 ? await resolver.resolve6(host) : await resolver.resolve4(host);
       return found.slice(0, MAX_ADDRESSES);
     } catch (cause) {
-      throw unreachable(`${host} cannot be resolved over ${uplink.ifname}`, cause);
+      throw unreachable(`${host} cannot be resolved over ${uplink.ifname}`, cause, 'name');
     }
   };
 
@@ -109,7 +110,7 @@ export function createUplinkDialer(options: {
     async connectTls(dial) {
       const uplinks = dial.uplinks ?? options.leases();
       if (uplinks.length === 0) {
-        throw unreachable(`${dial.host} cannot be reached: no uplink has an address`, undefined);
+        throw unreachable(`${dial.host} cannot be reached: no uplink has an address`, undefined, 'no-uplink');
       }
       try {
         return await firstThrough(uplinks, (uplink, signal) => connectBy(uplink, dial, signal), {
@@ -127,6 +128,7 @@ export function createUplinkDialer(options: {
         throw new BranchboxError('controller/unreachable', {
           message: `${dial.host}:${dial.port} cannot be reached over any uplink`,
           problems,
+          fields: { obstacle: mostTelling(errors.map(obstacleOf)) ?? 'connection' },
           cause: thrown,
         });
       }
@@ -206,11 +208,11 @@ function connectOnce(
       proxy === undefined
         ? `${dial.host} (${address}:${dial.port}) over ${uplink.ifname}`
         : `${dial.host}:${dial.port} through the proxy ${proxy.host}:${proxy.port} over ${uplink.ifname}`;
-    const fail = (what: string, cause: unknown): void => {
+    const fail = (what: string, cause: unknown, obstacle?: Obstacle): void => {
       signal.removeEventListener('abort', onAbort);
       secure?.destroy();
       socket.destroy();
-      reject(unreachable(`${where} ${what}`, cause));
+      reject(unreachable(`${where} ${what}`, cause, obstacle));
     };
     const onAbort = (): void => fail('did not answer in time', signal.reason);
     if (signal.aborted) {
@@ -232,11 +234,11 @@ function connectOnce(
         });
       } catch (cause) {
         // A key or certificate that is none.
-        fail('was not asked: this box cannot show who it is', cause);
+        fail('was not asked: this box cannot show who it is', cause, 'own-key');
         return;
       }
       // Stays until success is known: an alert in the handshake comes as an error of this socket.
-      secure.once('error', (cause) => fail('refused the handshake', cause));
+      secure.once('error', (cause) => fail('refused the handshake', cause, obstacleOfTls(cause)));
       const onClose = (): void => fail('hung up', undefined);
       const takeOver = (secured: TLSSocket): void => {
         // Given up while it was judged.
@@ -256,7 +258,7 @@ function connectOnce(
           secured.once('close', onClose);
           dial.judge(secured, dial.host).then(
             () => takeOver(secured),
-            (why: unknown) => fail('is not who it must be', why),
+            (why: unknown) => fail('is not who it must be', why, obstacleOfTls(why)),
           );
         }
       });
@@ -283,7 +285,17 @@ function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-function unreachable(message: string, cause: unknown): BranchboxError {
+/** What one uplink failed by, as it was thrown below. */
+function obstacleOf(thrown: unknown): Obstacle {
+  const { obstacle } = asBranchboxError(thrown).fields;
+  return isObstacle(obstacle) ? obstacle : 'connection';
+}
+
+function unreachable(message: string, cause: unknown, obstacle: Obstacle = 'connection'): BranchboxError {
   const why = cause instanceof Error && cause.message !== '' ? `: ${tlsReason(cause)}` : '';
-  return new BranchboxError('controller/unreachable', { message: message + why, cause });
+  return new BranchboxError('controller/unreachable', {
+    message: message + why,
+    cause,
+    fields: { obstacle },
+  });
 }

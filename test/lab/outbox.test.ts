@@ -119,6 +119,7 @@ async function startAgent(): Promise<Agent> {
       for (const id of command.ids) waiting.get(known.get(id) ?? '')?.();
     },
     onState: () => (link.state().connected ? reporting.connected() : reporting.changed()),
+    onProblem: () => undefined,
     onRefused: () => undefined,
     clock,
     log,

@@ -97,6 +97,7 @@ beforeEach(async () => {
     onDesired: () => undefined,
     onCommand: () => undefined,
     onState: () => (changes += 1),
+    onProblem: () => undefined,
     onRefused: () => undefined,
     clock: {
       nowMs: () => nowMs,

@@ -108,27 +108,32 @@ describe.each([
       'of another CA under the same name',
       () => issue(makeCa('Domain CA', when), local, when),
       /refuses|not trusted/,
+      'peer',
     ],
-    ['for another name', () => issue(ca, elsewhere, when), /another name/],
+    ['for another name', () => issue(ca, elsewhere, when), /another name/, 'peer'],
     [
       'of a box',
       () => issue(ca, { kind: 'ldevid', gatewayId: 'branch1' }, when),
       /another name|usage|refuses/,
+      'peer',
     ],
     [
       'that ended by then',
       () => issue(ca, local, { notBeforeMs: when.notBeforeMs, notAfterMs: atMs - 1000 }),
       /not valid at that time: .* ended/,
+      'clock',
     ],
     [
       'that has not begun by then',
       () => issue(ca, local, { notBeforeMs: atMs + 60_000, notAfterMs: when.notAfterMs }),
       /not valid at that time: .* begins/,
+      'clock',
     ],
-  ])('refuses one with a certificate %s', async (_what, shown, why) => {
+  ])('refuses one with a certificate %s', async (_what, shown, why, obstacle) => {
     await expect(dial(shown(), ca, atMs)).rejects.toMatchObject({
       code: 'controller/unreachable',
       problems: [{ path: 'wan1', message: expect.stringMatching(why) }],
+      fields: { obstacle },
     });
   });
 });
