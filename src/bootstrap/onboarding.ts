@@ -4,7 +4,7 @@
  * signed counts, and of unsigned information only a bare redirect (RFC 8572 5.4).
  */
 import type { z } from 'zod';
-import { decodeJson } from '../model/decode.ts';
+import { decode, decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
 import { SANE_AHEAD_MS } from '../model/knownTime.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -16,6 +16,7 @@ import {
   type ProgressType,
   RedirectInformation,
 } from '../model/sztp.ts';
+import { yangOfXml } from '../model/yangXml.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../pki/conveyed.ts';
@@ -200,21 +201,28 @@ function mustBeMet(information: OnboardingInformation, os: RunningOs): void {
   if (unmet !== undefined) throw unmet.why;
 }
 
+const REDIRECT = 'ietf-sztp-conveyed-info:redirect-information';
+const isRedirect = (document: unknown): boolean =>
+  typeof document === 'object' && document !== null && REDIRECT in document;
+
 function readInformation(
   content: Uint8Array,
   format: 'json' | 'xml',
 ): RedirectInformation | OnboardingInformation {
-  if (format !== 'json') {
-    throw new BranchboxError('pki/malformed', { message: 'The conveyed information is XML, not JSON' });
-  }
   if (content.length > MAX_CONTENT_BYTES) {
     throw new BranchboxError('model/invalid', {
       message: `The conveyed information is larger than ${MAX_CONTENT_BYTES} bytes`,
     });
   }
   const text = Buffer.from(content).toString('utf8');
+  if (format === 'xml') {
+    const document = yangOfXml(text, 'The conveyed information', MAX_CONTENT_BYTES);
+    return isRedirect(document)
+      ? decode(RedirectInformation, document, 'The redirect information')
+      : decode(OnboardingInformation, document, 'The onboarding information');
+  }
   // Not a union of the two: its problems would name both where one of them was meant.
-  return text.includes('ietf-sztp-conveyed-info:redirect-information')
+  return text.includes(REDIRECT)
     ? decodeJson(RedirectInformation, text, 'The redirect information')
     : decodeJson(OnboardingInformation, text, 'The onboarding information');
 }

@@ -6,8 +6,8 @@
  * answers is nobody, so a root is a path of the same server, nothing else of the document counts, and none is kept.
  */
 import { BranchboxError } from '../model/errors.ts';
-import { SZTP_MEDIA_TYPE } from '../model/sztp.ts';
 import type { Answer, Exchange, Https } from './https.ts';
+import { isYang } from './yangBodies.ts';
 
 const COMMON_ROOT = '/restconf';
 const HOST_META = '/.well-known/host-meta';
@@ -15,7 +15,7 @@ const XRD = 'application/xrd+xml';
 const MAX_XRD_BYTES = 16 * 1024;
 const MAX_ROOT = 256;
 
-type Operation = 'get-bootstrapping-data' | 'report-progress';
+export type Operation = 'get-bootstrapping-data' | 'report-progress';
 
 export interface Operations {
   /** As Https does; of the exchange but its path. */
@@ -47,7 +47,7 @@ export function createOperations(https: Https): Operations {
       };
       const first = await at(COMMON_ROOT);
       // RESTCONF's own 404 is an answer: this box is not known.
-      if (first.answer.status !== 404 || first.answer.contentType === SZTP_MEDIA_TYPE) return first;
+      if (first.answer.status !== 404 || isYang(first.answer)) return first;
       const root = await rootOf(exchange, signal);
       return root === undefined || root === COMMON_ROOT ? first : at(root);
     },

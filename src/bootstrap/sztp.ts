@@ -3,7 +3,6 @@
  * Does not own which server is asked (discover.ts) nor judging what it says (onboarding.ts).
  */
 import type { BoxClaims } from '../model/assignment.ts';
-import { decodeJson } from '../model/decode.ts';
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import {
@@ -13,8 +12,6 @@ import {
   MAX_REDIRECT_SERVERS,
   type ProgressType,
   type ReportProgressRequest,
-  RestconfErrors,
-  SZTP_MEDIA_TYPE,
 } from '../model/sztp.ts';
 import type { Voucher } from '../pki/voucher.ts';
 import { isPage, portalInstead } from './captivePortal.ts';
@@ -22,13 +19,14 @@ import type { TrustedClock } from './clockFloor.ts';
 import type { RunningOs } from './demands.ts';
 import { rotate, type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
-import { type Answer, describeStatus, type Exchange, type Https, type PeerJudge, refused } from './https.ts';
+import { type Answer, describeStatus, type Https, type PeerJudge, refused } from './https.ts';
 import { judge, type RedirectTarget } from './onboarding.ts';
 import { strictPeer } from './peer.ts';
 import { createRefusalReports } from './refusalReports.ts';
 import { createOperations } from './restconfRoot.ts';
 import { askedAfterMs, RETRY_AFTER_MS, retriedAfter } from './retry.ts';
 import type { Uplink } from './uplink.ts';
+import { decodeBody, firstError, invokeRpc, isReadable } from './yangBodies.ts';
 
 /** RFC 8572 5.6 lets a client stop after 10: a loop or a maze. */
 const MAX_REDIRECTS = 10;
@@ -39,8 +37,6 @@ const MAX_SERVERS_ASKED = 1 + MAX_REDIRECT_SERVERS;
  * that stay silent behind their handshake fit in.
  */
 const CANDIDATE_TIMEOUT_MS = 120_000;
-/** Three artefacts in base64, some 20 KB together in practice. */
-const MAX_ANSWER_BYTES = 512 * 1024;
 /** The largest nonce of RFC 8366; the voucher brings it back. */
 const NONCE_BYTES = 32;
 
@@ -101,25 +97,20 @@ export function createSztpClient(options: {
       identity: factory.tls,
       // A server that a signed redirect vouched for must prove itself; any other session is nobody's.
       peer: target.anchors && strictPeer(target.anchors, () => clock.nowMs()),
-      ...rpc(body),
     };
-    const { answer, path } = await operations.invoke('get-bootstrapping-data', asking, signal);
-    const exchange: Exchange = { ...asking, path };
+    const { answer, path } = await invokeRpc(operations, 'get-bootstrapping-data', asking, body, signal);
+    const exchange = { ...asking, path };
     if (answer.status === 404 && claims === undefined && options.claims && wantsClaims(answer)) {
       return ask(target, uplink, signal, await options.claims());
     }
     const portal = portalInstead(answer, target.server, uplink);
     if (portal !== undefined) throw portal;
     if (answer.status !== 200) throw refused(exchange, refusalOf(answer), answer);
-    if (answer.contentType !== SZTP_MEDIA_TYPE && answer.contentType !== 'application/json') {
+    if (!isReadable(answer)) {
       throw refused(exchange, `answered with ${answer.contentType || 'no content type'}`);
     }
-    const text = Buffer.from(answer.body).toString('utf8');
-    const response = decodeJson(
-      GetBootstrappingDataResponse,
-      text,
-      `The answer of ${serverName(target.server)}`,
-    );
+    const what = `The answer of ${serverName(target.server)}`;
+    const response = decodeBody(GetBootstrappingDataResponse, answer, what);
     const output = response['ietf-sztp-bootstrap-server:output'];
     const verdict = await judge(output, { factory, nonce, clock, os, anchors: target.anchors });
     const reporting = output['reporting-level'] ?? 'minimal';
@@ -194,23 +185,14 @@ export function createSztpClient(options: {
       const body: ReportProgressRequest = {
         'ietf-sztp-bootstrap-server:input': { 'progress-type': progress, message },
       };
-      const asking = { server, uplink, identity: factory.tls, peer, ...rpc(body) };
-      const { answer, path } = await operations.invoke('report-progress', asking, signal);
+      const asking = { server, uplink, identity: factory.tls, peer };
+      const { answer, path } = await invokeRpc(operations, 'report-progress', asking, body, signal);
       if (answer.status < 200 || answer.status > 299) {
         throw refused({ server, uplink, path }, refusalOf(answer), answer);
       }
     },
   };
   return client;
-}
-
-function rpc(body: GetBootstrappingDataRequest | ReportProgressRequest) {
-  return {
-    method: 'POST',
-    accept: SZTP_MEDIA_TYPE,
-    body: { contentType: SZTP_MEDIA_TYPE, text: JSON.stringify(body) },
-    maxBytes: MAX_ANSWER_BYTES,
-  } as const;
 }
 
 /** With the server's own words where it has some. */
@@ -236,15 +218,6 @@ function heldLess(failure: BranchboxError): BranchboxError {
 }
 
 const wantsClaims = (answer: Answer): boolean => firstError(answer)?.['error-app-tag'] === CLAIMS_WANTED;
-
-function firstError(answer: Answer): RestconfErrors['ietf-restconf:errors']['error'][number] | undefined {
-  try {
-    const errors = decodeJson(RestconfErrors, Buffer.from(answer.body).toString('utf8'), 'The errors');
-    return errors['ietf-restconf:errors'].error[0];
-  } catch {
-    return undefined;
-  }
-}
 
 /** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then a portal, then silence. */
 export function moreTelling(left: BranchboxError | undefined, right: BranchboxError): BranchboxError {

@@ -62,7 +62,7 @@ export function createExchangeServer(options: {
   readonly tls: ServerOptions;
   readonly handle: Handler;
   /** When the handler threw. */
-  readonly failed: (thrown: unknown) => Answer;
+  readonly failed: (thrown: unknown, request: IncomingMessage) => Answer;
   /** To what is no request that the handler could be given. */
   readonly refusal: (status: number, why: string) => Answer;
   readonly gate: HandshakeGate;
@@ -81,7 +81,7 @@ export function createExchangeServer(options: {
       : handle(request, socket, response);
     answering
       .catch((thrown: unknown) => {
-        const answer = failed(thrown);
+        const answer = failed(thrown, request);
         if (answer.status >= 500) {
           log.error('a request failed', { path: request.url ?? '', error: asBranchboxError(thrown) });
         }

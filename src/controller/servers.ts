@@ -2,6 +2,7 @@
  * Owns the controller's HTTPS servers for boxes (SZTP, EST, device API) as a group: their TLS, which client issuers each names, listening, new
  * certificates without a restart, and their end. Does not own what any of them answers.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Server, ServerOptions } from 'node:https';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
@@ -11,7 +12,7 @@ import type { ServiceCredentials } from './serviceCredentials.ts';
 
 interface Part {
   readonly handle: Handler;
-  readonly failed: (thrown: unknown) => Answer;
+  readonly failed: (thrown: unknown, request: IncomingMessage) => Answer;
   readonly refusal: (status: number, why: string) => Answer;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Owns the messages of RFC 8572 as JSON, as box and controller exchange them: the two RPCs, their errors, and
- * what conveyed information says. Does not own signatures (pki/conveyed) nor what an owner is (bootstrap.ts).
+ * what conveyed information says. Does not own signatures (pki/conveyed), what an owner is (bootstrap.ts), nor the same
+ * messages in XML (yangXml.ts).
  *
  * How an owner travels: `configuration` of the onboarding information is base64 of the JSON text of `Owner`.
  */
@@ -9,6 +10,8 @@ import { IpAddress, Port } from './addresses.ts';
 import { BoxClaims } from './assignment.ts';
 
 export const SZTP_MEDIA_TYPE = 'application/yang-data+json';
+/** The other encoding of RESTCONF (RFC 8040 5.2), which somebody else's client or server may have alone. */
+export const SZTP_XML_MEDIA_TYPE = 'application/yang-data+xml';
 export const SZTP_GET_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:get-bootstrapping-data';
 export const SZTP_REPORT_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:report-progress';
 

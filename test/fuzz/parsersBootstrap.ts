@@ -12,7 +12,10 @@ import { judge, judgeMedium, judgeNextOwner } from '../../src/bootstrap/onboardi
 import { Owner } from '../../src/model/bootstrap.ts';
 import { decodeJson } from '../../src/model/decode.ts';
 import { Secret } from '../../src/model/secret.ts';
-import { GetBootstrappingDataResponse, RestconfErrors } from '../../src/model/sztp.ts';
+import { GetBootstrappingDataResponse, RestconfErrors, SZTP_XML_MEDIA_TYPE } from '../../src/model/sztp.ts';
+import { decodeBody } from '../../src/bootstrap/yangBodies.ts';
+import { parseXml } from '../../src/model/xml.ts';
+import { xmlOfYang } from '../../src/model/yangXml.ts';
 import { parseHostMeta } from '../../src/bootstrap/restconfRoot.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { wrapConveyed } from '../../src/pki/conveyed.ts';
@@ -24,7 +27,17 @@ import { mutateDer } from './mutateDer.ts';
 import { mutateJson } from './mutateJson.ts';
 import { mutateText } from './mutateText.ts';
 import type { FuzzParser } from './parser.ts';
-import { JOURNAL, json, ownerSample, RESTCONF_ERRORS, type Samples, text, utf8 } from './samples.ts';
+import {
+  JOURNAL,
+  json,
+  ownerSample,
+  REDIRECT_XML,
+  RESTCONF_ERRORS,
+  type Samples,
+  SZTP_REQUEST_XML,
+  text,
+  utf8,
+} from './samples.ts';
 
 const Base64File = z.base64().transform((content) => Buffer.from(content, 'base64'));
 /** As the three files of a stick are read, in one input. */
@@ -152,6 +165,28 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
         judged({ 'conveyed-information': Buffer.from(wrapConveyed(input, 'json')).toString('base64') }),
     },
     {
+      ...asText,
+      name: 'redirect-xml',
+      maxBytes: 128 * 1024,
+      covers: [],
+      share: 4,
+      samples: [REDIRECT_XML],
+      parse: (input) =>
+        judged({ 'conveyed-information': Buffer.from(wrapConveyed(input, 'xml')).toString('base64') }),
+    },
+    {
+      ...asText,
+      name: 'xml',
+      maxBytes: 512 * 1024,
+      covers: ['xml#parseXml'],
+      share: 6,
+      samples: [REDIRECT_XML, SZTP_REQUEST_XML],
+      parse: (input) => {
+        const { namespace, name, children } = parseXml(utf8(input), 'The document', 512 * 1024);
+        return `${namespace} ${name} ${children.length}`;
+      },
+    },
+    {
       ...asJson,
       name: 'owner-record',
       maxBytes: 128 * 1024,
@@ -217,6 +252,24 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       samples: [RESTCONF_ERRORS],
       parse: (input) =>
         String(decodeJson(RestconfErrors, utf8(input), 'errors')['ietf-restconf:errors'].error.length),
+    },
+    {
+      ...asText,
+      name: 'restconf-errors-xml',
+      maxBytes: 512 * 1024,
+      covers: ['yangBodies#decodeBody'],
+      share: 3,
+      samples: [text(xmlOfYang(JSON.parse(utf8(RESTCONF_ERRORS)) as Record<string, unknown>))],
+      parse: (input) => {
+        const answer = {
+          status: 403,
+          contentType: SZTP_XML_MEDIA_TYPE,
+          body: input,
+          retryAfterMs: undefined,
+          asksForBasic: false,
+        };
+        return String(decodeBody(RestconfErrors, answer, 'errors')['ietf-restconf:errors'].error.length);
+      },
     },
     {
       ...asText,

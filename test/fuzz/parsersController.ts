@@ -1,25 +1,34 @@
 /** Owns the parsers of what reaches the controller from boxes and foreign clients. */
 import { readBasic } from '../../src/controller/activation.ts';
 import { certificateRequestOf } from '../../src/controller/est/certificateRequest.ts';
-import { type Read, readBootstrappingInput, readReportInput } from '../../src/controller/sztp/rpcInput.ts';
+import {
+  type Input,
+  type Read,
+  readBootstrappingInput,
+  readReportInput,
+} from '../../src/controller/sztp/rpcInput.ts';
 import { decodeNewerJson } from '../../src/model/decode.ts';
 import { BranchboxError } from '../../src/model/errors.ts';
 import { EventBatch, gatewayOfTopic, MESSAGE_MAX_BYTES, Reply } from '../../src/model/mqtt.ts';
+import { SZTP_MEDIA_TYPE, SZTP_XML_MEDIA_TYPE } from '../../src/model/sztp.ts';
 import { GatewayStatus } from '../../src/model/status.ts';
 import { statusWith } from '../unit/controller/statusFixture.ts';
 import { mutateBase64 } from './mutateBase64.ts';
 import { mutateJson } from './mutateJson.ts';
 import { mutateText } from './mutateText.ts';
 import type { FuzzParser } from './parser.ts';
-import { json, type Samples, SZTP_REQUEST, text, utf8 } from './samples.ts';
+import { json, type Samples, SZTP_REQUEST, SZTP_REQUEST_XML, text, utf8 } from './samples.ts';
 
 const { status: STATUS, events: EVENTS, reply: REPLY } = MESSAGE_MAX_BYTES;
 
 /** The server refuses by an answer, the fuzzer by an error. */
 function taken<T>(read: Read<T>): T {
   if ('input' in read) return read.input;
-  throw new BranchboxError('model/invalid', { message: String(read.refused.body) });
+  throw new BranchboxError('model/invalid', { message: JSON.stringify(read.refused.data) });
 }
+
+const inJson = (input: Uint8Array): Input => ({ text: utf8(input), encoding: SZTP_MEDIA_TYPE });
+const inXml = (input: Uint8Array): Input => ({ text: utf8(input), encoding: SZTP_XML_MEDIA_TYPE });
 
 export function controllerParsers(samples: Samples): readonly FuzzParser[] {
   const common = { isSigned: false, share: 4, refusals: ['pki/', 'model/invalid'] } as const;
@@ -33,7 +42,7 @@ export function controllerParsers(samples: Samples): readonly FuzzParser[] {
       covers: [],
       share: 6,
       samples: [SZTP_REQUEST],
-      parse: (input) => JSON.stringify(taken(readBootstrappingInput(utf8(input)))),
+      parse: (input) => JSON.stringify(taken(readBootstrappingInput(inJson(input)))),
     },
     {
       ...asJson,
@@ -45,7 +54,15 @@ export function controllerParsers(samples: Samples): readonly FuzzParser[] {
           'ietf-sztp-bootstrap-server:input': { 'progress-type': 'bootstrap-complete', message: 'done' },
         }),
       ],
-      parse: (input) => JSON.stringify(taken(readReportInput(utf8(input)))),
+      parse: (input) => JSON.stringify(taken(readReportInput(inJson(input)))),
+    },
+    {
+      ...asText,
+      name: 'sztp-request-xml',
+      maxBytes: 64 * 1024,
+      covers: [],
+      samples: [SZTP_REQUEST_XML],
+      parse: (input) => JSON.stringify(taken(readBootstrappingInput(inXml(input)))),
     },
     {
       ...common,

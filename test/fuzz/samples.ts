@@ -120,6 +120,27 @@ export const SZTP_REQUEST = json({
   },
 });
 
+export const SZTP_REQUEST_XML = text(
+  `<?xml version="1.0" encoding="UTF-8"?>
+<!-- as libyang writes it -->
+<input xmlns="urn:ietf:params:xml:ns:yang:ietf-sztp-bootstrap-server">
+  <signed-data-preferred/>
+  <hw-model>a &lt;lab&gt; &#x26; more</hw-model>
+  <os-name><![CDATA[branchbox]]></os-name>
+  <nonce>${Buffer.alloc(32, 9).toString('base64')}</nonce>
+  <c:claims xmlns:c="urn:branchbox:sztp"><c:hostname>box</c:hostname></c:claims>
+</input>
+`,
+);
+
+export const REDIRECT_XML = text(
+  `<redirect-information xmlns="urn:ietf:params:xml:ns:yang:ietf-sztp-conveyed-info">
+  <bootstrap-server><address>sztp1.example.com</address><port>8443</port></bootstrap-server>
+  <bootstrap-server><address>2001:db8::1</address></bootstrap-server>
+</redirect-information>
+`,
+);
+
 export const RESTCONF_ERRORS = json({
   'ietf-restconf:errors': {
     error: [{ 'error-type': 'application', 'error-tag': 'access-denied', 'error-message': 'not here' }],

@@ -17,7 +17,9 @@ import {
   SZTP_GET_PATH,
   SZTP_MEDIA_TYPE,
   SZTP_REPORT_PATH,
+  SZTP_XML_MEDIA_TYPE,
 } from '../../src/model/sztp.ts';
+import { xmlOfYang, yangOfXml } from '../../src/model/yangXml.ts';
 import { certsOnly } from '../../src/pki/cms.ts';
 import { readCms } from '../../src/pki/cms-read.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
@@ -228,6 +230,9 @@ describe('a box', () => {
     expect(bodies[1]).toContain('branchbox-sztp:claims');
     for (const body of bodies) {
       expect(await yang.problemsOfOperation('get-bootstrapping-data-input', body), body).toBe('');
+      const xml = xmlOfYang(JSON.parse(body) as Record<string, unknown>);
+      const back: unknown = JSON.parse(await yang.converted('get-bootstrapping-data-input', xml));
+      expect(back).toEqual(JSON.parse(body));
     }
   });
 
@@ -274,7 +279,14 @@ describe('a box', () => {
         'post-configuration-script': 'AAAA',
       },
     };
-    for (const body of [redirect, onboarding]) expect(await yang.problemsOf(INFO, text(body))).toBe('');
+    for (const body of [redirect, onboarding]) {
+      expect(await yang.problemsOf(INFO, text(body))).toBe('');
+      // In XML as libyang writes it the same is read.
+      const xml = await yang.converted(INFO, text(body));
+      expect(yangOfXml(xml, 'what libyang wrote', 100_000)).toEqual(
+        JSON.parse(await yang.converted(INFO, xml)),
+      );
+    }
     expect(RedirectInformation.safeParse(redirect).error).toBeUndefined();
     expect(OnboardingInformation.safeParse(onboarding).error).toBeUndefined();
   });
@@ -331,6 +343,44 @@ describe('the controller', () => {
     expect(await yang.problemsOf('ietf-yang-library', library)).toBe('');
     const state = await get('/restconf/data/ietf-restconf-monitoring:restconf-state');
     expect(await yang.problemsOf('ietf-restconf-monitoring', state)).toBe('');
+  });
+
+  it('says and takes the same in XML', async () => {
+    const { world, credential, box1 } = clients;
+    const ask = async (path: string, ...words: readonly string[]): Promise<string> => {
+      const url = `https://localhost:${world.ports.sztp}${path}`;
+      const answer = await world.curl(...credential(box1, 'idevid', 'tls'), ...words, url);
+      expect(answer.headers.get('content-type')).toBe(SZTP_XML_MEDIA_TYPE);
+      return answer.body.toString('utf8');
+    };
+    const nonce = Buffer.alloc(32, 7).toString('base64');
+    // As libyang writes it, of what the box says in JSON.
+    const input = await yang.converted(
+      'get-bootstrapping-data-input',
+      text({ [`${SERVER}:input`]: { 'signed-data-preferred': [null], 'hw-model': 'a <lab> & more', nonce } }),
+    );
+    expect(input).toMatch(/^<input/);
+    const post = (body: string) => ['-H', `Content-Type: ${SZTP_XML_MEDIA_TYPE}`, '-d', body];
+    const output = await ask(SZTP_GET_PATH, ...post(input));
+    const artefacts = JSON.parse(await yang.converted('get-bootstrapping-data-output', output))[
+      `${SERVER}:output`
+    ];
+    const voucher = contentOf(Buffer.from(artefacts['ownership-voucher'], 'base64'));
+    expect(JSON.parse(voucher)).toMatchObject({ 'ietf-voucher:voucher': { nonce } });
+    // And what libyang makes JSON of is what our own reader does.
+    expect(yangOfXml(output, 'the output', 100_000)).toEqual({ [`${SERVER}:output`]: artefacts });
+
+    const refused = await ask(SZTP_GET_PATH, ...post(input.replace(nonce, 'AAAA')));
+    expect(refused).toContain('<error-tag>invalid-value</error-tag>');
+    expect(await yang.problemsOf('ietf-restconf', refused), refused).toBe('');
+    for (const [path, module] of [
+      ['/restconf', 'ietf-restconf'],
+      ['/restconf/data/ietf-yang-library:modules-state', 'ietf-yang-library'],
+      ['/restconf/data/ietf-restconf-monitoring:restconf-state', 'ietf-restconf-monitoring'],
+    ] as const) {
+      const body = await ask(path, '-H', `Accept: ${SZTP_XML_MEDIA_TYPE}`);
+      expect(await yang.problemsOf(module, body), body).toBe('');
+    }
   });
 
   it('makes a medium, network and all', async () => {

@@ -1,5 +1,6 @@
 /**
- * Owns holding a body against a YANG module by Debian's yanglint. The modules are in test/yang.
+ * Owns holding a body, JSON or XML as it begins, against a YANG module by Debian's yanglint, and having it converted to the
+ * other. The modules are in test/yang.
  * Does not own the bodies. Where yanglint is missing nothing passes: the call fails.
  */
 import { execFile } from 'node:child_process';
@@ -17,24 +18,36 @@ export interface Yanglint {
   problemsOf(module: string, body: string): Promise<string>;
   /** The same of the body of an operation of RFC 8572, as it is on the wire; `docs/branchbox-sztp.yang` counts too. */
   problemsOfOperation(part: OperationPart, body: string): Promise<string>;
+  /** The same data in the other encoding; fails where it is refused. `module` or part of an operation. */
+  converted(module: string, body: string): Promise<string>;
   /** Modules that do not fit each other, '' where they do. */
   problemsOfModules(...files: readonly string[]): Promise<string>;
   remove(): Promise<void>;
 }
 
-export type OperationPart =
-  | 'get-bootstrapping-data-input'
-  | 'get-bootstrapping-data-output'
-  | 'report-progress-input';
+const PARTS = [
+  'get-bootstrapping-data-input',
+  'get-bootstrapping-data-output',
+  'report-progress-input',
+] as const;
+export type OperationPart = (typeof PARTS)[number];
+const isPart = (name: string): name is OperationPart => PARTS.some((part) => part === name);
 
 export async function createYanglint(): Promise<Yanglint> {
   const directory = await mkdtemp(join(tmpdir(), 'bbt-yang-'));
   let calls = 0;
 
-  async function lint(directories: readonly string[], files: readonly string[]): Promise<string> {
+  interface Asked {
+    readonly directories: readonly string[];
+    readonly files: readonly string[];
+  }
+  async function convert({ directories, files }: Asked, to: 'json' | 'xml'): Promise<string> {
     const paths = directories.flatMap((path) => ['-p', path]);
+    return (await run('yanglint', ['-DD', ...paths, '-f', to, ...files])).stdout;
+  }
+  async function lint(asked: Asked): Promise<string> {
     try {
-      await run('yanglint', ['-DD', ...paths, '-f', 'json', ...files]);
+      await convert(asked, 'json');
       return '';
     } catch (thrown) {
       // A verdict has an exit code; that there is no yanglint has none.
@@ -54,30 +67,37 @@ export async function createYanglint(): Promise<Yanglint> {
     await writeFile(path, text);
     return path;
   }
-  const bodyFile = (body: string): Promise<string> => written(`${(calls += 1)}.json`, body);
+  const isXml = (body: string): boolean => body.startsWith('<');
+  const bodyFile = (body: string): Promise<string> =>
+    written(`${(calls += 1)}.${isXml(body) ? 'xml' : 'json'}`, body);
+
+  const ofModule = async (module: string, body: string): Promise<Asked> => ({
+    directories: [MODULES],
+    files: [join(MODULES, `${module}.yang`), await bodyFile(body)],
+  });
+  async function ofOperation(part: OperationPart, body: string): Promise<Asked> {
+    const server = await readFile(join(MODULES, 'ietf-sztp-bootstrap-server.yang'), 'utf8');
+    const node = part.endsWith('-input') ? 'input' : 'output';
+    const asData = `container ${node} { config false; uses ${part}; }\n}\n`;
+    const modules = [await written('ietf-sztp-bootstrap-server.yang', server.replace(/\}\s*$/, asData))];
+    if (part === 'get-bootstrapping-data-input') {
+      const claims = await readFile(join(CHECKOUT, 'docs/branchbox-sztp.yang'), 'utf8');
+      const path = '"/sztp-svr:get-bootstrapping-data/sztp-svr:input"';
+      if (!claims.includes(path)) throw new Error(`branchbox-sztp.yang augments no ${path}`);
+      modules.push(await written('branchbox-sztp.yang', claims.replace(path, '"/sztp-svr:input"')));
+    }
+    return { directories: [directory], files: [...modules, await bodyFile(body)] };
+  }
 
   return {
-    async problemsOf(module, body) {
-      return lint([MODULES], [join(MODULES, `${module}.yang`), await bodyFile(body)]);
-    },
-    async problemsOfOperation(part, body) {
-      const server = await readFile(join(MODULES, 'ietf-sztp-bootstrap-server.yang'), 'utf8');
-      const node = part.endsWith('-input') ? 'input' : 'output';
-      const asData = `container ${node} { config false; uses ${part}; }\n}\n`;
-      const modules = [await written('ietf-sztp-bootstrap-server.yang', server.replace(/\}\s*$/, asData))];
-      if (part === 'get-bootstrapping-data-input') {
-        const claims = await readFile(join(CHECKOUT, 'docs/branchbox-sztp.yang'), 'utf8');
-        const path = '"/sztp-svr:get-bootstrapping-data/sztp-svr:input"';
-        if (!claims.includes(path)) throw new Error(`branchbox-sztp.yang augments no ${path}`);
-        modules.push(await written('branchbox-sztp.yang', claims.replace(path, '"/sztp-svr:input"')));
-      }
-      return lint([directory], [...modules, await bodyFile(body)]);
+    problemsOf: async (module, body) => lint(await ofModule(module, body)),
+    problemsOfOperation: async (part, body) => lint(await ofOperation(part, body)),
+    async converted(module, body) {
+      const asked = isPart(module) ? await ofOperation(module, body) : await ofModule(module, body);
+      return convert(asked, isXml(body) ? 'json' : 'xml');
     },
     problemsOfModules: (...files) =>
-      lint(
-        [MODULES],
-        files.map((file) => join(CHECKOUT, file)),
-      ),
+      lint({ directories: [MODULES], files: files.map((file) => join(CHECKOUT, file)) }),
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

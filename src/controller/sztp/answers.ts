@@ -1,17 +1,47 @@
 /**
- * Owns the forms of the bootstrap server's answers: YANG data in JSON, and errors as RESTCONF has them (RFC 8040 7.1).
- * Does not own which is given when (bootstrapServer.ts).
+ * Owns the forms of the bootstrap server's answers: YANG data in JSON or XML, whichever is asked for (RFC 8040 5.2), and
+ * errors as RESTCONF has them (7.1). Does not own which is given when (bootstrapServer.ts).
  */
+import type { IncomingMessage } from 'node:http';
 import { BranchboxError, type ErrorCode } from '../../model/errors.ts';
-import { type RestconfErrors, SZTP_MEDIA_TYPE } from '../../model/sztp.ts';
+import { type RestconfErrors, SZTP_MEDIA_TYPE, SZTP_XML_MEDIA_TYPE } from '../../model/sztp.ts';
+import { xmlOfYang } from '../../model/yangXml.ts';
+import { preferred } from '../api/negotiation.ts';
 import type { Answer } from '../exchange.ts';
 
 const RETRY_AFTER_S = 5;
 /** As the model caps it. */
 const MAX_MESSAGE = 1024;
 
+export const ENCODINGS = [SZTP_MEDIA_TYPE, SZTP_XML_MEDIA_TYPE] as const;
+export type Encoding = (typeof ENCODINGS)[number];
+
+/** An answer before its encoding: `data` as JSON has it (RFC 7951). */
+export interface YangAnswer extends Pick<Answer, 'status' | 'headers'> {
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+export const NO_ENCODING = refusal(406, 'invalid-value', `answers are ${ENCODINGS.join(' or ')}`);
+
+/** undefined: the client takes neither. Where it does not mind, the encoding of what it sent, else JSON. */
+export function encodingAsked({ headers }: Pick<IncomingMessage, 'headers'>): Encoding | undefined {
+  const sent = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  const offers = sent === SZTP_XML_MEDIA_TYPE ? ENCODINGS.toReversed() : ENCODINGS;
+  return preferred(headers.accept, offers);
+}
+
+export function encoded({ data, ...answer }: YangAnswer, encoding: Encoding): Answer {
+  if (data === undefined) return answer;
+  const body = encoding === SZTP_XML_MEDIA_TYPE ? xmlOfYang(data) : JSON.stringify(data);
+  return { ...answer, mediaType: encoding, body };
+}
+
 /** What went wrong below, in RESTCONF's words. */
-export function bootstrapFailed(thrown: unknown): Answer {
+export function bootstrapFailed(thrown: unknown, request: IncomingMessage): Answer {
+  return encoded(failure(thrown), encodingAsked(request) ?? SZTP_MEDIA_TYPE);
+}
+
+function failure(thrown: unknown): YangAnswer {
   const code: ErrorCode = thrown instanceof BranchboxError ? thrown.code : 'internal';
   const message = thrown instanceof BranchboxError ? thrown.message : '';
   if (code === 'controller/unreachable') {
@@ -27,7 +57,8 @@ export function bootstrapFailed(thrown: unknown): Answer {
 /** RFC 8040 7: of what is no operation. */
 export function bootstrapRefusal(status: number, why: string): Answer {
   const isUnsupported = status === 501 || status === 417;
-  return refusal(status, isUnsupported ? 'operation-not-supported' : 'malformed-message', why);
+  const tag = isUnsupported ? 'operation-not-supported' : 'malformed-message';
+  return encoded(refusal(status, tag, why), SZTP_MEDIA_TYPE);
 }
 
 export type RestconfError = RestconfErrors['ietf-restconf:errors']['error'][number];
@@ -38,7 +69,7 @@ export function refusal(
   message: string,
   type: RestconfError['error-type'] = 'protocol',
   appTag?: string,
-): Answer {
+): YangAnswer {
   return errorsAnswer(status, [
     {
       'error-type': type,
@@ -49,15 +80,11 @@ export function refusal(
   ]);
 }
 
-export function errorsAnswer(status: number, errors: readonly RestconfError[]): Answer {
+export function errorsAnswer(status: number, errors: readonly RestconfError[]): YangAnswer {
   const error = errors.map((one) => ({
     ...one,
     'error-message': one['error-message']?.slice(0, MAX_MESSAGE),
   }));
   const body: RestconfErrors = { 'ietf-restconf:errors': { error } };
-  return yang(status, body);
-}
-
-export function yang(status: number, body: unknown): Answer {
-  return { status, mediaType: SZTP_MEDIA_TYPE, body: JSON.stringify(body) };
+  return { status, data: body };
 }

@@ -11,8 +11,7 @@ import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import type { Admissions } from '../admission.ts';
 import { type AskLimit, createAskLimit } from '../askLimit.ts';
-import { preferred } from '../api/negotiation.ts';
-import { type Answer, type Handler, requestLine } from '../exchange.ts';
+import { type Handler, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
 import { peerOf, type PeerAnchors } from '../peer.ts';
 import type { PendingBoxes } from '../pending.ts';
@@ -20,10 +19,10 @@ import { announcedBytes, readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
 import type { Store } from '../store/store.ts';
 import { createWorkGate, type WorkGate } from '../workGate.ts';
-import { refusal, yang } from './answers.ts';
+import { encoded, encodingAsked, ENCODINGS, NO_ENCODING, refusal, type YangAnswer } from './answers.ts';
 import { discovered } from './discovery.ts';
 import { onboardingOf } from './onboarding.ts';
-import { readBootstrappingInput, readReportInput } from './rpcInput.ts';
+import { type Input, readBootstrappingInput, readReportInput } from './rpcInput.ts';
 
 /** Model, version and a nonce are a few hundred bytes; the last report of a box of others brings certificates of its host keys. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -59,11 +58,17 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
   const asks = createAskLimit({ clock: options.clock, ...ASKS });
   const gate = createWorkGate({ clock: options.clock, ...WORK });
   return async (request, socket) => {
-    const { method, path, mediaType } = requestLine(request);
+    const encoding = encodingAsked(request);
+    const { method, path } = requestLine(request);
     const query = (request.url ?? '').split('?').slice(1).join('?');
+    const found = discovered({ method, path, query, encoding });
+    if (found !== undefined && 'body' in found) return found;
+    return encoded(found ?? (await operation(request, socket, query)), encoding ?? SZTP_MEDIA_TYPE);
+  };
+
+  async function operation(request: IncomingMessage, socket: TLSSocket, query: string): Promise<YangAnswer> {
+    const { method, path, mediaType } = requestLine(request);
     if (path !== SZTP_GET_PATH && path !== SZTP_REPORT_PATH) {
-      const found = discovered({ method, path, query, accept: request.headers.accept });
-      if (found !== undefined) return found;
       return refusal(404, 'invalid-value', 'there is no such resource');
     }
     const allowed = { Allow: 'POST, OPTIONS' };
@@ -76,18 +81,16 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
     // RFC 8040 4.8.
     if (query !== '') return refusal(400, 'invalid-value', 'an operation has no query parameters');
     // RFC 8040 5.2.
-    if (preferred(request.headers.accept, [SZTP_MEDIA_TYPE]) === undefined) {
-      return refusal(406, 'invalid-value', `answers are ${SZTP_MEDIA_TYPE}`);
-    }
-    const text = await bodyText(request, mediaType);
-    if (typeof text !== 'string') return text;
-    const result = await gate.run(() => answerTo(path, socket, text));
+    if (encodingAsked(request) === undefined) return NO_ENCODING;
+    const input = await inputOf(request, mediaType);
+    if ('status' in input) return input;
+    const result = await gate.run(() => answerTo(path, socket, input));
     if ('done' in result) return result.done;
     const busy = refusal(503, 'resource-denied', 'many boxes ask at once', 'application');
     return { ...busy, headers: { 'Retry-After': String(result.retryAfterS) } };
-  };
+  }
 
-  async function answerTo(path: string, socket: TLSSocket, text: string): Promise<Answer> {
+  async function answerTo(path: string, socket: TLSSocket, input: Input): Promise<YangAnswer> {
     const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
     if (peer.kind === 'unusable') return refusal(403, 'access-denied', peer.why);
     if (peer.kind !== 'idevid') {
@@ -100,8 +103,8 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
       address: socket.remoteAddress === undefined ? undefined : plainAddress(socket.remoteAddress),
     };
     return path === SZTP_GET_PATH
-      ? bootstrappingData(options, asks, gate, asker, text)
-      : report(options, asker, text);
+      ? bootstrappingData(options, asks, gate, asker, input)
+      : report(options, asker, input);
   }
 }
 
@@ -110,10 +113,10 @@ async function bootstrappingData(
   asks: AskLimit,
   gate: Pick<WorkGate, 'hasLine'>,
   asker: Asker,
-  text: string,
-): Promise<Answer> {
+  sent: Input,
+): Promise<YangAnswer> {
   const { serial, idevid } = asker;
-  const read = readBootstrappingInput(text);
+  const read = readBootstrappingInput(sent);
   if ('refused' in read) return read.refused;
   const { input } = read;
   const { nonce } = input;
@@ -169,23 +172,22 @@ async function bootstrappingData(
     subject: gatewayId,
     detail: nonce === undefined ? 'nonceless voucher' : '',
   });
-  return yang(200, {
-    'ietf-sztp-bootstrap-server:output': {
-      // Each report is a handshake: of a thousand boxes at once the beginning and the end are enough.
-      'reporting-level': gate.hasLine() ? 'minimal' : 'verbose',
-      'conveyed-information': toBase64(signed.conveyed),
-      'owner-certificate': toBase64(signed.ownerCertificate),
-      'ownership-voucher': toBase64(voucher),
-    },
-  });
+  const output = {
+    // Each report is a handshake: of a thousand boxes at once the beginning and the end are enough.
+    'reporting-level': gate.hasLine() ? 'minimal' : 'verbose',
+    'conveyed-information': toBase64(signed.conveyed),
+    'owner-certificate': toBase64(signed.ownerCertificate),
+    'ownership-voucher': toBase64(voucher),
+  };
+  return { status: 200, data: { 'ietf-sztp-bootstrap-server:output': output } };
 }
 
 async function report(
   options: BootstrapServerOptions,
   { serial, idevid }: Asker,
-  text: string,
-): Promise<Answer> {
-  const read = readReportInput(text);
+  sent: Input,
+): Promise<YangAnswer> {
+  const read = readReportInput(sent);
   if ('refused' in read) return read.refused;
   const { input } = read;
   const admission = await options.admissions.consider(serial, idevid);
@@ -197,18 +199,19 @@ async function report(
   return { status: 204 };
 }
 
-async function bodyText(request: IncomingMessage, mediaType: string): Promise<string | Answer> {
+async function inputOf(request: IncomingMessage, mediaType: string): Promise<Input | YangAnswer> {
   const foreign = {
-    ...refusal(415, 'operation-not-supported', `only ${SZTP_MEDIA_TYPE} is understood`),
-    headers: { Accept: SZTP_MEDIA_TYPE },
+    ...refusal(415, 'operation-not-supported', `only ${ENCODINGS.join(' and ')} are understood`),
+    headers: { Accept: ENCODINGS.join(', ') },
   };
-  const isForeign = mediaType !== SZTP_MEDIA_TYPE;
+  const encoding = ENCODINGS.find((one) => one === mediaType);
+  const isForeign = encoding === undefined;
   if (isForeign && announcedBytes(request.headers) > 0) return foreign;
   const body = await readBody(request, MAX_BODY_BYTES);
   if (body === undefined) return refusal(413, 'too-big', `a request has at most ${MAX_BODY_BYTES} bytes`);
   // In chunks there may be none, and that has no media type.
   if (isForeign && body.length > 0) return foreign;
-  return body.toString('utf8');
+  return { text: body.toString('utf8'), encoding: encoding ?? SZTP_MEDIA_TYPE };
 }
 
 function toBase64(bytes: Uint8Array): string {

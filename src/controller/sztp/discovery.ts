@@ -3,10 +3,8 @@
  * is, which operations there are, which modules. The same to everybody, and nothing of it about a fleet.
  * Does not own the operations (bootstrapServer.ts).
  */
-import { SZTP_MEDIA_TYPE } from '../../model/sztp.ts';
-import { preferred } from '../api/negotiation.ts';
 import type { Answer } from '../exchange.ts';
-import { refusal, yang } from './answers.ts';
+import { type Encoding, NO_ENCODING, refusal, type YangAnswer } from './answers.ts';
 
 const ROOT = '/restconf';
 /** RFC 6415 2. */
@@ -63,7 +61,10 @@ const OPERATIONS = {
   'ietf-sztp-bootstrap-server:report-progress': [null],
 };
 
-const RESOURCES: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+const RESOURCES: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map<
+  string,
+  Readonly<Record<string, unknown>>
+>([
   [ROOT, { 'ietf-restconf:restconf': { data: {}, operations: {}, 'yang-library-version': YANG_LIBRARY } }],
   [`${ROOT}/yang-library-version`, { 'ietf-restconf:yang-library-version': YANG_LIBRARY }],
   [`${ROOT}/operations`, { 'ietf-restconf:operations': OPERATIONS }],
@@ -77,8 +78,8 @@ export function discovered(request: {
   readonly method: string;
   readonly path: string;
   readonly query: string;
-  readonly accept: string | undefined;
-}): Answer | undefined {
+  readonly encoding: Encoding | undefined;
+}): Answer | YangAnswer | undefined {
   const path = request.path.length > 1 ? request.path.replace(/\/$/, '') : request.path;
   const resource = RESOURCES.get(path);
   if (path !== HOST_META && resource === undefined) return undefined;
@@ -87,13 +88,11 @@ export function discovered(request: {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { ...refusal(405, 'operation-not-supported', 'this resource is read only'), headers };
   }
-  if (path === HOST_META) return { status: 200, mediaType: 'application/xrd+xml', body: XRD };
-  if (preferred(request.accept, [SZTP_MEDIA_TYPE]) === undefined) {
-    return refusal(406, 'invalid-value', `answers are ${SZTP_MEDIA_TYPE}`);
-  }
+  if (resource === undefined) return { status: 200, mediaType: 'application/xrd+xml', body: XRD };
+  if (request.encoding === undefined) return NO_ENCODING;
   // RFC 8040 4.8: what is not supported must not be passed over. All of this is state, so that `content` leaves it whole.
   if (!['', 'content=all', 'content=nonconfig'].includes(request.query)) {
     return refusal(400, 'invalid-value', 'of query parameters there is content=all and content=nonconfig');
   }
-  return yang(200, resource);
+  return { status: 200, data: resource };
 }

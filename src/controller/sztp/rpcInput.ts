@@ -1,20 +1,22 @@
 /**
- * Owns reading the input of the bootstrap server's operations as their YANG has it (RFC 8572 7.3 in JSON of RFC 7951), and
- * naming what is wrong with one in RESTCONF's words (RFC 8040 7): malformed, missing, unknown, invalid, and where.
+ * Owns reading the input of the bootstrap server's operations as their YANG has it (RFC 8572 7.3 in JSON of RFC 7951, or
+ * in XML), and naming what is wrong with one in RESTCONF's words (RFC 8040 7): malformed, missing, unknown, invalid, and where.
  * Does not own what is done with it (bootstrapServer.ts).
  */
 import { z } from 'zod';
 import { BoxClaims } from '../../model/assignment.ts';
 import { decodeJson } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
-import { NONCE_BYTES, ProgressType } from '../../model/sztp.ts';
-import type { Answer } from '../exchange.ts';
-import { errorsAnswer, refusal, type RestconfError } from './answers.ts';
+import { NONCE_BYTES, ProgressType, SZTP_XML_MEDIA_TYPE } from '../../model/sztp.ts';
+import { yangOfXml } from '../../model/yangXml.ts';
+import { type Encoding, errorsAnswer, refusal, type RestconfError, type YangAnswer } from './answers.ts';
 
 const MODULE = 'ietf-sztp-bootstrap-server';
 const INPUT = `${MODULE}:input`;
 const MAX_TEXT = 1024;
 const MAX_ERRORS = 16;
+/** As much as the server reads of a body. */
+const MAX_TEXT_CHARS = 64 * 1024;
 
 // YANG sets no length: the beginning is kept.
 const Text = z.string().transform((text) => text.slice(0, MAX_TEXT));
@@ -59,21 +61,29 @@ const ReportInput = z
   });
 type ReportInput = z.output<typeof ReportInput>;
 
-export type Read<T> = { readonly input: T } | { readonly refused: Answer };
+export interface Input {
+  readonly text: string;
+  readonly encoding: Encoding;
+}
+
+export type Read<T> = { readonly input: T } | { readonly refused: YangAnswer };
 
 /** None of its nodes is mandatory, so there may be no body (RFC 8040 3.6.1). */
-export function readBootstrappingInput(text: string): Read<BootstrappingInput> {
-  return text.trim() === '' ? { input: {} } : read(BootstrappingInput, text);
+export function readBootstrappingInput(sent: Input): Read<BootstrappingInput> {
+  return sent.text.trim() === '' ? { input: {} } : read(BootstrappingInput, sent);
 }
 
-export function readReportInput(text: string): Read<ReportInput> {
-  return read(ReportInput, text);
+export function readReportInput(sent: Input): Read<ReportInput> {
+  return read(ReportInput, sent);
 }
 
-function read<T>(schema: z.ZodType<T>, text: string): Read<T> {
+function read<T>(schema: z.ZodType<T>, { text, encoding }: Input): Read<T> {
   let document: unknown;
   try {
-    document = decodeJson(z.unknown(), text, 'the request');
+    document =
+      encoding === SZTP_XML_MEDIA_TYPE
+        ? yangOfXml(text, 'the request', MAX_TEXT_CHARS)
+        : decodeJson(z.unknown(), text, 'the request');
   } catch (thrown) {
     if (!(thrown instanceof BranchboxError)) throw thrown;
     return { refused: refusal(400, 'malformed-message', thrown.message) };

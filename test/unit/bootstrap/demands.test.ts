@@ -213,7 +213,18 @@ describe('conveyed information of type data', () => {
       'OWNED',
       '',
     ],
-    ['XML', () => Buffer.from('<onboarding-information/>'), 'pki/malformed', 'is XML, not JSON'],
+    [
+      'XML of no namespace',
+      () => Buffer.from('<onboarding-information/>'),
+      'model/invalid',
+      'The onboarding information has 1 problem',
+    ],
+    [
+      'XML with a document type',
+      () => Buffer.from('<!DOCTYPE a><onboarding-information/>'),
+      'model/invalid',
+      'The conveyed information is no XML that is read here',
+    ],
     ['neither', () => Buffer.from('hello'), 'pki/malformed', 'neither JSON nor XML'],
   ])('is what it begins as (RFC 8572 3.1): %s', async (_, content, end, words) => {
     const seen = await bootstrapWith(() =>

@@ -12,7 +12,9 @@ import {
   SZTP_GET_PATH,
   SZTP_MEDIA_TYPE,
   SZTP_REPORT_PATH,
+  SZTP_XML_MEDIA_TYPE,
 } from '../../../src/model/sztp.ts';
+import { xmlOfYang, yangOfXml } from '../../../src/model/yangXml.ts';
 import { parseCertificate, toPem, type Certificate } from '../../../src/pki/certificate.ts';
 import { certsOnly } from '../../../src/pki/cms.ts';
 import { ownerCertificate, signConveyed } from '../../../src/pki/conveyed.ts';
@@ -43,6 +45,8 @@ export interface Behaviour {
   enrol: (request: CertificateRequest, operation: string, authorization?: string) => Reply;
   ping: (peer: Certificate | undefined) => Reply;
   moved: (peer: Certificate | undefined) => Reply;
+  /** Of RESTCONF; a server of `xml` refuses a body of JSON, one of `none` any. */
+  encoding: 'json' | 'xml' | 'none';
 }
 
 export interface TestController {
@@ -135,6 +139,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
     enrol: (request) => pkcs7([behaviour.issue(request)]),
     ping: (peer) => (peer?.subject.commonName === GATEWAY ? json({ ok: true }) : json({}, 401)),
     moved: (peer) => ({ status: peer?.subject.commonName === GATEWAY ? 204 : 401 }),
+    encoding: 'json',
   };
 
   function route(
@@ -165,11 +170,30 @@ export async function startController(authorities: Authorities): Promise<TestCon
     return behaviour.enrol(parseRequest(Buffer.from(body, 'base64')), operation, authorization);
   }
 
+  /** As a server that speaks XML alone would take and give what is JSON here. */
+  function inXml(
+    { 'content-type': type, accept }: IncomingMessage['headers'],
+    body: string,
+    routed: (text: string) => Reply,
+  ): Reply {
+    if (behaviour.encoding !== 'xml' || type !== SZTP_XML_MEDIA_TYPE || accept !== SZTP_XML_MEDIA_TYPE) {
+      return { status: 415 };
+    }
+    const reply = routed(JSON.stringify(yangOfXml(body, 'the request', 64 * 1024)));
+    if (reply.body === undefined) return reply;
+    const document = JSON.parse(reply.body) as Readonly<Record<string, unknown>>;
+    return { ...reply, headers: { 'content-type': SZTP_XML_MEDIA_TYPE }, body: xmlOfYang(document) };
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readAll(request);
     asked.push(`${request.method} ${request.url}`);
     const { authorization } = request.headers;
-    const reply = route(request.method ?? '', request.url ?? '', body, peerOf(request), authorization);
+    const isRestconf = request.url?.startsWith('/restconf/') === true;
+    const routed = (text: string): Reply =>
+      route(request.method ?? '', request.url ?? '', text, peerOf(request), authorization);
+    const reply =
+      isRestconf && behaviour.encoding !== 'json' ? inXml(request.headers, body, routed) : routed(body);
     response.writeHead(reply.status ?? 200, reply.headers);
     response.end(reply.body);
   }

@@ -87,6 +87,8 @@ const device = () => {
   };
   return listen(createDeviceHandler({ ...parts(), ...further }), deviceRefusal);
 };
+const JSON_TYPE = 'application/yang-data+json';
+const XML = 'application/yang-data+xml';
 const ENROL = '/.well-known/est/simpleenroll';
 const head = (line: string, ...fields: readonly string[]): string =>
   [`${line} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...fields, '', ''].join('\r\n');
@@ -125,7 +127,10 @@ describe('SZTP', () => {
   it('says what a request has to be, and what is no method', async () => {
     const port = await sztp();
     const type = await speak(port, head(`POST ${SZTP_GET_PATH}`, 'Content-Length: 2'), '{}');
-    expect([type.status, type.headers['accept']]).toEqual([415, 'application/yang-data+json']);
+    expect([type.status, type.headers['accept']]).toEqual([
+      415,
+      'application/yang-data+json, application/yang-data+xml',
+    ]);
     const method = await speak(port, head(`FOO ${SZTP_GET_PATH}`));
     const [error] = RestconfErrors.parse(JSON.parse(method.text))['ietf-restconf:errors'].error;
     expect([method.status, error?.['error-tag']]).toEqual([501, 'operation-not-supported']);
@@ -211,8 +216,35 @@ describe('what a RESTCONF client looks for first', () => {
     if (status === 405) expect(answer.headers['allow']).toMatch(/OPTIONS/);
   });
 
-  it('is answered in JSON alone', async () => {
-    expect((await get('GET /restconf', 'Accept: application/yang-data+xml')).status).toBe(406);
+  it.each([
+    ['', '<restconf xmlns="urn:ietf:params:xml:ns:yang:ietf-restconf"><data/><operations/>'],
+    [
+      '/operations',
+      '<operations xmlns="urn:ietf:params:xml:ns:yang:ietf-restconf"><get-bootstrapping-data xmlns="urn:ietf:params:xml:ns:yang:ietf-sztp-bootstrap-server"/>',
+    ],
+    ['/data', '<module><name>branchbox-sztp</name>'],
+  ])('is the same in XML: %s', async (path, part) => {
+    const answer = await get(`GET /restconf${path}`, `Accept: ${XML}`);
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, XML]);
+    expect(answer.text).toContain(part);
+  });
+
+  it.each([
+    ['in XML, where that is asked for', ['Accept: text/html;q=0.9, application/yang-data+xml'], XML],
+    ['in JSON, where that is preferred', [`Accept: ${XML};q=0.5, */*`], JSON_TYPE],
+    ['in what was sent', [`Content-Type: ${XML}`], XML],
+    ['in what is asked for, whatever was sent', [`Content-Type: ${XML}`, `Accept: ${JSON_TYPE}`], JSON_TYPE],
+    ['in JSON, where nothing that is here is taken', ['Accept: text/html'], JSON_TYPE],
+  ])('is refused %s', async (_, fields, type) => {
+    const answer = await get('POST /restconf/none', ...fields, 'Content-Length: 0');
+    expect([answer.status, answer.headers['content-type']]).toEqual([404, type]);
+    expect(answer.text).toMatch(
+      type === XML ? /<error-tag>invalid-value<\/error-tag>/ : /"error-tag":"invalid-value"/,
+    );
+  });
+
+  it('is answered in nothing else', async () => {
+    expect((await get('GET /restconf', 'Accept: text/html')).status).toBe(406);
     const options = await get('OPTIONS /restconf');
     expect([options.status, options.headers['allow']]).toEqual([204, 'GET, HEAD, OPTIONS']);
   });
@@ -257,13 +289,7 @@ describe('Expect', () => {
     ['SZTP', sztp, `POST ${SZTP_GET_PATH}`, [YANG, LENGTH], 413],
     ['SZTP, of another media type,', sztp, `POST ${SZTP_GET_PATH}`, [CSR, 'Content-Length: 5'], 415],
     ['SZTP, by another method,', sztp, `PUT ${SZTP_GET_PATH}`, [YANG, LENGTH], 405],
-    [
-      'SZTP, answered in XML,',
-      sztp,
-      `POST ${SZTP_GET_PATH}`,
-      [YANG, LENGTH, 'Accept: application/yang-data+xml'],
-      406,
-    ],
+    ['SZTP, answered in HTML,', sztp, `POST ${SZTP_GET_PATH}`, [YANG, LENGTH, 'Accept: text/html'], 406],
     ['the device API, by whoever has no certificate', device, 'POST /v1/moved', [LENGTH], 401],
   ] as const)(
     'a body that its head alone refuses is not asked for: %s',
