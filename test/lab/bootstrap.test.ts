@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimCodeOf } from '../../src/model/assignment.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
-import { last, ownerOf, statesOf, untilOwned, untilState } from './bootstrapObserve.ts';
+import { last, ownerOf, statesOf, statusOf, untilOwned, untilState } from './bootstrapObserve.ts';
 import { type BootstrapWorld, branchesOf, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 import { TO_STRICT } from '../journeyStates.ts';
@@ -16,7 +16,7 @@ import { TO_STRICT } from '../journeyStates.ts';
 let world: BootstrapWorld;
 let controller: Running;
 
-const SERIALS = ['BBT-1', 'BBT-2', 'BBT-3', 'BBT-4'] as const;
+const SERIALS = ['BBT-1', 'BBT-2', 'BBT-3', 'BBT-4', 'BBT-5'] as const;
 /** Places without a box, and a rule that lists whoever claims to be of this machine. */
 const SPARE = ['spare-1', 'spare-2', 'auto-1'] as const;
 const gatewayOf = (serial: string): string => serial.toLowerCase();
@@ -162,6 +162,36 @@ describe('a box that nobody named', () => {
     await untilOwned(box);
     await process.end('SIGTERM');
     await expectOwned(box, 'BBWAIT-1', 'spare-1');
+  });
+
+  it('that is denied while it waits hears so in words, and so does the operator', async () => {
+    const box = await world.newBox('BBWAIT-2');
+    const process = startBox(box);
+    await process.said(/this box waits for an approval/);
+    await fleet('deny', 'BBWAIT-2');
+    expect(await process.said(/an operator denied this box/)).toContain('bootstrap/refused');
+    expect(await statusOf(box)).toMatchObject({
+      state: 'PROVISIONAL',
+      lastProblem: expect.stringContaining(
+        '403: it does not know or accept this box (an operator denied this box)',
+      ),
+    });
+    expect(await fleet('pending')).toMatch(/BBWAIT-2 +denied /);
+    await process.end('SIGTERM');
+    await expect(ownerOf(box)).rejects.toThrow('owner.json');
+  });
+
+  it('whose certificate waits for an approval is denied by the enrolment server in the same way', async () => {
+    await fleet('inventory', 'BBT-5', '--two-factor');
+    const box = await world.newBox('BBT-5');
+    const process = startBox(box);
+    await process.said(/waits for the activation code, or for an approval of this box/);
+    expect(await statusOf(box)).toMatchObject({ state: 'ENROLLING', secondFactor: { state: 'wanted' } });
+    await fleet('deny', 'BBT-5');
+    expect(await process.said(/this box was revoked/)).toContain('bootstrap/refused');
+    expect((await statusOf(box)).lastProblem).toContain('answered 403: it does not know or accept this box');
+    await process.end('SIGTERM');
+    await expect(ownerOf(box)).rejects.toThrow('owner.json');
   });
 
   it('is let in at once by a rule that says so of its serial', async () => {
