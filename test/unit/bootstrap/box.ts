@@ -169,6 +169,7 @@ export async function createBox(
         signal: ending.signal,
         paths,
         leaseDirectory: join(directory, 'leases'),
+        leadsNowhereDirectory: join(directory, 'leads-nowhere'),
         mediaDirectory: join(directory, 'media'),
         connect: async (options) => {
           const key = (await box.tpm?.unwrap(options.identity.key)) ?? options.identity.key;

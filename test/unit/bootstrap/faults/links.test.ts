@@ -1,7 +1,9 @@
 /** Rows of the fault table: cables and providers. */
+import { BranchboxError } from '../../../../src/model/errors.ts';
+import type { LogLine } from '../box.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import type { TestController } from '../servers.ts';
-import { faultTable, stateOf } from './table.ts';
+import { faultTable, problemOf, stateOf } from './table.ts';
 
 const bench = createFaultBench();
 
@@ -14,6 +16,31 @@ function dark(ifname: string): TestController {
       options.uplink.ifname === ifname ? Promise.reject(new Error('no route')) : controller.connect(options),
   };
 }
+
+const WRONG = '192.0.2.9';
+/** Until the installer reads that the lease is left: nobody is reached over it. */
+async function leftWrongServer(): Promise<LogLine | undefined> {
+  const { box, controller } = bench;
+  await box.files.writeDurable(
+    `${box.directory}/leases/wan1.env`,
+    `new_ip_address=127.0.0.1\nnew_dhcp_server_identifier=${WRONG}\n`,
+  );
+  const nobody = () => Promise.reject(new BranchboxError('bootstrap/unreachable', { message: 'no route' }));
+  const isTold = (line: LogLine): boolean =>
+    failed(line) && String(line.fields['problem']).includes('leads nowhere');
+  const isLate = (line: LogLine): boolean => failed(line) && Number(line.fields['attempt']) > 30;
+  await box.run({
+    controller: { ...controller, connect: nobody },
+    until: (line) => isTold(line) || isLate(line),
+  });
+  return box.log.find(isTold);
+}
+/** As firmware/other-dhcp reads it. */
+const namedServer = async (): Promise<string> => {
+  const named = await bench.box.files.readText(`${bench.box.directory}/leads-nowhere/wan1`);
+  return `named ${named?.trim() ?? 'nobody'}`;
+};
+const LEFT = `bootstrap/unreachable: no route; what the DHCP server ${WRONG} on wan1 gave leads nowhere, so another one is asked for an address (take the wrong DHCP server off that line, or look at its way out where it is the right one)`;
 
 faultTable('uplinks', [
   {
@@ -63,6 +90,36 @@ faultTable('uplinks', [
       ];
       await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
       return { outcome: await stateOf(bench), told: '' };
+    },
+  },
+  {
+    fault: 'a wrong DHCP server that answers first on the wire, and whose lease leads nowhere',
+    must: 'name it to the address client and the installer, and come in by the lease of another',
+    outcome: `named ${WRONG}; OPERATIONAL`,
+    told: LEFT,
+    run: async () => {
+      const told = problemOf(await leftWrongServer());
+      const named = await namedServer();
+      const { box, controller } = bench;
+      await box.files.writeDurable(
+        `${box.directory}/leases/wan1.env`,
+        'new_ip_address=127.0.0.2\nnew_dhcp_server_identifier=192.0.2.1\n',
+      );
+      box.uplinks = box.uplinks.map((uplink) => ({ ...uplink, address: '127.0.0.2' }));
+      await box.run({ controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  },
+  {
+    fault: 'the only DHCP server, whose lease leads nowhere for a while',
+    must: 'name it, and come in by its lease all the same once that leads somewhere',
+    outcome: `named ${WRONG}; OPERATIONAL`,
+    told: LEFT,
+    run: async () => {
+      const told = problemOf(await leftWrongServer());
+      const named = await namedServer();
+      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
     },
   },
   {
