@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { encodeBootstrapServers } from '../../src/lab/provider.ts';
 import { labPaths, nodePaths } from '../../src/lab/paths.ts';
 import { readNodePid } from '../../src/lab/enter.ts';
 import { MEDIUM_DIRECTORY } from '../../src/model/medium.ts';
@@ -167,4 +168,41 @@ describe('behind a captive portal', () => {
     await providerDoes();
     await untilInService('plain');
   });
+});
+
+describe('beside a wrong DHCP server that answers first', () => {
+  const WRONG = '203.0.113.66';
+  /** Gateway, names and bootstrap server are itself, which routes nothing and serves nothing. */
+  const ROGUE =
+    `dnsmasq --conf-file=/dev/null --port=0 --user=root --leasefile-ro --no-ping --dhcp-authoritative
+    --interface=eth0 --bind-interfaces --pid-file=/run/rogue.pid
+    --dhcp-range=203.0.113.200,203.0.113.240,255.255.255.0,1h
+    --dhcp-option=option:router,${WRONG} --dhcp-option=option:dns-server,${WRONG}
+    --dhcp-option=143,${encodeBootstrapServers([`https://${WRONG}:8443`])}`.split(/\s+/);
+  const addressOf = async (): Promise<string> =>
+    inNode('plain', 'ip', '-4', '-o', 'address', 'show', 'dev', 'wan1');
+  const holdsWrongLease = async (): Promise<boolean> => /inet 203\.0\.113\.2\d\d\//.test(await addressOf());
+  const LEFT = `what the DHCP server ${WRONG} on wan1 gave leads nowhere, so another one is asked`;
+
+  afterAll(async () => {
+    await tryIn('stranger', ['sh', '-c', 'kill "$(cat /run/rogue.pid)"']);
+  });
+
+  it('its lease is left, by name, and that of the right one, which answers later, is the way in', async () => {
+    await providerDoes(NO_DHCP);
+    await inNode('stranger', ...ROGUE);
+    await asFromFactory('plain');
+    await until('the wrong lease', holdsWrongLease);
+    await until(
+      'it is left, and the command line says so',
+      async () => (await inNode('plain', 'branchbox', 'bootstrap', 'status')).includes(LEFT),
+      150_000,
+    );
+    expect(await statesOf(diskOf('plain'))).not.toContain('OWNED');
+
+    await providerDoes();
+    await untilInService('plain');
+    expect(await addressOf()).toMatch(/inet 203\.0\.113\.1\d\d\//);
+    expect(await addressOf()).not.toMatch(/inet 203\.0\.113\.2\d\d\//);
+  }, 420_000);
 });
