@@ -57,6 +57,7 @@ export function registerInventory(fleet: Command): void {
     .option('--valid <span>', 'from 60s to 7d', '24h')
     .option('--length <characters>', 'of the code, 4 to 10', '8')
     .option('--no-link', 'a code that is enough by itself, for where there is no mail')
+    .option('--show', 'makes none: how the code that there is stands, and which keys tried it how often')
     .option('--json', 'for programs: one JSON object')
     .addHelpText('after', `\nexample: branchbox fleet activation SN-1 --valid 2h ${ACCESS_EXAMPLE}`)
     .action(
@@ -66,9 +67,15 @@ export function registerInventory(fleet: Command): void {
           readonly valid: string;
           readonly length: string;
           readonly link: boolean;
+          readonly show?: boolean;
           readonly json?: boolean;
         },
       ) => {
+        if (flags.show === true) {
+          const text = await callApi(flags, { method: 'GET', path: `${inventoryPath(serial)}/activation` });
+          print(flags.json === true ? text.trim() : standingText(serial, text));
+          return;
+        }
         const wanted = {
           validS: parseSpanS(flags.valid),
           codeLength: Number(flags.length),
@@ -92,6 +99,32 @@ export function registerInventory(fleet: Command): void {
       await callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true, revoked: false }));
       print(`${serial} is trusted again`);
     });
+}
+
+const ActivationStanding = z.object({
+  endsAtMs: z.number(),
+  keys: z.array(
+    z.object({
+      spkiSha256: z.string(),
+      triesTaken: z.int(),
+      triesLeft: z.int(),
+      lastTryAtMs: z.number(),
+    }),
+  ),
+});
+
+/** Pure. */
+export function standingText(serial: string, json: string): string {
+  const { endsAtMs, keys } = decodeJson(ActivationStanding, json, "the controller's answer");
+  const taken = keys.reduce((sum, { triesTaken }) => sum + triesTaken, 0);
+  const head = `The code for ${serial} is valid until ${new Date(endsAtMs).toISOString()}; tries: ${taken}, by ${keys.length} ${keys.length === 1 ? 'key' : 'keys'}`;
+  const lines = keys.map(
+    ({ spkiSha256, triesTaken, triesLeft, lastTryAtMs }) =>
+      `  key ${spkiSha256}: ${triesTaken} taken, ${triesLeft} left, last ${new Date(lastTryAtMs).toISOString()}`,
+  );
+  const warning =
+    keys.length > 1 ? ['More than one key: another box says to be this one. One of them is not yours.'] : [];
+  return [head, ...lines, ...warning].join('\n');
 }
 
 /** `90s`, `15m`, `24h`, `7d`. */

@@ -1,6 +1,6 @@
 /**
  * Owns the second factor of a box: making its code and link, and judging what an installer typed. A code is for one
- * serial, once only, for a while, and five times at most; it is kept as a digest and is in no log.
+ * serial, once only, for a while, and five tries of each key at most; it is kept as a digest and is in no log.
  * Does not own who may enrol by it (admission.ts) nor how it travels (est/): HTTP Basic within the box's mutual TLS.
  */
 import { createHash, randomBytes as nodeRandomBytes, scrypt, timingSafeEqual } from 'node:crypto';
@@ -19,7 +19,11 @@ import type { Store } from './store/store.ts';
 export const ACTIVATION_LIMITS = {
   codeLength: { min: 4, max: 10, usual: 8 },
   validS: { min: 60, max: 7 * 86_400, usual: 86_400 },
-  tries: 5,
+  /**
+   * Per key: else whoever has another identity of this serial would use up the tries of the honest box. And so many
+   * keys, that a code of four characters is not found by one who makes keys: all together 80 of a million.
+   */
+  tries: { perKey: 5, keys: 16 },
 } as const;
 const LINK_BYTES = 16;
 const DIGEST_BYTES = 32;
@@ -52,7 +56,8 @@ export interface Activations {
     serial: string,
     wanted: { readonly codeLength: number; readonly validS: number; readonly withLink: boolean },
   ): Promise<MadeActivation>;
-  judge(serial: string, credentials: ActivationCredentials): Promise<Verdict>;
+  /** `spkiSha256`: of the key that the code came with. */
+  judge(serial: string, spkiSha256: string, credentials: ActivationCredentials): Promise<Verdict>;
 }
 
 export function createActivations(options: {
@@ -77,17 +82,16 @@ export function createActivations(options: {
         codeDigest: (await derive(code, salt, DIGEST_BYTES, SCRYPT)).toString('base64'),
         linkSha256: linkId === undefined ? undefined : sha256(linkId),
         endsAtMs,
-        triesLeft: ACTIVATION_LIMITS.tries,
       });
       const link =
         linkId === undefined ? undefined : `http://${INSTALLER_NAME}${ACTIVATION_PATH}?link=${linkId}`;
       return { code: new Secret(code), link, endsAtMs };
     },
 
-    async judge(serial, credentials) {
+    async judge(serial, spkiSha256, credentials) {
       const known = await store.activations.get(serial);
       if (known === undefined) {
-        return free('There is no code for this box. Ask for one.');
+        return free(NO_TRY['no-code']);
       }
       if (known.endsAtMs <= clock.nowMs()) return free('The code is too old. Ask for a new one.');
       // Whoever lacks the link costs the installer no try.
@@ -99,11 +103,16 @@ export function createActivations(options: {
       const code = ActivationCode.safeParse(plainCode(credentials.code.reveal()));
       if (!code.success) return free('A code has four to ten letters and digits.');
       // Taken before it is looked at: many at once have five tries together.
-      const taken = await store.activations.takeTry(serial);
-      if (taken === undefined) return free('The code was wrong five times. Ask for a new one.');
-      const digest = await derive(code.data, Buffer.from(taken.salt, 'base64'), DIGEST_BYTES, SCRYPT);
-      if (!timingSafeEqual(digest, Buffer.from(taken.codeDigest, 'base64'))) {
-        const left = taken.triesLeft;
+      const taken = await store.activations.takeTry(
+        serial,
+        spkiSha256,
+        ACTIVATION_LIMITS.tries,
+        clock.nowMs(),
+      );
+      if (taken.kind !== 'taken') return free(NO_TRY[taken.kind]);
+      const { record, triesLeft: left } = taken;
+      const digest = await derive(code.data, Buffer.from(record.salt, 'base64'), DIGEST_BYTES, SCRYPT);
+      if (!timingSafeEqual(digest, Buffer.from(record.codeDigest, 'base64'))) {
         const tries = left === 1 ? '1 try is left' : `${left} tries are left`;
         const why =
           left === 0
@@ -117,6 +126,13 @@ export function createActivations(options: {
     },
   };
 }
+
+const NO_TRY = {
+  'no-code': 'There is no code for this box. Ask for one.',
+  'used-up': 'The code was wrong five times. Ask for a new one.',
+  'too-many-keys':
+    'Too many boxes that say to be this one tried the code. Ask for a new one, and say so to whoever sends it.',
+} as const;
 
 const free = (why: string): Verdict => ({ kind: 'refused', why, counted: false });
 

@@ -79,7 +79,7 @@ export function createAdmissions(options: {
     idevid: Certificate,
     code: ActivationCredentials,
   ): Promise<Admission> {
-    const verdict = await activations.judge(serial, code);
+    const verdict = await activations.judge(serial, idevid.spkiSha256, code);
     const note = (action: string, detail: string): Promise<void> =>
       store.records.audit({
         atMs: clock.nowMs(),
@@ -90,8 +90,9 @@ export function createAdmissions(options: {
       });
     if (verdict.kind === 'refused') {
       if (verdict.counted) {
-        log.warn('a wrong activation code', { serial });
-        await note('activation-refused', verdict.why);
+        const { spkiSha256 } = idevid;
+        log.warn('a wrong activation code', { serial, spkiSha256 });
+        await note('activation-refused', `${verdict.why} (key ${spkiSha256})`);
       }
       return { kind: 'wrong-code', why: verdict.why };
     }

@@ -159,7 +159,28 @@ describe('EST', () => {
     );
     expect(malformed.status).toBe(400);
     expect((await ask('-u', `code:${code}`)).status).toBe(401);
-    expect(await world.api('/api/v1/inventory/SN-three/activation')).toMatchObject({ triesLeft: 4 });
+    // Another key under that serial has tries of its own.
+    const clone = await world.cloneOf('SN-three');
+    const cloneCsr = await world.newRequest(clone, 'ldevid', '/CN=three');
+    const wrongTry = ['-u', `${id}:${wrong}`];
+    const words: string[] = [];
+    for (let times = 0; times < 6; times += 1) {
+      words.push(
+        (await est(clone, 'idevid', 'simpleenroll', ...pkcs10(cloneCsr), ...wrongTry)).body.toString(),
+      );
+    }
+    expect(words.slice(-2)).toEqual([
+      'The code is wrong, for the fifth time. Ask for a new one.\n',
+      'The code was wrong five times. Ask for a new one.\n',
+    ]);
+    expect(await world.api('/api/v1/inventory/SN-three/activation')).toMatchObject({
+      keysTried: 2,
+      triesTaken: 6,
+      keys: expect.arrayContaining([expect.objectContaining({ triesTaken: 1, triesLeft: 4 })]),
+    });
+    expect(await world.fleet('activation', 'SN-three', '--show')).toMatch(
+      /tries: 6, by 2 keys\n[^]*another box/,
+    );
 
     expect((await ask('-u', `${id}:${code}`)).status).toBe(200);
     expect(await world.api('/api/v1/inventory/SN-three')).toMatchObject({

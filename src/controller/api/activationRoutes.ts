@@ -30,7 +30,23 @@ const Made = z.strictObject({
   /** To be told by another way. */
   message: z.string(),
 });
-const Standing = z.strictObject({ endsAtMs: z.number(), triesLeft: z.int(), withLink: z.boolean() });
+const Standing = z.strictObject({
+  endsAtMs: z.number(),
+  withLink: z.boolean(),
+  /** More than one: another box says to have this serial. */
+  keysTried: z.int(),
+  /** Of all keys. */
+  triesTaken: z.int(),
+  /** The latest first. */
+  keys: z.array(
+    z.strictObject({
+      spkiSha256: z.string(),
+      triesTaken: z.int(),
+      triesLeft: z.int(),
+      lastTryAtMs: z.number(),
+    }),
+  ),
+});
 
 export function registerActivationRoutes(api: Api, { store, activations, clock }: ApiContext): void {
   const audit = (action: string, serial: string, detail = ''): Promise<void> =>
@@ -77,7 +93,7 @@ export function registerActivationRoutes(api: Api, { store, activations, clock }
           serial,
           code,
           endsAtMs: made.endsAtMs,
-          tries,
+          tries: tries.perKey,
           ...(made.link === undefined ? {} : { link: made.link, mail: mailText(serial, made.link, ends) }),
           message: messageText(serial, code, ends),
         });
@@ -88,7 +104,7 @@ export function registerActivationRoutes(api: Api, { store, activations, clock }
     {
       schema: {
         operationId: 'getActivation',
-        summary: 'How the code of a box stands, without the code',
+        summary: 'How the code of a box stands, without the code: how many keys tried it, and how often',
         params: Params,
         response: { 200: Standing, ...ERROR_RESPONSES },
       },
@@ -96,8 +112,20 @@ export function registerActivationRoutes(api: Api, { store, activations, clock }
     async (request) => {
       const known = await store.activations.get(request.params.serial);
       if (known === undefined) throw none(request.params.serial);
-      const { endsAtMs, triesLeft, linkSha256 } = known;
-      return { endsAtMs, triesLeft, withLink: linkSha256 !== undefined };
+      const { serial, endsAtMs, linkSha256 } = known;
+      const keys = await store.activations.tries(serial);
+      return {
+        endsAtMs,
+        withLink: linkSha256 !== undefined,
+        keysTried: keys.length,
+        triesTaken: keys.reduce((sum, { taken }) => sum + taken, 0),
+        keys: keys.map(({ spkiSha256, taken, lastAtMs }) => ({
+          spkiSha256,
+          triesTaken: taken,
+          triesLeft: tries.perKey - taken,
+          lastTryAtMs: lastAtMs,
+        })),
+      };
     },
   );
   api.delete(
@@ -131,7 +159,7 @@ const mailText = (serial: string, link: string, ends: string): string =>
 
 /** Pure. */
 const messageText = (serial: string, code: string, ends: string): string =>
-  `Code for the Branchbox ${serial}: ${code} (until ${ends}, ${tries} tries)`;
+  `Code for the Branchbox ${serial}: ${code} (until ${ends}, ${tries.perKey} tries)`;
 
 const unknown = (serial: string): BranchboxError =>
   new BranchboxError('controller/not-found', {

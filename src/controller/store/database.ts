@@ -71,6 +71,12 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE claims (code TEXT PRIMARY KEY, gateway_id TEXT NOT NULL, ends_at_ms INTEGER NOT NULL) STRICT;
   `,
   'ALTER TABLE inventory ADD COLUMN move TEXT',
+  `
+  ALTER TABLE activations DROP COLUMN tries_left;
+  CREATE TABLE activation_tries (
+    serial TEXT NOT NULL REFERENCES activations (serial) ON DELETE CASCADE, spki_sha256 TEXT NOT NULL,
+    taken INTEGER NOT NULL, last_at_ms INTEGER NOT NULL, PRIMARY KEY (serial, spki_sha256)) STRICT;
+  `,
 ];
 
 /** `:memory:` or a file, readable by its owner alone: it holds what every box runs. */

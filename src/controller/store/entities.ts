@@ -108,8 +108,20 @@ export interface ActivationRecord {
   /** Of the link that it goes with; undefined where it is enough by itself. */
   readonly linkSha256: string | undefined;
   readonly endsAtMs: number;
-  readonly triesLeft: number;
 }
+
+/** What one key tried of the code that there is for its serial. */
+export const ActivationTries = z.object({
+  spkiSha256: z.string(),
+  taken: z.int(),
+  lastAtMs: z.number(),
+});
+export type ActivationTries = z.output<typeof ActivationTries>;
+
+/** One try: what was tried, and how many this key has left; or why there is none for it. */
+export type TakenTry =
+  | { readonly kind: 'taken'; readonly record: ActivationRecord; readonly triesLeft: number }
+  | { readonly kind: 'no-code' | 'used-up' | 'too-many-keys' };
 
 export interface DesiredRecord {
   readonly gatewayId: string;

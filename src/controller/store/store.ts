@@ -6,6 +6,7 @@ import type { GatewayEvent, GatewayStatus } from '../../model/status.ts';
 import type { UplinkReport } from '../../model/uplinkReport.ts';
 import type {
   ActivationRecord,
+  ActivationTries,
   AuditEntry,
   DesiredRecord,
   FleetDocument,
@@ -21,6 +22,7 @@ import type {
   ReportedKey,
   StatusRecord,
   StoredEvent,
+  TakenTry,
 } from './entities.ts';
 
 export interface Store {
@@ -93,8 +95,15 @@ export interface Store {
   readonly activations: {
     put(record: ActivationRecord): Promise<void>;
     get(serial: string): Promise<ActivationRecord | undefined>;
-    /** One step: the record with a try less, undefined where none is left. */
-    takeTry(serial: string): Promise<ActivationRecord | undefined>;
+    /** One step. Each key has `perKey` of its own, and `keys` may try; a new record begins anew. */
+    takeTry(
+      serial: string,
+      spkiSha256: string,
+      limits: { readonly perKey: number; readonly keys: number },
+      atMs: number,
+    ): Promise<TakenTry>;
+    /** Of the record that there is, the latest first. */
+    tries(serial: string): Promise<readonly ActivationTries[]>;
     /** false where there was none. */
     remove(serial: string): Promise<boolean>;
   };

@@ -121,7 +121,10 @@ describe('an installer', () => {
     expect(await send(wrong)).toBe('303');
     await until('the page tells it', async () => (await get(`http://${OWN}/`)).includes('4 tries are left'));
     expect((await state()).state).toBe('ENROLLING');
-    expect((await api('GET', `/api/v1/inventory/${serial}/activation`)).body).toMatchObject({ triesLeft: 4 });
+    expect((await api('GET', `/api/v1/inventory/${serial}/activation`)).body).toMatchObject({
+      keysTried: 1,
+      keys: [{ triesTaken: 1, triesLeft: 4 }],
+    });
 
     expect(await send(activation.code.toLowerCase())).toBe('303');
     await until('it is enrolled', async () => (await state()).state === 'OPERATIONAL');

@@ -1,6 +1,9 @@
 /** The second factor at the controller: what a code is good for, how often, how long, and for whom. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { readBasic } from '../../../src/controller/activation.ts';
+import { createActivations, readBasic } from '../../../src/controller/activation.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { ActivationCode, ActivationLinkId } from '../../../src/model/installer.ts';
@@ -11,6 +14,7 @@ import { createControllerParts } from './controllerParts.ts';
 import { SMALL_FLEET } from './fixtures.ts';
 
 const SERIAL = 'SN-branch1';
+const KEY = 'f'.repeat(64);
 const idevid = makeManufacturer();
 
 let nowMs: number;
@@ -115,13 +119,13 @@ describe('a code', () => {
       sent(linkOf(link), code.reveal()),
     );
     expect(other).toMatchObject({ kind: 'wrong-code' });
-    expect((await store.activations.get(SERIAL))?.triesLeft).toBe(5);
+    expect(await store.activations.tries(SERIAL)).toEqual([]);
   });
 
   it('is gone after five wrong ones, also where they come at once, and the right one is no use then', async () => {
     const { code, link } = await world.activations.make(SERIAL, usual);
-    const attempt = (text: string) =>
-      world.admissions.admit(SERIAL, idevid(SERIAL), sent(linkOf(link), text));
+    const box = idevid(SERIAL);
+    const attempt = (text: string) => world.admissions.admit(SERIAL, box, sent(linkOf(link), text));
     const answers = await Promise.all(Array.from({ length: 8 }, () => attempt(wrongOf(code.reveal()))));
     expect(answers.every(({ kind }) => kind === 'wrong-code')).toBe(true);
     const words = answers.flatMap((answer) => (answer.kind === 'wrong-code' ? [answer.why] : []));
@@ -137,31 +141,102 @@ describe('a code', () => {
     expect((await store.inventory.get(SERIAL))?.approved).toBe(false);
     // A new one counts anew.
     const next = await world.activations.make(SERIAL, usual);
-    const box = idevid(SERIAL);
+    expect(await store.activations.tries(SERIAL)).toEqual([]);
     expect(
       (await world.admissions.admit(SERIAL, box, sent(linkOf(next.link), next.code.reveal()))).kind,
     ).toBe('admitted');
   });
 
+  it('has five tries of each key: another identity of that serial takes none of the box’s own', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const [box, clone] = [idevid(SERIAL), idevid(SERIAL)];
+    const wrong = (who: typeof box) =>
+      world.admissions.admit(SERIAL, who, sent(linkOf(link), wrongOf(code.reveal())));
+    await wrong(box);
+    for (let times = 0; times < 6; times += 1) {
+      nowMs += 1000;
+      await wrong(clone);
+    }
+    expect(await store.activations.tries(SERIAL)).toEqual([
+      { spkiSha256: clone.spkiSha256, taken: 5, lastAtMs: nowMs - 1000 },
+      { spkiSha256: box.spkiSha256, taken: 1, lastAtMs: nowMs - 6000 },
+    ]);
+    const entries = await store.records.auditPage({ limit: 9 });
+    const refused = entries.flatMap(({ action, detail }) =>
+      action === 'activation-refused' ? [detail] : [],
+    );
+    expect(refused).toHaveLength(6);
+    expect(refused).toContain(`The code is wrong. 4 tries are left. (key ${box.spkiSha256})`);
+    expect((await world.admissions.admit(SERIAL, box, sent(linkOf(link), code.reveal()))).kind).toBe(
+      'admitted',
+    );
+  });
+
+  it('is tried by sixteen keys at most, so that a short one is not found by keys without end', async () => {
+    const { code } = await world.activations.make(SERIAL, { ...usual, withLink: false });
+    const attempt = (key: number, text: string) =>
+      world.activations.judge(SERIAL, String(key), sent('code', text));
+    for (let key = 0; key < 16; key += 1) await attempt(key, wrongOf(code.reveal()));
+    expect(await attempt(16, code.reveal())).toMatchObject({
+      kind: 'refused',
+      why: expect.stringMatching(/^Too many boxes that say to be this one tried the code\./),
+    });
+    // Who tried in time has what is left of the own.
+    expect(await attempt(0, code.reveal())).toEqual({ kind: 'accepted' });
+  });
+
+  it('has its tries counted on disk: a restart of the controller gives none back', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'activation-'));
+    try {
+      const take = async () => {
+        const file = openSqliteStore(join(directory, 'controller.db'));
+        const activations = createActivations({ store: file, clock });
+        try {
+          const known = await file.inventory.get(SERIAL);
+          if (known === undefined) {
+            await file.inventory.add(SERIAL, { approved: false, twoFactor: true }, 1);
+            made = (await activations.make(SERIAL, { ...usual, withLink: false })).code.reveal();
+          }
+          const verdict = await activations.judge(SERIAL, KEY, sent('code', wrongOf(made)));
+          return verdict.kind === 'refused' ? verdict.why : '';
+        } finally {
+          file.close();
+        }
+      };
+      let made = '';
+      const words: string[] = [];
+      for (let times = 0; times < 6; times += 1) words.push(await take());
+      expect(words.slice(-3)).toEqual([
+        'The code is wrong. 1 try is left.',
+        'The code is wrong, for the fifth time. Ask for a new one.',
+        'The code was wrong five times. Ask for a new one.',
+      ]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
   it('costs no try where the link is missing or another’s', async () => {
     const { code } = await world.activations.make(SERIAL, usual);
     for (const link of ['code', 'A'.repeat(22), '']) {
-      const answer = await world.activations.judge(SERIAL, sent(link, code.reveal()));
+      const answer = await world.activations.judge(SERIAL, KEY, sent(link, code.reveal()));
       expect(answer).toMatchObject({ kind: 'refused', counted: false });
     }
-    expect((await store.activations.get(SERIAL))?.triesLeft).toBe(5);
+    expect(await store.activations.tries(SERIAL)).toEqual([]);
   });
 
   it('is enough by itself where it was made without a link', async () => {
     const { code, link } = await world.activations.make(SERIAL, { ...usual, withLink: false });
     expect(link).toBeUndefined();
-    expect(await world.activations.judge(SERIAL, sent('code', code.reveal()))).toEqual({ kind: 'accepted' });
+    expect(await world.activations.judge(SERIAL, KEY, sent('code', code.reveal()))).toEqual({
+      kind: 'accepted',
+    });
   });
 
   it('ends with its time', async () => {
     const { code, link, endsAtMs } = await world.activations.make(SERIAL, { ...usual, validS: 60 });
     nowMs = endsAtMs;
-    expect(await world.activations.judge(SERIAL, sent(linkOf(link), code.reveal()))).toMatchObject({
+    expect(await world.activations.judge(SERIAL, KEY, sent(linkOf(link), code.reveal()))).toMatchObject({
       why: 'The code is too old. Ask for a new one.',
     });
   });
@@ -171,7 +246,7 @@ describe('a code', () => {
     const box = idevid('SN-placeless');
     const answer = await world.admissions.admit('SN-placeless', box, sent(linkOf(link), code.reveal()));
     expect(answer).toEqual({ kind: 'pending', why: 'this box waits for an approval' });
-    expect((await store.activations.get('SN-placeless'))?.triesLeft).toBe(5);
+    expect(await store.activations.tries('SN-placeless')).toEqual([]);
   });
 
   it('is not needed where an operator approves, and is no way around a denial', async () => {

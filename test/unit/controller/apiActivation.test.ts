@@ -35,7 +35,13 @@ it('a code is told once, in the words to be sent by two ways', async () => {
   expect(json.message).toContain(json.code);
   expect(json.message).not.toContain('link=');
   const standing = await running.call('GET', ACTIVATION);
-  expect(standing.json).toEqual({ endsAtMs: 61_000, triesLeft: 5, withLink: true });
+  expect(standing.json).toEqual({
+    endsAtMs: 61_000,
+    withLink: true,
+    keysTried: 0,
+    triesTaken: 0,
+    keys: [],
+  });
   const audit = (await running.call('GET', '/api/v1/audit')).text;
   expect(audit).toContain('activation-made');
   expect(audit).not.toContain(json.code);

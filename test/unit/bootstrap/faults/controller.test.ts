@@ -101,6 +101,42 @@ faultTable('activation code', [
       return world.admissions.admit(SERIAL, box, sent(code));
     },
   ),
+  row(
+    'wrong twenty times, of a clone of the serial with another key',
+    'leave the honest box its own five tries',
+    'wrong-code',
+    'The code is wrong. 4 tries are left.',
+    async () => {
+      const code = await codeFor(SERIAL);
+      for (let times = 0; times < 20; times += 1)
+        await world.admissions.admit(SERIAL, clone, sent(wrongOf(code)));
+      return world.admissions.admit(SERIAL, box, sent(wrongOf(code)));
+    },
+  ),
+  row(
+    'tried by a clone until it may no more, then typed right at the honest box',
+    'let the honest box in',
+    'admitted',
+    '',
+    async () => {
+      const code = await codeFor(SERIAL);
+      for (let times = 0; times < 6; times += 1)
+        await world.admissions.admit(SERIAL, clone, sent(wrongOf(code)));
+      return world.admissions.admit(SERIAL, box, sent(code));
+    },
+  ),
+  row(
+    'tried by one key after another',
+    'take it of no further key',
+    'wrong-code',
+    'Too many boxes that say to be this one tried the code. Ask for a new one, and say so to whoever sends it.',
+    async () => {
+      const code = await codeFor(SERIAL);
+      for (let times = 0; times < ACTIVATION_LIMITS.tries.keys; times += 1)
+        await world.admissions.admit(SERIAL, idevid(SERIAL), sent(wrongOf(code)));
+      return world.admissions.admit(SERIAL, box, sent(code));
+    },
+  ),
   row('right', 'let that box in', 'admitted', '', async () =>
     world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL))),
   ),
@@ -125,7 +161,7 @@ faultTable('controller', [
     run: async () => {
       const code = await codeFor(SERIAL);
       await world.admissions.admit(SERIAL, box, sent(code));
-      const verdict = await world.activations.judge(SERIAL, sent(code));
+      const verdict = await world.activations.judge(SERIAL, box.spkiSha256, sent(code));
       return { outcome: verdict.kind, told: verdict.kind === 'refused' ? verdict.why : '' };
     },
   },
