@@ -64,7 +64,12 @@ export async function openJournal(options: {
     if (!(thrown instanceof BranchboxError)) throw thrown;
     log.error('bootstrap journal damaged, going on from the files beside it', { path });
     const damaged = await files.readBytes(path, MAX_BYTES * 4).catch(() => undefined);
-    if (damaged !== undefined) await files.writeDurable(`${path}.damaged`, damaged);
+    if (damaged !== undefined) {
+      await files.writeDurable(`${path}.damaged`, damaged).catch((failure: unknown) => {
+        if (!(failure instanceof BranchboxError)) throw failure;
+        log.error('the damaged journal cannot be put aside', { problem: failure.message });
+      });
+    }
   }
 
   /** A clock that was set took the moments before with it: what stays is how long ago they were. */
@@ -90,7 +95,18 @@ export async function openJournal(options: {
     log.info('bootstrap state entered', { state, ...note });
   }
 
-  if (entries.length === 0) await enter(await options.fallback());
+  if (entries.length === 0) {
+    const state = await options.fallback();
+    try {
+      await enter(state);
+    } catch (thrown) {
+      if (!(thrown instanceof BranchboxError)) throw thrown;
+      // It follows from the files, at the next start too. What comes after it waits until it can be written.
+      entries = [{ state, enteredAtMs: clock.nowMs(), note: {} }];
+      enteredAt = [clock.monotonicMs()];
+      log.error('the bootstrap journal cannot be begun', { state, problem: thrown.message });
+    }
+  }
   return {
     current() {
       const last = entries.at(-1);

@@ -110,17 +110,22 @@ export function createMachine(options: {
     async run(ending) {
       let attempt = 0;
       while (!ending.aborted) {
-        if (turn !== undefined) {
-          await enter(turn.next);
-          turn.taken.resolve();
-          turn = undefined;
-          attempt = 0;
-        }
         const { state } = journal.current();
         step = new AbortController();
         const signal = AbortSignal.any([ending, step.signal]);
+        // What cannot be journalled (a full disk) is tried again like all else: a box never ends because of its diary.
         try {
-          await enter(await actions[state](signal));
+          if (turn !== undefined) {
+            const { next, taken } = turn;
+            await enter(next);
+            taken.resolve();
+            turn = undefined;
+          } else if (attempt >= TRIES_BEFORE_AFRESH && AFRESH.has(state)) {
+            await journal.enter('DISCOVER', { because: `${state} failed ${attempt} times` });
+            progress.givenUp(state, problem);
+          } else {
+            await enter(await actions[state](signal));
+          }
           attempt = 0;
         } catch (thrown) {
           if (ending.aborted) return;
@@ -134,10 +139,6 @@ export function createMachine(options: {
             if (signal.aborted) continue;
             throw woken;
           }
-          if (attempt < TRIES_BEFORE_AFRESH || !AFRESH.has(state)) continue;
-          await journal.enter('DISCOVER', { because: `${state} failed ${attempt} times` });
-          progress.givenUp(state, problem);
-          attempt = 0;
         }
       }
     },

@@ -99,7 +99,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     options.keys ??
     openDeviceKeys({ system, use: tpm, told: options.tpmTold, onMissed: () => look.needed() });
   const factory = await readFactory(files, paths.factory, keys);
-  await removeLeftovers(files, paths.state);
+  await removeLeftovers(files, paths.state, log);
   const clock = await openTrustedClock({
     files,
     clock: system.clock,
@@ -309,10 +309,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
   // Killed in the middle of one, or what was left of it at the start could not be ended: nothing of this box counts.
   const asked = await mark();
-  if (asked !== undefined && journal.current().state !== 'WIPE') {
-    const { state, note } = wipeFor(asked);
-    await journal.enter(state, note);
-  }
+  if (asked !== undefined && journal.current().state !== 'WIPE') void machine.turnTo(wipeFor(asked));
   try {
     await machine.run(AbortSignal.any([signal, again.signal]));
   } finally {

@@ -76,6 +76,8 @@ export async function validateChain(options: ChainOptions): Promise<readonly Cer
   const reason = problems[0] ?? 'no path leads from it to an anchor that must be used';
   throw new BranchboxError('pki/untrusted', {
     message: `The certificate of ${who} is not trusted: ${reason}`,
+    // It is of another authority altogether: what that means is the caller's to say.
+    fields: { foreign: problems.length === 0 },
   });
 }
 

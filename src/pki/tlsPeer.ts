@@ -57,6 +57,10 @@ export async function judgeTlsPeer(
     atMs,
     extendedKeyUsage: OID.serverAuth,
     takesUnnamedUsage: true,
+  }).catch((thrown: unknown) => {
+    // Where the clock is wrong the library speaks of dates alone, and it is found here.
+    if (!(thrown instanceof BranchboxError) || thrown.fields['foreign'] !== true) throw thrown;
+    throw new BranchboxError(thrown.code, { message: thrown.message + INTERCEPTED, cause: thrown });
   });
 }
 

@@ -17,7 +17,8 @@ export const MODEM_REASON = 'BRANCHBOX_MODEM';
 const LEASE_MAX_BYTES = 64 * 1024;
 export const MAX_DNS = 8;
 export const MAX_BOOTSTRAP_SERVERS = 16;
-export const MAX_URI_LENGTH = 2048;
+/** Twice what bootstrap takes (bootstrap/discover.ts). */
+const MAX_URI_LENGTH = 2048;
 
 /** All leases held now, by interface name. */
 export async function readLeases(
@@ -70,9 +71,7 @@ export function parseLease(ifname: string, text: string): Lease | undefined {
     dns: words(values.get('new_domain_name_servers'))
       .filter((word) => IpAddress.safeParse(word).success)
       .slice(0, MAX_DNS),
-    bootstrapServers: words(values.get('new_sztp_redirect'))
-      .filter((word) => word.length <= MAX_URI_LENGTH)
-      .slice(0, MAX_BOOTSTRAP_SERVERS),
+    bootstrapServers: words(values.get('new_sztp_redirect')).slice(0, MAX_BOOTSTRAP_SERVERS).map(cutUri),
     ...(mtu !== undefined && mtu >= 1280 && mtu <= 1500 && { mtu }),
   });
   return decoded.ok ? decoded.value : undefined;
@@ -156,6 +155,9 @@ function prefixLengthOf(values: ReadonlyMap<string, string>): string {
   // A mask with holes has an inverse that is no power of two less one.
   return Number.isInteger(Math.log2(inverse + 1)) ? String(32 - Math.log2(inverse + 1)) : '32';
 }
+
+/** What is too long for any server is kept as far as it is told: bootstrap says why it asks nobody by it. */
+export const cutUri = (uri: string): string => uri.slice(0, MAX_URI_LENGTH);
 
 export const words = (text: string | undefined): readonly string[] =>
   (text ?? '').split(/[\s,]+/).filter(Boolean);

@@ -9,10 +9,10 @@ import { Lease6 } from '../model/facts.ts';
 import { InterfaceName } from '../model/ids.ts';
 import { isLinkLocal, prefixHolds } from '../model/prefixes.ts';
 import {
+  cutUri,
   LEASES_DIRECTORY,
   MAX_BOOTSTRAP_SERVERS,
   MAX_DNS,
-  MAX_URI_LENGTH,
   readHookFiles,
   valuesOf,
   words,
@@ -57,9 +57,7 @@ export function parseLease6(ifname: string, text: string): Lease6 | undefined {
     address: `${address}/${told ?? onLinkLength(values, address)}`,
     ...(gateway === undefined ? {} : { gateway }),
     dns: [...new Set(dns)].filter(isRoutable).slice(0, MAX_DNS),
-    bootstrapServers: bootstrapServers
-      .filter((uri) => uri.length <= MAX_URI_LENGTH)
-      .slice(0, MAX_BOOTSTRAP_SERVERS),
+    bootstrapServers: bootstrapServers.slice(0, MAX_BOOTSTRAP_SERVERS).map(cutUri),
   });
   return decoded.ok ? decoded.value : undefined;
 }

@@ -58,7 +58,8 @@ export function createFiles(): Files {
         await rename(temporary, path);
         await syncPath(directory);
       } catch (cause) {
-        await rm(temporary, { force: true });
+        // On a read-only file system this fails as well: why it could not be written is what matters.
+        await rm(temporary, { force: true }).catch(() => undefined);
         throw fileError(`${path} cannot be written`, cause);
       }
     },
@@ -172,7 +173,23 @@ function isMissing(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
 }
 
-function fileError(what: string, cause: unknown): BranchboxError {
-  const why = cause instanceof Error ? `: ${cause.message}` : '';
-  return new BranchboxError('system/file', { message: what + why, cause });
+/** What a person can mend is said in words; of the rest the system's own. Pure. */
+export function fileError(what: string, cause: unknown): BranchboxError {
+  const known = cause instanceof Error && 'code' in cause ? STORAGE_PROBLEMS[String(cause.code)] : undefined;
+  const why = known?.why ?? (cause instanceof Error ? cause.message : undefined);
+  return new BranchboxError('system/file', {
+    message: why === undefined ? what : `${what}: ${why}`,
+    ...(known && { mend: known.mend }),
+    cause,
+  });
 }
+
+const NO_ROOM = 'make room on it; the box keeps what it has and goes on by itself when there is some';
+const STORAGE_PROBLEMS: Readonly<Record<string, { readonly why: string; readonly mend: string }>> = {
+  ENOSPC: { why: 'the disk is full', mend: NO_ROOM },
+  EDQUOT: { why: 'the quota of the disk is used up', mend: NO_ROOM },
+  EROFS: {
+    why: 'the file system is read-only',
+    mend: 'restart the box; where it comes back, the disk failed and is to be replaced. The box keeps what it has and tries on',
+  },
+};

@@ -200,7 +200,7 @@ describe('a code', () => {
           const verdict = await activations.judge(SERIAL, KEY, sent('code', wrongOf(made)));
           return verdict.kind === 'refused' ? verdict.why : '';
         } finally {
-          file.close();
+          await file.close();
         }
       };
       let made = '';

@@ -1,6 +1,8 @@
 /** Rows of the fault table: what names bootstrap servers, and servers that lead nowhere, or are busy. */
+import { uplinkOf } from '../../../../src/bootstrap/uplink.ts';
 import { parseLease } from '../../../../src/system/leases.ts';
-import { NOW_MS } from '../authorities.ts';
+import { parseLease6 } from '../../../../src/system/leases6.ts';
+import { HOST, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { json, type Reply, type TestController } from '../servers.ts';
 import {
@@ -17,17 +19,19 @@ const bench = createFaultBench();
 const MUST_REFUSE = 'refuse it, keep nothing of it, go on asking';
 
 /** What DHCP said, as the client's hook writes it down. */
-const named = (fault: string, option143: string, told: string): FaultRow => ({
+const named = (fault: string, option: string, told: string, family: 4 | 6 = 4): FaultRow => ({
   fault,
   must: 'ask nobody it names; go on when a lease names a server',
   outcome: 'bootstrap/unreachable in DISCOVER; mended',
   told: `bootstrap/unreachable: Neither a medium nor DNS, DHCP or the built-in list names a bootstrap server that can be used${told}`,
   run: async () => {
     const good = bench.box.uplinks;
-    const text = `new_ip_address='127.0.0.1'\nnew_sztp_redirect='${option143}'\n`;
-    const lease = parseLease('wan1', text);
+    const lease =
+      family === 4
+        ? parseLease('wan1', `new_ip_address='127.0.0.1'\nnew_sztp_redirect='${option}'\n`)
+        : parseLease6('wan1', `nd1_addr1='2001:db8::2'\nnew_dhcp6_sztp_redirect='${option}'\n`);
     if (lease === undefined) throw new Error('the lease itself is good');
-    bench.box.uplinks = [{ ...lease, address: '127.0.0.1' }];
+    bench.box.uplinks = [{ ...uplinkOf(lease), address: '127.0.0.1' }];
     const seen = await firstFailure(bench, 'PROVISIONAL');
     bench.box.uplinks = good;
     return thenMended(bench, seen);
@@ -43,13 +47,56 @@ faultTable('option 143', [
     `https://${'a'.repeat(1500)}.example`,
     ' (dhcp:wan1[0] is longer than 1024 characters)',
   ),
-  named('larger than any lease has room for', `https://${'a'.repeat(3000)}.example`, ''),
+  named(
+    'with a name of 3,000 characters',
+    `https://${'a'.repeat(3000)}.example`,
+    ' (dhcp:wan1[0] is longer than 1024 characters)',
+  ),
   named(
     'with credentials in it',
     'https://user:word@controller.example',
     ' (dhcp:wan1[0] carries credentials)',
   ),
   named('with a file instead of a server', 'file:///etc/passwd', ' (dhcp:wan1[0] is not https)'),
+]);
+
+const named6 = (fault: string, option: string, told: string): FaultRow => named(fault, option, told, 6);
+
+faultTable('option 136 (DHCPv6)', [
+  named6('without encryption (http://)', 'http://controller.example', ' (dhcp:wan1[0] is not https)'),
+  named6('cut short', 'https:/', ' (dhcp:wan1[0] is not a URI)'),
+  named6('cut off within an IPv6 address', 'https://[2001:db8', ' (dhcp:wan1[0] is not a URI)'),
+  named6('empty', '', ''),
+  named6(
+    'with a name of 1,025 characters',
+    `https://${'a'.repeat(1017)}`,
+    ' (dhcp:wan1[0] is longer than 1024 characters)',
+  ),
+  named6(
+    'with a name of 3,000 characters',
+    `https://${'a'.repeat(3000)}.example`,
+    ' (dhcp:wan1[0] is longer than 1024 characters)',
+  ),
+  named6(
+    'with several, each wrong in its own way',
+    `http://controller.example https://user:word@controller.example ftp://controller.example https:/ https://${'a'.repeat(3000)}`,
+    ' (dhcp:wan1[0] is not https; dhcp:wan1[1] carries credentials; dhcp:wan1[2] is not https; and 2 more)',
+  ),
+  {
+    fault: 'with several, of which the last is good',
+    must: 'ask that one',
+    outcome: 'OWNED with 0 failures',
+    told: '',
+    run: async () => {
+      const { box, controller } = bench;
+      const option = `http://controller.example https:/ https://${HOST}:${controller.port}`;
+      const lease = parseLease6('wan1', `nd1_addr1='2001:db8::2'\nnew_dhcp6_sztp_redirect='${option}'\n`);
+      if (lease === undefined) throw new Error('the lease itself is good');
+      box.uplinks = [{ ...uplinkOf(lease), address: '127.0.0.1' }];
+      await box.run({ controller, until: 'OWNED' });
+      return { outcome: `${await stateOf(bench)} with ${box.log.filter(failed).length} failures`, told: '' };
+    },
+  },
 ]);
 
 const html = '<html>Welcome to our hotel</html>';

@@ -20,7 +20,7 @@ const IMPOSTORS: readonly (readonly [string, string, string, (all: Authorities) 
     [
       'of another CA (TLS interception)',
       'pki/untrusted',
-      'The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used',
+      'The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used. Is TLS intercepted on the way (captive portal, inspecting firewall)?',
       (all) => issued(all.stranger, serverProfile(HOST)),
     ],
     [

@@ -73,7 +73,7 @@ faultTable('redirect', [
     fault: 'signed, its anchor a CA below the root that the server is of by another way',
     must: 'refuse it: of a chain the lowest counts, keep nothing of it, go on asking',
     outcome: 'pki/untrusted in PROVISIONAL; mended',
-    told: 'pki/untrusted: The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used',
+    told: 'pki/untrusted: The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used. Is TLS intercepted on the way (captive portal, inspecting firewall)?',
     run: () => {
       const { domain } = bench.authorities;
       const other = issue(domain, { kind: 'ca', commonName: 'Other CA' });
@@ -89,7 +89,7 @@ faultTable('redirect', [
     fault: 'signed, to a server that its anchor does not vouch for',
     must: 'refuse it, keep nothing of it, go on asking',
     outcome: 'pki/untrusted in PROVISIONAL; mended',
-    told: 'pki/untrusted: The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used',
+    told: 'pki/untrusted: The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used. Is TLS intercepted on the way (captive portal, inspecting firewall)?',
     run: () => {
       once(signedTo('stranger'));
       return refusedUnowned(bench);
