@@ -10,6 +10,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { MEDIUM_DIRECTORY, MEDIUM_FILES } from '../../../src/model/medium.ts';
 import { type Member, tar } from '../../fuzz/mutateTar.ts';
 import { createScriptBench, type World } from '../../fuzz/scriptBench.ts';
+import { faultTable } from '../bootstrap/faults/table.ts';
 
 const FACTORY = 'etc/branchbox/factory';
 const MEDIUM = 'run/branchbox/media/user_data_medium';
@@ -177,16 +178,38 @@ const HOSTILE: Readonly<Record<string, Answer>> = {
   },
 };
 
-describe('a service that', () => {
-  it.each(Object.entries(HOSTILE))('%s leaves nothing, and the start goes on', (_name, answer) =>
-    bench.within(async (world) => {
-      await serve(world, answer);
-      expect(await start(world)).toContain('no user data of ours');
-      nothing(world);
-      expect(world.read('routes')).toBe('replace\ndel\n');
-    }),
-  );
-});
+/** What the console tells; where nothing is, only that there is nothing. */
+const TOLD: Readonly<Record<string, string>> = {
+  'sends elsewhere': 'the metadata service sends elsewhere (302), which is not followed',
+  'is a portal': 'the metadata service has data that do not begin with #branchbox-factory',
+  'says how much it will be': 'the metadata service has data of more than 65536 bytes',
+  'never ends': 'the metadata service has data of more than 65536 bytes',
+  'fills with what is dropped': 'the metadata service has data of more than 65536 bytes',
+  'answers drop by drop': 'the metadata service did not answer whole in time',
+  'breaks off in the middle': 'the metadata service broke off (curl ended with 18)',
+  'says nothing': 'the metadata service did not answer whole in time',
+};
+
+faultTable(
+  'cloud metadata service',
+  Object.entries(HOSTILE).map(([name, answer]) => ({
+    fault: `that ${name}`,
+    must: 'believe, follow and wait for nothing of it, leave nothing behind, and start on',
+    outcome: 'nothing written, the route taken away',
+    told: [TOLD[name], 'no user data of ours'].filter((line) => line !== undefined).join('; '),
+    run: async () => {
+      const seen = { outcome: '', told: '' };
+      await bench.within(async (world) => {
+        await serve(world, answer);
+        seen.told = (await start(world)).trim().replaceAll('cloud-identity: ', '').replaceAll('\n', '; ');
+        nothing(world);
+        const routes = world.read('routes') === 'replace\ndel\n' ? 'the route taken away' : 'a route left';
+        seen.outcome = `nothing written, ${routes}`;
+      });
+      return seen;
+    },
+  })),
+);
 
 const packed = (archive: Uint8Array): string =>
   `#branchbox-factory\n${Buffer.from(archive).toString('base64')}\n`;

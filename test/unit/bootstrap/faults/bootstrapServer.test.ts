@@ -215,11 +215,16 @@ async function moments(reply: (nonce: Uint8Array, times: number) => Reply): Prom
   await bench.box.run({ controller: bench.controller, until: 'OWNED' });
   return asked;
 }
-const busy = (status: number, header: string, askedS: number): FaultRow => ({
-  fault: `busy: ${status} with Retry-After ${header.includes('GMT') ? 'as a date' : header}`,
-  must: `leave it alone for ${askedS} s`,
-  outcome: `OWNED; asked again after ${askedS} s or more`,
-  told: '',
+/** As the box said it when it was sent away. */
+const firstTold = (): string => problemOf(bench.box.log.find(failed));
+const busyTold = (status: number): string =>
+  `bootstrap/refused: controller.branchbox.example:PORT over wan1 answered ${status}: busy`;
+/** `askedS` undefined: what was asked makes no sense, and the box waits as after any failure, here under a second. */
+const busy = (status: number, header: string, askedS: number | undefined, what = header): FaultRow => ({
+  fault: `busy: ${status} with Retry-After ${what}`,
+  must: askedS === undefined ? 'ask again as after any failure' : `leave it alone for ${askedS} s`,
+  outcome: `OWNED; asked again after ${askedS === undefined ? 'less than a second' : `${askedS} s or more`}`,
+  told: busyTold(status),
   run: async () => {
     const [first = 0, second = 0] = await moments((nonce, times) =>
       times > 1
@@ -230,16 +235,22 @@ const busy = (status: number, header: string, askedS: number): FaultRow => ({
           },
     );
     const waitedS = (second - first) / 1000;
-    const verdict = waitedS >= askedS ? `${askedS} s or more` : `${waitedS} s`;
-    return { outcome: `${await stateOf(bench)}; asked again after ${verdict}`, told: '' };
+    const least = askedS !== undefined && waitedS >= askedS ? `${askedS} s or more` : `${waitedS} s`;
+    const verdict = askedS === undefined && waitedS < 1 ? 'less than a second' : least;
+    return { outcome: `${await stateOf(bench)}; asked again after ${verdict}`, told: firstTold() };
   },
 });
 
 faultTable('bootstrap server', [
   busy(503, '120', 120),
-  busy(429, new Date(NOW_MS + 300_000).toUTCString(), 300),
+  busy(429, new Date(NOW_MS + 300_000).toUTCString(), 300, 'as a date'),
+  busy(429, new Date(NOW_MS - 300_000).toUTCString(), 1, 'as a date that is over'),
   busy(503, '0', 1),
   busy(503, '31536000', 3_600),
+  busy(503, '9'.repeat(20), 3_600),
+  busy(503, '9'.repeat(4_000), undefined, 'of 4,000 digits'),
+  busy(503, '-5', undefined),
+  busy(503, 'soon', undefined),
   {
     fault: 'busy over one uplink, while there is another',
     must: 'ask over the other at once',

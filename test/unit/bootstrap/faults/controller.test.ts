@@ -2,6 +2,7 @@
 import { beforeEach } from 'vitest';
 import { ACTIVATION_LIMITS } from '../../../../src/controller/activation.ts';
 import type { Admission } from '../../../../src/controller/admission.ts';
+import { refused } from '../../../../src/controller/est/answers.ts';
 import { replaceBox } from '../../../../src/controller/replacement.ts';
 import { openSqliteStore } from '../../../../src/controller/store/sqlite.ts';
 import type { Store } from '../../../../src/controller/store/store.ts';
@@ -37,9 +38,10 @@ const sent = (code: string) => ({ link: 'code', code: new Secret(code) });
 const wrongOf = (code: string): string => (code.startsWith('A') ? 'B' : 'A') + code.slice(1);
 const codeFor = async (serial: string): Promise<string> =>
   (await world.activations.make(serial, usual)).code.reveal();
+/** As the enrolment server says it on the wire, from where the box has it. */
 const seen = (admission: Admission) => ({
   outcome: admission.kind,
-  told: 'why' in admission ? admission.why : '',
+  told: admission.kind === 'admitted' ? '' : String(refused(admission).body).trim(),
 });
 const row = (
   fault: string,
@@ -243,7 +245,7 @@ faultTable('controller', [
       return { outcome: `${refusal?.code}, the box ${kind}`, told: refusal?.message ?? '' };
     },
   },
-  row('a serial that nobody registered', 'keep it out', 'unknown', '', () =>
+  row('a serial that nobody registered', 'keep it out', 'unknown', 'this box is not known here', () =>
     world.admissions.admit('SN-9', idevid('SN-9')),
   ),
 ]);

@@ -199,14 +199,15 @@ faultTable('enrolment server', [
     fault: '403 for good',
     must: 'ask afresh who owns the box after 12 tries: what it was told may be overtaken',
     outcome: 'DISCOVER after 12 failures',
-    told: '',
+    told: 'bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 403: it does not know or accept this box',
     run: async () => {
       bench.controller.behaviour.enrol = () => ({ status: 403 });
       await bench.box.run({ controller: bench.controller, until: 'ENROLLING' });
       await bench.box.run({ controller: bench.controller, until: 'DISCOVER' });
+      const failures = bench.box.log.filter(failed);
       return {
-        outcome: `${await stateOf(bench)} after ${bench.box.log.filter(failed).length} failures`,
-        told: '',
+        outcome: `${await stateOf(bench)} after ${failures.length} failures`,
+        told: problemOf(failures.at(-1)),
       };
     },
   },
@@ -260,6 +261,9 @@ faultTable('approval (202)', [
   waits('Retry-After 0', '0', 1),
   waits('Retry-After of a day', '86400', 86_400),
   waits('Retry-After of a year', '31536000', 86_400),
+  waits('Retry-After of 4,000 digits', '9'.repeat(4_000), 60),
+  waits('Retry-After of less than nothing', '-5', 60),
+  waits('Retry-After as a date that is over', new Date(NOW_MS - 120_000).toUTCString(), 1, 1),
   waits('Retry-After missing', undefined, 60),
   waits('Retry-After that is nonsense', 'soon', 60),
   waits('for hours', '1800', 1_800, 40),
