@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { BootstrapStatus, Journal, type JournalEntry, Owner } from '../../src/model/bootstrap.ts';
 import { readText } from './bootstrapWorld.ts';
+import { IN_VAIN_MS } from './processes.ts';
 
 /** As bootstrapBox.ts has it. */
 const SOCKET = 'identity.sock';
@@ -26,7 +27,13 @@ export const statesOf = async (box: string): Promise<readonly string[]> =>
 export async function until(box: string, reached: () => Promise<boolean>): Promise<void> {
   const directory = join(box, 'identity');
   await mkdir(directory, { recursive: true });
-  await untilIn(directory, reached);
+  try {
+    await untilIn(directory, reached);
+  } catch (thrown) {
+    throw new Error(`${String(thrown)}; its journal: ${JSON.stringify(await entriesOf(box))}`, {
+      cause: thrown,
+    });
+  }
 }
 async function untilIn(directory: string, reached: () => Promise<boolean>): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -35,7 +42,11 @@ async function untilIn(directory: string, reached: () => Promise<boolean>): Prom
   };
   const watcher = watch(directory, look);
   look();
-  await promise.finally(() => watcher.close());
+  const inVain = setTimeout(() => reject(new Error(`waited for ${directory} in vain`)), IN_VAIN_MS);
+  await promise.finally(() => {
+    clearTimeout(inVain);
+    watcher.close();
+  });
 }
 export const untilState = (box: string, stop: (states: readonly string[]) => boolean): Promise<void> =>
   until(box, async () => stop(await statesOf(box)));

@@ -6,11 +6,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
+/** Less than a test of the lab has: what is waited for in vain ends with the words of who should have said it. */
+export const IN_VAIN_MS = 170_000;
+
 export interface Running {
   readonly child: ChildProcess;
   /** All it has said so far, on either output. */
   readonly lines: readonly string[];
-  /** Resolves with the first line (said already or to come) that fits; rejects when the process ends before. */
+  /** Resolves with the first line (said already or to come) that fits; rejects when the process ends before, or never says it. */
   said(pattern: RegExp): Promise<string>;
   end(signal: NodeJS.Signals): Promise<void>;
 }
@@ -61,12 +64,19 @@ function startProcess(command: string, args: readonly string[]): Running {
     lines,
     said: (pattern) =>
       new Promise((resolve, reject) => {
+        const words = (what: string): Error =>
+          new Error(`${args.join(' ')} ${what} ${pattern}:\n${lines.join('\n')}`);
+        const inVain = setTimeout(() => {
+          waiting.delete(check);
+          reject(words('does not say'));
+        }, IN_VAIN_MS);
         const check = (): void => {
           const line = lines.find((candidate) => pattern.test(candidate));
           if (line === undefined && !ended) return;
           waiting.delete(check);
+          clearTimeout(inVain);
           if (line !== undefined) resolve(line);
-          else reject(new Error(`${args.join(' ')} ended without ${pattern}:\n${lines.join('\n')}`));
+          else reject(words('ended without'));
         };
         waiting.add(check);
         check();
