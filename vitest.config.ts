@@ -10,7 +10,9 @@ const LONG = [
   'test/unit/bootstrap/{foreignEst,journey,medium,move,quarantine,rollover,rolloverEnd}.test.ts',
   'test/property/fuzz.test.ts',
   // Processes that are waited for until they end or give up.
-  'test/unit/{system/longLived,firmware/console}.test.ts',
+  'test/unit/{system/longLived,firmware/{console,cloudIdentity,timeServers}}.test.ts',
+  // Whole journeys of a box, sessions with a broker of the test's, RSA keys without end.
+  'test/unit/{bootstrap/{busy,demands,wipe,xmlServer},agent/mqttSession,pki/rsaPss}.test.ts',
 ];
 
 const VIRTUAL_MACHINE = {

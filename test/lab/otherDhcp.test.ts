@@ -94,7 +94,7 @@ it('is taken again where nobody else answers', async () => {
   expect(addresses()).toContain('192.0.2.150/24');
 });
 
-it('is let be where its lease is not the one that is held, or is named by no address', async () => {
+it('is let be where its lease is not the one that is held', async () => {
   await leaseOf(ROGUE);
   leadsNowhere(RIGHT);
   await isOver();

@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { atKnownTime, type StoredIdentity } from '../../../src/agent/ownIdentity.ts';
+import { atKnownTime } from '../../../src/agent/ownIdentity.ts';
 import { connectController } from '../../../src/agent/controllerDial.ts';
 import { readTime } from '../../../src/agent/knownTime.ts';
 import { createWayAhead } from '../../../src/agent/wayAhead.ts';
@@ -18,6 +18,7 @@ import { createFiles } from '../../../src/system/linux/files.ts';
 import { createUplinkDialer } from '../../../src/system/uplinkDial.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
 import { DAY_MS, issue, makeCa } from '../pki/domain.ts';
+import { storedIdentity } from './storedIdentity.ts';
 
 /** As a box in 2045 sees what is of today; to this machine the same is of the past. */
 const THEN_MS = Date.UTC(2010, 5, 1);
@@ -49,29 +50,11 @@ async function listen({ certificate, key }: ReturnType<typeof issue>): Promise<n
 
 const uplinks = [{ ifname: 'wan1', address: '127.0.0.2', dns: [] }];
 const dialer = createUplinkDialer({ leases: () => uplinks, log });
-function storedOf(ca: ReturnType<typeof makeCa>): StoredIdentity {
-  const box = issue(ca, { kind: 'ldevid', gatewayId: 'branch1' });
-  return {
-    owner: {
-      schema: 1,
-      gatewayId: 'branch1',
-      est: { host: 'a.example', port: 1 },
-      mqtt: { host: 'a.example', port: 1 },
-      device: { host: 'a.example', port: 1 },
-      domainAnchorPem: ca.certificate.pem,
-    },
-    gatewayId: 'branch1',
-    anchors: [ca.certificate],
-    key: exportPrivateKey(box.key),
-    certificatePem: box.certificate.pem,
-    anchorPem: ca.certificate.pem,
-  };
-}
 const wayTo = async (shown: ReturnType<typeof issue>, ca: ReturnType<typeof makeCa>, atMs: number) => ({
   dialer,
   uplinks,
   endpoint: { host: '127.0.0.1', port: await listen(shown) },
-  identity: atKnownTime(storedOf(ca), { atMs, wallMs: Date.now() }),
+  identity: atKnownTime(storedIdentity(ca), { atMs, wallMs: Date.now() }),
 });
 const dial = async (shown: ReturnType<typeof issue>, ca: ReturnType<typeof makeCa>, atMs: number) =>
   connectController(await wayTo(shown, ca, atMs), new AbortController().signal);

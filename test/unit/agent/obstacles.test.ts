@@ -16,8 +16,8 @@ import { askSocket } from '../../../src/system/askSocket.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createUplinkDialer } from '../../../src/system/uplinkDial.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
-import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { issue, makeCa } from '../pki/domain.ts';
+import { storedIdentity } from './storedIdentity.ts';
 
 const ca = makeCa();
 const box = issue(ca, { kind: 'ldevid', gatewayId: 'branch1' });
@@ -31,21 +31,7 @@ async function firstProblem(host: string, port: number): Promise<{ problem: Brok
   const found = Promise.withResolvers<BrokerProblem>();
   const ending = new AbortController();
   const link = createControllerLink({
-    identity: async () => ({
-      owner: {
-        schema: 1,
-        gatewayId: 'branch1',
-        est: { host, port },
-        mqtt: { host, port },
-        device: { host, port },
-        domainAnchorPem: ca.certificate.pem,
-      },
-      gatewayId: 'branch1',
-      anchors: [ca.certificate],
-      key: exportPrivateKey(box.key),
-      certificatePem: box.certificate.pem,
-      anchorPem: ca.certificate.pem,
-    }),
+    identity: async () => storedIdentity(ca, box, { host, port }),
     dialer: createUplinkDialer({
       leases: () => [wan1],
       resolverOf: () => ({ resolve4: () => failing('ENOTFOUND'), resolve6: () => failing('ENOTFOUND') }),

@@ -23,6 +23,10 @@ async function end(): Promise<string> {
   return line === undefined ? 'OWNED' : String(line.fields['problem']);
 }
 
+/** Signed by the owner as id-ct-sztpConveyedInfoXML, whatever it is. */
+const ofXmlType = (content: Uint8Array): Uint8Array =>
+  signConveyed({ content, format: 'xml', owner: bench.authorities.ownerSigner });
+
 describe('a server that takes and gives XML alone', () => {
   it('is spoken to in XML once it said so', async () => {
     bench.controller.behaviour.encoding = 'xml';
@@ -52,14 +56,7 @@ describe('a server that takes and gives XML alone', () => {
     reports.length = 0;
     const wanting = { ...ownerOf(bench), more: 1 };
     behaviour.sztp = (nonce) =>
-      sztpReply({
-        ...bench.good.artefacts(nonce),
-        conveyed: signConveyed({
-          content: inXml(onboarding(wanting)),
-          format: 'xml',
-          owner: bench.authorities.ownerSigner,
-        }),
-      });
+      sztpReply({ ...bench.good.artefacts(nonce), conveyed: ofXmlType(inXml(onboarding(wanting))) });
     expect(await end()).toContain('The onboarding configuration has 1 problem');
     expect(
       reports.map(
@@ -76,10 +73,7 @@ describe('a server that takes and gives XML alone', () => {
 
 describe('onboarding information in XML', () => {
   it.each([
-    [
-      'of its own type',
-      (content: Uint8Array) => signConveyed({ content, format: 'xml', owner: bench.authorities.ownerSigner }),
-    ],
+    ['of its own type', (content: Uint8Array) => ofXmlType(content)],
     [
       'of type data',
       (content: Uint8Array) =>
@@ -93,14 +87,7 @@ describe('onboarding information in XML', () => {
 
   it('that is JSON is refused', async () => {
     bench.controller.behaviour.sztp = (nonce) =>
-      sztpReply({
-        ...bench.good.artefacts(nonce),
-        conveyed: signConveyed({
-          content: onboarding(ownerOf(bench)),
-          format: 'xml',
-          owner: bench.authorities.ownerSigner,
-        }),
-      });
+      sztpReply({ ...bench.good.artefacts(nonce), conveyed: ofXmlType(onboarding(ownerOf(bench))) });
     expect(await end()).toContain('is no XML that is read here');
   });
 });
