@@ -10,7 +10,14 @@ import { z } from 'zod';
 import type { MediumReport } from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
-import { BootstrapNetwork, type HttpProxy, MEDIUM_FILE_MAX_BYTES, MEDIUM_FILES } from '../model/medium.ts';
+import {
+  BootstrapNetwork,
+  type HttpProxy,
+  MEDIUM_FILE_MAX_BYTES,
+  MEDIUM_FILES,
+  MEDIUM_REFUSAL_FILE,
+  MEDIUM_REFUSALS,
+} from '../model/medium.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import type { RunningOs } from './demands.ts';
@@ -28,6 +35,7 @@ const MAX_NETWORK_BYTES = 64 * 1024;
 const MAX_KEPT_BYTES = 1024 * 1024;
 const MARK_LENGTH = 16;
 const MAX_MESSAGE = 600;
+const MAX_REFUSAL_BYTES = 64;
 
 const Kept = z.strictObject({
   schema: z.literal(1),
@@ -81,7 +89,8 @@ export function createMediumDesk(options: {
 
   function refuse(where: string, mark: string, problem: BranchboxError): void {
     const details = problem.problems.map(({ path, message }) => `${path} ${message}`).join('; ');
-    const message = `${problem.message}${details === '' ? '' : `: ${details}`}`;
+    const mend = problem.mend === undefined ? '' : ` (${problem.mend})`;
+    const message = `${problem.message}${details === '' ? '' : `: ${details}`}${mend}`;
     report = { state: 'refused', message: cleaned(message) };
     if (told.has(mark)) return;
     told.add(mark);
@@ -99,7 +108,14 @@ export function createMediumDesk(options: {
       if (conveyed !== undefined && ownerCertificate !== undefined && voucher !== undefined) {
         return found(where, { conveyed, ownerCertificate, voucher });
       }
-      if (conveyed === undefined && ownerCertificate === undefined && voucher === undefined) return undefined;
+      if (conveyed === undefined && ownerCertificate === undefined && voucher === undefined) {
+        const why = refusalOf(
+          name,
+          await files.readText(`${where}/${MEDIUM_REFUSAL_FILE}`, MAX_REFUSAL_BYTES),
+        );
+        if (why !== undefined) refuse(where, `${where} ${why.message}`, why);
+        return undefined;
+      }
       // RFC 8572 3.4: all three or none. Unsigned information could only be a redirect, which a medium has no use for.
       throw new BranchboxError('pki/untrusted', {
         message: `A bootstrap medium holds ${Object.values(MEDIUM_FILES).join(', ')}; this one lacks some of them`,
@@ -203,6 +219,14 @@ function found(where: string, artefacts: Artefacts): Found {
     hash.update(`${bytes.length} `).update(bytes);
   }
   return { where, artefacts, mark: hash.digest('hex').slice(0, MARK_LENGTH) };
+}
+
+/** Of a medium of which nothing was copied; undefined where there is no reason, or none that is known. Pure. */
+function refusalOf(name: string, word: string | undefined): BranchboxError | undefined {
+  const known = Object.entries(MEDIUM_REFUSALS).find(([one]) => one === word?.trim());
+  if (known === undefined) return undefined;
+  const [, { code, message, mend }] = known;
+  return new BranchboxError(code, { message: `The USB medium ${name} ${message}`, mend });
 }
 
 /** What a medium says goes to a screen: printable, and short. Pure. */

@@ -16,6 +16,7 @@ import {
   StaticAddressing6,
 } from './addressing.ts';
 import { Owner } from './bootstrap.ts';
+import type { ErrorCode } from './errors.ts';
 import { PortLabel, Serial, VlanId } from './ids.ts';
 
 /** On the medium, one directory a box below it: one stick can serve a whole site. */
@@ -28,6 +29,30 @@ export const MEDIUM_FILES = {
 } as const;
 /** Each file, DER; firmware/medium-read holds the same number. Real ones have 2 to 6 KB. */
 export const MEDIUM_FILE_MAX_BYTES = 128 * 1024;
+/** In the place of the three files: why firmware/medium-read copied none of them, in one of these words. */
+export const MEDIUM_REFUSAL_FILE = 'why';
+export const MEDIUM_REFUSALS = {
+  unreadable: {
+    code: 'system/file',
+    message: 'could not be read to its end: it was pulled out too early, or is damaged',
+    mend: 'plug it in again, and leave it in until it is taken or refused; where that does not help, take another stick',
+  },
+  link: {
+    code: 'system/file',
+    message: 'has a link where a directory or a file of this box must be, and links are not followed',
+    mend: 'copy onto it what branchbox fleet usb made, as files',
+  },
+  'no-file': {
+    code: 'system/file',
+    message: 'has something in the place of a file of this box that is no file',
+    mend: 'copy onto it what branchbox fleet usb made, as files',
+  },
+  'other-box': {
+    code: 'pki/mismatch',
+    message: 'has nothing for the serial of this box, but is made for others',
+    mend: 'take the stick that was made for this serial: branchbox fleet usb SERIAL',
+  },
+} as const satisfies Readonly<Record<string, { code: ErrorCode; message: string; mend: string }>>;
 /** FAT knows no other characters for sure, and a serial must not be a path: it has no others. */
 export const MediumSerial = Serial;
 

@@ -2,7 +2,13 @@
  * Owns a bootstrap medium's tree as the input of firmware/medium-read, with mounting stood in for.
  */
 import { z } from 'zod';
-import { MEDIUM_DIRECTORY, MEDIUM_FILE_MAX_BYTES, MEDIUM_FILES } from '../../src/model/medium.ts';
+import {
+  MEDIUM_DIRECTORY,
+  MEDIUM_FILE_MAX_BYTES,
+  MEDIUM_FILES,
+  MEDIUM_REFUSAL_FILE,
+  MEDIUM_REFUSALS,
+} from '../../src/model/medium.ts';
 import type { Chance } from './chance.ts';
 import type { Entry } from './growTree.ts';
 import { bentWord, hostileWord } from './hostileWords.ts';
@@ -77,8 +83,17 @@ export function usbTree(): Script {
         world.grow('medium', tree);
         await world.run('medium-read', [`${world.root}/stick`, world.root]);
         const mine = NAMES.map((name) => `${MEDIA}/stick/${name}`);
-        const written = onlyFiles(world, (path) => path === 'mounts' || mine.includes(path));
-        const read = written.filter((path) => path !== 'mounts');
+        const why = `${MEDIA}/stick/${MEDIUM_REFUSAL_FILE}`;
+        const written = onlyFiles(world, (path) => ['mounts', why, ...mine].includes(path));
+        const read = written.filter((path) => path !== 'mounts' && path !== why);
+        if (written.includes(why)) {
+          const word = world.read(why) ?? '';
+          must(
+            Object.keys(MEDIUM_REFUSALS).some((known) => word === `${known}\n`),
+            `refuses by ${word}`,
+          );
+          must(read.length === 0, 'leaves files of what it refuses');
+        }
         capped(world, read, MEDIUM_FILE_MAX_BYTES + 1);
         const mounted = (world.read('mounts') ?? '').split('\n').filter(Boolean);
         must(

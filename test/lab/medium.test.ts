@@ -16,7 +16,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { MEDIUM_DIRECTORY, MEDIUM_FILE_MAX_BYTES, MEDIUM_FILES } from '../../src/model/medium.ts';
+import {
+  MEDIUM_DIRECTORY,
+  MEDIUM_FILE_MAX_BYTES,
+  MEDIUM_FILES,
+  MEDIUM_REFUSAL_FILE,
+} from '../../src/model/medium.ts';
 
 const SCRIPT = join(import.meta.dirname, '../../firmware/medium-read');
 const NAMES = Object.values(MEDIUM_FILES);
@@ -48,6 +53,9 @@ const found = (name: string): Record<string, string> =>
     readdirSync(join(media(), name)).map((file) => [file, readFileSync(join(media(), name, file), 'utf8')]),
   );
 const nothing = () => expect(existsSync(media()) ? readdirSync(media()) : []).toEqual([]);
+/** In the place of all files, a word that no medium chose. */
+const refusedAs = (word: string, name = 'stick_img') =>
+  expect(found(name)).toEqual({ [MEDIUM_REFUSAL_FILE]: `${word}\n` });
 const whole = (serial = 'SN-1') => Object.fromEntries(NAMES.map((name) => [name, `${name} of ${serial}`]));
 
 beforeEach(() => {
@@ -83,16 +91,25 @@ it('copies them from a directory, and replaces what an earlier stick of that nam
   });
 });
 
-it('leaves a stick alone that is for another box, or for none', () => {
-  fill('SN-2');
+it('leaves a stick alone that is for no box, and says so where it is for another one', () => {
+  writeFileSync(join(stick, 'holidays.jpg'), 'x');
   expect(read(image())).toMatchObject({ status: 0, said: expect.stringContaining('nothing for SN-1') });
-  writeFileSync(join(directory, 'noise'), Buffer.alloc(1024 * 1024, 7));
-  expect(read(join(directory, 'noise')).said).toContain('no vfat or ext4');
+  execFileSync('mkswap', ['-q', join(directory, 'stick.img')], { stdio: 'ignore' });
+  expect(read(join(directory, 'stick.img')).said).toContain('no vfat or ext4');
   nothing();
+  fill('SN-2');
+  expect(read(image())).toMatchObject({ status: 0 });
+  refusedAs('other-box');
+});
+
+it('says so where there is no file system any more, which udev saw', () => {
+  writeFileSync(join(directory, 'noise'), Buffer.alloc(1024 * 1024, 7));
+  expect(read(join(directory, 'noise')).status).toBe(0);
+  refusedAs('unreadable', 'noise');
 });
 
 it.each(['', 'branchbox', MEDIUM_DIRECTORY, `${MEDIUM_DIRECTORY}/SN-1`])(
-  'follows no link at %s, whatever it leads to',
+  'follows no link at %s, whatever it leads to, and says so',
   (part) => {
     // The very files, but by a link: of the box itself they would be secrets.
     const outside = join(directory, 'outside');
@@ -106,11 +123,8 @@ it.each(['', 'branchbox', MEDIUM_DIRECTORY, `${MEDIUM_DIRECTORY}/SN-1`])(
       mkdirSync(join(stick, part, '..'), { recursive: true });
       symlinkSync(join(outside, part), join(stick, part));
     }
-    for (const from of [stick, image()]) {
-      read(from);
-      const left = existsSync(media()) ? readdirSync(media()) : [];
-      expect(left.flatMap((name) => readdirSync(join(media(), name)))).toEqual([]);
-    }
+    for (const from of [stick, image()]) expect(read(from).status).toBe(0);
+    for (const name of ['stick', 'stick_img']) refusedAs('link', name);
   },
 );
 
@@ -122,15 +136,15 @@ it('copies of what is huge a byte more than is taken', () => {
   expect(statSync(join(media(), 'stick', MEDIUM_FILES.voucher)).size).toBe(MEDIUM_FILE_MAX_BYTES + 1);
 });
 
-it('waits for no pipe', () => {
+it('waits for no pipe, and says so', () => {
   fill();
   rmSync(join(at(), MEDIUM_FILES.voucher));
   execFileSync('mkfifo', [join(at(), MEDIUM_FILES.voucher)]);
   expect(read(image()).status).toBe(0);
-  expect(Object.keys(found('stick_img'))).not.toContain(MEDIUM_FILES.voucher);
+  refusedAs('no-file');
 });
 
-it('lets nothing appear of a stick that is pulled out while it is read', () => {
+it('lets nothing appear of a stick that is pulled out while it is read but that it was; then the next counts', () => {
   fill();
   // Large enough that its blocks lie behind the cut; what is before it still mounts.
   for (const name of NAMES) writeFileSync(join(at(), name), Buffer.alloc(100 * 1024, 1));
@@ -141,7 +155,32 @@ it('lets nothing appear of a stick that is pulled out while it is read', () => {
   });
   truncateSync(file, Number(held.trim().split(/\s+/).at(-2)) * 1024);
   expect(read(file).status).not.toBe(0);
-  nothing();
+  refusedAs('unreadable');
+  fill();
+  expect(read(image()).status).toBe(0);
+  expect(found('stick_img')).toEqual(whole());
+});
+
+it('keeps what was copied whole where the stick goes while it is read again', () => {
+  fill();
+  read(image());
+  truncateSync(join(directory, 'stick.img'), 4096);
+  expect(read(join(directory, 'stick.img')).status).not.toBe(0);
+  expect(found('stick_img')).toEqual(whole());
+  expect(readdirSync(media())).toEqual(['stick_img']);
+});
+
+it('says so where its time is up', () => {
+  fill();
+  const commands = join(directory, 'bin');
+  mkdirSync(commands);
+  // A stick that answers no more; its unit's end of time is the same signal.
+  writeFileSync(join(commands, 'head'), '#!/bin/sh\nkill "$PPID"\n', { mode: 0o755 });
+  const { status } = spawnSync('sh', [SCRIPT, stick, root], {
+    env: { ...process.env, PATH: `${commands}:${process.env['PATH'] ?? ''}` },
+  });
+  expect(status).not.toBe(0);
+  refusedAs('unreadable', 'stick');
 });
 
 it('is shut once the box has an owner', () => {

@@ -2,13 +2,14 @@
  * Rows of the fault table: a USB medium that a box must not believe, or not even read. The script that reads one off a
  * stick runs here over a directory; over a real file system it is test/lab/medium.test.ts.
  */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,7 +17,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { MEDIUM_DIRECTORY, MEDIUM_FILE_MAX_BYTES, MEDIUM_FILES } from '../../../../src/model/medium.ts';
+import {
+  MEDIUM_DIRECTORY,
+  MEDIUM_FILE_MAX_BYTES,
+  MEDIUM_FILES,
+  MEDIUM_REFUSAL_FILE,
+} from '../../../../src/model/medium.ts';
 import { ownerCertificate, wrapConveyed } from '../../../../src/pki/conveyed.ts';
 import { authority, DAY_MS, issued, NOW_MS, SERIAL } from '../authorities.ts';
 import { conveyedBy, createFaultBench, ownerOf } from '../faultBench.ts';
@@ -132,7 +138,7 @@ faultTable('USB medium', [
   row(
     'that brings a script',
     'pki/mismatch',
-    "The onboarding information brings a post-configuration-script, and a box runs no code but its image's",
+    "The onboarding information brings a post-configuration-script, and a box runs no code but its image's (have the owner leave post-configuration-script out)",
     () => ({
       ...good(),
       conveyed: conveyedBy(bench, onboarding(ownerOf(bench), { 'post-configuration-script': 'AAAA' })),
@@ -222,7 +228,8 @@ async function readOff(arrange: (stick: string, outside: string) => NodeJS.Proce
     for (const [name, bytes] of copied) {
       await bench.box.files.writeDurable(`${bench.box.directory}/media/stick/${name}`, bytes);
     }
-    return `the reader ends ${status === 0 ? 'well' : 'badly'} with ${copied.size} files`;
+    const files = NAMES.filter((name) => copied.has(name)).length;
+    return `the reader ends ${status === 0 ? 'well' : 'badly'} with ${files} files`;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -236,12 +243,17 @@ function failingHead(directory: string): NodeJS.ProcessEnv {
   return { PATH: `${directory}:${process.env['PATH'] ?? ''}` };
 }
 
+const LINK =
+  'The USB medium stick has a link where a directory or a file of this box must be, and links are not followed (copy onto it what branchbox fleet usb made, as files)';
+const GONE =
+  'The USB medium stick could not be read to its end: it was pulled out too early, or is damaged (plug it in again, and leave it in until it is taken or refused; where that does not help, take another stick)';
+
 faultTable('USB stick, while it is read', [
   {
     fault: 'its files are links to files of the box',
-    must: 'follow none of them',
-    outcome: 'the reader ends well with 0 files; nothing to refuse in PROVISIONAL; mended',
-    told: '',
+    must: 'follow none of them, and say so',
+    outcome: 'the reader ends well with 0 files; system/file in PROVISIONAL; mended',
+    told: LINK,
     async run() {
       const read = await readOff((stick, outside) => {
         for (const name of NAMES) {
@@ -256,9 +268,9 @@ faultTable('USB stick, while it is read', [
   },
   {
     fault: 'its directory is a link',
-    must: 'follow it not',
-    outcome: 'the reader ends well with 0 files; nothing to refuse in PROVISIONAL; mended',
-    told: '',
+    must: 'follow it not, and say so',
+    outcome: 'the reader ends well with 0 files; system/file in PROVISIONAL; mended',
+    told: LINK,
     async run() {
       const read = await readOff((stick, outside) => {
         rmSync(stick, { recursive: true });
@@ -285,11 +297,61 @@ faultTable('USB stick, while it is read', [
   },
   {
     fault: 'it is pulled out',
-    must: 'let nothing of it appear, and go on',
-    outcome: 'the reader ends badly with 0 files; nothing to refuse in PROVISIONAL; mended',
-    told: '',
+    must: 'let nothing of it appear, say so, and go on',
+    outcome: 'the reader ends badly with 0 files; system/file in PROVISIONAL; mended',
+    told: GONE,
     async run() {
       const read = await readOff((_, outside) => failingHead(outside));
+      const seen = await passedOver();
+      return { ...seen, outcome: `${read}; ${seen.outcome}` };
+    },
+  },
+  {
+    fault: 'it is pulled out, then plugged in again',
+    must: 'say so, and take it then',
+    outcome: 'system/file in PROVISIONAL; OWNED by the stick',
+    told: GONE,
+    async run() {
+      const { box, controller } = bench;
+      await readOff((_, outside) => failingHead(outside));
+      await box.run({ controller, until: 'PROVISIONAL' });
+      const told = box.log.findLast(({ message }) => message === 'bootstrap medium refused');
+      // As the script does it, which runs in a world of its own here.
+      await box.files.remove(`${box.directory}/media/stick/${MEDIUM_REFUSAL_FILE}`);
+      await readOff(() => ({}));
+      await box.run({ controller, until: 'OWNED' });
+      const taken = box.log.some(({ message }) => message === 'bootstrap medium taken');
+      return {
+        outcome: `${String(told?.fields['code'])} in PROVISIONAL; ${await stateOf(bench)} by ${taken ? 'the stick' : 'a server'}`,
+        told: String(told?.fields['problem'] ?? ''),
+      };
+    },
+  },
+  {
+    fault: 'a pipe is in the place of a file',
+    must: 'wait for nobody at its other end, and say so',
+    outcome: 'the reader ends well with 0 files; system/file in PROVISIONAL; mended',
+    told: 'The USB medium stick has something in the place of a file of this box that is no file (copy onto it what branchbox fleet usb made, as files)',
+    async run() {
+      const read = await readOff((stick) => {
+        rmSync(join(stick, MEDIUM_FILES.voucher));
+        execFileSync('mkfifo', [join(stick, MEDIUM_FILES.voucher)]);
+        return {};
+      });
+      const seen = await passedOver();
+      return { ...seen, outcome: `${read}; ${seen.outcome}` };
+    },
+  },
+  {
+    fault: 'it is made for other boxes alone',
+    must: 'say so, and ask online',
+    outcome: 'the reader ends well with 0 files; pki/mismatch in PROVISIONAL; mended',
+    told: 'The USB medium stick has nothing for the serial of this box, but is made for others (take the stick that was made for this serial: branchbox fleet usb SERIAL)',
+    async run() {
+      const read = await readOff((stick) => {
+        renameSync(stick, join(stick, '../BBX-0002'));
+        return {};
+      });
       const seen = await passedOver();
       return { ...seen, outcome: `${read}; ${seen.outcome}` };
     },
