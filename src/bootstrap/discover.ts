@@ -66,9 +66,16 @@ export function discover(
   const problems: Problem[] = [];
   const seen = new Set<string>();
 
-  function add(uplink: Uplink, uris: readonly string[], source: Candidate['source'], at: string): void {
-    if (uris.length > MAX_SERVERS_PER_SOURCE) {
-      problems.push({ path: at, message: `names more than ${MAX_SERVERS_PER_SOURCE} servers` });
+  function add(
+    uplink: Uplink,
+    uris: readonly string[],
+    source: Candidate['source'],
+    at: string,
+    named = uris.length,
+  ): void {
+    if (named > MAX_SERVERS_PER_SOURCE) {
+      const message = `names ${named} bootstrap servers: the first ${MAX_SERVERS_PER_SOURCE} are asked, name no more than these`;
+      problems.push({ path: at, message });
     }
     for (const [index, uri] of uris.slice(0, MAX_SERVERS_PER_SOURCE).entries()) {
       const server = parseServer(uri);
@@ -87,7 +94,8 @@ export function discover(
     const uris = (listed.get(uplink) ?? []).map((server) => `https://${server}`);
     add(uplink, uris, 'dns-sd', `dns-sd:${uplink.ifname}`);
   }
-  for (const uplink of uplinks) add(uplink, uplink.bootstrapServers, 'dhcp', `dhcp:${uplink.ifname}`);
+  for (const uplink of uplinks)
+    add(uplink, uplink.bootstrapServers, 'dhcp', `dhcp:${uplink.ifname}`, uplink.namedServers);
   for (const uplink of uplinks) add(uplink, builtIn, 'built-in', 'built-in');
   return { candidates, problems };
 }

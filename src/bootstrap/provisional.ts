@@ -3,7 +3,7 @@
  * what is told of a round in which nobody named the owner. Does not own finding them (discover.ts), asking one (sztp.ts)
  * nor waiting between rounds (machine.ts).
  */
-import { BranchboxError } from '../model/errors.ts';
+import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { StateContext } from './context.ts';
 import { candidateName, type Discovery, rotate, serverName } from './discover.ts';
 import type { Action } from './machine.ts';
@@ -22,7 +22,7 @@ export function createProvisional(context: StateContext, servers: () => Promise<
   return async (signal) => {
     const taken = await medium.take();
     if (taken !== undefined) return taken;
-    const { candidates } = await servers();
+    const { candidates, problems } = await servers();
     const nowMs = context.monotonicMs();
     // Whoever answers DHCP may name other servers each time.
     for (const [name, untilMs] of holds) if (untilMs <= nowMs) holds.delete(name);
@@ -71,25 +71,27 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     const again = await medium.take({ again: true });
     if (again !== undefined) return again;
     const heldMs = candidates.map((one) => (holds.get(candidateName(one)) ?? 0) - context.monotonicMs());
-    throw afterRound(telling, candidates.length, free.length, Math.min(...heldMs));
+    throw afterRound(telling, problems, candidates.length, free.length, Math.min(...heldMs));
   };
 }
 
 /** `heldMs`: until the first of all servers may be asked again; none of them waits longer for another one's sake. */
 function afterRound(
   telling: BranchboxError | undefined,
+  notTaken: readonly Problem[],
   known: number,
   asked: number,
   heldMs: number,
 ): BranchboxError {
   const busy = known > 0 && heldMs > 0 ? { status: 503, retryAfterMs: heldMs } : {};
   if (telling !== undefined) {
-    const { code, message, problems, mend } = telling;
+    const { code, message, mend } = telling;
+    const problems = [...telling.problems, ...notTaken];
     return new BranchboxError(code, { message, problems, fields: busy, ...(mend !== undefined && { mend }) });
   }
   const message =
     known === 0
       ? 'No uplink has a bootstrap server to ask'
       : `All ${known - asked} bootstrap servers are busy`;
-  return new BranchboxError('bootstrap/unreachable', { message, fields: busy });
+  return new BranchboxError('bootstrap/unreachable', { message, problems: notTaken, fields: busy });
 }

@@ -81,6 +81,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     }),
     async DISCOVER() {
       const { candidates, problems } = await servers();
+      if (problems.length > 0) log.warn('bootstrap servers that were named and are not asked', { problems });
       // Where there is nobody to ask, also one that was taken before.
       const taken = await medium.take({ again: candidates.length === 0 });
       if (taken !== undefined) return taken;

@@ -5,7 +5,7 @@
 import type { Lease, Lease6 } from '../model/facts.ts';
 import { splitCidr } from '../model/addresses.ts';
 import { readLeases6 } from '../system/leases6.ts';
-import { readLeaseDomains, readLeasePortals, readLeases } from '../system/leases.ts';
+import { readLeaseDomains, readLeasePortals, readLeases, readNamedServers } from '../system/leases.ts';
 import type { Files } from '../system/ports.ts';
 
 export interface Uplink {
@@ -15,6 +15,8 @@ export interface Uplink {
   readonly dns: readonly string[];
   /** From DHCP option 143, DHCPv6 option 136; untrusted. */
   readonly bootstrapServers: readonly string[];
+  /** How many DHCP named, where that is more than these: a lease has so many and no more. */
+  readonly namedServers?: number;
   /** As DHCP named it: where DNS-SD may list bootstrap servers; untrusted. */
   readonly domain?: string;
   /** Where a captive portal's API is, as DHCP named it (RFC 8910); untrusted. */
@@ -27,7 +29,9 @@ export function uplinkOf(
   lease: Lease | Lease6,
   domains: ByInterface = new Map(),
   portals: ByInterface = new Map(),
+  named: ReadonlyMap<string, number> = new Map(),
 ): Uplink {
+  const namedServers = named.get(lease.ifname) ?? 0;
   const domain = domains.get(lease.ifname);
   const portalApi = portals.get(lease.ifname);
   return {
@@ -35,6 +39,7 @@ export function uplinkOf(
     address: splitCidr(lease.address).address,
     dns: lease.dns,
     bootstrapServers: lease.bootstrapServers,
+    ...(namedServers > lease.bootstrapServers.length && { namedServers }),
     ...(domain !== undefined && { domain }),
     ...(portalApi !== undefined && { portalApi }),
   };
@@ -54,10 +59,16 @@ export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
       const domains6 = await readLeaseDomains(files, 6, leaseDirectory);
       const portals4 = await readLeasePortals(files, 4, leaseDirectory);
       const portals6 = await readLeasePortals(files, 6, leaseDirectory);
+      const named4 = await readNamedServers(files, 4, leaseDirectory);
+      const named6 = await readNamedServers(files, 6, leaseDirectory);
       return [
-        ...(await readLeases(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains4, portals4)),
+        ...(await readLeases(files, leaseDirectory)).map((lease) =>
+          uplinkOf(lease, domains4, portals4, named4),
+        ),
         // After those of IPv4: where both are, what most networks look after comes first.
-        ...(await readLeases6(files, leaseDirectory)).map((lease) => uplinkOf(lease, domains6, portals6)),
+        ...(await readLeases6(files, leaseDirectory)).map((lease) =>
+          uplinkOf(lease, domains6, portals6, named6),
+        ),
       ];
     },
     async hasCarrier() {

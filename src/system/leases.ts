@@ -120,6 +120,28 @@ export async function readLeasePortals(
   return new Map(portals);
 }
 
+/** Of each family: options 143 and 136 (RFC 8572 section 8). */
+const SERVERS_OF = {
+  4: { suffix: SUFFIX, option: 'new_sztp_redirect' },
+  6: { suffix: '.env6', option: 'new_dhcp6_sztp_redirect' },
+} as const;
+
+/** How many bootstrap servers each network names, by interface: a lease has no more than the first of them. */
+export async function readNamedServers(
+  files: Pick<Files, 'list' | 'readText'>,
+  family: keyof typeof SERVERS_OF,
+  directory = LEASES_DIRECTORY,
+): Promise<ReadonlyMap<string, number>> {
+  const { suffix, option } = SERVERS_OF[family];
+  const counts = await readHookFiles(
+    files,
+    directory,
+    suffix,
+    (ifname, text) => [ifname, words(valuesOf(text).get(option)).length] as const,
+  );
+  return new Map(counts);
+}
+
 /** The DHCP server (option 54) whose lease each interface has. */
 export async function readLeaseServers(
   files: Pick<Files, 'list' | 'readText'>,

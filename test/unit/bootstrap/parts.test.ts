@@ -150,7 +150,13 @@ describe('discovery', () => {
     const many = Array.from({ length: 50 }, (_, index) => `https://s${index}.example`);
     const found = discover([uplink('wan1', many)], []);
     expect(found.candidates).toHaveLength(MAX_SERVERS_PER_SOURCE);
-    expect(found.problems).toHaveLength(1);
+    const asked = 'the first 16 are asked, name no more than these';
+    expect(found.problems).toEqual([{ path: 'dhcp:wan1', message: `names 50 bootstrap servers: ${asked}` }]);
+    // A lease has the first of them alone, and its uplink says how many there were.
+    const cut = { ...uplink('wan1', many.slice(0, 16)), namedServers: 17 };
+    expect(discover([cut], []).problems).toEqual([
+      { path: 'dhcp:wan1', message: `names 17 bootstrap servers: ${asked}` },
+    ]);
   });
 
   it('begins elsewhere each round and leaves none out', () => {

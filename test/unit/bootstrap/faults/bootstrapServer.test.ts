@@ -1,5 +1,5 @@
 /** Rows of the fault table: what names bootstrap servers, and servers that lead nowhere, or are busy. */
-import { uplinkOf } from '../../../../src/bootstrap/uplink.ts';
+import { createUplinks, uplinkOf } from '../../../../src/bootstrap/uplink.ts';
 import { parseLease } from '../../../../src/system/leases.ts';
 import { parseLease6 } from '../../../../src/system/leases6.ts';
 import { HOST, NOW_MS } from '../authorities.ts';
@@ -38,7 +38,29 @@ const named = (fault: string, option: string, told: string, family: 4 | 6 = 4): 
   },
 });
 
+const TWENTY = Array.from({ length: 20 }, () => 'https://HERE').join(' ');
+const tooMany = (lines: string): FaultRow => ({
+  fault: 'with twenty servers',
+  must: 'ask the first sixteen; where they give nothing say that there were more',
+  outcome: 'bootstrap/refused in PROVISIONAL; mended',
+  told: 'bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 403: it does not know or accept this box (dhcp:wan1 names 20 bootstrap servers: the first 16 are asked, name no more than these)',
+  run: async () => {
+    const { box, controller } = bench;
+    const family = lines.startsWith('nd1') ? 'env6' : 'env';
+    await box.files.writeDurable(
+      `${box.directory}/leases/wan1.${family}`,
+      lines.replaceAll('HERE', `${HOST}:${controller.port}`),
+    );
+    const [uplink] = await createUplinks(box.files, `${box.directory}/leases`).all();
+    if (uplink === undefined) throw new Error('the lease itself is good');
+    box.uplinks = [{ ...uplink, address: '127.0.0.1' }];
+    controller.behaviour.sztp = () => ({ status: 403 });
+    return refusedUnowned(bench);
+  },
+});
+
 faultTable('option 143', [
+  tooMany(`new_ip_address='127.0.0.1'\nnew_sztp_redirect='${TWENTY}'\n`),
   named('without encryption (http://)', 'http://controller.example', ' (dhcp:wan1[0] is not https)'),
   named('cut short', 'https:/', ' (dhcp:wan1[0] is not a URI)'),
   named('empty', '', ''),
@@ -63,6 +85,7 @@ faultTable('option 143', [
 const named6 = (fault: string, option: string, told: string): FaultRow => named(fault, option, told, 6);
 
 faultTable('option 136 (DHCPv6)', [
+  tooMany(`nd1_addr1='2001:db8::2'\nnew_dhcp6_sztp_redirect='${TWENTY}'\n`),
   named6('without encryption (http://)', 'http://controller.example', ' (dhcp:wan1[0] is not https)'),
   named6('cut short', 'https:/', ' (dhcp:wan1[0] is not a URI)'),
   named6('cut off within an IPv6 address', 'https://[2001:db8', ' (dhcp:wan1[0] is not a URI)'),
