@@ -6,6 +6,7 @@ import type { Files, Logger } from '../system/ports.ts';
 import type { Waker } from '../system/waker.ts';
 import type { Activation } from './activation.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import type { DeadLeases } from './deadLeases.ts';
 import type { Server } from './discover.ts';
 import type { Enrolment } from './enrol.ts';
 import type { FactoryIdentity } from './factory.ts';
@@ -30,6 +31,7 @@ export interface StateContext {
   readonly ldevid: CredentialPaths;
   readonly sztp: SztpClient;
   readonly https: Https;
+  readonly deadLeases: Pick<DeadLeases, 'gaveNothing' | 'leadsSomewhere'>;
   /** Whether a captive portal says that it is one, or answers in a server's place where one is named. */
   readonly probePortal: (
     server: Server | undefined,

@@ -1,7 +1,8 @@
 /**
- * Owns noticing a lease that leads nowhere, on the way into service: nobody at all was reached over its uplink, again and
- * again, while a second DHCP server on the same wire may know the way. Names its server for firmware/other-dhcp, and says
- * so to the installer. Does not own reaching anybody (connect.ts), nor leaving that server.
+ * Owns noticing a lease that leads nowhere, on the way into service: over its uplink nobody at all is reached, again and
+ * again, or bootstrap servers answer and none of them gives anything good for some minutes, while a second DHCP server on the
+ * same wire may know the way. Names its server for firmware/other-dhcp, and says so to the installer. Does not own reaching
+ * anybody (connect.ts), which answer is good (provisional.ts), nor leaving that server.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { LEADS_NOWHERE_DIRECTORY, readLeaseServers } from '../system/leases.ts';
@@ -9,76 +10,112 @@ import type { Files, Logger } from '../system/ports.ts';
 import type { Connect } from './https.ts';
 import type { Uplink } from './uplink.ts';
 
-/** A server or a line that comes up a little later is none. */
-const FAILURES = 4;
-const AFTER_MS = 20_000;
+/** A server or a line that comes up a little later is none; one that answers may be the right one, of which somebody mends something. */
+const ENOUGH = {
+  nobody: { failures: 4, afterMs: 20_000 },
+  'nothing good': { failures: 4, afterMs: 120_000 },
+} as const;
+type Reason = keyof typeof ENOUGH;
 /** Where nobody else answered, that server is taken again, and not left again before: its line may merely be dark. */
 const NOT_AGAIN_MS = 600_000;
+/** Of one wire; whoever answers there makes up as many as he likes. */
+const MAX_LEFT = 16;
 
-/** Of one interface, as long as its address is the same. */
-interface Tried {
+const MEND = 'take the wrong DHCP server off that line, or look at its way out where it is the right one';
+
+/** How long it has been so, as long as the interface's address is the same. */
+interface Count {
   readonly address: string;
   readonly sinceMs: number;
   readonly failures: number;
-  readonly left?: { readonly server: string; readonly atMs: number };
 }
 
-export function tellingDeadLeases(
-  connect: Connect,
-  options: {
-    readonly files: Pick<Files, 'list' | 'readText' | 'writeDurable'>;
-    /** A box in service keeps what it has: its tunnels may stand where no server of the owner is reached. */
-    readonly isUnderWay: () => boolean;
-    readonly monotonicMs: () => number;
-    readonly log: Logger;
-    readonly leaseDirectory?: string | undefined;
-    readonly directory?: string | undefined;
-  },
-): Connect {
-  const { files, monotonicMs, log } = options;
-  const tried = new Map<string, Tried>();
+export interface DeadLeases {
+  /** The same connections; one that reaches nobody says where its lease is given up. */
+  telling(connect: Connect): Connect;
+  /** Of a round in which servers were asked over that uplink and none gave anything good: the same failure, which says so too. */
+  gaveNothing(uplink: Uplink, failure: BranchboxError): Promise<BranchboxError>;
+  /** Somebody gave something good over it, or asked to come again later: it leads somewhere. */
+  leadsSomewhere(uplink: Uplink): void;
+}
 
-  /** The server that is left for it. */
-  async function failed({ ifname, address }: Uplink): Promise<string | undefined> {
+export function createDeadLeases(options: {
+  readonly files: Pick<Files, 'list' | 'readText' | 'writeDurable'>;
+  /** A box in service keeps what it has: its tunnels may stand where no server of the owner is reached. */
+  readonly isUnderWay: () => boolean;
+  readonly monotonicMs: () => number;
+  readonly log: Logger;
+  readonly leaseDirectory?: string | undefined;
+  readonly directory?: string | undefined;
+}): DeadLeases {
+  const { files, monotonicMs, log } = options;
+  const counts: Record<Reason, Map<string, Count>> = { nobody: new Map(), 'nothing good': new Map() };
+  /** By interface and server, whatever address it gave: when it was named. */
+  const left = new Map<string, number>();
+
+  function isEnough(reason: Reason, { ifname, address }: Uplink): boolean {
     const nowMs = monotonicMs();
-    const before = tried.get(ifname);
+    const before = counts[reason].get(ifname);
     const same = before?.address === address ? before : { address, sinceMs: nowMs, failures: 0 };
-    const now: Tried = { ...same, failures: same.failures + 1 };
-    tried.set(ifname, now);
-    if (now.left !== undefined && nowMs - now.left.atMs < NOT_AGAIN_MS) return now.left.server;
-    if (now.failures < FAILURES || nowMs - now.sinceMs < AFTER_MS) return undefined;
-    // None where the address is static, of a modem or of PPPoE.
-    const server = (await readLeaseServers(files, options.leaseDirectory)).get(ifname);
-    if (server === undefined) return undefined;
-    tried.set(ifname, { ...now, left: { server, atMs: nowMs } });
+    const now: Count = { ...same, failures: same.failures + 1 };
+    counts[reason].set(ifname, now);
+    const { failures, afterMs } = ENOUGH[reason];
+    return now.failures >= failures && nowMs - now.sinceMs >= afterMs;
+  }
+
+  /** Whether it is named by now. */
+  async function name(ifname: string, server: string, reason: Reason): Promise<boolean> {
+    const nowMs = monotonicMs();
+    for (const [key, atMs] of left) if (nowMs - atMs >= NOT_AGAIN_MS) left.delete(key);
+    const key = `${ifname} ${server}`;
+    if (left.has(key)) return true;
+    if (left.size >= MAX_LEFT) return false;
+    left.set(key, nowMs);
     try {
       await files.writeDurable(`${options.directory ?? LEADS_NOWHERE_DIRECTORY}/${ifname}`, `${server}\n`);
     } catch (thrown) {
       if (!(thrown instanceof BranchboxError)) throw thrown;
       log.warn('a lease that leads nowhere cannot be told', { ifname, server, error: thrown });
-      return undefined;
+      return false;
     }
-    log.warn('a lease leads nowhere, another DHCP server is asked', { ifname, server });
-    return server;
+    log.warn('a lease leads nowhere, another DHCP server is asked', { ifname, server, reason });
+    return true;
   }
 
-  return async (exchange) => {
-    const { uplink } = exchange;
-    try {
-      const socket = await connect(exchange);
-      tried.delete(uplink.ifname);
-      return socket;
-    } catch (thrown) {
-      const isNobody = thrown instanceof BranchboxError && thrown.code === 'bootstrap/unreachable';
-      // IPv6 has no server to leave: routers speak for themselves.
-      if (!isNobody || !options.isUnderWay() || uplink.address.includes(':')) throw thrown;
-      const server = await failed(uplink);
-      if (server === undefined) throw thrown;
-      throw new BranchboxError('bootstrap/unreachable', {
-        message: `${thrown.message}; what the DHCP server ${server} on ${uplink.ifname} gave leads nowhere, so another one is asked for an address`,
-        mend: 'take the wrong DHCP server off that line, or look at its way out where it is the right one',
-        cause: thrown,
-      });
-    }
+  async function told(reason: Reason, uplink: Uplink, failure: BranchboxError): Promise<BranchboxError> {
+    const { ifname, address } = uplink;
+    // IPv6 has no server to leave: routers speak for themselves.
+    if (!options.isUnderWay() || address.includes(':') || !isEnough(reason, uplink)) return failure;
+    // None where the address is static, of a modem or of PPPoE.
+    const server = (await readLeaseServers(files, options.leaseDirectory)).get(ifname);
+    if (server === undefined || !(await name(ifname, server, reason))) return failure;
+    const what = `what the DHCP server ${server} on ${ifname} gave leads nowhere, so another one is asked for an address`;
+    if (failure.message.includes(what)) return failure;
+    return new BranchboxError(failure.code, {
+      message: `${failure.message}; ${what}`,
+      problems: failure.problems,
+      fields: failure.fields,
+      mend: failure.mend === undefined ? MEND : `${failure.mend}; or ${MEND}`,
+      cause: failure,
+    });
+  }
+
+  return {
+    telling: (connect) => async (exchange) => {
+      const { uplink } = exchange;
+      try {
+        const socket = await connect(exchange);
+        counts.nobody.delete(uplink.ifname);
+        return socket;
+      } catch (thrown) {
+        const isNobody = thrown instanceof BranchboxError && thrown.code === 'bootstrap/unreachable';
+        if (!isNobody) throw thrown;
+        throw await told('nobody', uplink, thrown);
+      }
+    },
+    gaveNothing: (uplink, failure) => told('nothing good', uplink, failure),
+    leadsSomewhere(uplink) {
+      counts['nothing good'].delete(uplink.ifname);
+    },
   };
 }

@@ -34,7 +34,7 @@ import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
-import { tellingDeadLeases } from './deadLeases.ts';
+import { createDeadLeases } from './deadLeases.ts';
 import { overUplinks, ownerPeer } from './ownerServers.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
@@ -136,7 +136,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
 
   const dialer = createUplinkDialer({ leases: () => [], proxy: () => medium.proxy(), log });
-  const connect = tellingDeadLeases(options.connect ?? connectByUplink(dialer, tpm), {
+  const deadLeases = createDeadLeases({
     files,
     isUnderWay: () => isBeforeEnrolment(journal.current().state),
     monotonicMs: () => system.clock.monotonicMs(),
@@ -144,6 +144,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     leaseDirectory: options.leaseDirectory,
     directory: options.leadsNowhereDirectory,
   });
+  const connect = deadLeases.telling(options.connect ?? connectByUplink(dialer, tpm));
   const https = tellingKeyLoss(createHttps({ connect, nowMs: () => clock.nowMs() }), keys, factory);
   const mediaDirectory = options.mediaDirectory ?? MEDIA_DIRECTORY;
   const medium = createMediumDesk({
@@ -198,6 +199,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     next: nextLdevidPaths(paths),
     sztp,
     https,
+    deadLeases,
     // Through a proxy there is nobody in between that a box could see.
     probePortal: async (server, uplink, limit) =>
       medium.proxy() === undefined && options.connect === undefined

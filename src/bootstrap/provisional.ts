@@ -5,16 +5,20 @@
  */
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { StateContext } from './context.ts';
-import { candidateName, type Discovery, rotate, serverName } from './discover.ts';
+import { candidateName, type Discovery, rotate, serverName, uplinkName } from './discover.ts';
 import type { Action } from './machine.ts';
 import { moreTelling } from './sztp.ts';
 import { askedAfterMs } from './retry.ts';
+import type { Uplink } from './uplink.ts';
 
+/** What no lease is at fault for: this box's own disk and keys, the same over every line. */
+const isOwnFault = ({ code }: BranchboxError): boolean =>
+  code.startsWith('system/') || code === 'bootstrap/key-lost';
 const MAY_BE_PORTAL: ReadonlySet<string> = new Set(['bootstrap/unreachable', 'bootstrap/captive-portal']);
 
 /** The action of PROVISIONAL. */
 export function createProvisional(context: StateContext, servers: () => Promise<Discovery>): Action {
-  const { owners, medium, sztp, log } = context;
+  const { owners, medium, sztp, deadLeases, log } = context;
   /** Moments before which a candidate asked not to be asked again. */
   const holds = new Map<string, number>();
   let round = 0;
@@ -28,6 +32,11 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     for (const [name, untilMs] of holds) if (untilMs <= nowMs) holds.delete(name);
     const free = candidates.filter((candidate) => (holds.get(candidateName(candidate)) ?? 0) <= nowMs);
     const probed = new Set<string>();
+    /** By name: over which of them nobody gave anything good, and over which somebody did, or is to be asked again later. */
+    const leadNowhere = new Map<string, Uplink>();
+    const lead = new Map<string, Uplink>();
+    for (const { uplink } of candidates.filter((one) => !free.includes(one)))
+      lead.set(uplinkName(uplink), uplink);
     let telling: BranchboxError | undefined;
     for (const candidate of rotate(free, round)) {
       try {
@@ -35,6 +44,7 @@ export function createProvisional(context: StateContext, servers: () => Promise<
           candidate.server,
           candidate.uplink,
           signal,
+          () => lead.set(uplinkName(candidate.uplink), candidate.uplink),
         );
         await owners.writePending(owner);
         return {
@@ -51,6 +61,8 @@ export function createProvisional(context: StateContext, servers: () => Promise<
         if (!(thrown instanceof BranchboxError)) throw thrown;
         const asked = askedAfterMs(thrown);
         if (asked !== undefined) holds.set(candidateName(candidate), context.monotonicMs() + asked);
+        const reached = asked !== undefined || isOwnFault(thrown) ? lead : leadNowhere;
+        reached.set(uplinkName(candidate.uplink), candidate.uplink);
         log.info('bootstrap server gave nothing', {
           candidate: candidateName(candidate),
           code: thrown.code,
@@ -70,6 +82,10 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     // Nobody online is better: the owner that a medium named is worth another try.
     const again = await medium.take({ again: true });
     if (again !== undefined) return again;
+    for (const uplink of lead.values()) deadLeases.leadsSomewhere(uplink);
+    for (const [name, uplink] of leadNowhere) {
+      if (telling !== undefined && !lead.has(name)) telling = await deadLeases.gaveNothing(uplink, telling);
+    }
     const heldMs = candidates.map((one) => (holds.get(candidateName(one)) ?? 0) - context.monotonicMs());
     throw afterRound(telling, problems, candidates.length, free.length, Math.min(...heldMs));
   };

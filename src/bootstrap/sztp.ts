@@ -50,8 +50,11 @@ export interface Onboarded {
 }
 
 export interface SztpClient {
-  /** Asks one server, follows its redirects over the same uplink; throws the most telling refusal. */
-  onboard(server: Server, uplink: Uplink, signal: AbortSignal): Promise<Onboarded>;
+  /**
+   * Asks one server, follows its redirects over the same uplink; throws the most telling refusal. `onProof`: somebody on that
+   * way is known by now (by a voucher for this box, or as the server that a signed redirect named), whatever comes of it.
+   */
+  onboard(server: Server, uplink: Uplink, signal: AbortSignal, onProof?: () => void): Promise<Onboarded>;
   /** To a server that `peer` proves to be the owner's; never to an untrusted one. */
   report(options: {
     readonly server: Server;
@@ -79,7 +82,13 @@ export function createSztpClient(options: {
   /** The candidate whose time ran out last, and where in the list it gave: behind that the next round begins. */
   let ranOut: { readonly candidate: string; readonly at: number } | undefined;
 
-  async function ask(target: RedirectTarget, uplink: Uplink, signal: AbortSignal, claims?: BoxClaims) {
+  async function ask(
+    target: RedirectTarget,
+    uplink: Uplink,
+    signal: AbortSignal,
+    onProof: () => void,
+    claims?: BoxClaims,
+  ) {
     const nonce = options.randomBytes(NONCE_BYTES);
     const body: GetBootstrappingDataRequest = {
       'ietf-sztp-bootstrap-server:input': {
@@ -100,8 +109,9 @@ export function createSztpClient(options: {
     };
     const { answer, path } = await invokeRpc(operations, 'get-bootstrapping-data', asking, body, signal);
     const exchange = { ...asking, path };
+    if (target.anchors !== undefined) onProof();
     if (answer.status === 404 && claims === undefined && options.claims && wantsClaims(answer)) {
-      return ask(target, uplink, signal, await options.claims());
+      return ask(target, uplink, signal, onProof, await options.claims());
     }
     const portal = portalInstead(answer, target.server, uplink);
     if (portal !== undefined) throw portal;
@@ -113,6 +123,9 @@ export function createSztpClient(options: {
     const response = decodeBody(GetBootstrappingDataResponse, answer, what);
     const output = response['ietf-sztp-bootstrap-server:output'];
     const verdict = await judge(output, { factory, nonce, clock, os, anchors: target.anchors });
+    // Of unsigned information a bare redirect alone comes so far.
+    if (verdict.kind !== 'redirect' || verdict.targets.some(({ anchors }) => anchors !== undefined))
+      onProof();
     const reporting = output['reporting-level'] ?? 'minimal';
     if (verdict.kind === 'refused') {
       const { report } = client;
@@ -130,7 +143,7 @@ export function createSztpClient(options: {
   }
 
   const client: SztpClient = {
-    async onboard(first, uplink, signal) {
+    async onboard(first, uplink, signal, onProof = () => {}) {
       const queue: RedirectTarget[] = [{ server: first, anchors: undefined }];
       const limit = AbortSignal.timeout(candidateTimeoutMs);
       const within = AbortSignal.any([signal, limit]);
@@ -152,7 +165,7 @@ export function createSztpClient(options: {
         asked += 1;
         if (redirects === 1) inFirstList += 1;
         try {
-          const verdict = await ask(target, uplink, within);
+          const verdict = await ask(target, uplink, within, onProof);
           if (verdict.kind === 'owner') return { ...verdict, server: target.server };
           redirects += 1;
           if (redirects > MAX_REDIRECTS) {

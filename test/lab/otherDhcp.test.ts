@@ -1,6 +1,6 @@
 /**
- * A DHCP server whose lease leads nowhere, and another one on the same wire: the real client with the words of its unit, and
- * firmware/other-dhcp, between two real servers. systemd is a loop that starts the client anew.
+ * DHCP servers whose leases lead nowhere, and another one on the same wire: the real client with the words of its unit, and
+ * firmware/other-dhcp, between two or three real servers. systemd is a loop that starts the client anew.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -15,9 +15,12 @@ const UNIT = readFileSync(join(import.meta.dirname, '../../firmware/units/dhcpcd
 const CLIENT = (/^ExecStart=(.*)$/m.exec(UNIT)?.[1] ?? '').replaceAll('%i', 'wan1');
 const RIGHT = '192.0.2.1';
 const ROGUE = '192.0.2.9';
+const SECOND = '192.0.2.10';
 let tree: string;
 let line: DhcpLine;
+/** Network namespaces of those servers that are wrong. */
 let rogue: string;
+let second: string;
 
 beforeAll(async () => {
   tree = await ensureRootTree(createRunner(), () => {});
@@ -25,11 +28,15 @@ beforeAll(async () => {
 beforeEach(() => {
   line = createDhcpLine('other', []);
   rogue = `${line.box}-rogue`;
-  sh(`ip netns add ${rogue}
+  second = `${line.box}-second`;
+  sh(`ip netns add ${rogue}; ip netns add ${second}
       ip -n ${line.provider} link add br0 type bridge; ip -n ${line.provider} link set p0 master br0
       ip -n ${line.provider} link add r1 type veth peer name r0 netns ${rogue}
       ip -n ${line.provider} link set r1 master br0 up; ip -n ${line.provider} link set br0 up
       ip -n ${line.provider} address add ${RIGHT}/24 dev br0
+      ip -n ${line.provider} link add s1 type veth peer name s0 netns ${second}
+      ip -n ${line.provider} link set s1 master br0 up
+      ip -n ${second} address add ${SECOND}/24 dev s0; ip -n ${second} link set s0 up
       ip -n ${rogue} address add ${ROGUE}/24 dev r0; ip -n ${rogue} link set r0 up`);
   for (const name of ['leases', 'leads-nowhere', 'other-dhcp', 'go'])
     mkdirSync(join(line.directory, 'box', name), { recursive: true });
@@ -44,6 +51,8 @@ beforeEach(() => {
      printf '#!/bin/sh\\necho "$*" >>/run/branchbox/calls\\nkill "$(cat /run/client)"\\n' >root/usr/bin/systemctl.new
      chmod 755 root/usr/bin/systemctl.new; mv root/usr/bin/systemctl.new root/usr/bin/systemctl
      nsenter --net=/run/netns/${rogue} chroot root ${server(ROGUE, '192.0.2.150')} &
+     { until [ -e ${dir}/go/second ]; do sleep 0.05; done
+       exec nsenter --net=/run/netns/${second} chroot root ${server(SECOND, '192.0.2.160')}; } &
      { until [ -e ${dir}/go/right ]; do sleep 0.05; done; exec ${line.at('provider')} ${server(RIGHT, '192.0.2.50')}; } &
      { until [ -s ${dir}/leads-nowhere/wan1 ]; do sleep 0.05; done
        LOOKS=6 ${line.at('box')} sh /usr/lib/branchbox/other-dhcp wan1; echo >${dir}/go/over; } &
@@ -55,7 +64,7 @@ beforeEach(() => {
 });
 afterEach(async () => {
   await line.remove();
-  sh(`ip netns delete ${rogue}`);
+  sh(`ip netns delete ${rogue}; ip netns delete ${second}`);
 });
 
 const box = (name: string): string => join(line.directory, 'box', name);
@@ -83,6 +92,24 @@ it('is left for the other one, whose address alone stays; with the cable it is f
   await isOver();
   expect(await text('other-dhcp/wan1')).toBe('');
   expect((await text('calls')).trim().split('\n')).toEqual(Array(2).fill('try-restart dhcpcd@wan1.service'));
+});
+
+it('is left beside the next one, which is wrong too: the third is the one that stays', async () => {
+  await leaseOf(ROGUE);
+  writeFileSync(box('go/second'), '');
+  leadsNowhere(ROGUE);
+  await leaseOf(SECOND);
+  writeFileSync(box('go/right'), '');
+  leadsNowhere(SECOND);
+  await leaseOf(RIGHT);
+  expect(addresses()).toMatch(/192\.0\.2\.50\/24/);
+  for (const wrong of ['192.0.2.150', '192.0.2.160']) expect(addresses()).not.toContain(wrong);
+  expect(await text('other-dhcp/wan1')).toBe(`OTHER_DHCP="-X ${ROGUE} -X ${SECOND}"\n`);
+  expect(await text('leads-nowhere/wan1')).toBe('');
+  // All are heard again with the cable.
+  sh(`ip -n ${line.provider} link set p0 down`);
+  await isOver();
+  expect(await text('other-dhcp/wan1')).toBe('');
 });
 
 it('is taken again where nobody else answers', async () => {

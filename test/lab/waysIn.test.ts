@@ -47,9 +47,10 @@ const closed = (line: string): string =>
 const NO_DHCP = 'chain silent { type filter hook input priority 0; iifname "line" udp dport 67 drop; }';
 const PORT_80_IS_OURS = `chain portal { type nat hook prerouting priority dstnat; iifname "line" tcp dport 80 dnat ip to ${ROUTER}; }`;
 
-async function stand(...args: readonly string[]): Promise<Running> {
+const stand = (...args: readonly string[]): Promise<Running> => standIn('isp', ...args);
+async function standIn(node: string, ...args: readonly string[]): Promise<Running> {
   const words = [join(root, 'launch'), 'test/lab/bootstrapMiddle.ts', ...args];
-  const process = processes.start('nsenter', [within('isp'), ...words]);
+  const process = processes.start('nsenter', [within(node), ...words]);
   await process.said(/^ready$/);
   return process;
 }
@@ -183,7 +184,7 @@ describe('behind a captive portal', () => {
 
 describe('beside a wrong DHCP server that answers first', () => {
   const WRONG = '203.0.113.66';
-  /** Gateway, names and bootstrap server are itself, which routes nothing and serves nothing. */
+  /** Gateway, names and bootstrap server are itself, which routes nothing and serves nothing but what a test stands there. */
   const ROGUE =
     `dnsmasq --conf-file=/dev/null --port=0 --user=root --leasefile-ro --no-ping --dhcp-authoritative
     --interface=eth0 --bind-interfaces --pid-file=/run/rogue.pid
@@ -195,20 +196,26 @@ describe('beside a wrong DHCP server that answers first', () => {
   const holdsWrongLease = async (): Promise<boolean> => /inet 203\.0\.113\.2\d\d\//.test(await addressOf());
   const LEFT = `what the DHCP server ${WRONG} on wan1 gave leads nowhere, so another one is asked`;
 
+  beforeAll(async () => {
+    await inNode('stranger', ...ROGUE);
+  });
   afterAll(async () => {
     await tryIn('stranger', ['sh', '-c', 'kill "$(cat /run/rogue.pid)"']);
   });
 
-  it('its lease is left, by name, and that of the right one, which answers later, is the way in', async () => {
+  async function isLeft(withinMs: number): Promise<void> {
     await providerDoes(NO_DHCP);
-    await inNode('stranger', ...ROGUE);
     await asFromFactory('plain');
     await until('the wrong lease', holdsWrongLease);
     await until(
       'it is left, and the command line says so',
       async () => (await inNode('plain', 'branchbox', 'bootstrap', 'status')).includes(LEFT),
-      150_000,
+      withinMs,
     );
+  }
+
+  it('its lease is left, by name, and that of the right one, which answers later, is the way in', async () => {
+    await isLeft(150_000);
     expect(await statesOf(diskOf('plain'))).not.toContain('OWNED');
 
     await providerDoes();
@@ -216,4 +223,13 @@ describe('beside a wrong DHCP server that answers first', () => {
     expect(await addressOf()).toMatch(/inet 203\.0\.113\.1\d\d\//);
     expect(await addressOf()).not.toMatch(/inet 203\.0\.113\.2\d\d\//);
   }, 420_000);
+
+  it('so is it where its bootstrap server answers over TLS and proves nothing', async () => {
+    await standIn('stranger', 'portal', WRONG, '8443');
+    await isLeft(300_000);
+    expect(await statesOf(diskOf('plain'))).not.toContain('OWNED');
+    await providerDoes();
+    await untilInService('plain');
+    expect(await addressOf()).toMatch(/inet 203\.0\.113\.1\d\d\//);
+  }, 600_000);
 });

@@ -34,6 +34,9 @@ const NONCELESS_LIFE_MS = 24 * 3_600_000;
  */
 const ASKS = { burst: 30, refillMs: 60_000 } as const;
 
+/** As EST says it (est/answers): a person decides, and the box is right to go on asking here. */
+const UNTIL_APPROVED = { 'Retry-After': '15' } as const;
+
 /** Of both operations: each is a chain, two signatures, a voucher and a line in the audit log. */
 const WORK = { together: 4, waiting: 32 } as const;
 
@@ -131,13 +134,9 @@ async function bootstrappingData(
       return refusal(403, 'access-denied', 'an operator denied this box', 'application');
     }
     if (met.kind !== 'let-in') {
-      return refusal(
-        404,
-        'invalid-value',
-        met.why,
-        'application',
-        met.wantsClaims ? CLAIMS_WANTED : undefined,
-      );
+      const tag = met.wantsClaims ? CLAIMS_WANTED : undefined;
+      const answer = refusal(404, 'invalid-value', met.why, 'application', tag);
+      return met.kind === 'waiting' ? { ...answer, headers: UNTIL_APPROVED } : answer;
     }
     admission = await options.admissions.consider(serial, idevid);
   } else if (admission.kind === 'pending' && (await options.pending.claimed(serial, idevid))) {
@@ -148,7 +147,8 @@ async function bootstrappingData(
   const gatewayId =
     admission.kind === 'admitted' ? admission.gateway.id : await options.admissions.placeOf(serial);
   if (gatewayId === undefined) {
-    return refusal(404, 'invalid-value', `serial ${serial} has no place in the fleet yet`, 'application');
+    const why = `serial ${serial} has no place in the fleet yet`;
+    return { ...refusal(404, 'invalid-value', why, 'application'), headers: UNTIL_APPROVED };
   }
   // Only now: somebody with another key under this serial must not use up what the box may ask.
   const waitMs = asks.take(serial);

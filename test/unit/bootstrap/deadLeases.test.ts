@@ -1,7 +1,7 @@
-/** A lease that leads nowhere: when its server is named, for whom, and what the installer is told. */
+/** Leases that lead nowhere: when their servers are named, for whom, and what the installer is told. */
 import type { TLSSocket } from 'node:tls';
-import { beforeEach, expect, it } from 'vitest';
-import { tellingDeadLeases } from '../../../src/bootstrap/deadLeases.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createDeadLeases, type DeadLeases } from '../../../src/bootstrap/deadLeases.ts';
 import type { Connect, ConnectOptions } from '../../../src/bootstrap/https.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { silentLog } from '../../fakes/silentLog.ts';
@@ -12,17 +12,20 @@ let underWay: boolean;
 let answer: () => Promise<TLSSocket>;
 let written: Map<string, string>;
 let connect: Connect;
+let leases: DeadLeases;
+/** Whose lease wan1 has. */
+let server: string;
 
 const unreachable = (): Promise<never> =>
   Promise.reject(new BranchboxError('bootstrap/unreachable', { message: 'no answer' }));
 beforeEach(() => {
-  [nowMs, underWay, answer] = [0, true, unreachable];
+  [nowMs, underWay, answer, server] = [0, true, unreachable, SERVER];
   written = new Map();
-  connect = tellingDeadLeases(() => answer(), {
+  leases = createDeadLeases({
     files: {
       list: () => Promise.resolve(['wan1.env', 'wan2.env']),
       readText: (path) =>
-        Promise.resolve(path.endsWith('wan1.env') ? `new_dhcp_server_identifier=${SERVER}\n` : 'x=\n'),
+        Promise.resolve(path.endsWith('wan1.env') ? `new_dhcp_server_identifier=${server}\n` : 'x=\n'),
       writeDurable: (path, content) => Promise.resolve(void written.set(path, String(content))),
     },
     isUnderWay: () => underWay,
@@ -30,6 +33,7 @@ beforeEach(() => {
     log: silentLog,
     directory: '/run/nowhere',
   });
+  connect = leases.telling(() => answer());
 });
 
 /** What is said of a try 10 s after the one before. */
@@ -88,4 +92,73 @@ it('is let be where somebody answers whom the box cannot use', async () => {
   answer = () => Promise.reject(new BranchboxError('bootstrap/refused', { message: 'no' }));
   expect(await tries(9)).toBe('no');
   expect(written.size).toBe(0);
+});
+
+it('is left for the next, and that one too, whose lease came meanwhile; neither a second time within ten minutes', async () => {
+  expect(await tries(4)).toContain(SERVER);
+  server = '192.0.2.10';
+  expect(await tries(3, 'wan1', '192.0.2.160')).toBe('no answer');
+  expect(await tries(1, 'wan1', '192.0.2.160')).toContain('192.0.2.10 on wan1 gave leads nowhere');
+  expect([...written]).toEqual([['/run/nowhere/wan1', '192.0.2.10\n']]);
+  written.clear();
+  server = SERVER;
+  await tries(9);
+  server = '192.0.2.10';
+  await tries(9, 'wan1', '192.0.2.160');
+  expect(written.size).toBe(0);
+});
+
+describe('over which somebody answers, and gives nothing good', () => {
+  const refused = new BranchboxError('bootstrap/refused', { message: 'answered 404', mend: 'register it' });
+  const uplink = { ifname: 'wan1', address: '192.0.2.150', dns: [], bootstrapServers: [] };
+  /** What is said of the last of so many rounds, 20 s apart. */
+  async function rounds(count: number, over = uplink): Promise<BranchboxError> {
+    let last = refused;
+    for (let i = 0; i < count; i += 1) {
+      nowMs += 20_000;
+      last = await leases.gaveNothing(over, refused);
+    }
+    return last;
+  }
+
+  it('is named after two minutes, and the failure keeps its code and mend', async () => {
+    expect(await rounds(6)).toBe(refused);
+    expect(written.size).toBe(0);
+    expect(await rounds(1)).toMatchObject({
+      code: 'bootstrap/refused',
+      message: `answered 404; what the DHCP server ${SERVER} on wan1 gave leads nowhere, so another one is asked for an address`,
+      mend: expect.stringMatching(/^register it; or take the wrong DHCP server off/),
+    });
+    expect([...written]).toEqual([['/run/nowhere/wan1', `${SERVER}\n`]]);
+    written.clear();
+    await rounds(20);
+    expect(written.size).toBe(0);
+    await rounds(20);
+    expect(written.size).toBe(1);
+  });
+
+  it('is not named while somebody is waited for, nor after few rounds however long they took', async () => {
+    for (let i = 0; i < 4; i += 1) {
+      await rounds(6);
+      leases.leadsSomewhere(uplink);
+    }
+    nowMs += 3_600_000;
+    expect(await rounds(3)).toBe(refused);
+    expect(written.size).toBe(0);
+  });
+
+  it('says so once of one round', async () => {
+    await rounds(7);
+    await tries(4);
+    const both = await connect({ uplink } as unknown as ConnectOptions).catch((thrown: unknown) => thrown);
+    const again = await leases.gaveNothing(uplink, both as BranchboxError);
+    expect(again.message.split('leads nowhere')).toHaveLength(2);
+  });
+
+  it('has nobody to leave over IPv6, or in service', async () => {
+    expect(await rounds(9, { ...uplink, address: '2001:db8::5' })).toBe(refused);
+    underWay = false;
+    expect(await rounds(9)).toBe(refused);
+    expect(written.size).toBe(0);
+  });
 });

@@ -1,8 +1,9 @@
 /** Rows of the fault table: cables and providers. */
 import { BranchboxError } from '../../../../src/model/errors.ts';
+import { wrapConveyed } from '../../../../src/pki/conveyed.ts';
 import type { LogLine } from '../box.ts';
-import { createFaultBench, failed } from '../faultBench.ts';
-import type { TestController } from '../servers.ts';
+import { conveyedBy, createFaultBench, failed, ownerOf } from '../faultBench.ts';
+import { onboarding, type TestController } from '../servers.ts';
 import { faultTable, problemOf, stateOf } from './table.ts';
 
 const bench = createFaultBench();
@@ -18,29 +19,41 @@ function dark(ifname: string): TestController {
 }
 
 const WRONG = '192.0.2.9';
-/** Until the installer reads that the lease is left: nobody is reached over it. */
-async function leftWrongServer(): Promise<LogLine | undefined> {
-  const { box, controller } = bench;
+const SECOND = '192.0.2.10';
+const RIGHT = '192.0.2.1';
+const nobody = () => Promise.reject(new BranchboxError('bootstrap/unreachable', { message: 'no route' }));
+
+/** The lease of that server, with another address than of the one before. */
+async function leased(server: string, address: string): Promise<void> {
+  const { box } = bench;
   await box.files.writeDurable(
     `${box.directory}/leases/wan1.env`,
-    `new_ip_address=127.0.0.1\nnew_dhcp_server_identifier=${WRONG}\n`,
+    `new_ip_address=${address}\nnew_dhcp_server_identifier=${server}\n`,
   );
-  const nobody = () => Promise.reject(new BranchboxError('bootstrap/unreachable', { message: 'no route' }));
-  const isTold = (line: LogLine): boolean =>
-    failed(line) && String(line.fields['problem']).includes('leads nowhere');
-  const isLate = (line: LogLine): boolean => failed(line) && Number(line.fields['attempt']) > 30;
-  await box.run({
-    controller: { ...controller, connect: nobody },
-    until: (line) => isTold(line) || isLate(line),
-  });
-  return box.log.find(isTold);
+  box.uplinks = box.uplinks.map((uplink) => ({ ...uplink, address }));
 }
+const saysLeft =
+  (server: string) =>
+  (line: LogLine): boolean =>
+    failed(line) && String(line.fields['problem']).includes(`${server} on wan1 gave leads nowhere`);
+/** Until the installer reads that the wrong server's lease is left, or has waited for it long. */
+async function leftWrongServer(controller: TestController): Promise<LogLine | undefined> {
+  const { box } = bench;
+  await leased(WRONG, '127.0.0.1');
+  let failures = 0;
+  const isLate = (line: LogLine): boolean => failed(line) && (failures += 1) > 20;
+  await box.run({ controller, until: (line) => saysLeft(WRONG)(line) || isLate(line) });
+  return box.log.find(saysLeft(WRONG));
+}
+const dead = (): TestController => ({ ...bench.controller, connect: nobody });
 /** As firmware/other-dhcp reads it. */
 const namedServer = async (): Promise<string> => {
   const named = await bench.box.files.readText(`${bench.box.directory}/leads-nowhere/wan1`);
   return `named ${named?.trim() ?? 'nobody'}`;
 };
-const LEFT = `bootstrap/unreachable: no route; what the DHCP server ${WRONG} on wan1 gave leads nowhere, so another one is asked for an address (take the wrong DHCP server off that line, or look at its way out where it is the right one)`;
+const leftOf = (server: string, failure: string): string =>
+  `${failure}; what the DHCP server ${server} on wan1 gave leads nowhere, so another one is asked for an address (take the wrong DHCP server off that line, or look at its way out where it is the right one)`;
+const LEFT = leftOf(WRONG, 'bootstrap/unreachable: no route');
 
 faultTable('uplinks', [
   {
@@ -98,15 +111,124 @@ faultTable('uplinks', [
     outcome: `named ${WRONG}; OPERATIONAL`,
     told: LEFT,
     run: async () => {
-      const told = problemOf(await leftWrongServer());
+      const told = problemOf(await leftWrongServer(dead()));
       const named = await namedServer();
+      await leased(RIGHT, '127.0.0.2');
+      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  },
+  {
+    fault: 'a wrong DHCP server whose bootstrap server answers, and proves nothing',
+    must: 'name it after two minutes, and come in by the lease of another',
+    outcome: `named ${WRONG}; OPERATIONAL`,
+    told: leftOf(WRONG, 'bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 404'),
+    run: async () => {
+      bench.controller.behaviour.sztp = () => ({ status: 404 });
+      const told = problemOf(await leftWrongServer(bench.controller));
+      const named = await namedServer();
+      bench.mend();
+      await leased(RIGHT, '127.0.0.2');
+      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  },
+  {
+    fault: 'a wrong DHCP server whose bootstrap server hands out what nobody signed',
+    must: 'name it after two minutes, and come in by the lease of another',
+    outcome: `named ${WRONG}; OPERATIONAL`,
+    told: leftOf(WRONG, 'pki/untrusted: The server sent onboarding information that nobody signed'),
+    run: async () => {
+      const { controller, good } = bench;
+      controller.behaviour.artefacts = () => ({
+        conveyed: wrapConveyed(onboarding(ownerOf(bench)), 'json'),
+        ownerCertificate: undefined,
+        voucher: undefined,
+      });
+      const told = problemOf(await leftWrongServer(controller));
+      const named = await namedServer();
+      controller.behaviour.artefacts = good.artefacts;
+      await leased(RIGHT, '127.0.0.2');
+      await bench.box.run({ controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  },
+  {
+    fault:
+      'two wrong DHCP servers, one after the other: behind the first is nobody, behind the second somebody else',
+    must: 'name one, then the other, and come in by the lease of the third',
+    outcome: `named ${WRONG}, ${SECOND}; OPERATIONAL`,
+    told: leftOf(SECOND, 'bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 404'),
+    run: async () => {
       const { box, controller } = bench;
-      await box.files.writeDurable(
-        `${box.directory}/leases/wan1.env`,
-        'new_ip_address=127.0.0.2\nnew_dhcp_server_identifier=192.0.2.1\n',
-      );
-      box.uplinks = box.uplinks.map((uplink) => ({ ...uplink, address: '127.0.0.2' }));
-      await box.run({ controller, until: 'OPERATIONAL' });
+      const named: string[] = [];
+      await leased(WRONG, '127.0.0.1');
+      controller.behaviour.sztp = () => ({ status: 404 });
+      const connect: TestController['connect'] = (options) =>
+        options.uplink.address === '127.0.0.1' ? nobody() : controller.connect(options);
+      let failures = 0;
+      await box.run({
+        controller: { ...controller, connect },
+        until: (line) => {
+          if (line.message === 'a lease leads nowhere, another DHCP server is asked') {
+            named.push(String(line.fields['server']));
+            if (named.length === 1) void leased(SECOND, '127.0.0.2');
+          }
+          // Only once the installer could read it.
+          if (saysLeft(SECOND)(line)) {
+            bench.mend();
+            void leased(RIGHT, '127.0.0.3');
+          }
+          return line.fields['state'] === 'OPERATIONAL' || (failed(line) && (failures += 1) > 80);
+        },
+      });
+      const told = problemOf(box.log.find(saysLeft(SECOND)));
+      return { outcome: `named ${named.join(', ')}; ${await stateOf(bench)}`, told };
+    },
+  },
+  {
+    fault: 'a bootstrap server that says to come again (an approval, many boxes), for ten minutes',
+    must: 'leave nobody: it is waited for',
+    outcome: 'named nobody; OPERATIONAL',
+    told: '',
+    run: async () => {
+      bench.controller.behaviour.sztp = () => ({ status: 404, headers: { 'retry-after': '30' } });
+      const told = problemOf(await leftWrongServer(bench.controller));
+      const named = await namedServer();
+      bench.mend();
+      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  },
+  {
+    fault: 'an enrolment server that waits for an approval or a code, for ten minutes',
+    must: 'leave nobody: it is waited for',
+    outcome: 'named nobody; OPERATIONAL',
+    told: '',
+    run: async () => {
+      bench.controller.behaviour.enrol = () => ({ status: 202, headers: { 'retry-after': '30' } });
+      const told = problemOf(await leftWrongServer(bench.controller));
+      const named = await namedServer();
+      bench.mend();
+      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  },
+  {
+    fault: 'the owner’s server, which signs what this box must refuse',
+    must: 'say so, and leave nobody: the lease led there',
+    outcome: 'named nobody; OPERATIONAL',
+    told: '',
+    run: async () => {
+      const { controller, good } = bench;
+      controller.behaviour.artefacts = (nonce) => ({
+        ...good.artefacts(nonce),
+        conveyed: conveyedBy(bench, onboarding(ownerOf(bench), { 'post-configuration-script': 'AAAA' })),
+      });
+      const told = problemOf(await leftWrongServer(controller));
+      const named = await namedServer();
+      controller.behaviour.artefacts = good.artefacts;
+      await bench.box.run({ controller, until: 'OPERATIONAL' });
       return { outcome: `${named}; ${await stateOf(bench)}`, told };
     },
   },
@@ -116,7 +238,7 @@ faultTable('uplinks', [
     outcome: `named ${WRONG}; OPERATIONAL`,
     told: LEFT,
     run: async () => {
-      const told = problemOf(await leftWrongServer());
+      const told = problemOf(await leftWrongServer(dead()));
       const named = await namedServer();
       await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
       return { outcome: `${named}; ${await stateOf(bench)}`, told };
