@@ -1,23 +1,18 @@
 /**
  * Owns the one interface to keys of this box, wherever they are held: made, read back from their PEM, signed with,
- * proved to be usable; in software here, in the TPM where there is one that can (tpmKeys.ts).
+ * decrypted with, proved to be usable; in software here, in the TPM where there is one that can (tpmKeys.ts).
  * Does not own where the PEM is kept (factory.ts, enrol.ts), nor TLS (https.ts, system/tpmUse.ts).
  */
 import { sign } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
 import type { KeyHolder, TpmReadiness } from '../model/keyHolder.ts';
 import type { Secret } from '../model/secret.ts';
-import {
-  exportPrivateKey,
-  generateKeyPair,
-  importPrivateKey,
-  publicKeyOf,
-  type Signer,
-} from '../pki/keys.ts';
+import { type Recipient, recipientOf } from '../pki/keyEncryption.ts';
+import { exportPrivateKey, generateKeyPair, importPrivateKey, type Signer } from '../pki/keys.ts';
 import { isTpmKey, publicKeyOfTpmKey } from '../pki/tss2.ts';
 import type { Logger } from '../system/ports.ts';
 
-export interface DeviceKey extends Signer {
+export interface DeviceKey extends Signer, Recipient {
   readonly holder: KeyHolder;
   /** As it stands on the disk: PKCS#8, or wrapped by the TPM and worth nothing without it. */
   readonly pem: Secret;
@@ -80,6 +75,8 @@ export function createDeviceKeys(options: {
         if (tpm === undefined) throw missed();
         return tpm.sign(pem, bytes);
       },
+      agree: signsAlone,
+      decrypt: signsAlone,
     };
   };
 
@@ -124,10 +121,19 @@ function softwareKey(pem: Secret): DeviceKey {
   return {
     holder: 'software',
     pem,
-    publicKey: publicKeyOf(key),
+    ...recipientOf(key),
     sign: async (bytes) => Uint8Array.from(sign('sha256', bytes, key)),
   };
 }
+
+/** A TPM holds a key to what it was made for (firmware/tpm-make-key), which is TLS and requests. */
+const signsAlone = async (): Promise<never> => {
+  throw new BranchboxError('pki/mismatch', {
+    message:
+      'What came is encrypted to the key of this box, which its TPM holds, and which may sign and not decrypt',
+    mend: 'have it sent without encryption: what is signed is believed without',
+  });
+};
 
 const lost = (why: string): BranchboxError =>
   new BranchboxError('bootstrap/key-lost', {

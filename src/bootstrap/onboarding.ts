@@ -20,6 +20,8 @@ import { yangOfXml } from '../model/yangXml.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../pki/conveyed.ts';
+import { openEnveloped } from '../pki/enveloped.ts';
+import type { Recipient } from '../pki/keyEncryption.ts';
 import { type Voucher, verifyVoucher } from '../pki/voucher.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { type RunningOs, unmetBy } from './demands.ts';
@@ -50,12 +52,20 @@ export interface Refusal {
   readonly anchors: readonly Certificate[];
 }
 
+type JudgingIdentity = Pick<FactoryIdentity, 'serial' | 'idevid' | 'voucherAnchors'> & {
+  readonly key: Recipient;
+};
+
+/** Each may be encrypted to the box (RFC 8572 3.4), and is judged by what is inside. */
+const opened = async (der: Uint8Array, { key, idevid }: JudgingIdentity): Promise<Uint8Array> =>
+  openEnveloped(der, { recipient: key, certificate: idevid });
+
 type Artefacts = GetBootstrappingDataResponse['ietf-sztp-bootstrap-server:output'];
 
 export async function judge(
   artefacts: Artefacts,
   context: {
-    readonly factory: Pick<FactoryIdentity, 'serial' | 'idevid' | 'voucherAnchors'>;
+    readonly factory: JudgingIdentity;
     readonly nonce: Uint8Array;
     readonly clock: TrustedClock;
     readonly os: RunningOs;
@@ -69,7 +79,7 @@ export async function judge(
   const ownerCertificate = artefacts['owner-certificate'];
 
   if (voucherDer === undefined && ownerCertificate === undefined) {
-    const { content, format } = readUntrustedConveyed(conveyed);
+    const { content, format } = readUntrustedConveyed(await opened(conveyed, factory));
     const information = readInformation(content, format);
     if (!('ietf-sztp-conveyed-info:redirect-information' in information)) {
       // Also of a server that proved itself, where RFC 8572 5.3 would let a device take it: a box has an owner by a
@@ -88,15 +98,15 @@ export async function judge(
     });
   }
 
-  const voucher = await verifyVoucher(Buffer.from(voucherDer, 'base64'), {
+  const voucher = await verifyVoucher(await opened(Buffer.from(voucherDer, 'base64'), factory), {
     anchors: factory.voucherAnchors,
     floorMs: clock.floorMs(),
     expect: { serialNumber: factory.serial, idevidIssuer: factory.idevid.authorityKeyId, nonce },
   });
   // Made after our nonce was, by whom the factory trusts: now we know what time it is.
   await clock.witness(voucher.createdOnMs);
-  const { content, format } = await verifyConveyed(conveyed, {
-    ownerCertificate: Buffer.from(ownerCertificate, 'base64'),
+  const { content, format } = await verifyConveyed(await opened(conveyed, factory), {
+    ownerCertificate: await opened(Buffer.from(ownerCertificate, 'base64'), factory),
     pinnedDomainCert: voucher.pinnedDomainCert,
     atMs: clock.nowMs(),
   });
@@ -137,7 +147,7 @@ export async function judgeMedium(
     readonly voucher: Uint8Array;
   },
   context: {
-    readonly factory: Pick<FactoryIdentity, 'serial' | 'idevid' | 'voucherAnchors'>;
+    readonly factory: JudgingIdentity;
     readonly clock: TrustedClock;
     readonly os: RunningOs;
   },
@@ -149,13 +159,13 @@ export async function judgeMedium(
   const { factory, clock } = context;
   const floorMs = clock.floorMs();
   const nowMs = clock.nowMs() - floorMs <= SANE_AHEAD_MS ? clock.nowMs() : floorMs;
-  const voucher = await verifyVoucher(artefacts.voucher, {
+  const voucher = await verifyVoucher(await opened(artefacts.voucher, factory), {
     anchors: factory.voucherAnchors,
     floorMs: nowMs,
     expect: { serialNumber: factory.serial, idevidIssuer: factory.idevid.authorityKeyId, nonce: undefined },
   });
-  const { content, format } = await verifyConveyed(artefacts.conveyed, {
-    ownerCertificate: artefacts.ownerCertificate,
+  const { content, format } = await verifyConveyed(await opened(artefacts.conveyed, factory), {
+    ownerCertificate: await opened(artefacts.ownerCertificate, factory),
     pinnedDomainCert: voucher.pinnedDomainCert,
     atMs: Math.max(nowMs, voucher.createdOnMs),
   });

@@ -11,7 +11,7 @@ export const OID = {
   organizationalUnitName: '2.5.4.11',
   hardwareModuleName: '1.3.6.1.5.5.7.8.4',
 
-  // Keys and signatures (RFC 5480, RFC 5758, RFC 4055).
+  // Keys, signatures and key transport (RFC 5480, RFC 5758, RFC 4055).
   ecPublicKey: '1.2.840.10045.2.1',
   prime256v1: '1.2.840.10045.3.1.7',
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
@@ -20,9 +20,11 @@ export const OID = {
   rsaEncryption: '1.2.840.113549.1.1.1',
   rsassaPss: '1.2.840.113549.1.1.10',
   mgf1: '1.2.840.113549.1.1.8',
+  rsaesOaep: '1.2.840.113549.1.1.7',
   sha256WithRsa: '1.2.840.113549.1.1.11',
   sha384WithRsa: '1.2.840.113549.1.1.12',
   sha512WithRsa: '1.2.840.113549.1.1.13',
+  sha1: '1.3.14.3.2.26',
   sha256: '2.16.840.1.101.3.4.2.1',
   sha384: '2.16.840.1.101.3.4.2.2',
   sha512: '2.16.840.1.101.3.4.2.3',
@@ -54,9 +56,11 @@ export const OID = {
   /** Ours likewise: the bearer signs firmware manifests. UUID 315c10a5-c8a3-4a01-bd64-6f0ecb4105d5. */
   firmwareSigning: '2.25.65610200757740961554533667314855904725',
 
-  // CMS content types (RFC 5652, RFC 8366, RFC 8572) and attributes.
+  // CMS content types (RFC 5652, RFC 5083, RFC 8366, RFC 8572) and attributes.
   data: '1.2.840.113549.1.7.1',
   signedData: '1.2.840.113549.1.7.2',
+  envelopedData: '1.2.840.113549.1.7.3',
+  authEnvelopedData: '1.2.840.113549.1.9.16.1.23',
   voucherJson: '1.2.840.113549.1.9.16.1.40',
   conveyedXml: '1.2.840.113549.1.9.16.1.42',
   conveyedJson: '1.2.840.113549.1.9.16.1.43',

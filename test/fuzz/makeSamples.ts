@@ -1,12 +1,14 @@
 /**
  * Owns making the signed samples that mutants are made of: `samples.json` is what it wrote once, so that a seed means
- * the same inputs on every machine. To make them anew: `npm run fuzz -- --make-samples`. No key is kept.
+ * the same inputs on every machine. To make them anew: `npm run fuzz -- --make-samples`. No key is kept but of two recipients, to
+ * whom nothing else belongs.
  * Does not own samples without a signature (samples.ts).
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Certificate } from '../../src/pki/certificate.ts';
 import { certsOnly } from '../../src/pki/cms.ts';
 import { ownerCertificate, signConveyed, wrapConveyed } from '../../src/pki/conveyed.ts';
 import { createRevocationList } from '../../src/pki/crl.ts';
@@ -39,6 +41,7 @@ export function makeSamples(): Samples {
   const signing = issued(domain, { kind: 'configuration-signing', commonName: 'config' });
   const release = issued(domain, { kind: 'firmware-signing', commonName: 'release' });
   const ldevid = issued(domain, { kind: 'ldevid', gatewayId: GATEWAY });
+  const recipient = issued(manufacturer, { kind: 'idevid', serialNumber: SERIAL, commonName: 'recipient' });
   const between = caUnder(domain, 'Test Issuing CA');
   // As 802.1AR has it optionally: the maker's number among the alternative names, too.
   const moduleIdevid = issued(manufacturer, {
@@ -144,7 +147,9 @@ export function makeSamples(): Samples {
     order: signJws(json(order), signing),
     moveOrder: signJws(json(moveOrder), signing),
     manifest: signJws(json(manifest), release),
-    ...byOpenssl(voucherSigner),
+    recipient: base64(recipient.certificate.der),
+    recipientKey: base64(recipient.key.export({ type: 'pkcs8', format: 'der' })),
+    ...byOpenssl(voucherSigner, recipient.certificate),
   };
 }
 
@@ -155,8 +160,21 @@ function caUnder(issuer: Credential, commonName: string): Credential {
   return { key: privateKey, certificate, chain: [] };
 }
 
-/** As others write them: a request with an RSA key and attributes, signed data in BER (of indefinite length) and by RSASSA-PSS. */
-function byOpenssl(signer: Credential): Pick<Samples, 'rsaRequest' | 'berSigned' | 'pssSigned'> {
+type ByOpenssl =
+  | 'rsaRequest'
+  | 'berSigned'
+  | 'pssSigned'
+  | 'rsaRecipient'
+  | 'rsaRecipientKey'
+  | 'enveloped'
+  | 'authEnveloped'
+  | 'rsaEnveloped';
+
+/**
+ * As others write them: a request with an RSA key and attributes, signed data in BER (of indefinite length) and by RSASSA-PSS,
+ * and that encrypted to the box and to the RSA key.
+ */
+function byOpenssl(signer: Credential, box: Certificate): Pick<Samples, ByOpenssl> {
   const directory = mkdtempSync(join(tmpdir(), 'bbt-fuzz-'));
   const openssl = (...words: readonly string[]): string =>
     execFileSync('openssl', words, { cwd: directory, stdio: 'pipe' }).toString('base64');
@@ -191,8 +209,46 @@ function byOpenssl(signer: Credential): Pick<Samples, 'rsaRequest' | 'berSigned'
     openssl('req', '-new', '-x509', '-key', 'rsa', ...root);
     const byRsa = ['-signer', 'pss.crt', '-inkey', 'rsa', ...signed.slice(4), ...pss('-keyopt')];
     openssl('cms', '-sign', '-nodetach', '-binary', '-in', 'content', ...byRsa, '-out', 'pss.cms');
+    writeFileSync(join(directory, 'box.crt'), box.pem);
+    const encrypt = (to: string, out: string, ...how: readonly string[]) =>
+      openssl(
+        'cms',
+        '-encrypt',
+        '-binary',
+        '-in',
+        'cms',
+        '-outform',
+        'DER',
+        '-recip',
+        to,
+        '-out',
+        out,
+        ...how,
+      );
+    encrypt('box.crt', 'ec.cms', '-aes-256-cbc', '-stream', '-keyopt', 'ecdh_kdf_md:sha256');
+    encrypt('box.crt', 'gcm.cms', '-aes-128-gcm', '-keyid');
+    encrypt(
+      'pss.crt',
+      'rsa.cms',
+      '-aes-128-cbc',
+      '-keyopt',
+      'rsa_padding_mode:oaep',
+      '-keyopt',
+      'rsa_oaep_md:sha256',
+    );
+    openssl('x509', '-in', 'pss.crt', '-outform', 'DER', '-out', 'rsa.crt.der');
+    openssl('pkcs8', '-topk8', '-nocrypt', '-in', 'rsa', '-outform', 'DER', '-out', 'rsa.der');
     const read = (name: string): string => readFileSync(join(directory, name)).toString('base64');
-    return { rsaRequest: read('csr'), berSigned: read('cms'), pssSigned: read('pss.cms') };
+    return {
+      rsaRequest: read('csr'),
+      berSigned: read('cms'),
+      pssSigned: read('pss.cms'),
+      rsaRecipient: read('rsa.crt.der'),
+      rsaRecipientKey: read('rsa.der'),
+      enveloped: read('ec.cms'),
+      authEnveloped: read('gcm.cms'),
+      rsaEnveloped: read('rsa.cms'),
+    };
   } finally {
     rmSync(directory, { recursive: true });
   }

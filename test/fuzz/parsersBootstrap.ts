@@ -19,6 +19,8 @@ import { xmlOfYang } from '../../src/model/yangXml.ts';
 import { parseHostMeta } from '../../src/bootstrap/restconfRoot.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { wrapConveyed } from '../../src/pki/conveyed.ts';
+import { recipientOf } from '../../src/pki/keyEncryption.ts';
+import { generateKeyPair } from '../../src/pki/keys.ts';
 import { HOST, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
 import { redirect } from '../unit/bootstrap/servers.ts';
 import { NONCE } from './makeSamples.ts';
@@ -52,7 +54,13 @@ const NextOwnerFiles = MediumFiles.omit({ voucher: true });
 export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
   const certificate = (name: keyof Samples) => parseCertificate(Buffer.from(samples[name], 'base64'));
   const context = {
-    factory: { serial: SERIAL, idevid: certificate('idevid'), voucherAnchors: [certificate('manufacturer')] },
+    factory: {
+      serial: SERIAL,
+      idevid: certificate('idevid'),
+      // Of somebody else: what is encrypted is among the parsers of src/pki.
+      key: recipientOf(generateKeyPair().privateKey),
+      voucherAnchors: [certificate('manufacturer')],
+    },
     nonce: NONCE,
     os: { name: 'branchbox', version: '1' },
     clock: {

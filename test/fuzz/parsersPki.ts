@@ -1,11 +1,14 @@
 /**
  * Owns the parsers of src/pki: certificates, chains, CMS, vouchers, requests, lists, JWS.
  */
+import { createPrivateKey } from 'node:crypto';
 import { type Certificate, parseCertificate, parseCertificates } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
 import { parseCertsOnly, verifySignedData } from '../../src/pki/cms.ts';
 import { readCms } from '../../src/pki/cms-read.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../../src/pki/conveyed.ts';
+import { openEnveloped } from '../../src/pki/enveloped.ts';
+import { recipientOf } from '../../src/pki/keyEncryption.ts';
 import { parseRevocationList } from '../../src/pki/crl.ts';
 import { decode } from '../../src/pki/der.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
@@ -52,6 +55,17 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     readCms(message, 1024 * 1024).content ?? new Uint8Array();
   const voucherSaid = ({ pinnedDomainCert, ...rest }: Awaited<ReturnType<typeof verifyVoucher>>): string =>
     JSON.stringify([rest, saidBy(pinnedDomainCert)]);
+  const encryptedTo = (who: 'recipient' | 'rsaRecipient') => ({
+    certificate: parseCertificate(der(who)),
+    recipient: recipientOf(
+      createPrivateKey({ key: Buffer.from(der(`${who}Key`)), format: 'der', type: 'pkcs8' }),
+    ),
+  });
+  const [toBox, toRsaBox] = [encryptedTo('recipient'), encryptedTo('rsaRecipient')];
+  const openedBy = async (input: Uint8Array, who: typeof toBox): Promise<string> => {
+    const content = await openEnveloped(input, who);
+    return content === input ? 'not encrypted' : Buffer.from(content).toString('base64');
+  };
   const jws = { ...signed, mutate: mutateJws, share: 2 } as const;
 
   return [
@@ -104,6 +118,34 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
       share: 3,
       samples: [der('berSigned'), der('voucher')],
       parse: (input) => String(readCms(input, 1024 * 1024).signers.length),
+    },
+    {
+      // Nobody vouches for what CBC encrypts: a mutant may be taken for what it is not, and is judged like all others.
+      ...common,
+      name: 'enveloped',
+      maxBytes: 512 * 1024,
+      covers: ['enveloped-read#readEnveloped', 'enveloped#openEnveloped', 'keyEncryption#contentKeyOf'],
+      share: 3,
+      samples: [der('enveloped')],
+      parse: (input) => openedBy(input, toBox),
+    },
+    {
+      ...common,
+      name: 'enveloped-gcm',
+      maxBytes: 512 * 1024,
+      covers: [],
+      share: 3,
+      samples: [der('authEnveloped')],
+      parse: (input) => openedBy(input, toBox),
+    },
+    {
+      ...common,
+      name: 'enveloped-rsa',
+      maxBytes: 512 * 1024,
+      covers: [],
+      share: 1,
+      samples: [der('rsaEnveloped')],
+      parse: (input) => openedBy(input, toRsaBox),
     },
     {
       ...common,

@@ -25,13 +25,20 @@ const SAMPLE_NAMES = [
   'rsaRequest',
   'berSigned',
   'pssSigned',
+  'recipient',
+  'recipientKey',
+  'rsaRecipient',
+  'rsaRecipientKey',
+  'enveloped',
+  'authEnveloped',
+  'rsaEnveloped',
   'revocations',
   'jws',
   'order',
   'moveOrder',
   'manifest',
 ] as const;
-/** DER in base64; `jws`, the orders and `manifest` as they are. */
+/** DER in base64, keys PKCS #8; `jws`, the orders and `manifest` as they are. */
 export type Samples = Readonly<Record<(typeof SAMPLE_NAMES)[number], string>>;
 
 export const SAMPLES_FILE = fileURLToPath(new URL('samples.json', import.meta.url));
