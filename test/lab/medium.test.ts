@@ -94,7 +94,7 @@ it('copies them from a directory, and replaces what an earlier stick of that nam
 it('leaves a stick alone that is for no box, and says so where it is for another one', () => {
   writeFileSync(join(stick, 'holidays.jpg'), 'x');
   expect(read(image())).toMatchObject({ status: 0, said: expect.stringContaining('nothing for SN-1') });
-  execFileSync('mkswap', ['-q', join(directory, 'stick.img')], { stdio: 'ignore' });
+  execFileSync('mkfs.ext4', ['-q', '-t', 'ext2', '-F', join(directory, 'stick.img')]);
   expect(read(join(directory, 'stick.img')).said).toContain('no vfat or ext4');
   nothing();
   fill('SN-2');
