@@ -13,6 +13,7 @@ import type { FactoryIdentity } from './factory.ts';
 import type { Https } from './https.ts';
 import type { MediumDesk } from './medium.ts';
 import type { Moves } from './moves.ts';
+import type { Notices } from './notices.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { BootstrapPaths, CredentialPaths } from './paths.ts';
 import type { Progress } from './progress.ts';
@@ -44,6 +45,7 @@ export interface StateContext {
   readonly monotonicMs: () => number;
   readonly waker: Waker;
   readonly log: Logger;
+  readonly notices: Notices;
 }
 
 /** Of a box that has its certificate. */

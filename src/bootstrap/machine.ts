@@ -176,6 +176,7 @@ export function renderStatus(options: {
   /** Of the agent, where it does not reach its broker. */
   readonly broker?: BrokerProblem | undefined;
   readonly lastProblem: string | undefined;
+  readonly notices?: readonly string[];
 }): BootstrapStatus {
   const { history, serial, claimCode, gatewayId, keys, secondFactor, medium, move } = options;
   const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
@@ -194,6 +195,7 @@ export function renderStatus(options: {
     ...(move !== undefined && { move }),
     ...(gatewayId !== undefined && { gatewayId }),
     ...(lastProblem !== undefined && { lastProblem }),
+    ...(options.notices !== undefined && options.notices.length > 0 && { notices: [...options.notices] }),
     history: [...history],
   };
 }

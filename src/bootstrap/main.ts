@@ -34,6 +34,7 @@ import { serveLocalApi } from './localApi.ts';
 import { createMachine, renderStatus } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
+import { createNotices } from './notices.ts';
 import { createDeadLeases } from './deadLeases.ts';
 import { overUplinks, ownerPeer } from './ownerServers.ts';
 import { createOwnerStore } from './ownerStore.ts';
@@ -160,6 +161,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
   await medium.network();
   const given = createWaker(system.clock);
+  const notices = createNotices();
   const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
   const uplinks = options.uplinks ?? createUplinks(files, options.leaseDirectory);
@@ -215,6 +217,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     monotonicMs: () => system.clock.monotonicMs(),
     waker,
     log,
+    notices,
     files,
     paths,
     random,
@@ -272,6 +275,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       offline: (await context.uplinks.all()).length === 0,
       broker: brokerProblem,
       lastProblem: machine.lastProblem(),
+      notices: notices.all(),
     });
   }
   // Its end ends the watch and the socket too, also when the machine fails.

@@ -178,6 +178,7 @@ export async function proveStrictly(
   await overUplinks(await context.uplinks.all(), (uplink) =>
     askStanding({ https, owner, peer, uplink, identity, signal }),
   );
+  context.notices.set('trust', []);
 }
 
 /**

@@ -7,7 +7,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { dropAnchors } from './anchorDrop.ts';
 import type { ServiceContext } from './context.ts';
 import type { TlsIdentity } from './https.ts';
-import type { Next } from './machine.ts';
+import { type Next, renderProblem } from './machine.ts';
 import { proveStrictly } from './ownerServers.ts';
 
 export interface OwnerTrust {
@@ -23,7 +23,7 @@ export interface OwnerTrust {
 }
 
 export function createOwnerTrust(context: ServiceContext): OwnerTrust {
-  const { files, owners, enrolment, ldevid, clock, log, quarantine, looks } = context;
+  const { files, owners, enrolment, ldevid, clock, log, notices, quarantine, looks } = context;
 
   async function credentialNow(owner: Owner): Promise<{ tls: TlsIdentity; enrolled: boolean }> {
     const current = await enrolment.read(owner, ldevid);
@@ -64,6 +64,9 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
       if (thrown.code === 'bootstrap/key-lost' && (await enrolment.read(owner, ldevid)) === undefined) {
         return { state: 'RECOVER', note: { because: thrown.message.slice(0, 500) } };
       }
+      notices.set('trust', [
+        `whether the owner still trusts this box was asked, and not answered by the owner: ${renderProblem(thrown)}; the box stays as it is and asks again`,
+      ]);
       // By the time as it is known now the answer may be another one: not a day from now.
       if (await context.timeWitness.seekAfter(thrown, signal)) looks.hint();
       log.info('the owner did not say how this box stands', { code: thrown.code, problem: thrown.message });

@@ -5,8 +5,8 @@
  */
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { StateContext } from './context.ts';
-import { candidateName, type Discovery, rotate, serverName, uplinkName } from './discover.ts';
-import type { Action } from './machine.ts';
+import { type Candidate, candidateName, type Discovery, rotate, serverName, uplinkName } from './discover.ts';
+import { type Action, renderProblem } from './machine.ts';
 import { moreTelling } from './sztp.ts';
 import { askedAfterMs } from './retry.ts';
 import type { Uplink } from './uplink.ts';
@@ -37,6 +37,7 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     const lead = new Map<string, Uplink>();
     for (const { uplink } of candidates.filter((one) => !free.includes(one)))
       lead.set(uplinkName(uplink), uplink);
+    const passed = new Map<Candidate, BranchboxError>();
     let telling: BranchboxError | undefined;
     for (const candidate of rotate(free, round)) {
       try {
@@ -47,6 +48,7 @@ export function createProvisional(context: StateContext, servers: () => Promise<
           () => lead.set(uplinkName(candidate.uplink), candidate.uplink),
         );
         await owners.writePending(owner);
+        context.notices.set('passed', noticesOf(passed, candidate));
         return {
           state: 'OWNED',
           note: {
@@ -60,7 +62,8 @@ export function createProvisional(context: StateContext, servers: () => Promise<
       } catch (thrown) {
         if (!(thrown instanceof BranchboxError)) throw thrown;
         const asked = askedAfterMs(thrown);
-        if (asked !== undefined) holds.set(candidateName(candidate), context.monotonicMs() + asked);
+        if (asked === undefined) passed.set(candidate, thrown);
+        else holds.set(candidateName(candidate), context.monotonicMs() + asked);
         const reached = asked !== undefined || isOwnFault(thrown) ? lead : leadNowhere;
         reached.set(uplinkName(candidate.uplink), candidate.uplink);
         log.info('bootstrap server gave nothing', {
@@ -89,6 +92,21 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     const heldMs = candidates.map((one) => (holds.get(candidateName(one)) ?? 0) - context.monotonicMs());
     throw afterRound(telling, problems, candidates.length, free.length, Math.min(...heldMs));
   };
+}
+
+/**
+ * Of who gave nothing before `good` did: the box is through, and who leaves it with a dead line or a wrong name in DHCP would
+ * not know. Who said to come later is no such thing. Pure.
+ */
+function noticesOf(passed: ReadonlyMap<Candidate, BranchboxError>, good: Candidate): readonly string[] {
+  const through = uplinkName(good.uplink);
+  const sentences = [...passed].map(([candidate, error]) => {
+    const line = uplinkName(candidate.uplink);
+    return error.code === 'bootstrap/unreachable' && line !== through
+      ? `nobody answers over ${line}, and the box came on over ${through}: ${renderProblem(error)} (look at the cable of ${line}, at its way out, and at whom DHCP or DNS names there)`
+      : `${candidateName(candidate)} is passed over, and another server named the owner: ${renderProblem(error)} (look at what names it: DHCP or DNS of that line)`;
+  });
+  return [...new Set(sentences)];
 }
 
 /** `heldMs`: until the first of all servers may be asked again; none of them waits longer for another one's sake. */

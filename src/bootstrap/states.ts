@@ -92,6 +92,12 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
           problems,
         });
       }
+      context.notices.set(
+        'named',
+        problems.map(
+          ({ path, message }) => `${path} ${message} (look at who names it; the others are asked)`,
+        ),
+      );
       return {
         state: 'PROVISIONAL',
         note: { candidates: candidates.map(candidateName).join(', ').slice(0, 500) },

@@ -90,6 +90,7 @@ export function describeBootstrap(status: BootstrapStatus, short: boolean): stri
   const problem = [
     ...(refusal === undefined ? [] : [`  the code was not taken: ${refusal}`]),
     ...(status.lastProblem === undefined ? [] : [`  last problem: ${status.lastProblem}`]),
+    ...(status.notices ?? []).map((notice) => `  notice: ${notice}`),
     ...(medium === undefined ? [] : [`  USB medium ${medium.state}: ${medium.message}`]),
     ...describeMove(move),
   ];

@@ -207,6 +207,10 @@ export const MoveStatus = z.strictObject({
 });
 export type MoveStatus = z.output<typeof MoveStatus>;
 
+/** More is for the log. */
+export const NOTICES_MAX = 8;
+export const NOTICE_MAX_LENGTH = 600;
+
 /** Older than any box. */
 const FIRST_BOX_MS = Date.UTC(2024, 0, 1);
 /** false: the box's clock was not set when it wrote that down, and nobody knows when it was. Pure. */
@@ -221,6 +225,8 @@ export const BootstrapStatus = z.strictObject({
   mend: z.string(),
   /** The last thing that went wrong in this state. */
   lastProblem: z.string().optional(),
+  /** What did not stop it and is worth a look: each a sentence with its mend. */
+  notices: z.array(z.string().max(NOTICE_MAX_LENGTH)).max(NOTICES_MAX).optional(),
   serial: z.string(),
   /** Short form of the factory key, for `branchbox fleet claim`. */
   claimCode: z.string().max(64).optional(),

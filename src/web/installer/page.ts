@@ -23,6 +23,7 @@ export type Progress = Pick<
   | 'waitsFor'
   | 'mend'
   | 'lastProblem'
+  | 'notices'
   | 'serial'
   | 'claimCode'
   | 'secondFactor'
@@ -102,7 +103,8 @@ ${
 }
 
 function renderProgress(progress: Progress, nowMs: number): Html {
-  const { state, sinceMs, waitsFor, mend, lastProblem, serial, claimCode, secondFactor, medium } = progress;
+  const { state, sinceMs, waitsFor, mend, lastProblem, notices, serial, claimCode, secondFactor, medium } =
+    progress;
   const steps = BOOTSTRAP_STATES.filter(isBeforeEnrolment);
   const step = steps.indexOf(state) + 1;
   return html`${secondFactor === undefined ? undefined : renderSecondFactor(secondFactor, state)}
@@ -112,6 +114,7 @@ function renderProgress(progress: Progress, nowMs: number): Html {
 <dt>Since</dt><dd>${describeSince(sinceMs, nowMs)}</dd>
 <dt>What to do</dt><dd>${mend}</dd>
 ${lastProblem === undefined ? undefined : html`<dt>Last problem</dt><dd>${lastProblem}</dd>`}
+${(notices ?? []).map((notice) => html`<dt>Worth a look</dt><dd>${notice}</dd>`)}
 ${medium === undefined ? undefined : html`<dt>USB medium</dt><dd>${medium.state}: ${medium.message}</dd>`}
 <dt>Serial</dt><dd>${serial}</dd>
 ${claimCode === undefined ? undefined : html`<dt>Claim code</dt><dd>${claimCode}</dd>`}

@@ -11,7 +11,7 @@ import { runIdentity } from '../../../src/bootstrap/main.ts';
 import { readJournal } from '../../../src/bootstrap/journal.ts';
 import { type BootstrapPaths, journalPath } from '../../../src/bootstrap/paths.ts';
 import type { Uplink } from '../../../src/bootstrap/uplink.ts';
-import type { BootstrapState } from '../../../src/model/bootstrap.ts';
+import type { BootstrapState, BootstrapStatus } from '../../../src/model/bootstrap.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { toPem } from '../../../src/pki/certificate.ts';
@@ -19,6 +19,7 @@ import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import type { Clock, Files, LogFields, Logger, Runner } from '../../../src/system/ports.ts';
 import { type Authorities, HOST, NOW_MS, SERIAL } from './authorities.ts';
 import type { FakeTpm } from './fakeTpm.ts';
+import { createOnlooker } from './onlooker.ts';
 import type { TestController } from './servers.ts';
 
 /** What a SIGKILL looks like from inside: not an error that anybody may handle. */
@@ -70,10 +71,14 @@ export interface Box {
   listed: string[];
   /** undefined: it has none. */
   tpm: FakeTpm | undefined;
+  /** What it said over its socket when the last `run` came to where it was to (or to `lookAt`). */
+  readonly told: BootstrapStatus | undefined;
   /** Runs the identity process until the state is entered (or a line is logged), then stops it; false where it died. */
   run(options: {
     readonly controller: TestController;
     readonly until: BootstrapState | ((line: LogLine) => boolean);
+    /** It is asked at the first of these lines what it tells, and not at its end. */
+    readonly lookAt?: (line: LogLine) => boolean;
     /** Dies before (even) or after (odd) the k-th change of a file. */
     readonly dieAt?: number;
   }): Promise<boolean>;
@@ -118,7 +123,11 @@ export async function createBox(
   const log: LogLine[] = [];
   const journalled = async (): Promise<string | undefined> =>
     (await readJournal(files, journalPath(paths)).catch(() => undefined))?.entries.at(-1)?.state;
+  let told: BootstrapStatus | undefined;
   const box: Box = {
+    get told() {
+      return told;
+    },
     directory,
     paths,
     files,
@@ -130,10 +139,11 @@ export async function createBox(
     ],
     listed: [],
     tpm: undefined,
-    async run({ controller, until, dieAt }) {
+    async run({ controller, until, lookAt, dieAt }) {
       // Killed right after the journal said so: it is there already, and nothing more would tell it.
       if (dieAt === undefined && (await journalled()) === until) return true;
       const ending = new AbortController();
+      const onlooker = createOnlooker(paths, ending);
       const reached =
         typeof until === 'function'
           ? until
@@ -143,7 +153,8 @@ export async function createBox(
         (message: string, fields: LogFields = {}): void => {
           const line = { level, message, fields };
           log.push(line);
-          if (reached(line)) ending.abort();
+          if (lookAt?.(line) === true) onlooker.look();
+          if (reached(line)) onlooker.lookAndEnd();
         };
       const logger: Logger = {
         debug: write('debug'),
@@ -154,8 +165,8 @@ export async function createBox(
       const process = runIdentity({
         system: {
           runner: nothingToRun,
-          files: dieAt === undefined ? files : mortal(files, dieAt),
-          clock,
+          files: onlooker.files(dieAt === undefined ? files : mortal(files, dieAt)),
+          clock: onlooker.clock(clock),
           log: logger,
         },
         keys: createDeviceKeys({
@@ -171,10 +182,10 @@ export async function createBox(
         leaseDirectory: join(directory, 'leases'),
         leadsNowhereDirectory: join(directory, 'leads-nowhere'),
         mediaDirectory: join(directory, 'media'),
-        connect: async (options) => {
+        connect: onlooker.connect(async (options) => {
           const key = (await box.tpm?.unwrap(options.identity.key)) ?? options.identity.key;
           return controller.connect({ ...options, identity: { ...options.identity, key } });
-        },
+        }),
         uplinks: { all: async () => box.uplinks, hasCarrier: async () => true },
         findService: async () => box.listed,
         random: () => 0.5,
@@ -185,6 +196,9 @@ export async function createBox(
       } catch (thrown) {
         if (thrown instanceof Killed) return false;
         throw thrown;
+      } finally {
+        onlooker.over();
+        told = await onlooker.told();
       }
     },
     remove: () => rm(directory, { recursive: true, force: true }),

@@ -53,6 +53,18 @@ it('that a code was not taken, and why, is told at the box as on the page', () =
   expect(renderStatusPage({ ...view, progress: told })).toContain(message);
 });
 
+it('what did not stop it and is worth a look is told at the box as on the page', () => {
+  const notices = ['nobody answers over lte (look at its cable)', 'dhcp:wan1[0] is passed over'];
+  const told = status({ notices });
+  for (const notice of notices) {
+    for (const short of [false, true])
+      expect(describeBootstrap(told, short)).toContain(`  notice: ${notice}`);
+    expect(renderStatusPage({ ...view, progress: told })).toContain(
+      `<dt>Worth a look</dt><dd>${notice}</dd>`,
+    );
+  }
+});
+
 it('of a box whose journal has no line yet it names no moment, and says that nothing was begun', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'bbt-bootstrap-'));
   try {

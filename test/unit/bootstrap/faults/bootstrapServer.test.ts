@@ -9,10 +9,12 @@ import {
   type FaultRow,
   faultTable,
   firstFailure,
+  OWNED,
   problemOf,
   refusedUnowned,
   stateOf,
   thenMended,
+  toldBy,
 } from './table.ts';
 
 const bench = createFaultBench();
@@ -82,6 +84,7 @@ faultTable('option 143', [
   named('with a file instead of a server', 'file:///etc/passwd', ' (dhcp:wan1[0] is not https)'),
 ]);
 
+const LOOK = '(look at who names it; the others are asked)';
 const named6 = (fault: string, option: string, told: string): FaultRow => named(fault, option, told, 6);
 
 faultTable('option 136 (DHCPv6)', [
@@ -109,7 +112,10 @@ faultTable('option 136 (DHCPv6)', [
     fault: 'with several, of which the last is good',
     must: 'ask that one',
     outcome: 'OWNED with 0 failures',
-    told: '',
+    told: OWNED.replace(
+      ';',
+      `; notice: dhcp:wan1[0] is not https ${LOOK}; notice: dhcp:wan1[1] is not a URI ${LOOK};`,
+    ),
     run: async () => {
       const { box, controller } = bench;
       const option = `http://controller.example https:/ https://${HOST}:${controller.port}`;
@@ -117,7 +123,10 @@ faultTable('option 136 (DHCPv6)', [
       if (lease === undefined) throw new Error('the lease itself is good');
       box.uplinks = [{ ...uplinkOf(lease), address: '127.0.0.1' }];
       await box.run({ controller, until: 'OWNED' });
-      return { outcome: `${await stateOf(bench)} with ${box.log.filter(failed).length} failures`, told: '' };
+      return {
+        outcome: `${await stateOf(bench)} with ${box.log.filter(failed).length} failures`,
+        told: toldBy(box),
+      };
     },
   },
 ]);
@@ -278,7 +287,7 @@ faultTable('bootstrap server', [
     fault: 'busy over one uplink, while there is another',
     must: 'ask over the other at once',
     outcome: 'OWNED; asked again after 0 s',
-    told: '',
+    told: OWNED,
     run: async () => {
       const [uplink] = bench.box.uplinks;
       if (uplink === undefined) throw new Error('the bench has an uplink');
@@ -286,7 +295,10 @@ faultTable('bootstrap server', [
       const [first = 0, second = 0] = await moments((nonce, times) =>
         times > 1 ? bench.good.sztp(nonce) : { status: 503, headers: { 'retry-after': '3600' } },
       );
-      return { outcome: `${await stateOf(bench)}; asked again after ${(second - first) / 1000} s`, told: '' };
+      return {
+        outcome: `${await stateOf(bench)}; asked again after ${(second - first) / 1000} s`,
+        told: toldBy(bench.box),
+      };
     },
   },
 ]);

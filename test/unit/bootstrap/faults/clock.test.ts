@@ -8,7 +8,17 @@ import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { goodStick, plugIn } from '../stick.ts';
 import { everywhereTo, issueAtTheTimeOf, startController } from '../servers.ts';
-import { type FaultRow, faultTable, problemOf, type Seen, standing, stateOf } from './table.ts';
+import {
+  type FaultRow,
+  faultTable,
+  IN_SERVICE,
+  OWNED,
+  problemOf,
+  type Seen,
+  standing,
+  stateOf,
+  toldBy,
+} from './table.ts';
 
 const bench = createFaultBench();
 const YEAR_MS = 365.25 * DAY_MS;
@@ -22,7 +32,7 @@ const good = (fault: string, must: string, run: () => Promise<void>): FaultRow =
   fault,
   must,
   outcome: GOOD,
-  told: '',
+  told: IN_SERVICE,
   run: async () => {
     await run();
     return standing(bench);
@@ -104,7 +114,7 @@ faultTable('clock, once operational', [
     fault: 'rolled back to 1970',
     must: 'stay in service, and renew when its time has come by the floor and what has passed since',
     outcome: 'RENEW, 1 enrolments, floor at the voucher, 54 to 63 days later',
-    told: '',
+    told: 'RENEW, waits for a new certificate; mend: nothing to do',
     run: async () => {
       await runUntil('OPERATIONAL');
       bench.box.clock.setMs(In1970);
@@ -127,7 +137,7 @@ faultTable('clock, once operational', [
     fault: 'twenty years ahead at a start, and right again later',
     must: 'go back into service with the certificate it has, asking nobody for another',
     outcome: GOOD,
-    told: '',
+    told: IN_SERVICE,
     run: async () => {
       await restarted(NOW_MS + 20 * YEAR_MS, 'a failure');
       bench.box.clock.setMs(NOW_MS + DAY_MS);
@@ -145,7 +155,7 @@ faultTable('clock, once operational', [
       fault: `the certificate ${what} while the box waits for its first desired state`,
       must: 'recover under its factory identity and wait on; come into service by a trial alone',
       outcome: 'STRICT RECOVER STRICT, then CONFIG_STAGED TRIAL OPERATIONAL',
-      told: '',
+      told: 'RECOVER, waits for a new certificate in place of an expired one; mend: check that the controller is reachable',
       run: () => waitingForItsFirst(NOW_MS + days * DAY_MS, lost),
     }),
   ),
@@ -154,7 +164,7 @@ faultTable('clock, once operational', [
     must: 'recover under its factory identity, without a new voucher, with no check switched off',
     outcome:
       'OPERATIONAL by RECOVER, 2 enrolments: simpleenroll by lab box, simpleenroll by lab box; vouchers asked for: 1',
-    told: '',
+    told: IN_SERVICE,
     run: async () => {
       const later = NOW_MS + 200 * DAY_MS;
       await runUntil('OPERATIONAL');
@@ -176,7 +186,7 @@ faultTable('clock, once operational', [
           : 'without RECOVER';
         return {
           outcome: `${await stateOf(bench)} ${by}, ${enrolments.length} enrolments: ${enrolments.join(', ')}; vouchers asked for: ${vouchers.length}`,
-          told: '',
+          told: toldBy(bench.box),
         };
       } finally {
         await renewed.close();
@@ -200,6 +210,7 @@ async function waitingForItsFirst(atMs: number, lost: string): Promise<Seen> {
     const entered = (state: BootstrapState) =>
       box.run({ controller, until: (line) => line.fields['state'] === state });
     await entered('RECOVER');
+    const told = toldBy(box);
     await box.run({
       controller,
       until: (line) => ['STRICT', 'OPERATIONAL'].includes(String(line.fields['state'])),
@@ -211,7 +222,7 @@ async function waitingForItsFirst(atMs: number, lost: string): Promise<Seen> {
     await box.files.remove(`${box.paths.agent}/trial.json`);
     await entered('OPERATIONAL');
     const after = (await statesFromStrict()).slice(before.length);
-    return { outcome: `${before.join(' ')}, then ${after.join(' ')}`, told: '' };
+    return { outcome: `${before.join(' ')}, then ${after.join(' ')}`, told };
   } finally {
     await renewed.close();
   }
@@ -236,11 +247,17 @@ const serverAt = (atMs: number) =>
   );
 
 /** A stick that ended a month ago; the system's clock began in 1970, and the hardware's is read by nobody else. */
-const endedStick = (clock: string, hardwareMs: number, must: string, outcome: string): FaultRow => ({
+const endedStick = (
+  clock: string,
+  hardwareMs: number,
+  told: string,
+  must: string,
+  outcome: string,
+): FaultRow => ({
   fault: `the hardware's clock ${clock}, and a stick that ended a month ago`,
   must,
   outcome,
-  told: '',
+  told,
   run: async () => {
     const { box } = bench;
     await box.files.writeDurable(`${box.paths.hardwareClocks}/rtc0/since_epoch`, `${hardwareMs / 1000}\n`);
@@ -251,13 +268,25 @@ const endedStick = (clock: string, hardwareMs: number, must: string, outcome: st
     const floor = (await read('clock-floor'))?.trim() === String(NOW_MS) ? ', floor at the voucher' : '';
     return {
       outcome: `${String(refused?.fields['code'] ?? 'taken')} in ${await stateOf(bench)}${floor}`,
-      told: '',
+      told: toldBy(box),
     };
   },
 });
 
+const ofStick = (said: string): string => OWNED.replace(';', `; USB medium ${said};`);
+const TAKEN = ofStick('taken: The medium names gateway branch1, good until 2026-07-01T12:00:00.000Z');
+const ENDED = ofStick(
+  'refused: The voucher for BBX-0001 is not for this box now: $.expires-on was 2026-07-01T12:00:00Z, and it is 2026-07-31T12:00:00Z at least',
+);
+
 faultTable('clock in 1970, and a hardware clock', [
-  endedStick('right', NOW_MS + 60 * DAY_MS, 'refuse the stick', 'pki/expired in OWNED, floor at the voucher'),
-  endedStick('in 1970', In1970, 'know no better than its floor', 'taken in OWNED'),
-  endedStick('in 2045', In2045, 'know no better than its floor', 'taken in OWNED'),
+  endedStick(
+    'right',
+    NOW_MS + 60 * DAY_MS,
+    ENDED,
+    'refuse the stick',
+    'pki/expired in OWNED, floor at the voucher',
+  ),
+  endedStick('in 1970', In1970, TAKEN, 'know no better than its floor', 'taken in OWNED'),
+  endedStick('in 2045', In2045, TAKEN, 'know no better than its floor', 'taken in OWNED'),
 ]);

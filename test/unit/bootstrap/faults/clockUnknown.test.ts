@@ -10,7 +10,7 @@ import { DAY_MS, GATEWAY, HOST, issued, NOW_MS, SERIAL } from '../authorities.ts
 import type { LogLine } from '../box.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { everywhereTo, json, startController, type TestController } from '../servers.ts';
-import { type FaultRow, faultTable, problemOf, type Seen } from './table.ts';
+import { type FaultRow, faultTable, IN_SERVICE, problemOf, type Seen, toldBy } from './table.ts';
 
 const bench = createFaultBench();
 const FIVE_YEARS_MS = 5 * 365 * DAY_MS;
@@ -29,7 +29,7 @@ interface Later {
   readonly nowMs: () => number;
   /** How far the clock is ahead: of the CA, and of who makes vouchers. */
   readonly ahead: { caMs: number; voucherMs: number };
-  run(until: (line: LogLine) => boolean): Promise<void>;
+  run(until: (line: LogLine) => boolean, lookAt: (line: LogLine) => boolean): Promise<void>;
 }
 
 /** In service, then off for so long; its clock begins in 1970. The certificate of each server is as old as one renewed in time. */
@@ -83,8 +83,8 @@ async function offFor(days: number, look: (later: Later) => Promise<Seen>): Prom
   };
   try {
     const connected = { ...controller, connect: everywhereTo(controller) };
-    const run = async (until: (line: LogLine) => boolean): Promise<void> => {
-      await box.run({ controller: connected, until });
+    const run: Later['run'] = async (until, lookAt) => {
+      await box.run({ controller: connected, until, lookAt });
     };
     return await look({ controller, nowMs, ahead, run });
   } finally {
@@ -119,20 +119,27 @@ async function until(
       mend();
     }
     return enters('OPERATIONAL')(line);
-  });
+  }, fault);
   const after = `${states.join(' ')}, ${controller.enrolments.join(', ')}, ${await floorNow(later)}`;
   return {
     outcome: `${String(seen?.line.fields['code'])}, ${await seen?.floor}; ${after}`,
     told:
-      seen !== undefined && failed(seen.line) ? problemOf(seen.line).replace(/(begins \d{4}).*/, '$1') : '',
+      seen !== undefined && failed(seen.line)
+        ? problemOf(seen.line).replace(/(begins \d{4}).*/, '$1')
+        : toldBy(bench.box),
   };
 }
 
-const comesBack = (days: number, outcome: string): FaultRow => ({
+/** While the owner's server is not believed: its certificate begins a day before what is now. */
+const notBelieved = (begins: string): string =>
+  `OPERATIONAL, waits for nothing; notice: whether the owner still trusts this box was asked, and not answered by the owner: pki/expired: The chain of "controller.branchbox.example" is not valid at that time: "controller.branchbox.example" begins ${begins}; the box stays as it is and asks again; mend: nothing to do`;
+const AFTER_730_DAYS = notBelieved('2028-05-30T12:00:00.000Z');
+
+const comesBack = (days: number, outcome: string, told: string): FaultRow => ({
   fault: `off for ${days} days`,
   must: 'believe no server whose date does not fit; ask for a voucher, know the time by it, and have a new certificate',
   outcome,
-  told: '',
+  told,
   run: () => offFor(days, (later) => until(later, didNotSay)),
 });
 
@@ -140,10 +147,12 @@ faultTable('clock in 1970 in service, and no time server', [
   comesBack(
     70,
     'pki/expired, its floor where it was; RENEW OPERATIONAL, simplereenroll by branch1, its floor at now',
+    notBelieved('2026-08-09T12:00:00.000Z'),
   ),
   comesBack(
     730,
     'pki/expired, its floor where it was; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
+    AFTER_730_DAYS,
   ),
   {
     fault: "off for 730 days, and the CA's clock is five years ahead",
@@ -178,7 +187,7 @@ faultTable('clock in 1970 in service, and no time server', [
     must: 'go on with what it has, ask again later, and believe no server of the owner more for it',
     outcome:
       'bootstrap/refused, its floor where it was; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
-    told: '',
+    told: AFTER_730_DAYS,
     run: () =>
       offFor(730, (later) => {
         const { behaviour } = later.controller;
@@ -247,11 +256,12 @@ const hardware = (
   must: string,
   outcome: string,
   clockMs: (nowMs: number) => number,
+  told: string,
 ): FaultRow => ({
   fault: `off for 730 days, the hardware's clock ${fault}`,
   must,
   outcome,
-  told: '',
+  told,
   run: () =>
     offFor(730, async (later) => {
       await setHardwareClock(clockMs(later.nowMs()));
@@ -261,10 +271,10 @@ const hardware = (
         vouchers += 1;
         return artefacts(nonce);
       };
-      const { outcome: seen } = await until(later, didNotSay);
+      const { outcome: seen, told } = await until(later, didNotSay);
       return {
         outcome: `${vouchers} vouchers; ${seen.replace('undefined, undefined', 'nothing refused')}`,
-        told: '',
+        told,
       };
     }),
 });
@@ -275,23 +285,27 @@ faultTable('clock in 1970 in service, and a hardware clock', [
     'know the time by it, and ask nobody',
     '0 vouchers; nothing refused; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
     (nowMs) => nowMs,
+    IN_SERVICE,
   ),
   hardware(
     'in 1970',
     'know nothing by it',
     '1 vouchers; pki/expired, its floor where it was; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
     () => 7_000,
+    AFTER_730_DAYS,
   ),
   hardware(
     'in 2045',
     'know nothing by it',
     '1 vouchers; pki/expired, its floor where it was; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
     () => Date.UTC(2045, 0, 1),
+    AFTER_730_DAYS,
   ),
   hardware(
     'three years ahead',
     'be told better by a voucher',
     '1 vouchers; nothing refused; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now',
     (nowMs) => nowMs + 3 * 365 * DAY_MS,
+    IN_SERVICE,
   ),
 ]);

@@ -13,7 +13,11 @@ import { createLogger } from '../../../../src/system/linux/logger.ts';
 import { createControllerParts } from '../../controller/controllerParts.ts';
 import { free, SMALL_FLEET } from '../../controller/fixtures.ts';
 import { makeManufacturer } from '../../pki/domain.ts';
-import { type FaultRow, faultTable, type Seen } from './table.ts';
+import { createFaultBench } from '../faultBench.ts';
+import { refusedFor, toldWhom } from './answered.ts';
+import { type FaultRow, faultTable, IN_SERVICE, type Seen } from './table.ts';
+
+const bench = createFaultBench();
 
 const idevid = makeManufacturer();
 const ALIKE = BoxClaims.parse({
@@ -47,6 +51,9 @@ async function standingOf(serial: string, certificate: Certificate): Promise<str
   const admission = await parts.admissions.admit(serial, certificate);
   return admission.kind === 'admitted' ? `admitted as ${admission.gateway.id}` : admission.kind;
 }
+/** What who stands before that box reads. */
+const toldAt = async (serial: string, certificate: Certificate): Promise<string> =>
+  toldWhom(bench, await parts.admissions.admit(serial, certificate));
 const row = (
   fault: string,
   must: string,
@@ -66,7 +73,7 @@ faultTable('boxes that look alike', [
     'two of one cloned image, one of which is approved',
     'list both, each by its serial and key, and let in the one that was meant',
     '2 in the list; SN-x1 admitted as spare1, SN-x2 unknown',
-    '',
+    refusedFor('this box is not known here'),
     async () => {
       await rules(LISTS);
       const [one, other] = [box('SN-x1'), box('SN-x2')];
@@ -75,21 +82,24 @@ faultTable('boxes that look alike', [
       const listed = await store.pending.list();
       await parts.pending.approve('SN-x1', { actor: 'admin' });
       const stands = `SN-x1 ${await standingOf('SN-x1', one.idevid)}, SN-x2 ${await standingOf('SN-x2', other.idevid)}`;
-      return { outcome: `${listed.length} in the list; ${stands}`, told: '' };
+      return {
+        outcome: `${listed.length} in the list; ${stands}`,
+        told: await toldAt('SN-x2', other.idevid),
+      };
     },
   ),
   row(
     'two of one cloned image, and a rule that approves by serial',
     'give each a place of its own',
     'SN-x1 admitted as spare1, SN-x2 admitted as spare2',
-    '',
+    IN_SERVICE,
     async () => {
       await rules(APPROVES);
       const [one, other] = [box('SN-x1'), box('SN-x2')];
       await parts.pending.meet(one);
       await parts.pending.meet(other);
       const stands = `SN-x1 ${await standingOf('SN-x1', one.idevid)}, SN-x2 ${await standingOf('SN-x2', other.idevid)}`;
-      return { outcome: stands, told: '' };
+      return { outcome: stands, told: await toldAt('SN-x2', other.idevid) };
     },
   ),
   row(
@@ -131,7 +141,7 @@ faultTable('boxes that look alike', [
     'two under one serial, with two keys, of which one is approved by its claim code',
     'let that one in, and keep the other out and write it down',
     'admitted as spare1, refused; 1 quarantined',
-    '',
+    refusedFor('another identity holds this serial'),
     async () => {
       await rules(LISTS);
       const [right, wrong] = [idevid('SN-x1'), idevid('SN-x1')];
@@ -140,7 +150,10 @@ faultTable('boxes that look alike', [
       await parts.pending.approve('SN-x1', { actor: 'admin', key: claimCodeOf(right.spkiSha256) });
       const stands = [await standingOf('SN-x1', right), await standingOf('SN-x1', wrong)];
       const entry = await store.inventory.get('SN-x1');
-      return { outcome: `${stands.join(', ')}; ${entry?.quarantined.length} quarantined`, told: '' };
+      return {
+        outcome: `${stands.join(', ')}; ${entry?.quarantined.length} quarantined`,
+        told: await toldAt('SN-x1', wrong),
+      };
     },
   ),
 ]);

@@ -1,8 +1,10 @@
-/** Rows of the fault table: the controller's side, where the installer is told by its words: codes, clones, revoked and replaced boxes. */
+/**
+ * Rows of the fault table: the controller's side: codes, clones, revoked and replaced boxes. What its verdict becomes on the
+ * box is asked of a box (answered.ts).
+ */
 import { beforeEach } from 'vitest';
 import { ACTIVATION_LIMITS } from '../../../../src/controller/activation.ts';
 import type { Admission } from '../../../../src/controller/admission.ts';
-import { refused } from '../../../../src/controller/est/answers.ts';
 import { replaceBox } from '../../../../src/controller/replacement.ts';
 import { openSqliteStore } from '../../../../src/controller/store/sqlite.ts';
 import type { Store } from '../../../../src/controller/store/store.ts';
@@ -12,7 +14,11 @@ import { createLogger } from '../../../../src/system/linux/logger.ts';
 import { createControllerParts } from '../../controller/controllerParts.ts';
 import { SMALL_FLEET } from '../../controller/fixtures.ts';
 import { makeManufacturer } from '../../pki/domain.ts';
-import { faultTable, type FaultRow } from './table.ts';
+import { createFaultBench } from '../faultBench.ts';
+import { codeNotTaken, refusedFor, toldWhom } from './answered.ts';
+import { faultTable, type FaultRow, IN_SERVICE, type Seen } from './table.ts';
+
+const bench = createFaultBench();
 
 const SERIAL = 'SN-branch1';
 const OTHER = 'SN-branch2';
@@ -38,10 +44,10 @@ const sent = (code: string) => ({ link: 'code', code: new Secret(code) });
 const wrongOf = (code: string): string => (code.startsWith('A') ? 'B' : 'A') + code.slice(1);
 const codeFor = async (serial: string): Promise<string> =>
   (await world.activations.make(serial, usual)).code.reveal();
-/** As the enrolment server says it on the wire, from where the box has it. */
-const seen = (admission: Admission) => ({
+/** Whose verdict it is, and what that box tells. */
+const seen = async (admission: Admission): Promise<Seen> => ({
   outcome: admission.kind,
-  told: admission.kind === 'admitted' ? '' : String(refused(admission).body).trim(),
+  told: await toldWhom(bench, admission),
 });
 const row = (
   fault: string,
@@ -62,14 +68,14 @@ faultTable('activation code', [
     'wrong',
     'say so, and how many tries are left',
     'wrong-code',
-    'The code is wrong. 4 tries are left.',
+    codeNotTaken('The code is wrong. 4 tries are left.'),
     async () => world.admissions.admit(SERIAL, box, sent(wrongOf(await codeFor(SERIAL)))),
   ),
   row(
     'wrong five times',
     'take no other',
     'wrong-code',
-    'The code was wrong five times. Ask for a new one.',
+    codeNotTaken('The code was wrong five times. Ask for a new one.'),
     async () => {
       const code = await codeFor(SERIAL);
       for (let times = 0; times < 5; times += 1)
@@ -77,16 +83,22 @@ faultTable('activation code', [
       return world.admissions.admit(SERIAL, box, sent(code));
     },
   ),
-  row('expired', 'take it not', 'wrong-code', 'The code is too old. Ask for a new one.', async () => {
-    const code = await codeFor(SERIAL);
-    nowMs += usual.validS * 1000;
-    return world.admissions.admit(SERIAL, box, sent(code));
-  }),
+  row(
+    'expired',
+    'take it not',
+    'wrong-code',
+    codeNotTaken('The code is too old. Ask for a new one.'),
+    async () => {
+      const code = await codeFor(SERIAL);
+      nowMs += usual.validS * 1000;
+      return world.admissions.admit(SERIAL, box, sent(code));
+    },
+  ),
   row(
     'right, typed at the wrong box',
     'let neither in',
     'wrong-code',
-    'There is no code for this box. Ask for one.',
+    codeNotTaken('There is no code for this box. Ask for one.'),
     async () => {
       const code = await codeFor(SERIAL);
       return world.admissions.admit(OTHER, other, sent(code));
@@ -96,7 +108,7 @@ faultTable('activation code', [
     'replaced by a newer one',
     'take the newer alone',
     'wrong-code',
-    'The code is wrong. 4 tries are left.',
+    codeNotTaken('The code is wrong. 4 tries are left.'),
     async () => {
       const code = await codeFor(SERIAL);
       await codeFor(SERIAL);
@@ -107,7 +119,7 @@ faultTable('activation code', [
     'wrong twenty times, of a clone of the serial with another key',
     'leave the honest box its own five tries',
     'wrong-code',
-    'The code is wrong. 4 tries are left.',
+    codeNotTaken('The code is wrong. 4 tries are left.'),
     async () => {
       const code = await codeFor(SERIAL);
       for (let times = 0; times < 20; times += 1)
@@ -119,7 +131,7 @@ faultTable('activation code', [
     'tried by a clone until it may no more, then typed right at the honest box',
     'let the honest box in',
     'admitted',
-    '',
+    IN_SERVICE,
     async () => {
       const code = await codeFor(SERIAL);
       for (let times = 0; times < 6; times += 1)
@@ -131,7 +143,9 @@ faultTable('activation code', [
     'tried by one key after another',
     'take it of no further key',
     'wrong-code',
-    'Too many boxes that say to be this one tried the code. Ask for a new one, and say so to whoever sends it.',
+    codeNotTaken(
+      'Too many boxes that say to be this one tried the code. Ask for a new one, and say so to whoever sends it.',
+    ),
     async () => {
       const code = await codeFor(SERIAL);
       for (let times = 0; times < ACTIVATION_LIMITS.tries.keys; times += 1)
@@ -139,7 +153,7 @@ faultTable('activation code', [
       return world.admissions.admit(SERIAL, box, sent(code));
     },
   ),
-  row('right', 'let that box in', 'admitted', '', async () =>
+  row('right', 'let that box in', 'admitted', IN_SERVICE, async () =>
     world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL))),
   ),
 ]);
@@ -171,13 +185,13 @@ faultTable('controller', [
     'a clone: the same serial with another key',
     'keep it out',
     'refused',
-    'another identity holds this serial',
+    refusedFor('another identity holds this serial'),
     async () => {
       await enrolled();
       return world.admissions.consider(SERIAL, clone);
     },
   ),
-  row('a clone, seen by the original', 'leave the original its place', 'admitted', '', async () => {
+  row('a clone, seen by the original', 'leave the original its place', 'admitted', IN_SERVICE, async () => {
     await enrolled();
     await world.admissions.admit(SERIAL, clone);
     return world.admissions.admit(SERIAL, box);
@@ -186,7 +200,7 @@ faultTable('controller', [
     'a clone that is first, and then the code is typed at the original',
     'let in whom the code came with',
     'admitted',
-    '',
+    IN_SERVICE,
     async () => {
       await world.admissions.admit(SERIAL, clone);
       return world.admissions.admit(SERIAL, box, sent(await codeFor(SERIAL)));
@@ -196,7 +210,7 @@ faultTable('controller', [
     'the same box after a factory reset',
     'let it in again, to the same place',
     'admitted',
-    '',
+    IN_SERVICE,
     async () => {
       await enrolled();
       const again = await world.admissions.admit(SERIAL, box);
@@ -206,7 +220,7 @@ faultTable('controller', [
       return same ? again : { kind: 'unknown' };
     },
   ),
-  row('a revoked box', 'keep it out', 'refused', 'this box was revoked', async () => {
+  row('a revoked box', 'keep it out', 'refused', refusedFor('this box was revoked'), async () => {
     await enrolled();
     await store.inventory.update(SERIAL, { state: 'revoked' });
     return world.admissions.admit(SERIAL, box);
@@ -215,16 +229,16 @@ faultTable('controller', [
     fault: 'a dead box that another took the place of, and that comes back',
     must: 'keep it out, and leave the other its place',
     outcome: 'the new one admitted as branch1, the old one refused',
-    told: 'this box no longer has a place in the fleet',
+    told: refusedFor('this box no longer has a place in the fleet'),
     run: async () => {
       await enrolled();
       await replace(NEW_BOX);
       const late = await world.admissions.admit(NEW_BOX, idevid(NEW_BOX));
       const place = late.kind === 'admitted' ? late.gateway.id : 'nobody';
-      const { outcome } = seen(await world.admissions.admit(SERIAL, box));
+      const { kind } = await world.admissions.admit(SERIAL, box);
       return {
-        outcome: `the new one ${late.kind} as ${place}, the old one ${outcome}`,
-        told: seen(await world.admissions.standing(place, SERIAL)).told,
+        outcome: `the new one ${late.kind} as ${place}, the old one ${kind}`,
+        told: await toldWhom(bench, await world.admissions.standing(place, SERIAL)),
       };
     },
   },
@@ -245,7 +259,11 @@ faultTable('controller', [
       return { outcome: `${refusal?.code}, the box ${kind}`, told: refusal?.message ?? '' };
     },
   },
-  row('a serial that nobody registered', 'keep it out', 'unknown', 'this box is not known here', () =>
-    world.admissions.admit('SN-9', idevid('SN-9')),
+  row(
+    'a serial that nobody registered',
+    'keep it out',
+    'unknown',
+    refusedFor('this box is not known here'),
+    () => world.admissions.admit('SN-9', idevid('SN-9')),
   ),
 ]);

@@ -1,6 +1,6 @@
 /** Rows of the fault table: what a box finds damaged, lost or from an earlier life on its own disk. */
 import { createFaultBench, failed } from '../faultBench.ts';
-import { type FaultRow, faultTable, type Seen, stateOf } from './table.ts';
+import { type FaultRow, faultTable, IN_SERVICE, type Seen, stateOf, toldBy } from './table.ts';
 
 const bench = createFaultBench();
 const path = (name: string): string => `${bench.box.paths.state}/${name}`;
@@ -14,14 +14,14 @@ async function standing(): Promise<Seen> {
   const state = await stateOf(bench);
   return {
     outcome: `${state}, ${bench.controller.enrolments.length} enrolments, ${failures} failures`,
-    told: '',
+    told: toldBy(bench.box),
   };
 }
 const row = (fault: string, must: string, outcome: string, arrange: () => Promise<void>): FaultRow => ({
   fault,
   must,
   outcome,
-  told: '',
+  told: IN_SERVICE,
   run: async () => {
     await arrange();
     await run((line) => failed(line) || line.fields['state'] === 'OPERATIONAL');
@@ -97,7 +97,7 @@ faultTable('disk', [
     fault: 'the power goes while it is reset, half of its files are gone',
     must: 'be wiped on, ask nobody anything, and be new in the end',
     outcome: 'WIPE, 1 enrolments, 0 failures; then FACTORY, 2 enrolments',
-    told: '',
+    told: 'WIPE, waits for the end of a factory reset, which erases its data; mend: leave it plugged in: it starts again by itself, as on its first day',
     run: async () => {
       await run('OPERATIONAL');
       const { resetMarks, state } = bench.box.paths;

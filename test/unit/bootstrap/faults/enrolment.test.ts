@@ -5,7 +5,16 @@ import type { CertificateRequest } from '../../../../src/pki/request.ts';
 import { DAY_MS, GATEWAY, NOW_MS, SERIAL } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { pkcs7, type Reply } from '../servers.ts';
-import { type FaultRow, faultTable, firstFailure, problemOf, refusedEnrolling, stateOf } from './table.ts';
+import {
+  type FaultRow,
+  faultTable,
+  firstFailure,
+  IN_SERVICE,
+  problemOf,
+  refusedEnrolling,
+  stateOf,
+  toldBy,
+} from './table.ts';
 
 const bench = createFaultBench();
 const MUST_REFUSE = 'refuse it, keep no certificate, ask again';
@@ -67,7 +76,7 @@ faultTable('issued certificate', [
     fault: 'none: it names the serial number of this box, too',
     must: 'take it: a CA of somebody else may name both',
     outcome: 'LDEVID',
-    told: '',
+    told: 'LDEVID, waits for a connection under its own certificate; mend: check that the controller is reachable',
     run: () => {
       bench.controller.behaviour.issue = ({ publicKey }) =>
         issueCertificate({
@@ -149,7 +158,7 @@ faultTable('enrolment server', [
     fault: '307 to itself, once',
     must: 'follow it: within one origin RFC 7030 3.2.1 lets it',
     outcome: 'OPERATIONAL with 0 failures',
-    told: '',
+    told: IN_SERVICE,
     run: async () => {
       const { box, controller, good } = bench;
       controller.behaviour.enrol = () => {
@@ -161,7 +170,10 @@ faultTable('enrolment server', [
         return { status: 301, headers: { location: 'cacerts' } };
       };
       await box.run({ controller, until: 'OPERATIONAL' });
-      return { outcome: `${await stateOf(bench)} with ${box.log.filter(failed).length} failures`, told: '' };
+      return {
+        outcome: `${await stateOf(bench)} with ${box.log.filter(failed).length} failures`,
+        told: toldBy(box),
+      };
     },
   },
   answers(

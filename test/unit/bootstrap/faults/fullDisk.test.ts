@@ -85,75 +85,96 @@ const FULL =
 const READ_ONLY =
   'the file system is read-only (restart the box; where it comes back, the disk failed and is to be replaced. The box keeps what it has and tries on)';
 
-const from = (
-  fault: string,
-  trouble: Trouble,
-  state: BootstrapState | 'the start',
-  file: string,
-  seenIn: BootstrapState,
-): FaultRow => ({
+interface Row {
+  readonly fault: string;
+  readonly trouble: Trouble;
+  readonly file: string;
+  readonly seenIn: BootstrapState;
+  readonly end?: BootstrapState;
+  readonly enrolments?: number;
+  /** Comes to where trouble begins; told is which line that is at, where it has not begun by then. */
+  readonly arrange: () => Promise<(line: LogLine) => boolean>;
+}
+const row = ({
+  fault,
+  trouble,
+  file,
+  seenIn,
+  end = 'OPERATIONAL',
+  enrolments = 1,
+  arrange,
+}: Row): FaultRow => ({
   fault,
   must: MUST,
-  outcome: `3 × system/file in ${seenIn}; then by itself OPERATIONAL, 1 enrolments`,
+  outcome: `3 × system/file in ${seenIn}; then by itself ${end}, ${enrolments} enrolments`,
   told: `system/file: /identity/${file} cannot be written: ${trouble === 'ENOSPC' ? FULL : READ_ONLY}`,
-  run: () => {
-    if (state === 'the start') storage.trouble = trouble;
-    return through(trouble, state === 'the start' ? () => false : entered(state), 'OPERATIONAL');
-  },
+  run: async () => through(trouble, await arrange(), end),
 });
+/** From here on, in the next start too. */
+const beginNow = (trouble: Trouble): (() => boolean) => {
+  storage.trouble = trouble;
+  return () => false;
+};
+const atStart = (fault: string, trouble: Trouble): FaultRow =>
+  row({ fault, trouble, file: 'journal.json', seenIn: 'FACTORY', arrange: async () => beginNow(trouble) });
+const from = (fault: string, trouble: Trouble, state: BootstrapState, file: string): FaultRow =>
+  row({ fault, trouble, file, seenIn: state, arrange: async () => entered(state) });
+const comeTo = (state: BootstrapState): Promise<boolean> =>
+  box.run({ controller: bench.controller, until: state });
 
 faultTable('a disk that takes no more', [
-  from('full at the first start', 'ENOSPC', 'the start', 'journal.json', 'FACTORY'),
-  from('read-only at the first start', 'EROFS', 'the start', 'journal.json', 'FACTORY'),
-  from('full before the voucher', 'ENOSPC', 'PROVISIONAL', 'clock-floor', 'PROVISIONAL'),
-  from('full once it has an owner', 'ENOSPC', 'OWNED', 'journal.json', 'OWNED'),
-  from('full before its key is made', 'ENOSPC', 'ENROLLING', 'ldevid.key', 'ENROLLING'),
-  from('full once it has a certificate', 'ENOSPC', 'LDEVID', 'journal.json', 'LDEVID'),
-  from('read-only once the controller took it', 'EROFS', 'STRICT', 'domain-anchor.pem', 'STRICT'),
-  {
+  atStart('full at the first start', 'ENOSPC'),
+  atStart('read-only at the first start', 'EROFS'),
+  from('full before the voucher', 'ENOSPC', 'PROVISIONAL', 'clock-floor'),
+  from('full once it has an owner', 'ENOSPC', 'OWNED', 'journal.json'),
+  from('full before its key is made', 'ENOSPC', 'ENROLLING', 'ldevid.key'),
+  from('full once it has a certificate', 'ENOSPC', 'LDEVID', 'journal.json'),
+  from('read-only once the controller took it', 'EROFS', 'STRICT', 'domain-anchor.pem'),
+  row({
     fault: 'full when it should ask afresh who owns it, after 12 refusals',
-    must: MUST,
-    outcome: '3 × system/file in ENROLLING; then by itself DISCOVER, 12 enrolments',
-    told: `system/file: /identity/journal.json cannot be written: ${FULL}`,
-    run: () => {
+    trouble: 'ENOSPC',
+    file: 'journal.json',
+    seenIn: 'ENROLLING',
+    end: 'DISCOVER',
+    enrolments: 12,
+    arrange: async () => {
       bench.controller.behaviour.enrol = () => ({ status: 403 });
-      return through('ENOSPC', (line) => failed(line) && line.fields['attempt'] === 12, 'DISCOVER');
+      return (line) => failed(line) && line.fields['attempt'] === 12;
     },
-  },
-  {
+  }),
+  row({
     fault: 'read-only in service, when its certificate is due',
-    must: MUST,
-    outcome: '3 × system/file in OPERATIONAL; then by itself OPERATIONAL, 2 enrolments',
-    told: `system/file: /identity/journal.json cannot be written: ${READ_ONLY}`,
-    run: async () => {
-      await box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+    trouble: 'EROFS',
+    file: 'journal.json',
+    seenIn: 'OPERATIONAL',
+    enrolments: 2,
+    arrange: async () => {
+      await comeTo('OPERATIONAL');
       box.clock.setMs(box.clock.nowMs() + 65 * DAY_MS);
-      storage.trouble = 'EROFS';
-      return through('EROFS', () => false, 'OPERATIONAL');
+      return beginNow('EROFS');
     },
-  },
-  {
+  }),
+  row({
     fault: 'full while a factory reset waits for it',
-    must: MUST,
-    outcome: '3 × system/file in OPERATIONAL; then by itself WIPE, 1 enrolments',
-    told: `system/file: /identity/journal.json cannot be written: ${FULL}`,
-    run: async () => {
-      await box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+    trouble: 'ENOSPC',
+    file: 'journal.json',
+    seenIn: 'OPERATIONAL',
+    end: 'WIPE',
+    arrange: async () => {
+      await comeTo('OPERATIONAL');
       for (const mark of box.paths.resetMarks) await box.files.writeDurable(mark, 'button 1780000000');
-      storage.trouble = 'ENOSPC';
-      return through('ENOSPC', () => false, 'WIPE');
+      return beginNow('ENOSPC');
     },
-  },
-  {
+  }),
+  row({
     fault: 'full, and the journal is damaged',
-    must: MUST,
-    outcome: '3 × system/file in LDEVID; then by itself OPERATIONAL, 1 enrolments',
-    told: `system/file: /identity/journal.json cannot be written: ${FULL}`,
-    run: async () => {
-      await box.run({ controller: bench.controller, until: 'LDEVID' });
+    trouble: 'ENOSPC',
+    file: 'journal.json',
+    seenIn: 'LDEVID',
+    arrange: async () => {
+      await comeTo('LDEVID');
       await box.files.writeDurable(`${box.paths.state}/journal.json`, '{"schema":1,');
-      storage.trouble = 'ENOSPC';
-      return through('ENOSPC', () => false, 'OPERATIONAL');
+      return beginNow('ENOSPC');
     },
-  },
+  }),
 ]);

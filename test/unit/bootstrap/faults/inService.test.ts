@@ -4,11 +4,11 @@ import { AGENT_PATHS } from '../../../../src/agent/paths.ts';
 import { quarantinePath } from '../../../../src/bootstrap/paths.ts';
 import type { Certificate } from '../../../../src/pki/certificate.ts';
 import { type Credential, issueCertificate } from '../../../../src/pki/issue.ts';
-import { authority, certified, DAY_MS, GATEWAY, issued } from '../authorities.ts';
+import { authority, certified, DAY_MS, GATEWAY, HOST, issued } from '../authorities.ts';
 import type { LogLine } from '../box.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { everywhereTo, type Reply, pkcs7, startController } from '../servers.ts';
-import { faultTable, problemOf, type Seen, stateOf } from './table.ts';
+import { faultTable, IN_SERVICE, problemOf, type Seen, stateOf, toldBy } from './table.ts';
 import { createTpmUse } from '../../../../src/system/tpmUse.ts';
 
 const bench = createFaultBench();
@@ -48,7 +48,7 @@ faultTable('trust of the owner', [
     fault: 'taken away, and given back',
     must: 'come back into service by itself, with the certificate it had',
     outcome: 'OPERATIONAL, traffic on, 1 enrolment',
-    told: '',
+    told: IN_SERVICE,
     async run() {
       const { box, controller } = bench;
       await inService();
@@ -59,15 +59,21 @@ faultTable('trust of the owner', [
       const enrolments = controller.enrolments.length;
       return {
         outcome: `${await stateOf(bench)}, traffic ${await traffic()}, ${enrolments} enrolment`,
-        told: '',
+        told: toldBy(box),
       };
     },
   },
   ...[
-    ['by a server of another CA', 'pki/untrusted', distrust],
+    [
+      'by a server of another CA',
+      'pki/untrusted',
+      'The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used. Is TLS intercepted on the way (captive portal, inspecting firewall)?',
+      distrust,
+    ],
     [
       'by words that do not say quarantined',
       'bootstrap/refused',
+      'controller.branchbox.example:PORT over wan1 answered 403: it does not know or accept this box',
       (): Reply => ({
         status: 403,
         headers: { 'content-type': 'application/json' },
@@ -77,20 +83,21 @@ faultTable('trust of the owner', [
     [
       'by a captive portal',
       'bootstrap/refused',
+      'controller.branchbox.example:PORT over wan1 answered 302',
       (): Reply => ({ status: 302, headers: { location: 'https://portal.example' } }),
     ],
-  ].map(([whom, code, reply]) => ({
+  ].map(([whom, code, why, reply]) => ({
     fault: `taken away ${String(whom)}`,
     must: 'stay in service',
     outcome: `${String(code)} in OPERATIONAL, traffic on`,
-    told: '',
+    told: `OPERATIONAL, waits for nothing; notice: whether the owner still trusts this box was asked, and not answered by the owner: ${String(code)}: ${String(why)}; the box stays as it is and asks again; mend: nothing to do`,
     async run(): Promise<Seen> {
       const { box, authorities, controller } = bench;
       await inService();
       const server = issued(authorities.stranger, {
         kind: 'server',
-        commonName: 'x',
-        dnsNames: ['x'],
+        commonName: HOST,
+        dnsNames: [HOST],
         ipAddresses: [],
       });
       const impostor = await startController({ ...authorities, server });
@@ -102,7 +109,7 @@ faultTable('trust of the owner', [
         const line = box.log.findLast(unanswered);
         return {
           outcome: `${String(line?.fields['code'])} in ${await stateOf(bench)}, traffic ${await traffic()}`,
-          told: '',
+          told: toldBy(box),
         };
       } finally {
         await impostor.close();
@@ -144,12 +151,12 @@ faultTable('change of the domain CA', [
     fault: 'with overlap: the present CA certified the next one, which signs already',
     must: 'believe both, and renew under the next one',
     outcome: 'OPERATIONAL, 2 CAs believed, the next one among them',
-    told: '',
+    told: IN_SERVICE,
     async run() {
       await renewing();
       rollOver([next.certificate, certified(next, bench.authorities.domain)], next);
       await inService();
-      return { outcome: `${await stateOf(bench)}, ${await anchored()}`, told: '' };
+      return { outcome: `${await stateOf(bench)}, ${await anchored()}`, told: toldBy(bench.box) };
     },
   },
   ...(

@@ -1,7 +1,8 @@
 /** Rows of the fault table: what becomes of a box whose TPM does not answer, was cleared, or makes no key. */
+import { renderKeyHolding } from '../../../../src/model/keyHolder.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { createFakeTpm, type FakeTpm } from '../fakeTpm.ts';
-import { problemOf, faultTable, type Seen, stateOf } from './table.ts';
+import { faultTable, IN_SERVICE, problemOf, type Seen, stateOf, toldBy } from './table.ts';
 
 const bench = createFaultBench();
 const run = (until: Parameters<typeof bench.box.run>[0]['until']): Promise<boolean> =>
@@ -24,13 +25,19 @@ async function withIdevidIn(tpm: FakeTpm): Promise<void> {
 /** Until it is in service, or a step fails. */
 async function seen(): Promise<Seen> {
   await run((line) => failed(line) || line.fields['state'] === 'OPERATIONAL');
-  return bench.box.log.some(failed) ? failure() : { outcome: await inService(), told: '' };
+  return bench.box.log.some(failed)
+    ? failure()
+    : { outcome: await inService(), told: `${toldBy(bench.box)}; ${keysTold()}` };
 }
 /** A start anew, into service or into the next failure. */
 async function startAgain(): Promise<Seen> {
   bench.box.log.length = 0;
   return seen();
 }
+
+/** Where its keys are, as the command line has it. */
+const keysTold = (): string =>
+  bench.box.told?.keys === undefined ? 'nothing of keys' : renderKeyHolding(bench.box.told.keys).join();
 
 const FACTORY_KEY_LOST =
   'bootstrap/key-lost: This box cannot prove who it is: its factory key is lost. made by another TPM (put its TPM back, or switch it on; where that was cleared, the factory must make a new identity, and meanwhile branchbox fleet replace gives its place to another box)';
@@ -40,7 +47,7 @@ faultTable('keys', [
     fault: 'the TPM holds the key, and all is well',
     must: 'come into service',
     outcome: 'OPERATIONAL, 1 enrolments, key in the TPM',
-    told: '',
+    told: `${IN_SERVICE}; keys: factory key in the TPM, own key in the TPM, new keys in the TPM. OpenSSL's provider tpm2 1.3.0 serves the TPM.`,
     run: async () => {
       await withIdevidIn(withTpm());
       return seen();
@@ -50,7 +57,7 @@ faultTable('keys', [
     fault: 'the TPM makes no key',
     must: 'make one in a file, and say so',
     outcome: 'OPERATIONAL, 1 enrolments, key in a file',
-    told: '',
+    told: `${IN_SERVICE}; keys: factory key in a file, own key in a file, new keys in a file. The TPM made no key: the fake TPM does not answer`,
     run: async () => {
       withTpm().broken = true;
       return seen();
@@ -60,7 +67,7 @@ faultTable('keys', [
     fault: 'the TPM was cleared, in service',
     must: 'have a new certificate for a new key, under the factory identity',
     outcome: 'OPERATIONAL, 2 enrolments, key in the TPM; another',
-    told: '',
+    told: `${IN_SERVICE}; keys: factory key in a file, own key in the TPM, new keys in the TPM. OpenSSL's provider tpm2 1.3.0 serves the TPM.`,
     run: async () => {
       const tpm = withTpm();
       await run('OPERATIONAL');
@@ -79,7 +86,7 @@ faultTable('keys', [
     fault: 'the TPM was cleared between key and certificate',
     must: 'make another key',
     outcome: 'OPERATIONAL, 1 enrolments, key in the TPM',
-    told: '',
+    told: `${IN_SERVICE}; keys: factory key in a file, own key in the TPM, new keys in the TPM. OpenSSL's provider tpm2 1.3.0 serves the TPM.`,
     run: async () => {
       const tpm = withTpm();
       await run('ENROLLING');

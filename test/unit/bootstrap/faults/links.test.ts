@@ -4,7 +4,7 @@ import { wrapConveyed } from '../../../../src/pki/conveyed.ts';
 import type { LogLine } from '../box.ts';
 import { conveyedBy, createFaultBench, failed, ownerOf } from '../faultBench.ts';
 import { onboarding, type TestController } from '../servers.ts';
-import { faultTable, problemOf, stateOf } from './table.ts';
+import { faultTable, IN_SERVICE, problemOf, stateOf, toldBy } from './table.ts';
 
 const bench = createFaultBench();
 
@@ -45,6 +45,9 @@ async function leftWrongServer(controller: TestController): Promise<LogLine | un
   await box.run({ controller, until: (line) => saysLeft(WRONG)(line) || isLate(line) });
   return box.log.find(saysLeft(WRONG));
 }
+/** Where nobody was left, all that the box told in that time. */
+const toldUnless = (left: LogLine | undefined): string =>
+  left === undefined ? toldBy(bench.box) : problemOf(left);
 const dead = (): TestController => ({ ...bench.controller, connect: nobody });
 /** As firmware/other-dhcp reads it. */
 const namedServer = async (): Promise<string> => {
@@ -54,24 +57,28 @@ const namedServer = async (): Promise<string> => {
 const leftOf = (server: string, failure: string): string =>
   `${failure}; what the DHCP server ${server} on wan1 gave leads nowhere, so another one is asked for an address (take the wrong DHCP server off that line, or look at its way out where it is the right one)`;
 const LEFT = leftOf(WRONG, 'bootstrap/unreachable: no route');
+/** The second line of two is not asked where the first leads on: what it is good for is the uplink test's to say. */
+const DARK =
+  'OPERATIONAL, waits for nothing; notice: nobody answers over dark, and the box came on over wan1: bootstrap/unreachable: controller.branchbox.example:PORT over dark: no route (look at the cable of dark, at its way out, and at whom DHCP or DNS names there)';
 
 faultTable('uplinks', [
   {
     fault: 'a link that comes up late',
     must: 'wait for it in ADDR, and go on by itself',
     outcome: 'waited in ADDR; OPERATIONAL with 0 failures',
-    told: '',
+    told: 'ADDR, waits for an address on a WAN port; mend: check that the provider gives addresses by DHCP',
     run: async () => {
       const { box, controller } = bench;
       const later = box.uplinks;
       box.uplinks = [];
       await box.run({ controller, until: 'ADDR' });
       const waited = await stateOf(bench);
+      const told = toldBy(box);
       box.uplinks = later;
       await box.run({ controller, until: 'OPERATIONAL' });
       return {
         outcome: `waited in ${waited}; ${await stateOf(bench)} with ${box.log.filter(failed).length} failures`,
-        told: '',
+        told,
       };
     },
   },
@@ -79,21 +86,21 @@ faultTable('uplinks', [
     fault: `two of which the ${which} leads nowhere`,
     must: 'try both, and come into service over the other',
     outcome: 'OPERATIONAL',
-    told: '',
+    told: which === 'first' ? `${DARK}; mend: nothing to do` : IN_SERVICE,
     run: async () => {
       const [uplink] = bench.box.uplinks;
       if (uplink === undefined) throw new Error('the bench has an uplink');
       const other = { ...uplink, ifname: 'dark' };
       bench.box.uplinks = which === 'first' ? [other, uplink] : [uplink, other];
       await bench.box.run({ controller: dark('dark'), until: 'OPERATIONAL' });
-      return { outcome: await stateOf(bench), told: '' };
+      return { outcome: await stateOf(bench), told: toldBy(bench.box) };
     },
   })),
   {
     fault: 'a second, wrong DHCP server that names a server of its own',
     must: 'ask that one too, and believe the owner’s signed data alone',
     outcome: 'OPERATIONAL',
-    told: '',
+    told: 'OPERATIONAL, waits for nothing; notice: dhcp:wan2[1] is not https (look at who names it; the others are asked); notice: nobody answers over wan2, and the box came on over wan1: bootstrap/unreachable: 127.0.0.1:1 over wan2: ECONNREFUSED connect ECONNREFUSED 127.0.0.1:1 (look at the cable of wan2, at its way out, and at whom DHCP or DNS names there); mend: nothing to do',
     run: async () => {
       const [uplink] = bench.box.uplinks;
       if (uplink === undefined) throw new Error('the bench has an uplink');
@@ -102,7 +109,7 @@ faultTable('uplinks', [
         uplink,
       ];
       await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-      return { outcome: await stateOf(bench), told: '' };
+      return { outcome: await stateOf(bench), told: toldBy(bench.box) };
     },
   },
   {
@@ -190,10 +197,10 @@ faultTable('uplinks', [
     fault: 'a bootstrap server that says to come again (an approval, many boxes), for ten minutes',
     must: 'leave nobody: it is waited for',
     outcome: 'named nobody; OPERATIONAL',
-    told: '',
+    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; last problem: bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 404; mend: check that the box is in the controller's inventory",
     run: async () => {
       bench.controller.behaviour.sztp = () => ({ status: 404, headers: { 'retry-after': '30' } });
-      const told = problemOf(await leftWrongServer(bench.controller));
+      const told = toldUnless(await leftWrongServer(bench.controller));
       const named = await namedServer();
       bench.mend();
       await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
@@ -204,10 +211,10 @@ faultTable('uplinks', [
     fault: 'an enrolment server that waits for an approval or a code, for ten minutes',
     must: 'leave nobody: it is waited for',
     outcome: 'named nobody; OPERATIONAL',
-    told: '',
+    told: 'ENROLLING, waits for its certificate; last problem: bootstrap/pending: The enrolment server waits for an approval of this box (an operator approves the box at the controller); mend: an operator may have to approve this box',
     run: async () => {
       bench.controller.behaviour.enrol = () => ({ status: 202, headers: { 'retry-after': '30' } });
-      const told = problemOf(await leftWrongServer(bench.controller));
+      const told = toldUnless(await leftWrongServer(bench.controller));
       const named = await namedServer();
       bench.mend();
       await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
@@ -218,14 +225,14 @@ faultTable('uplinks', [
     fault: 'the owner’s server, which signs what this box must refuse',
     must: 'say so, and leave nobody: the lease led there',
     outcome: 'named nobody; OPERATIONAL',
-    told: '',
+    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; last problem: pki/mismatch: The onboarding information brings a post-configuration-script, and a box runs no code but its image's (have the owner leave post-configuration-script out); mend: check that the box is in the controller's inventory",
     run: async () => {
       const { controller, good } = bench;
       controller.behaviour.artefacts = (nonce) => ({
         ...good.artefacts(nonce),
         conveyed: conveyedBy(bench, onboarding(ownerOf(bench), { 'post-configuration-script': 'AAAA' })),
       });
-      const told = problemOf(await leftWrongServer(controller));
+      const told = toldUnless(await leftWrongServer(controller));
       const named = await namedServer();
       controller.behaviour.artefacts = good.artefacts;
       await bench.box.run({ controller, until: 'OPERATIONAL' });
@@ -248,7 +255,7 @@ faultTable('uplinks', [
     fault: 'DNS that lists a server that is nobody’s, and one that is none',
     must: 'ask it first, believe nothing of it, and ask the next',
     outcome: 'asked it; OPERATIONAL',
-    told: '',
+    told: 'OPERATIONAL, waits for nothing; notice: dns-sd:wan1[0] carries credentials (look at who names it; the others are asked); notice: evil.example:PORT over wan1 is passed over, and another server named the owner: bootstrap/unreachable: evil.example:PORT over wan1: speaks no TLS (look at what names it: DHCP or DNS of that line); mend: nothing to do',
     run: async () => {
       const { box, controller } = bench;
       const server = `evil.example:${controller.port}`;
@@ -264,7 +271,7 @@ faultTable('uplinks', [
       await box.run({ controller: { ...controller, connect }, until: 'OPERATIONAL' });
       return {
         outcome: `${asked[0] === 'evil.example' ? 'asked it' : asked[0]}; ${await stateOf(bench)}`,
-        told: '',
+        told: toldBy(box),
       };
     },
   },

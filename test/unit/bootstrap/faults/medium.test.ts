@@ -28,7 +28,16 @@ import { authority, DAY_MS, issued, NOW_MS, SERIAL } from '../authorities.ts';
 import { conveyedBy, createFaultBench, ownerOf } from '../faultBench.ts';
 import { onboarding, redirect } from '../servers.ts';
 import { goodStick, plugIn, STATIC_NETWORK, type StickTree, stickVoucher } from '../stick.ts';
-import { type FaultRow, faultTable, kept, type Seen, stateOf, thenMended } from './table.ts';
+import {
+  type FaultRow,
+  faultTable,
+  IN_SERVICE,
+  kept,
+  type Seen,
+  stateOf,
+  thenMended,
+  toldBy,
+} from './table.ts';
 
 const bench = createFaultBench();
 const SCRIPT = join(import.meta.dirname, '../../../../firmware/medium-read');
@@ -47,7 +56,7 @@ async function passedOver(): Promise<Seen> {
   expect(await box.files.list(box.paths.state)).not.toContain('pending-owner.json');
   return thenMended(bench, {
     outcome: `${line === undefined ? 'nothing to refuse' : String(line.fields['code'])} in ${state}`,
-    told: String(line?.fields['problem'] ?? '').replace(`${box.directory}/`, ''),
+    told: line === undefined ? toldBy(box) : String(line.fields['problem']).replace(`${box.directory}/`, ''),
   });
 }
 
@@ -183,7 +192,7 @@ faultTable('USB medium', [
     fault: 'plugged into a box that has an owner',
     must: 'not look at it',
     outcome: 'nothing to refuse in OPERATIONAL, under its owner',
-    told: '',
+    told: IN_SERVICE,
     async run() {
       const { box, controller } = bench;
       await box.run({ controller, until: 'OPERATIONAL' });
@@ -195,7 +204,7 @@ faultTable('USB medium', [
       const same = (await box.files.readText(`${box.paths.state}/owner.json`)) === owner;
       return {
         outcome: `${refused ? 'refused' : 'nothing to refuse'} in ${await stateOf(bench)}, under ${same ? 'its' : 'another'} owner`,
-        told: '',
+        told: toldBy(box),
       };
     },
   },

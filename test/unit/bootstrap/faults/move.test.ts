@@ -15,7 +15,7 @@ import {
   THERE,
   whose,
 } from '../moving.ts';
-import { type FaultRow, faultTable, type Seen, stateOf } from './table.ts';
+import { type FaultRow, faultTable, type Seen, stateOf, toldBy } from './table.ts';
 
 const bench = createFaultBench();
 let next: NextOwner;
@@ -41,7 +41,7 @@ async function afterMove(
   const end = (await (await movesOf(box)).status())?.last;
   return {
     outcome: `${end?.outcome}, ${await stateOf(bench)} of ${await whose(box)}`,
-    told: withoutPorts(end?.why ?? ''),
+    told: end?.why === undefined ? toldBy(box) : withoutPorts(end.why),
   };
 }
 const BACK = 'returned, OPERATIONAL of branch1';
@@ -128,7 +128,7 @@ faultTable('move to another controller', [
     fault: 'none: it takes the box, and its first desired state is committed',
     must: 'be the box of the next owner alone',
     outcome: `moved, OPERATIONAL of ${THERE}`,
-    told: '',
+    told: 'OPERATIONAL, waits for nothing; last move, to controller.branchbox.example: moved; mend: nothing to do',
     run: () => afterMove(true),
   },
   {
@@ -236,7 +236,7 @@ faultTable('move to another controller', [
     fault: 'ordered anew, once the next controller is well',
     must: 'go there',
     outcome: `moved, OPERATIONAL of ${THERE}`,
-    told: '',
+    told: 'OPERATIONAL, waits for nothing; last move, to controller.branchbox.example: moved; mend: nothing to do',
     async run() {
       next.controller.behaviour.enrol = () => ({ status: 403 });
       await afterMove(true);
@@ -255,7 +255,10 @@ faultTable('move to another controller', [
         },
       });
       const end = (await (await movesOf(box)).status())?.last;
-      return { outcome: `${end?.outcome}, ${await stateOf(bench)} of ${await whose(box)}`, told: '' };
+      return {
+        outcome: `${end?.outcome}, ${await stateOf(bench)} of ${await whose(box)}`,
+        told: toldBy(box),
+      };
     },
   },
 ]);

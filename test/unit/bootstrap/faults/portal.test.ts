@@ -5,7 +5,8 @@ import { afterEach, beforeEach } from 'vitest';
 import { judgeAnswer } from '../../../../src/bootstrap/captivePortal.ts';
 import { askPortalApi } from '../../../../src/bootstrap/portalApi.ts';
 import { renderProblem } from '../../../../src/bootstrap/machine.ts';
-import type { BranchboxError } from '../../../../src/model/errors.ts';
+import { moreTelling } from '../../../../src/bootstrap/sztp.ts';
+import { BranchboxError } from '../../../../src/model/errors.ts';
 import { issueCertificate, selfSignedCa } from '../../../../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../../src/pki/keys.ts';
 import { DAY_MS, HOST } from '../authorities.ts';
@@ -40,9 +41,15 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
+/** What made the box look for a portal. */
+const SILENCE = new BranchboxError('bootstrap/unreachable', {
+  message: `${HOST}:8443 over wan1: no answer in time`,
+});
+const SILENT = renderProblem(SILENCE);
+/** As the states choose of both what they tell: the silence stays told where no portal is why. */
 const seenAs = (portal: BranchboxError | undefined, more = ''): Seen => ({
   outcome: `${portal?.code ?? 'no portal'}${more}`,
-  told: portal === undefined ? '' : renderProblem(portal),
+  told: renderProblem(portal === undefined ? SILENCE : moreTelling(SILENCE, portal)),
 });
 const SIGN_IN = '(sign in with a computer on that line, or have its provider let this box through)';
 
@@ -59,7 +66,7 @@ const says = (
   outcome,
   told:
     told === undefined
-      ? ''
+      ? SILENT
       : `bootstrap/captive-portal: A captive portal on wan1 says so itself${told} ${SIGN_IN}`,
   run: async () => {
     const { name = NAME, ...answer } = bent;
@@ -86,7 +93,7 @@ const answersPlainly = (
   outcome: told === '' ? 'no portal' : 'bootstrap/captive-portal',
   told:
     told === ''
-      ? ''
+      ? SILENT
       : `bootstrap/captive-portal: A captive portal on wan1 answers for ${HOST}:8443 with ${told} ${SIGN_IN}`,
   run: async () => seenAs(judgeAnswer(lines.join('\r\n'), { host: HOST, port: 8443 }, uplink)),
 });

@@ -5,7 +5,7 @@ import { issue } from '../../pki/domain.ts';
 import { HOST } from '../authorities.ts';
 import { conveyedBy, createFaultBench } from '../faultBench.ts';
 import { redirect, type Reply, sztpReply } from '../servers.ts';
-import { faultTable, firstFailure, refusedUnowned, thenMended } from './table.ts';
+import { faultTable, firstFailure, OWNED, refusedUnowned, thenMended } from './table.ts';
 
 const bench = createFaultBench();
 const toSelf = () => ({ address: HOST, port: bench.controller.port });
@@ -53,7 +53,7 @@ faultTable('redirect', [
     fault: 'bare and unsigned, to a server of the owner',
     must: 'follow it, and believe signed data alone',
     outcome: 'OWNED',
-    told: '',
+    told: OWNED,
     run: () => {
       once(() => bare(toSelf()));
       return firstFailure(bench, 'OWNED');
@@ -63,7 +63,7 @@ faultTable('redirect', [
     fault: 'unsigned, with a trust anchor of the attacker’s',
     must: 'follow it, and pass over the anchor',
     outcome: 'OWNED',
-    told: '',
+    told: OWNED,
     run: () => {
       once(() => bare({ ...toSelf(), 'trust-anchor': anchorOf('stranger') }));
       return firstFailure(bench, 'OWNED');
@@ -99,7 +99,7 @@ faultTable('redirect', [
     fault: 'signed, to a server that its anchor vouches for',
     must: 'follow it',
     outcome: 'OWNED',
-    told: '',
+    told: OWNED,
     run: () => {
       once(signedTo('domain'));
       return firstFailure(bench, 'OWNED');

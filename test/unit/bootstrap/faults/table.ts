@@ -6,16 +6,20 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { renderProblem } from '../../../../src/bootstrap/machine.ts';
+import { describeBootstrap } from '../../../../src/cli/bootstrap.ts';
 import { type BootstrapState, BOOTSTRAP_STATES, sentencesOf } from '../../../../src/model/bootstrap.ts';
 import { ERROR_CODES, type ErrorCode } from '../../../../src/model/errors.ts';
 import { NOW_MS } from '../authorities.ts';
-import type { LogLine } from '../box.ts';
+import type { Box, LogLine } from '../box.ts';
 import { type FaultBench, failed } from '../faultBench.ts';
 
 export interface Seen {
   /** `CODE in STATE` where a step failed, else the state that the box came to; and what else matters, in words. */
   readonly outcome: string;
-  /** What page and command line say of the failure; empty where there is none. Ports are left out. */
+  /**
+   * What page and command line say of the failure (problemOf), or all that the box tells where no step failed (toldBy).
+   * Ports are left out. A row without it is refused (faultTable).
+   */
   readonly told: string;
 }
 
@@ -40,8 +44,12 @@ declare module 'vitest' {
   }
 }
 
-/** Called at the top of a test file. */
+/** Called at the top of a test file. Throws where a row leaves out what the installer is told. */
 export function faultTable(area: string, rows: readonly FaultRow[]): void {
+  const silent = rows.find(({ told }) => told.trim() === '');
+  if (silent !== undefined) {
+    throw new Error(`The row "${area}: ${silent.fault}" leaves out what the installer is told`);
+  }
   for (const { fault, must, outcome, told, run } of rows) {
     it(`${area}: ${fault}`, async ({ task }) => {
       const line = { area, fault, must };
@@ -55,10 +63,29 @@ export function faultTable(area: string, rows: readonly FaultRow[]): void {
 
 /** As an installer reads it: the state's words, and the last problem. */
 function sentences({ outcome, told }: Seen): string {
+  if (WHOLE.test(told)) return told;
   const state = BOOTSTRAP_STATES.findLast((name) => new RegExp(`\\b${name}\\b`).test(outcome));
   if (state === undefined) return told;
   const { waitsFor, mend } = sentencesOf(state, undefined);
   return [`waits for ${waitsFor}; ${mend}`, told].filter((text) => text !== '').join(' | ');
+}
+
+/** As `toldBy` begins. */
+const WHOLE = /^[A-Z][A-Z0-9_]+, waits for /;
+export const OWNED =
+  'OWNED, waits for the enrolment server of its owner; mend: check that the controller is reachable';
+export const IN_SERVICE = 'OPERATIONAL, waits for nothing; mend: nothing to do';
+
+/**
+ * What `branchbox bootstrap status` said, asked of the running box when the last `run` had come to where it was to. Without
+ * moments and ports, which are others in each run.
+ */
+export function toldBy({ told }: Box): string {
+  if (told === undefined) throw new Error('the box was not asked: it ended before, or was there already');
+  return describeBootstrap(told, true)
+    .replace(/^(\w+)( since [^,]+|, nobody knows since when \([^)]*\)), /, '$1, ')
+    .replaceAll(/\n +/g, '; ')
+    .replaceAll(/:\d{4,5}\b/g, ':PORT');
 }
 
 export const stateOf = async ({ box }: FaultBench): Promise<BootstrapState> => {
@@ -73,7 +100,7 @@ export async function standing(bench: FaultBench): Promise<Seen> {
   const floor = floorMs === NOW_MS ? 'floor at the voucher' : `floor at ${new Date(floorMs).toISOString()}`;
   return {
     outcome: `${await stateOf(bench)}, ${controller.enrolments.length} enrolments, ${floor}`,
-    told: '',
+    told: toldBy(box),
   };
 }
 
@@ -99,7 +126,7 @@ export async function firstFailure(bench: FaultBench, past: BootstrapState): Pro
   await box.run({ controller, until: (line) => failed(line) || line.fields['state'] === past });
   const line = box.log.findLast(failed);
   const state = await stateOf(bench);
-  if (line === undefined) return { outcome: state, told: '' };
+  if (line === undefined) return { outcome: state, told: toldBy(box) };
   return { outcome: `${String(line.fields['code'])} in ${state}`, told: problemOf(line) };
 }
 

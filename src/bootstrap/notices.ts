@@ -1,0 +1,27 @@
+/**
+ * Owns what did not stop a box and is to be known by who stands before it: sentences by subject, the last ones of each,
+ * for this start of the process. Does not own what stops it (machine.ts lastProblem).
+ */
+import { NOTICES_MAX, NOTICE_MAX_LENGTH } from '../model/bootstrap.ts';
+
+/** `named`: servers that were named and are none. `passed`: lines and servers that led nowhere. `trust`: of the owner. */
+export type NoticeSubject = 'named' | 'passed' | 'trust';
+
+export interface Notices {
+  /** In place of those before; none where all is well. */
+  set(subject: NoticeSubject, sentences: readonly string[]): void;
+  all(): readonly string[];
+}
+
+export function createNotices(): Notices {
+  const known = new Map<NoticeSubject, readonly string[]>();
+  return {
+    set(subject, sentences) {
+      known.set(
+        subject,
+        sentences.slice(0, NOTICES_MAX).map((sentence) => sentence.slice(0, NOTICE_MAX_LENGTH)),
+      );
+    },
+    all: () => [...known.values()].flat().slice(0, NOTICES_MAX),
+  };
+}
