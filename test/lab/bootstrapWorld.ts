@@ -28,6 +28,7 @@ export interface BootstrapWorld {
   startAs(words: readonly string[]): Running;
   /** Manufacturer, signer, names and controller; resolves with all, ready. */
   startServices(): Promise<Readonly<Record<'controller' | 'signer' | 'manufacturer', Running>>>;
+  startSigner(): Promise<Running>;
   startController(): Promise<Running>;
   /** A factory-new box under its own directory, known to the controller's inventory or not; `how`: its factory's words. */
   newBox(serial: string, how?: readonly string[]): Promise<string>;
@@ -35,7 +36,11 @@ export interface BootstrapWorld {
   remove(): Promise<void>;
 }
 
-export async function createBootstrapWorld(rootTree?: string): Promise<BootstrapWorld> {
+/** `under`: words before every command of this checkout that is started here, for instance a clock's (turnedClock.ts). */
+export async function createBootstrapWorld(
+  rootTree?: string,
+  under: readonly string[] = [],
+): Promise<BootstrapWorld> {
   const netns = `bbt-boot-${process.pid}`;
   const directory = await mkdtemp(join(tmpdir(), 'bbt-boot-'));
   const at = (name: string): string => join(directory, name);
@@ -49,10 +54,16 @@ export async function createBootstrapWorld(rootTree?: string): Promise<Bootstrap
   }
 
   const start = (...args: readonly string[]): Running =>
-    processes.start('nsenter', [...inside, join(CHECKOUT, 'launch'), ...args]);
+    processes.start('nsenter', [...inside, ...under, join(CHECKOUT, 'launch'), ...args]);
   const branchbox = async (...args: readonly string[]): Promise<string> => {
-    const words = [...inside, join(CHECKOUT, 'launch'), 'src/cli/main.ts', ...args];
+    const words = [...inside, ...under, join(CHECKOUT, 'launch'), 'src/cli/main.ts', ...args];
     return (await run('nsenter', words)).stdout;
+  };
+  const startSigner = async (): Promise<Running> => {
+    const words = ['--state', at('signer'), '--socket', at('signer.sock')];
+    const signer = start('src/cli/main.ts', 'signer', 'serve', ...words);
+    await signer.said(/signer is listening/);
+    return signer;
   };
   const startController = async (): Promise<Running> => {
     const controller = start('src/cli/main.ts', 'controller', 'serve', '--config', at('controller.toml'));
@@ -95,16 +106,16 @@ user = "nobody"
     startAs: (words) => processes.start('nsenter', [...inside, ...words]),
     async startServices() {
       const manufacturer = ['--state', at('manufacturer'), '--listen', '127.0.0.1:9443'];
-      const signer = ['--state', at('signer'), '--socket', at('signer.sock')];
       const running = {
         manufacturer: start('src/cli/main.ts', 'manufacturer', 'serve', ...manufacturer),
-        signer: start('src/cli/main.ts', 'signer', 'serve', ...signer),
+        signer: await startSigner(),
       };
       await start('test/lab/bootstrapNames.ts', ADDRESS.names, ADDRESS.controller).said(/^ready$/);
       const controller = await startController();
       await branchbox('controller', 'anchors', '--config', at('controller.toml'), '--out', at('anchors'));
       return { ...running, controller };
     },
+    startSigner,
     startController,
     async newBox(serial, how = []) {
       const box = at(`box-${serial}`);

@@ -21,6 +21,7 @@ import {
   readText,
 } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
+import { beginningAt } from './turnedClock.ts';
 
 const CLOCKS = [
   ['1970', '@1970-01-02 00:00:00'],
@@ -33,14 +34,7 @@ let world: BootstrapWorld;
 
 /** An entry of this checkout, by whose clock it is that moment when it begins; the machine's count goes on as ever. */
 const startAt = (faketime: string, ...words: readonly string[]): Running =>
-  world.startAs([
-    'env',
-    'LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1',
-    `FAKETIME=${faketime}`,
-    'FAKETIME_DONT_FAKE_MONOTONIC=1',
-    join(import.meta.dirname, '../../launch'),
-    ...words,
-  ]);
+  world.startAs([...beginningAt(faketime), join(import.meta.dirname, '../../launch'), ...words]);
 
 beforeAll(async () => {
   const runner = createRunner();

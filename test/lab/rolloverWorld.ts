@@ -48,8 +48,7 @@ export async function createRolloverWorld(serials: readonly string[]): Promise<R
   async function restart(): Promise<void> {
     await controller.end('SIGTERM');
     await signer.end('SIGTERM');
-    signer = world.start('src/cli/main.ts', 'signer', 'serve', ...state, '--socket', at('signer.sock'));
-    await signer.said(/signer is listening/);
+    signer = await world.startSigner();
     controller = await world.startController();
   }
 
