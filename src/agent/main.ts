@@ -3,53 +3,37 @@
  */
 import { createBundleStore } from '../containers/bundles.ts';
 import { createDockerEngine } from '../containers/dockerEngine.ts';
-import { readTpmReadiness } from '../model/keyHolder.ts';
 import type { Reply } from '../model/mqtt.ts';
 import { createDeviceClient } from '../system/deviceClient.ts';
 import { createClock } from '../system/linux/clock.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import { SYSTEM_BUS } from '../system/dbus.ts';
-import { createSecondLook } from '../system/secondLook.ts';
-import { createTpmUse } from '../system/tpmUse.ts';
 import { createUplinkDialer } from '../system/uplinkDial.ts';
-import { createCommandHandler } from './commands.ts';
-import { createControllerLink } from './controllerLink.ts';
+import { createBoxStatus } from './boxStatus.ts';
+import { createControllerSide } from './controllerSide.ts';
 import { createDesiredKeeper } from './desiredState.ts';
 import { createEngineSocket } from './engineSocket.ts';
 import { createFactsGatherer } from './facts.ts';
 import { createAgentUpdater } from './firmware.ts';
 import { createHolding } from './holding.ts';
 import { createLanes } from './items.ts';
-import { serveInstallerSocket } from './installerSocket.ts';
-import { createLeds } from './leds.ts';
-import { serveLocalApi } from './localApi.ts';
-import { serveLookSocket } from './lookSocket.ts';
-import { createIdentityReader } from './ownIdentity.ts';
 import { createCostMeter } from './ownCost.ts';
+import { openOwnKeys } from './ownKeys.ts';
 import {
   AGENT_PATHS,
   bundlesDirectory,
   clockFloorPath,
-  journalPath,
   leasesDirectory,
   modemPinsPath,
-  outboxPath,
-  sequencePath,
   usedTimePath,
 } from './paths.ts';
 import { createMediumNetwork } from './mediumNetwork.ts';
 import { connectModemManager } from './modemManager.ts';
 import { createModemPins } from './modemPins.ts';
 import { createModems } from './modems.ts';
-import { beginTurn, handOnMove, onTrial } from './moveTurn.ts';
-import { createOrders } from './orders.ts';
+import { beginTurn } from './moveTurn.ts';
 import { followDeadLeases } from './otherDhcp.ts';
-import { createBrokerTelling } from './brokerTelling.ts';
-import { createDoubts } from './quarantine.ts';
-import { localApiOf } from './readOuts.ts';
-import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
-import { createStatusMoves } from './statusMoves.ts';
-import { createStatusSource } from './statusSource.ts';
+import { serveSockets } from './sockets.ts';
 import { readTimeSync } from './timeSync.ts';
 import { createTrialStore } from './trialStore.ts';
 import { createTunnelClock } from './tunnelClock.ts';
@@ -60,7 +44,6 @@ import { createWanted } from './wanted.ts';
 import { createWatchdog } from './watchdog.ts';
 import { followWakeups, wakeupsOf } from './wakeups.ts';
 import { callsPeers } from '../wan/usedTime.ts';
-import { createOutbox } from '../telemetry/outbox.ts';
 import { watchLiveness } from '../telemetry/read.ts';
 import { createVty } from '../telemetry/vty.ts';
 
@@ -98,11 +81,12 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     engineVersion: async (limit) => ((await engineSocket.isThere()) ? engine.version(limit) : undefined),
     signal,
   });
-  const { holding: keys, mayPass } = readTpmReadiness(tpmTold);
-  const look = createSecondLook({ clock, mayPass, end: () => ending.abort() });
-  const tpm = createTpmUse();
-  const identity = createIdentityReader(system, paths, tpm);
-  await identity.read();
+  const { keys, identity, refused } = await openOwnKeys({
+    system,
+    paths,
+    tpmTold,
+    end: () => ending.abort(),
+  });
 
   // The parts below know each other only through functions that are called after all of them are made.
   const gatewayId = (): string | undefined => identity.latest()?.gatewayId ?? keeper.gatewayId();
@@ -172,39 +156,26 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),
     onChange: () => reporting.changed(),
   });
-  const queue = createOutbox({ path: outboxPath(turn.paths), nowMs: clock.nowMs });
   const vty = createVty({ directory: '/run/frr', signal });
-  const status = createStatusSource({ system, engine, vty, eventsDropped: queue.dropped, keys, tunnelClock });
-  const readBody = async (): Promise<StatusBody> =>
-    status.read({
-      gatewayId: gatewayId(),
-      spec: keeper.spec(),
-      facts: await facts.gather(signal),
-      // What is of the present owner is nothing that the next one should read.
-      states: keeper.spec() === undefined && turn.before !== undefined ? [] : holding.states(),
-      desired: keeper.snapshot(),
-      link: link.state(),
-      firmware: updater.status(),
-      quarantine: wanted.quarantine(),
-      move: turn.record(),
-      modems: modems.statuses(),
-    });
-  const moves = createStatusMoves({
-    leds: createLeds({ model: facts.model, files, journalPath: journalPath(paths), log }),
+  const { reporting, moves, queue, readBody } = await createBoxStatus({
+    system,
+    paths,
+    engine,
+    vty,
+    keys,
+    turn,
+    facts,
     identity,
+    tunnelClock,
+    modems,
+    wanted,
     updater,
-    onUplinks: () => link.wake(),
-  });
-  const reporting = await createReporting({
-    read: readBody,
-    onStatus: moves.onStatus,
+    gatewayId,
+    keeper: () => keeper,
+    holding: () => holding,
+    link: () => link,
     onTurn: () => watchdog.turned(),
-    send: (topic, text) => link.send(topic, text),
-    queue,
-    files,
-    sequencePath: sequencePath(paths),
-    clock,
-    log,
+    signal,
   });
   const uplinkTests = await createUplinkTests({
     files,
@@ -222,45 +193,21 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     log,
     signal,
   });
-  const broker = createBrokerTelling({ socketPath: paths.identitySocket, log });
-  const doubts = createDoubts({ socketPath: paths.identitySocket, log });
-  const link = createControllerLink({
-    identity: identity.read,
+  const link = createControllerSide({
+    system,
+    paths,
+    turn,
+    identity,
     dialer,
     uplinks,
-    endpoint: (own) => keeper.spec()?.controller.mqtt ?? own.owner.mqtt,
-    onDesired: (jws) => void keeper.offer(jws),
-    onCommand: (command) => carryOut(command),
-    onState: () => {
-      uplinkTests.wake();
-      if (link.state().connected) reporting.connected();
-      else {
-        doubts.tell();
-        reporting.changed();
-      }
-    },
-    onProblem: broker.tell,
-    onRefused() {
-      tpm.forget();
-      if (identity.keyHolder().ldevid === 'tpm') look.needed();
-      doubts.tell();
-    },
-    clock,
-    log,
-  });
-  const orders = createOrders({
-    identity: identity.read,
-    wireguardPublicKey: () => facts.latest().wireguardPublicKey,
-    services: system.services,
-    testUplinks: async (request) => {
-      await uplinkTests.start(request, 'ordered');
-      return 'testing; the report follows';
-    },
-    move: (jws) => handOnMove(paths.identitySocket, jws),
-    onTrial: () => onTrial(keeper.snapshot(), updater.status()),
-    isTried: turn.before !== undefined,
+    facts: facts.latest,
+    updater,
+    reporting,
+    uplinkTests,
+    keeper: () => keeper,
+    holding: () => holding,
     reply,
-    log,
+    onRefused: refused,
   });
   watchdog.starting('reading the desired state');
   const keeper = await createDesiredKeeper({
@@ -285,35 +232,29 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     log,
   });
   const holding = createHolding({ lanes, items: wanted.items, system, onRun: () => reporting.changed() });
-  const carryOut = createCommandHandler({ reporting, uplinkTests, orders, holding, reply });
 
   watchdog.starting('opening its sockets');
-  const api = localApiOf({
-    modems: modems.statuses,
-    body: async () => reporting.latest() ?? (await readBody()),
-    items: wanted.read,
-    facts: facts.latest,
-    keys: () => ({ ...keys, ...identity.keyHolder() }),
-    events: queue.pending,
-    lanes,
-    holding,
-    keeper,
-    link,
-    updater,
-    uplinkTests,
-    cost,
-    version,
-    clock,
-  });
-  await serveLocalApi({ socket: paths.socket, log, ...api }, signal);
-  await serveLookSocket({ socket: paths.lookSocket, readOuts: api.readOuts, files, log }, signal);
-  const installer = await serveInstallerSocket(
+  const installer = await serveSockets(
     {
-      socket: paths.installerSocket,
+      paths,
+      modems: modems.statuses,
+      body: async () => reporting.latest() ?? (await readBody()),
+      items: wanted.read,
       facts: facts.latest,
       network: network.latest,
-      uplinkTests,
       gatewayId,
+      keys: () => ({ ...keys, ...identity.keyHolder() }),
+      events: queue.pending,
+      lanes,
+      holding,
+      keeper,
+      link,
+      updater,
+      uplinkTests,
+      cost,
+      version,
+      files,
+      clock,
       log,
     },
     signal,
@@ -340,7 +281,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   reporting.emit('agent-started', gatewayId() ?? facts.latest().serial, `agent ${version} started`);
   log.info('agent started', { gatewayId: gatewayId(), held: keeper.snapshot().committed ?? 'factory' });
   watchdog.starting('looking at the box for the first time');
-  void afterStart(facts, reporting);
+  void facts.readInventory().then((isNew) => (isNew ? reporting.changed() : undefined));
   void watchLiveness({ vty, clock }, () => reporting.changed(), signal);
   await Promise.all([
     holding.run(signal),
@@ -354,8 +295,4 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
   ]);
   queue.close();
   watchdog.close();
-}
-
-async function afterStart(facts: { readInventory(): Promise<boolean> }, reporting: Reporting): Promise<void> {
-  if (await facts.readInventory()) reporting.changed();
 }
