@@ -7,7 +7,7 @@ import { ByPath } from './test/byPath.ts';
 /** Needs as little as `fast`, and takes longer than all of it: killed at each write, cut, mutated without end. */
 const LONG = [
   'test/unit/bootstrap/faults/**/*.test.ts',
-  'test/unit/bootstrap/{foreignEst,journey,medium,move,quarantine,rollover,rolloverEnd}.test.ts',
+  'test/unit/bootstrap/{foreignEst,foreignEstAttributes,journey,medium,move,quarantine,rollover,rolloverEnd}.test.ts',
   'test/property/fuzz.test.ts',
   // Processes that are waited for until they end or give up.
   'test/unit/{system/longLived,firmware/{console,cloudIdentity,timeServers}}.test.ts',

@@ -1,7 +1,7 @@
 /**
  * Owns which interface is which port: reading a hardware model's file, and matching it with what the kernel shows.
  * Does not own what a model may say (model/hardware) nor what a port is used for. firmware/boot-uplinks does the same
- * for WAN ports before the agent is there; test/unit/agent/hardware.test.ts holds the two together.
+ * for WAN ports before the agent is there; test/unit/agent/hardwareBoot.test.ts holds the two together.
  */
 import { parse } from 'smol-toml';
 import { MacAddress } from '../model/addresses.ts';

@@ -7,7 +7,8 @@ import { BranchboxError } from '../../../src/model/errors.ts';
 import { Secret } from '../../../src/model/secret.ts';
 import type { ModemSeen, ModemWish } from '../../../src/wan/modem.ts';
 import { type ModemBox, startModemBox } from '../../fakes/modemBox.ts';
-import { type FakeModemManager, MODEM, serveModemManager } from '../../fakes/modemManager.ts';
+import { type FakeModemManager, serveModemManager } from '../../fakes/modemManager.ts';
+import { MODEM } from '../../fakes/modemService.ts';
 
 const wish: ModemWish = { port: 'lte1', ifname: 'wwan0', apn: 'internet' };
 const ERROR = 'org.freedesktop.ModemManager1.Error';

@@ -1,71 +1,25 @@
 /**
  * The box's EST client against somebody else's server: what RFC 7030 and RFC 8951 let a server send, from the factory into
- * service, and what a box must not take from one.
+ * service, and what a box must not take from one. What such a server asks of a request: foreignEstAttributes.test.ts.
  */
 import { afterEach, expect, it } from 'vitest';
 import { parseCertificates } from '../../../src/pki/certificate.ts';
-import { signConveyed } from '../../../src/pki/conveyed.ts';
-import { type Authorities, createAuthorities, DAY_MS, GATEWAY, NOW_MS, ownerRecord } from './authorities.ts';
-import { createBox, type LogLine } from './box.ts';
+import { DAY_MS, GATEWAY, NOW_MS } from './authorities.ts';
 import { failed } from './faultBench.ts';
-import { type Asked, type ForeignOptions, startForeignEst, type Wire } from './foreignEst.ts';
-import { onboarding, startController } from './servers.ts';
+import type { ForeignOptions, Wire } from './foreignEst.ts';
+import {
+  chunked,
+  createForeignEstBench,
+  firstEnrolment,
+  good,
+  http,
+  PKCS7,
+  sized,
+  wrapped,
+} from './foreignEstBench.ts';
 
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
-
-const PKCS7 = 'Content-Type: application/pkcs7-mime; smime-type=certs-only';
-const http = (status: string, headers: readonly string[], body: string, version = '1.1'): string =>
-  [`HTTP/${version} ${status}`, ...headers, '', body].join('\r\n');
-const sized = (headers: readonly string[], body: string): string =>
-  http('200 OK', [...headers, `Content-Length: ${body.length}`], body);
-const wrapped = (base64: string, columns: number, end: string): string =>
-  base64.replaceAll(new RegExp(`.{1,${columns}}`, 'g'), (line) => line + end);
-const chunked = (headers: readonly string[], body: string): string => {
-  const pieces = body.match(/.{1,200}/gs) ?? [];
-  const chunks = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join('');
-  return http('200 OK', [...headers, 'Transfer-Encoding: chunked'], `${chunks}0\r\n\r\n`);
-};
-const good: Wire = ({ base64 }) => sized([PKCS7], base64);
-/** Only what is enrolled is answered otherwise, the first time. */
-const firstEnrolment =
-  (first: (asked: Asked) => string): Wire =>
-  (asked) =>
-    asked.method === 'POST' && asked.times === 0 ? first(asked) : good(asked);
-
-/** A box from the factory, whose owner has his bootstrap server with us and his EST server elsewhere. */
-async function run(
-  options: Omit<ForeignOptions, 'authorities'>,
-  until: 'OPERATIONAL' | ((line: LogLine) => boolean),
-) {
-  const authorities: Authorities = createAuthorities();
-  const controller = await startController(authorities);
-  cleanups.push(() => controller.close());
-  const est = await startForeignEst({ authorities, ...options });
-  cleanups.push(() => est.close());
-  const owner = ownerRecord(authorities, controller.port);
-  const artefacts = controller.behaviour.artefacts;
-  controller.behaviour.artefacts = (nonce) => ({
-    ...artefacts(nonce),
-    conveyed: signConveyed({
-      content: onboarding({ ...owner, est: { ...owner.est, port: est.port } }),
-      format: 'json',
-      owner: authorities.ownerSigner,
-    }),
-  });
-  const box = await createBox(authorities, controller.port);
-  cleanups.push(() => box.remove());
-  await box.run({ controller, until });
-  const certificate = (await box.files.readText(`${box.paths.state}/ldevid.crt`)) ?? '';
-  return {
-    box,
-    controller,
-    est,
-    names: certificate === '' ? [] : parseCertificates(certificate).map(({ subject }) => subject.commonName),
-  };
-}
+const { enrolAt, remove } = createForeignEstBench();
+afterEach(remove);
 
 it.each<readonly [string, Omit<ForeignOptions, 'authorities'>]>([
   ['base64 on one line', { wire: good }],
@@ -106,7 +60,7 @@ it.each<readonly [string, Omit<ForeignOptions, 'authorities'>]>([
   ],
   ['TLS 1.3 alone', { wire: good, tls: { minVersion: 'TLSv1.3' } }],
 ])('a server that sends %s is enrolled with', async (_, options) => {
-  const { est, names } = await run(options, 'OPERATIONAL');
+  const { est, names } = await enrolAt(options, 'OPERATIONAL');
   expect(names).toEqual([GATEWAY, 'Somebody else CA']);
   expect(est.enrolled).toEqual(['lab box as application/pkcs10']);
   expect(new Set(est.asked)).toEqual(
@@ -119,7 +73,7 @@ it.each([
   ['a date', 'Retry-After: Mon, 01 Jun 2026 12:05:00 GMT', 300_000],
   ['nothing', 'X-Nothing: 1', 60_000],
 ])('a server that lets it wait and says %s is asked again then', async (_, header, waitMs) => {
-  const { box, est, names } = await run(
+  const { box, est, names } = await enrolAt(
     { wire: firstEnrolment(() => http('202 Accepted', [header, 'Content-Length: 0'], '')) },
     'OPERATIONAL',
   );
@@ -204,14 +158,14 @@ it.each<readonly [string, string, RegExp, Wire]>([
     ),
   ],
 ])('a server that sends %s is told of in these words, and asked again', async (_, code, words, wire) => {
-  const { box, names } = await run({ wire }, 'OPERATIONAL');
+  const { box, names } = await enrolAt({ wire }, 'OPERATIONAL');
   expect(names).toEqual([GATEWAY, 'Somebody else CA']);
   expect(box.log.find(failed)?.fields).toMatchObject({ code, problem: expect.stringMatching(words) });
 });
 
 it('a certificate of such a server is renewed there, by itself and for another key', async () => {
   // It ended long ago by the clock of this machine, which the server has.
-  const { box, controller, est } = await run(
+  const { box, controller, est } = await enrolAt(
     { wire: good, tls: { rejectUnauthorized: false } },
     'OPERATIONAL',
   );
@@ -229,72 +183,8 @@ it('a certificate of such a server is renewed there, by itself and for another k
   expect(renewal?.asked).toBe(renewal?.held);
 });
 
-const CSR_ATTRIBUTES = ['Content-Type: application/csrattrs', 'Content-Transfer-Encoding: base64'];
-/** The example of RFC 7030 4.5.2. */
-const EXAMPLE =
-  'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJ\r\nBgcrBgEBAQEWBggqhkjOPQQDAw==\r\n';
-const BOX = 'and this box has a key on P-256 and signs by ecdsa-with-SHA256';
-it.each<readonly [string, string, string]>([
-  [
-    'a key and a signature that no box has',
-    sized(CSR_ATTRIBUTES, EXAMPLE),
-    `. It asks for a key on P-384, a signature by ecdsa-with-SHA384, ${BOX}`,
-  ],
-  [
-    'an RSA key of a length',
-    // SEQUENCE { SEQUENCE { rsaEncryption, SET { 4096 } }, sha384WithRSAEncryption }
-    sized(CSR_ATTRIBUTES, 'MB4wEQYJKoZIhvcNAQEBMQQCAhAABgkqhkiG9w0BAQw='),
-    `. It asks for an RSA key, a signature by sha384WithRSAEncryption, ${BOX}`,
-  ],
-  ['what nobody knows', sized(CSR_ATTRIBUTES, 'MBcGBisGAQQBBTANBgYrBgEEAQYxAwwBYQ=='), ''],
-  ['nothing', sized(CSR_ATTRIBUTES, 'MAA='), ''],
-  ['nothing, by 204', http('204 No Content', [], ''), ''],
-  ['nothing, by 404', http('404 Not Found', ['Content-Length: 0'], ''), ''],
-  ['what is no DER', sized(CSR_ATTRIBUTES, '////'), ''],
-])(
-  'where a request is refused, what the server’s attributes ask for is told: %s',
-  async (_, csrattrs, words) => {
-    const { box, est, names } = await run(
-      {
-        wire: (asked) =>
-          asked.path.endsWith('/csrattrs')
-            ? csrattrs
-            : firstEnrolment(() => http('400 Bad Request', ['Content-Length: 0'], ''))(asked),
-      },
-      'OPERATIONAL',
-    );
-    expect(names).toEqual([GATEWAY, 'Somebody else CA']);
-    expect(est.asked).toContain('GET /.well-known/est/lab/csrattrs');
-    const problem = String(box.log.find(failed)?.fields['problem']);
-    expect(problem.replace(/^.* answered/, 'answered')).toBe(`answered 400${words}`);
-  },
-);
-
-it.each<readonly [string, Omit<ForeignOptions, 'authorities' | 'wire'>]>([
-  ['TLS 1.2', { tls: { maxVersion: 'TLSv1.2' } }],
-  ['TLS 1.3', { tls: { minVersion: 'TLSv1.3' } }],
-  ['two handshakes', { renegotiates: true, tls: { maxVersion: 'TLSv1.2' } }],
-])('a server that wants the TLS session named in the request has it named: %s', async (_, options) => {
-  // SEQUENCE { challengePassword }
-  const wanted = sized(CSR_ATTRIBUTES, 'MAsGCSqGSIb3DQEJBw==');
-  const wire: Wire = (asked) => {
-    if (asked.path.endsWith('/csrattrs')) return wanted;
-    return asked.method === 'GET' || asked.challengePassword === asked.session
-      ? good(asked)
-      : http('400 Bad Request', ['Content-Length: 0'], '');
-  };
-  const { box, est, names } = await run({ wire, ...options }, 'OPERATIONAL');
-  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
-  expect(est.asked.slice(-3)).toEqual([
-    'POST /.well-known/est/lab/simpleenroll',
-    'GET /.well-known/est/lab/csrattrs',
-    'POST /.well-known/est/lab/simpleenroll',
-  ]);
-  expect(box.log.some(failed)).toBe(false);
-});
-
 it('a server that tells of its next root in any order, with all links, is believed by the box from then on', async () => {
-  const { box, names } = await run(
+  const { box, names } = await enrolAt(
     { wire: good, cacerts: ['OldWithNew', 'NewWithNew', 'sub', 'NewWithOld', 'root'] },
     'OPERATIONAL',
   );
@@ -309,7 +199,7 @@ it('a server that tells of its next root in any order, with all links, is believ
 it.each(['-tls1_2', '-tls1_3'] as const)(
   'a server that does not take the box’s certificate is told of in these words: openssl s_server %s',
   async (takesNobody) => {
-    const { box, names } = await run({ wire: good, takesNobody }, failed);
+    const { box, names } = await enrolAt({ wire: good, takesNobody }, failed);
     expect(box.log.find(failed)?.fields).toMatchObject({
       code: 'bootstrap/unreachable',
       state: 'OWNED',
@@ -322,7 +212,7 @@ it.each(['-tls1_2', '-tls1_3'] as const)(
 );
 
 it('a server whose sub CA is told by nobody gives a certificate that is not taken', async () => {
-  const { box, names } = await run({ wire: good, cacerts: ['root'], issued: ['box'] }, failed);
+  const { box, names } = await enrolAt({ wire: good, cacerts: ['root'], issued: ['box'] }, failed);
   expect(box.log.find(failed)?.fields).toMatchObject({ code: 'pki/untrusted', state: 'ENROLLING' });
   expect(names).toEqual([]);
 });

@@ -1,0 +1,76 @@
+/**
+ * What somebody else's EST server says that a request is to have (RFC 7030 4.5): told where it refuses one, and done where
+ * it is the TLS session's name.
+ */
+import { afterEach, expect, it } from 'vitest';
+import { GATEWAY } from './authorities.ts';
+import { failed } from './faultBench.ts';
+import type { ForeignOptions, Wire } from './foreignEst.ts';
+import { createForeignEstBench, firstEnrolment, good, http, sized } from './foreignEstBench.ts';
+
+const { enrolAt, remove } = createForeignEstBench();
+afterEach(remove);
+
+const CSR_ATTRIBUTES = ['Content-Type: application/csrattrs', 'Content-Transfer-Encoding: base64'];
+/** The example of RFC 7030 4.5.2. */
+const EXAMPLE =
+  'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJ\r\nBgcrBgEBAQEWBggqhkjOPQQDAw==\r\n';
+const BOX = 'and this box has a key on P-256 and signs by ecdsa-with-SHA256';
+it.each<readonly [string, string, string]>([
+  [
+    'a key and a signature that no box has',
+    sized(CSR_ATTRIBUTES, EXAMPLE),
+    `. It asks for a key on P-384, a signature by ecdsa-with-SHA384, ${BOX}`,
+  ],
+  [
+    'an RSA key of a length',
+    // SEQUENCE { SEQUENCE { rsaEncryption, SET { 4096 } }, sha384WithRSAEncryption }
+    sized(CSR_ATTRIBUTES, 'MB4wEQYJKoZIhvcNAQEBMQQCAhAABgkqhkiG9w0BAQw='),
+    `. It asks for an RSA key, a signature by sha384WithRSAEncryption, ${BOX}`,
+  ],
+  ['what nobody knows', sized(CSR_ATTRIBUTES, 'MBcGBisGAQQBBTANBgYrBgEEAQYxAwwBYQ=='), ''],
+  ['nothing', sized(CSR_ATTRIBUTES, 'MAA='), ''],
+  ['nothing, by 204', http('204 No Content', [], ''), ''],
+  ['nothing, by 404', http('404 Not Found', ['Content-Length: 0'], ''), ''],
+  ['what is no DER', sized(CSR_ATTRIBUTES, '////'), ''],
+])(
+  'where a request is refused, what the server’s attributes ask for is told: %s',
+  async (_, csrattrs, words) => {
+    const { box, est, names } = await enrolAt(
+      {
+        wire: (asked) =>
+          asked.path.endsWith('/csrattrs')
+            ? csrattrs
+            : firstEnrolment(() => http('400 Bad Request', ['Content-Length: 0'], ''))(asked),
+      },
+      'OPERATIONAL',
+    );
+    expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+    expect(est.asked).toContain('GET /.well-known/est/lab/csrattrs');
+    const problem = String(box.log.find(failed)?.fields['problem']);
+    expect(problem.replace(/^.* answered/, 'answered')).toBe(`answered 400${words}`);
+  },
+);
+
+it.each<readonly [string, Omit<ForeignOptions, 'authorities' | 'wire'>]>([
+  ['TLS 1.2', { tls: { maxVersion: 'TLSv1.2' } }],
+  ['TLS 1.3', { tls: { minVersion: 'TLSv1.3' } }],
+  ['two handshakes', { renegotiates: true, tls: { maxVersion: 'TLSv1.2' } }],
+])('a server that wants the TLS session named in the request has it named: %s', async (_, options) => {
+  // SEQUENCE { challengePassword }
+  const wanted = sized(CSR_ATTRIBUTES, 'MAsGCSqGSIb3DQEJBw==');
+  const wire: Wire = (asked) => {
+    if (asked.path.endsWith('/csrattrs')) return wanted;
+    return asked.method === 'GET' || asked.challengePassword === asked.session
+      ? good(asked)
+      : http('400 Bad Request', ['Content-Length: 0'], '');
+  };
+  const { box, est, names } = await enrolAt({ wire, ...options }, 'OPERATIONAL');
+  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+  expect(est.asked.slice(-3)).toEqual([
+    'POST /.well-known/est/lab/simpleenroll',
+    'GET /.well-known/est/lab/csrattrs',
+    'POST /.well-known/est/lab/simpleenroll',
+  ]);
+  expect(box.log.some(failed)).toBe(false);
+});
