@@ -13,6 +13,8 @@ export interface Gate {
   readonly args: readonly string[];
   /** A vitest run: its JSON report is counted test by test; any other gate counts as one test. */
   readonly vitest?: boolean;
+  /** Runs beside other gates: it yields the processors to them, and its name stands before each of its lines. */
+  readonly beside?: boolean;
 }
 
 export interface GateResult {
@@ -97,6 +99,20 @@ function judge(report: VitestReport | undefined, exitCode: number, lastWords: re
   return { passed, failed: 1, why: lastWords };
 }
 
+/** What a gate beside others leaves of the processors to them: their tests hold the time of what they look at. */
+const BESIDE_NICENESS = 10;
+
+/** Whole lines go on the screen, so that two gates do not write into each other's. */
+function screen(gate: Gate): (text: string) => void {
+  if (gate.beside !== true) return (text) => void process.stdout.write(text);
+  let begun = '';
+  return (text) => {
+    const lines = `${begun}${text}`.split('\n');
+    begun = lines.pop() ?? '';
+    for (const line of lines) process.stdout.write(`${gate.name} | ${line}\n`);
+  };
+}
+
 /** Runs one gate, its output on the screen, and counts it. */
 export async function runGate(gate: Gate): Promise<GateResult> {
   const startedAtMs = performance.now();
@@ -107,7 +123,10 @@ export async function runGate(gate: Gate): Promise<GateResult> {
     gate.vitest === true
       ? [...gate.args, '--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`]
       : gate.args;
-  const child = spawn(gate.command, args, {
+  const command = [gate.command, ...args];
+  const [program, ...words] =
+    gate.beside === true ? ['nice', '-n', String(BESIDE_NICENESS), ...command] : command;
+  const child = spawn(program ?? gate.command, words, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Through a pipe, colours are asked for.
@@ -116,8 +135,9 @@ export async function runGate(gate: Gate): Promise<GateResult> {
   let tail = '';
   const notes: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
+    const show = screen(gate);
     stream.setEncoding('utf8').on('data', (text: string) => {
-      process.stdout.write(text);
+      show(text);
       tail = (tail + text).slice(-TAIL_CHARACTERS);
       notes.push(...text.split('\n').filter((line) => line.startsWith(NOTE)));
     });
