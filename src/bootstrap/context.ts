@@ -1,6 +1,7 @@
 /**
  * Owns what the actions of bootstrap's states are given. Does not own putting it together (main.ts).
  */
+import type { Cables } from './cables.ts';
 import type { BranchboxError } from '../model/errors.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { Waker } from '../system/waker.ts';
@@ -25,6 +26,7 @@ import type { Uplink, Uplinks } from './uplink.ts';
 export interface StateContext {
   readonly factory: FactoryIdentity;
   readonly uplinks: Uplinks;
+  readonly cables: Cables;
   readonly owners: OwnerStore;
   readonly enrolment: Enrolment;
   readonly activation: Activation;

@@ -2,6 +2,7 @@
  * Owns putting the identity process together: always running, bootstrap is its first phase, then it renews.
  * Does not own a step of it. Shares no code path with containers or the data plane.
  */
+import { type Cables, createCables } from './cables.ts';
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import { type BoxClaims, claimCodeOf } from '../model/assignment.ts';
 import { type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
@@ -82,6 +83,7 @@ export interface IdentityOptions {
   readonly keys?: DeviceKeys;
   readonly connect?: Connect;
   readonly uplinks?: Uplinks;
+  readonly cables?: Cables;
   readonly findService?: typeof findService;
   readonly randomBytes?: (count: number) => Uint8Array;
   readonly random?: () => number;
@@ -165,6 +167,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
   const uplinks = options.uplinks ?? createUplinks(files, options.leaseDirectory);
+  const cables = options.cables ?? createCables(files, paths.portsSocket);
   const sztpBy = (by: TrustedClock, claims?: () => Promise<BoxClaims>): SztpClient =>
     createSztpClient({
       https,
@@ -193,6 +196,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const context: ServiceContext = {
     factory,
     uplinks,
+    cables,
     owners,
     enrolment,
     activation,

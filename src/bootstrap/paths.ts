@@ -15,6 +15,8 @@ export interface BootstrapPaths {
   readonly socket: string;
   /** What the installer's page may ask. */
   readonly installerSocket: string;
+  /** Where the agent tells which ports there are, to whoever stands before the box. */
+  readonly portsSocket: string;
   /** Of a factory reset (firmware/factory-reset): of a box with partitions, and where the data is a directory. */
   readonly resetMarks: readonly string[];
   /** The kernel's, a directory each. */
@@ -29,6 +31,7 @@ export const BOOTSTRAP_PATHS: BootstrapPaths = {
   agent: '/var/lib/branchbox/agent',
   socket: '/run/branchbox/identity.sock',
   installerSocket: '/run/branchbox/installer/identity.sock',
+  portsSocket: '/run/branchbox/installer/agent.sock',
   resetMarks: ['/run/branchbox/factory-reset', '/var/lib/branchbox-factory-reset'],
   hardwareClocks: '/sys/class/rtc',
   knownTime: '/run/branchbox/known-time.json',

@@ -13,6 +13,8 @@ import { createProvisional } from './provisional.ts';
 
 /** Leases and files are watched; this is for what no watch tells (a carrier), and for a watch that was lost. */
 const LOOK_AGAIN_MS = 2_000;
+/** A line that is negotiated anew has no carrier for a second or two, and is not pulled. */
+const LOOKS_UNTIL_PULLED = 3;
 
 type EarlyState =
   | 'FACTORY'
@@ -26,7 +28,7 @@ type EarlyState =
   | 'LDEVID';
 
 export function createEarlyActions(context: StateContext): Readonly<Record<EarlyState, Action>> {
-  const { factory, uplinks, owners, enrolment, medium, ldevid, clock, waker, log } = context;
+  const { factory, uplinks, cables, owners, enrolment, medium, ldevid, clock, waker, log } = context;
 
   async function until(condition: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
     while (!(await condition())) await waker.wait(LOOK_AGAIN_MS, signal);
@@ -67,13 +69,20 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     FACTORY: async () => (await medium.take()) ?? { state: 'LINK' },
     async LINK(signal) {
       const taken = await untilOrMedium(
-        async () => (await uplinks.hasCarrier()) || (await anAddress()),
+        async () => (await cables.inWanPort()) || (await anAddress()),
         signal,
       );
       return taken ?? { state: 'ADDR' };
     },
     async ADDR(signal) {
-      return (await untilOrMedium(anAddress, signal)) ?? { state: 'CLOCK_FLOOR' };
+      let looksWithoutCable = 0;
+      const isOver = async (): Promise<boolean> => {
+        if (await anAddress()) return true;
+        looksWithoutCable = (await cables.inWanPort()) ? 0 : looksWithoutCable + 1;
+        return looksWithoutCable >= LOOKS_UNTIL_PULLED;
+      };
+      const taken = await untilOrMedium(isOver, signal);
+      return taken ?? { state: (await anAddress()) ? 'CLOCK_FLOOR' : 'LINK' };
     },
     CLOCK_FLOOR: async () => ({
       state: 'DISCOVER',

@@ -48,8 +48,6 @@ export function uplinkOf(
 /** What the box can reach the world by, read anew at each call. */
 export interface Uplinks {
   all(): Promise<readonly Uplink[]>;
-  /** Whether a cable is in any port: told to a person, decides nothing. */
-  hasCarrier(): Promise<boolean>;
 }
 
 export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
@@ -70,15 +68,6 @@ export function createUplinks(files: Files, leaseDirectory?: string): Uplinks {
           uplinkOf(lease, domains6, portals6, named6),
         ),
       ];
-    },
-    async hasCarrier() {
-      for (const ifname of await files.list('/sys/class/net')) {
-        if (ifname === 'lo') continue;
-        // Reading carrier of a link that is down is EINVAL.
-        const carrier = await files.readText(`/sys/class/net/${ifname}/carrier`, 16).catch(() => undefined);
-        if (carrier?.trim() === '1') return true;
-      }
-      return false;
     },
   };
 }

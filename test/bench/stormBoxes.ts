@@ -75,6 +75,7 @@ async function run({ files, box, serial }: Awaited<ReturnType<typeof loaded>>): 
       agent: '/agent',
       socket: join(box, 'identity.sock'),
       installerSocket: join(box, 'installer.sock'),
+      portsSocket: join(box, 'agent.sock'),
       resetMarks: [],
       hardwareClocks: '/rtc',
       knownTime: '/run/known-time.json',
@@ -88,8 +89,8 @@ async function run({ files, box, serial }: Awaited<ReturnType<typeof loaded>>): 
           bootstrapServers: [`https://${NAME}:8443`],
         },
       ],
-      hasCarrier: async () => true,
     },
+    cables: { inWanPort: async () => true },
   }).catch((thrown: unknown) => void problems.push(String(thrown)));
   return { serial, totalMs, states, busy, problems };
 }

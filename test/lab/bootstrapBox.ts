@@ -20,6 +20,7 @@ await runIdentity({
     agent: `${directory}/agent`,
     socket: `${directory}/identity.sock`,
     installerSocket: `${directory}/installer/identity.sock`,
+    portsSocket: `${directory}/installer/agent.sock`,
     resetMarks: [`${directory}/factory-reset`],
     hardwareClocks: `${directory}/rtc`,
     knownTime: `${directory}/run/known-time.json`,

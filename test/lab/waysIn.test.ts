@@ -116,19 +116,21 @@ it('a WAN whose cable comes late, and whose DHCP server after that: it waits, wi
     // Of a link that is down yet it cannot be read.
     return (await tryIn('plain', ['cat', '/sys/class/net/wan1/carrier'])).stdout.trim();
   };
-  const waits = async (): Promise<void> => {
-    await untilState(diskOf('plain'), last('ADDR'));
-    expect(await statusOf(runOf('plain'))).toMatchObject({ waitsFor: 'an address on a WAN port' });
+  const waits = async (waitsFor: string): Promise<void> => {
+    await until(
+      `it waits for ${waitsFor}`,
+      async () => (await statusOf(runOf('plain'))).waitsFor === waitsFor,
+    );
     expect(await problemOf('plain')).toBe('');
   };
   await providerDoes(NO_DHCP);
   await asFromFactory('plain');
   await lab('cut', 'plain', 'internet', '--carrier');
   await until('no cable is seen', async () => (await cable()) === '0');
-  await waits();
+  await waits('a cable on a WAN port');
   await lab('heal', 'plain', 'internet');
   await until('the cable is seen', async () => (await cable()) === '1');
-  await waits();
+  await waits('an address on a WAN port');
   await providerDoes();
   await untilInService('plain');
 });

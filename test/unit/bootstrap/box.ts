@@ -67,6 +67,8 @@ export interface Box {
   readonly log: LogLine[];
   modeOf(path: string): number | undefined;
   uplinks: Uplink[];
+  /** Whether one is in a WAN port. */
+  cable: boolean;
   /** What DNS-SD lists in any domain. */
   listed: string[];
   /** undefined: it has none. */
@@ -101,6 +103,7 @@ export async function createBox(
     agent: join(root, 'agent'),
     socket: join(directory, 'identity.sock'),
     installerSocket: join(directory, 'installer/identity.sock'),
+    portsSocket: join(directory, 'installer/agent.sock'),
     resetMarks: [join(root, 'factory-reset')],
     hardwareClocks: join(root, 'rtc'),
     knownTime: join(root, 'run/known-time.json'),
@@ -137,6 +140,7 @@ export async function createBox(
     uplinks: [
       { ifname: 'wan1', address: '127.0.0.1', dns: [], bootstrapServers: [`https://${HOST}:${port}`] },
     ],
+    cable: true,
     listed: [],
     tpm: undefined,
     async run({ controller, until, lookAt, dieAt }) {
@@ -186,7 +190,8 @@ export async function createBox(
           const key = (await box.tpm?.unwrap(options.identity.key)) ?? options.identity.key;
           return controller.connect({ ...options, identity: { ...options.identity, key } });
         }),
-        uplinks: { all: async () => box.uplinks, hasCarrier: async () => true },
+        uplinks: { all: async () => box.uplinks },
+        cables: { inWanPort: async () => box.cable },
         findService: async () => box.listed,
         random: () => 0.5,
       });

@@ -1,0 +1,43 @@
+/**
+ * Owns whether a cable is in a WAN port, for the words that an installer is told. Which ports are WAN ports is the
+ * agent's to know; where it does not say, a cable in any port counts. Decides nothing: a lease is a way without it.
+ */
+import { decodeJson } from '../model/decode.ts';
+import { InstallerPorts } from '../model/installer.ts';
+import { askSocket } from '../system/askSocket.ts';
+import type { Files } from '../system/ports.ts';
+
+const ANSWER_TIMEOUT_MS = 1_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+export interface Cables {
+  inWanPort(): Promise<boolean>;
+}
+
+/** `portsSocket` is the agent's for whoever stands before the box (agent/installerSocket). */
+export function createCables(files: Pick<Files, 'list' | 'readText'>, portsSocket: string): Cables {
+  const told = async (): Promise<InstallerPorts> => {
+    const { text } = await askSocket(
+      { socketPath: portsSocket },
+      { path: '/ports', timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES },
+    );
+    return decodeJson(InstallerPorts, text, 'The answer of the agent');
+  };
+  return {
+    async inWanPort() {
+      const ports = (await told().catch(() => undefined))?.ports.filter(({ role }) => role === 'wan') ?? [];
+      // A model without a WAN port is one of modems alone, or none yet.
+      return ports.length > 0 ? ports.some(({ carrier }) => carrier) : inAnyPort(files);
+    },
+  };
+}
+
+async function inAnyPort(files: Pick<Files, 'list' | 'readText'>): Promise<boolean> {
+  for (const ifname of await files.list('/sys/class/net')) {
+    if (ifname === 'lo') continue;
+    // Reading carrier of a link that is down is EINVAL.
+    const carrier = await files.readText(`/sys/class/net/${ifname}/carrier`, 16).catch(() => undefined);
+    if (carrier?.trim() === '1') return true;
+  }
+  return false;
+}
