@@ -19,8 +19,9 @@ mount -t overlay overlay -o "lowerdir=$tree,upperdir=/tmp/layer/upper,workdir=/t
 "$here/lay-over.sh" /tmp/layer/root "$version" "$staged/payload" "$staged/units" "$files"
 
 rm -f "$out/root" "$out/verity"
+# fragments: the ends of files are packed together, 11 MB less of 228.
 mkfs.erofs --quiet -T "$SOURCE_DATE_EPOCH" --all-time -U "$(uuid root)" -L branchbox-root \
-  -z "${BRANCHBOX_COMPRESSION:-lz4hc}" -C 65536 "$out/root" /tmp/layer/root
+  -z "${BRANCHBOX_COMPRESSION:-lz4hc}" -C 65536 -E fragments "$out/root" /tmp/layer/root
 veritysetup format --uuid "$(uuid verity)" --salt "$(digest salt 64)" --root-hash-file "$out/roothash" \
   "$out/root" "$out/verity" >/dev/null
 # veritysetup makes its file for the owner alone; these are for everybody to check and to serve.

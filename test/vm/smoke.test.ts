@@ -2,13 +2,15 @@
  * A virtual machine that boots the image, from power on to a tenant's traffic: nothing was put into it but a factory
  * identity and the debug shell through which these tests look.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { publish, rowOf } from '../bench/result.ts';
 import { inNode, jsonIn, lab, pings, root, tryIn, until } from '../lab/mainjob/lab.ts';
 import { stageTimes, UP_LOG } from './upLog.ts';
 
 const BOX = 'branch2';
+/** What goes over a line for an update, as the disk for who downloads that. */
+const MOST_DOWNLOADED_BYTES = 250_000_000;
 const RED_APP = '10.10.0.100';
 const RED_APP_OF_BOX = '10.10.0.101';
 const inBox = (script: string): Promise<string> => inNode(BOX, 'sh', '-c', script);
@@ -69,6 +71,14 @@ describe('a box of the image', () => {
     expect(await inBox('ls /usr/sbin/sshd')).toBe('/usr/sbin/sshd\n');
     expect(await inBox('ss -Hltn "sport = :22"')).toBe('');
     expect(await inBox('ls /var/lib/branchbox')).not.toMatch(/^ssh$/m);
+  });
+
+  it('is no more for a line, as an update, than 250 MB', () => {
+    const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string };
+    const sizes = ['root', 'verity', 'efi'].map(
+      (part) => statSync(`${root}out/image/branchbox-${version}.${part}`).size,
+    );
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(MOST_DOWNLOADED_BYTES);
   });
 
   it('keeps its data encrypted to its TPM', async () => {
