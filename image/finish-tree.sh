@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the root tree of the image from Debian's packages as they were unpacked: finish-tree.sh RAW TARGET RECIPE
 # Runs in the tools tree. RECIPE is the directory of prune.txt, modules.txt and microcode.txt.
-# Owns: what leaves the tree, which modules stay, that nobody can log in by a password, who may by a key, and TARGET: root/, vmlinuz, microcode, kernel-version,
+# Owns: what leaves the tree, which modules stay, that nobody can log in by a password, who may by a key, and TARGET: root/, busybox, vmlinuz, microcode, kernel-version,
 # packages.tsv (name, version, source, source version, architecture). TARGET is whole or absent.
 # Does not own what of Branchbox is laid over it (overlay.ts).
 set -eu
@@ -19,6 +19,9 @@ root=$part/root
 # --- what it is made of, before the package manager leaves
 chroot "$root" dpkg-query -W \
   -f '${Package}\t${Version}\t${source:Package}\t${source:Version}\t${Architecture}\n' | sort >"$part/packages.tsv"
+
+# --- for the initrd, whose one shell it is: the root has no use for it, and it can unpack packages among much else
+cp "$root/usr/bin/busybox" "$part/busybox"
 
 # --- kernel
 version=$(cd "$root/usr/lib/modules" && echo *)

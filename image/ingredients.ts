@@ -48,7 +48,14 @@ export async function ensureIngredients(making: Making): Promise<Ingredients> {
   await once(initrd, making, 'the initrd', (part) =>
     toolbox.run(
       [cache, CHECKOUT],
-      script('make-initrd.sh', join(tree, 'root'), kernelVersion, join(import.meta.dirname, 'initrd'), part),
+      script(
+        'make-initrd.sh',
+        join(tree, 'root'),
+        join(tree, 'busybox'),
+        kernelVersion,
+        join(import.meta.dirname, 'initrd'),
+        part,
+      ),
       STEP_TIMEOUT_MS,
     ),
   );

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Makes the initrd from the image's own tree: make-initrd.sh TREE VERSION RECIPE TARGET
+# Makes the initrd from the image's own tree: make-initrd.sh TREE BUSYBOX VERSION RECIPE TARGET
 # Runs in the tools tree. RECIPE is image/initrd: init, modules.txt, programs.txt. VERSION is the kernel's. What root and
 # initrd both do is a script of firmware/.
 # Owns: what is in it, and that its bytes depend on nothing else (order, times, inode numbers).
 set -eu
 tree=$1
-version=$2
-recipe=$3
-target=$4
+busybox=$2
+version=$3
+recipe=$4
+target=$5
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
@@ -16,7 +17,7 @@ for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done
 lines() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' "$1" | grep -v '^$'; }
 put() { mkdir -p "$root${1%/*}" && cp -L "$tree$1" "$root$1"; }
 
-put /usr/bin/busybox
+cp "$busybox" "$root/usr/bin/busybox"
 for applet in sh mount sleep reboot find cat sort xargs tail tr sed od mkdir switch_root echo rm readlink; do
   ln -s busybox "$root/usr/bin/$applet"
 done

@@ -142,6 +142,9 @@ describe('the image', () => {
         'apt',
         'apt-get',
         'dpkg',
+        'rpm',
+        // All of them and a login in one file.
+        'busybox',
         'gcc',
         'cc',
         'make',
@@ -157,6 +160,13 @@ describe('the image', () => {
         ['usr/bin', 'usr/sbin'].some((place) => existsSync(join(root, place, name))),
       );
       expect(found).toEqual([]);
+    });
+
+    it('has nothing left of Debian’s that would call one', async () => {
+      const left = await inRoot(
+        "find . \\( -name 'apt-*' -o -name 'apt.*' -o -name 'dpkg*' \\) -not -path './usr/share/doc/*'",
+      );
+      expect(lines(left)).toEqual([]);
     });
 
     it('has an SSH server that nothing starts but our unit, and no host key', async () => {
