@@ -6,7 +6,7 @@ import { ensureHostTools } from '../lab/hostTools.ts';
 import { createNodes } from '../lab/nodes.ts';
 import { lockLab } from '../lab/lock.ts';
 import { specOf } from '../lab/nodeSpecs.ts';
-import { labPaths } from '../lab/paths.ts';
+import { type LabPaths, labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
 import { findRemains, isClean, labsBeside, removeRemains } from '../lab/remains.ts';
@@ -80,14 +80,22 @@ function sayWhenInterrupted(lab: string): void {
 }
 
 export async function labDown(lab: string): Promise<void> {
-  const { runner, clock } = createLinuxSystem({ name: 'lab' });
   const paths = labPaths(lab);
-  await lockLab(paths);
+  const lock = await lockLab(paths);
+  try {
+    await removeAll(lab, paths);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function removeAll(lab: string, paths: LabPaths): Promise<void> {
   if (isClean(findRemains(paths))) {
     // Nothing is left of it, which is what was asked for; but who mistyped a name still has his lab.
     process.stderr.write(`branchbox: ${describeNoLab(lab, labsBeside(paths))}\n`);
     return;
   }
+  const { runner, clock } = createLinuxSystem({ name: 'lab' });
   await removeRemains({ runner, clock, paths });
   const left = findRemains(paths);
   if (isClean(left)) return;
