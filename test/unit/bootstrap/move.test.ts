@@ -148,7 +148,8 @@ describe('a box that is ordered to move', () => {
         });
       }
     },
-    120_000,
+    // Some forty lives of the box, each with its handshakes: 80 to 100 s on two cores with other work.
+    400_000,
   );
 
   it('goes on with the move where its journal is lost', async () => {
