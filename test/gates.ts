@@ -100,7 +100,7 @@ function judge(report: VitestReport | undefined, exitCode: number, lastWords: re
 }
 
 /** What a gate beside others leaves of the processors to them: their tests hold the time of what they look at. */
-const BESIDE_NICENESS = 10;
+const BESIDE_NICENESS = 4;
 
 /** Whole lines go on the screen, so that two gates do not write into each other's. */
 function screen(gate: Gate): (text: string) => void {

@@ -12,6 +12,8 @@ import { UP_LOG } from './upLog.ts';
 const LAB = process.env['BRANCHBOX_TEST_LAB'] ?? 'vm';
 /** What hungMachine.ts does not know of: what the machine says then is on the screen, and at the end of the run. */
 const MOST_STARTS = 2;
+/** Tests of the labs run beside it, and an emulated machine that computes alone takes half of the lab's limit. */
+const PATIENCE = 2;
 const SAID_CHARACTERS = 2_500;
 const run = (...args: string[]) =>
   spawnSync('./branchbox', ['lab', ...args, '--lab', LAB], {
@@ -45,6 +47,7 @@ async function up(): Promise<{ readonly status: number; readonly said: string }>
   const child = spawn('./branchbox', ['lab', 'up', '--vm', '--lab', LAB], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { BRANCHBOX_LAB_PATIENCE: String(PATIENCE), ...process.env },
   });
   let said = '';
   for (const stream of [child.stdout, child.stderr])
