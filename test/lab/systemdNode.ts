@@ -37,6 +37,7 @@ const CHECKOUT = join(import.meta.dirname, '../..');
 
 /** `files`: put into its root before it starts, by absolute path; a directory is copied whole. */
 export async function startSystemdNode(options: {
+  /** Of six characters at most. */
   readonly name: string;
   readonly directories: Readonly<Record<string, string>>;
   /** A Debian package, installed into a Debian 13 that has what it depends on, in the place of the checkout's files. */
@@ -46,7 +47,8 @@ export async function startSystemdNode(options: {
   const trees = options.package === undefined ? [NODES_TREE, TOOLS_TREE] : [IMAGE_TREE];
   const lower: string[] = [];
   for (const tree of trees) lower.push(await ensureTree(tree, { runner, say: () => {} }));
-  const name = `bbt-${options.name}-${process.pid}`;
+  // As short as may be: a lab's name has sixteen characters.
+  const name = `bbt-${options.name}-${process.pid.toString(36)}`;
   const directory = mkdtempSync(join(tmpdir(), `${name}-`));
   const paths = { ...labPaths(name), state: directory, payload: join(directory, 'payload') };
   if (options.package === undefined) await stagePayload(paths);

@@ -10,7 +10,7 @@ import { startUnitsNode, type UnitsNode, WAIT } from './unitsNode.ts';
 describe('in their sandboxes', () => {
   let units: UnitsNode;
   beforeAll(async () => {
-    units = await startUnitsNode('sandboxes');
+    units = await startUnitsNode('fences');
   });
   afterAll(() => units.remove());
 
