@@ -7,6 +7,7 @@ import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import { isLost } from './anew.ts';
 import { isWrong } from './fetchPart.ts';
+import { createFruitless } from './fruitless.ts';
 import { install } from './install.ts';
 import { holdToWanted, type Job } from './job.ts';
 import { type Target, verifyManifest } from './manifest.ts';
@@ -58,6 +59,7 @@ export function createCarryOut(
   parts: CarryOutParts,
 ): (job: Job, signal: AbortSignal, ending: AbortSignal) => Promise<CarriedOut> {
   const { disk, running, records, history, trial, say, clock, log } = parts;
+  const untilFruitless = createFruitless();
   const onStep = (target: Target) => (step: Step, doneBytes: number) => {
     const { version } = target.manifest;
     if (step.op !== 'fetch') {
@@ -126,7 +128,7 @@ export function createCarryOut(
       const outcome = await install(
         {
           disk,
-          source: job.source,
+          source: untilFruitless(job.source),
           progress: records.progress,
           pace: createPace(job.rateLimitKbps, clock),
           allowDowngrade: job.allowDowngrade,

@@ -28,8 +28,8 @@ export interface FetchParts {
 }
 
 /**
- * Resolves when all of it is durable and of its digest. Throws `firmware/source` where what came is not what was
- * named: nothing of it counts as durable then. `firmware/disk`, told by `isSpoiled`, where what was durable before is
+ * Resolves when all of it is durable and of its digest. Throws `firmware/source`, told by `isWrong`, where what came is
+ * not what was named: nothing of it counts as durable then. `firmware/disk`, told by `isSpoiled`, where what was durable before is
  * not to be believed: it has to begin anew.
  */
 export async function fetchPart(fetch: FetchParts): Promise<void> {
@@ -75,7 +75,8 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
       }
     }
   } catch (thrown) {
-    if (isWrong(thrown)) await onDurable(0);
+    // Of what stood before nothing is said by it.
+    if (isWrong(thrown)) await onDurable(fetch.durableBytes);
     // What came before the line went dead is good. A sync that failed is not asked again: it would say yes to what is lost.
     else if (!isDiskError(thrown)) await settle().catch(() => undefined);
     throw thrown;
@@ -115,12 +116,19 @@ export async function hashFrom(from: Pick<PartFile, 'read'>, bytes: number, hash
 }
 
 /** Said by a field, since the sentence is for people. */
-const wrong = (message: string): BranchboxError =>
+export const wrong = (message: string): BranchboxError =>
   new BranchboxError('firmware/source', {
     message,
     fields: { wrong: true },
     mend: 'What came was put aside. Upload the version again, or copy it to the stick again.',
   });
+
+/** Of what its source itself says of it, before a byte is fetched: asked again it would be the same. */
+export function holdToSize({ file, sizeBytes }: FirmwarePart, source: string, saidBytes: number): void {
+  if (saidBytes === sizeBytes) return;
+  const how = saidBytes > sizeBytes ? 'larger' : 'shorter';
+  throw wrong(`${file} from ${source} is ${how} than ${sizeBytes} bytes: ${saidBytes}`);
+}
 
 /** What came is not what the manifest names: as against a line that went dead. */
 export const isWrong = (thrown: unknown): boolean =>

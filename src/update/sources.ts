@@ -3,13 +3,14 @@
  * mounted. Both are hostile until the digest is right; neither is asked for more than a manifest names.
  */
 import { constants } from 'node:fs';
-import { open, opendir } from 'node:fs/promises';
+import { type FileHandle, open, opendir } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { firmwarePath } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type FirmwarePart, MANIFEST_MAX_BYTES } from '../model/firmware.ts';
 import { type DeviceClient, deviceUnreachable } from '../system/deviceClient.ts';
+import { holdToSize } from './fetchPart.ts';
 import type { PartSource } from './ports.ts';
 
 const MANIFEST_SUFFIX = '.update.jws';
@@ -20,25 +21,44 @@ const READ_BYTES = 256 * 1024;
 export function createControllerSource(device: DeviceClient): PartSource {
   const get = (part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<IncomingMessage> =>
     device.get(firmwarePath(part.sha256), { fromBytes, signal });
+  const name = 'the controller';
   return {
-    name: 'the controller',
+    name,
     async open(part, fromBytes, signal) {
       let answer = await get(part, fromBytes, signal);
+      let said = wholeBytesOf(answer);
       if (fromBytes > 0 && isMisled(answer, part, fromBytes)) {
         // Asked the same again, it would say the same again.
         answer.destroy();
         answer = await get(part, 0, signal);
-      } else if (answer.statusCode === 206 && fromBytes > 0) {
-        return { skipBytes: 0, chunks: bytesOf(answer) };
+        said = wholeBytesOf(answer) ?? (answer.statusCode === 200 ? undefined : said);
       }
-      if (answer.statusCode === 200) return { skipBytes: fromBytes, chunks: bytesOf(answer) };
-      answer.destroy();
-      throw new BranchboxError('firmware/source', {
-        message: `the controller answered ${answer.statusCode ?? 0} for ${part.file}`,
-        ...(answer.statusCode === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
-      });
+      try {
+        if (said !== undefined) holdToSize(part, name, said);
+        if (answer.statusCode === 200) return { skipBytes: fromBytes, chunks: bytesOf(answer) };
+        if (fromBytes > 0 && answer.statusCode === 206 && !isMisled(answer, part, fromBytes))
+          return { skipBytes: 0, chunks: bytesOf(answer) };
+        throw new BranchboxError('firmware/source', {
+          message: `the controller answered ${answer.statusCode ?? 0} for ${part.file}`,
+          ...(answer.statusCode === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
+        });
+      } catch (thrown) {
+        answer.destroy();
+        throw thrown;
+      }
     },
   };
+}
+
+/** What it says the whole part has, whatever of it is in this answer; undefined: it does not say. */
+function wholeBytesOf({ statusCode, headers }: IncomingMessage): number | undefined {
+  const said =
+    statusCode === 200
+      ? /^(\d{1,15})$/.exec(headers['content-length'] ?? '')
+      : statusCode === 206 || statusCode === 416
+        ? /^bytes (?:\d{1,15}-\d{1,15}|\*)\/(\d{1,15})$/.exec(headers['content-range'] ?? '')
+        : null;
+  return said === null ? undefined : Number(said[1]);
 }
 
 /** It has another range than was asked for, of another file, or none. */
@@ -84,7 +104,12 @@ export async function openDirectory(directory: string): Promise<FirmwareDirector
   if (more.length > 0)
     throw missing(`${directory} holds ${more.length + 1} manifests: leave one of them there`);
   const chunks: Uint8Array[] = [];
-  for await (const chunk of readFrom(join(directory, name), 0, MANIFEST_MAX_BYTES)) chunks.push(chunk);
+  const handle = await openPlain(join(directory, name));
+  try {
+    for await (const chunk of bytesFrom(handle, 0, MANIFEST_MAX_BYTES)) chunks.push(chunk);
+  } finally {
+    await handle.close();
+  }
   return {
     manifest: Buffer.concat(chunks).toString('latin1'),
     source: {
@@ -92,31 +117,51 @@ export async function openDirectory(directory: string): Promise<FirmwareDirector
       // Its name was decoded as a plain file name.
       open: async (part, fromBytes) => ({
         skipBytes: 0,
-        chunks: readFrom(join(directory, part.file), fromBytes, part.sizeBytes + 1),
+        chunks: partFrom(directory, part, fromBytes),
       }),
     },
   };
 }
 
-/** Of a plain file: a link or a device on a stick is not followed. At most up to `maxBytes`. */
-async function* readFrom(path: string, fromBytes: number, maxBytes: number): AsyncGenerator<Uint8Array> {
+async function* partFrom(
+  directory: string,
+  part: FirmwarePart,
+  fromBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const handle = await openPlain(join(directory, part.file));
+  try {
+    holdToSize(part, directory, (await handle.stat()).size);
+    yield* bytesFrom(handle, fromBytes, part.sizeBytes);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A link or a device on a stick is not followed. Throws `firmware/source`. */
+async function openPlain(path: string): Promise<FileHandle> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((cause: unknown) => {
     throw missing(`${path} cannot be opened`, cause);
   });
-  try {
-    if (!(await handle.stat()).isFile()) throw missing(`${path} is no plain file`);
-    for (let offset = fromBytes; offset < maxBytes; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, maxBytes - offset));
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset).catch((cause: unknown) => {
-        throw missing(`${path} cannot be read`, cause);
-      });
-      if (bytesRead === 0) return;
-      offset += bytesRead;
-      yield buffer.subarray(0, bytesRead);
-    }
-  } finally {
-    await handle.close();
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw missing(`${path} is no plain file`);
+}
+
+/** At most up to `endBytes`. */
+async function* bytesFrom(
+  handle: FileHandle,
+  fromBytes: number,
+  endBytes: number,
+): AsyncGenerator<Uint8Array> {
+  for (let offset = fromBytes; offset < endBytes; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, endBytes - offset));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset).catch((cause: unknown) => {
+      throw missing('a file cannot be read', cause);
+    });
+    if (bytesRead === 0) return;
+    offset += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 

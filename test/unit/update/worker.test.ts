@@ -1,6 +1,6 @@
 /** The updater as the agent runs it, on a disk of the fakes: wanted, windowed, refused, tried, committed, taken back. */
 import { describe, expect, it } from 'vitest';
-import type { WantedFirmware } from '../../../src/model/firmware.ts';
+import type { FirmwarePart, WantedFirmware } from '../../../src/model/firmware.ts';
 import { verifyManifest } from '../../../src/update/manifest.ts';
 import { STABLE_MS, VERDICT_MS, type Vitals } from '../../../src/update/trial.ts';
 import { createNoUpdater } from '../../../src/update/updater.ts';
@@ -151,6 +151,43 @@ describe('a version that is wanted', () => {
     expect(state.restarts).toBe(1);
   });
 });
+
+it('a part that ends short each time is refused after some tries, and not fetched for ever', async () => {
+  const whole = createFakeSource(NEW, 100);
+  const opened: number[] = [];
+  const short = {
+    name: 'one that cannot say',
+    async open(part: FirmwarePart, fromBytes: number, signal: AbortSignal) {
+      opened.push(fromBytes);
+      const { chunks } = await whole.open(part, 0, signal);
+      const cut = async function* () {
+        let left = 3950;
+        for await (const chunk of chunks) {
+          if (left > 0) yield chunk.subarray(0, left);
+          left -= chunk.length;
+        }
+      };
+      return { skipBytes: fromBytes, chunks: cut() };
+    },
+  };
+  const rests: number[] = [];
+  const one = box({
+    wanted: wantedOf(NEW),
+    source: short,
+    rest: async (durationMs) => {
+      rests.push(durationMs);
+      if (durationMs >= 3_600_000) await new Promise(() => undefined);
+    },
+  });
+  await one.until('refused');
+  expect(one.updater.status().sentence).toMatch(
+    /after 3950 none came in 8 tries\. .*Upload the version again/,
+  );
+  expect(opened).toEqual([0, ...Array.from({ length: 8 }, () => 3950)]);
+  await expect.poll(() => rests.at(-1)).toBe(3_600_000);
+  one.stop.abort();
+  await one.ended;
+}, 60_000);
 
 describe('a trial', () => {
   /** A box restarted into the version on trial, as the loader does it. */
