@@ -22,10 +22,20 @@ export const Ending = z.object({
 });
 export type Ending = z.output<typeof Ending>;
 
-/** Far more than a box is told of in a year. */
+/** Far more than a box is told of in a year. An earlier version reads no file with more. */
 const MAX_ENDINGS = 32;
+/** Of them: a refusal needs no signature, so that whoever has sticks could have all else forgotten. */
+const MAX_REFUSALS = 8;
 /** Oldest first. Each is judged by itself: one that is not understood takes none with it. */
-const History = z.object({ schema: z.literal(1), endings: z.array(z.unknown()).max(MAX_ENDINGS) });
+const History = z.object({ schema: z.literal(1), endings: z.array(z.unknown()) });
+
+/** The newest of each kind, oldest first. */
+function newestOf(endings: readonly Ending[]): readonly Ending[] {
+  const refusals = endings.filter(({ result }) => result === 'refused').slice(-MAX_REFUSALS);
+  const others = endings.filter(({ result }) => result !== 'refused').slice(-(MAX_ENDINGS - MAX_REFUSALS));
+  const kept = new Set([...refusals, ...others]);
+  return endings.filter((ending) => kept.has(ending));
+}
 
 /** How a version was taken back, where nothing made it good since: what was refused meanwhile does not. */
 export const takenBack = (history: readonly Ending[], digest: string): Ending | undefined => {
@@ -61,12 +71,14 @@ export function createUpdateRecords(files: Files, directory: string, log: Logger
   const write = (name: string, value: unknown): Promise<void> =>
     files.writeDurable(at(name), JSON.stringify(value));
   const history = async (): Promise<readonly Ending[]> =>
-    ((await read('history.json', History))?.endings ?? []).flatMap((ending) => {
-      const decoded = tryDecode(Ending, ending);
-      return decoded.ok ? [decoded.value] : [];
-    });
+    newestOf(
+      ((await read('history.json', History))?.endings ?? []).flatMap((ending) => {
+        const decoded = tryDecode(Ending, ending);
+        return decoded.ok ? [decoded.value] : [];
+      }),
+    );
   const keep = (endings: readonly Ending[]): Promise<void> =>
-    write('history.json', { schema: 1, endings: endings.slice(-MAX_ENDINGS) });
+    write('history.json', { schema: 1, endings: newestOf(endings) });
   return {
     progress: {
       read: () => read('progress.json', Progress),
