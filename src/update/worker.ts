@@ -97,6 +97,12 @@ export function createUpdater(parts: UpdaterParts): Updater {
     say({ state: 'refused', sentence });
   };
 
+  /** Of the version under way, all parts together. */
+  const durableBytes = async (): Promise<number> => {
+    const progress = await records.progress.read().catch(() => undefined);
+    return Object.values(progress?.durableBytes ?? {}).reduce((sum, bytes) => sum + bytes, 0);
+  };
+
   const carryOut = createCarryOut({ ...parts, history: () => history, trial, say, refuse });
 
   /** False: there is nothing on it. Who plugged it in sees no more than console and LED. */
@@ -149,6 +155,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
     async run(signal) {
       await settle(signal);
       let delayMs = RETRY_FIRST_MS;
+      let cameBytes = await durableBytes();
       while (!signal.aborted) {
         decided = undefined;
         // What woke it is what is looked at now; how that ends stays said until there is more.
@@ -170,6 +177,10 @@ export function createUpdater(parts: UpdaterParts): Updater {
             delayMs = RETRY_FIRST_MS;
           } catch (thrown) {
             const error = asBranchboxError(thrown);
+            const beforeBytes = cameBytes;
+            cameBytes = await durableBytes();
+            // A line that drops and brings something each time is not to be waited for longer and longer.
+            if (cameBytes > beforeBytes) delayMs = RETRY_FIRST_MS;
             log.warn('firmware waits', { error, delayMs });
             say({
               ...standing,

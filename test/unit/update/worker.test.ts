@@ -152,6 +152,21 @@ describe('a version that is wanted', () => {
   });
 });
 
+it('a line that brings something before it drops is asked again soon, one that brings nothing later and later', async () => {
+  const restsOf = async (drops: readonly number[]): Promise<number[]> => {
+    const rests: number[] = [];
+    const one = box({
+      wanted: wantedOf(NEW),
+      source: createFakeSource(NEW, 100, drops),
+      rest: async (durationMs) => void rests.push(durationMs),
+    });
+    await one.ended;
+    return rests;
+  };
+  expect(await restsOf([1000, 500, 500, 500])).toEqual([5000, 5000, 5000, 5000]);
+  expect(await restsOf([1000, 0, 0, 500])).toEqual([5000, 10_000, 20_000, 5000]);
+}, 60_000);
+
 it('a part that ends short each time is refused after some tries, and not fetched for ever', async () => {
   const whole = createFakeSource(NEW, 100);
   const opened: number[] = [];
