@@ -2,6 +2,7 @@
  * Owns where parts of a firmware version come from: the controller's device API, or a directory (a stick) that somebody
  * mounted. Both are hostile until the digest is right; neither is asked for more than a manifest names.
  */
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, opendir } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
@@ -10,7 +11,7 @@ import { firmwarePath } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type FirmwarePart, MANIFEST_MAX_BYTES } from '../model/firmware.ts';
 import { type DeviceClient, deviceUnreachable } from '../system/deviceClient.ts';
-import { holdToSize } from './fetchPart.ts';
+import { holdToSize, wrong } from './fetchPart.ts';
 import type { PartSource } from './ports.ts';
 
 const MANIFEST_SUFFIX = '.update.jws';
@@ -115,9 +116,9 @@ export async function openDirectory(directory: string): Promise<FirmwareDirector
     source: {
       name: directory,
       // Its name was decoded as a plain file name.
-      open: async (part, fromBytes) => ({
+      open: async (part, fromBytes, signal) => ({
         skipBytes: 0,
-        chunks: partFrom(directory, part, fromBytes),
+        chunks: partFrom(directory, part, fromBytes, signal),
       }),
     },
   };
@@ -127,14 +128,33 @@ async function* partFrom(
   directory: string,
   part: FirmwarePart,
   fromBytes: number,
+  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const handle = await openPlain(join(directory, part.file));
   try {
     holdToSize(part, directory, (await handle.stat()).size);
+    // What another source brought is not to be lost for a file that is not the manifest's; reading it costs no line.
+    if (fromBytes > 0) await holdToDigest(handle, part, directory, signal);
     yield* bytesFrom(handle, fromBytes, part.sizeBytes);
   } finally {
     await handle.close();
   }
+}
+
+async function holdToDigest(
+  handle: FileHandle,
+  part: FirmwarePart,
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const hash = createHash('sha256');
+  for await (const chunk of bytesFrom(handle, 0, part.sizeBytes)) {
+    signal.throwIfAborted();
+    hash.update(chunk);
+  }
+  const sha256 = hash.digest('hex');
+  if (sha256 !== part.sha256)
+    throw wrong(`${part.file} from ${directory} has SHA-256 ${sha256}, not ${part.sha256}`);
 }
 
 /** A link or a device on a stick is not followed. Throws `firmware/source`. */

@@ -222,6 +222,20 @@ describe('a server that sends', () => {
     });
   });
 
+  it('more than the manifest names costs nothing of what stood before', async () => {
+    answer = (_, socket) =>
+      send(
+        socket,
+        head('206 Partial Content', {
+          Connection: 'close',
+          'Content-Range': `bytes ${STOOD}-${SIZE - 1}/*`,
+        }),
+        Buffer.concat([BYTES.subarray(STOOD), Buffer.from('x')]),
+      );
+    const { thrown, durable } = await fetched();
+    expect([isWrong(thrown), durable]).toEqual([true, STOOD]);
+  });
+
   it('less, and does not say whether there is more, is gone on with', async () => {
     answer = (_, socket) => send(socket, head('200 OK', { Connection: 'close' }), BYTES.subarray(0, 5000));
     const { thrown, durable } = await fetched({ durableBytes: 0 });
