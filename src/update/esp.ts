@@ -10,6 +10,7 @@ import type { FirmwarePart } from '../model/firmware.ts';
 import type { Runner } from '../system/ports.ts';
 import { type BootEntry, parseEntryName } from './entries.ts';
 import { hashFrom } from './fetchPart.ts';
+import type { Leftover } from './plan.ts';
 import type { PartFile } from './ports.ts';
 import { readRootHash } from './uki.ts';
 import { syncPath } from '../system/syncPath.ts';
@@ -30,7 +31,7 @@ export const FAT: EspFileSystem = { type: 'vfat', options: 'umask=0077' };
 
 export interface EspContent {
   readonly entries: readonly BootEntry[];
-  readonly leftovers: readonly string[];
+  readonly leftovers: readonly Leftover[];
   readonly freeBytes: number;
 }
 
@@ -101,8 +102,11 @@ export function createEsp(options: {
           const parsed = parseEntryName(name);
           if (parsed !== undefined) entries.push({ ...parsed, ...(await look(join(folder, name))) });
         }
+        const leftovers: Leftover[] = [];
+        for (const file of names.filter((name) => name === TEMPORARY))
+          leftovers.push({ file, sizeBytes: (await stat(join(folder, file))).size });
         const { bavail, bsize } = await statfs(mountPoint);
-        return { entries, leftovers: names.filter((name) => name === TEMPORARY), freeBytes: bavail * bsize };
+        return { entries, leftovers, freeBytes: bavail * bsize };
       }),
     remove: (node, files, signal) =>
       mounted(node, 'rw', signal, async () => {

@@ -29,6 +29,11 @@ export const Progress = z.looseObject({
 });
 export type Progress = z.output<typeof Progress>;
 
+export interface Leftover {
+  readonly file: string;
+  readonly sizeBytes: number;
+}
+
 export interface Observation {
   readonly running: { readonly version: string; readonly rootHash: string };
   readonly slots: Readonly<
@@ -36,8 +41,8 @@ export interface Observation {
   >;
   readonly entries: readonly BootEntry[];
   readonly espFreeBytes: number;
-  /** Names left by a write that was cut. */
-  readonly leftovers: readonly string[];
+  /** Left by a write that was cut. */
+  readonly leftovers: readonly Leftover[];
 }
 
 export type Step =
@@ -81,7 +86,7 @@ export function planUpdate(
     .filter((entry) => entry.rootHash !== running.rootHash && !ready.includes(entry))
     .map(({ file }) => file);
   const steps: Step[] = [];
-  const doomed = [...gone, ...observed.leftovers];
+  const doomed = [...gone, ...observed.leftovers.map(({ file }) => file)];
   if (doomed.length > 0) steps.push({ op: 'remove-entries', files: doomed });
   if (own === undefined) steps.push({ op: 'begin', slot: spare });
   if (!proven) {
@@ -102,7 +107,7 @@ const isUntried = (entry: BootEntry, { manifest }: Target): boolean =>
 
 /** Everything that speaks against it, before anything is touched. */
 function refusals(
-  { running, slots, entries, espFreeBytes }: Observation,
+  { running, slots, entries, espFreeBytes, leftovers }: Observation,
   { manifest }: Target,
   allowDowngrade: boolean,
 ): Problem[] {
@@ -123,7 +128,8 @@ function refusals(
     refuse('$', `${running.version}, which runs, is not committed: there would be nothing to go back to`);
   }
   const spare = otherSlot(slotOf(slots, running.rootHash) ?? 'a');
-  const freed = entries.filter(({ rootHash }) => rootHash !== running.rootHash);
+  // All that goes before the boot entry is placed.
+  const freed = [...entries.filter(({ rootHash }) => rootHash !== running.rootHash), ...leftovers];
   const room: Readonly<Record<PartRole, number>> = {
     root: slots[spare].rootBytes,
     verity: slots[spare].verityBytes,

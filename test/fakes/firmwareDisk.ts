@@ -140,7 +140,9 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
         slots: { a: slot('a'), b: slot('b') },
         entries: listEntries(),
         espFreeBytes: 1000,
-        leftovers: [...esp.keys()].filter((name) => name.startsWith('.')),
+        leftovers: [...esp].flatMap(([file, { length }]) =>
+          file.startsWith('.') ? [{ file, sizeBytes: length }] : [],
+        ),
       };
     },
     openSlot: async (slot, role) => open(media[slot][role]),

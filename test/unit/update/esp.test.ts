@@ -84,6 +84,13 @@ it('a boot entry is placed on a file system that was repaired, and read back fro
   expect(readdirSync(join(mountPoint, 'EFI/Linux'))).toEqual([FILE]);
 });
 
+it('what a write that was cut left there is told with its size', async () => {
+  writeFileSync(join(mountPoint, 'EFI/Linux/.branchbox.new'), Buffer.alloc(77));
+  expect((await counting().esp.read(NODE, signal)).leftovers).toEqual([
+    { file: '.branchbox.new', sizeBytes: 77 },
+  ]);
+});
+
 it('nothing is repaired while a read-out has it mounted', async () => {
   const { esp, ran, held, letGo } = counting({ hold: 'umount' });
   const reading = esp.read(NODE, signal);

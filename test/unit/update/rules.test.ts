@@ -62,6 +62,9 @@ describe('an update is refused before anything is touched', () => {
         observed({ espFreeBytes: 10, entries: [entry('1.0.0', oldHash), entry('0.9.0', 'd'.repeat(64))] }),
       ),
     ).toBe('steps');
+    // As is what a write that was cut left there.
+    const leftovers = [{ file: '.branchbox.new', sizeBytes: 890 }];
+    expect(problemsOf(observed({ espFreeBytes: 10, leftovers }))).toBe('steps');
     const older = makeVersion('0.9.0').target;
     expect(problemsOf(observed(), older)).toEqual(['$.version']);
     expect(problemsOf(observed(), older, true)).toBe('steps');
