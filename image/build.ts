@@ -21,17 +21,11 @@ const USAGE = `usage: npm run image -- [--version VERSION] [--variant ${VARIANTS
 example: npm run image -- --version 0.2.0
 `;
 
-const { values } = parseArgs({
-  options: {
-    version: { type: 'string' },
-    variant: { type: 'string' },
-    keys: { type: 'string' },
-    out: { type: 'string' },
-    cache: { type: 'string' },
-    disk: { type: 'boolean' },
-    help: { type: 'boolean' },
-  },
-});
+const values = wordsOf(process.argv.slice(2));
+if (values === undefined) {
+  process.stderr.write(USAGE);
+  process.exit(2);
+}
 if (values.help === true) {
   process.stdout.write(USAGE);
   process.exit(0);
@@ -61,3 +55,24 @@ const disk = await buildDisk(
 );
 if (values.disk !== true) await publish(disk, making);
 process.stdout.write(`${disk.made.raw}\n`);
+
+/** undefined: one of them is not known, or lacks its value; said already. */
+function wordsOf(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        version: { type: 'string' },
+        variant: { type: 'string' },
+        keys: { type: 'string' },
+        out: { type: 'string' },
+        cache: { type: 'string' },
+        disk: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    }).values;
+  } catch (thrown) {
+    process.stderr.write(`${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
+    return undefined;
+  }
+}
