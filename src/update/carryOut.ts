@@ -11,7 +11,7 @@ import { createFruitless } from './fruitless.ts';
 import { install } from './install.ts';
 import { holdToWanted, type Job } from './job.ts';
 import { type Target, verifyManifest } from './manifest.ts';
-import { createPace, untilClosed, windowState } from './pace.ts';
+import { createPace, endTrickle, untilClosed, windowState } from './pace.ts';
 import type { Step } from './plan.ts';
 import type { FirmwareDisk } from './ports.ts';
 import { type Ending, takenBack, type UpdateRecords } from './records.ts';
@@ -130,7 +130,7 @@ export function createCarryOut(
           disk,
           source: untilFruitless(job.source),
           progress: records.progress,
-          pace: createPace(job.rateLimitKbps, clock),
+          pace: endTrickle(createPace(job.rateLimitKbps, clock), clock),
           allowDowngrade: job.allowDowngrade,
           onStep: onStep(target),
           async beforeEntry(during) {

@@ -1,6 +1,8 @@
 /**
- * Owns when and how fast a version may be fetched: the window of the day, and the rate. Pure but for the clock.
+ * Owns when and how fast a version may be fetched: the window of the day, the rate, and the least that has to come.
+ * Pure but for the clock.
  */
+import { BranchboxError } from '../model/errors.ts';
 import type { UpdateWindow } from '../model/firmware.ts';
 import type { Clock } from '../system/ports.ts';
 import type { Pace } from './ports.ts';
@@ -33,6 +35,38 @@ export function createPace(rateLimitKbps: number | undefined, clock: Clock): Pac
     paidUntilMs = Math.max(paidUntilMs, clock.monotonicMs() - 1000) + bytes / bytesPerMs;
     const aheadMs = paidUntilMs - clock.monotonicMs();
     if (aheadMs > 0) await clock.sleep(aheadMs, signal);
+  };
+}
+
+const LEAST_BYTES_PER_S = 1024;
+const LEAST_OVER_MS = 300_000;
+/** A line is given up after 30 s of silence: what takes longer between two chunks was not waiting for it. */
+const MAX_WAIT_MS = 60_000;
+
+/**
+ * Ends a try whose source trickles, which a time cap on silence alone would let hold an update without end. Only time
+ * between chunks counts: none of what `pace` makes it wait.
+ */
+export function endTrickle(pace: Pace, clock: Pick<Clock, 'monotonicMs'>): Pace {
+  let lastMs: number | undefined;
+  let waitedMs = 0;
+  let cameBytes = 0;
+  return async (bytes, signal) => {
+    // Of the first nothing is known but that it came.
+    if (lastMs !== undefined) {
+      waitedMs += Math.min(clock.monotonicMs() - lastMs, MAX_WAIT_MS);
+      cameBytes += bytes;
+    }
+    if (waitedMs >= LEAST_OVER_MS) {
+      if (cameBytes < (waitedMs / 1000) * LEAST_BYTES_PER_S) {
+        throw new BranchboxError('firmware/source', {
+          message: `only ${cameBytes} bytes came in ${Math.round(waitedMs / 1000)} s, less than ${LEAST_BYTES_PER_S} bytes/s`,
+        });
+      }
+      [waitedMs, cameBytes] = [0, 0];
+    }
+    await pace(bytes, signal);
+    lastMs = clock.monotonicMs();
   };
 }
 

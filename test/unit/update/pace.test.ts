@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../../src/system/ports.ts';
-import { createPace, untilClosed } from '../../../src/update/pace.ts';
+import { createPace, endTrickle, untilClosed } from '../../../src/update/pace.ts';
 
 const never = new AbortController().signal;
 
@@ -140,6 +140,54 @@ describe('a rate', () => {
     stop.abort(new Error('another is wanted'));
     await expect(paced).rejects.toThrow('another is wanted');
     expect(atMs()).toBe(beganMs);
+  });
+});
+
+describe('a source that trickles', () => {
+  /** How many chunks were taken before it was given up; undefined: all of them. */
+  async function takenOf(options: {
+    readonly bytes: number;
+    readonly everyMs: number;
+    readonly count: number;
+    readonly rateLimitKbps?: number;
+  }): Promise<number | undefined> {
+    const { clock, go } = makeClock();
+    const pace = endTrickle(createPace(options.rateLimitKbps, clock), clock);
+    for (let taken = 0; taken < options.count; taken += 1) {
+      go(options.everyMs);
+      const thrown = await pace(options.bytes, never).catch((error: unknown) => error);
+      if (thrown === undefined) continue;
+      expect(thrown).toMatchObject({
+        code: 'firmware/source',
+        message: expect.stringMatching(/^only \d+ bytes came in \d+ s/),
+      });
+      return taken;
+    }
+    return undefined;
+  }
+
+  it('is given up after five minutes, not after its first byte', async () => {
+    expect(await takenOf({ bytes: 1, everyMs: 29_000, count: 100 })).toBe(11);
+    expect(await takenOf({ bytes: 1000, everyMs: 1000, count: 1000 })).toBe(300);
+  });
+
+  it('is not one that is slow, or held to a rate below that, or stood still once for something else', async () => {
+    expect(await takenOf({ bytes: 1100, everyMs: 1000, count: 1000 })).toBeUndefined();
+    expect(await takenOf({ bytes: 16_384, everyMs: 1, count: 500, rateLimitKbps: 1 })).toBeUndefined();
+    expect(await takenOf({ bytes: 200_000, everyMs: 3_600_000, count: 20 })).toBeUndefined();
+  });
+
+  it('is measured anew each time', async () => {
+    const { clock, go } = makeClock();
+    const pace = endTrickle(createPace(undefined, clock), clock);
+    await pace(10_000_000, never);
+    const trickle = async (): Promise<void> => {
+      for (let count = 0; count < 40; count += 1) {
+        go(29_000);
+        await pace(1, never);
+      }
+    };
+    await expect(trickle()).rejects.toMatchObject({ code: 'firmware/source' });
   });
 });
 
