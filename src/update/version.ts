@@ -1,6 +1,7 @@
 /**
- * Owns the order of firmware versions: the boot loader's own (UAPI.10, "Version Format Specification"), so that what
- * is newer here is what the loader boots first. Pure.
+ * Owns the order of firmware versions: the boot loader's own (UAPI.10, "Version Format Specification", step by step as
+ * its strverscmp_improved, also in names that nobody should give), so that what is newer here is what the loader boots
+ * first. Pure.
  */
 
 const digit = /^[0-9]+/;
@@ -10,24 +11,22 @@ const foreign = /^[^a-zA-Z0-9~.^-]+/;
 /** Negative where a is older than b, 0 where neither is. */
 export function compareFirmwareVersions(a: string, b: string): number {
   let [left, right] = [a, b];
+  /** Taken off both where both begin with it; else the order, where one does. */
+  const passMark = (mark: string): number => {
+    const order = Number(!left.startsWith(mark)) - Number(!right.startsWith(mark));
+    if (order === 0 && left.startsWith(mark)) [left, right] = [left.slice(1), right.slice(1)];
+    return order;
+  };
   for (;;) {
     left = left.replace(foreign, '');
     right = right.replace(foreign, '');
-    // Before the ends are looked at: 1.0~rc1 is older than 1.0, though longer.
-    if (left.startsWith('~') || right.startsWith('~')) {
-      if (!left.startsWith('~')) return 1;
-      if (!right.startsWith('~')) return -1;
-      [left, right] = [left.slice(1), right.slice(1)];
-      continue;
-    }
+    // Before the ends are looked at: 1.0~rc1 is older than 1.0, though longer. One at a time: 1~ is older than 1~~.
+    const early = passMark('~');
+    if (early !== 0) return early;
     if (left === '' || right === '') return Math.sign(left.length - right.length);
-    const mark = ['-', '^', '.'].find((one) => left.startsWith(one) || right.startsWith(one));
-    if (mark !== undefined) {
-      if (!left.startsWith(mark)) return 1;
-      if (!right.startsWith(mark)) return -1;
-      [left, right] = [left.slice(1), right.slice(1)];
-      continue;
-    }
+    // One of each, in this order, before the segment that follows.
+    const late = passMark('-') || passMark('^') || passMark('.');
+    if (late !== 0) return late;
     const [ownDigits, otherDigits] = [leading(digit, left), leading(digit, right)];
     const numeric = ownDigits !== '' || otherDigits !== '';
     const own = numeric ? ownDigits : leading(letters, left);

@@ -1,5 +1,7 @@
 /** What an update reads from names and tables: versions in their order, boot entries with counters, root hashes. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FirmwareVersion } from '../../../src/model/firmware.ts';
 import { badEntryName, parseEntryName, trialEntryName } from '../../../src/update/entries.ts';
 import { parseTable, partitionUuids } from '../../../src/update/slots.ts';
 import { readRootHash, rootHashOf } from '../../../src/update/uki.ts';
@@ -36,6 +38,62 @@ describe('versions', () => {
     ['2', '10', -1],
     ['99999999999999999999998', '99999999999999999999999', -1],
   ])('%s against %s', (a, b, order) => expect(compareFirmwareVersions(a, b)).toBe(order));
+
+  // As `systemd-analyze compare-versions` has them: names that nobody should give, and the loader orders all the same.
+  const asTheLoader = [
+    ['1^', '1^.^.', 1],
+    ['1~', '1~~01', -1],
+    ['1^.0~-', '1^-', -1],
+    ['1-.a1~', '1--^a', -1],
+    ['1^^.', '1^..^', 1],
+    ['1--.', '1-^-1', 1],
+    ['1-^a.1', '1-', -1],
+    ['1^~1^1', '1^.1', 1],
+    ['1-~-1', '1-.', 1],
+    ['1^^.0', '1^^~..', -1],
+    ['1^~00', '1^.^0b', 1],
+    ['1~~', '1~.--', 1],
+    ['10^~~', '10^~-', 1],
+    ['1-', '1-.0~', 1],
+    ['1~~b', '1~', 1],
+    ['1-~', '1-^', 1],
+    ['1^-^', '1^...1', 1],
+    ['1~.b', '1~~', -1],
+    ['1b^101', '1', 1],
+    ['10~0', '100', -1],
+    ['1', '1.', -1],
+    ['1b~a', '110a-.', -1],
+    ['1..', '11110^', -1],
+    ['11.0~', '1~1', 1],
+    ['1000', '1b~.b', 1],
+    ['1.0', '1b', -1],
+    ['1', '1^~~a-', -1],
+    ['111^0', '110-0', 1],
+    ['1b.-0a', '10a1.-', -1],
+    ['1a1', '1a.^^', 1],
+    ['1^~1', '1-^-0', 1],
+    ['1~1-', '1~~.', 1],
+    ['100^10', '1.^', 1],
+    ['1^a', '1^01', -1],
+  ] as const;
+  it.each(asTheLoader)('%s against %s, as the loader', (a, b, order) => {
+    expect([a, b].map((version) => FirmwareVersion.safeParse(version).success)).toEqual([true, true]);
+    expect([compareFirmwareVersions(a, b), compareFirmwareVersions(b, a)]).toEqual([order, -order]);
+  });
+
+  it('of any two names one order follows from the other, and equal zeros change none', () => {
+    const name = fc
+      .array(fc.constantFrom('0', '1', '10', 'a', 'b', '.', '~', '^', '-'), { maxLength: 7 })
+      .map((parts) => `1${parts.join('')}`);
+    fc.assert(
+      fc.property(name, name, (a, b) => {
+        const order = compareFirmwareVersions(a, b);
+        expect(compareFirmwareVersions(b, a) + order).toBe(0);
+        expect(compareFirmwareVersions(a, a)).toBe(0);
+        expect(compareFirmwareVersions(`0${a}`, b)).toBe(order);
+      }),
+    );
+  });
 });
 
 describe('boot entries', () => {
