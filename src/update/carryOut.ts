@@ -24,6 +24,9 @@ const RETRY_WRONG_MS = 3_600_000;
 /** A disk that does not keep them mends itself even less, and each try may be 500 MB of a metered line. */
 const RETRY_LOST_MS = 86_400_000;
 const HELD_LOOK_MS = 1000;
+/** Of a window that closed meanwhile (baseline.ts). */
+const LOOKED =
+  'it was looked at what is up, which takes two minutes where something that is wanted is down, and lasts until eight minutes after the start of the box: make the window longer, or mend what is down';
 
 export interface CarryOutParts {
   readonly anchors: () => Promise<readonly Certificate[]>;
@@ -60,8 +63,12 @@ export function createCarryOut(
 ): (job: Job, signal: AbortSignal, ending: AbortSignal) => Promise<CarriedOut> {
   const { disk, running, records, history, trial, say, clock, log } = parts;
   const untilFruitless = createFruitless();
+  /** Of the job; for a sentence. */
+  let underWay = '';
+  let closedOn: { readonly manifest: string; readonly what: string } | undefined;
   const onStep = (target: Target) => (step: Step, doneBytes: number) => {
     const { version } = target.manifest;
+    underWay = step.op === 'fetch' ? 'it was fetched' : 'it was verified and put in place';
     if (step.op !== 'fetch') {
       say({ state: 'verifying', sentence: `Firmware ${version} is verified and put in place.`, target });
       return;
@@ -116,9 +123,11 @@ export function createCarryOut(
       const hours = windowState(job.window, clock.nowMs());
       if (!hours.open) {
         const { start, end: until } = job.window ?? { start: '', end: '' };
+        const why =
+          closedOn?.manifest === job.manifest ? ` The last window closed while ${closedOn.what}.` : '';
         say({
           state: 'waiting',
-          sentence: `Firmware ${manifest.version} waits for ${start} to ${until} UTC.`,
+          sentence: `Firmware ${manifest.version} waits for ${start} to ${until} UTC.${why}`,
           target,
         });
         return { settled: false, waitMs: hours.opensInMs };
@@ -134,7 +143,9 @@ export function createCarryOut(
           allowDowngrade: job.allowDowngrade,
           onStep: onStep(target),
           async beforeEntry(during) {
+            underWay = 'a desired state was on trial';
             await whileHeld(known, during);
+            underWay = LOOKED;
             await trial.prepare(known, during);
           },
         },
@@ -144,6 +155,7 @@ export function createCarryOut(
       if (outcome === 'current') {
         return { settled: true, waitMs: 0 };
       }
+      underWay = LOOKED;
       // A desired state that came while the entry was placed may be what the version is held to.
       if (await whileHeld(target, limit)) await trial.prepare(target, limit);
       // From here on nothing else can be wanted: the record says what the next start is.
@@ -155,7 +167,10 @@ export function createCarryOut(
         log.error('a boot entry that nobody wants cannot be removed', { error: failed });
       });
       // Something else is wanted, or the window closed: what came is kept.
-      if (limit.aborted) return { settled: false, waitMs: 0 };
+      if (limit.aborted) {
+        if (!signal.aborted) closedOn = { manifest: job.manifest, what: underWay };
+        return { settled: false, waitMs: 0 };
+      }
       const error = asBranchboxError(thrown);
       const final = error.code === 'firmware/refused' || isWrong(error);
       const laterMs = isWrong(error) ? RETRY_WRONG_MS : isLost(error) ? RETRY_LOST_MS : undefined;

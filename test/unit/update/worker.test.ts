@@ -82,6 +82,31 @@ describe('a version that is wanted', () => {
     expect(one.state.restarts).toBe(1);
   });
 
+  it('says what its window closed on, where that was too short to look at what is up', async () => {
+    const down: Vitals = { ...up, paths: new Map([...up.paths, ['lte~hub', false]]) };
+    let closing = (): void => undefined;
+    const one = box({
+      wanted: wantedOf(NEW, { window: { start: '03:00', end: '03:01' } }),
+      nowMs: Date.UTC(2026, 5, 1, 3),
+      vitals() {
+        closing();
+        return down;
+      },
+      // The minute of the window; what is rested until the next one lasts.
+      rest: (durationMs) =>
+        new Promise((resolve) => {
+          if (durationMs === 60_000) closing = resolve;
+        }),
+    });
+    await one.until('waiting');
+    expect(one.updater.status().sentence).toMatch(
+      /^Firmware 1\.1\.0 waits for 03:00 to 03:01 UTC\. The last window closed while it was looked at what is up, which takes two minutes .*make the window longer/,
+    );
+    expect(one.state.restarts).toBe(0);
+    one.stop.abort();
+    await one.ended;
+  });
+
   it('that is older is started by the loader’s one-shot variable', async () => {
     const older = makeVersion('0.9.0', { builtAtMs: NOW_MS });
     const fake = createFakeFirmwareDisk(OLD, [OLD, older]);
@@ -152,20 +177,19 @@ describe('a version that is wanted', () => {
   });
 });
 
-it('a line that brings something before it drops is asked again soon, one that brings nothing later and later', async () => {
-  const restsOf = async (drops: readonly number[]): Promise<number[]> => {
-    const rests: number[] = [];
-    const one = box({
-      wanted: wantedOf(NEW),
-      source: createFakeSource(NEW, 100, drops),
-      rest: async (durationMs) => void rests.push(durationMs),
-    });
-    await one.ended;
-    return rests;
-  };
-  expect(await restsOf([1000, 500, 500, 500])).toEqual([5000, 5000, 5000, 5000]);
-  expect(await restsOf([1000, 0, 0, 500])).toEqual([5000, 10_000, 20_000, 5000]);
-}, 60_000);
+it.each([
+  ['that brings something before it drops is asked again soon', [1000, 500, 500, 500], [5, 5, 5, 5]],
+  ['that brings nothing is asked later and later, until it does', [1000, 0, 0, 500], [5, 10, 20, 5]],
+])('a line %s', async (_, drops, restsS) => {
+  const rests: number[] = [];
+  const one = box({
+    wanted: wantedOf(NEW),
+    source: createFakeSource(NEW, 100, drops),
+    rest: async (durationMs) => void rests.push(durationMs),
+  });
+  await one.ended;
+  expect(rests).toEqual(restsS.map((seconds) => seconds * 1000));
+});
 
 it('a part that ends short each time is refused after some tries, and not fetched for ever', async () => {
   const whole = createFakeSource(NEW, 100);
