@@ -30,7 +30,7 @@ async function fetched(content: Uint8Array, durableBytes = STOOD) {
     source,
     to: {
       read: async (offset, length) => file.subarray(offset, offset + length),
-      write: async (offset, bytes) => void file.set(bytes, offset),
+      write: async (offset, bytes) => file.set(bytes, offset),
       sync: async () => undefined,
       close: async () => undefined,
     },
