@@ -13,7 +13,7 @@ export interface Gate {
   readonly args: readonly string[];
   /** A vitest run: its JSON report is counted test by test; any other gate counts as one test. */
   readonly vitest?: boolean;
-  /** Runs beside other gates: it yields the processors to them, and its name stands before each of its lines. */
+  /** Runs beside another gate: its name stands before each of its lines. */
   readonly beside?: boolean;
 }
 
@@ -99,9 +99,6 @@ function judge(report: VitestReport | undefined, exitCode: number, lastWords: re
   return { passed, failed: 1, why: lastWords };
 }
 
-/** What a gate beside others leaves of the processors to them: their tests hold the time of what they look at. */
-const BESIDE_NICENESS = 4;
-
 /** Whole lines go on the screen, so that two gates do not write into each other's. */
 function screen(gate: Gate): (text: string) => void {
   if (gate.beside !== true) return (text) => void process.stdout.write(text);
@@ -123,10 +120,7 @@ export async function runGate(gate: Gate): Promise<GateResult> {
     gate.vitest === true
       ? [...gate.args, '--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`]
       : gate.args;
-  const command = [gate.command, ...args];
-  const [program, ...words] =
-    gate.beside === true ? ['nice', '-n', String(BESIDE_NICENESS), ...command] : command;
-  const child = spawn(program ?? gate.command, words, {
+  const child = spawn(gate.command, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Through a pipe, colours are asked for.

@@ -1,28 +1,21 @@
 /**
- * `npm test`: the fast gates, then everything that needs root, namespaces and real daemons. The virtual machine is made
- * and tested beside the main job, which waits for most of its time, for leases, sessions and timers; not beside the labs,
- * two of which leave a machine that computes half of a processor.
+ * `npm test`: the fast gates, then everything that needs root, namespaces and real daemons. The main job goes beside the
+ * labs: both wait for most of their time, for leases, sessions and timers. The virtual machine computes, and is alone: a
+ * box that has half of a processor is not at work within its own watchdogs' time.
  */
 import { FAST_GATES, report, runGate, type Gate, type GateResult } from './gates.ts';
 
-const LABS: readonly Gate[] = [
-  // Makes the root tree and installs what the machine lacks, before any test needs it.
-  { name: 'lab-set-up', command: './branchbox', args: ['lab', 'prepare'] },
-  { name: 'lab-tests', command: 'vitest', args: ['run', '--project', 'lab'], vitest: true },
-];
-const MAIN_JOB: Gate = {
-  name: 'main-job',
+/** Makes the root tree and installs what the machine lacks, before any test needs it. */
+const SET_UP: Gate = { name: 'lab-set-up', command: './branchbox', args: ['lab', 'prepare'] };
+const vitest = (name: string, project: string): Gate => ({
+  name,
   command: 'vitest',
-  args: ['run', '--project', 'main-job'],
+  args: ['run', '--project', project],
   vitest: true,
-};
-const MACHINE: Gate = {
-  name: 'vm',
-  command: 'vitest',
-  args: ['run', '--project', 'vm'],
-  vitest: true,
-  beside: true,
-};
+});
+const LABS = vitest('lab-tests', 'lab');
+const MAIN_JOB: Gate = { ...vitest('main-job', 'main-job'), beside: true };
+const MACHINE = vitest('vm', 'vm');
 
 async function inOrder(gates: readonly Gate[]): Promise<readonly GateResult[]> {
   const results: GateResult[] = [];
@@ -36,6 +29,6 @@ const withFaults = FAST_GATES.map((gate) =>
     ? { ...gate, args: [...gate.args, '--project', 'faults', '--reporter=./test/faultTable.ts'] }
     : gate,
 );
-const first = await inOrder([...withFaults, ...LABS]);
-const last = await Promise.all([runGate(MAIN_JOB), runGate(MACHINE)]);
-process.exitCode = report([...first, ...last]);
+const first = await inOrder([...withFaults, SET_UP]);
+const labs = await Promise.all([runGate(LABS), runGate(MAIN_JOB)]);
+process.exitCode = report([...first, ...labs, await runGate(MACHINE)]);

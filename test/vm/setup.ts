@@ -12,7 +12,7 @@ import { UP_LOG } from './upLog.ts';
 const LAB = process.env['BRANCHBOX_TEST_LAB'] ?? 'vm';
 /** What hungMachine.ts does not know of: what the machine says then is on the screen, and at the end of the run. */
 const MOST_STARTS = 2;
-/** The main job runs beside it, and an emulated machine that computes alone takes half of the lab's limit. */
+/** An emulated machine that computes alone takes half of the lab's limit, and hosts are busier than that. */
 const PATIENCE = 2;
 const SAID_CHARACTERS = 2_500;
 const run = (...args: string[]) =>
