@@ -77,82 +77,74 @@ export function parseLease(ifname: string, text: string): Lease | undefined {
   return decoded.ok ? decoded.value : undefined;
 }
 
-/** Of each family: the file of the hook, and the option (15; of DHCPv6 24). */
-const DOMAIN_OF = {
-  4: { suffix: SUFFIX, option: 'new_domain_name' },
-  6: { suffix: '.env6', option: 'new_dhcp6_domain_search' },
-} as const;
+type Family = 4 | 6;
+/** An option as the hook names it, of each family. */
+type HookOption = Readonly<Record<Family, string>>;
+const SUFFIX_OF: Readonly<Record<Family, string>> = { 4: SUFFIX, 6: '.env6' };
+
+/** 15; of DHCPv6 24. */
+const DOMAIN: HookOption = { 4: 'new_domain_name', 6: 'new_dhcp6_domain_search' };
+/** 114; of DHCPv6 103 (RFC 8910). */
+const PORTAL: HookOption = { 4: 'new_captive_portal_uri', 6: 'new_dhcp6_captive_portal_uri' };
+/** 143 and 136 (RFC 8572 section 8). */
+const SERVERS: HookOption = { 4: 'new_sztp_redirect', 6: 'new_dhcp6_sztp_redirect' };
 
 /**
- * The domain that a network says it is, by interface. Beside the lease and not in it: facts go to controllers, and to those
- * of an earlier version too, which take no field that they do not know.
+ * What `parse` makes of one option, by interface. Beside the lease and not in it: facts go to controllers, and to those of
+ * an earlier version too, which take no field that they do not know.
  */
-export async function readLeaseDomains(
+async function readOption<T>(
   files: Pick<Files, 'list' | 'readText'>,
-  family: keyof typeof DOMAIN_OF,
-  directory = LEASES_DIRECTORY,
-): Promise<ReadonlyMap<string, string>> {
-  const { suffix, option } = DOMAIN_OF[family];
-  const domains = await readHookFiles(files, directory, suffix, (ifname, text) => {
-    const domain = DnsName.safeParse(words(valuesOf(text).get(option))[0]);
-    return domain.success ? ([ifname, domain.data] as const) : undefined;
+  directory: string,
+  suffix: string,
+  option: string,
+  parse: (value: string) => T | undefined,
+): Promise<ReadonlyMap<string, T>> {
+  const found = await readHookFiles(files, directory, suffix, (ifname, text) => {
+    const value = parse(valuesOf(text).get(option) ?? '');
+    return value === undefined ? undefined : ([ifname, value] as const);
   });
-  return new Map(domains);
+  return new Map(found);
 }
 
-/** Of each family: option 114, and of DHCPv6 103 (RFC 8910). */
-const PORTAL_OF = {
-  4: { suffix: SUFFIX, option: 'new_captive_portal_uri' },
-  6: { suffix: '.env6', option: 'new_dhcp6_captive_portal_uri' },
-} as const;
-
-/** Where a network says that a captive portal's API is, by interface, as it says it. Beside the lease for the same reason. */
-export async function readLeasePortals(
+/** The domain that a network says it is, by interface. */
+export const readLeaseDomains = (
   files: Pick<Files, 'list' | 'readText'>,
-  family: keyof typeof PORTAL_OF,
+  family: Family,
   directory = LEASES_DIRECTORY,
-): Promise<ReadonlyMap<string, string>> {
-  const { suffix, option } = PORTAL_OF[family];
-  const portals = await readHookFiles(files, directory, suffix, (ifname, text) => {
-    const uri = valuesOf(text).get(option) ?? '';
-    return uri !== '' && uri.length <= MAX_URI_LENGTH ? ([ifname, uri] as const) : undefined;
-  });
-  return new Map(portals);
-}
-
-/** Of each family: options 143 and 136 (RFC 8572 section 8). */
-const SERVERS_OF = {
-  4: { suffix: SUFFIX, option: 'new_sztp_redirect' },
-  6: { suffix: '.env6', option: 'new_dhcp6_sztp_redirect' },
-} as const;
-
-/** How many bootstrap servers each network names, by interface: a lease has no more than the first of them. */
-export async function readNamedServers(
-  files: Pick<Files, 'list' | 'readText'>,
-  family: keyof typeof SERVERS_OF,
-  directory = LEASES_DIRECTORY,
-): Promise<ReadonlyMap<string, number>> {
-  const { suffix, option } = SERVERS_OF[family];
-  const counts = await readHookFiles(
+): Promise<ReadonlyMap<string, string>> =>
+  readOption(
     files,
     directory,
-    suffix,
-    (ifname, text) => [ifname, words(valuesOf(text).get(option)).length] as const,
+    SUFFIX_OF[family],
+    DOMAIN[family],
+    (value) => DnsName.safeParse(words(value)[0]).data,
   );
-  return new Map(counts);
-}
+
+/** Where a network says that a captive portal's API is, by interface, as it says it. */
+export const readLeasePortals = (
+  files: Pick<Files, 'list' | 'readText'>,
+  family: Family,
+  directory = LEASES_DIRECTORY,
+): Promise<ReadonlyMap<string, string>> =>
+  readOption(files, directory, SUFFIX_OF[family], PORTAL[family], (value) =>
+    value !== '' && value.length <= MAX_URI_LENGTH ? value : undefined,
+  );
+
+/** How many bootstrap servers each network names, by interface: a lease has no more than the first of them. */
+export const readNamedServers = (
+  files: Pick<Files, 'list' | 'readText'>,
+  family: Family,
+  directory = LEASES_DIRECTORY,
+): Promise<ReadonlyMap<string, number>> =>
+  readOption(files, directory, SUFFIX_OF[family], SERVERS[family], (value) => words(value).length);
 
 /** The DHCP server (option 54) whose lease each interface has. */
-export async function readLeaseServers(
+export const readLeaseServers = (
   files: Pick<Files, 'list' | 'readText'>,
   directory = LEASES_DIRECTORY,
-): Promise<ReadonlyMap<string, string>> {
-  const servers = await readHookFiles(files, directory, SUFFIX, (ifname, text) => {
-    const server = Ipv4.safeParse(valuesOf(text).get('new_dhcp_server_identifier'));
-    return server.success ? ([ifname, server.data] as const) : undefined;
-  });
-  return new Map(servers);
-}
+): Promise<ReadonlyMap<string, string>> =>
+  readOption(files, directory, SUFFIX, 'new_dhcp_server_identifier', (value) => Ipv4.safeParse(value).data);
 
 /** Where the identity process names the server of a lease that leads nowhere, a file an interface (firmware/other-dhcp). */
 export const LEADS_NOWHERE_DIRECTORY = '/run/branchbox/leads-nowhere';

@@ -7,12 +7,13 @@ import { wrapConveyed } from '../../../../src/pki/conveyed.ts';
 import { hasOpenssl, openssl } from '../../pki/domain.ts';
 import { createFakeTpm } from '../fakeTpm.ts';
 import { conveyedBy, createFaultBench, ownerOf } from '../faultBench.ts';
-import { type Behaviour, onboarding } from '../servers.ts';
+import { onboarding } from '../servers.ts';
 import { goodStick, plugIn, type StickTree, stickVoucher } from '../stick.ts';
-import { type FaultRow, faultTable, firstFailure, OWNED, refusedUnowned } from './table.ts';
+import { answerBut, artefactRow } from './artefactRow.ts';
+import { faultTable, firstFailure, OWNED, refusedUnowned } from './table.ts';
 
 const bench = createFaultBench();
-type Artefacts = ReturnType<Behaviour['artefacts']>;
+const row = artefactRow(bench);
 const idevid = () => bench.authorities.idevid.certificate.pem;
 
 function encrypted(content: Uint8Array = new Uint8Array(), to = idevid(), cipher = '-aes-256-cbc'): Buffer {
@@ -28,30 +29,10 @@ const all = ({ conveyed, ownerCertificate, voucher }: StickTree) => ({
   ownerCertificate: encrypted(ownerCertificate),
   voucher: encrypted(voucher),
 });
-const answered = (bend: (good: Artefacts) => Partial<Artefacts>): void => {
-  bench.controller.behaviour.artefacts = (nonce) => {
-    const good = bench.good.artefacts(nonce);
-    return { ...good, ...bend(good) };
-  };
-};
+const answerAllEncrypted = (): void => answerBut(bench, (_, good) => all(good));
 const flipped = (message: Uint8Array, at: number): Uint8Array =>
   message.map((byte, index) => (index === message.length + at ? byte ^ 1 : byte));
 
-const row = (
-  fault: string,
-  outcome: string,
-  told: string,
-  bend: (good: Artefacts) => Partial<Artefacts>,
-): FaultRow => ({
-  fault,
-  must: 'refuse it, keep nothing of it, go on asking',
-  outcome: `${outcome} in PROVISIONAL; mended`,
-  told: `${outcome}: ${told}`,
-  run: () => {
-    answered(bend);
-    return refusedUnowned(bench);
-  },
-});
 const SEALED =
   'What came is encrypted to this box and does not open: it was altered, or what is inside is no artefact of RFC 8572';
 
@@ -63,7 +44,7 @@ describe.skipIf(!hasOpenssl)('artefacts encrypted by openssl', () => {
       outcome: 'OWNED',
       told: OWNED,
       run: () => {
-        answered(all);
+        answerAllEncrypted();
         return firstFailure(bench, 'OWNED');
       },
     },
@@ -88,7 +69,7 @@ describe.skipIf(!hasOpenssl)('artefacts encrypted by openssl', () => {
         bench.box.tpm = tpm;
         const path = `${bench.box.paths.factory}/idevid.key`;
         await bench.box.files.writeDurable(path, tpm.hold(bench.authorities.idevid.key));
-        answered(all);
+        answerAllEncrypted();
         return refusedUnowned(bench);
       },
     },
@@ -96,15 +77,15 @@ describe.skipIf(!hasOpenssl)('artefacts encrypted by openssl', () => {
       'to another box',
       'pki/mismatch',
       "What came is encrypted to others: none of its recipients (1) is this box's certificate (have it encrypted to the certificate that this box shows in TLS, or not at all: what is signed is believed without)",
-      (good) => ({ conveyed: encrypted(good.conveyed, bench.authorities.server.certificate.pem) }),
+      (_, good) => ({ conveyed: encrypted(good.conveyed, bench.authorities.server.certificate.pem) }),
     ),
-    row('one bit flipped, in AES-GCM', 'pki/malformed', SEALED, (good) => ({
+    row('one bit flipped, in AES-GCM', 'pki/malformed', SEALED, (_, good) => ({
       conveyed: flipped(encrypted(good.conveyed, idevid(), '-aes-256-gcm'), -100),
     })),
-    row('one bit flipped in its padding', 'pki/malformed', SEALED, (good) => ({
+    row('one bit flipped in its padding', 'pki/malformed', SEALED, (_, good) => ({
       voucher: flipped(encrypted(good.voucher), -17),
     })),
-    row('twice', 'pki/malformed', 'What came is encrypted more than once', (good) => ({
+    row('twice', 'pki/malformed', 'What came is encrypted more than once', (_, good) => ({
       conveyed: encrypted(encrypted(good.conveyed)),
     })),
     row(
@@ -117,7 +98,7 @@ describe.skipIf(!hasOpenssl)('artefacts encrypted by openssl', () => {
       'onboarding information of a stranger inside',
       'pki/untrusted',
       'The certificate of "Somebody Else" is not trusted: no path leads from it to an anchor that must be used',
-      (good) => ({
+      (_, good) => ({
         ...all(good),
         conveyed: encrypted(conveyedBy(bench, onboarding(ownerOf(bench)), bench.authorities.stranger)),
       }),

@@ -6,30 +6,14 @@ import { OID } from '../../../../src/pki/oids.ts';
 import { createVoucher, type Voucher } from '../../../../src/pki/voucher.ts';
 import { authority, DAY_MS, issued, NOW_MS, SERIAL } from '../authorities.ts';
 import { conveyedBy, createFaultBench, ownerOf } from '../faultBench.ts';
-import { type Behaviour, onboarding } from '../servers.ts';
-import { type FaultRow, faultTable, refusedUnowned } from './table.ts';
+import { onboarding } from '../servers.ts';
+import { artefactRow } from './artefactRow.ts';
+import { faultTable } from './table.ts';
 
 const bench = createFaultBench();
 const owner = () => ownerOf(bench);
 const sign = (...what: [content: Uint8Array, by?: Credential]) => conveyedBy(bench, ...what);
-type Artefacts = ReturnType<Behaviour['artefacts']>;
-
-/** A row whose answer is good but for these artefacts. */
-const row = (
-  fault: string,
-  outcome: string,
-  told: string,
-  change: (nonce: Uint8Array) => Partial<Artefacts>,
-): FaultRow => ({
-  fault,
-  must: 'refuse it, keep nothing of it, go on asking',
-  outcome: `${outcome} in PROVISIONAL; mended`,
-  told: `${outcome}: ${told}`,
-  run: () => {
-    bench.controller.behaviour.artefacts = (nonce) => ({ ...bench.good.artefacts(nonce), ...change(nonce) });
-    return refusedUnowned(bench);
-  },
-});
+const row = artefactRow(bench);
 
 const voucherWith = (nonce: Uint8Array | undefined, bent: Partial<Voucher> = {}): Voucher => ({
   serialNumber: SERIAL,
