@@ -2,7 +2,6 @@
  * Owns putting the identity process together: always running, bootstrap is its first phase, then it renews.
  * Does not own a step of it. Shares no code path with containers or the data plane.
  */
-import { type Cables, createCables } from './cables.ts';
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import { type BoxClaims, claimCodeOf } from '../model/assignment.ts';
 import { type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
@@ -11,23 +10,17 @@ import { watchLeases } from '../system/leases.ts';
 import type { BrokerProblem } from '../model/obstacle.ts';
 import type { System } from '../system/ports.ts';
 import { createSecondLook } from '../system/secondLook.ts';
-import { findService } from '../system/serviceDiscovery.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
-import { createUplinkDialer } from '../system/uplinkDial.ts';
 import { createActivation } from './activation.ts';
 import { findBootstrapServers } from './bootstrapServers.ts';
-import { probePortal } from './captivePortal.ts';
-import { askPortalApi } from './portalApi.ts';
 import { readClaims } from './claims.ts';
 import { openTrustedClock, type TrustedClock } from './clockFloor.ts';
-import { connectByUplink } from './connect.ts';
 import type { ServiceContext } from './context.ts';
 import type { DeviceKeys } from './deviceKeys.ts';
-import { SZTP_SERVICE } from './discover.ts';
 import { createEnrolment } from './enrol.ts';
 import { readFactory } from './factory.ts';
 import { readHardwareClock } from './hardwareClock.ts';
-import { type Connect, createHttps } from './https.ts';
+import { createHttps } from './https.ts';
 import { openJournal } from './journal.ts';
 import { createKeyHoldings, tellingKeyLoss } from './keyLoss.ts';
 import { removeLeftovers } from './leftovers.ts';
@@ -36,7 +29,6 @@ import { createMachine, renderStatus } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
 import { createNotices } from './notices.ts';
-import { createDeadLeases } from './deadLeases.ts';
 import { overUplinks, ownerPeer } from './ownerServers.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
@@ -59,14 +51,14 @@ import { createSztpClient, type SztpClient } from './sztp.ts';
 import { createTimeWitness } from './timeWitness.ts';
 import { createTimeTelling } from './toldTime.ts';
 import { openDeviceKeys } from './tpmKeys.ts';
-import { createUplinks, type Uplinks } from './uplink.ts';
 import { createWaker } from '../system/waker.ts';
+import { createWaysOut, type WaysOutOptions } from './waysOut.ts';
 import { createWipe, readResetMark, type ResetMark, wipeFor } from './wipe.ts';
 
 /** For telling the controller of a factory reset, which waits for it. */
 const TELL_WIPE_MS = 3_000;
 
-export interface IdentityOptions {
+export interface IdentityOptions extends WaysOutOptions {
   readonly system: Pick<System, 'runner' | 'files' | 'clock' | 'log'>;
   /** The line of firmware/tpm-ready. */
   readonly tpmTold: string | undefined;
@@ -75,16 +67,10 @@ export interface IdentityOptions {
   readonly builtAtMs: number;
   readonly signal: AbortSignal;
   readonly paths?: BootstrapPaths;
-  readonly leaseDirectory?: string;
-  readonly leadsNowhereDirectory?: string;
   /** Where firmware/medium-read puts what it found on media. */
   readonly mediaDirectory?: string;
-  /** For tests: other keys, another way out of the box, other chance. */
+  /** For tests: other keys, other chance. */
   readonly keys?: DeviceKeys;
-  readonly connect?: Connect;
-  readonly uplinks?: Uplinks;
-  readonly cables?: Cables;
-  readonly findService?: typeof findService;
   readonly randomBytes?: (count: number) => Uint8Array;
   readonly random?: () => number;
 }
@@ -138,16 +124,14 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     fallback: byFiles,
   });
 
-  const dialer = createUplinkDialer({ leases: () => [], proxy: () => medium.proxy(), log });
-  const deadLeases = createDeadLeases({
-    files,
+  const { connect, ...network } = createWaysOut(options, {
+    system,
+    tpm,
+    portsSocket: paths.portsSocket,
+    proxy: () => medium.proxy(),
     isUnderWay: () => isBeforeEnrolment(journal.current().state),
-    monotonicMs: () => system.clock.monotonicMs(),
-    log,
-    leaseDirectory: options.leaseDirectory,
-    directory: options.leadsNowhereDirectory,
   });
-  const connect = deadLeases.telling(options.connect ?? connectByUplink(dialer, tpm));
+  const { uplinks } = network;
   const https = tellingKeyLoss(createHttps({ connect, nowMs: () => clock.nowMs() }), keys, factory);
   const mediaDirectory = options.mediaDirectory ?? MEDIA_DIRECTORY;
   const medium = createMediumDesk({
@@ -166,8 +150,6 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const notices = createNotices();
   const looks = createStandingLooks({ clock: system.clock, random });
   const activation = createActivation({ onOffer: () => given.wake() });
-  const uplinks = options.uplinks ?? createUplinks(files, options.leaseDirectory);
-  const cables = options.cables ?? createCables(files, paths.portsSocket);
   const sztpBy = (by: TrustedClock, claims?: () => Promise<BoxClaims>): SztpClient =>
     createSztpClient({
       https,
@@ -194,9 +176,8 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     log,
   });
   const context: ServiceContext = {
+    ...network,
     factory,
-    uplinks,
-    cables,
     owners,
     enrolment,
     activation,
@@ -205,18 +186,6 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     next: nextLdevidPaths(paths),
     sztp,
     https,
-    deadLeases,
-    // Through a proxy there is nobody in between that a box could see.
-    probePortal: async (server, uplink, limit) =>
-      medium.proxy() === undefined && options.connect === undefined
-        ? ((await askPortalApi(dialer, uplink, limit)) ??
-          (server === undefined ? undefined : probePortal(dialer, server, uplink, limit)))
-        : undefined,
-    // Through a proxy it is the proxy that asks for names.
-    listedServers: async (uplink) => {
-      if (uplink.domain === undefined || medium.proxy() !== undefined) return [];
-      return (options.findService ?? findService)(SZTP_SERVICE, uplink.domain, uplink);
-    },
     clock,
     monotonicMs: () => system.clock.monotonicMs(),
     waker,
