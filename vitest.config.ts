@@ -13,6 +13,11 @@ const LONG = [
   'test/unit/{system/longLived,firmware/{console,cloudIdentity,timeServers}}.test.ts',
   // Whole journeys of a box, sessions with a broker of the test's, RSA keys without end.
   'test/unit/{bootstrap/{busy,demands,wipe,xmlServer},agent/mqttSession,pki/rsaPss}.test.ts',
+  // Real connections and processes, one after the other.
+  'test/unit/{controller/{activation,apiHttp,apiWire},pki/enveloped,system/{deviceClient,linux,uplinkDial}}.test.ts',
+  // Updates from their beginning to their end, and hundreds of documents.
+  'test/unit/update/{worker,trialRecord}.test.ts',
+  'test/property/{controller-allocations,documentProblems,firmwareInstall,installerPage}.test.ts',
 ];
 
 const VIRTUAL_MACHINE = {

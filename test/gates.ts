@@ -13,8 +13,6 @@ export interface Gate {
   readonly args: readonly string[];
   /** A vitest run: its JSON report is counted test by test; any other gate counts as one test. */
   readonly vitest?: boolean;
-  /** Runs beside another gate: its name stands before each of its lines. */
-  readonly beside?: boolean;
 }
 
 export interface GateResult {
@@ -99,17 +97,6 @@ function judge(report: VitestReport | undefined, exitCode: number, lastWords: re
   return { passed, failed: 1, why: lastWords };
 }
 
-/** Whole lines go on the screen, so that two gates do not write into each other's. */
-function screen(gate: Gate): (text: string) => void {
-  if (gate.beside !== true) return (text) => void process.stdout.write(text);
-  let begun = '';
-  return (text) => {
-    const lines = `${begun}${text}`.split('\n');
-    begun = lines.pop() ?? '';
-    for (const line of lines) process.stdout.write(`${gate.name} | ${line}\n`);
-  };
-}
-
 /** Runs one gate, its output on the screen, and counts it. */
 export async function runGate(gate: Gate): Promise<GateResult> {
   const startedAtMs = performance.now();
@@ -129,9 +116,8 @@ export async function runGate(gate: Gate): Promise<GateResult> {
   let tail = '';
   const notes: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
-    const show = screen(gate);
     stream.setEncoding('utf8').on('data', (text: string) => {
-      show(text);
+      process.stdout.write(text);
       tail = (tail + text).slice(-TAIL_CHARACTERS);
       notes.push(...text.split('\n').filter((line) => line.startsWith(NOTE)));
     });

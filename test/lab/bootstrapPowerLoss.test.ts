@@ -89,6 +89,9 @@ async function expectInService(disk: Disk, serial: string): Promise<void> {
   expect(leaf?.fingerprintSha256).toBe((await issuedTo(serial)).at(-1));
 }
 
+/** Some fifty lives of a process each, on cores that do other things too. */
+const LIVES_MS = 600_000;
+
 describe.concurrent('branchbox identity', () => {
   // Twelve times a line, six in each box: there are two cores.
   it.each([
@@ -120,19 +123,24 @@ describe.concurrent('branchbox identity', () => {
       expect([...seen.values()].map(({ size }) => size)).toEqual([1, 1]);
       expect(await issuedTo(serial)).toHaveLength(1);
     },
+    LIVES_MS,
   );
 
-  it('is killed at each step of each other file, and the power goes', async () => {
-    const [, , serial] = SERIALS;
-    const box = await createLossyBox(world, program, serial);
-    for (const file of FILES) {
-      for (const step of ['written', 'synced', 'renamed', 'durable'] as const) {
-        const disk = await box.live(`${file} ${step}`, 'cut');
-        expect([file, step, disk.has(file)]).toEqual([file, step, step === 'durable']);
+  it(
+    'is killed at each step of each other file, and the power goes',
+    async () => {
+      const [, , serial] = SERIALS;
+      const box = await createLossyBox(world, program, serial);
+      for (const file of FILES) {
+        for (const step of ['written', 'synced', 'renamed', 'durable'] as const) {
+          const disk = await box.live(`${file} ${step}`, 'cut');
+          expect([file, step, disk.has(file)]).toEqual([file, step, step === 'durable']);
+        }
       }
-    }
-    await expectInService(await box.live('journal.json durable OPERATIONAL', 'cut'), serial);
-    // One for each time that the certificate was lost on its way to the disk, and none once it was there.
-    expect(await issuedTo(serial)).toHaveLength(4);
-  });
+      await expectInService(await box.live('journal.json durable OPERATIONAL', 'cut'), serial);
+      // One for each time that the certificate was lost on its way to the disk, and none once it was there.
+      expect(await issuedTo(serial)).toHaveLength(4);
+    },
+    LIVES_MS,
+  );
 });
