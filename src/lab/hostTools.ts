@@ -49,6 +49,7 @@ const TEST_TOOLS: readonly Tool[] = [
     packageName: 'libyang-tools',
     why: 'holds bodies of SZTP against their YANG modules',
   },
+  { command: 'pki', packageName: 'strongswan-pki', why: 'asks an EST server as somebody else’s client' },
   {
     command: 'faketime',
     packageName: 'faketime',
