@@ -9,7 +9,7 @@ import { Secret } from '../model/secret.ts';
 import { type Line, portIfname } from '../model/underlay.ts';
 import { MODEM_REASON } from '../system/leases.ts';
 import { mediumPort } from '../wan/factory.ts';
-import type { BearerSeen, ModemWish } from '../wan/modem.ts';
+import type { BearerSeen, ModemWish } from '../wan/modemSeen.ts';
 
 /** The head of each file that is ours. */
 export const MODEM_LEASE = `reason=${MODEM_REASON}\n`;

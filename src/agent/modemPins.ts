@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Files, Logger } from '../system/ports.ts';
-import type { ModemSeen, ModemTries } from '../wan/modem.ts';
+import type { ModemSeen, ModemTries } from '../wan/modemSeen.ts';
 
 const GivenPin = z.strictObject({
   /** undefined where the modem does not read it from a SIM that is locked; then the modem stands for it. */

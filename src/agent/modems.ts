@@ -6,17 +6,8 @@
 import { BranchboxError } from '../model/errors.ts';
 import type { ModemStatus } from '../model/localStatus.ts';
 import type { System } from '../system/ports.ts';
-import {
-  dialRefusalOf,
-  type ModemPlan,
-  type ModemSeen,
-  type ModemTries,
-  type ModemWish,
-  pauseMs,
-  planModem,
-  seenOf,
-  statusOfModem,
-} from '../wan/modem.ts';
+import { dialRefusalOf, type ModemPlan, pauseMs, planModem, seenOf, statusOfModem } from '../wan/modem.ts';
+import type { ModemSeen, ModemTries, ModemWish } from '../wan/modemSeen.ts';
 import { MODEM_LEASE, renderModemLease } from './modemLeases.ts';
 import { type ModemManager, nameOf } from './modemManager.ts';
 import type { ModemPins } from './modemPins.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { Secret } from '../../../src/model/secret.ts';
-import type { ModemSeen, ModemWish } from '../../../src/wan/modem.ts';
+import type { ModemSeen, ModemWish } from '../../../src/wan/modemSeen.ts';
 import { type ModemBox, startModemBox } from '../../fakes/modemBox.ts';
 import { type FakeModemManager, serveModemManager } from '../../fakes/modemManager.ts';
 import { MODEM } from '../../fakes/modemService.ts';

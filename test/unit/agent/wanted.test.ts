@@ -8,7 +8,7 @@ import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { createWanted, type Wanted } from '../../../src/agent/wanted.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
-import type { ModemWish } from '../../../src/wan/modem.ts';
+import type { ModemWish } from '../../../src/wan/modemSeen.ts';
 import { createFakeBox } from '../../fakes/box.ts';
 import { appSpec } from '../../lab/appSpec.ts';
 import { factsOf } from '../../lab/wan/fleet.ts';

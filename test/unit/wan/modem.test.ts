@@ -2,17 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { MODEM_REASONS } from '../../../src/model/localStatus.ts';
 import { Secret } from '../../../src/model/secret.ts';
-import {
-  type BearerSeen,
-  dialRefusalOf,
-  type ModemSeen,
-  type ModemTries,
-  type ModemWish,
-  pauseMs,
-  planModem,
-  seenOf,
-  statusOfModem,
-} from '../../../src/wan/modem.ts';
+import { dialRefusalOf, pauseMs, planModem, seenOf, statusOfModem } from '../../../src/wan/modem.ts';
+import type { BearerSeen, ModemSeen, ModemTries, ModemWish } from '../../../src/wan/modemSeen.ts';
 
 const NOW_MS = 1000;
 const wish: ModemWish = { port: 'lte1', ifname: 'wwan0', apn: 'internet', pin: new Secret('4711') };
