@@ -58,8 +58,8 @@ export default defineConfig({
           name: 'lab',
           include: ['test/lab/*.test.ts'],
           // Each file's names and addresses are in namespaces of its own, and most of its time is waiting for leases,
-          // sessions and timers. Not more than two at a time: two cores run the daemons of all of them.
-          maxWorkers: 2,
+          // sessions and timers. Not more than three at a time: two cores run the daemons of all of them.
+          maxWorkers: 3,
           testTimeout: 180_000,
           hookTimeout: 300_000,
         },

@@ -4,8 +4,16 @@
  */
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** First where two run at a time: one that began last would be waited for alone. They share nothing with others. */
-const LONGEST: readonly string[] = ['test/lab/waysIn.test.ts', 'test/lab/bootstrapPowerLoss.test.ts'];
+/** First where several run at a time: one that began last would be waited for alone. They share nothing with others. */
+const LONGEST: readonly string[] = [
+  'test/lab/waysIn.test.ts',
+  'test/lab/move.test.ts',
+  'test/lab/bootstrapPowerLoss.test.ts',
+  'test/lab/bootstrap.test.ts',
+  'test/lab/uplinkTest.test.ts',
+  'test/lab/firmwareDisk.test.ts',
+  'test/lab/units.test.ts',
+];
 const isLongest = ({ moduleId }: TestSpecification): boolean =>
   LONGEST.some((path) => moduleId.endsWith(`/${path}`));
 

@@ -54,7 +54,7 @@ export function register(program: Command): void {
     });
   lab
     .command('prepare')
-    .description('install what is missing and make the Debian 13 tree of the nodes; start nothing')
+    .description('install what is missing and make the Debian 13 trees of nodes and image; start nothing')
     .addHelpText('after', '\nexample: branchbox lab prepare')
     .action(async () => {
       const { labPrepare } = await import('./labUp.ts');

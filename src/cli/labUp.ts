@@ -1,6 +1,7 @@
 /**
  * Owns `lab up`, `lab down` and `lab restart`: what is said on the screen, and putting the parts together.
  */
+import { ensureIngredients } from '../../image/ingredients.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { ensureHostTools } from '../lab/hostTools.ts';
 import { createNodes } from '../lab/nodes.ts';
@@ -10,7 +11,7 @@ import { type LabPaths, labPaths } from '../lab/paths.ts';
 import { stagePayload } from '../lab/payload.ts';
 import { readRecord } from '../lab/record.ts';
 import { findRemains, isClean, labsBeside, removeRemains } from '../lab/remains.ts';
-import { ensureRootTree, ensureToolsTree } from '../lab/rootTree.ts';
+import { ensureRootTree } from '../lab/rootTree.ts';
 import { renderNextCommands, renderStatus } from '../lab/table.ts';
 import {
   type RestartOptions,
@@ -37,9 +38,14 @@ function sayer(clock: Clock): (line: string) => void {
 export async function labPrepare(): Promise<void> {
   const { runner, clock } = createLinuxSystem({ name: 'lab' });
   const say = sayer(clock);
-  await ensureHostTools(runner, say, { forTests: true });
-  say(`ready: ${await ensureRootTree(runner, say)}`);
-  say(`ready: ${await ensureToolsTree(runner, say)}`);
+  await ensureHostTools(runner, say, { forTests: true, forTrees: true, forImage: true });
+  // Beside each other: they wait for the mirror and the disk more than they compute.
+  const [nodes, { tree }] = await Promise.all([
+    ensureRootTree(runner, say),
+    ensureIngredients({ runner, say }),
+  ]);
+  say(`ready: ${nodes}`);
+  say(`ready: ${tree}`);
 }
 
 export async function labUp(

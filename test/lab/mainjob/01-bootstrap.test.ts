@@ -14,7 +14,8 @@ interface BootstrapStatus {
 /**
  * Runs on the box, since a state may last a tenth of a second: kills the identity process once in each state that the
  * journal shows, until the box is through, and says in which it was when it died. Between a look and a kill there is no
- * process to be started: on a busy machine the box would be a state further.
+ * process to be started: on a busy machine the box would be a state further. It comes back by itself; later, where its
+ * unit would wait for up to half a minute by then, by a word.
  */
 const KILLER = `
 last() {
@@ -27,7 +28,11 @@ last() {
 killed=' ' old=0
 while last; [ "$state" != OPERATIONAL ]; do
   pid=$(systemctl show -p MainPID --value branchbox-identity.service)
-  if [ "\${pid:-0}" -le 0 ] || [ "$pid" = "$old" ]; then sleep 0.01; continue; fi
+  if [ "\${pid:-0}" -le 0 ] || [ "$pid" = "$old" ]; then
+    case $killed in ' '*' '*' '*' '*) systemctl start branchbox-identity.service ;; esac
+    sleep 0.01
+    continue
+  fi
   while last; kill -0 "$pid" 2>/dev/null; do
     case $state in '') ;; OPERATIONAL) break ;; *) case $killed in *" $state "*) ;; *) break ;; esac ;; esac
     sleep 0.01
