@@ -49,6 +49,16 @@ role = "lan"
 match.interface = "lan1"
 `;
 
+it('each model is in the table of the docs, with the standing that it has', () => {
+  const docs = readFileSync(join(import.meta.dirname, '../../../docs/hardware.md'), 'utf8');
+  const table = /^## Models\n(.*?)^## /ms.exec(docs)?.[1] ?? '';
+  const rows = [...table.matchAll(/^\| `([^`]+)` \| (\w+) \|/gm)].map(([, name, standing]) => [
+    name,
+    standing,
+  ]);
+  expect(rows.toSorted()).toEqual(names.map((name) => [name, read(name).standing]).toSorted());
+});
+
 it('a port is reported with the place that a model would name', () => {
   const ports = matchPorts(read('generic'), [
     found('a', `${PCI}/0000:00:1c.0/0000:01:00.0/net/a`),
