@@ -116,7 +116,10 @@ export function createCarryOut(
       const before = takenBack(history(), digest);
       // A stick that stays in would have it tried at every start.
       if (before !== undefined && (!job.byHand || job.stick !== undefined)) {
-        say({ state: 'rolled-back', sentence: `${before.sentence} It is not tried again by itself.` });
+        say({
+          state: 'rolled-back',
+          sentence: `${asSentence(before.sentence)} It is not tried again by itself.`,
+        });
         return { settled: job.byHand };
       }
       holdToWanted(job, target);
@@ -186,3 +189,6 @@ export function createCarryOut(
     }
   };
 }
+
+/** What it ended with may be names and causes, without a full stop. */
+const asSentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -49,6 +49,9 @@ describe('a trial', () => {
     expect(back.events).toEqual([
       expect.stringMatching(/^firmware-rolled-back 1\.1\.0: unhealthy: .*path a~hub was up before/),
     ]);
+    expect(back.updater.status().sentence).toMatch(
+      /path a~hub was up before the update and is not now\. It is not tried again by itself\.$/,
+    );
     expect(back.state.restarts).toBe(0);
     // Somebody asks for it: what is on the disk already is not fetched again.
     await back.updater.request({ kind: 'update', allowDowngrade: false });
