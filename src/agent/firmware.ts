@@ -3,6 +3,8 @@
  * no slots. Does not own any decision of an update (update).
  */
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
+import type { App } from '../model/app.ts';
+import type { DesiredSpec, PortAttachment, Segment, TunnelPeer } from '../model/desired.ts';
 import type { WantedFirmware } from '../model/firmware.ts';
 import type { DeviceClient } from '../system/deviceClient.ts';
 import type { System } from '../system/ports.ts';
@@ -33,8 +35,8 @@ export interface AgentFirmwareParts
   readonly wanted: () => WantedFirmware | undefined;
   readonly body: () => Pick<StatusBody, 'paths' | 'segments' | 'apps'> | undefined;
   readonly connected: () => boolean;
-  /** It holds to a desired state, committed or on trial. */
-  readonly held: () => boolean;
+  /** What it holds to, committed or on trial. */
+  readonly spec: () => DesiredSpec | undefined;
 }
 
 export interface AgentUpdater extends Updater {
@@ -58,7 +60,7 @@ export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Age
     const body = parts.body();
     return body === undefined
       ? undefined
-      : vitalsOf(body, { desired: parts.held(), controller: parts.connected() });
+      : vitalsOf(body, { spec: parts.spec(), controller: parts.connected() });
   };
   const updater = createUpdater({
     ...told,
@@ -100,18 +102,44 @@ export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Age
   };
 }
 
-/** Pure. */
+/**
+ * What is wanted and not in the body has vanished, and is down. Only what is not wanted any more has no entry. Pure.
+ */
 export function vitalsOf(
   body: Pick<StatusBody, 'paths' | 'segments' | 'apps'>,
-  box: Pick<Vitals, 'desired' | 'controller'>,
+  box: { readonly spec: NamedInDesired | undefined; readonly controller: boolean },
 ): Vitals {
+  const { spec, controller } = box;
+  const wanted = (names: readonly string[] = []): (readonly [string, boolean])[] =>
+    names.map((name) => [name, false]);
   return {
-    ...box,
-    paths: new Map(body.paths.map(({ id, state }) => [id, state === 'up'])),
-    segments: new Map(body.segments.flatMap(segmentVitals)),
-    apps: new Map(body.apps.map(({ name, state }) => [name, state === 'running'])),
+    desired: spec !== undefined,
+    controller,
+    paths: new Map([
+      ...wanted(spec?.tunnels.flatMap(({ peers }) => peers.map(({ path }) => path))),
+      ...body.paths.map(({ id, state }) => [id, state === 'up'] as const),
+    ]),
+    segments: new Map([
+      ...wanted(spec?.segments.map(({ id }) => id)),
+      ...wanted(spec?.ports.map(({ segment, port }) => portOf(segment, port))),
+      ...body.segments.flatMap(segmentVitals),
+    ]),
+    apps: new Map([
+      ...wanted(spec?.apps.map(({ name }) => name)),
+      ...body.apps.map(({ name, state }) => [name, state === 'running'] as const),
+    ]),
   };
 }
+
+/** The names alone, from the desired state itself: whatever this version makes of it is what is judged. */
+export interface NamedInDesired {
+  readonly tunnels: readonly { readonly peers: readonly Pick<TunnelPeer, 'path'>[] }[];
+  readonly segments: readonly Pick<Segment, 'id'>[];
+  readonly ports: readonly PortAttachment[];
+  readonly apps: readonly Pick<App, 'name'>[];
+}
+
+const portOf = (segment: string, port: string): string => `${segment} port ${port}`;
 
 /** Of a segment itself and of each of its ports: one that was attached before must be after. */
 function segmentVitals({
@@ -123,6 +151,6 @@ function segmentVitals({
   const isUp = state === 'up' || state === 'degraded';
   return [
     [id, isUp],
-    ...ports.map((port) => [`${id} port ${port}`, isUp && portsMissing?.includes(port) !== true] as const),
+    ...ports.map((port) => [portOf(id, port), isUp && portsMissing?.includes(port) !== true] as const),
   ];
 }

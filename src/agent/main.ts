@@ -150,7 +150,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     wanted: () => keeper.committedSpec()?.firmware,
     body: () => reporting.latest(),
     connected: () => link.state().connected,
-    held: () => spec() !== undefined,
+    spec,
     beforeTrial: () => store.putCommittedAside(),
     restartHeld: () => keeper.snapshot().trial !== undefined,
     emit: (kind, subject, sentence) => reporting.emit(kind, subject, sentence),

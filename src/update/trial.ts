@@ -28,7 +28,7 @@ export const deadlineS = (verdictAtMs: number): number =>
 /** A start of another version than the one on trial, though that one has all its tries: after so many, no more. */
 const MAX_ATTEMPTS = 3;
 
-/** What is up now; what is not wanted any more has no entry. */
+/** What is up now. What is wanted has an entry, also where it vanished; what is not wanted any more has none. */
 export interface Vitals {
   /** It holds to a desired state. Without one nothing below has an entry either, which proves nothing. */
   readonly desired: boolean;
