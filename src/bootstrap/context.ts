@@ -34,7 +34,7 @@ export interface StateContext {
   readonly ldevid: CredentialPaths;
   readonly sztp: SztpClient;
   readonly https: Https;
-  readonly deadLeases: Pick<DeadLeases, 'gaveNothing' | 'leadsSomewhere'>;
+  readonly deadLeases: Pick<DeadLeases, 'gaveNothing' | 'saidComeAgain' | 'enoughInMs' | 'leadsSomewhere'>;
   /** Whether a captive portal says that it is one, or answers in a server's place where one is named. */
   readonly probePortal: (
     server: Server | undefined,

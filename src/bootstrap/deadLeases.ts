@@ -1,7 +1,7 @@
 /**
  * Owns noticing a lease that leads nowhere, on the way into service: over its uplink nobody at all is reached, again and
- * again, or bootstrap servers answer and none of them gives anything good for some minutes, while a second DHCP server on the
- * same wire may know the way. Names its server for firmware/other-dhcp, and says so to the installer. Does not own reaching
+ * again, or bootstrap servers answer and none of them gives anything good for some minutes, or they say nothing but to come
+ * again for long, while a second DHCP server on the same wire may know the way. Names its server for firmware/other-dhcp, and says so to the installer. Does not own reaching
  * anybody (connect.ts), which answer is good (provisional.ts), nor leaving that server.
  */
 import { BranchboxError } from '../model/errors.ts';
@@ -10,18 +10,35 @@ import type { Files, Logger } from '../system/ports.ts';
 import type { Connect } from './https.ts';
 import type { Uplink } from './uplink.ts';
 
-/** A server or a line that comes up a little later is none; one that answers may be the right one, of which somebody mends something. */
+/**
+ * A server or a line that comes up a little later is none; one that answers may be the right one, of which somebody mends
+ * something; and one that says to come again may wait for a person, or be the right one with a thousand boxes before it.
+ * Where nobody else answered, that server is taken again, and not left again before `notAgainMs`: its line may merely be dark.
+ */
 const ENOUGH = {
-  nobody: { failures: 4, afterMs: 20_000 },
-  'nothing good': { failures: 4, afterMs: 120_000 },
+  nobody: { failures: 4, afterMs: 20_000, notAgainMs: 600_000 },
+  'nothing good': { failures: 4, afterMs: 120_000, notAgainMs: 600_000 },
+  'come again': { failures: 2, afterMs: 900_000, notAgainMs: 3_600_000 },
 } as const;
 type Reason = keyof typeof ENOUGH;
-/** Where nobody else answered, that server is taken again, and not left again before: its line may merely be dark. */
-const NOT_AGAIN_MS = 600_000;
 /** Of one wire; whoever answers there makes up as many as he likes. */
 const MAX_LEFT = 16;
 
-const MEND = 'take the wrong DHCP server off that line, or look at its way out where it is the right one';
+/** What the installer is told of that server, and the mend. */
+const TOLD: Readonly<Record<Reason, { readonly gave: string; readonly mend: string }>> = (() => {
+  const nowhere = {
+    gave: 'leads nowhere',
+    mend: 'take the wrong DHCP server off that line, or look at its way out where it is the right one',
+  };
+  return {
+    nobody: nowhere,
+    'nothing good': nowhere,
+    'come again': {
+      gave: `leads to servers that say nothing but to come again, for ${ENOUGH['come again'].afterMs / 60_000} minutes by now`,
+      mend: 'take the wrong DHCP server off that line, or have the box approved where it is the right one',
+    },
+  };
+})();
 
 /** How long it has been so, as long as the interface's address is the same. */
 interface Count {
@@ -35,7 +52,14 @@ export interface DeadLeases {
   telling(connect: Connect): Connect;
   /** Of a round in which servers were asked over that uplink and none gave anything good: the same failure, which says so too. */
   gaveNothing(uplink: Uplink, failure: BranchboxError): Promise<BranchboxError>;
-  /** Somebody gave something good over it, or asked to come again later: it leads somewhere. */
+  /**
+   * Of a round in which somebody who proved nothing says to come again, and nobody gave anything good: the same failure, which
+   * may say so too.
+   */
+  saidComeAgain(uplink: Uplink, failure: BranchboxError): Promise<BranchboxError>;
+  /** Until that is enough by time, where it was said: a round is worth it then, also one that asks nobody. */
+  enoughInMs(uplink: Uplink): number | undefined;
+  /** Somebody gave something good over it: it leads somewhere. */
   leadsSomewhere(uplink: Uplink): void;
 }
 
@@ -49,8 +73,12 @@ export function createDeadLeases(options: {
   readonly directory?: string | undefined;
 }): DeadLeases {
   const { files, monotonicMs, log } = options;
-  const counts: Record<Reason, Map<string, Count>> = { nobody: new Map(), 'nothing good': new Map() };
-  /** By interface and server, whatever address it gave: when it was named. */
+  const counts: Record<Reason, Map<string, Count>> = {
+    nobody: new Map(),
+    'nothing good': new Map(),
+    'come again': new Map(),
+  };
+  /** By interface and server, whatever address it gave: until when it is not named again. */
   const left = new Map<string, number>();
 
   function isEnough(reason: Reason, { ifname, address }: Uplink): boolean {
@@ -66,11 +94,12 @@ export function createDeadLeases(options: {
   /** Whether it is named by now. */
   async function name(ifname: string, server: string, reason: Reason): Promise<boolean> {
     const nowMs = monotonicMs();
-    for (const [key, atMs] of left) if (nowMs - atMs >= NOT_AGAIN_MS) left.delete(key);
-    const key = `${ifname} ${server}`;
+    for (const [key, untilMs] of left) if (nowMs >= untilMs) left.delete(key);
+    // Whom it waited for may still go dark: that is left in its own time.
+    const key = `${ifname} ${server}${reason === 'come again' ? ` ${reason}` : ''}`;
     if (left.has(key)) return true;
     if (left.size >= MAX_LEFT) return false;
-    left.set(key, nowMs);
+    left.set(key, nowMs + ENOUGH[reason].notAgainMs);
     try {
       await files.writeDurable(`${options.directory ?? LEADS_NOWHERE_DIRECTORY}/${ifname}`, `${server}\n`);
     } catch (thrown) {
@@ -89,13 +118,14 @@ export function createDeadLeases(options: {
     // None where the address is static, of a modem or of PPPoE.
     const server = (await readLeaseServers(files, options.leaseDirectory)).get(ifname);
     if (server === undefined || !(await name(ifname, server, reason))) return failure;
-    const what = `what the DHCP server ${server} on ${ifname} gave leads nowhere, so another one is asked for an address`;
+    const { gave, mend } = TOLD[reason];
+    const what = `what the DHCP server ${server} on ${ifname} gave ${gave}, so another one is asked for an address`;
     if (failure.message.includes(what)) return failure;
     return new BranchboxError(failure.code, {
       message: `${failure.message}; ${what}`,
       problems: failure.problems,
       fields: failure.fields,
-      mend: failure.mend === undefined ? MEND : `${failure.mend}; or ${MEND}`,
+      mend: failure.mend === undefined ? mend : `${failure.mend}; or ${mend}`,
       cause: failure,
     });
   }
@@ -114,8 +144,19 @@ export function createDeadLeases(options: {
       }
     },
     gaveNothing: (uplink, failure) => told('nothing good', uplink, failure),
+    saidComeAgain(uplink, failure) {
+      counts['nothing good'].delete(uplink.ifname);
+      return told('come again', uplink, failure);
+    },
+    enoughInMs({ ifname, address }) {
+      const count = counts['come again'].get(ifname);
+      if (count?.address !== address) return undefined;
+      const inMs = count.sinceMs + ENOUGH['come again'].afterMs - monotonicMs();
+      return inMs > 0 ? inMs : undefined;
+    },
     leadsSomewhere(uplink) {
       counts['nothing good'].delete(uplink.ifname);
+      counts['come again'].delete(uplink.ifname);
     },
   };
 }

@@ -16,11 +16,18 @@ const isOwnFault = ({ code }: BranchboxError): boolean =>
   code.startsWith('system/') || code === 'bootstrap/key-lost';
 const MAY_BE_PORTAL: ReadonlySet<string> = new Set(['bootstrap/unreachable', 'bootstrap/captive-portal']);
 
+interface Hold {
+  readonly untilMs: number;
+  /** Somebody on that way is known. */
+  readonly isProved: boolean;
+  readonly said: BranchboxError;
+}
+
 /** The action of PROVISIONAL. */
 export function createProvisional(context: StateContext, servers: () => Promise<Discovery>): Action {
   const { owners, medium, sztp, deadLeases, log } = context;
-  /** Moments before which a candidate asked not to be asked again. */
-  const holds = new Map<string, number>();
+  /** Candidates that asked not to be asked again before a moment. */
+  const holds = new Map<string, Hold>();
   let round = 0;
 
   return async (signal) => {
@@ -29,23 +36,31 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     const { candidates, problems } = await servers();
     const nowMs = context.monotonicMs();
     // Whoever answers DHCP may name other servers each time.
-    for (const [name, untilMs] of holds) if (untilMs <= nowMs) holds.delete(name);
-    const free = candidates.filter((candidate) => (holds.get(candidateName(candidate)) ?? 0) <= nowMs);
+    for (const [name, { untilMs }] of holds) if (untilMs <= nowMs) holds.delete(name);
+    const free = candidates.filter((candidate) => !holds.has(heldName(candidate)));
     const probed = new Set<string>();
-    /** By name: over which of them nobody gave anything good, and over which somebody did, or is to be asked again later. */
+    /** By name: over which of them nobody gave anything good, somebody did, or a stranger says to come again. */
     const leadNowhere = new Map<string, Uplink>();
     const lead = new Map<string, Uplink>();
-    for (const { uplink } of candidates.filter((one) => !free.includes(one)))
-      lead.set(uplinkName(uplink), uplink);
+    const comeAgain = new Map<string, Uplink>();
+    for (const candidate of candidates) {
+      const held = holds.get(heldName(candidate));
+      if (held !== undefined)
+        (held.isProved ? lead : comeAgain).set(uplinkName(candidate.uplink), candidate.uplink);
+    }
     const passed = new Map<Candidate, BranchboxError>();
     let telling: BranchboxError | undefined;
     for (const candidate of rotate(free, round)) {
+      let isProved = false;
       try {
         const { owner, voucher, server, reporting } = await sztp.onboard(
           candidate.server,
           candidate.uplink,
           signal,
-          () => lead.set(uplinkName(candidate.uplink), candidate.uplink),
+          () => {
+            isProved = true;
+            lead.set(uplinkName(candidate.uplink), candidate.uplink);
+          },
         );
         await owners.writePending(owner);
         context.notices.set('passed', noticesOf(passed, candidate));
@@ -63,8 +78,9 @@ export function createProvisional(context: StateContext, servers: () => Promise<
         if (!(thrown instanceof BranchboxError)) throw thrown;
         const asked = askedAfterMs(thrown);
         if (asked === undefined) passed.set(candidate, thrown);
-        else holds.set(candidateName(candidate), context.monotonicMs() + asked);
-        const reached = asked !== undefined || isOwnFault(thrown) ? lead : leadNowhere;
+        else
+          holds.set(heldName(candidate), { untilMs: context.monotonicMs() + asked, isProved, said: thrown });
+        const reached = isOwnFault(thrown) ? lead : asked === undefined ? leadNowhere : comeAgain;
         reached.set(uplinkName(candidate.uplink), candidate.uplink);
         log.info('bootstrap server gave nothing', {
           candidate: candidateName(candidate),
@@ -86,11 +102,19 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     const again = await medium.take({ again: true });
     if (again !== undefined) return again;
     for (const uplink of lead.values()) deadLeases.leadsSomewhere(uplink);
+    const held = candidates.map((one) => holds.get(heldName(one)));
+    const heldMs = Math.min(...held.map((hold) => hold?.untilMs ?? 0)) - context.monotonicMs();
+    // Nobody was to be asked: what they said last still holds.
+    if (free.length === 0) for (const hold of held) if (hold) telling = moreTelling(telling, hold.said);
+    const strangers = [...comeAgain].filter(([name]) => !lead.has(name)).map(([, uplink]) => uplink);
+    let failure = afterRound(telling, problems);
+    for (const uplink of strangers) failure = await deadLeases.saidComeAgain(uplink, failure);
     for (const [name, uplink] of leadNowhere) {
-      if (telling !== undefined && !lead.has(name)) telling = await deadLeases.gaveNothing(uplink, telling);
+      if (!lead.has(name) && !comeAgain.has(name)) failure = await deadLeases.gaveNothing(uplink, failure);
     }
-    const heldMs = candidates.map((one) => (holds.get(candidateName(one)) ?? 0) - context.monotonicMs());
-    throw afterRound(telling, problems, candidates.length, free.length, Math.min(...heldMs));
+    // None of the servers waits longer for another one's sake.
+    const enoughMs = strangers.map((uplink) => deadLeases.enoughInMs(uplink) ?? heldMs);
+    throw candidates.length > 0 && heldMs > 0 ? busyFor(failure, Math.min(heldMs, ...enoughMs)) : failure;
   };
 }
 
@@ -109,23 +133,22 @@ function noticesOf(passed: ReadonlyMap<Candidate, BranchboxError>, good: Candida
   return [...new Set(sentences)];
 }
 
-/** `heldMs`: until the first of all servers may be asked again; none of them waits longer for another one's sake. */
-function afterRound(
-  telling: BranchboxError | undefined,
-  notTaken: readonly Problem[],
-  known: number,
-  asked: number,
-  heldMs: number,
-): BranchboxError {
-  const busy = known > 0 && heldMs > 0 ? { status: 503, retryAfterMs: heldMs } : {};
-  if (telling !== undefined) {
-    const { code, message, mend } = telling;
-    const problems = [...telling.problems, ...notTaken];
-    return new BranchboxError(code, { message, problems, fields: busy, ...(mend !== undefined && { mend }) });
+function afterRound(telling: BranchboxError | undefined, notTaken: readonly Problem[]): BranchboxError {
+  if (telling === undefined) {
+    const message = 'No uplink has a bootstrap server to ask';
+    return new BranchboxError('bootstrap/unreachable', { message, problems: notTaken });
   }
-  const message =
-    known === 0
-      ? 'No uplink has a bootstrap server to ask'
-      : `All ${known - asked} bootstrap servers are busy`;
-  return new BranchboxError('bootstrap/unreachable', { message, problems: notTaken, fields: busy });
+  const { code, message, mend } = telling;
+  const problems = [...telling.problems, ...notTaken];
+  return new BranchboxError(code, { message, problems, ...(mend !== undefined && { mend }) });
 }
+
+/** All that there is asked to be let alone for so long. */
+function busyFor({ code, message, problems, mend }: BranchboxError, retryAfterMs: number): BranchboxError {
+  const fields = { status: 503, retryAfterMs };
+  return new BranchboxError(code, { message, problems, fields, ...(mend !== undefined && { mend }) });
+}
+
+/** Another address is another lease, and another way to whoever bears the name. */
+const heldName = (candidate: Candidate): string =>
+  `${candidateName(candidate)} from ${candidate.uplink.address}`;

@@ -162,3 +162,64 @@ describe('over which somebody answers, and gives nothing good', () => {
     expect(written.size).toBe(0);
   });
 });
+
+describe('over which strangers say to come again', () => {
+  const busy = new BranchboxError('bootstrap/refused', { message: 'answered 503' });
+  const uplink = { ifname: 'wan1', address: '192.0.2.150', dns: [], bootstrapServers: [] };
+  /** What is said of the last of so many rounds, a minute apart. */
+  async function minutes(count: number, over = uplink): Promise<string> {
+    let last = '';
+    for (let i = 0; i < count; i += 1) {
+      nowMs += 60_000;
+      last = (await leases.saidComeAgain(over, busy)).message;
+    }
+    return last;
+  }
+
+  it('is named after a quarter of an hour, and again after an hour more', async () => {
+    expect(await minutes(15)).toBe('answered 503');
+    expect(written.size).toBe(0);
+    expect(await minutes(1)).toContain(
+      `${SERVER} on wan1 gave leads to servers that say nothing but to come again`,
+    );
+    expect([...written]).toEqual([['/run/nowhere/wan1', `${SERVER}\n`]]);
+    written.clear();
+    await minutes(59);
+    expect(written.size).toBe(0);
+    await minutes(1);
+    expect(written.size).toBe(1);
+  });
+
+  it('is worth a round when that is enough, however long they say to wait', async () => {
+    expect(leases.enoughInMs(uplink)).toBeUndefined();
+    await minutes(1);
+    nowMs += 300_000;
+    expect(leases.enoughInMs(uplink)).toBe(600_000);
+    expect(leases.enoughInMs({ ...uplink, address: '192.0.2.151' })).toBeUndefined();
+    nowMs += 600_000;
+    expect(leases.enoughInMs(uplink)).toBeUndefined();
+    expect((await leases.saidComeAgain(uplink, busy)).message).toContain(SERVER);
+  });
+
+  it('is not named once somebody proved himself over it, nor by its failures between', async () => {
+    await minutes(14);
+    leases.leadsSomewhere(uplink);
+    expect(await minutes(15)).toBe('answered 503');
+    await leases.gaveNothing(uplink, busy);
+    expect(await minutes(1)).toContain(SERVER);
+  });
+
+  it('is left at once where nobody is reached any more, whatever was waited for', async () => {
+    await minutes(16);
+    written.clear();
+    expect(await tries(4)).toContain('leads nowhere');
+    expect(written.size).toBe(1);
+  });
+
+  it('has nobody to leave over IPv6, or in service', async () => {
+    expect(await minutes(20, { ...uplink, address: '2001:db8::5' })).toBe('answered 503');
+    underWay = false;
+    expect(await minutes(20)).toBe('answered 503');
+    expect(written.size).toBe(0);
+  });
+});

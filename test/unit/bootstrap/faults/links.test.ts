@@ -35,7 +35,7 @@ async function leased(server: string, address: string): Promise<void> {
 const saysLeft =
   (server: string) =>
   (line: LogLine): boolean =>
-    failed(line) && String(line.fields['problem']).includes(`${server} on wan1 gave leads nowhere`);
+    failed(line) && String(line.fields['problem']).includes(`${server} on wan1 gave leads `);
 /** Until the installer reads that the wrong server's lease is left, or has waited for it long. */
 async function leftWrongServer(controller: TestController): Promise<LogLine | undefined> {
   const { box } = bench;
@@ -56,6 +56,8 @@ const namedServer = async (): Promise<string> => {
 };
 const leftOf = (server: string, failure: string): string =>
   `${failure}; what the DHCP server ${server} on wan1 gave leads nowhere, so another one is asked for an address (take the wrong DHCP server off that line, or look at its way out where it is the right one)`;
+const waitedFor = (failure: string): string =>
+  `${failure}; what the DHCP server ${WRONG} on wan1 gave leads to servers that say nothing but to come again, for 15 minutes by now, so another one is asked for an address (take the wrong DHCP server off that line, or have the box approved where it is the right one)`;
 const LEFT = leftOf(WRONG, 'bootstrap/unreachable: no route');
 /** The second line of two is not asked where the first leads on: what it is good for is the uplink test's to say. */
 const DARK =
@@ -205,6 +207,55 @@ faultTable('uplinks', [
       bench.mend();
       await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
       return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  },
+  ...[
+    { status: 503, retryAfterS: 60 },
+    { status: 429, retryAfterS: 86_400 },
+  ].map(({ status, retryAfterS }) => ({
+    fault: `a wrong DHCP server whose bootstrap server says to come again, for ever (${status}, each ${retryAfterS} s)`,
+    must: 'name it after a quarter of an hour, and come in by the lease of another at once',
+    outcome: `named ${WRONG}; OPERATIONAL`,
+    told: waitedFor(
+      `bootstrap/refused: controller.branchbox.example:PORT over wan1 answered ${status}: busy`,
+    ),
+    run: async () => {
+      const { box, controller } = bench;
+      controller.behaviour.sztp = () => ({ status, headers: { 'retry-after': String(retryAfterS) } });
+      const told = toldUnless(await leftWrongServer(controller));
+      const named = await namedServer();
+      bench.mend();
+      await leased(RIGHT, '127.0.0.2');
+      await box.run({ controller, until: 'OPERATIONAL' });
+      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+    },
+  })),
+  {
+    fault:
+      'the only DHCP server, whose bootstrap server has a thousand boxes before this one (503 for two hours)',
+    must: 'hear the others once an hour, ask that server at its own times alone, and come in by it',
+    outcome: `named ${WRONG} 2 times; asked 4 times, none too soon; OPERATIONAL`,
+    told: waitedFor('bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 503: busy'),
+    run: async () => {
+      const { box, controller } = bench;
+      await leased(WRONG, '127.0.0.1');
+      const moments: number[] = [];
+      controller.behaviour.sztp = (nonce) => {
+        moments.push(box.clock.monotonicMs());
+        const busy = { status: 503, headers: { 'retry-after': '2400' } };
+        return moments.length > 3 ? bench.good.sztp(nonce) : busy;
+      };
+      await box.run({ controller, until: 'OPERATIONAL' });
+      const named = box.log.filter(
+        ({ message, fields }) =>
+          message === 'a lease leads nowhere, another DHCP server is asked' && fields['server'] === WRONG,
+      );
+      const isTooSoon = moments.some((atMs, i) => i > 0 && atMs - (moments[i - 1] ?? 0) < 2_400_000);
+      const when = isTooSoon ? 'too soon' : 'none too soon';
+      return {
+        outcome: `named ${WRONG} ${named.length} times; asked ${moments.length} times, ${when}; ${await stateOf(bench)}`,
+        told: toldUnless(box.log.find(saysLeft(WRONG))),
+      };
     },
   },
   {
