@@ -16,6 +16,7 @@ import { verifyManifest } from '../../src/update/manifest.ts';
 import { programDigest } from '../../src/update/authenticode.ts';
 import { whyNotStarted } from '../../src/update/secureBoot.ts';
 import { makeVersion } from '../fakes/firmwareVersion.ts';
+import { keysInToken, type Token } from './softhsm.ts';
 import { makeDatabase } from '../fakes/signedProgram.ts';
 
 const RECIPE = join(import.meta.dirname, '../../image');
@@ -170,38 +171,18 @@ describe('keys behind PKCS#11', () => {
   let directory: string;
   let keys: Keys;
   let toolbox: Toolbox;
-  const before = { module: process.env['PKCS11_MODULE'], softhsm: process.env['SOFTHSM2_CONF'] };
+  let token: Token;
 
   beforeAll(async () => {
     const runner = createRunner();
     const tools = await ensureTree(TOOLS_TREE, { runner, say: () => {} });
     directory = mkdtempSync(join(tmpdir(), 'bbt-signing-'));
-    const config = join(directory, 'softhsm2.conf');
-    mkdirSync(join(directory, 'tokens'));
-    writeFileSync(config, `directories.tokendir = ${directory}/tokens\n`);
-    process.env['SOFTHSM2_CONF'] = config;
-    process.env['PKCS11_MODULE'] = '/usr/lib/softhsm/libsofthsm2.so';
-
-    // Test keys, moved into a token: certificates stay, private keys leave the directory.
-    const inFiles = createToolbox(runner, tools);
-    await ensureKeys(directory, { toolbox: inFiles, say: () => {} });
-    const hsm = (...words: string[]) => inFiles.run([directory], ['softhsm2-util', ...words]);
-    await hsm('--init-token', '--free', '--label', 'test', '--so-pin', '1234', '--pin', '1234');
-    writeFileSync(join(directory, 'pin'), '1234');
-    for (const [index, name] of ['db', 'release'].entries()) {
-      const file = join(directory, `${name}.key`);
-      const id = ['--label', name, '--id', `0${index + 1}`];
-      await hsm('--import', file, '--token', 'test', ...id, '--pin', '1234');
-      const uri = `pkcs11:token=test;object=${name};type=private?pin-source=file:${directory}/pin`;
-      rmSync(file);
-      writeFileSync(join(directory, `${name}.uri`), `${uri}\n`);
-    }
-    keys = await ensureKeys(directory, { toolbox: inFiles, say: () => {} });
+    token = await keysInToken(directory, '1234', { runner, tools });
+    ({ keys } = token);
     toolbox = createToolbox(runner, tools, { SOURCE_DATE_EPOCH: '0', ...signingEnvironment(keys) });
   }, 1_200_000);
   afterAll(() => {
-    process.env['PKCS11_MODULE'] = before.module ?? '';
-    process.env['SOFTHSM2_CONF'] = before.softhsm ?? '';
+    token.close();
     rmSync(directory, { recursive: true });
   });
 
