@@ -3,7 +3,9 @@
  * Owns the words of the command and the order of stages. Does not own any stage.
  */
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
+import { asBranchboxError, renderError } from '../src/model/errors.ts';
+import { FirmwareVersion } from '../src/model/firmware.ts';
 import { createRunner } from '../src/system/linux/runner.ts';
 import { buildDisk } from './disk.ts';
 import { publish } from './publish.ts';
@@ -11,14 +13,16 @@ import { VARIANTS } from './staging.ts';
 
 const USAGE = `usage: npm run image -- [--version VERSION] [--variant ${VARIANTS.join('|')}] [--keys DIR] [--out DIR] [--cache DIR] [--disk]
 
-  --version  default: that of package.json
+  --version  as in 0.2.0 or 0.2.0~rc1; default: that of package.json
   --variant  deliberately broken, for tests of going back
-  --keys     keys to sign with (docs/image.md); default out/keys, test keys made on first use
+  --keys     directory of the keys to sign with, as files or as PKCS#11 URIs (docs/image.md, "Keys"); one that has none
+             gets test keys, which no other build's boxes believe; default out/keys
   --out      default out/image
   --cache    where trees are kept; default /var/cache/branchbox
   --disk     the disk and the parts of its slot alone: no downloads, no package, no inventory
 
-example: npm run image -- --version 0.2.0
+Needs root on Linux and a Debian mirror; mmdebstrap, and git in a clone, are installed where they are missing.
+example: npm run image -- --version 0.2.0 --keys ~/keys
 `;
 
 const values = wordsOf(process.argv.slice(2));
@@ -35,26 +39,39 @@ if (values.variant !== variant) {
   process.stderr.write(USAGE);
   process.exit(2);
 }
+const { version, keys, out, cache } = values;
+if (version !== undefined && !FirmwareVersion.safeParse(version).success) {
+  process.stderr.write(
+    `--version ${JSON.stringify(version)} is none: 48 digits, small letters and .~^- at most, as in 0.2.0~rc1\n${USAGE}`,
+  );
+  process.exit(2);
+}
 
 // Trees and files of an image are for everybody to read; whoever has just made keys has another umask.
 process.umask(0o022);
-const { version, keys, out, cache } = values;
 const making = {
   runner: createRunner(),
   say: (line: string) => process.stdout.write(`${line}\n`),
   ...(cache === undefined ? {} : { cache: resolve(cache) }),
 };
-const disk = await buildDisk(
-  {
-    ...(version === undefined ? {} : { version }),
-    ...(variant === undefined ? {} : { variant }),
-    ...(keys === undefined ? {} : { keys }),
-    ...(out === undefined ? {} : { out }),
-  },
-  making,
-);
-if (values.disk !== true) await publish(disk, making);
-process.stdout.write(`${disk.made.raw}\n`);
+try {
+  const disk = await buildDisk(
+    {
+      ...(version === undefined ? {} : { version }),
+      ...(variant === undefined ? {} : { variant }),
+      ...(keys === undefined ? {} : { keys }),
+      ...(out === undefined ? {} : { out }),
+    },
+    making,
+  );
+  if (values.disk !== true) await publish(disk, making);
+  process.stdout.write(`${disk.made.raw}\n`);
+} catch (thrown) {
+  const error = asBranchboxError(thrown);
+  // What nobody foresaw is told with where it happened.
+  process.stderr.write(`${error.code === 'internal' ? inspect(thrown) : renderError(error)}\n`);
+  process.exitCode = 1;
+}
 
 /** undefined: one of them is not known, or lacks its value; said already. */
 function wordsOf(args: readonly string[]) {

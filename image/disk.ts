@@ -4,10 +4,11 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { BranchboxError } from '../src/model/errors.ts';
 import { type Assembled, assemble } from './assemble.ts';
 import { commitTime } from './commitTime.ts';
 import { ensureIngredients, type Ingredients } from './ingredients.ts';
-import { ensureKeys, type Keys } from './keys.ts';
+import { ensureKeys, type Keys, readKeys } from './keys.ts';
 import type { Variant } from './staging.ts';
 import type { Making } from './trees.ts';
 
@@ -34,9 +35,13 @@ const CHECKOUT = join(import.meta.dirname, '..');
 /** Quick where nothing changed since the last time: one bundle, 2 s. */
 export async function buildDisk(options: DiskOptions, making: Making): Promise<Disk> {
   const out = resolve(options.out ?? join(CHECKOUT, 'out/image'));
+  const keysDirectory = resolve(options.keys ?? join(CHECKOUT, 'out/keys'));
+  // Before what takes minutes.
+  readKeys(keysDirectory);
+  requireRoot();
   await mkdir(out, { recursive: true });
   const ingredients = await ensureIngredients(making);
-  const keys = await ensureKeys(resolve(options.keys ?? join(CHECKOUT, 'out/keys')), {
+  const keys = await ensureKeys(keysDirectory, {
     toolbox: ingredients.toolbox,
     say: making.say,
   });
@@ -52,4 +57,12 @@ async function packageVersion(): Promise<string> {
     version: string;
   };
   return version;
+}
+
+function requireRoot(): void {
+  if (process.platform === 'linux' && process.getuid?.() === 0) return;
+  throw new BranchboxError('lab/missing-capability', {
+    message: 'an image is made of mounted trees, which takes root on Linux',
+    mend: 'run it as root: sudo npm run image',
+  });
 }

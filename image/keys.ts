@@ -34,32 +34,18 @@ const NAMES = ['db', 'release'] as const;
 /** When test keys begin to be valid: a box whose clock was never set believes them too. */
 const NOT_BEFORE_MS = Date.UTC(2020, 0, 1);
 
-const PARTS = [
-  ...NAMES.flatMap((name) => ['crt', 'key', 'uri'].map((end) => `${name}.${end}`)),
-  'release-anchors.pem',
-];
+const ANCHORS = 'release-anchors.pem';
+const PARTS = [...NAMES.flatMap((name) => ['crt', 'key', 'uri'].map((end) => `${name}.${end}`)), ANCHORS];
 
 /**
  * Keys of the directory: `db` and `release`, each NAME.crt with NAME.key, or with NAME.uri that holds a PKCS#11 URI; and
- * release-anchors.pem. A directory with none of these gets test keys, which `say` tells; one with some of them is never
- * written to: they are somebody's.
+ * release-anchors.pem. undefined: none of these files is there. Throws `system/file` where some are, but not all.
  */
-export async function ensureKeys(
-  directory: string,
-  { toolbox, say }: { readonly toolbox: Toolbox; readonly say: (line: string) => void },
-): Promise<Keys> {
+export function readKeys(directory: string): Keys | undefined {
   const file = (name: string): string => join(directory, name);
-  const releaseAnchors = file('release-anchors.pem');
   const isThere = (name: string): boolean => existsSync(file(name));
-  if (!PARTS.some(isThere)) {
-    say(`making test keys in ${directory}: for trying, not for boxes of yours (docs/image.md)`);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await makeDbKey(file('db'), toolbox);
-    await makeReleaseKey(file('release'), releaseAnchors);
-  }
-  const missing = [...NAMES.map((name) => `${name}.crt`), 'release-anchors.pem'].filter(
-    (name) => !isThere(name),
-  );
+  if (!PARTS.some(isThere)) return undefined;
+  const missing = [...NAMES.map((name) => `${name}.crt`), ANCHORS].filter((name) => !isThere(name));
   const keyless = NAMES.filter((name) => !isThere(`${name}.key`) && !isThere(`${name}.uri`));
   if (missing.length > 0 || keyless.length > 0) {
     throw new BranchboxError('system/file', {
@@ -75,7 +61,32 @@ export async function ensureKeys(
     key: isThere(`${name}.uri`) ? readUri(file(`${name}.uri`)) : file(`${name}.key`),
     certificate: file(`${name}.crt`),
   });
-  return { directory, db: signingKey('db'), release: signingKey('release'), releaseAnchors };
+  return {
+    directory,
+    db: signingKey('db'),
+    release: signingKey('release'),
+    releaseAnchors: file(ANCHORS),
+  };
+}
+
+/**
+ * As readKeys(); a directory with none of them gets test keys, which `say` tells. One with some of them is never written
+ * to: they are somebody's.
+ */
+export async function ensureKeys(
+  directory: string,
+  { toolbox, say }: { readonly toolbox: Toolbox; readonly say: (line: string) => void },
+): Promise<Keys> {
+  const there = readKeys(directory);
+  if (there !== undefined) return there;
+  say(`making test keys in ${directory}: for trying, not for boxes of yours (docs/image.md)`);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDbKey(join(directory, 'db'), toolbox);
+  await makeReleaseKey(join(directory, 'release'), join(directory, ANCHORS));
+  const made = readKeys(directory);
+  if (made === undefined)
+    throw new BranchboxError('internal', { message: `${directory} lost its test keys` });
+  return made;
 }
 
 /** What signatures depend on: certificates by their content, since a key is renewed in the same place. */
