@@ -14,11 +14,17 @@ const RELATIVE_OID = 0x0d;
 /** X.690 8.1.3.6: the length of what ends with two zeros. */
 const INDEFINITE = 0x80;
 
-/** Exactly one value, and nothing after it; of asn1js' own 10,000 values where no fewer are told, which take it some 0.2 s. */
-export function berOf(bytes: Uint8Array, maxBytes: number, maxValues = asn1js.DEFAULT_MAX_NODES): unknown {
+/**
+ * asn1js' own limit of 10,000 took it half a second of a busy processor. A certificate has some 75 values, a recipient of
+ * what is encrypted 25, what comes in pieces one each.
+ */
+const MAX_VALUES = 4_000;
+
+/** Exactly one value, and nothing after it. */
+export function berOf(bytes: Uint8Array, maxBytes: number): unknown {
   if (bytes.length > maxBytes) throw malformed(`CMS of ${bytes.length} bytes is larger than ${maxBytes}`);
   checkIdentifiers(bytes);
-  const { offset, result } = parse(bytes, maxValues);
+  const { offset, result } = parse(bytes);
   if (offset === -1 || offset !== bytes.length) throw malformed('Bytes are not one CMS message');
   return result;
 }
@@ -69,9 +75,9 @@ function isOneValue(bytes: Uint8Array): boolean {
   return isIndefinite && bytes.at(-1) === 0 && bytes.at(-2) === 0;
 }
 
-function parse(bytes: Uint8Array, maxNodes: number): { readonly offset: number; readonly result: unknown } {
+function parse(bytes: Uint8Array): { readonly offset: number; readonly result: unknown } {
   try {
-    return asn1js.fromBER(Uint8Array.from(bytes), { maxNodes });
+    return asn1js.fromBER(Uint8Array.from(bytes), { maxNodes: MAX_VALUES });
   } catch (cause) {
     // Nesting without end overflows the stack; that is malformed too.
     throw malformed('Bytes are not CMS', cause);

@@ -36,7 +36,8 @@ export const CERTIFICATION = 'certification';
 
 /** Leaf and anchor included. The field's hierarchies have three levels; each more costs signature checks. */
 const MAX_PATH = 6;
-const MAX_CERTIFICATES = 16;
+/** Beside the one that is validated. */
+export const MAX_CERTIFICATES = 16;
 
 const UNDERSTOOD: ReadonlySet<string> = new Set([
   OID.basicConstraints,

@@ -5,7 +5,7 @@
 import { createHash, sign } from 'node:crypto';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { type Certificate, parseCertificate, sameCertificate } from './certificate.ts';
-import { validateChain } from './chain.ts';
+import { MAX_CERTIFICATES, validateChain } from './chain.ts';
 import { type CmsSigner, readCms } from './cms-read.ts';
 import {
   type Der,
@@ -152,6 +152,12 @@ export async function verifySignedData(der: Uint8Array, options: VerifyOptions):
   const [how] = cms.signers;
   if (how === undefined || cms.signers.length !== 1) {
     throw malformed(`Signed data has ${cms.signers.length} signers, wanted is one`);
+  }
+  // Before they are read: the same one a hundred times over costs half a second, and leaves one for the chain to count.
+  if (cms.certificates.length > MAX_CERTIFICATES + 1) {
+    throw untrusted(
+      `it came with ${cms.certificates.length} certificates, more than ${MAX_CERTIFICATES + 1}`,
+    );
   }
   const own = cms.certificates.map(parseCertificate);
   const beside = (options.certificates ?? []).filter(

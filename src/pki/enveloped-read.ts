@@ -55,8 +55,6 @@ export type RecipientName =
 
 /** An artefact is for one box. Each recipient beside it costs a little. */
 const MAX_RECIPIENTS = 64;
-/** A recipient has some 25; what is encrypted in pieces has one each. */
-const MAX_VALUES = 4_000;
 /** RSAES-OAEP says most, with a label a hundred octets. */
 const MAX_ALGORITHM_OCTETS = 1024;
 const OBJECT_IDENTIFIER = 0x06;
@@ -73,7 +71,7 @@ export function outerType(bytes: Uint8Array): string | undefined {
 }
 
 export function readEnveloped(bytes: Uint8Array, maxBytes: number): Enveloped {
-  const [type, wrapped] = partsOf(berOf(bytes, maxBytes, MAX_VALUES), 'CMS message');
+  const [type, wrapped] = partsOf(berOf(bytes, maxBytes), 'CMS message');
   const kind = oidOf(type);
   if (kind !== OID.envelopedData && kind !== OID.authEnvelopedData) {
     throw malformed(`CMS content ${kind} is not encrypted`);

@@ -56,6 +56,25 @@ describe('an object identifier without end, which takes a second to read,', () =
   });
 });
 
+it('refuses what takes long to read: a certificate over and over, values without end', async () => {
+  const carrying = (copies: number) =>
+    signData({
+      contentType: OID.voucherJson,
+      content,
+      signer: { ...signer, chain: Array.from({ length: copies }, () => signer.certificate) },
+      signingTimeMs: NOW_MS,
+    });
+  const said = (bytes: Uint8Array) => verifySignedData(bytes, options).catch(String);
+  expect(await said(carrying(16))).toMatchObject({ contentType: OID.voucherJson });
+  expect(await said(carrying(17))).toMatch(/it came with 18 certificates, more than 17/);
+  const nulls = (count: number) => {
+    const values = Buffer.concat(Array.from({ length: count }, () => Buffer.of(5, 0)));
+    return Buffer.concat([Buffer.of(0x30, 0x82, values.length >> 8, values.length & 0xff), values]);
+  };
+  expect(await said(nulls(3_900))).not.toMatch(/are not one CMS message/);
+  expect(await said(nulls(4_100))).toMatch(/are not one CMS message/);
+});
+
 it('refuses a content type that the signature is not over', async () => {
   // The type in the envelope is changed, the one in the signed attributes stays: .40 for .43.
   const changed = Buffer.from(message);
