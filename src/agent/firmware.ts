@@ -10,6 +10,7 @@ import type { DeviceClient } from '../system/deviceClient.ts';
 import type { System } from '../system/ports.ts';
 import { createFirmwareDisk } from '../update/disk.ts';
 import { locateFirmware } from '../update/locate.ts';
+import { readOwnTimeMs } from '../update/ownTime.ts';
 import { createUpdateRecords } from '../update/records.ts';
 import { createControllerSource } from '../update/sources.ts';
 import { createStartTime } from '../update/startTime.ts';
@@ -53,8 +54,7 @@ export async function createAgentUpdater(parts: AgentFirmwareParts): Promise<Age
   });
   if (!located.ok) return { ...createNoUpdater(version, located.reason), looked() {} };
   const running = { version: located.version, rootHash: located.rootHash };
-  const uptimeMs = async (): Promise<number> =>
-    Number(((await files.readText('/proc/uptime')) ?? '0').split(' ')[0]) * 1000;
+  const uptimeMs = (): Promise<number> => readOwnTimeMs(files);
   const startTime = createStartTime({ files, path: upAfterPath(paths), uptimeMs });
   const vitals = (): Vitals | undefined => {
     const body = parts.body();

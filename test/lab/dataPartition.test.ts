@@ -96,6 +96,7 @@ PATH=$PWD/bin:$PATH NOTIFY_SOCKET=none boot=. data=disk
 export PATH NOTIFY_SOCKET
 eval "$2"
 head -n 2 told
+[ "$(cat data-check-began)" -le "$(cat data-check-ended)" ] || echo no time noted
 ! kill -0 "$asking" 2>/dev/null || [ -z "$(cat /proc/$asking/cmdline)" ] || echo still asks
 `;
 it('has as long as a check takes, and asks for it while that goes on', () => {

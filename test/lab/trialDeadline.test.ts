@@ -51,6 +51,7 @@ function look(name: string, upSeconds: number, restarts: number, rootHash = worl
       TRIAL_ESP_TYPE: ESP_FILE_SYSTEM.type,
       TRIAL_MOUNT: join(place, 'mount'),
       TRIAL_VERDICT_BY: join(place, 'verdict-by'),
+      TRIAL_DATA_CHECK: join(place, 'data-check'),
     },
     timeout: 60_000,
   });
@@ -92,6 +93,20 @@ test.each([
   ['', 600, 'reboot'],
 ])('an agent that lives and says that it judges by "%s": after %d s it is asked "%s"', (by, up, asked) => {
   writeFileSync(join(place, 'verdict-by'), by);
+  expect(look('branchbox_1.0.0+1-1.efi', up, 0)).toBe(asked);
+});
+
+test.each<[string, { readonly began?: string; readonly ended?: string }, number, string]>([
+  ['that ended does not count', { began: '20', ended: '1820' }, 2399, ''],
+  ['that ended gives no more than it took', { began: '20', ended: '1820' }, 2400, 'reboot'],
+  ['that goes on does not count', { began: '20' }, 7000, ''],
+  ['whose end is half written goes on', { began: '20', ended: '' }, 7000, ''],
+  ['that never ends is waited for no longer than two hours', { began: '20' }, 7800, 'reboot'],
+  ['that nobody can have made does not count', { began: '1820', ended: '20' }, 600, 'reboot'],
+  ['whose note is none does not count', { began: '1; x', ended: '900' }, 900, 'reboot'],
+])('a check of the data partition %s', (_, { began, ended }, up, asked) => {
+  if (began !== undefined) writeFileSync(join(place, 'data-check-began'), `${began}\n`);
+  if (ended !== undefined) writeFileSync(join(place, 'data-check-ended'), `${ended}\n`);
   expect(look('branchbox_1.0.0+1-1.efi', up, 0)).toBe(asked);
 });
 
