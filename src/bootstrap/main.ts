@@ -42,6 +42,7 @@ import {
   nextLdevidPaths,
   quarantinePath,
 } from './paths.ts';
+import { type BlockDevicePaths, notReadNotice, pluggedMedia } from './pluggedMedia.ts';
 import { createProgress } from './progress.ts';
 import { createServiceActions } from './service.ts';
 import { createQuarantineMark, createStandingLooks } from './standing.ts';
@@ -69,6 +70,8 @@ export interface IdentityOptions extends WaysOutOptions {
   readonly paths?: BootstrapPaths;
   /** Where firmware/medium-read puts what it found on media. */
   readonly mediaDirectory?: string;
+  /** Where udev and the kernel tell of what is plugged in. */
+  readonly blockDevices?: BlockDevicePaths;
   /** For tests: other keys, other chance. */
   readonly keys?: DeviceKeys;
   readonly randomBytes?: (count: number) => Uint8Array;
@@ -236,6 +239,9 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const keyHoldings = createKeyHoldings({ files, keys, factory, ldevid });
   let brokerProblem: BrokerProblem | undefined;
   async function status(): Promise<BootstrapStatus> {
+    // Asked for anew each time: it goes when the medium goes.
+    const notRead = (await owners.wasOwned()) ? await pluggedMedia(files, options.blockDevices) : [];
+    notices.set('media', notRead.map(notReadNotice));
     return renderStatus({
       history: journal.history(),
       keys: await keyHoldings(),

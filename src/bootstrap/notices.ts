@@ -4,8 +4,11 @@
  */
 import { NOTICES_MAX, NOTICE_MAX_LENGTH } from '../model/bootstrap.ts';
 
-/** `named`: servers that were named and are none. `passed`: lines and servers that led nowhere. `trust`: of the owner. */
-export type NoticeSubject = 'named' | 'passed' | 'trust';
+/**
+ * `named`: servers that were named and are none. `passed`: lines and servers that led nowhere. `trust`: of the owner.
+ * `media`: plugged in, and not read.
+ */
+export type NoticeSubject = 'named' | 'passed' | 'trust' | 'media';
 
 export interface Notices {
   /** In place of those before; none where all is well. */

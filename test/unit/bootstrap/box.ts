@@ -186,6 +186,11 @@ export async function createBox(
         leaseDirectory: join(directory, 'leases'),
         leadsNowhereDirectory: join(directory, 'leads-nowhere'),
         mediaDirectory: join(directory, 'media'),
+        blockDevices: {
+          udev: join(directory, 'udev'),
+          sys: join(directory, 'sys'),
+          mounts: join(directory, 'mountinfo'),
+        },
         connect: onlooker.connect(async (options) => {
           const key = (await box.tpm?.unwrap(options.identity.key)) ?? options.identity.key;
           return controller.connect({ ...options, identity: { ...options.identity, key } });

@@ -15,6 +15,9 @@ export const STATIC_NETWORK = {
   bootstrapServers: [],
 } as const;
 
+/** As udev names its file of it. */
+const DEVICE = 'b8:17';
+
 export interface StickTree {
   conveyed?: Uint8Array | undefined;
   ownerCertificate?: Uint8Array | undefined;
@@ -57,4 +60,12 @@ export async function pullOut({ box }: FaultBench, name = 'sdb1'): Promise<void>
   for (const file of Object.values(MEDIUM_FILES)) {
     await box.files.remove(`${box.directory}/media/${name}/${file}`);
   }
+  await box.files.remove(`${box.directory}/udev/${DEVICE}`);
+  await box.files.remove(`${box.directory}/sys/8:17/uevent`);
+}
+
+/** The one that is plugged in as `sdb1`: what udev and the kernel tell of it. */
+export async function seenByUdev({ box }: FaultBench): Promise<void> {
+  await box.files.writeDurable(`${box.directory}/udev/${DEVICE}`, 'I:1\nE:ID_BUS=usb\nE:ID_FS_TYPE=vfat\n');
+  await box.files.writeDurable(`${box.directory}/sys/8:17/uevent`, 'MAJOR=8\nMINOR=17\nDEVNAME=sdb1\n');
 }

@@ -1,0 +1,88 @@
+/**
+ * Owns which USB media are plugged in, as udev and the kernel tell it, and what is said of them on a box that has its owner,
+ * where nothing is read off one (medium.ts). Does not open a medium, nor ask for more of it than that it is there.
+ */
+import type { Files } from '../system/ports.ts';
+
+export interface BlockDevicePaths {
+  /** A file `bMAJOR:MINOR` for each block device, of udev. */
+  readonly udev: string;
+  /** A directory `MAJOR:MINOR` for each; a partition's is within its disk's. */
+  readonly sys: string;
+  /** proc_pid_mountinfo(5). */
+  readonly mounts: string;
+}
+export const BLOCK_DEVICE_PATHS: BlockDevicePaths = {
+  udev: '/run/udev/data',
+  sys: '/sys/dev/block',
+  mounts: '/proc/self/mountinfo',
+};
+type Reading = Pick<Files, 'list' | 'readText'>;
+
+/** A box has some dozens; who plugs in a medium of more partitions is told of some of them. */
+const MAX_DEVICES = 256;
+const MAX_MEDIA = 4;
+const MAX_TOLD_BYTES = 64 * 1024;
+const MAX_MOUNTS_BYTES = 1024 * 1024;
+
+/** Names of the kernel (`sda1`): file systems on USB that would be read on a box without an owner. */
+export async function pluggedMedia(
+  files: Reading,
+  paths: BlockDevicePaths = BLOCK_DEVICE_PATHS,
+): Promise<readonly string[]> {
+  // A box may run from a disk on USB.
+  const mounted = await mountedDevices(files, paths);
+  const media: string[] = [];
+  const told = (await listOr(files, paths.udev)).filter((file) => /^b\d{1,7}:\d{1,7}$/.test(file));
+  for (const file of told.slice(0, MAX_DEVICES)) {
+    if (media.length === MAX_MEDIA) break;
+    const device = file.slice(1);
+    if (!isMedium((await readOr(files, `${paths.udev}/${file}`)) ?? '')) continue;
+    const name = await nameOf(files, `${paths.sys}/${device}`);
+    if (name !== undefined && !(await isOwnDisk(files, paths, device, mounted))) media.push(name);
+  }
+  return media.toSorted();
+}
+
+/** What the installer reads of each. Pure. */
+export const notReadNotice = (name: string): string =>
+  `USB medium ${name}: no bootstrap medium is read, this box has its owner (a factory reset would make it read; else pull it out)`;
+
+/** As the rule reads it that starts the reading (firmware/root/usr/lib/udev/rules.d/70-branchbox-medium.rules). Pure. */
+function isMedium(told: string): boolean {
+  const lines = told.split('\n');
+  return lines.includes('E:ID_BUS=usb') && lines.some((line) => /^E:ID_FS_TYPE=(vfat|ext4)$/.test(line));
+}
+
+async function mountedDevices(files: Reading, { mounts }: BlockDevicePaths): Promise<ReadonlySet<string>> {
+  const text = (await files.readText(mounts, MAX_MOUNTS_BYTES).catch(() => undefined)) ?? '';
+  return new Set(text.split('\n').map((line) => line.split(' ', 3)[2] ?? ''));
+}
+
+/** Whether anything of its disk is mounted, or under something (encrypted, verified) that may be. */
+async function isOwnDisk(
+  files: Reading,
+  { sys }: BlockDevicePaths,
+  device: string,
+  mounted: ReadonlySet<string>,
+): Promise<boolean> {
+  const disk = (await readOr(files, `${sys}/${device}/../dev`))?.trim() ?? device;
+  const diskName = await nameOf(files, `${sys}/${disk}`);
+  if (diskName === undefined) return false;
+  const partitions = (await listOr(files, `${sys}/${disk}`)).filter((entry) => entry.startsWith(diskName));
+  for (const at of [`${sys}/${disk}`, ...partitions.map((name) => `${sys}/${disk}/${name}`)]) {
+    const number = (await readOr(files, `${at}/dev`))?.trim();
+    if (number !== undefined && mounted.has(number)) return true;
+    if ((await listOr(files, `${at}/holders`)).length > 0) return true;
+  }
+  return false;
+}
+
+async function nameOf(files: Reading, at: string): Promise<string | undefined> {
+  return /^DEVNAME=([a-z0-9]{1,32})$/m.exec((await readOr(files, `${at}/uevent`)) ?? '')?.[1];
+}
+
+/** It may be pulled out at any moment: what is away tells nothing. */
+const readOr = (files: Reading, path: string): Promise<string | undefined> =>
+  files.readText(path, MAX_TOLD_BYTES).catch(() => undefined);
+const listOr = (files: Reading, path: string): Promise<readonly string[]> => files.list(path).catch(() => []);

@@ -1,0 +1,76 @@
+/** USB media that are plugged in, off directories as udev and the kernel have them, links and all. */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { pluggedMedia } from '../../../src/bootstrap/pluggedMedia.ts';
+import { createFiles } from '../../../src/system/linux/files.ts';
+
+let directory: string;
+const at = (...parts: readonly string[]): string => join(directory, ...parts);
+const plugged = () =>
+  pluggedMedia(createFiles(), { udev: at('udev'), sys: at('dev/block'), mounts: at('mountinfo') });
+const VFAT = ['ID_BUS=usb', 'ID_FS_TYPE=vfat'];
+
+function told(device: string, properties: readonly string[]): void {
+  writeFileSync(at('udev', `b${device}`), ['I:1', ...properties.map((line) => `E:${line}`), ''].join('\n'));
+}
+/** Within its disk where it is a partition. */
+function device(number: string, name: string, disk?: string): void {
+  const place = disk === undefined ? at('block', name) : at('block', disk, name);
+  mkdirSync(join(place, 'holders'), { recursive: true });
+  writeFileSync(join(place, 'dev'), `${number}\n`);
+  writeFileSync(join(place, 'uevent'), `MAJOR=8\nDEVNAME=${name}\nDEVTYPE=any\n`);
+  symlinkSync(place, at('dev/block', number));
+}
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'bbt-plugged-'));
+  for (const part of ['udev', 'dev/block', 'block']) mkdirSync(at(part), { recursive: true });
+  writeFileSync(at('mountinfo'), '22 1 8:1 / / rw - ext4 /dev/sda1 rw\n');
+  device('8:0', 'sda');
+  device('8:1', 'sda1', 'sda');
+  device('8:2', 'sda2', 'sda');
+  device('8:16', 'sdb');
+  device('8:17', 'sdb1', 'sdb');
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+it('are file systems on USB that would be read, partitions and whole disks', async () => {
+  expect(await plugged()).toEqual([]);
+  told('8:17', VFAT);
+  device('8:32', 'sdc');
+  told('8:32', ['ID_FS_TYPE=ext4', 'ID_BUS=usb']);
+  expect(await plugged()).toEqual(['sdb1', 'sdc']);
+  rmSync(at('udev/b8:17'));
+  expect(await plugged()).toEqual(['sdc']);
+});
+
+it.each([
+  ['on no USB', ['ID_BUS=ata', 'ID_FS_TYPE=vfat']],
+  ['of another file system', ['ID_BUS=usb', 'ID_FS_TYPE=ntfs']],
+  ['without one', ['ID_BUS=usb']],
+  ['whose label only says so', ['ID_FS_LABEL=E:ID_BUS=usb', 'ID_FS_TYPE=vfat']],
+])('are none %s', async (_, properties) => {
+  told('8:17', properties);
+  expect(await plugged()).toEqual([]);
+});
+
+it('are no partitions of the disk that the box runs from, itself mounted or under another device', async () => {
+  told('8:2', VFAT);
+  expect(await plugged()).toEqual([]);
+  writeFileSync(at('mountinfo'), '22 1 253:0 / / rw - ext4 /dev/mapper/root rw\n');
+  expect(await plugged()).toEqual(['sda2']);
+  mkdirSync(at('block/sda/sda1/holders/dm-0'));
+  expect(await plugged()).toEqual([]);
+});
+
+it('are none where the kernel has them no more, nor files of another name; and some of very many', async () => {
+  told('8:99', VFAT);
+  writeFileSync(at('udev', 'b../8:17'.replace('/', '_')), 'E:ID_BUS=usb\nE:ID_FS_TYPE=vfat\n');
+  expect(await plugged()).toEqual([]);
+  for (let minor = 100; minor < 120; minor += 1) {
+    device(`8:${minor}`, `sdd${minor}`, 'sdd');
+    told(`8:${minor}`, VFAT);
+  }
+  expect(await plugged()).toHaveLength(4);
+});
