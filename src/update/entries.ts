@@ -42,3 +42,20 @@ export const committedEntryName = (version: string): string => `branchbox_${vers
 /** What the loader passes over. */
 export const badEntryName = ({ version, triesDone }: Pick<BootEntry, 'version' | 'triesDone'>): string =>
   `branchbox_${version}+0-${triesDone}.efi`;
+
+export interface HalfCommitted {
+  readonly committed: string;
+  readonly counted: string;
+}
+
+/**
+ * Of versions whose commit was cut within its rename, which FAT may leave with both names. The committed one proves the
+ * verdict: before a version is placed on trial, every other entry of that name is gone.
+ */
+export const halfCommitted = (entries: readonly BootEntry[]): readonly HalfCommitted[] =>
+  entries.flatMap(({ file: counted, version, triesLeft, rootHash }) => {
+    if (triesLeft === undefined) return [];
+    const other = entries.find((entry) => entry.version === version && entry.triesLeft === undefined);
+    const isOther = rootHash !== undefined && other?.rootHash !== undefined && rootHash !== other.rootHash;
+    return other === undefined || isOther ? [] : [{ committed: other.file, counted }];
+  });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { FirmwarePart } from '../model/firmware.ts';
 import type { Runner } from '../system/ports.ts';
-import { type BootEntry, parseEntryName } from './entries.ts';
+import { type BootEntry, type HalfCommitted, parseEntryName } from './entries.ts';
 import { hashFrom } from './fetchPart.ts';
 import type { Leftover } from './plan.ts';
 import type { PartFile } from './ports.ts';
@@ -39,6 +39,7 @@ export interface Esp {
   read(node: string, signal: AbortSignal): Promise<EspContent>;
   remove(node: string, files: readonly string[], signal: AbortSignal): Promise<void>;
   rename(node: string, from: string, to: string, signal: AbortSignal): Promise<void>;
+  keepCommitted(node: string, half: HalfCommitted, signal: AbortSignal): Promise<void>;
   /** The first bytes of `from`, as many as the part has. */
   place(node: string, file: string, from: PartFile, part: FirmwarePart, signal: AbortSignal): Promise<void>;
 }
@@ -118,6 +119,18 @@ export function createEsp(options: {
         await rename(join(folder, from), join(folder, to));
         await syncPath(folder);
       }),
+    async keepCommitted(node, { committed, counted }, signal) {
+      // First: to remove one of two names of the same clusters would free them under the other. It leaves them to one of
+      // the two, whichever stands first, and the other empty.
+      await inTurn(() => repair(node));
+      await mounted(node, 'rw', signal, async () => {
+        const [own, other] = [join(folder, committed), join(folder, counted)];
+        const isWhole = async (path: string) => (await look(path)).rootHash !== undefined;
+        if (await isWhole(own)) await rm(other);
+        else if (await isWhole(other)) await rename(other, own);
+        await syncPath(folder);
+      });
+    },
     async place(node, file, from, part, signal) {
       await inTurn(() => repair(node));
       await mounted(node, 'rw', signal, async () => {

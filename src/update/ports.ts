@@ -3,6 +3,7 @@
  * Holds no implementation: linux/ has the real ones, the tests a disk whose power can be cut at any byte.
  */
 import type { FirmwarePart } from '../model/firmware.ts';
+import type { HalfCommitted } from './entries.ts';
 import type { Observation, Progress } from './plan.ts';
 import type { SlotName } from './slots.ts';
 
@@ -33,6 +34,8 @@ export interface FirmwareDisk {
   /** The staged bytes, whole under this name or not there; held against `part` as they are read back. */
   placeEntry(file: string, part: FirmwarePart, signal: AbortSignal): Promise<void>;
   renameEntry(from: string, to: string, signal: AbortSignal): Promise<void>;
+  /** Of one entry under two names, that may stand for the same bytes on the medium: the committed name alone, whole. */
+  keepCommitted(half: HalfCommitted, signal: AbortSignal): Promise<void>;
   /** The loader's next start takes this entry (as the loader names it), once. */
   bootOnce(entryId: string): Promise<void>;
 }

@@ -197,6 +197,19 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
       rename(temporary, file);
     },
     renameEntry: async (from, to) => rename(from, to),
+    async keepCommitted({ committed, counted }) {
+      step();
+      // As by fsck: one of the two keeps what both had.
+      for (const file of [committed, counted]) twins.delete(file);
+      const bytes = esp.get(counted);
+      const isWhole = entryOf(committed, esp.get(committed) ?? Buffer.alloc(0))?.rootHash !== undefined;
+      if (!isWhole && bytes !== undefined) rename(counted, committed);
+      else {
+        esp.delete(counted);
+        if (bytes !== undefined) undo.push(() => esp.set(counted, bytes));
+        syncDirectory();
+      }
+    },
     bootOnce: async (entryId) => void bootedOnce.push(entryId),
   };
 

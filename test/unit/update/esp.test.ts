@@ -1,5 +1,5 @@
 /** The ESP as it is mounted, repaired and let go: never by two at once. A directory stands for it; mounting is counted. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import type { PartFile } from '../../../src/update/ports.ts';
 import type { Runner } from '../../../src/system/ports.ts';
 import { createEsp, FAT } from '../../../src/update/esp.ts';
 import { sha256 } from '../../fakes/firmwareVersion.ts';
+import { makeSignedProgram } from '../../fakes/signedProgram.ts';
 
 const NODE = '/dev/esp';
 const signal = new AbortController().signal;
@@ -129,4 +130,30 @@ it('a change that failed does not keep the next from its turn', async () => {
   await expect(placing).rejects.toMatchObject({ code: 'firmware/disk' });
   expect((await reading).entries).toEqual([]);
   expect(ran.at(-1)).toBe('umount while mounted');
+});
+
+const WHOLE = makeSignedProgram('a'.repeat(64), []);
+const EMPTY = Buffer.alloc(0);
+const HALF = { committed: 'branchbox_1.1.0.efi', counted: 'branchbox_1.1.0+0-1.efi' };
+it.each<[string, Buffer, Buffer]>([
+  ['the committed name', WHOLE, EMPTY],
+  ['the counted name', EMPTY, WHOLE],
+  ['both, as on a file system that shares nothing', WHOLE, WHOLE],
+])('of an entry whose bytes a repair left to %s the committed name stays', async (_, committed, counted) => {
+  const { esp, ran } = counting();
+  const folder = join(mountPoint, 'EFI/Linux');
+  writeFileSync(join(folder, HALF.committed), committed);
+  writeFileSync(join(folder, HALF.counted), counted);
+  await esp.keepCommitted(NODE, HALF, signal);
+  // Before anything is removed: one name less would free what the other stands for.
+  expect(ran).toEqual(['fsck.fat', 'mount rw', 'umount while mounted']);
+  expect(readdirSync(folder)).toEqual([HALF.committed]);
+  expect(readFileSync(join(folder, HALF.committed)).equals(WHOLE)).toBe(true);
+});
+
+it('of an entry of which no name has the bytes nothing is taken', async () => {
+  const folder = join(mountPoint, 'EFI/Linux');
+  for (const name of Object.values(HALF)) writeFileSync(join(folder, name), EMPTY);
+  await counting().esp.keepCommitted(NODE, HALF, signal);
+  expect(readdirSync(folder)).toHaveLength(2);
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { verifyManifest } from '../../../src/update/manifest.ts';
 import { STABLE_MS, VERDICT_MS, type Vitals } from '../../../src/update/trial.ts';
 import { createNoUpdater } from '../../../src/update/updater.ts';
-import { createFakeFirmwareDisk } from '../../fakes/firmwareDisk.ts';
+import { createFakeFirmwareDisk, PowerCut } from '../../fakes/firmwareDisk.ts';
 import { createFakeSource } from '../../fakes/firmwareSource.ts';
 import { makeVersion } from '../../fakes/firmwareVersion.ts';
 import { NOW_MS } from '../pki/domain.ts';
@@ -72,6 +72,51 @@ describe('a trial', () => {
     expect(one.clockMs()).toBe(verdictAtMs);
     // The deadline without an agent stays behind it.
     expect(one.state.deadlineS).toBe(verdictAtMs / 1000 + 120);
+  });
+
+  describe('whose commit was cut within its rename, with both names left', () => {
+    async function halfCommitted() {
+      const disk = await restarted();
+      disk.power(1);
+      const cut = disk.disk.renameEntry(
+        'branchbox_1.1.0+1-1.efi',
+        'branchbox_1.1.0.efi',
+        AbortSignal.timeout(1000),
+      );
+      await expect(cut).rejects.toBeInstanceOf(PowerCut);
+      disk.crash(() => 1);
+      expect(disk.entries()).toEqual([
+        'branchbox_1.0.0.efi',
+        'branchbox_1.1.0+1-1.efi',
+        'branchbox_1.1.0.efi',
+      ]);
+      return disk;
+    }
+    const SETTLED = ['branchbox_1.0.0.efi', 'branchbox_1.1.0.efi'];
+
+    it('is committed, and one name stays', async () => {
+      const disk = await halfCommitted();
+      const one = box({
+        running: NEW,
+        disk,
+        wanted: wantedOf(NEW),
+        vitals: () => undefined,
+        bootId: 'three',
+      });
+      await one.until('committed');
+      one.stop.abort();
+      await one.ended;
+      expect([disk.entries(), disk.faults()]).toEqual([SETTLED, []]);
+      expect((await one.records.history()).map(({ result }) => result)).toEqual(['committed']);
+    });
+
+    it('is not taken back by the version before, where the loader started that', async () => {
+      const disk = await halfCommitted();
+      const one = box({ disk, wanted: wantedOf(NEW), bootId: 'three' });
+      await one.ended;
+      expect([one.state.restarts, disk.entries(), disk.faults()]).toEqual([1, SETTLED, []]);
+      expect(one.events).toEqual([]);
+    });
   });
 
   it('is decided by whoever stands at the box', async () => {
