@@ -46,12 +46,17 @@ export interface DeviceClientOptions {
 
 export interface DeviceClient {
   /**
-   * The answer, whatever its status; the caller reads or destroys it. `fromBytes` above 0 asks for the rest alone, which
-   * a server may ignore (status 200, RFC 9110 14.2). Throws `controller/unreachable`.
+   * The answer, whatever its status; the caller reads or destroys it. `fromBytes` above 0 asks for the rest alone,
+   * `endBytes` for what is before that byte, which a server may ignore (status 200, RFC 9110 14.2). Throws
+   * `controller/unreachable`.
    */
   get(
     path: string,
-    options: { readonly fromBytes?: number; readonly signal: AbortSignal },
+    options: {
+      readonly fromBytes?: number;
+      readonly endBytes?: number | undefined;
+      readonly signal: AbortSignal;
+    },
   ): Promise<IncomingMessage>;
 }
 
@@ -61,7 +66,7 @@ const IDLE_TIMEOUT_MS = 30_000;
 export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
   const { idleTimeoutMs = IDLE_TIMEOUT_MS } = options;
   return {
-    async get(path, { fromBytes = 0, signal }) {
+    async get(path, { fromBytes = 0, endBytes, signal }) {
       const { host, port } = options.server();
       const credentials = await options.credentials();
       const { socket } = await options.dialer.connectTls({
@@ -80,7 +85,9 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
             headers: {
               host: `${host}:${port}`,
               connection: 'close',
-              ...(fromBytes > 0 ? { range: `bytes=${fromBytes}-` } : {}),
+              ...(fromBytes > 0 || endBytes !== undefined
+                ? { range: `bytes=${fromBytes}-${endBytes === undefined ? '' : endBytes - 1}` }
+                : {}),
             },
             signal,
           },

@@ -11,7 +11,7 @@ import { createFruitless } from './fruitless.ts';
 import { install } from './install.ts';
 import { holdToWanted, type Job } from './job.ts';
 import { type Target, verifyManifest } from './manifest.ts';
-import { createPace, endTrickle, untilClosed, windowState } from './pace.ts';
+import { createPaces, endTrickle, pieceBytesAt, untilClosed, windowState } from './pace.ts';
 import type { Step } from './plan.ts';
 import type { FirmwareDisk } from './ports.ts';
 import { type Ending, takenBack, type UpdateRecords } from './records.ts';
@@ -63,6 +63,7 @@ export function createCarryOut(
 ): (job: Job, signal: AbortSignal, ending: AbortSignal) => Promise<CarriedOut> {
   const { disk, running, records, history, trial, say, clock, log } = parts;
   const untilFruitless = createFruitless();
+  const paceAt = createPaces(clock);
   /** Of the job; for a sentence. */
   let underWay = '';
   let closedOn: { readonly manifest: string; readonly what: string } | undefined;
@@ -142,7 +143,8 @@ export function createCarryOut(
           disk,
           source: untilFruitless(job.source),
           progress: records.progress,
-          pace: endTrickle(createPace(job.rateLimitKbps, clock), clock),
+          pace: endTrickle(paceAt(job.rateLimitKbps), clock),
+          pieceBytes: pieceBytesAt(job.rateLimitKbps),
           allowDowngrade: job.allowDowngrade,
           onStep: onStep(target),
           async beforeEntry(during) {

@@ -23,6 +23,8 @@ export interface FetchParts {
   /** Called after a sync. */
   readonly onDurable: (bytes: number) => Promise<void>;
   readonly pace: Pace;
+  /** Where there is a rate: so much is asked for at once (pace.ts). */
+  readonly pieceBytes?: number | undefined;
   readonly sizes: WriteSizes;
   readonly signal: AbortSignal;
 }
@@ -57,7 +59,7 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
   };
   try {
     if (doneBytes < part.sizeBytes) {
-      const { skipBytes, chunks } = await source.open(part, doneBytes, signal);
+      const { skipBytes, chunks } = await source.open(part, doneBytes, signal, fetch.pieceBytes);
       let skip = skipBytes;
       for await (const come of chunks) {
         signal.throwIfAborted();

@@ -14,7 +14,7 @@ export function createFruitless(): (source: PartSource) => PartSource {
   let tries = 0;
   return (source) => ({
     name: source.name,
-    async open(part, fromBytes, signal) {
+    async open(part, fromBytes, signal, pieceBytes) {
       const key = `${part.sha256} ${source.name}`;
       if (key !== last) [last, tries] = [key, 0];
       if (tries >= MAX_FRUITLESS) {
@@ -23,7 +23,7 @@ export function createFruitless(): (source: PartSource) => PartSource {
           `${part.file} from ${source.name} is named with ${part.sizeBytes} bytes, and after ${fromBytes} none came in ${MAX_FRUITLESS} tries`,
         );
       }
-      const opened = await source.open(part, fromBytes, signal);
+      const opened = await source.open(part, fromBytes, signal, pieceBytes);
       const counted = async function* (): PartBytes['chunks'] {
         let newBytes = -opened.skipBytes;
         try {

@@ -27,6 +27,7 @@ export interface InstallParts {
   readonly source: PartSource;
   readonly progress: ProgressStore;
   readonly pace: Pace;
+  readonly pieceBytes?: number | undefined;
   readonly allowDowngrade: boolean;
   readonly sizes?: WriteSizes;
   readonly onStep: (step: Step, doneBytes: number) => void;
@@ -143,6 +144,7 @@ async function fetchStep(
         parts.onStep(step, bytes);
       },
       pace,
+      pieceBytes: parts.pieceBytes,
       sizes: parts.sizes ?? WRITE_SIZES,
       signal,
     });

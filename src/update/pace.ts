@@ -38,6 +38,29 @@ export function createPace(rateLimitKbps: number | undefined, clock: Clock): Pac
   };
 }
 
+/** One pace for all tries at a rate: what a line that dropped had brought is still to be paid for. */
+export function createPaces(clock: Clock): (rateLimitKbps: number | undefined) => Pace {
+  let last: { readonly rateLimitKbps: number | undefined; readonly pace: Pace } | undefined;
+  return (rateLimitKbps) => {
+    if (last === undefined || last.rateLimitKbps !== rateLimitKbps)
+      last = { rateLimitKbps, pace: createPace(rateLimitKbps, clock) };
+    return last.pace;
+  };
+}
+
+/** Each piece is a connection of its own: less would be more handshakes than bytes. */
+const MIN_PIECE_BYTES = 64 * 1024;
+const MAX_PIECE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * What is asked for at once, a second's worth: a reader that waits holds nothing back of what the kernel takes meanwhile,
+ * which comes as fast as the line is. undefined: all of it.
+ */
+export const pieceBytesAt = (rateLimitKbps: number | undefined): number | undefined =>
+  rateLimitKbps === undefined
+    ? undefined
+    : Math.round(Math.min(Math.max(rateLimitKbps * 125, MIN_PIECE_BYTES), MAX_PIECE_BYTES));
+
 const LEAST_BYTES_PER_S = 1024;
 const LEAST_OVER_MS = 300_000;
 /** A line is given up after 30 s of silence: what takes longer between two chunks was not waiting for it. */

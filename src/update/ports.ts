@@ -49,7 +49,8 @@ export interface PartBytes {
 export interface PartSource {
   /** For a person: where parts come from. */
   readonly name: string;
-  open(part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<PartBytes>;
+  /** `pieceBytes`: no more than that is to be under way that nobody has taken yet, as far as the source can. */
+  open(part: FirmwarePart, fromBytes: number, signal: AbortSignal, pieceBytes?: number): Promise<PartBytes>;
 }
 
 export interface ProgressStore {

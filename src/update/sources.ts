@@ -19,30 +19,83 @@ const MANIFEST_SUFFIX = '.update.jws';
 const MAX_NAMES = 10_000;
 const READ_BYTES = 256 * 1024;
 
+/** Up to `endBytes`; undefined: all the rest. */
+interface Asked {
+  readonly fromBytes: number;
+  readonly endBytes: number | undefined;
+}
+const WHOLE: Asked = { fromBytes: 0, endBytes: undefined };
+
 export function createControllerSource(device: DeviceClient): PartSource {
-  const get = (part: FirmwarePart, fromBytes: number, signal: AbortSignal): Promise<IncomingMessage> =>
-    device.get(firmwarePath(part.sha256), { fromBytes, signal });
+  const get = (part: FirmwarePart, asked: Asked, signal: AbortSignal): Promise<IncomingMessage> =>
+    device.get(firmwarePath(part.sha256), { ...asked, signal });
   const name = 'the controller';
+  const unexpected = ({ statusCode }: IncomingMessage, part: FirmwarePart): BranchboxError =>
+    new BranchboxError('firmware/source', {
+      message: `the controller answered ${statusCode ?? 0} for ${part.file}`,
+      ...(statusCode === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
+    });
+
+  /** Each is asked for when all before it was taken. */
+  async function* pieces(
+    first: IncomingMessage,
+    part: FirmwarePart,
+    fromBytes: number,
+    pieceBytes: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    let answer = first;
+    for (let at = fromBytes; ; ) {
+      const { endBytes } = pieceAt(part, at, pieceBytes);
+      const beganAt = at;
+      for await (const chunk of bytesOf(answer)) {
+        at += chunk.length;
+        // More than the whole is told as such by who counts that.
+        if (at > endBytes && endBytes < part.sizeBytes) {
+          throw new BranchboxError('firmware/source', {
+            message: `the controller sent more of ${part.file} than was asked for`,
+          });
+        }
+        yield chunk;
+      }
+      if (at === beganAt || at >= part.sizeBytes) return;
+      const asked = pieceAt(part, at, pieceBytes);
+      answer = await get(part, asked, signal);
+      try {
+        const said = wholeBytesOf(answer);
+        if (said !== undefined) holdToSize(part, name, said);
+        // It knew ranges before: the next try asks it for whatever it has.
+        if (answer.statusCode !== 206 || isMisled(answer, part, asked)) throw unexpected(answer, part);
+      } catch (thrown) {
+        answer.destroy();
+        throw thrown;
+      }
+    }
+  }
+
   return {
     name,
-    async open(part, fromBytes, signal) {
-      let answer = await get(part, fromBytes, signal);
+    async open(part, fromBytes, signal, pieceBytes) {
+      const asked: Asked =
+        pieceBytes === undefined ? { fromBytes, endBytes: undefined } : pieceAt(part, fromBytes, pieceBytes);
+      const isRange = fromBytes > 0 || asked.endBytes !== undefined;
+      let answer = await get(part, asked, signal);
       let said = wholeBytesOf(answer);
-      if (fromBytes > 0 && isMisled(answer, part, fromBytes)) {
+      if (isRange && isMisled(answer, part, asked)) {
         // Asked the same again, it would say the same again.
         answer.destroy();
-        answer = await get(part, 0, signal);
+        answer = await get(part, WHOLE, signal);
         said = wholeBytesOf(answer) ?? (answer.statusCode === 200 ? undefined : said);
       }
       try {
         if (said !== undefined) holdToSize(part, name, said);
         if (answer.statusCode === 200) return { skipBytes: fromBytes, chunks: bytesOf(answer) };
-        if (fromBytes > 0 && answer.statusCode === 206 && !isMisled(answer, part, fromBytes))
-          return { skipBytes: 0, chunks: bytesOf(answer) };
-        throw new BranchboxError('firmware/source', {
-          message: `the controller answered ${answer.statusCode ?? 0} for ${part.file}`,
-          ...(answer.statusCode === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
-        });
+        if (isRange && answer.statusCode === 206 && !isMisled(answer, part, asked)) {
+          const chunks =
+            pieceBytes === undefined ? bytesOf(answer) : pieces(answer, part, fromBytes, pieceBytes, signal);
+          return { skipBytes: 0, chunks };
+        }
+        throw unexpected(answer, part);
       } catch (thrown) {
         answer.destroy();
         throw thrown;
@@ -50,6 +103,11 @@ export function createControllerSource(device: DeviceClient): PartSource {
     },
   };
 }
+
+const pieceAt = ({ sizeBytes }: FirmwarePart, fromBytes: number, pieceBytes: number) => ({
+  fromBytes,
+  endBytes: Math.min(fromBytes + pieceBytes, sizeBytes),
+});
 
 /** What it says the whole part has, whatever of it is in this answer; undefined: it does not say. */
 function wholeBytesOf({ statusCode, headers }: IncomingMessage): number | undefined {
@@ -66,12 +124,16 @@ function wholeBytesOf({ statusCode, headers }: IncomingMessage): number | undefi
 function isMisled(
   { statusCode, headers }: IncomingMessage,
   { sizeBytes }: FirmwarePart,
-  fromBytes: number,
+  { fromBytes, endBytes }: Asked,
 ): boolean {
   if (statusCode !== 206) return statusCode === 416;
-  const range = /^bytes (\d{1,15})-\d{1,15}\/(\d{1,15}|\*)$/.exec(headers['content-range'] ?? '');
-  const [, start, total] = range ?? [];
-  return Number(start) !== fromBytes || (total !== '*' && Number(total) !== sizeBytes);
+  const range = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(headers['content-range'] ?? '');
+  const [, start, last, total] = range ?? [];
+  return (
+    Number(start) !== fromBytes ||
+    (endBytes !== undefined && Number(last) >= endBytes) ||
+    (total !== '*' && Number(total) !== sizeBytes)
+  );
 }
 
 async function* bytesOf(answer: IncomingMessage): AsyncGenerator<Uint8Array> {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../../src/system/ports.ts';
-import { createPace, endTrickle, untilClosed } from '../../../src/update/pace.ts';
+import { createPace, createPaces, endTrickle, untilClosed } from '../../../src/update/pace.ts';
 
 const never = new AbortController().signal;
 
@@ -116,6 +116,16 @@ describe('a rate', () => {
     expect(slept).toEqual([]);
     await pace(10_000, never);
     expect(slept).toEqual([1000]);
+  });
+
+  it('counts over the next try what the one before was ended at', async () => {
+    const { clock, slept } = makeClock();
+    const paceAt = createPaces(clock);
+    const ended = paceAt(8)(10_000, AbortSignal.abort(new Error('the line went dead')));
+    await expect(ended).rejects.toThrow('the line went dead');
+    await paceAt(8)(1, never);
+    await paceAt(16)(2, never);
+    expect(slept).toEqual([10_001, 1]);
   });
 
   it('that is none never waits', async () => {
