@@ -1,22 +1,18 @@
 /**
  * `npm run image:reproduce`: builds the last commit twice from nothing, trees included, in two clones of this checkout,
  * and says what differs, down to the files within. Leaves nothing behind but its verdict.
- * Does not own the build (build.ts) nor the comparison (compare-builds.sh; compareSigned.ts of what is signed).
+ * Does not own the build (build.ts) nor the comparison (compareBuilds.ts).
  */
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createRunner } from '../src/system/linux/runner.ts';
-import { compareSigned, type SignedFiles, signedNames } from './compareSigned.ts';
-import { script } from './ingredients.ts';
+import { compareBuilds } from './compareBuilds.ts';
 import { createToolbox } from './toolbox.ts';
 import { TOOLS_TREE, treePath } from './trees.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..');
 const VERSION = '0.0.0';
-/** Not published: a note of where the inputs lay (assemble.ts), which is another place for each build. */
-const NOTE = `branchbox-${VERSION}.inputs`;
 const BUILD_TIMEOUT_MS = 3 * 60 * 60_000;
-const COMPARE_TIMEOUT_MS = 30 * 60_000;
 
 const runner = createRunner();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -48,30 +44,9 @@ try {
   }
   const [first = '', second = ''] = builds.map((build) => join(build, 'out'));
   const toolbox = createToolbox(runner, treePath(TOOLS_TREE, join(scratch, 'first/cache')));
-  const published = (await readdir(first)).filter((name) => name !== NOTE).sort();
-  const others = (await readdir(second)).filter((name) => !published.includes(name) && name !== NOTE);
-  const signed = Object.values(signedNames(VERSION));
-  const compared = published.filter((name) => !signed.includes(name));
-  const words = script('compare-builds.sh', first, second, VERSION, ...compared);
-  const report = [
-    (await toolbox.run([scratch, CHECKOUT], words, COMPARE_TIMEOUT_MS)).trimEnd(),
-    ...compareSigned(VERSION, await readSigned(first), await readSigned(second)),
-    ...others.map((name) => `differs ${name}: the second build alone has it`),
-  ].join('\n');
+  const report = (await compareBuilds(VERSION, first, second, toolbox)).join('\n');
   say(report);
   process.exitCode = /^differs/m.test(report) ? 1 : 0;
 } finally {
   await rm(scratch, { recursive: true, force: true });
-}
-
-async function readSigned(directory: string): Promise<SignedFiles> {
-  const names = signedNames(VERSION);
-  const text = (name: string): Promise<string> => readFile(join(directory, name), 'utf8');
-  return {
-    updateJws: await text(names.updateJws),
-    manifest: await text(names.manifest),
-    sums: await text(names.sums),
-    sumsSignature: await readFile(join(directory, names.sumsSignature)),
-    certificate: await text('release.crt'),
-  };
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Assembled, assemble } from '../../image/assemble.ts';
+import { compareBuilds } from '../../image/compareBuilds.ts';
 import type { Ingredients } from '../../image/ingredients.ts';
 import type { Keys } from '../../image/keys.ts';
 import { publish } from '../../image/publish.ts';
@@ -51,6 +52,7 @@ describe('a build with keys behind PKCS#11', () => {
   let keys: Keys;
   let made: Assembled;
   let toolbox: Toolbox;
+  let build: (place: string) => Promise<Assembled>;
   /** Every word that the build ran, and every line that it said. */
   const seen: string[] = [];
 
@@ -71,13 +73,17 @@ describe('a build with keys behind PKCS#11', () => {
     mkdirSync(place);
     token = await keysInToken(place, PIN, { runner: real, tools });
     ({ keys } = token);
-    out = join(directory, 'out');
-    mkdirSync(out);
     toolbox = createToolbox(runner, tools);
     const ingredients = await standIns(directory, toolbox);
-    const shared = { ingredients, keys, out, sourceDateEpoch: SOURCE_DATE_EPOCH };
-    made = await assemble({ version: VERSION, ...shared }, { runner, say });
-    await publish({ made, ...shared }, { runner, say });
+    build = async (place) => {
+      mkdirSync(place);
+      const shared = { ingredients, keys, out: place, sourceDateEpoch: SOURCE_DATE_EPOCH };
+      const assembled = await assemble({ version: VERSION, ...shared }, { runner, say });
+      await publish({ made: assembled, ...shared }, { runner, say });
+      return assembled;
+    };
+    out = join(directory, 'out');
+    made = await build(out);
   }, 1_200_000);
   afterAll(() => {
     token.close();
@@ -133,6 +139,26 @@ describe('a build with keys behind PKCS#11', () => {
       ),
     ).rejects.toThrow(/signature failure/);
   });
+
+  it('gives the same twice but for signatures, in another place too; a byte that differs is told', async () => {
+    const other = join(directory, 'other');
+    await build(other);
+    rmSync(join(out, 'release.pub'), { force: true });
+    const lines = await compareBuilds(VERSION, out, other, toolbox);
+    const names = lines.map((line) => line.split(/[ ,]+/)[1]);
+    const published = readdirSync(out).filter((name) => !name.endsWith('.inputs'));
+    expect(names).toHaveLength(published.length);
+    expect(names).toEqual(expect.arrayContaining(published));
+    expect(lines.filter((line) => !line.startsWith('same '))).toEqual([]);
+    // Not to the byte: a token signs by another random number each time.
+    expect(lines.filter((line) => line.includes(', but for '))).toHaveLength(4);
+
+    writeFileSync(join(other, `branchbox-${VERSION}.cdx.json`), '{}');
+    const differing = await compareBuilds(VERSION, out, other, toolbox);
+    expect(differing.filter((line) => !line.startsWith('same '))).toEqual([
+      `differs branchbox-${VERSION}.cdx.json`,
+    ]);
+  }, 600_000);
 
   it('shows the PIN in no word of a command, no line and nothing that it publishes', async () => {
     expect(seen.some((text) => text.includes('pin-source='))).toBe(true);
