@@ -12,6 +12,27 @@ import { sign, OLD, NEW, wantedOf, up, useUpdaterBoxes } from './updaterBox.ts';
 
 const { box } = useUpdaterBoxes();
 
+it.each([
+  [undefined, undefined],
+  [4000, 500_000],
+])('a rate of %s kbit/s has %s bytes asked for at once', async (rateLimitKbps, pieceBytes) => {
+  const source = createFakeSource(NEW, 1000);
+  const asked: (number | undefined)[] = [];
+  const wanted = wantedOf(NEW, rateLimitKbps === undefined ? {} : { rateLimitKbps });
+  const one = box({
+    wanted,
+    source: {
+      ...source,
+      async open(...words) {
+        asked.push(words[3]);
+        return source.open(...words);
+      },
+    },
+  });
+  await one.ended;
+  expect(asked).toEqual([pieceBytes, pieceBytes, pieceBytes]);
+});
+
 describe('a version that is wanted', () => {
   it('is fetched, put in place, recorded with what is up, and restarted into', async () => {
     const { fake, ended, state, records, events, said } = box({ wanted: wantedOf(NEW) });
