@@ -56,7 +56,9 @@ it('each model is in the table of the docs, with the standing that it has', () =
     name,
     standing,
   ]);
-  expect(rows.toSorted()).toEqual(names.map((name) => [name, read(name).standing]).toSorted());
+  expect(rows.map((row) => row.join(' ')).toSorted()).toEqual(
+    names.map((name) => `${name} ${read(name).standing}`).toSorted(),
+  );
 });
 
 it('a port is reported with the place that a model would name', () => {
