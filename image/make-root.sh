@@ -27,8 +27,9 @@ set -- --variant=minbase --components="$components" --include="$include" \
   --dpkgopt='path-exclude=/usr/share/locale/*' \
   trixie "$part"
 [ -z "$sources" ] || set -- "$@" "$sources"
-# INITRD: a kernel's package makes none; the image has its own (make-initrd.sh).
-INITRD=No mmdebstrap "$@"
+# INITRD: a kernel's package makes none; the image has its own (make-initrd.sh). What mmdebstrap mounts ends with it, also
+# where it is killed: a part that something is still mounted in could not be taken away, nor made again.
+INITRD=No unshare --mount mmdebstrap "$@"
 # A tree with nobody's identity: each node makes or is given its own.
 rm -f "$part/etc/machine-id" "$part/etc/hostname" "$part/etc/resolv.conf"
 mv -T "$part" "$target"
