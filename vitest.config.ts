@@ -11,13 +11,14 @@ const LONG = [
   'test/property/fuzz.test.ts',
   // Processes that are waited for until they end or give up.
   'test/unit/{system/longLived,firmware/{console,cloudIdentity,timeServers}}.test.ts',
+  'test/unit/{image/words,agent/hardwareBoot,cli/{bootstrapFollow,closedPipe},supply/launch}.test.ts',
   // Whole journeys of a box, sessions with a broker of the test's, RSA keys without end.
-  'test/unit/{bootstrap/{busy,demands,wipe,xmlServer},agent/mqttSession,pki/rsaPss}.test.ts',
+  'test/unit/{bootstrap/{busy,comeBack,demands,wipe,xmlServer},agent/mqttSession,pki/rsaPss,signer/signerRolloverEnd}.test.ts',
   // Real connections and processes, one after the other.
   'test/unit/{controller/{activation,apiHttp,apiWire},pki/enveloped,system/{deviceClient,linux,uplinkDial}}.test.ts',
   // Updates from their beginning to their end, and hundreds of documents.
-  'test/unit/update/{worker,trialRecord}.test.ts',
-  'test/property/{controller-allocations,documentProblems,firmwareInstall,installerPage}.test.ts',
+  'test/unit/update/{worker,workerTrial,trialRecord,downgrade,hostileSource}.test.ts',
+  'test/property/{controller-allocations,documentProblems,firmwareInstall,installerPage,netDrivers,pkiBitFlips}.test.ts',
 ];
 
 const VIRTUAL_MACHINE = {

@@ -3,7 +3,7 @@
  * two labs or the main job a machine has half of a processor, and its box is ended by its own watchdogs; and beside the main
  * job two labs do not end within their time.
  */
-import { FAST_GATES, report, runGate, type Gate, type GateResult } from './gates.ts';
+import { FAST_TESTS, type Gate, report, runEach, runFastHalf, runGate } from './gates.ts';
 
 /** Makes the trees and installs what the machine lacks: it waits for a mirror, so the fast gates run meanwhile. */
 const SET_UP: Gate = { name: 'lab-set-up', command: './branchbox', args: ['lab', 'prepare'] };
@@ -14,14 +14,9 @@ const LAB_GATES: readonly Gate[] = [
 ];
 
 // The faults take longer than all else, so `npm run check` goes without.
-const withFaults = FAST_GATES.map((gate) =>
-  gate.vitest === true
-    ? { ...gate, args: [...gate.args, '--project', 'faults', '--reporter=./test/faultTable.ts'] }
-    : gate,
-);
-const results: GateResult[] = [];
-const settingUp = runGate(SET_UP);
-for (const gate of withFaults) results.push(await runGate(gate));
-results.push(await settingUp);
-for (const gate of LAB_GATES) results.push(await runGate(gate));
-process.exitCode = report(results);
+const withFaults: Gate = {
+  ...FAST_TESTS,
+  args: [...FAST_TESTS.args, '--project', 'faults', '--reporter=./test/faultTable.ts'],
+};
+const [settingUp, fast] = await Promise.all([runGate(SET_UP), runFastHalf(withFaults)]);
+process.exitCode = report([...fast, settingUp, ...(await runEach(LAB_GATES))]);

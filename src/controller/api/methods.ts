@@ -3,17 +3,17 @@
  * which says the same without a refusal (9.3.7). Does not own any route, nor what is no method at all (clientError.ts).
  */
 import type { FastifyReply } from 'fastify';
-import { METHODS } from 'node:http';
+import findMyWay from 'find-my-way';
 import { BranchboxError } from '../../model/errors.ts';
 import type { Api } from './context.ts';
 import { consumedBy } from './negotiation.ts';
 
-/** Whatever the parser of HTTP lets through; CONNECT asks for a tunnel and no path (clientError.ts). */
-const KNOWN = METHODS.filter((method) => method !== 'CONNECT');
-/** In the order in which they are told; what no route here has comes behind. */
+/** In which they are told. */
 const ORDER = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-interface Known {
+export interface Resource {
+  /** As its routes are registered. */
+  readonly url: string;
   readonly methods: Set<string>;
   /** Media types of a PATCH (RFC 5789 3.1). */
   patches: readonly string[] | undefined;
@@ -23,44 +23,42 @@ interface Known {
 export const answerWholeServer = (reply: FastifyReply): FastifyReply =>
   reply.code(204).header('Allow', ORDER.join(', ')).send();
 
-/** To be called before any route is registered; what it returns, after the last. */
-export function watchMethods(api: Api): () => void {
-  for (const method of KNOWN) if (!api.supportedMethods.includes(method)) api.addHttpMethod(method);
-  const known = new Map<string, Known>();
+/**
+ * To be called before any route is registered: what a request's target names, whatever its method. Found as fastify finds
+ * routes, by its own router; a route for each path and each method of HTTP would be a thousand.
+ */
+export function watchResources(api: Api): (target: string) => Resource | undefined {
+  const known = new Map<string, Resource>();
+  const router = findMyWay();
   api.addHook('onRoute', ({ url, method, schema }) => {
-    const path = known.get(url) ?? { methods: new Set(['OPTIONS']), patches: undefined };
-    for (const one of [method].flat()) path.methods.add(one);
-    if (method === 'PATCH') path.patches = consumedBy(schema);
-    known.set(url, path);
+    const resource = known.get(url) ?? { url, methods: new Set(), patches: undefined };
+    for (const one of [method].flat()) resource.methods.add(one);
+    if (method === 'PATCH') resource.patches = consumedBy(schema);
+    if (known.has(url)) return;
+    known.set(url, resource);
+    router.on('GET', url, () => undefined, url);
   });
-  return () => {
-    for (const [url, { methods, patches }] of known) {
-      const allowed = ORDER.filter((method) => methods.has(method)).join(', ');
-      api.route({
-        url,
-        method: 'OPTIONS',
-        schema: { hide: true },
-        handler: async (_request, reply) => {
-          if (patches !== undefined) reply.header('Accept-Patch', patches.join(', '));
-          return reply.code(204).header('Allow', allowed).send();
-        },
-      });
-      api.route({
-        url,
-        method: KNOWN.filter((method) => !methods.has(method)),
-        exposeHeadRoute: false,
-        schema: { hide: true },
-        // After the credential was looked at, before any body is.
-        onRequest: async ({ method }, reply) => {
-          reply.header('Allow', allowed);
-          throw new BranchboxError('controller/not-found', {
-            message: `this resource has no ${method}`,
-            mend: `it has ${allowed}`,
-            fields: { httpStatus: 405 },
-          });
-        },
-        handler: async () => undefined,
-      });
-    }
+  return (target) => {
+    const url: unknown = router.find('GET', target)?.store;
+    return typeof url === 'string' ? known.get(url) : undefined;
   };
+}
+
+/** To OPTIONS its answer; to another method that the resource does not have, the refusal. */
+export function answerOtherMethod(
+  { methods, patches }: Resource,
+  method: string,
+  reply: FastifyReply,
+): FastifyReply {
+  const allowed = ORDER.filter((one) => one === 'OPTIONS' || methods.has(one)).join(', ');
+  reply.header('Allow', allowed);
+  if (method === 'OPTIONS') {
+    if (patches !== undefined) reply.header('Accept-Patch', patches.join(', '));
+    return reply.code(204).send();
+  }
+  throw new BranchboxError('controller/not-found', {
+    message: `this resource has no ${method}`,
+    mend: `it has ${allowed}`,
+    fields: { httpStatus: 405 },
+  });
 }

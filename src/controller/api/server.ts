@@ -26,7 +26,7 @@ import { answerUnchanged } from './fleetRevision.ts';
 import { registerFleetRoutes } from './fleetRoutes.ts';
 import { lingerOverUnread } from './lingering.ts';
 import { refuseForeignBodies } from './mediaTypes.ts';
-import { answerWholeServer, watchMethods } from './methods.ts';
+import { answerOtherMethod, answerWholeServer, watchResources } from './methods.ts';
 import { registerGatewayRoutes } from './gatewayRoutes.ts';
 import { registerActivationRoutes } from './activationRoutes.ts';
 import { registerInventoryRoutes } from './inventoryRoutes.ts';
@@ -71,6 +71,7 @@ export async function createApi(options: {
   clientErrors.watch(server.server);
   heedExpectations(server.server);
   const api: Api = server.withTypeProvider<ZodTypeProvider>();
+  const resourceOf = watchResources(api);
   api.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (input: unknown) => {
     // No body at all comes as null.
     const decoded = tryDecode(schema, httpPart === 'body' ? (input ?? undefined) : input);
@@ -105,7 +106,7 @@ export async function createApi(options: {
     async (_request: unknown, body: unknown) => String(body),
   );
   api.addHook('onRequest', async (request, reply) => {
-    if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return;
+    if (OPEN_PATHS.has(resourceOf(request.raw.url ?? '')?.url ?? '')) return;
     const { authorization } = request.headers;
     if (options.admin.accepts(authorization)) return;
     // RFC 6750 3.
@@ -127,13 +128,16 @@ export async function createApi(options: {
   });
   // Before its body is read: of what media type that is matters no more.
   api.addHook('onRequest', async ({ is404, method, raw }, reply) => {
+    const resource = resourceOf(raw.url ?? '');
+    // Asked of the path itself: a route with a parameter in the place of its last word may have the method.
+    if (resource !== undefined && !resource.methods.has(method))
+      return answerOtherMethod(resource, method, reply);
     if (!is404) return undefined;
     return method === 'OPTIONS' && raw.url === '*' ? answerWholeServer(reply) : refuseUnknownPath();
   });
   refuseForeignBodies(api);
   api.addHook('onSend', answerUnchanged);
   lingerOverUnread(api);
-  const refuseOtherMethods = watchMethods(api);
 
   await api.register(swagger, DESCRIPTION);
   const routes: FastifyPluginAsync<FastifyPluginOptions, Server, ZodTypeProvider> = async (scope) => {
@@ -197,7 +201,6 @@ export async function createApi(options: {
     async (_request, reply) =>
       reply.type('application/pkix-crl').send(Buffer.from(options.context.revocationList())),
   );
-  refuseOtherMethods();
   return api;
 }
 
