@@ -6,6 +6,7 @@ import type { FuzzParser } from './parser.ts';
 import { bootstrapParsers } from './parsersBootstrap.ts';
 import { boxParsers } from './parsersBox.ts';
 import { controllerParsers } from './parsersController.ts';
+import { estParsers } from './parsersEst.ts';
 import { networkParsers } from './parsersNetwork.ts';
 import { pkiParsers } from './parsersPki.ts';
 import { scriptParsers } from './parsersScripts.ts';
@@ -16,6 +17,7 @@ export function createParsers(): readonly FuzzParser[] {
   return [
     ...pkiParsers(samples),
     ...bootstrapParsers(samples),
+    ...estParsers(samples),
     ...networkParsers(),
     ...boxParsers(samples),
     ...controllerParsers(samples),

@@ -1,17 +1,13 @@
 /**
- * Owns the parsers of what a box reads on its way to its owner: answers of bootstrap servers and EST, a medium, and its own
- * disk after a power cut. Does not own what any network says (parsersNetwork.ts), nor those of a box that has its owner
- * (parsersBox.ts).
+ * Owns the parsers of what a box reads on its way to its owner: answers of bootstrap servers, a medium, and its own disk
+ * after a power cut. Does not own what an enrolment server says (parsersEst.ts), what any network says (parsersNetwork.ts),
+ * nor those of a box that has its owner (parsersBox.ts).
  */
 import { z } from 'zod';
-import { createActivation } from '../../src/bootstrap/activation.ts';
-import { csrDemands } from '../../src/bootstrap/csrAttributes.ts';
-import { createEstClient } from '../../src/bootstrap/est.ts';
 import { readJournal } from '../../src/bootstrap/journal.ts';
 import { judge, judgeMedium, judgeNextOwner } from '../../src/bootstrap/onboarding.ts';
 import { Owner } from '../../src/model/bootstrap.ts';
 import { decodeJson } from '../../src/model/decode.ts';
-import { Secret } from '../../src/model/secret.ts';
 import { GetBootstrappingDataResponse, RestconfErrors, SZTP_XML_MEDIA_TYPE } from '../../src/model/sztp.ts';
 import { decodeBody } from '../../src/bootstrap/yangBodies.ts';
 import { parseXml } from '../../src/model/xml.ts';
@@ -21,11 +17,9 @@ import { parseCertificate } from '../../src/pki/certificate.ts';
 import { wrapConveyed } from '../../src/pki/conveyed.ts';
 import { recipientOf } from '../../src/pki/keyEncryption.ts';
 import { generateKeyPair } from '../../src/pki/keys.ts';
-import { HOST, NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
+import { NOW_MS, SERIAL } from '../unit/bootstrap/authorities.ts';
 import { redirect } from '../unit/bootstrap/servers.ts';
 import { NONCE } from './makeSamples.ts';
-import { mutateBase64 } from './mutateBase64.ts';
-import { mutateDer } from './mutateDer.ts';
 import { mutateJson } from './mutateJson.ts';
 import { mutateText } from './mutateText.ts';
 import type { FuzzParser } from './parser.ts';
@@ -89,18 +83,6 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
     },
   });
   const owner = ownerSample(samples);
-  const est = createEstClient({
-    https: async (exchange) => ({
-      status: 200,
-      contentType: 'application/pkcs7-mime',
-      body: Buffer.from(exchange.basic?.reveal() ?? '', 'latin1'),
-      retryAfterMs: undefined,
-      asksForBasic: false,
-    }),
-    est: { host: HOST, port: 8443 },
-    peer: { anchorsPem: '', judge: () => Promise.resolve() },
-  });
-  const uplink = { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] };
   const unsigned = { isSigned: false, refusals: ['pki/', 'model/invalid', 'bootstrap/refused'] } as const;
   const signed = { ...unsigned, isSigned: true } as const;
   const asJson = { ...unsigned, mutate: mutateJson } as const;
@@ -206,38 +188,6 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
           .fingerprintSha256,
     },
     {
-      ...unsigned,
-      name: 'csr-attributes',
-      maxBytes: 64 * 1024,
-      covers: [],
-      share: 1,
-      mutate: mutateDer,
-      // The example of RFC 7030 4.5.2, and what this project's own server says.
-      samples: [
-        'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==',
-        'MCEwFQYHKoZIzj0CATEKBggqhkjOPQMBBwYIKoZIzj0EAwI=',
-      ].map((sample) => Buffer.from(sample, 'base64')),
-      parse: (input) => JSON.stringify(csrDemands(input)),
-    },
-    {
-      ...unsigned,
-      name: 'est-answer',
-      maxBytes: 128 * 1024,
-      covers: [],
-      share: 6,
-      mutate: mutateBase64,
-      samples: [samples.certsOnly, samples.ownerCertificate].map(text),
-      parse: async (input) => {
-        const code = new Secret(Buffer.from(input).toString('latin1'));
-        const request = new Uint8Array(1);
-        const identity = { key: new Secret(''), certificatePem: '' };
-        const { signal } = new AbortController();
-        const asked = { operation: 'simpleenroll', request, uplink, identity, code, signal } as const;
-        const requestNaming = async () => request;
-        return String((await est.enrol({ ...asked, requestNaming })).length);
-      },
-    },
-    {
       ...asText,
       name: 'host-meta',
       maxBytes: 16 * 1024,
@@ -277,21 +227,6 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
           asksForBasic: false,
         };
         return String(decodeBody(RestconfErrors, answer, 'errors')['ietf-restconf:errors'].error.length);
-      },
-    },
-    {
-      ...asText,
-      name: 'enrolment-words',
-      covers: [],
-      share: 6,
-      samples: [text('The code is wrong. 4 tries are left.\n')],
-      parse: (input) => {
-        const activation = createActivation({ onOffer: () => {} });
-        activation.refused(utf8(input));
-        const message = activation.state()?.message ?? '';
-        if (message.length > 200 || /[\p{Cc}\n]/u.test(message))
-          throw new Error('words that are not cleaned');
-        return message;
       },
     },
     {

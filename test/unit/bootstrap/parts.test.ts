@@ -1,10 +1,6 @@
-/**
- * The parts of bootstrap (Retry-After, backoff, discovery, clock floor), held against what a hostile network
- * can send.
- */
+/** The parts of bootstrap (Retry-After, backoff, renewal, discovery, the read-out), held against what a hostile network can send. */
 import { assert, double, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
 import {
   discover,
   MAX_SERVERS_PER_SOURCE,
@@ -12,8 +8,6 @@ import {
   rotate,
   serverName,
 } from '../../../src/bootstrap/discover.ts';
-import { createDeviceKeys } from '../../../src/bootstrap/deviceKeys.ts';
-import { readFactory } from '../../../src/bootstrap/factory.ts';
 import { renderStatus } from '../../../src/bootstrap/machine.ts';
 import { renewalAtMs } from '../../../src/bootstrap/renew.ts';
 import {
@@ -23,10 +17,7 @@ import {
   RETRY_AFTER_MS,
 } from '../../../src/bootstrap/retry.ts';
 import { BootstrapStatus } from '../../../src/model/bootstrap.ts';
-import type { BranchboxError } from '../../../src/model/errors.ts';
-import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
-import { createAuthorities, HOUR_MS, issued, NOW_MS } from './authorities.ts';
-import { createBox, createTestClock } from './box.ts';
+import { HOUR_MS, NOW_MS } from './authorities.ts';
 
 describe('Retry-After', () => {
   it.each([
@@ -162,126 +153,6 @@ describe('discovery', () => {
   it('begins elsewhere each round and leaves none out', () => {
     expect(rotate([1, 2, 3], 4)).toEqual([2, 3, 1]);
     expect(rotate([], 4)).toEqual([]);
-  });
-});
-
-describe('the trusted clock', () => {
-  const build = NOW_MS - 1000 * HOUR_MS;
-  async function open(wallMs: number) {
-    const stored = new Map<string, string>();
-    const files = {
-      readText: async (path: string) => stored.get(path),
-      writeDurable: async (path: string, content: string | Uint8Array) => {
-        stored.set(path, String(content));
-      },
-    };
-    const clock = createTestClock(wallMs);
-    const box = await createBox(authorities, 1);
-    const trusted = await openTrustedClock({
-      files: { ...box.files, ...files },
-      clock,
-      path: 'floor',
-      builtAtMs: build,
-    });
-    await box.remove();
-    return { trusted, clock, stored };
-  }
-  const authorities = createAuthorities();
-
-  it('is never before the build', async () => {
-    const { trusted } = await open(0);
-    expect(trusted.nowMs()).toBe(build);
-  });
-  it('only moves forward', async () => {
-    const { trusted, stored } = await open(NOW_MS);
-    await trusted.raise(NOW_MS - HOUR_MS);
-    await trusted.raise(NOW_MS - 2 * HOUR_MS);
-    await trusted.raise(Number.NaN);
-    expect(trusted.floorMs()).toBe(NOW_MS - HOUR_MS);
-    expect(stored.get('floor')).toBe(`${NOW_MS - HOUR_MS}\n`);
-  });
-  it('keeps what is later than what it kept, though its own count is past that', async () => {
-    const { trusted, clock, stored } = await open(NOW_MS);
-    await trusted.raise(NOW_MS);
-    await clock.sleep(9 * HOUR_MS);
-    await trusted.raise(NOW_MS + 8 * HOUR_MS);
-    expect(stored.get('floor')).toBe(`${NOW_MS + 8 * HOUR_MS}\n`);
-    expect(trusted.floorMs()).toBe(NOW_MS + 9 * HOUR_MS);
-  });
-  it('believes a witness over a clock that is years ahead, and goes on from it', async () => {
-    const { trusted, clock } = await open(Date.UTC(2045, 0, 1));
-    await trusted.witness(NOW_MS);
-    await clock.sleep(5_000);
-    expect(trusted.nowMs()).toBe(NOW_MS + 5_000);
-  });
-  it('believes its own clock where that agrees with the witness', async () => {
-    const { trusted } = await open(NOW_MS + 20_000);
-    await trusted.witness(NOW_MS);
-    expect(trusted.nowMs()).toBe(NOW_MS + 20_000);
-  });
-  it('knows what it rests on: the floor alone where it is behind that', async () => {
-    const { trusted, clock } = await open(NOW_MS);
-    expect(trusted.basis()).toBe('system');
-    clock.setMs(0);
-    expect(trusted.basis()).toBe('floor');
-    await trusted.witness(NOW_MS);
-    expect(trusted.basis()).toBe('witness');
-  });
-  it('goes by what it learned until it learns better, and raises nothing by it', async () => {
-    const { trusted, stored } = await open(0);
-    await trusted.learn(NOW_MS + 5 * 365 * 24 * HOUR_MS);
-    await trusted.learn(NOW_MS);
-    expect([trusted.nowMs(), trusted.floorMs(), stored.get('floor')]).toEqual([NOW_MS, build, undefined]);
-  });
-  it('takes a certificate that begins at the floor, though the witness was made by a clock behind it', async () => {
-    const { trusted } = await open(NOW_MS);
-    await trusted.raise(NOW_MS);
-    await trusted.witness(NOW_MS - 3 * HOUR_MS);
-    expect(trusted.latestStartMs(NOW_MS)).toBe(NOW_MS);
-    expect(trusted.latestStartMs(NOW_MS + 9 * HOUR_MS)).toBe(NOW_MS + HOUR_MS);
-  });
-});
-
-describe('the factory identity', () => {
-  it('whose serial number no part of the product could use is refused in words', async () => {
-    const authorities = createAuthorities();
-    const box = await createBox(authorities, 1);
-    const profile = { kind: 'idevid', serialNumber: 'PID:X SN:1', commonName: 'box' } as const;
-    const { certificate } = issued(authorities.manufacturer, profile);
-    await box.files.writeDurable(`${box.paths.factory}/idevid.crt`, certificate.pem);
-    await box.files.writeDurable(`${box.paths.factory}/serial`, 'PID:X SN:1\n');
-    const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-    const keys = createDeviceKeys({ readiness: readTpmReadiness(undefined), tpm: undefined, log: silent });
-    const problems = await readFactory(box.files, box.paths.factory, keys).then(
-      () => [],
-      (thrown: BranchboxError) => thrown.problems.map(({ message }) => message),
-    );
-    expect(problems[0]).toMatch(/^cannot be used: the serial number "PID:X SN:1" of the factory identity/);
-    await box.remove();
-  });
-
-  it('is refused with every problem at its file', async () => {
-    const box = await createBox(createAuthorities(), 1);
-    const other = createAuthorities();
-    await box.files.writeDurable(`${box.paths.factory}/serial`, 'OTHER-BOX\n');
-    await box.files.writeDurable(`${box.paths.factory}/idevid.key`, 'nonsense');
-    await box.files.writeDurable(`${box.paths.factory}/voucher-anchor.pem`, '');
-    await box.files.writeDurable(`${box.paths.factory}/chain.pem`, other.domain.certificate.pem);
-    const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-    const keys = createDeviceKeys({ readiness: readTpmReadiness(undefined), tpm: undefined, log: silent });
-    const error: BranchboxError = await readFactory(box.files, box.paths.factory, keys).then(
-      () => {
-        throw new Error('it was taken');
-      },
-      (thrown) => thrown,
-    );
-    expect(error.code).toBe('model/invalid');
-    expect(error.problems.map(({ path }) => path.split('/').at(-1))).toEqual([
-      'voucher-anchor.pem',
-      'idevid.key',
-      'idevid.crt',
-    ]);
-    await box.remove();
   });
 });
 
