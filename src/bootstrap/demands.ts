@@ -1,6 +1,6 @@
 /**
  * Owns what onboarding information asks of a box beside its configuration (RFC 8572 2.2: boot image, scripts), and what
- * a box does of that: run the image that it runs. Pure. Does not own the configuration (onboarding.ts) nor updates.
+ * a box does of that: run the image that it runs. Pure. Does not own the configuration (conveyedInformation.ts) nor updates.
  *
  * What is asked for and not done is refused and never passed over: whoever asked would count on it.
  */

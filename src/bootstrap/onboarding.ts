@@ -1,41 +1,23 @@
 /**
- * Owns judging what a bootstrap server handed over: voucher, owner certificate, conveyed information, as one whole.
- * Does not own signatures (pki/voucher, pki/conveyed) nor how it came. Whoever sent it is nobody: only what is
- * signed counts, and of unsigned information only a bare redirect (RFC 8572 5.4).
+ * Owns judging what a bootstrap server, a medium or the order of a move handed over: voucher, owner certificate, conveyed
+ * information, as one whole. Whoever sent it is nobody: only what is signed counts, and of unsigned information only a
+ * bare redirect (RFC 8572 5.4).
+ * Does not own signatures (pki/voucher, pki/conveyed), how it came, nor the words in it (conveyedInformation.ts).
  */
-import type { z } from 'zod';
-import { decode, decodeJson } from '../model/decode.ts';
 import { Owner } from '../model/bootstrap.ts';
 import { SANE_AHEAD_MS } from '../model/knownTime.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { type BootstrapNetwork, MediumConfiguration } from '../model/medium.ts';
-import {
-  type GetBootstrappingDataResponse,
-  MAX_REDIRECT_SERVERS,
-  OnboardingInformation,
-  type ProgressType,
-  RedirectInformation,
-} from '../model/sztp.ts';
-import { yangOfXml } from '../model/yangXml.ts';
-import { type Certificate, parseCertificate } from '../pki/certificate.ts';
-import { parseCertsOnly } from '../pki/cms.ts';
+import type { GetBootstrappingDataResponse, OnboardingInformation, ProgressType } from '../model/sztp.ts';
+import type { Certificate } from '../pki/certificate.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../pki/conveyed.ts';
 import { openEnveloped } from '../pki/enveloped.ts';
 import type { Recipient } from '../pki/keyEncryption.ts';
 import { type Voucher, verifyVoucher } from '../pki/voucher.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import { configurationOf, readInformation, type RedirectTarget, targetsOf } from './conveyedInformation.ts';
 import { type RunningOs, unmetBy } from './demands.ts';
-import type { Server } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
-
-/** Conveyed information is an owner record with one certificate: some 2 KB. */
-const MAX_CONTENT_BYTES = 128 * 1024;
-
-export interface RedirectTarget {
-  readonly server: Server;
-  /** Only where the redirect was signed, or of a server that proved itself so: then the server must prove itself by them. */
-  readonly anchors: readonly Certificate[] | undefined;
-}
 
 export type Verdict =
   | { readonly kind: 'redirect'; readonly targets: readonly RedirectTarget[] }
@@ -209,79 +191,4 @@ export async function judgeNextOwner(
 function mustBeMet(information: OnboardingInformation, os: RunningOs): void {
   const unmet = unmetBy(information['ietf-sztp-conveyed-info:onboarding-information'], os);
   if (unmet !== undefined) throw unmet.why;
-}
-
-const REDIRECT = 'ietf-sztp-conveyed-info:redirect-information';
-const isRedirect = (document: unknown): boolean =>
-  typeof document === 'object' && document !== null && REDIRECT in document;
-
-function readInformation(
-  content: Uint8Array,
-  format: 'json' | 'xml',
-): RedirectInformation | OnboardingInformation {
-  if (content.length > MAX_CONTENT_BYTES) {
-    throw new BranchboxError('model/invalid', {
-      message: `The conveyed information is larger than ${MAX_CONTENT_BYTES} bytes`,
-    });
-  }
-  const text = Buffer.from(content).toString('utf8');
-  if (format === 'xml') {
-    const document = yangOfXml(text, 'The conveyed information', MAX_CONTENT_BYTES);
-    return isRedirect(document)
-      ? decode(RedirectInformation, document, 'The redirect information')
-      : decode(OnboardingInformation, document, 'The onboarding information');
-  }
-  // Not a union of the two: its problems would name both where one of them was meant.
-  return text.includes(REDIRECT)
-    ? decodeJson(RedirectInformation, text, 'The redirect information')
-    : decodeJson(OnboardingInformation, text, 'The onboarding information');
-}
-
-function targetsOf(information: RedirectInformation, isTrusted: boolean): readonly RedirectTarget[] {
-  const servers = information['ietf-sztp-conveyed-info:redirect-information']['bootstrap-server'];
-  return servers.slice(0, MAX_REDIRECT_SERVERS).map((entry) => {
-    const anchor = entry['trust-anchor'];
-    return {
-      // Neither TLS nor a certificate has the dot that may end a name.
-      server: { host: entry.address.replace(/\.$/, ''), port: entry.port },
-      anchors:
-        isTrusted && anchor !== undefined
-          ? anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64')))
-          : undefined,
-    };
-  });
-}
-
-/** Of a chain the lowest alone counts (RFC 8572 2.1): its root may have other CAs below it, which nobody named. */
-const anchorsOf = (chain: readonly Certificate[]): readonly Certificate[] =>
-  chain.filter(
-    ({ subjectDer }) =>
-      !chain.some(
-        (other) =>
-          Buffer.from(other.issuerDer).equals(subjectDer) &&
-          !Buffer.from(other.subjectDer).equals(subjectDer),
-      ),
-  );
-
-function configurationOf<T extends Owner>(
-  schema: z.ZodType<T>,
-  information: OnboardingInformation,
-  pinned: Certificate,
-  by: 'voucher' | 'order' = 'voucher',
-): T {
-  const configuration = information['ietf-sztp-conveyed-info:onboarding-information'].configuration;
-  if (configuration === undefined) {
-    throw new BranchboxError('pki/mismatch', {
-      message: 'The onboarding information has no configuration, which says who the owner is',
-    });
-  }
-  const text = Buffer.from(configuration, 'base64').toString('utf8');
-  const owner = decodeJson(schema, text, 'The onboarding configuration');
-  const anchor = parseCertificate(owner.domainAnchorPem);
-  if (anchor.fingerprintSha256 !== pinned.fingerprintSha256) {
-    throw new BranchboxError('pki/mismatch', {
-      message: `The onboarding configuration names another domain CA than the ${by} pinned`,
-    });
-  }
-  return owner;
 }

@@ -16,11 +16,12 @@ import {
 import type { Voucher } from '../pki/voucher.ts';
 import { isPage, portalInstead } from './captivePortal.ts';
 import type { TrustedClock } from './clockFloor.ts';
+import type { RedirectTarget } from './conveyedInformation.ts';
 import type { RunningOs } from './demands.ts';
 import { rotate, type Server, serverName } from './discover.ts';
 import type { FactoryIdentity } from './factory.ts';
 import { type Answer, describeStatus, type Https, type PeerJudge, refused } from './https.ts';
-import { judge, type RedirectTarget } from './onboarding.ts';
+import { judge } from './onboarding.ts';
 import { strictPeer } from './peer.ts';
 import { createRefusalReports } from './refusalReports.ts';
 import { createOperations } from './restconfRoot.ts';

@@ -1,0 +1,102 @@
+/**
+ * Owns what conveyed information says (RFC 8572 6.3) once it is opened: a redirect and its servers, or onboarding
+ * information and who it names as the owner, in JSON or XML. Pure.
+ * Does not own whether it is believed (onboarding.ts), its envelope (pki/conveyed) nor what else it asks for (demands.ts).
+ */
+import type { z } from 'zod';
+import type { Owner } from '../model/bootstrap.ts';
+import { decode, decodeJson } from '../model/decode.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { MAX_REDIRECT_SERVERS, OnboardingInformation, RedirectInformation } from '../model/sztp.ts';
+import { yangOfXml } from '../model/yangXml.ts';
+import { type Certificate, parseCertificate } from '../pki/certificate.ts';
+import { parseCertsOnly } from '../pki/cms.ts';
+import type { ConveyedFormat } from '../pki/conveyed.ts';
+import type { Server } from './discover.ts';
+
+/** Conveyed information is an owner record with one certificate: some 2 KB. */
+const MAX_CONTENT_BYTES = 128 * 1024;
+
+export interface RedirectTarget {
+  readonly server: Server;
+  /** Only where the redirect was signed, or of a server that proved itself so: then the server must prove itself by them. */
+  readonly anchors: readonly Certificate[] | undefined;
+}
+
+const REDIRECT = 'ietf-sztp-conveyed-info:redirect-information';
+const isRedirect = (document: unknown): boolean =>
+  typeof document === 'object' && document !== null && REDIRECT in document;
+
+/** Throws model/invalid where it is neither of the two. */
+export function readInformation(
+  content: Uint8Array,
+  format: ConveyedFormat,
+): RedirectInformation | OnboardingInformation {
+  if (content.length > MAX_CONTENT_BYTES) {
+    throw new BranchboxError('model/invalid', {
+      message: `The conveyed information is larger than ${MAX_CONTENT_BYTES} bytes`,
+    });
+  }
+  const text = Buffer.from(content).toString('utf8');
+  if (format === 'xml') {
+    const document = yangOfXml(text, 'The conveyed information', MAX_CONTENT_BYTES);
+    return isRedirect(document)
+      ? decode(RedirectInformation, document, 'The redirect information')
+      : decode(OnboardingInformation, document, 'The onboarding information');
+  }
+  // Not a union of the two: its problems would name both where one of them was meant.
+  return text.includes(REDIRECT)
+    ? decodeJson(RedirectInformation, text, 'The redirect information')
+    : decodeJson(OnboardingInformation, text, 'The onboarding information');
+}
+
+/** `isTrusted`: whoever named them may also say by what they prove themselves. */
+export function targetsOf(information: RedirectInformation, isTrusted: boolean): readonly RedirectTarget[] {
+  const servers = information['ietf-sztp-conveyed-info:redirect-information']['bootstrap-server'];
+  return servers.slice(0, MAX_REDIRECT_SERVERS).map((entry) => {
+    const anchor = entry['trust-anchor'];
+    return {
+      // Neither TLS nor a certificate has the dot that may end a name.
+      server: { host: entry.address.replace(/\.$/, ''), port: entry.port },
+      anchors:
+        isTrusted && anchor !== undefined
+          ? anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64')))
+          : undefined,
+    };
+  });
+}
+
+/** Of a chain the lowest alone counts (RFC 8572 2.1): its root may have other CAs below it, which nobody named. */
+const anchorsOf = (chain: readonly Certificate[]): readonly Certificate[] =>
+  chain.filter(
+    ({ subjectDer }) =>
+      !chain.some(
+        (other) =>
+          Buffer.from(other.issuerDer).equals(subjectDer) &&
+          !Buffer.from(other.subjectDer).equals(subjectDer),
+      ),
+  );
+
+/** Who the owner is, in `schema`; its domain CA must be the one that is pinned. Throws pki/mismatch or model/invalid. */
+export function configurationOf<T extends Owner>(
+  schema: z.ZodType<T>,
+  information: OnboardingInformation,
+  pinned: Certificate,
+  by: 'voucher' | 'order' = 'voucher',
+): T {
+  const configuration = information['ietf-sztp-conveyed-info:onboarding-information'].configuration;
+  if (configuration === undefined) {
+    throw new BranchboxError('pki/mismatch', {
+      message: 'The onboarding information has no configuration, which says who the owner is',
+    });
+  }
+  const text = Buffer.from(configuration, 'base64').toString('utf8');
+  const owner = decodeJson(schema, text, 'The onboarding configuration');
+  const anchor = parseCertificate(owner.domainAnchorPem);
+  if (anchor.fingerprintSha256 !== pinned.fingerprintSha256) {
+    throw new BranchboxError('pki/mismatch', {
+      message: `The onboarding configuration names another domain CA than the ${by} pinned`,
+    });
+  }
+  return owner;
+}
