@@ -1,7 +1,7 @@
 /**
  * Owns what follows from uplinks over modems: what each is asked for, and the lease that tells of a bearer's address
  * where all leases are told (system/leases). Pure.
- * Does not own dialling (modems.ts) nor the address itself (net/address).
+ * Does not own dialling (modemSteps.ts) nor the address itself (net/address).
  */
 import type { Facts } from '../model/facts.ts';
 import type { BootstrapNetwork } from '../model/medium.ts';

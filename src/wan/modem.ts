@@ -1,7 +1,7 @@
 /**
  * Owns what is to be done next about one modem, and what is said of it, from what ModemManager says and what was tried
  * before. Pure: the same input gives the same step.
- * Does not own asking or telling ModemManager (agent/modemManager), nor keeping what was tried (agent/modems).
+ * Does not own asking or telling ModemManager (agent/modemManager), nor keeping what was tried (agent/modemSteps).
  */
 import type { ModemReason, ModemStatus } from '../model/localStatus.ts';
 import type { Secret } from '../model/secret.ts';
