@@ -84,7 +84,7 @@ const endedByBroker = (): BranchboxError =>
  */
 async function letIn(socket: TLSSocket, limit: AbortSignal): Promise<void> {
   if (socket.getProtocol() !== 'TLSv1.3') return;
-  // Both may have come while the broker was judged (uplinkDial).
+  // Both may have come while the broker was judged (uplinkTls).
   if (socket.destroyed) throw endedByBroker();
   if (socket.getTLSTicket() !== undefined) return;
   const over = new AbortController();

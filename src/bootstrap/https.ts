@@ -1,6 +1,6 @@
 /**
  * Owns one HTTPS exchange: connect over an uplink, judge the peer where a judge is given, send, read with caps.
- * Does not own whom to trust (peer.ts), nor how names and sockets are tied to an uplink (system/uplinkDial).
+ * Does not own whom to trust (peer.ts), nor how names and sockets are tied to an uplink (system/uplinkDial, system/uplinkTls).
  */
 import { request as httpRequest } from 'node:http';
 import type { TLSSocket } from 'node:tls';

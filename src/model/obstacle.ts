@@ -1,6 +1,6 @@
 /**
  * Owns the words for what keeps a box from its controller, the same on page, screen, command line and in its log.
- * Does not own finding it out (system/uplinkDial, agent/mqttSession).
+ * Does not own finding it out (system/uplinkDial, system/uplinkTls, agent/mqttSession).
  */
 import { z } from 'zod';
 

@@ -6,7 +6,8 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import type { ConnectionOptions, SecureContext } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
-import type { PeerJudgement, UplinkDialer } from './uplinkDial.ts';
+import type { UplinkDialer } from './uplinkDial.ts';
+import type { PeerJudgement } from './uplinkTls.ts';
 
 /** Read anew for each request: a certificate may have been renewed. */
 export interface DeviceCredentials {

@@ -1,6 +1,6 @@
 /**
  * Owns asking an HTTP proxy for a way through (CONNECT, RFC 9110 9.3.6), over a socket that is connected to it.
- * Does not own the connection to it nor TLS inside (uplinkDial.ts). A proxy is as little trusted as any router: it sees
+ * Does not own the connection to it nor TLS inside (uplinkTls.ts). A proxy is as little trusted as any router: it sees
  * where TLS goes to, and what it answers is capped and shown only as a number.
  */
 import type { Socket } from 'node:net';

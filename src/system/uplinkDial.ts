@@ -1,40 +1,28 @@
 /**
- * Owns management connections that leave by one named uplink: names are asked of that uplink's own DNS servers,
- * and sockets are bound to its address, so that the rule `from <address>` sends them out there and nowhere else.
- * Does not own which uplinks there are (leases), nor what is spoken over the connection.
+ * Owns management connections that leave by one named uplink: names are asked of that uplink's own DNS servers, and of
+ * several uplinks and addresses the first that gets through is taken.
+ * Does not own one connection to one address (uplinkTls.ts), which uplinks there are (leases), nor what is spoken.
  */
 import type { Resolver } from 'node:dns/promises';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as startTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { openTunnel } from './httpProxy.ts';
+import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { asBranchboxError, BranchboxError, type Problem } from '../model/errors.ts';
 import type { HttpProxy } from '../model/medium.ts';
-import { isObstacle, mostTelling, type Obstacle } from '../model/obstacle.ts';
+import { mostTelling } from '../model/obstacle.ts';
 import type { Logger } from './ports.ts';
-import { obstacleOfTls, tlsReason } from './tlsReason.ts';
+import { obstacleOf, unreachable } from './uplinkFailure.ts';
 import { openResolver, type ResolvingUplink } from './uplinkResolver.ts';
+import { connectTlsTo, type TlsTarget } from './uplinkTls.ts';
 
 export type UplinkAddress = ResolvingUplink;
 
-export interface UplinkTlsOptions {
-  readonly host: string;
-  readonly port: number;
+export interface UplinkTlsOptions extends TlsTarget {
   /** In order of preference; default: all that have an address. */
   readonly uplinks?: readonly UplinkAddress[];
-  /** Trust and credentials. The server's name is checked against `host` unless these say otherwise. */
-  readonly tls: Omit<ConnectionOptions, 'host' | 'port' | 'socket' | 'path' | 'localAddress' | 'lookup'>;
-  /**
-   * Whether the other end is who it must be; rejects where not. Given, it decides alone, and the library's verdict is for it
-   * to read (pki/tlsPeer). Nothing is sent before.
-   */
-  readonly judge?: PeerJudgement | undefined;
   /** For look-up, TCP, TLS handshake and judging of one uplink together. Default 3000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
-
-/** `host`: what its certificate must name. */
-export type PeerJudgement = (socket: TLSSocket, host: string) => Promise<void>;
 
 export interface UplinkConnection {
   readonly socket: TLSSocket;
@@ -90,7 +78,7 @@ export function createUplinkDialer(options: {
     const proxy = options.proxy?.();
     const addresses = await raceAbort(resolve(proxy?.host ?? dial.host, uplink), signal);
     const toAddress = async (address: string, until: AbortSignal): Promise<UplinkConnection> => ({
-      socket: await connectOnce(address, uplink, dial, proxy, until),
+      socket: await connectTlsTo(address, uplink, dial, proxy, until),
       uplink,
     });
     try {
@@ -188,89 +176,6 @@ async function delayBefore(headStartMs: number, forerunner: Promise<unknown> | u
   clearTimeout(handle);
 }
 
-/** One TCP connection and one handshake. Every way out but success destroys the socket. */
-function connectOnce(
-  address: string,
-  uplink: UplinkAddress,
-  dial: UplinkTlsOptions,
-  proxy: HttpProxy | undefined,
-  signal: AbortSignal,
-): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket: Socket = connectTcp({
-      host: address,
-      port: proxy?.port ?? dial.port,
-      localAddress: uplink.address,
-    });
-    socket.setNoDelay(true);
-    let secure: TLSSocket | undefined;
-    const where =
-      proxy === undefined
-        ? `${dial.host} (${address}:${dial.port}) over ${uplink.ifname}`
-        : `${dial.host}:${dial.port} through the proxy ${proxy.host}:${proxy.port} over ${uplink.ifname}`;
-    const fail = (what: string, cause: unknown, obstacle?: Obstacle): void => {
-      signal.removeEventListener('abort', onAbort);
-      secure?.destroy();
-      socket.destroy();
-      reject(unreachable(`${where} ${what}`, cause, obstacle));
-    };
-    const onAbort = (): void => fail('did not answer in time', signal.reason);
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('error', (cause) => fail('cannot be reached', cause));
-    const startSecure = (): void => {
-      try {
-        secure = startTls({
-          minVersion: 'TLSv1.2',
-          ...(isIP(dial.host) === 0 ? { servername: dial.host } : {}),
-          // What Node compares the certificate with where there is no server name.
-          host: dial.host,
-          ...dial.tls,
-          ...(dial.judge !== undefined && { rejectUnauthorized: false }),
-          socket,
-        });
-      } catch (cause) {
-        // A key or certificate that is none.
-        fail('was not asked: this box cannot show who it is', cause, 'own-key');
-        return;
-      }
-      // Stays until success is known: an alert in the handshake comes as an error of this socket.
-      secure.once('error', (cause) => fail('refused the handshake', cause, obstacleOfTls(cause)));
-      const onClose = (): void => fail('hung up', undefined);
-      const takeOver = (secured: TLSSocket): void => {
-        // Given up while it was judged.
-        if (secured.destroyed) return;
-        signal.removeEventListener('abort', onAbort);
-        secured.removeListener('close', onClose);
-        secured.removeAllListeners('error');
-        // Until the new owner listens, an error must not end the process; `close` tells it all the same.
-        secured.on('error', () => {});
-        resolve(secured);
-      };
-      secure.once('secureConnect', () => {
-        if (secure === undefined) return;
-        const secured = secure;
-        if (dial.judge === undefined) takeOver(secured);
-        else {
-          secured.once('close', onClose);
-          dial.judge(secured, dial.host).then(
-            () => takeOver(secured),
-            (why: unknown) => fail('is not who it must be', why, obstacleOfTls(why)),
-          );
-        }
-      });
-    };
-    socket.once('connect', () => {
-      if (proxy === undefined) startSecure();
-      else
-        openTunnel(socket, dial, proxy).then(startSecure, (why: unknown) => fail('was not let through', why));
-    });
-  });
-}
-
 function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(unreachable('no answer in time', signal.reason));
@@ -282,20 +187,5 @@ function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     }
     signal.addEventListener('abort', onAbort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
-
-/** What one uplink failed by, as it was thrown below. */
-function obstacleOf(thrown: unknown): Obstacle {
-  const { obstacle } = asBranchboxError(thrown).fields;
-  return isObstacle(obstacle) ? obstacle : 'connection';
-}
-
-function unreachable(message: string, cause: unknown, obstacle: Obstacle = 'connection'): BranchboxError {
-  const why = cause instanceof Error && cause.message !== '' ? `: ${tlsReason(cause)}` : '';
-  return new BranchboxError('controller/unreachable', {
-    message: message + why,
-    cause,
-    fields: { obstacle },
   });
 }

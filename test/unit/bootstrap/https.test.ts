@@ -44,7 +44,7 @@ async function problemOf(
     connect: async () => {
       const socket = connect({ host: '127.0.0.1', port, servername: HOST, rejectUnauthorized: false });
       await once(socket, 'secureConnect');
-      // As the box's dialler leaves it (system/uplinkDial).
+      // As the box's dialler leaves it (system/uplinkTls).
       socket.on('error', () => undefined);
       return socket;
     },
