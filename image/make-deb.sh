@@ -30,8 +30,12 @@ for unit in $units/*.service $units/*.timer $units/*.path; do
 done
 mkdir -p $units/multi-user.target.wants
 ln -s ../branchbox-gateway.target $units/multi-user.target.wants/branchbox-gateway.target
-# Ours in the place of Debian's of the same name; files of another package may not be replaced, but overridden.
-for unit in containerd.service docker.service; do mv "$units/$unit" $root/etc/systemd/system/; done
+# Ours in the place of Debian's of the same name; files of another package may not be replaced, but overridden. By links: a
+# file there would be the administrator's, stay when the package is removed, and start what is not there any more.
+for unit in containerd.service docker.service; do
+  mv "$units/$unit" $root/usr/lib/branchbox/
+  ln -s "/usr/lib/branchbox/$unit" "$root/etc/systemd/system/$unit"
+done
 # Debian's way to start what we start ourselves: two of a kind would fight over routes and sockets.
 for unit in frr.service docker.socket mosquitto.service ssh.service ssh.socket; do ln -s /dev/null $root/etc/systemd/system/$unit; done
 
@@ -58,7 +62,6 @@ Description: SD-WAN branch gateway
  Encrypted tunnels over several uplinks, segments of tenants across sites, their containers on them. Takes over the
  network ports of the machine that it is installed on; what it is, comes from /etc/branchbox/factory.
 CONTROL
-printf '/etc/systemd/system/containerd.service\n/etc/systemd/system/docker.service\n' >$root/DEBIAN/conffiles
 cat >$root/DEBIAN/postinst <<'SCRIPT'
 #!/bin/sh
 set -e

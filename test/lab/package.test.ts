@@ -68,7 +68,10 @@ describe('the Debian package', () => {
     expect(await node.checked('find', '/usr/lib/branchbox', '-perm', '-o+w', '!', '-type', 'l')).toBe('');
   });
 
-  it('leaves with its state when it is purged', async () => {
+  it('gives Debian’s units back when it is removed, and leaves with its state when it is purged', async () => {
+    await node.checked('dpkg', '--remove', 'branchbox');
+    expect(await node.property('docker.service', 'FragmentPath')).toMatch(/^\/usr\/lib\/systemd\/system\//);
+    expect(await node.property('frr.service', 'LoadState')).toBe('loaded');
     await node.checked('dpkg', '--purge', 'branchbox');
     expect(await node.property('branchbox-agent.service', 'ActiveState')).toBe('inactive');
     expect((await node.run('ls', '/var/lib/branchbox', '/usr/lib/branchbox/node')).exitCode).not.toBe(0);
