@@ -103,6 +103,26 @@ describe('an installation', () => {
     expect(() => table(target())).toThrow(UNTOUCHED);
   });
 
+  it('of a stick for many machines that has nothing for this one is refused before anything is written', () => {
+    conf();
+    stick('mkdir -p branchbox/factory/OTHER; echo key >branchbox/factory/OTHER/idevid.key');
+    const dmi = (serial: string): string =>
+      on(
+        `mkdir -p /run/id; printf '${serial}' >/run/id/product_serial
+        mount -t tmpfs dmi /sys/class; mkdir -p /sys/class/dmi; ln -s /run/id /sys/class/dmi/id
+        $INSTALL boot $SOURCE 2>&1 || :`,
+      );
+    expect(dmi('SN 7\n')).toContain('none of this one: put it into branchbox/factory/SN7');
+    expect(dmi('')).toContain("this machine's firmware tells none");
+    expect(() => table(target())).toThrow(UNTOUCHED);
+    stick('mv branchbox/factory/OTHER branchbox/factory/SN7');
+    expect(dmi('SN 7\n')).toContain('lacks idevid.crt');
+    // A box that is mended stays what it is.
+    conf('overwrite=slots\\n');
+    stick('mv branchbox/factory/SN7 branchbox/factory/OTHER');
+    expect(dmi('SN 7\n')).not.toContain('none of this one');
+  });
+
   it('leaves the sentence of a refusal for the screen, and none where it installs', () => {
     const told = (): string =>
       on('$INSTALL boot $SOURCE >/dev/null 2>&1 || :; cat /run/branchbox/install-failed || :');

@@ -62,6 +62,14 @@ describe('the disk of an installation', () => {
     expect(mounted(`${target()}0p1`)).toContain('installed. Take the stick away');
   });
 
+  it('takes no second way to a disk for another disk', () => {
+    conf();
+    const hidden = on(
+      'echo 1 >/run/hidden; mount --bind /run/hidden /sys/block/$TARGET/hidden; $INSTALL boot $SOURCE 2>&1 || :',
+    );
+    expect(hidden).toContain(`there is no disk ${target()}`);
+  });
+
   it.each([
     ['a disk in words that are none of its own', 'target=/dev/disk/by-path/pci-0000:00:17.0-ata-1'],
     ['spaces around the sign', 'target = sda'],
