@@ -2,7 +2,7 @@
  * Owns what is published of an assembled version: downloads, package, checksums, inventory; in the output directory
  * beside the disk. Does not own the disk (assemble.ts) nor what the texts say (manifest.ts, sbom.ts).
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe } from './artefact.ts';
 import type { Disk } from './disk.ts';
@@ -11,6 +11,7 @@ import { signingEnvironment } from './keys.ts';
 import { renderManifest, renderSizes, renderSums } from './manifest.ts';
 import { renderSbom } from './sbom.ts';
 import { makePackage } from './package.ts';
+import { makeQcow2 } from './qcow2.ts';
 import { createReleaseSigner } from './signing.ts';
 import { measureParts } from './sizes.ts';
 import { createToolbox } from './toolbox.ts';
@@ -40,9 +41,7 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
   const zstd = ['zstd', '-q', '-f', '-T2', '--long=27', `-${COMPRESSION_LEVEL}`, '-o', zst, made.raw];
   await toolbox.run([out], zstd, PACKING_TIMEOUT_MS);
   const qcow2 = named('.qcow2');
-  const convert = 'qemu-img convert -c -O qcow2 -o compression_type=zstd,compat=1.1'.split(' ');
-  await toolbox.run([out], [...convert, made.raw, `${qcow2}.part`], PACKING_TIMEOUT_MS);
-  await rename(`${qcow2}.part`, qcow2);
+  await makeQcow2(made.raw, qcow2, toolbox);
   const deb = await makePackage(disk, { runner, say });
 
   const sbom = named('.cdx.json');
