@@ -3,11 +3,10 @@
  * Does not own a step of it. Shares no code path with containers or the data plane.
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
-import { type BoxClaims, claimCodeOf } from '../model/assignment.ts';
-import { type BootstrapStatus, isBeforeEnrolment } from '../model/bootstrap.ts';
+import type { BoxClaims } from '../model/assignment.ts';
+import { isBeforeEnrolment } from '../model/bootstrap.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
-import type { BrokerProblem } from '../model/obstacle.ts';
 import type { System } from '../system/ports.ts';
 import { createSecondLook } from '../system/secondLook.ts';
 import { createTpmUse } from '../system/tpmUse.ts';
@@ -22,10 +21,10 @@ import { readFactory } from './factory.ts';
 import { readHardwareClock } from './hardwareClock.ts';
 import { createHttps } from './https.ts';
 import { openJournal } from './journal.ts';
-import { createKeyHoldings, tellingKeyLoss } from './keyLoss.ts';
+import { tellingKeyLoss } from './keyLoss.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { serveLocalApi } from './localApi.ts';
-import { createMachine, renderStatus } from './machine.ts';
+import { createLiveStatus } from './liveStatus.ts';
+import { createMachine } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
 import { createNotices } from './notices.ts';
@@ -42,9 +41,10 @@ import {
   nextLdevidPaths,
   quarantinePath,
 } from './paths.ts';
-import { type BlockDevicePaths, notReadNotice, pluggedMedia } from './pluggedMedia.ts';
+import type { BlockDevicePaths } from './pluggedMedia.ts';
 import { createProgress } from './progress.ts';
 import { createServiceActions } from './service.ts';
+import { serveSockets } from './sockets.ts';
 import { createQuarantineMark, createStandingLooks } from './standing.ts';
 import { stateByFiles } from './stateByFiles.ts';
 import { createEarlyActions } from './states.ts';
@@ -54,10 +54,7 @@ import { createTimeTelling } from './toldTime.ts';
 import { openDeviceKeys } from './tpmKeys.ts';
 import { createWaker } from '../system/waker.ts';
 import { createWaysOut, type WaysOutOptions } from './waysOut.ts';
-import { createWipe, readResetMark, type ResetMark, wipeFor } from './wipe.ts';
-
-/** For telling the controller of a factory reset, which waits for it. */
-const TELL_WIPE_MS = 3_000;
+import { createResetMarks, createWipe, wipeFor } from './wipe.ts';
 
 export interface IdentityOptions extends WaysOutOptions {
   readonly system: Pick<System, 'runner' | 'files' | 'clock' | 'log'>;
@@ -209,20 +206,14 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       log,
     }),
   };
-  let wasMarked = false;
-  async function mark(): Promise<ResetMark | undefined> {
-    const found = await readResetMark(files, paths.resetMarks);
-    wasMarked ||= found !== undefined;
-    return found;
-  }
+  const marks = createResetMarks(files, paths.resetMarks);
   const machine = createMachine({
     journal,
     actions: {
       ...createEarlyActions(context),
       ...createServiceActions(context),
       WIPE: createWipe({
-        mark,
-        wasMarked: () => wasMarked,
+        marks,
         stateByFiles: byFiles,
         restart: () => again.abort(),
         waker,
@@ -236,64 +227,15 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     random,
   });
 
-  const keyHoldings = createKeyHoldings({ files, keys, factory, ldevid });
-  let brokerProblem: BrokerProblem | undefined;
-  async function status(): Promise<BootstrapStatus> {
-    // Asked for anew each time: it goes when the medium goes.
-    const notRead = (await owners.wasOwned()) ? await pluggedMedia(files, options.blockDevices) : [];
-    notices.set('media', notRead.map(notReadNotice));
-    return renderStatus({
-      history: journal.history(),
-      keys: await keyHoldings(),
-      serial: factory.serial,
-      claimCode: claimCodeOf(factory.idevid.spkiSha256),
-      gatewayId: (await owners.read())?.gatewayId,
-      secondFactor: activation.state(),
-      medium: medium.report(),
-      move: await moves.status(),
-      offline: (await context.uplinks.all()).length === 0,
-      broker: brokerProblem,
-      lastProblem: machine.lastProblem(),
-      notices: notices.all(),
-    });
-  }
+  const status = createLiveStatus(context, { journal, machine, keys, blockDevices: options.blockDevices });
   // Its end ends the watch and the socket too, also when the machine fails.
   const ended = new AbortController();
   const running = AbortSignal.any([signal, ended.signal]);
   watchLeases(files, () => waker.wake(), running, options.leaseDirectory);
   if (!(await owners.wasOwned())) files.watch(mediaDirectory, () => waker.wake(), running);
-  await serveLocalApi({
-    files,
-    socketPath: paths.socket,
-    status,
-    doubt: () => {
-      looks.hint();
-      waker.wake();
-    },
-    broker: (problem) => {
-      brokerProblem = problem;
-    },
-    move: (jws) => moves.offer(jws, journal.current().state),
-    async wipe() {
-      const asked = await mark();
-      if (asked === undefined) return false;
-      if (journal.current().state !== 'WIPE') await machine.turnTo(wipeFor(asked));
-      await Promise.race([progress.settled(), system.clock.sleep(TELL_WIPE_MS, running)]);
-      log.warn('factory reset told', { by: asked.by });
-      return true;
-    },
-    signal: running,
-  });
-  await serveLocalApi({
-    files,
-    socketPath: paths.installerSocket,
-    // For a process that listens to a LAN: how far the box is, and nothing of how it came there.
-    status: async () => ({ ...(await status()), history: [] }),
-    offer: (offer) => isBeforeEnrolment(journal.current().state) && activation.offer(offer),
-    signal: running,
-  });
+  await serveSockets(context, { status, journal, machine, marks, clock: system.clock }, running);
   // Killed in the middle of one, or what was left of it at the start could not be ended: nothing of this box counts.
-  const asked = await mark();
+  const asked = await marks.read();
   if (asked !== undefined && journal.current().state !== 'WIPE') void machine.turnTo(wipeFor(asked));
   try {
     await machine.run(AbortSignal.any([signal, again.signal]));

@@ -1,6 +1,6 @@
 /**
  * Owns how far bootstrap is as the box's files tell it: for whoever asks while the identity process is away.
- * Does not own the words of a state (machine.ts) nor what the process itself answers (main.ts).
+ * Does not own the words of a state (machine.ts) nor what the process itself answers (liveStatus.ts).
  */
 import type { BootstrapStatus, JournalEntry } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';

@@ -45,24 +45,42 @@ export async function readResetMark(
   return undefined;
 }
 
+/** As this process sees the mark. */
+export interface ResetMarks {
+  /** The one that stands now. */
+  read(): Promise<ResetMark | undefined>;
+  /** Whether one was read before: what this process knows may then be of what was erased since. */
+  wasSeen(): boolean;
+}
+
+export function createResetMarks(files: Pick<Files, 'readBytes'>, marks: readonly string[]): ResetMarks {
+  let wasSeen = false;
+  return {
+    async read() {
+      const found = await readResetMark(files, marks);
+      wasSeen ||= found !== undefined;
+      return found;
+    },
+    wasSeen: () => wasSeen,
+  };
+}
+
 export const wipeFor = ({ by }: ResetMark): Next => ({ state: 'WIPE', note: { by } });
 
 export function createWipe(parts: {
-  readonly mark: () => Promise<ResetMark | undefined>;
-  /** Whether this process saw the mark before: what it knows may then be of what was erased since. */
-  readonly wasMarked: () => boolean;
+  readonly marks: ResetMarks;
   /** Where a box is that is not reset after all. */
   readonly stateByFiles: () => Promise<Next['state']>;
   /** Ends this process, which is started again. */
   readonly restart: () => void;
   readonly waker: Waker;
 }): Action {
-  const { mark, waker } = parts;
+  const { marks, waker } = parts;
   return async (signal) => {
-    if ((await mark()) === undefined && !parts.wasMarked()) {
+    if ((await marks.read()) === undefined && !marks.wasSeen()) {
       return { state: await parts.stateByFiles(), note: { because: 'the mark of the reset was taken away' } };
     }
-    while ((await mark()) !== undefined) await waker.wait(LOOK_AGAIN_MS, signal);
+    while ((await marks.read()) !== undefined) await waker.wait(LOOK_AGAIN_MS, signal);
     parts.restart();
     for (;;) await waker.wait(LOOK_AGAIN_MS, signal);
   };

@@ -1,0 +1,62 @@
+/**
+ * Owns how far bootstrap is as the running identity process tells it: of all its parts at once, each asked anew.
+ * Does not own the words (machine.ts renderStatus) nor what files tell while the process is away (statusByFiles.ts).
+ */
+import { claimCodeOf } from '../model/assignment.ts';
+import type { BootstrapStatus } from '../model/bootstrap.ts';
+import type { BrokerProblem } from '../model/obstacle.ts';
+import type { ServiceContext } from './context.ts';
+import type { DeviceKeys } from './deviceKeys.ts';
+import type { Journal } from './journal.ts';
+import { createKeyHoldings } from './keyLoss.ts';
+import { type Machine, renderStatus } from './machine.ts';
+import { type BlockDevicePaths, notReadNotice, pluggedMedia } from './pluggedMedia.ts';
+
+export interface LiveStatus {
+  read(): Promise<BootstrapStatus>;
+  /** What keeps the agent from its broker, as the agent tells it; undefined: nothing. */
+  broker(problem: BrokerProblem | undefined): void;
+}
+
+export function createLiveStatus(
+  context: Pick<
+    ServiceContext,
+    'files' | 'factory' | 'ldevid' | 'owners' | 'activation' | 'medium' | 'moves' | 'uplinks' | 'notices'
+  >,
+  parts: {
+    readonly journal: Pick<Journal, 'history'>;
+    readonly machine: Pick<Machine, 'lastProblem'>;
+    readonly keys: Pick<DeviceKeys, 'readiness'>;
+    /** Default: the machine's own. */
+    readonly blockDevices: BlockDevicePaths | undefined;
+  },
+): LiveStatus {
+  const { files, factory, ldevid, owners, activation, medium, moves, uplinks, notices } = context;
+  const { journal, machine, keys } = parts;
+  const keyHoldings = createKeyHoldings({ files, keys, factory, ldevid });
+  let brokerProblem: BrokerProblem | undefined;
+  return {
+    broker(problem) {
+      brokerProblem = problem;
+    },
+    async read() {
+      // Asked for anew each time: it goes when the medium goes.
+      const notRead = (await owners.wasOwned()) ? await pluggedMedia(files, parts.blockDevices) : [];
+      notices.set('media', notRead.map(notReadNotice));
+      return renderStatus({
+        history: journal.history(),
+        keys: await keyHoldings(),
+        serial: factory.serial,
+        claimCode: claimCodeOf(factory.idevid.spkiSha256),
+        gatewayId: (await owners.read())?.gatewayId,
+        secondFactor: activation.state(),
+        medium: medium.report(),
+        move: await moves.status(),
+        offline: (await uplinks.all()).length === 0,
+        broker: brokerProblem,
+        lastProblem: machine.lastProblem(),
+        notices: notices.all(),
+      });
+    },
+  };
+}
