@@ -4,16 +4,12 @@
  */
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
-import type { Command } from '../model/mqtt.ts';
 import { toPem } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import { openAdminCredential } from './adminCredential.ts';
 import { writeAnchorFiles } from './anchorFiles.ts';
 import { createApi } from './api/server.ts';
-import { startBroker } from './broker/broker.ts';
-import { openBrokerLink } from './broker/link.ts';
-import { endSession } from './broker/sessions.ts';
-import { localAddress, publicName } from './config.ts';
+import { publicName } from './config.ts';
 import { createCaDrop } from './caDrop.ts';
 import { createDeviceHandler, deviceFailed, deviceRefusal } from './deviceApi.ts';
 import { createDomainTrust } from './domainTrust.ts';
@@ -21,16 +17,12 @@ import { createMovedRoute } from './movedRoute.ts';
 import { settleEpoch } from './epoch.ts';
 import { estFailed, plain } from './est/answers.ts';
 import { createEstHandler } from './est/estServer.ts';
-import { commandTopic, createMessageHandler } from './gatewayMessages.ts';
+import { openGatewaySide } from './gatewaySide.ts';
 import { createMedia } from './media.ts';
 import { createMembership } from './membership.ts';
 import { createInvitations } from './moving.ts';
-import { createOrders } from './orders.ts';
 import { createPeersAway } from './peersAway.ts';
-import { createPresence } from './presence.ts';
 import { awaitSigner, openManufacturer, readConfig } from './prerequisites.ts';
-import { createPublisher } from './publisher.ts';
-import { openRevocations } from './revocations.ts';
 import { renewUntilEnd } from './renewal.ts';
 import { ensureServiceCredentials } from './serviceCredentials.ts';
 import { apiTls, createServers } from './servers.ts';
@@ -47,7 +39,8 @@ export async function runController(options: {
   /** Ends it in order. */
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { runner, files, clock, log } = createLinuxSystem({ name: 'controller' });
+  const system = createLinuxSystem({ name: 'controller' });
+  const { runner, files, clock, log } = system;
   const { signal } = options;
   const config = await readConfig(files, options.configPath);
   const { listen } = config;
@@ -80,10 +73,7 @@ export async function runController(options: {
   const host = publicName(config);
   const endpoints = { mqtt: { host, port: listen.mqttPort }, device: { host, port: listen.devicePort } };
   /** The fleet, the inventory, or who enrolled. */
-  const onChange = (): void => {
-    publisher.trigger();
-    revocations.trigger();
-  };
+  const onChange = (): void => gateways.changed();
   const { fleet, activations, admissions, pending } = createMembership({
     store,
     controller: endpoints,
@@ -92,31 +82,6 @@ export async function runController(options: {
     onInventoryChange: onChange,
     clock,
     log,
-  });
-  const publisher = createPublisher({
-    store,
-    fleet,
-    admissions,
-    signer,
-    clock,
-    log,
-    link: () => link,
-    controller: endpoints,
-    firmware: firmware.offered,
-  });
-  const command = (gatewayId: string, command: Command): Promise<void> =>
-    link.publish(commandTopic(gatewayId), JSON.stringify(command));
-  const orders = createOrders({ store, signer, command, clock });
-  const presence = createPresence({ clock });
-  const onMessage = createMessageHandler({
-    store,
-    fleet,
-    presence,
-    clock,
-    log,
-    command,
-    onDone: (gatewayId, reply) => orders.answered(gatewayId, reply),
-    onNewFacts: () => publisher.trigger(),
   });
   const ownerOf = (gatewayId: string): Owner => ({
     schema: 1,
@@ -127,23 +92,6 @@ export async function runController(options: {
     domainAnchorPem: domain.pem,
   });
 
-  const brokerAddress = {
-    host: localAddress(listen.address),
-    port: listen.mqttPort,
-    serverName: host,
-    get domainAnchorPem() {
-      return toPem(anchors.domains);
-    },
-  };
-  const revocations = await openRevocations({
-    store,
-    admissions,
-    signer,
-    broker: () => broker,
-    endSession: (gatewayId) => endSession({ signer, broker: brokerAddress }, gatewayId),
-    clock,
-    log,
-  });
   let latest = credentials;
   const caDrop = createCaDrop({
     store,
@@ -152,44 +100,25 @@ export async function runController(options: {
     signer,
     trust: anchors,
     async follow() {
-      const pem = toPem(anchors.domains);
       servers.renew(latest);
-      link.trust(pem);
-      await broker.trust(pem);
+      await gateways.trust(toPem(anchors.domains));
       onChange();
     },
     clock,
     log,
   });
   await caDrop.settle();
-  const isRoot = process.getuid?.() === 0;
-  const broker = await startBroker(
-    {
-      runner,
-      files,
-      clock,
-      log,
-      program: config.mosquitto.program,
-      place: {
-        directory: state('broker'),
-        listenAddress: listen.address,
-        port: listen.mqttPort,
-        user: isRoot ? config.mosquitto.user : undefined,
-      },
-    },
-    {
-      credential: credentials.server,
-      revocationListPem: revocations.list.pem,
-      domainAnchorPem: toPem(anchors.domains),
-    },
-  );
-  const revoking = revocations.run(signal);
-  const link = openBrokerLink({
-    ...brokerAddress,
-    credential: credentials.client,
-    log,
-    onMessage: (topic, payload) => void onMessage(topic, payload),
-    onConnected: () => publisher.republish(),
+  const gateways = await openGatewaySide({
+    system,
+    config,
+    store,
+    signer,
+    anchors,
+    credentials,
+    membership: { fleet, admissions },
+    endpoints,
+    firmware: firmware.offered,
+    signal,
   });
 
   const uplinkTest = await startUplinkTest({ address: listen.address, ports: listen.probePorts, clock, log });
@@ -250,10 +179,10 @@ export async function runController(options: {
       fleet,
       bundles,
       firmware,
-      orders,
+      orders: gateways.orders,
       activations,
       pending,
-      presence,
+      presence: gateways.presence,
       media: createMedia({
         store,
         admissions,
@@ -266,7 +195,7 @@ export async function runController(options: {
       }),
       caDrop,
       invitations: createInvitations({ store, admissions, signer, domain, ownerOf }),
-      revocationList: () => revocations.list.der,
+      revocationList: () => gateways.revocationList().der,
       onInventoryChange: onChange,
       clock,
     },
@@ -277,11 +206,7 @@ export async function runController(options: {
     }),
     tls: apiTls(credentials),
     log,
-    ailments: () => [
-      ...(link.connected ? [] : ['the MQTT broker is away']),
-      ...(revocations.ailment === undefined ? [] : [revocations.ailment]),
-      ...(fleet.ailment === undefined ? [] : [fleet.ailment]),
-    ],
+    ailments: () => [...gateways.ailments(), ...(fleet.ailment === undefined ? [] : [fleet.ailment])],
   });
   await servers.listen();
   await api.listen({ host: listen.address, port: listen.apiPort });
@@ -292,8 +217,7 @@ export async function runController(options: {
     current: credentials,
     async hand(next) {
       latest = next;
-      await broker.renew(next.server);
-      link.renew(next.client);
+      await gateways.renew(next);
       servers.renew(next);
       api.server.setSecureContext(apiTls(next));
     },
@@ -305,10 +229,7 @@ export async function runController(options: {
   servers.close();
   uplinkTest.close();
   await api.close();
-  await publisher.stop();
-  await revoking;
-  await link.close();
-  await broker.stop();
+  await gateways.close();
   await store.close();
 }
 
