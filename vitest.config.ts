@@ -13,7 +13,7 @@ const LONG = [
   'test/unit/{system/longLived,firmware/{console,cloudIdentity,timeServers}}.test.ts',
   'test/unit/{image/words,agent/hardwareBoot,cli/{bootstrapFollow,closedPipe},supply/launch}.test.ts',
   // Whole journeys of a box, sessions with a broker of the test's, RSA keys without end.
-  'test/unit/{bootstrap/{busy,comeBack,demands,wipe,xmlServer},agent/mqttSession,pki/rsaPss,signer/signerRolloverEnd}.test.ts',
+  'test/unit/{bootstrap/{busy,comeBack,demands,strangersBodies,wipe,xmlServer},agent/mqttSession,pki/rsaPss,signer/signerRolloverEnd}.test.ts',
   // Real connections and processes, one after the other.
   'test/unit/{controller/{activation,apiHttp,apiWire},pki/enveloped,system/{deviceClient,linux,uplinkDial}}.test.ts',
   // Updates from their beginning to their end, and hundreds of documents.

@@ -46,7 +46,8 @@ export function parseServer(uri: string): Server | string {
   if (url.protocol !== 'https:') return 'is not https';
   if (url.username !== '' || url.password !== '') return 'carries credentials';
   if (url.hostname === '') return 'names no host';
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
+  // Neither TLS nor a certificate has the dot that may end a name.
+  return { host: url.hostname.replace(/^\[|\]$|\.$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
 }
 
 /** What DNS-SD listed over each uplink, as `host:port`. */

@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { decode, decodeJson } from '../model/decode.ts';
 import {
+  asRegistered,
   type GetBootstrappingDataRequest,
   type ReportProgressRequest,
   RestconfErrors,
@@ -19,8 +20,10 @@ import type { Operation, Operations } from './restconfRoot.ts';
 const MAX_ANSWER_BYTES = 512 * 1024;
 /** It does not read what it was sent, or does not write what was asked for. */
 const OTHER_ENCODING: readonly number[] = [415, 406];
-const XML_TYPES: readonly string[] = [SZTP_XML_MEDIA_TYPE, 'application/xml'];
+const XML_TYPES: readonly string[] = [SZTP_XML_MEDIA_TYPE, 'application/xml', 'text/xml'];
 const JSON_TYPES: readonly string[] = [SZTP_MEDIA_TYPE, 'application/json'];
+/** What a server says that does not know: of no type, or what Go's library makes of a body that nobody named one for. */
+const NAMELESS_TYPES: readonly string[] = ['', 'text/plain'];
 
 type Request = GetBootstrappingDataRequest | ReportProgressRequest;
 type Asking = Pick<Exchange, 'server' | 'uplink' | 'identity' | 'peer'>;
@@ -46,15 +49,27 @@ export async function invokeRpc(
 
 /** Whether RESTCONF itself answered. */
 export const isYang = ({ contentType }: Pick<Answer, 'contentType'>): boolean =>
-  contentType === SZTP_MEDIA_TYPE || contentType === SZTP_XML_MEDIA_TYPE;
+  [SZTP_MEDIA_TYPE, SZTP_XML_MEDIA_TYPE].includes(asRegistered(contentType));
 
-export const isReadable = ({ contentType }: Pick<Answer, 'contentType'>): boolean =>
-  JSON_TYPES.includes(contentType) || XML_TYPES.includes(contentType);
+export const isReadable = (answer: Body): boolean => encodingOf(answer) !== undefined;
+
+type Body = Pick<Answer, 'contentType' | 'body'>;
+
+/** By its media type; without one by how it begins (RFC 9110 8.3). Nothing is believed for its type. */
+function encodingOf({ contentType, body }: Body): 'json' | 'xml' | undefined {
+  const type = asRegistered(contentType);
+  if (JSON_TYPES.includes(type)) return 'json';
+  if (XML_TYPES.includes(type)) return 'xml';
+  if (!NAMELESS_TYPES.includes(type)) return undefined;
+  const begin = Buffer.from(body.subarray(0, 64)).toString('latin1').trimStart();
+  if (begin.startsWith('{')) return 'json';
+  return /^<(?!!doctype|html)/i.test(begin) ? 'xml' : undefined;
+}
 
 /** Throws model/invalid. */
-export function decodeBody<S extends z.ZodType>(schema: S, answer: Answer, what: string): z.output<S> {
+export function decodeBody<S extends z.ZodType>(schema: S, answer: Body, what: string): z.output<S> {
   const text = Buffer.from(answer.body).toString('utf8');
-  return XML_TYPES.includes(answer.contentType)
+  return encodingOf(answer) === 'xml'
     ? decode(schema, yangOfXml(text, what, MAX_ANSWER_BYTES), what)
     : decodeJson(schema, text, what);
 }

@@ -5,7 +5,7 @@
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
 import { GatewayId } from '../model/ids.ts';
-import { type Certificate, parseCertificate } from '../pki/certificate.ts';
+import { type Certificate, parseCertificate, readUsable } from '../pki/certificate.ts';
 import { validateChain } from '../pki/chain.ts';
 import { deviceSerial } from '../pki/deviceSerial.ts';
 import { OID } from '../pki/oids.ts';
@@ -57,22 +57,24 @@ export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: num
   return { kind: 'untrusted', certificate: leaf };
 }
 
-/** Leaf first; a string says why one of them cannot be read. */
-function presented(socket: TLSSocket): Certificate[] | string {
-  const chain: Certificate[] = [];
+/** Leaf first, above it those that can be used; a string says why the leaf cannot be read. */
+function presented(socket: TLSSocket): readonly Certificate[] | string {
+  const chain: Uint8Array[] = [];
   let next: PeerCertificate | undefined = socket.getPeerCertificate(true);
   while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
-    try {
-      chain.push(parseCertificate(Uint8Array.from(next.raw)));
-    } catch (thrown) {
-      return thrown instanceof BranchboxError ? thrown.message : 'it is no certificate';
-    }
+    chain.push(Uint8Array.from(next.raw));
     const issuer: PeerCertificate | undefined = 'issuerCertificate' in next ? issuerOf(next) : undefined;
     // Node ends the list with a certificate that is its own issuer.
     if (issuer === next) break;
     next = issuer;
   }
-  return chain;
+  const [leaf, ...above] = chain;
+  if (leaf === undefined) return [];
+  try {
+    return [parseCertificate(leaf), ...readUsable(above).usable];
+  } catch (thrown) {
+    return thrown instanceof BranchboxError ? thrown.message : 'it is no certificate';
+  }
 }
 
 function issuerOf(certificate: object): PeerCertificate | undefined {

@@ -8,10 +8,14 @@
 import { z } from 'zod';
 import { IpAddress, Port } from './addresses.ts';
 import { BoxClaims } from './assignment.ts';
+import { yangBinary } from './yangBinary.ts';
 
 export const SZTP_MEDIA_TYPE = 'application/yang-data+json';
 /** The other encoding of RESTCONF (RFC 8040 5.2), which somebody else's client or server may have alone. */
 export const SZTP_XML_MEDIA_TYPE = 'application/yang-data+xml';
+/** RFC 8572's own examples spell both types with a dot, and so do clients and servers that followed them. Of a header. Pure. */
+export const asRegistered = (header: string): string =>
+  header.replaceAll(/\bapplication\/yang\.data\+/gi, 'application/yang-data+');
 export const SZTP_GET_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:get-bootstrapping-data';
 export const SZTP_REPORT_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:report-progress';
 
@@ -20,8 +24,8 @@ export const NONCE_BYTES = { min: 16, max: 32 } as const;
 
 /** One signed artefact; the biggest is a voucher with its chain, some 6 KB. */
 const MAX_ARTEFACT_BASE64 = 256 * 1024;
-const Script = z.base64().max(MAX_ARTEFACT_BASE64);
-const Artefact = z.base64().min(4).max(MAX_ARTEFACT_BASE64);
+const Script = yangBinary(MAX_ARTEFACT_BASE64);
+const Artefact = Script.refine((text) => text !== '', 'is empty');
 /** RFC 7951 6.9: a YANG `empty` leaf is `[null]`. */
 const Empty = z.tuple([z.null()]);
 const Text = z.string().max(1024);

@@ -3,6 +3,7 @@
  * Does not own issuing (issue.ts) nor trust: a parsed certificate is believed only after chain.ts.
  */
 import { createHash, type KeyObject } from 'node:crypto';
+import { asBranchboxError, type BranchboxError } from '../model/errors.ts';
 import { decode, type DerNode, malformed } from './der.ts';
 import {
   childrenOf,
@@ -96,6 +97,28 @@ export function parseCertificate(input: Uint8Array | string): Certificate {
 /** All certificates of a PEM file, in its order. Throws pki/malformed; an empty file is an empty list. */
 export function parseCertificates(pem: string): readonly Certificate[] {
   return fromPem(pem, 'CERTIFICATE').map(read);
+}
+
+/**
+ * Those of a message or a handshake that can be used here; `problem`: why one of the others cannot (another version, another
+ * kind of key), for where it is missed. A chain may go on above the CA that is believed, to a root as old as it likes.
+ */
+export function readUsable(ders: readonly Uint8Array[]): {
+  readonly usable: readonly Certificate[];
+  readonly problem: BranchboxError | undefined;
+} {
+  const usable: Certificate[] = [];
+  let problem: BranchboxError | undefined;
+  for (const der of ders) {
+    try {
+      usable.push(read(der));
+    } catch (thrown) {
+      const why = asBranchboxError(thrown);
+      if (why.code === 'internal') throw why;
+      problem ??= why;
+    }
+  }
+  return { usable, problem };
 }
 
 export function toPem(certificates: readonly Certificate[]): string {

@@ -3,8 +3,8 @@
  * Does not own what a content means.
  */
 import { createHash, sign } from 'node:crypto';
-import { asBranchboxError, BranchboxError } from '../model/errors.ts';
-import { type Certificate, parseCertificate, sameCertificate } from './certificate.ts';
+import { BranchboxError } from '../model/errors.ts';
+import { type Certificate, readUsable, sameCertificate } from './certificate.ts';
 import { MAX_CERTIFICATES, validateChain } from './chain.ts';
 import { type CmsSigner, readCms } from './cms-read.ts';
 import {
@@ -105,23 +105,13 @@ function signedData(parts: {
 
 /**
  * In the order of the message, which says nothing: CMS keeps certificates as a set. Those of a kind that nothing here can use
- * (another version, another key) are left out; throws where that is all of them.
+ * are left out; throws where that is all of them. A signature is not looked at: servers of others hand over an owner
+ * certificate in signed data with no content, and each certificate is judged by its own chain.
  */
 export function parseCertsOnly(der: Uint8Array): readonly Certificate[] {
   const cms = readCms(der, MAX_CMS_BYTES);
   if (cms.contentType !== OID.signedData) throw malformed('A certs-only message is no signed data');
-  if (cms.signers.length !== 0) throw malformed('A certs-only message has signers');
-  const read = cms.certificates.map((der) => {
-    try {
-      return parseCertificate(der);
-    } catch (thrown) {
-      const problem = asBranchboxError(thrown);
-      if (problem.code === 'internal') throw problem;
-      return problem;
-    }
-  });
-  const usable = read.flatMap((one) => (one instanceof BranchboxError ? [] : [one]));
-  const problem = read.find((one) => one instanceof BranchboxError);
+  const { usable, problem } = readUsable(cms.certificates);
   if (usable.length === 0 && problem !== undefined) throw problem;
   return usable;
 }
@@ -159,12 +149,12 @@ export async function verifySignedData(der: Uint8Array, options: VerifyOptions):
       `it came with ${cms.certificates.length} certificates, more than ${MAX_CERTIFICATES + 1}`,
     );
   }
-  const own = cms.certificates.map(parseCertificate);
+  const { usable: own, problem } = readUsable(cms.certificates);
   const beside = (options.certificates ?? []).filter(
     (one) => !own.some((other) => sameCertificate(one, other)),
   );
   const certificates = [...own, ...beside];
-  const signer = await signerOf(der, how, contentType, certificates);
+  const signer = await signerOf(der, how, contentType, certificates, problem);
   const atMs = typeof options.atMs === 'number' ? options.atMs : options.atMs(cms.content);
   const path = await validateChain({
     leaf: signer,
@@ -198,6 +188,8 @@ async function signerOf(
   how: CmsSigner,
   contentType: string,
   certificates: readonly Certificate[],
+  /** Why one of the message's certificates is not among them. */
+  problem: BranchboxError | undefined,
 ): Promise<Certificate> {
   const algorithm = readAlgorithm(how);
   // Imported where used: it costs 70 ms and 19 MB that most commands need not pay.
@@ -229,11 +221,12 @@ async function signerOf(
     const signer = certificates[index];
     if (result.signatureVerified !== true || signer === undefined)
       throw untrusted('it does not fit the content');
-    const problem = keyProblem(signer.publicKey, algorithm);
-    if (problem !== undefined) throw untrusted(`it ${problem}`);
+    const unfit = keyProblem(signer.publicKey, algorithm);
+    if (unfit !== undefined) throw untrusted(`it ${unfit}`);
     return signer;
   } catch (cause) {
     if (cause instanceof BranchboxError) throw cause;
+    if (problem !== undefined && isSignerMissing(cause)) throw problem;
     throw untrusted(messageOf(cause));
   }
 }
@@ -243,6 +236,10 @@ function isObjectIdentifier(value: unknown): value is { getValue(): string } {
     typeof value === 'object' && value !== null && 'getValue' in value && typeof value.getValue === 'function'
   );
 }
+
+/** As pkijs says that no certificate is the one that the signature names. */
+const isSignerMissing = (cause: unknown): boolean =>
+  typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === 3;
 
 function messageOf(cause: unknown): string {
   // pkijs throws its own results, which are no Errors everywhere.

@@ -9,7 +9,7 @@
  */
 import { checkServerIdentity, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
-import { type Certificate, parseCertificate } from './certificate.ts';
+import { type Certificate, parseCertificate, readUsable } from './certificate.ts';
 import { validateChain } from './chain.ts';
 import { OID } from './oids.ts';
 
@@ -64,17 +64,18 @@ export async function judgeTlsPeer(
   });
 }
 
-/** Leaf first, as sent (and as the library completed it). */
+/** Leaf first, as sent (and as the library completed it); above it those that can be used. */
 function presentedBy(socket: TLSSocket): readonly Certificate[] {
-  const chain: Certificate[] = [];
+  const chain: Uint8Array[] = [];
   const seen = new Set<string>();
   let current: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
   while (current?.raw !== undefined && !seen.has(current.fingerprint256) && chain.length < MAX_CHAIN) {
     seen.add(current.fingerprint256);
-    chain.push(parseCertificate(current.raw));
+    chain.push(current.raw);
     current = current.issuerCertificate;
   }
-  return chain;
+  const [leaf, ...above] = chain;
+  return leaf === undefined ? [] : [parseCertificate(leaf), ...readUsable(above).usable];
 }
 
 /** Typed as Error, yet the library sets the code's text. */

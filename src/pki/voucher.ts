@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { decode as decodeSchema } from '../model/decode.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
+import { yangBinary } from '../model/yangBinary.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { UNRESTRICTED } from './chain.ts';
 import { signData, verifySignedData } from './cms.ts';
@@ -43,15 +44,7 @@ export const NONCE_BYTES = { min: 8, max: 32 };
 /** One of ours has 2 KB; with a chain of RSA 8192, or another voucher inside, ten times that. The dearest 64 take 0.2 s. */
 const MAX_VOUCHER_BYTES = 32 * 1024;
 
-/**
- * Line ends may stand in it (RFC 7950 9.8.2), and vouchers of others have the alphabet of URLs without padding, as the
- * nonces of RFC 8995's examples.
- */
-const Base64 = z
-  .string()
-  .max(16 * 1024)
-  .transform((text) => text.replaceAll(/[\r\n\t ]/g, ''))
-  .pipe(z.union([z.base64(), z.base64url()]));
+const Base64 = yangBinary(16 * 1024);
 const DateAndTime = z.iso.datetime({ offset: true });
 
 /** Other leaves are passed over: RFC 8995 and others augment the model. */

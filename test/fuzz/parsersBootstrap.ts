@@ -93,7 +93,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       ...signed,
       name: 'sztp-answer',
       maxBytes: 512 * 1024,
-      covers: ['onboarding#judge'],
+      covers: ['onboarding#judge', 'conveyedInformation#readInformation'],
       share: 3,
       mutate: mutateJson,
       samples: [

@@ -150,7 +150,7 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     {
       ...common,
       name: 'certs-only',
-      covers: ['cms#parseCertsOnly'],
+      covers: ['cms#parseCertsOnly', 'certificate#readUsable'],
       share: 3,
       samples: [der('certsOnly'), der('ownerCertificate')],
       parse: (input) => parseCertsOnly(input).map(saidBy).join(),

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { BranchboxError, type ErrorCode } from '../../model/errors.ts';
-import { type RestconfErrors, SZTP_MEDIA_TYPE, SZTP_XML_MEDIA_TYPE } from '../../model/sztp.ts';
+import { asRegistered, type RestconfErrors, SZTP_MEDIA_TYPE, SZTP_XML_MEDIA_TYPE } from '../../model/sztp.ts';
 import { xmlOfYang } from '../../model/yangXml.ts';
 import { preferred } from '../api/negotiation.ts';
 import type { Answer } from '../exchange.ts';
@@ -25,9 +25,12 @@ export const NO_ENCODING = refusal(406, 'invalid-value', `answers are ${ENCODING
 
 /** undefined: the client takes neither. Where it does not mind, the encoding of what it sent, else JSON. */
 export function encodingAsked({ headers }: Pick<IncomingMessage, 'headers'>): Encoding | undefined {
-  const sent = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  const sent = asRegistered(headers['content-type'] ?? '')
+    .split(';', 1)[0]
+    ?.trim()
+    .toLowerCase();
   const offers = sent === SZTP_XML_MEDIA_TYPE ? ENCODINGS.toReversed() : ENCODINGS;
-  return preferred(headers.accept, offers);
+  return preferred(headers.accept && asRegistered(headers.accept), offers);
 }
 
 export function encoded({ data, ...answer }: YangAnswer, encoding: Encoding): Answer {

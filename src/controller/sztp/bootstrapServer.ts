@@ -6,7 +6,13 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { plainAddress } from '../../model/prefixes.ts';
 import type { Owner } from '../../model/bootstrap.ts';
-import { CLAIMS_WANTED, SZTP_GET_PATH, SZTP_MEDIA_TYPE, SZTP_REPORT_PATH } from '../../model/sztp.ts';
+import {
+  asRegistered,
+  CLAIMS_WANTED,
+  SZTP_GET_PATH,
+  SZTP_MEDIA_TYPE,
+  SZTP_REPORT_PATH,
+} from '../../model/sztp.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import type { Admissions } from '../admission.ts';
@@ -204,7 +210,7 @@ async function inputOf(request: IncomingMessage, mediaType: string): Promise<Inp
     ...refusal(415, 'operation-not-supported', `only ${ENCODINGS.join(' and ')} are understood`),
     headers: { Accept: ENCODINGS.join(', ') },
   };
-  const encoding = ENCODINGS.find((one) => one === mediaType);
+  const encoding = ENCODINGS.find((one) => one === asRegistered(mediaType));
   const isForeign = encoding === undefined;
   if (isForeign && announcedBytes(request.headers) > 0) return foreign;
   const body = await readBody(request, MAX_BODY_BYTES);

@@ -8,6 +8,7 @@ import { BoxClaims } from '../../model/assignment.ts';
 import { decodeJson } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import { NONCE_BYTES, ProgressType, SZTP_XML_MEDIA_TYPE } from '../../model/sztp.ts';
+import { yangBinary } from '../../model/yangBinary.ts';
 import { yangOfXml } from '../../model/yangXml.ts';
 import { type Encoding, errorsAnswer, refusal, type RestconfError, type YangAnswer } from './answers.ts';
 
@@ -20,13 +21,12 @@ const MAX_TEXT_CHARS = 64 * 1024;
 
 // YANG sets no length: the beginning is kept.
 const Text = z.string().transform((text) => text.slice(0, MAX_TEXT));
-const Nonce = z
-  .base64()
-  .transform((text) => Uint8Array.from(Buffer.from(text, 'base64')))
-  .refine(
-    ({ length }) => length >= NONCE_BYTES.min && length <= NONCE_BYTES.max,
-    `a nonce has ${NONCE_BYTES.min} to ${NONCE_BYTES.max} bytes`,
-  );
+/** No message holds more. */
+const Binary = yangBinary(MAX_TEXT_CHARS);
+const Nonce = Binary.transform((text) => Uint8Array.from(Buffer.from(text, 'base64'))).refine(
+  ({ length }) => length >= NONCE_BYTES.min && length <= NONCE_BYTES.max,
+  `a nonce has ${NONCE_BYTES.min} to ${NONCE_BYTES.max} bytes`,
+);
 
 const BootstrappingInput = z.strictObject({
   'signed-data-preferred': z.tuple([z.null()]).optional(),
@@ -38,8 +38,6 @@ const BootstrappingInput = z.strictObject({
 });
 type BootstrappingInput = z.output<typeof BootstrappingInput>;
 
-/** YANG binary as clients write it: in lines, and in the alphabet of URLs, as vouchers are taken too (pki/voucher.ts). */
-const Binary = z.string().regex(/^[\sA-Za-z0-9+/_-]*={0,2}\s*$/, 'not base64');
 const AT_THE_END = ['ssh-host-keys', 'trust-anchor-certs'] as const;
 const ReportInput = z
   .strictObject({

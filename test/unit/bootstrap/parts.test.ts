@@ -96,6 +96,7 @@ describe('discovery', () => {
   it.each([
     ['https://c.example', { host: 'c.example', port: 443 }],
     ['https://c.example:8443', { host: 'c.example', port: 8443 }],
+    ['https://C.example.', { host: 'c.example', port: 443 }],
     ['https://198.51.100.10:8443', { host: '198.51.100.10', port: 8443 }],
     ['https://[2001:db8::1]:8443', { host: '2001:db8::1', port: 8443 }],
     ['http://c.example', 'is not https'],

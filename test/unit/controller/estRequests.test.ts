@@ -19,7 +19,7 @@ import { exportPrivateKey, generateKeyPair } from '../../../src/pki/keys.ts';
 import { toPemBlock } from '../../../src/pki/pem.ts';
 import { createRequest, parseRequest } from '../../../src/pki/request.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
-import { issue, makeCa, NOW_MS, VALIDITY } from '../pki/domain.ts';
+import { hasOpenssl, issue, makeCa, NOW_MS, oldRootAbove, VALIDITY } from '../pki/domain.ts';
 import { makeServerCredential } from './wire.ts';
 
 const clock = { nowMs: () => NOW_MS, monotonicMs: () => 0, sleep: async () => undefined };
@@ -247,3 +247,12 @@ it('a connection has one handshake, which is the one that a request names', asyn
   expect(String((await ended)[0])).toMatch(/no.renegotiation/i);
   socket.destroy();
 });
+
+it.runIf(hasOpenssl)(
+  'a factory identity that comes with a root as nothing here can use one is known',
+  async () => {
+    const chain = { cert: box.certificate.pem + oldRootAbove(manufacturer) };
+    const answer = await ask({ as: box, tls: chain, headers: CSR_TYPE, body: () => base64(csr()) });
+    expect([answer.status, answer.text.slice(0, 3)]).toEqual([200, 'MII']);
+  },
+);

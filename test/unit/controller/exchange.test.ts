@@ -45,6 +45,13 @@ describe('SZTP', () => {
       415,
       'application/yang-data+json, application/yang-data+xml',
     ]);
+    // As RFC 8572's own examples spell it.
+    const xml = '<input xmlns="urn:ietf:params:xml:ns:yang:ietf-sztp-bootstrap-server"/>';
+    const dotted = ['Content-Type: application/yang.data+xml', `Content-Length: ${xml.length}`];
+    for (const accept of ['*/*', 'application/yang.data+xml']) {
+      const asked = await speak(port, head(`POST ${SZTP_GET_PATH}`, ...dotted, `Accept: ${accept}`), xml);
+      expect([asked.status, asked.headers['content-type']]).toEqual([401, 'application/yang-data+xml']);
+    }
     const method = await speak(port, head(`FOO ${SZTP_GET_PATH}`));
     const [error] = RestconfErrors.parse(JSON.parse(method.text))['ietf-restconf:errors'].error;
     expect([method.status, error?.['error-tag']]).toEqual([501, 'operation-not-supported']);

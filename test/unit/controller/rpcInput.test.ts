@@ -32,6 +32,11 @@ describe('input of get-bootstrapping-data', () => {
       body({ 'signed-data-preferred': [null], 'os-name': 'x', nonce: nonce.toString('base64') }),
       { 'signed-data-preferred': [null], 'os-name': 'x', nonce: Uint8Array.from(nonce) },
     ],
+    [
+      'a nonce in lines',
+      body({ nonce: `${nonce.toString('base64').slice(0, 12)}\n${nonce.toString('base64').slice(12)}\n` }),
+      { nonce: Uint8Array.from(nonce) },
+    ],
     ['longer words than are kept', body({ 'hw-model': 'x'.repeat(5000) }), { 'hw-model': 'x'.repeat(1024) }],
     ['what another module adds', body({ 'ietf-sztp-csr:csr-support': {} }), {}],
   ])('is taken: %s', (_, text, input) => expect(seen(readBootstrappingInput(inJson(text)))).toEqual(input));

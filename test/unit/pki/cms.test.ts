@@ -1,7 +1,7 @@
 /** CMS messages that we write and read, held against openssl and what must be refused. */
 import { describe, expect, it } from 'vitest';
 import { certsOnly, parseCertsOnly, signData, verifySignedData } from '../../../src/pki/cms.ts';
-import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { exportPrivateKey, generateKeyPair } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import { AT_NOW, DAY_MS, hasOpenssl, issue, makeCa, NOW_MS, openssl, refusal, VALIDITY } from './domain.ts';
 
@@ -159,6 +159,39 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
     tool.write('a.pem', ca.certificate.pem + signer.certificate.pem);
     tool.run('crl2pkcs7', '-nocrl', '-certfile', 'a.pem', '-outform', 'DER', '-out', 'p7');
     expect(parseCertsOnly(tool.read('p7'))).toHaveLength(2);
+  });
+
+  it('takes no offence at certificates that nothing here can use, but where one of them signed', async () => {
+    using tool = openssl();
+    // A root of Ed25519 above the CA that is believed, and one of version 1.
+    tool.run(
+      'req',
+      '-x509',
+      '-newkey',
+      'ed25519',
+      '-nodes',
+      '-subj',
+      '/CN=Root',
+      '-keyout',
+      'k',
+      '-out',
+      'root',
+    );
+    tool.write('o', exportPrivateKey(generateKeyPair().privateKey).reveal());
+    tool.run('req', '-new', '-key', 'o', '-subj', '/CN=Old', '-out', 'old.csr');
+    tool.run('x509', '-req', '-in', 'old.csr', '-signkey', 'o', '-out', 'old');
+    tool.write('more', `${tool.read('root').toString()}${tool.read('old').toString()}`);
+    tool.write('s', signer.certificate.pem);
+    tool.write('s.key', exportPrivateKey(signer.key).reveal());
+    tool.write('in', content);
+    const by = (certificate: string, key: string, beside: string): Promise<unknown> => {
+      const what = ['-in', 'in', '-econtent_type', OID.voucherJson, '-certfile', beside];
+      const who = ['-signer', certificate, '-inkey', key];
+      tool.run('cms', '-sign', '-binary', '-nodetach', ...what, ...who, '-outform', 'DER', '-out', 'm');
+      return verifySignedData(tool.read('m'), options);
+    };
+    expect(await by('s', 's.key', 'more')).toMatchObject({ content: Uint8Array.from(content) });
+    await expect(by('old', 'o', 'root')).rejects.toThrow(/Certificate version/);
   });
 
   it('leaves out of a certs-only message what nothing here can use, and says so where that is all', () => {

@@ -9,6 +9,7 @@ import { BranchboxError } from '../../../src/model/errors.ts';
 import type { Certificate } from '../../../src/pki/certificate.ts';
 import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
+import { createRequest } from '../../../src/pki/request.ts';
 
 export const NOW_MS = Date.UTC(2026, 5, 1);
 export const DAY_MS = 86_400_000;
@@ -89,6 +90,28 @@ export function openssl(): {
     },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   };
+}
+/** What others send above a CA that is believed: that CA by a root whose key nothing here can use, and that root. PEM. */
+export function oldRootAbove(ca: Credential): string {
+  using tool = openssl();
+  tool.run(
+    'req',
+    '-x509',
+    '-newkey',
+    'ed25519',
+    '-nodes',
+    '-subj',
+    '/CN=Root',
+    '-keyout',
+    'k',
+    '-out',
+    'root',
+  );
+  tool.write('csr', createRequest({ key: ca.key, commonName: ca.certificate.subject.commonName ?? '' }));
+  tool.write('extensions', 'basicConstraints = critical, CA:TRUE\n');
+  const by = ['-CA', 'root', '-CAkey', 'k', '-CAcreateserial', '-extfile', 'extensions'];
+  tool.run('x509', '-req', '-inform', 'DER', '-in', 'csr', ...by, '-out', 'cross');
+  return `${tool.read('cross').toString()}${tool.read('root').toString()}`;
 }
 /** openssl judges at the real now unless told otherwise. */
 export const AT_NOW = ['-attime', String(NOW_MS / 1000)];

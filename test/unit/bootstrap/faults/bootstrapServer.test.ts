@@ -83,7 +83,7 @@ faultTable('bootstrap server', [
     'artefacts that are no base64',
     json({ 'ietf-sztp-bootstrap-server:output': { 'conveyed-information': '!!!!' } }),
     'model/invalid',
-    'The answer of controller.branchbox.example:PORT has 1 problem ($.ietf-sztp-bootstrap-server:output.conveyed-information Invalid base64-encoded string)',
+    'The answer of controller.branchbox.example:PORT has 1 problem ($.ietf-sztp-bootstrap-server:output.conveyed-information not base64)',
   ),
   answered(
     'a refusal with control characters in its words',
