@@ -11,12 +11,13 @@ import { buildDisk } from './disk.ts';
 import { publish } from './publish.ts';
 import { VARIANTS } from './staging.ts';
 
-const USAGE = `usage: npm run image -- [--version VERSION] [--variant ${VARIANTS.join('|')}] [--keys DIR] [--out DIR] [--cache DIR] [--disk]
+const USAGE = `usage: npm run image -- [--version VERSION] [--variant ${VARIANTS.join('|')}] [--keys DIR [--test-keys]] [--out DIR] [--cache DIR] [--disk]
 
   --version  as in 0.2.0 or 0.2.0~rc1; default: that of package.json
   --variant  deliberately broken, for tests of going back
-  --keys     directory of the keys to sign with, as files or as PKCS#11 URIs (docs/image.md, "Keys"); one that has none
-             gets test keys, which no other build's boxes believe; default out/keys
+  --keys     directory of the keys to sign with, as files or as PKCS#11 URIs (docs/image.md, "Keys"); default out/keys,
+             where test keys are made, which no other build's boxes believe
+  --test-keys  have them made in DIR too where it has none
   --out      default out/image
   --cache    where trees are kept; default /var/cache/branchbox
   --disk     the disk and the parts of its slot alone: no downloads, no package, no inventory
@@ -59,7 +60,7 @@ try {
     {
       ...(version === undefined ? {} : { version }),
       ...(variant === undefined ? {} : { variant }),
-      ...(keys === undefined ? {} : { keys }),
+      ...(keys === undefined ? {} : { keys, testKeys: values['test-keys'] === true }),
       ...(out === undefined ? {} : { out }),
     },
     making,
@@ -82,6 +83,7 @@ function wordsOf(args: readonly string[]) {
         version: { type: 'string' },
         variant: { type: 'string' },
         keys: { type: 'string' },
+        'test-keys': { type: 'boolean' },
         out: { type: 'string' },
         cache: { type: 'string' },
         disk: { type: 'boolean' },

@@ -18,6 +18,8 @@ export interface DiskOptions {
   readonly variant?: Variant;
   /** Directory of the signing keys; default out/keys. */
   readonly keys?: string;
+  /** Have test keys made in the directory that `keys` names, where it has none. */
+  readonly testKeys?: boolean;
   /** Default out/image. */
   readonly out?: string;
 }
@@ -37,7 +39,8 @@ export async function buildDisk(options: DiskOptions, making: Making): Promise<D
   const out = resolve(options.out ?? join(CHECKOUT, 'out/image'));
   const keysDirectory = resolve(options.keys ?? join(CHECKOUT, 'out/keys'));
   // Before what takes minutes.
-  readKeys(keysDirectory);
+  if (readKeys(keysDirectory) === undefined && options.keys !== undefined && options.testKeys !== true)
+    throw keysMissing(keysDirectory);
   requireRoot();
   await mkdir(out, { recursive: true });
   const ingredients = await ensureIngredients(making);
@@ -51,6 +54,13 @@ export async function buildDisk(options: DiskOptions, making: Making): Promise<D
   const made = await assemble({ version, ...(variant === undefined ? {} : { variant }), ...shared }, making);
   return { made, ...shared };
 }
+
+/** Test keys in their place would lock a fleet out of its updates: a name misspelt, a disk that is not mounted. */
+const keysMissing = (directory: string): BranchboxError =>
+  new BranchboxError('system/file', {
+    message: `There are no signing keys in ${directory}`,
+    mend: 'Put them there (docs/image.md, "Keys"), or say --test-keys to have some made for trying.',
+  });
 
 async function packageVersion(): Promise<string> {
   const { version } = JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as {

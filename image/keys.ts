@@ -54,7 +54,7 @@ export function readKeys(directory: string): Keys | undefined {
         path: name,
         message: 'is missing',
       })),
-      mend: 'Put what is missing there (docs/image.md), or name an empty directory for test keys.',
+      mend: 'Put what is missing there (docs/image.md), or leave --keys out for test keys.',
     });
   }
   const signingKey = (name: string): SigningKey => ({

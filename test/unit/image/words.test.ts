@@ -38,7 +38,7 @@ it('keys that are not whole are told as a sentence, with what is missing and the
         ...['db.crt', 'release.crt', 'release-anchors.pem', 'db.key or db.uri'].map(
           (name) => `  at ${name}: is missing`,
         ),
-        '  mend: Put what is missing there (docs/image.md), or name an empty directory for test keys.\n',
+        '  mend: Put what is missing there (docs/image.md), or leave --keys out for test keys.\n',
       ].join('\n'),
     );
     expect(readdirSync(directory)).toEqual(['release.key']);
@@ -46,3 +46,17 @@ it('keys that are not whole are told as a sentence, with what is missing and the
     rmSync(directory, { recursive: true });
   }
 }, 60_000);
+
+it('a directory of keys that has none, or is not there, gets no test keys unasked', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bbt-words-'));
+  try {
+    for (const keys of [directory, join(directory, 'misspelt')]) {
+      const { code, stderr } = await build('--keys', keys, '--out', join(directory, 'out'));
+      expect(code).toBe(1);
+      expect(stderr).toContain(`There are no signing keys in ${keys}\n  mend: Put them there`);
+      expect(readdirSync(directory)).toEqual([]);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}, 120_000);
