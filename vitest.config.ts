@@ -9,13 +9,14 @@ const LONG = [
   'test/unit/bootstrap/faults/**/*.test.ts',
   'test/unit/bootstrap/{foreignEst,foreignEstAttributes,journey,medium,move,quarantine,rollover,rolloverEnd}.test.ts',
   'test/property/fuzz.test.ts',
-  // Processes that are waited for until they end or give up.
-  'test/unit/{system/longLived,firmware/{console,cloudIdentity,timeServers}}.test.ts',
-  'test/unit/{image/words,agent/hardwareBoot,cli/{bootstrapFollow,closedPipe},supply/launch}.test.ts',
-  // Whole journeys of a box, sessions with a broker of the test's, RSA keys without end.
-  'test/unit/{bootstrap/{busy,comeBack,demands,strangersBodies,wipe,xmlServer},agent/mqttSession,pki/rsaPss,signer/signerRolloverEnd}.test.ts',
-  // Real connections and processes, one after the other.
-  'test/unit/{controller/{activation,apiHttp,apiWire},pki/enveloped,system/{deviceClient,linux,uplinkDial}}.test.ts',
+  // Programs that are run: the scripts of firmware/, openssl, the launcher, a supervisor's children.
+  'test/unit/{firmware/**,supply/launch,lab/{supervisor,vm/channel}}.test.ts',
+  'test/unit/{image/words,agent/hardwareBoot,cli/{bootstrapFollow,closedPipe},system/{imageArchive,longLived}}.test.ts',
+  'test/unit/pki/{certificate,cms,crl,deviceSerial,enveloped,rsaPss,tlsPeer}.test.ts',
+  // Whole journeys of a box, sessions with a broker of the test's, a signer's keys without end.
+  'test/unit/{bootstrap/{busy,comeBack,demands,strangersBodies,wipe,xmlServer},agent/mqttSession,signer/**}.test.ts',
+  // Real connections, one after the other.
+  'test/unit/{controller/{activation,apiHttp,apiWire},system/{deviceClient,linux,uplinkDial}}.test.ts',
   // Updates from their beginning to their end, and hundreds of documents.
   'test/unit/update/{worker,workerTrial,trialRecord,downgrade,hostileSource}.test.ts',
   'test/property/{controller-allocations,documentProblems,firmwareInstall,installerPage,netDrivers,pkiBitFlips}.test.ts',

@@ -7,14 +7,9 @@ import { createHandshakeGate } from '../../src/controller/handshakeGate.ts';
 import { HANDSHAKES } from '../../src/controller/servers.ts';
 import { exportPrivateKey } from '../../src/pki/keys.ts';
 import { createClock } from '../../src/system/linux/clock.ts';
-import { issue, makeCa } from '../unit/pki/domain.ts';
+import { issue, makeCa, serverNamed } from '../unit/pki/domain.ts';
 
-const profile = {
-  kind: 'server',
-  commonName: 'localhost',
-  dnsNames: ['localhost'],
-  ipAddresses: [],
-} as const;
+const profile = serverNamed('localhost');
 const { key, certificate } = issue(makeCa('Flood'), profile);
 const tls = { key: exportPrivateKey(key).reveal(), cert: certificate.pem, pauseOnConnect: true };
 // As exchange.ts: whoever had his turn and said nothing is closed some time later.

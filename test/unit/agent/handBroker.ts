@@ -1,15 +1,11 @@
 /** Owns a broker that answers by hand: MQTT 5 over real TLS, each packet answered as a test says. */
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { issue, makeCa, serverHere } from '../pki/domain.ts';
 
 const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
 const ca = makeCa('Domain CA', validity);
-const broker = issue(
-  ca,
-  { kind: 'server', commonName: 'broker', dnsNames: [], ipAddresses: ['127.0.0.1'] },
-  validity,
-);
+const broker = issue(ca, serverHere('broker'), validity);
 
 /** What a box trusts. */
 export const ANCHOR_PEM = ca.certificate.pem;

@@ -17,7 +17,7 @@ import { createDeviceClient } from '../../../src/system/deviceClient.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createUplinkDialer } from '../../../src/system/uplinkDial.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
-import { DAY_MS, issue, makeCa } from '../pki/domain.ts';
+import { DAY_MS, issue, makeCa, serverHere } from '../pki/domain.ts';
 import { storedIdentity } from './storedIdentity.ts';
 
 /** As a box in 2045 sees what is of today; to this machine the same is of the past. */
@@ -26,7 +26,7 @@ const validity = { notBeforeMs: THEN_MS - DAY_MS, notAfterMs: THEN_MS + DAY_MS }
 /** As a box in 1970 does. */
 const LATER_MS = Date.UTC(2060, 5, 1);
 const later = { notBeforeMs: LATER_MS - DAY_MS, notAfterMs: LATER_MS + DAY_MS };
-const local = { kind: 'server', commonName: 'broker', dnsNames: [], ipAddresses: ['127.0.0.1'] } as const;
+const local = serverHere('broker');
 const elsewhere = { ...local, ipAddresses: ['192.0.2.1'] } as const;
 
 let server: Server | undefined;

@@ -12,15 +12,11 @@ import { Secret } from '../../../src/model/secret.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { createUplinkDialer } from '../../../src/system/uplinkDial.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
-import { DAY_MS, issue, makeCa } from '../pki/domain.ts';
+import { DAY_MS, issue, makeCa, serverHere } from '../pki/domain.ts';
 
 const validity = { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS };
 const ca = makeCa('Domain CA', validity);
-const broker = issue(
-  ca,
-  { kind: 'server', commonName: 'broker', dnsNames: [], ipAddresses: ['127.0.0.1'] },
-  validity,
-);
+const broker = issue(ca, serverHere('broker'), validity);
 const known = issue(ca, { kind: 'ldevid', gatewayId: 'branch1' }, validity);
 const unknown = issue(makeCa('Another CA', validity), { kind: 'ldevid', gatewayId: 'branch1' }, validity);
 

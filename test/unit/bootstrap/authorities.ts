@@ -11,6 +11,7 @@ import {
   selfSignedCa,
 } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
+import { serverNamed } from '../pki/domain.ts';
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
@@ -58,7 +59,7 @@ export const certified = (
 
 /** The owner's server with a certificate that outlives the box's: renewed in time, as real ones are. */
 export function withLastingServer(authorities: Authorities): Authorities {
-  const profile = { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] } as const;
+  const profile = serverNamed(HOST);
   const validity = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 400 * DAY_MS };
   return { ...authorities, server: issued(authorities.domain, profile, validity) };
 }
@@ -84,12 +85,7 @@ export function createAuthorities(): Authorities {
     voucherSigner: issued(manufacturer, { kind: 'voucher-signing', commonName: 'vouchers' }, forever),
     idevid: issued(manufacturer, { kind: 'idevid', serialNumber: SERIAL, commonName: 'lab box' }, forever),
     ownerSigner: issued(domain, { kind: 'owner', commonName: 'owner' }),
-    server: issued(domain, {
-      kind: 'server',
-      commonName: HOST,
-      dnsNames: [HOST],
-      ipAddresses: [],
-    }),
+    server: issued(domain, serverNamed(HOST)),
   };
 }
 

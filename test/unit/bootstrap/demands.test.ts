@@ -14,6 +14,7 @@ import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { certsOnly, signData } from '../../../src/pki/cms.ts';
 import { ownerCertificate, signConveyed, wrapConveyed } from '../../../src/pki/conveyed.ts';
 import { OID } from '../../../src/pki/oids.ts';
+import { serverNamed } from '../pki/domain.ts';
 import { HOST, issued } from './authorities.ts';
 import { conveyedBy, createFaultBench, failed, ownerOf } from './faultBench.ts';
 import { type Artefacts, json, onboarding, redirect, startController, sztpReply } from './servers.ts';
@@ -149,7 +150,7 @@ describe('onboarding information', () => {
 
   it('is nobody’s to hear of where the server does not prove to be the owner’s', async () => {
     const { authorities, box, good } = bench;
-    const profile = { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] } as const;
+    const profile = serverNamed(HOST);
     const between = await startController({ ...authorities, server: issued(authorities.stranger, profile) });
     try {
       between.behaviour.sztp = (nonce) =>

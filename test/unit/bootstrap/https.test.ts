@@ -11,11 +11,11 @@ import { afterEach, expect, it } from 'vitest';
 import { createHttps } from '../../../src/bootstrap/https.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { Secret } from '../../../src/model/secret.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { issue, makeCa, serverNamed } from '../pki/domain.ts';
 
 const HOST = 'controller.branchbox.example';
 const uplink = { ifname: 'wan1', address: '127.0.0.1', dns: [], bootstrapServers: [] };
-const shown = issue(makeCa(), { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] });
+const shown = issue(makeCa(), serverNamed(HOST));
 const servers: ReturnType<typeof createServer>[] = [];
 afterEach(() => {
   for (const server of servers.splice(0)) server.close();

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { renderProblem } from '../../../src/bootstrap/machine.ts';
 import { asBranchboxError } from '../../../src/model/errors.ts';
+import { serverNamed } from '../pki/domain.ts';
 import { type Seen, stateOf } from './faults/table.ts';
 import { createEnrolment } from '../../../src/bootstrap/enrol.ts';
 import { openTrustedClock } from '../../../src/bootstrap/clockFloor.ts';
@@ -62,7 +63,7 @@ async function startNextOwner(first: Authorities): Promise<NextOwner> {
     ...first,
     domain,
     ownerSigner: issued(domain, { kind: 'owner', commonName: 'next owner' }, LASTING),
-    server: issued(domain, { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] }, LASTING),
+    server: issued(domain, serverNamed(HOST), LASTING),
   };
   const controller = await startController(authorities);
   const here = { host: HOST, port: controller.port };

@@ -7,6 +7,7 @@ import { askPortalApi, judgePortalApi, portalApiUrl } from '../../../src/bootstr
 import { readLeasePortals } from '../../../src/system/leases.ts';
 import { issueCertificate, selfSignedCa } from '../../../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../src/pki/keys.ts';
+import { serverNamed } from '../pki/domain.ts';
 import { DAY_MS } from './authorities.ts';
 
 const NAME = 'portal.hotel.example';
@@ -19,7 +20,7 @@ function certified(name: string) {
   const certificate = selfSignedCa({ commonName: 'Authority', key: ca, validity });
   const own = generateKeyPair();
   const leaf = issueCertificate({
-    profile: { kind: 'server', commonName: name, dnsNames: [name], ipAddresses: [] },
+    profile: serverNamed(name),
     publicKey: own.publicKey,
     issuer: { key: ca, certificate },
     validity,

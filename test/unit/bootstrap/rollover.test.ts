@@ -10,6 +10,7 @@ import type { Certificate } from '../../../src/pki/certificate.ts';
 import { type Credential, issueCertificate, selfSignedCa } from '../../../src/pki/issue.ts';
 import { createTpmUse } from '../../../src/system/tpmUse.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
+import { serverNamed } from '../pki/domain.ts';
 import {
   authority,
   certified,
@@ -148,7 +149,7 @@ describe('a box in service', () => {
     expect(own?.anchors.map(({ fingerprintSha256 }) => fingerprintSha256)).toEqual(prints(old, next));
     expect(await box.files.readText(`${box.paths.state}/domain-anchor.pem`)).toBe(own?.anchorPem);
 
-    const profile = { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] } as const;
+    const profile = serverNamed(HOST);
     const server = issued(next, profile, LASTING);
     const moved = await startController({ ...authorities, domain: next, server });
     const connect: TestController['connect'] = (options) =>

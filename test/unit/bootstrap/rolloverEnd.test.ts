@@ -8,6 +8,7 @@ import { AGENT_PATHS } from '../../../src/agent/paths.ts';
 import { anchorsOffered } from '../../../src/bootstrap/anchorDrop.ts';
 import { type Credential, issueCertificate } from '../../../src/pki/issue.ts';
 import { createTpmUse } from '../../../src/system/tpmUse.ts';
+import { serverNamed } from '../pki/domain.ts';
 import {
   authority,
   certified,
@@ -26,7 +27,7 @@ const authorities = withLastingServer(createAuthorities());
 const old = authorities.domain;
 const next = authority('Test Domain CA, second');
 const link = certified(next, old);
-const profile = { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] } as const;
+const profile = serverNamed(HOST);
 
 let first: TestController;
 /** The same owner's, with a certificate of the next CA. */

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createHandshakeGate } from '../../../src/controller/handshakeGate.ts';
 import { createWorkGate } from '../../../src/controller/workGate.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { issue, makeCa, serverNamed } from '../pki/domain.ts';
 
 describe('work', () => {
   function setUp(together: number, waiting: number) {
@@ -103,12 +103,7 @@ describe('work', () => {
 
 describe('handshakes', () => {
   const ca = makeCa('Test');
-  const { key, certificate } = issue(ca, {
-    kind: 'server',
-    commonName: 'localhost',
-    dnsNames: ['localhost'],
-    ipAddresses: [],
-  });
+  const { key, certificate } = issue(ca, serverNamed('localhost'));
   let server: Server;
   let endFlood: () => void = () => undefined;
   afterEach(() => {

@@ -3,7 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { certsOnly, parseCertsOnly, signData, verifySignedData } from '../../../src/pki/cms.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
-import { AT_NOW, DAY_MS, hasOpenssl, issue, makeCa, NOW_MS, openssl, refusal, VALIDITY } from './domain.ts';
+import {
+  AT_NOW,
+  DAY_MS,
+  hasOpenssl,
+  issue,
+  makeCa,
+  NOW_MS,
+  openssl,
+  refusal,
+  VALIDITY,
+  writeUnusableRoot,
+} from './domain.ts';
 
 const ca = makeCa();
 const signer = issue(ca, { kind: 'voucher-signing', commonName: 'signer' });
@@ -164,19 +175,7 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
   it('takes no offence at certificates that nothing here can use, but where one of them signed', async () => {
     using tool = openssl();
     // A root of Ed25519 above the CA that is believed, and one of version 1.
-    tool.run(
-      'req',
-      '-x509',
-      '-newkey',
-      'ed25519',
-      '-nodes',
-      '-subj',
-      '/CN=Root',
-      '-keyout',
-      'k',
-      '-out',
-      'root',
-    );
+    writeUnusableRoot(tool);
     tool.write('o', exportPrivateKey(generateKeyPair().privateKey).reveal());
     tool.run('req', '-new', '-key', 'o', '-subj', '/CN=Old', '-out', 'old.csr');
     tool.run('x509', '-req', '-in', 'old.csr', '-signkey', 'o', '-out', 'old');

@@ -26,6 +26,14 @@ export function issue(issuer: Credential, profile: Profile, validity = VALIDITY)
   return { key: privateKey, certificate, chain: [] };
 }
 
+/** The profile of a server that is reached by this name alone. */
+export const serverNamed = (name: string) =>
+  ({ kind: 'server', commonName: name, dnsNames: [name], ipAddresses: [] }) as const satisfies Profile;
+
+/** The profile of a server that is reached at 127.0.0.1, whatever it is called. */
+export const serverHere = (commonName: string) =>
+  ({ kind: 'server', commonName, dnsNames: [], ipAddresses: ['127.0.0.1'] }) as const satisfies Profile;
+
 /** What it makes: of a serial, a box's certificate. */
 export function makeManufacturer(): (serial: string) => Certificate {
   const ca = makeCa('Manufacturer');
@@ -91,27 +99,23 @@ export function openssl(): {
     [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   };
 }
+
+/** Writes a root whose key nothing here can use, `root`, and that key, `k`. */
+export function writeUnusableRoot(tool: ReturnType<typeof openssl>): void {
+  const ask = ['-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=Root', '-days', '9'];
+  tool.run('req', ...ask, '-keyout', 'k', '-out', 'root');
+}
+
 /** What others send above a CA that is believed: that CA by a root whose key nothing here can use, and that root. PEM. */
 export function oldRootAbove(ca: Credential): string {
   using tool = openssl();
-  tool.run(
-    'req',
-    '-x509',
-    '-newkey',
-    'ed25519',
-    '-nodes',
-    '-subj',
-    '/CN=Root',
-    '-keyout',
-    'k',
-    '-out',
-    'root',
-  );
+  writeUnusableRoot(tool);
   tool.write('csr', createRequest({ key: ca.key, commonName: ca.certificate.subject.commonName ?? '' }));
   tool.write('extensions', 'basicConstraints = critical, CA:TRUE\n');
   const by = ['-CA', 'root', '-CAkey', 'k', '-CAcreateserial', '-extfile', 'extensions'];
   tool.run('x509', '-req', '-inform', 'DER', '-in', 'csr', ...by, '-out', 'cross');
   return `${tool.read('cross').toString()}${tool.read('root').toString()}`;
 }
+
 /** openssl judges at the real now unless told otherwise. */
 export const AT_NOW = ['-attime', String(NOW_MS / 1000)];

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:tls';
 import { expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { judgeTlsPeer } from '../../../src/pki/tlsPeer.ts';
-import { DAY_MS, hasOpenssl, issue, makeCa, oldRootAbove } from './domain.ts';
+import { DAY_MS, hasOpenssl, issue, makeCa, oldRootAbove, serverNamed } from './domain.ts';
 
 /** The TLS library knows no time but the machine's. */
 const VALIDITY = { notBeforeMs: Date.now() - DAY_MS, notAfterMs: Date.now() + DAY_MS };
@@ -14,12 +14,7 @@ it.runIf(hasOpenssl)(
   'a server that sends a root as nothing here can use one is believed by its CA',
   async () => {
     const ca = makeCa('Domain', VALIDITY);
-    const profile = {
-      kind: 'server',
-      commonName: 'localhost',
-      dnsNames: ['localhost'],
-      ipAddresses: [],
-    } as const;
+    const profile = serverNamed('localhost');
     const { key, certificate } = issue(ca, profile, VALIDITY);
     const server = createServer({
       key: exportPrivateKey(key).reveal(),

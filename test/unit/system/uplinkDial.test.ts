@@ -6,15 +6,11 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { createUplinkDialer, type UplinkAddress } from '../../../src/system/uplinkDial.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { issue, makeCa, serverHere } from '../pki/domain.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
 const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
 const ca = makeCa('Domain CA', validity);
-const server = issue(
-  ca,
-  { kind: 'server', commonName: 'controller', dnsNames: [], ipAddresses: ['127.0.0.1'] },
-  validity,
-);
+const server = issue(ca, serverHere('controller'), validity);
 const tls = { ca: ca.certificate.pem, allowPartialTrustChain: true };
 /** Any address of 127.0.0.0/8 may be bound to: each stands for an uplink. */
 const uplink = (ifname: string, address: string): UplinkAddress => ({ ifname, address, dns: [] });

@@ -3,14 +3,10 @@ import { connect, createServer, type TLSSocket } from 'node:tls';
 import { afterEach, expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { createFarEnd, type FarEnd } from '../../../src/wan/uplinkTest/farEnd.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { issue, makeCa, serverHere } from '../pki/domain.ts';
 
 const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
-const controller = issue(
-  makeCa('Domain CA', validity),
-  { kind: 'server', commonName: 'controller', dnsNames: [], ipAddresses: ['127.0.0.1'] },
-  validity,
-);
+const controller = issue(makeCa('Domain CA', validity), serverHere('controller'), validity);
 const credentials = {
   cert: controller.certificate.pem,
   key: exportPrivateKey(controller.key).reveal(),

@@ -3,16 +3,12 @@ import { createServer, type Server } from 'node:tls';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { reachFarEnd } from '../../../src/wan/uplinkTest/reach.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { issue, makeCa, serverHere } from '../pki/domain.ts';
 
 const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
 /** A domain that stands below an organisation's own root, which no box knows. */
 const domain = issue(makeCa('Root CA', validity), { kind: 'ca', commonName: 'Domain CA' }, validity);
-const server = issue(
-  domain,
-  { kind: 'server', commonName: 'controller', dnsNames: [], ipAddresses: ['127.0.0.1'] },
-  validity,
-);
+const server = issue(domain, serverHere('controller'), validity);
 const box = issue(domain, { kind: 'ldevid', gatewayId: 'branch1' }, validity);
 
 let listening: Server;

@@ -4,6 +4,7 @@
  */
 import { expect } from 'vitest';
 import { type BootstrapState, Journal } from '../../../../src/model/bootstrap.ts';
+import { serverNamed } from '../../pki/domain.ts';
 import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { goodStick, plugIn } from '../stick.ts';
@@ -237,14 +238,10 @@ async function statesFromStrict(): Promise<readonly BootstrapState[]> {
 const runUntilEntered = (state: BootstrapState): Promise<boolean> =>
   bench.box.run({ controller: bench.controller, until: (line) => line.fields['state'] === state });
 const serverAt = (atMs: number) =>
-  issued(
-    bench.authorities.domain,
-    { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] },
-    {
-      notBeforeMs: atMs - DAY_MS,
-      notAfterMs: atMs + 90 * DAY_MS,
-    },
-  );
+  issued(bench.authorities.domain, serverNamed(HOST), {
+    notBeforeMs: atMs - DAY_MS,
+    notAfterMs: atMs + 90 * DAY_MS,
+  });
 
 /** A stick that ended a month ago; the system's clock began in 1970, and the hardware's is read by nobody else. */
 const endedStick = (

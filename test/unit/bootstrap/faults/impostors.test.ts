@@ -1,4 +1,5 @@
 /** Rows of the fault table: who answers in the place of the owner's server, and must be refused whatever the clock says. */
+import { serverNamed } from '../../pki/domain.ts';
 import { type Authorities, DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createBox } from '../box.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
@@ -6,8 +7,6 @@ import { startController } from '../servers.ts';
 import { type FaultRow, faultTable, problemOf, stateOf } from './table.ts';
 
 const bench = createFaultBench();
-const serverProfile = (name: string) =>
-  ({ kind: 'server', commonName: name, dnsNames: [name], ipAddresses: [] }) as const;
 
 const CLOCKS = [
   ['today', NOW_MS],
@@ -21,13 +20,13 @@ const IMPOSTORS: readonly (readonly [string, string, string, (all: Authorities) 
       'of another CA (TLS interception)',
       'pki/untrusted',
       'The certificate of "controller.branchbox.example" is not trusted: no path leads from it to an anchor that must be used. Is TLS intercepted on the way (captive portal, inspecting firewall)?',
-      (all) => issued(all.stranger, serverProfile(HOST)),
+      (all) => issued(all.stranger, serverNamed(HOST)),
     ],
     [
       'of another name',
       'pki/untrusted',
       'controller.branchbox.example:PORT showed a certificate for another name',
-      (all) => issued(all.domain, serverProfile('other.example')),
+      (all) => issued(all.domain, serverNamed('other.example')),
     ],
     [
       'with a gateway’s certificate',
@@ -39,7 +38,7 @@ const IMPOSTORS: readonly (readonly [string, string, string, (all: Authorities) 
       'that has ended',
       'pki/expired',
       'The chain of "controller.branchbox.example" is not valid at that time: "controller.branchbox.example" ended 2026-05-31T12:00:00.000Z',
-      (all) => issued(all.domain, serverProfile(HOST), ended),
+      (all) => issued(all.domain, serverNamed(HOST), ended),
     ],
   ];
 

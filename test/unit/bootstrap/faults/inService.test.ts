@@ -4,6 +4,7 @@ import { AGENT_PATHS } from '../../../../src/agent/paths.ts';
 import { quarantinePath } from '../../../../src/bootstrap/paths.ts';
 import type { Certificate } from '../../../../src/pki/certificate.ts';
 import { type Credential, issueCertificate } from '../../../../src/pki/issue.ts';
+import { serverNamed } from '../../pki/domain.ts';
 import { authority, certified, DAY_MS, GATEWAY, HOST, issued } from '../authorities.ts';
 import type { LogLine } from '../box.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
@@ -94,12 +95,7 @@ faultTable('trust of the owner', [
     async run(): Promise<Seen> {
       const { box, authorities, controller } = bench;
       await inService();
-      const server = issued(authorities.stranger, {
-        kind: 'server',
-        commonName: HOST,
-        dnsNames: [HOST],
-        ipAddresses: [],
-      });
+      const server = issued(authorities.stranger, serverNamed(HOST));
       const impostor = await startController({ ...authorities, server });
       try {
         if (typeof reply !== 'function') throw new Error('a row has an answer');

@@ -5,6 +5,7 @@
 import type { BootstrapState } from '../../../../src/model/bootstrap.ts';
 import { issueCertificate } from '../../../../src/pki/issue.ts';
 import { createVoucher } from '../../../../src/pki/voucher.ts';
+import { serverNamed } from '../../pki/domain.ts';
 import { DAY_MS, GATEWAY, HOST, issued, NOW_MS, SERIAL } from '../authorities.ts';
 import type { Box, LogLine } from '../box.ts';
 import { type FaultBench, failed } from '../faultBench.ts';
@@ -40,7 +41,7 @@ export async function offFor(
   const offsetMs = NOW_MS + days * DAY_MS - box.clock.monotonicMs();
   const nowMs = (): number => offsetMs + box.clock.monotonicMs();
   const validity = { notBeforeMs: nowMs() - DAY_MS, notAfterMs: nowMs() + 90 * DAY_MS };
-  const server = { kind: 'server', commonName: HOST, dnsNames: [HOST], ipAddresses: [] } as const;
+  const server = serverNamed(HOST);
   const controller = await startController({
     ...authorities,
     server: issued(authorities.domain, server, validity),

@@ -9,6 +9,7 @@ import { moreTelling } from '../../../../src/bootstrap/sztp.ts';
 import { BranchboxError } from '../../../../src/model/errors.ts';
 import { issueCertificate, selfSignedCa } from '../../../../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../../src/pki/keys.ts';
+import { serverNamed } from '../../pki/domain.ts';
 import { DAY_MS, HOST } from '../authorities.ts';
 import { type FaultRow, faultTable, type Seen } from './table.ts';
 
@@ -25,7 +26,7 @@ let asked = 0;
 beforeEach(async () => {
   const { privateKey, publicKey } = generateKeyPair();
   const leaf = issueCertificate({
-    profile: { kind: 'server', commonName: NAME, dnsNames: [NAME], ipAddresses: [] },
+    profile: serverNamed(NAME),
     publicKey,
     issuer: { key: authorityKey, certificate: authority },
     validity,

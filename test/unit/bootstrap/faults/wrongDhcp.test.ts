@@ -4,7 +4,7 @@ import { wrapConveyed } from '../../../../src/pki/conveyed.ts';
 import type { LogLine } from '../box.ts';
 import { conveyedBy, createFaultBench, failed, ownerOf } from '../faultBench.ts';
 import { onboarding, type TestController } from '../servers.ts';
-import { faultTable, problemOf, stateOf, toldBy } from './table.ts';
+import { faultTable, problemOf, type Seen, stateOf, toldBy } from './table.ts';
 
 const bench = createFaultBench();
 const WRONG = '192.0.2.9';
@@ -37,6 +37,18 @@ async function leftWrongServer(controller: TestController): Promise<LogLine | un
 /** Where nobody was left, all that the box told in that time. */
 const toldUnless = (left: LogLine | undefined): string =>
   left === undefined ? toldBy(bench.box) : problemOf(left);
+/** What comes of it: whom the address client is told to leave, and how far the box comes once `mended`. */
+async function goesOn(told: string, mended: () => unknown): Promise<Seen> {
+  const named = await namedServer();
+  await mended();
+  await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
+  return { outcome: `${named}; ${await stateOf(bench)}`, told };
+}
+/** The right server's lease, and servers behind it that do as they should. */
+async function rightLease(): Promise<void> {
+  bench.mend();
+  await leased(RIGHT, '127.0.0.2');
+}
 const dead = (): TestController => ({ ...bench.controller, connect: nobody });
 /** As firmware/other-dhcp reads it. */
 const namedServer = async (): Promise<string> => {
@@ -57,10 +69,7 @@ faultTable('uplinks', [
     told: LEFT,
     run: async () => {
       const told = problemOf(await leftWrongServer(dead()));
-      const named = await namedServer();
-      await leased(RIGHT, '127.0.0.2');
-      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, rightLease);
     },
   },
   {
@@ -71,11 +80,7 @@ faultTable('uplinks', [
     run: async () => {
       bench.controller.behaviour.sztp = () => ({ status: 404 });
       const told = problemOf(await leftWrongServer(bench.controller));
-      const named = await namedServer();
-      bench.mend();
-      await leased(RIGHT, '127.0.0.2');
-      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, rightLease);
     },
   },
   {
@@ -84,18 +89,14 @@ faultTable('uplinks', [
     outcome: `named ${WRONG}; OPERATIONAL`,
     told: leftOf(WRONG, 'pki/untrusted: The server sent onboarding information that nobody signed'),
     run: async () => {
-      const { controller, good } = bench;
+      const { controller } = bench;
       controller.behaviour.artefacts = () => ({
         conveyed: wrapConveyed(onboarding(ownerOf(bench)), 'json'),
         ownerCertificate: undefined,
         voucher: undefined,
       });
       const told = problemOf(await leftWrongServer(controller));
-      const named = await namedServer();
-      controller.behaviour.artefacts = good.artefacts;
-      await leased(RIGHT, '127.0.0.2');
-      await bench.box.run({ controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, rightLease);
     },
   },
   {
@@ -139,10 +140,7 @@ faultTable('uplinks', [
     run: async () => {
       bench.controller.behaviour.sztp = () => ({ status: 404, headers: { 'retry-after': '30' } });
       const told = toldUnless(await leftWrongServer(bench.controller));
-      const named = await namedServer();
-      bench.mend();
-      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, bench.mend);
     },
   },
   ...[
@@ -156,14 +154,10 @@ faultTable('uplinks', [
       `bootstrap/refused: controller.branchbox.example:PORT over wan1 answered ${status}: busy`,
     ),
     run: async () => {
-      const { box, controller } = bench;
+      const { controller } = bench;
       controller.behaviour.sztp = () => ({ status, headers: { 'retry-after': String(retryAfterS) } });
       const told = toldUnless(await leftWrongServer(controller));
-      const named = await namedServer();
-      bench.mend();
-      await leased(RIGHT, '127.0.0.2');
-      await box.run({ controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, rightLease);
     },
   })),
   {
@@ -202,10 +196,7 @@ faultTable('uplinks', [
     run: async () => {
       bench.controller.behaviour.enrol = () => ({ status: 202, headers: { 'retry-after': '30' } });
       const told = toldUnless(await leftWrongServer(bench.controller));
-      const named = await namedServer();
-      bench.mend();
-      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, bench.mend);
     },
   },
   {
@@ -220,10 +211,7 @@ faultTable('uplinks', [
         conveyed: conveyedBy(bench, onboarding(ownerOf(bench), { 'post-configuration-script': 'AAAA' })),
       });
       const told = toldUnless(await leftWrongServer(controller));
-      const named = await namedServer();
-      controller.behaviour.artefacts = good.artefacts;
-      await bench.box.run({ controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, bench.mend);
     },
   },
   {
@@ -233,9 +221,7 @@ faultTable('uplinks', [
     told: LEFT,
     run: async () => {
       const told = problemOf(await leftWrongServer(dead()));
-      const named = await namedServer();
-      await bench.box.run({ controller: bench.controller, until: 'OPERATIONAL' });
-      return { outcome: `${named}; ${await stateOf(bench)}`, told };
+      return goesOn(told, () => undefined);
     },
   },
 ]);
