@@ -6,7 +6,7 @@
 import type { z } from 'zod';
 import type { Owner } from '../model/bootstrap.ts';
 import { decode, decodeJson } from '../model/decode.ts';
-import { BranchboxError } from '../model/errors.ts';
+import { BranchboxError, type Problem } from '../model/errors.ts';
 import { MAX_REDIRECT_SERVERS, OnboardingInformation, RedirectInformation } from '../model/sztp.ts';
 import { yangOfXml } from '../model/yangXml.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
@@ -21,6 +21,13 @@ export interface RedirectTarget {
   readonly server: Server;
   /** Only where the redirect was signed, or of a server that proved itself so: then the server must prove itself by them. */
   readonly anchors: readonly Certificate[] | undefined;
+}
+
+export interface RedirectTargets {
+  /** In the order of the list, the first ones. */
+  readonly targets: readonly RedirectTarget[];
+  /** Entries that a box can make no use of. */
+  readonly passedOver: readonly Problem[];
 }
 
 const REDIRECT = 'ietf-sztp-conveyed-info:redirect-information';
@@ -50,20 +57,46 @@ export function readInformation(
     : decodeJson(OnboardingInformation, text, 'The onboarding information');
 }
 
-/** `isTrusted`: whoever named them may also say by what they prove themselves. */
-export function targetsOf(information: RedirectInformation, isTrusted: boolean): readonly RedirectTarget[] {
-  const servers = information['ietf-sztp-conveyed-info:redirect-information']['bootstrap-server'];
-  return servers.slice(0, MAX_REDIRECT_SERVERS).map((entry) => {
-    const anchor = entry['trust-anchor'];
-    return {
-      // Neither TLS nor a certificate has the dot that may end a name.
-      server: { host: entry.address.replace(/\.$/, ''), port: entry.port },
-      anchors:
-        isTrusted && anchor !== undefined
-          ? anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64')))
-          : undefined,
-    };
+/**
+ * `isTrusted`: whoever named them may also say by what they prove themselves. Throws model/invalid where a box can ask none
+ * of them.
+ */
+export function targetsOf(information: RedirectInformation, isTrusted: boolean): RedirectTargets {
+  const servers = information[REDIRECT]['bootstrap-server'];
+  const targets: RedirectTarget[] = [];
+  const passedOver: Problem[] = [];
+  for (const [index, entry] of servers.entries()) {
+    if (targets.length === MAX_REDIRECT_SERVERS) break;
+    const target = targetOf(entry, isTrusted);
+    if (typeof target !== 'string') targets.push(target);
+    else if (passedOver.length < MAX_REDIRECT_SERVERS)
+      passedOver.push({ path: `bootstrap-server[${index}]`, message: target });
+  }
+  if (targets.length > 0) return { targets, passedOver };
+  throw new BranchboxError('model/invalid', {
+    message: 'The redirect information names no server that a box can ask',
+    problems: passedOver,
   });
+}
+
+type Entry = RedirectInformation[typeof REDIRECT]['bootstrap-server'][number];
+
+/** Of an entry that its YANG lets stand, or why a box can make no use of it; nothing of the entry is repeated in that. */
+function targetOf({ address, port, ...entry }: Entry, isTrusted: boolean): RedirectTarget | string {
+  if (address.includes('%')) return 'has an address with a zone, which is known to its writer alone';
+  // Neither TLS nor a certificate has the dot that may end a name.
+  const host = address.replace(/\.$/, '');
+  if (host === '') return 'names no host';
+  if (port === 0) return 'has port 0, which nobody listens on';
+  const anchor = entry['trust-anchor'];
+  if (!isTrusted || anchor === undefined) return { server: { host, port }, anchors: undefined };
+  try {
+    return { server: { host, port }, anchors: anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64'))) };
+  } catch (thrown) {
+    if (!(thrown instanceof BranchboxError)) throw thrown;
+    // Never without it: who named it wants that server to prove itself.
+    return `has a trust anchor that cannot be used: ${thrown.message}`;
+  }
 }
 
 /** Of a chain the lowest alone counts (RFC 8572 2.1): its root may have other CAs below it, which nobody named. */

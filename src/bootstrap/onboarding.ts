@@ -15,12 +15,12 @@ import { openEnveloped } from '../pki/enveloped.ts';
 import type { Recipient } from '../pki/keyEncryption.ts';
 import { type Voucher, verifyVoucher } from '../pki/voucher.ts';
 import type { TrustedClock } from './clockFloor.ts';
-import { configurationOf, readInformation, type RedirectTarget, targetsOf } from './conveyedInformation.ts';
+import { configurationOf, readInformation, type RedirectTargets, targetsOf } from './conveyedInformation.ts';
 import { type RunningOs, unmetBy } from './demands.ts';
 import type { FactoryIdentity } from './factory.ts';
 
 export type Verdict =
-  | { readonly kind: 'redirect'; readonly targets: readonly RedirectTarget[] }
+  | ({ readonly kind: 'redirect' } & RedirectTargets)
   | { readonly kind: 'owner'; readonly owner: Owner; readonly voucher: Voucher }
   | Refusal;
 
@@ -72,7 +72,7 @@ export async function judge(
       if (anchors === undefined) throw why;
       return { kind: 'refused', why, progress: ['parsing-error'], anchors };
     }
-    return { kind: 'redirect', targets: targetsOf(information, anchors !== undefined) };
+    return { kind: 'redirect', ...targetsOf(information, anchors !== undefined) };
   }
   if (voucherDer === undefined || ownerCertificate === undefined) {
     throw new BranchboxError('pki/malformed', {
@@ -104,7 +104,7 @@ export async function judge(
   return step('parsing-error', () => {
     const information = readInformation(content, format);
     if ('ietf-sztp-conveyed-info:redirect-information' in information) {
-      return { kind: 'redirect', targets: targetsOf(information, true) };
+      return { kind: 'redirect', ...targetsOf(information, true) };
     }
     const unmet = unmetBy(information['ietf-sztp-conveyed-info:onboarding-information'], os);
     if (unmet !== undefined) return { kind: 'refused', ...unmet, anchors: [pinned] };

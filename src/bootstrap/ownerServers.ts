@@ -16,7 +16,7 @@ import type { CredentialPaths } from './paths.ts';
 import { strictPeer } from './peer.ts';
 import { anchorsAfter } from './rollover.ts';
 import { askStanding } from './standing.ts';
-import { moreTelling } from './sztp.ts';
+import { moreTelling } from './telling.ts';
 import type { Uplink } from './uplink.ts';
 
 /** Judged by the domain CA that the voucher pinned, those it vouched for since, and by nothing else. */

@@ -7,8 +7,8 @@ import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { StateContext } from './context.ts';
 import { type Candidate, candidateName, type Discovery, rotate, serverName, uplinkName } from './discover.ts';
 import { type Action, renderProblem } from './machine.ts';
-import { moreTelling } from './sztp.ts';
 import { askedAfterMs } from './retry.ts';
+import { moreTelling } from './telling.ts';
 import type { Uplink } from './uplink.ts';
 
 /** What no lease is at fault for: this box's own disk and keys, the same over every line. */
@@ -53,7 +53,7 @@ export function createProvisional(context: StateContext, servers: () => Promise<
     for (const candidate of rotate(free, round)) {
       let isProved = false;
       try {
-        const { owner, voucher, server, reporting } = await sztp.onboard(
+        const { owner, voucher, server, reporting, passedOver } = await sztp.onboard(
           candidate.server,
           candidate.uplink,
           signal,
@@ -63,7 +63,12 @@ export function createProvisional(context: StateContext, servers: () => Promise<
           },
         );
         await owners.writePending(owner);
-        context.notices.set('passed', noticesOf(passed, candidate));
+        if (passedOver.length > 0)
+          log.warn('servers that a redirect named and that are not asked', { problems: passedOver });
+        const notAsked = passedOver.map(
+          ({ path, message }) => `${path} ${message} (look at who redirects; the others are asked)`,
+        );
+        context.notices.set('passed', [...noticesOf(passed, candidate), ...notAsked]);
         return {
           state: 'OWNED',
           note: {

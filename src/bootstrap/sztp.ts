@@ -4,7 +4,7 @@
  */
 import type { BoxClaims } from '../model/assignment.ts';
 import type { Owner } from '../model/bootstrap.ts';
-import { BranchboxError } from '../model/errors.ts';
+import { BranchboxError, type Problem } from '../model/errors.ts';
 import {
   CLAIMS_WANTED,
   type GetBootstrappingDataRequest,
@@ -26,6 +26,7 @@ import { strictPeer } from './peer.ts';
 import { createRefusalReports } from './refusalReports.ts';
 import { createOperations } from './restconfRoot.ts';
 import { askedAfterMs, RETRY_AFTER_MS, retriedAfter } from './retry.ts';
+import { moreTelling, withProblems } from './telling.ts';
 import type { Uplink } from './uplink.ts';
 import { decodeBody, firstError, invokeRpc, isReadable } from './yangBodies.ts';
 
@@ -48,6 +49,8 @@ export interface Onboarded {
   readonly server: Server;
   /** How much it wants to hear (RFC 8572 7.3). */
   readonly reporting: 'minimal' | 'verbose';
+  /** Of the redirects on the way, what could not be asked. */
+  readonly passedOver: readonly Problem[];
 }
 
 export interface SztpClient {
@@ -155,6 +158,7 @@ export function createSztpClient(options: {
       let inFirstList = 0;
       let ranOutNow = false;
       let telling: BranchboxError | undefined;
+      const passedOver: Problem[] = [];
       /** A server's own refusal tells more than that there were too many of them. */
       const tellAsWell = (late: BranchboxError): void =>
         void (telling = telling === undefined ? late : moreTelling(late, telling));
@@ -167,7 +171,9 @@ export function createSztpClient(options: {
         if (redirects === 1) inFirstList += 1;
         try {
           const verdict = await ask(target, uplink, within, onProof);
-          if (verdict.kind === 'owner') return { ...verdict, server: target.server };
+          if (verdict.kind === 'owner') return { ...verdict, server: target.server, passedOver };
+          for (const { path, message } of verdict.passedOver)
+            passedOver.push({ path: `${serverName(target.server)} ${path}`, message });
           redirects += 1;
           if (redirects > MAX_REDIRECTS) {
             throw heldUp(`led to more than ${MAX_REDIRECTS} redirects`);
@@ -192,7 +198,10 @@ export function createSztpClient(options: {
       }
       // Each had its turn: the next round is in the owner's order again.
       if (!ranOutNow && ranOut?.candidate === serverName(first)) ranOut = undefined;
-      throw telling ?? new BranchboxError('internal', { message: 'No server was asked' });
+      throw withProblems(
+        telling ?? new BranchboxError('internal', { message: 'No server was asked' }),
+        passedOver,
+      );
     },
 
     async report({ server, uplink, peer, progress, message, signal }) {
@@ -232,19 +241,3 @@ function heldLess(failure: BranchboxError): BranchboxError {
 }
 
 const wantsClaims = (answer: Answer): boolean => firstError(answer)?.['error-app-tag'] === CLAIMS_WANTED;
-
-/** Of several failures the one that got furthest: signed data that is wrong, then a refusal, then a portal, then silence. */
-export function moreTelling(left: BranchboxError | undefined, right: BranchboxError): BranchboxError {
-  const rank = ({ code }: BranchboxError): number =>
-    // Of this box itself, and the same with every server.
-    code === 'bootstrap/key-lost' || code === 'system/key-unusable'
-      ? 4
-      : code.startsWith('pki/') || code === 'model/invalid'
-        ? 3
-        : code === 'bootstrap/refused'
-          ? 2
-          : code === 'bootstrap/captive-portal'
-            ? 1
-            : 0;
-  return left !== undefined && rank(left) > rank(right) ? left : right;
-}

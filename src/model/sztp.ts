@@ -6,7 +6,7 @@
  * How an owner travels: `configuration` of the onboarding information is base64 of the JSON text of `Owner`.
  */
 import { z } from 'zod';
-import { IpAddress, Port } from './addresses.ts';
+import { IpAddress } from './addresses.ts';
 import { BoxClaims } from './assignment.ts';
 import { yangBinary } from './yangBinary.ts';
 
@@ -59,18 +59,25 @@ export type GetBootstrappingDataResponse = z.output<typeof GetBootstrappingDataR
 export const MAX_REDIRECT_SERVERS = 16;
 /** YANG sets no end to the list: this is what one message holds. */
 const MAX_LISTED = 1024;
-/** inet:domain-name (RFC 6991): underscores, and the dot at the end that a zone file has. */
+/** inet:domain-name (RFC 6991): underscores, the dot at the end that a zone file has, and that dot alone. */
 const RedirectName = z
   .string()
   .max(254)
-  .regex(/^[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62}(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?$/, 'a DNS name');
+  .regex(/^(?:[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62}(?:\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?|\.)$/, 'a DNS name');
+/** inet:ip-address, with the interface that only its writer knows (RFC 6991, RFC 9911). */
+const ZonedAddress = z
+  .string()
+  .max(254)
+  .regex(/^[^%]+%[\p{N}\p{L}][\p{N}\p{L}._~/-]*$/u, 'an IP address with a zone')
+  .refine((text) => IpAddress.safeParse(text.replace(/%.*$/, '')).success, 'an IP address with a zone');
+/** All that its YANG lets stand: what a box can make no use of it passes over, and asks the others. */
 export const RedirectInformation = z.object({
   'ietf-sztp-conveyed-info:redirect-information': z.object({
     'bootstrap-server': z
       .array(
         z.object({
-          address: z.union([IpAddress, RedirectName]),
-          port: Port.default(443),
+          address: z.union([IpAddress, ZonedAddress, RedirectName]),
+          port: z.int().min(0).max(65_535).default(443),
           /** certs-only CMS; counts only where the whole is signed. */
           'trust-anchor': Artefact.optional(),
         }),

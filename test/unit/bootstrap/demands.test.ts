@@ -60,6 +60,7 @@ describe('onboarding information', () => {
     ['the name and version that run', { 'os-name': 'branchbox', 'os-version': '0.0.0-test' }],
     ['the name alone', { 'os-name': 'branchbox' }],
     ['no criterion and no file', {}],
+    ['no criterion, and lists of none', { 'download-uri': [], 'image-verification': [] }],
     [
       'what runs, and where it was had',
       { 'os-version': '0.0.0-test', 'download-uri': ['https://example.com/image'] },
@@ -108,6 +109,18 @@ describe('onboarding information', () => {
       { configuration: undefined, 'configuration-handling': undefined },
       'has no configuration, which says who the owner is',
       'config-error',
+    ],
+    [
+      'null where RFC 7951 has an object',
+      { 'boot-image': null },
+      'The onboarding information has 1 problem',
+      'parsing-error',
+    ],
+    [
+      'null where RFC 7951 has a string',
+      { 'pre-configuration-script': null },
+      'The onboarding information has 1 problem',
+      'parsing-error',
     ],
     [
       'a configuration without its handling',

@@ -79,6 +79,62 @@ describe('a bootstrap server that leads to others', () => {
     expect(asked).toEqual([first.host, 'SZTP_1.example', ...servers.slice(1, 16)]);
   });
 
+  it('has the others of a list asked, where the box can make no use of some of its entries', async () => {
+    const servers = [
+      { address: 'fe80::1%eth0' },
+      { address: 'good.example', port: 0 },
+      { address: '192.0.2.1%7' },
+      { address: '.' },
+      ...Array.from({ length: 17 }, (_, index) => ({ address: `s${index}.example` })),
+    ];
+    const { client, asked } = asking(async (count) => {
+      if (count === 1) return redirect(servers);
+      throw new BranchboxError('bootstrap/unreachable', { message: 'no answer in time' });
+    });
+    const at = (index: number): string => `hostile.example:443 bootstrap-server[${index}]`;
+    const zone = 'has an address with a zone, which is known to its writer alone';
+    await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toMatchObject({
+      code: 'bootstrap/unreachable',
+      message: 'no answer in time',
+      problems: [
+        { path: at(0), message: zone },
+        { path: at(1), message: 'has port 0, which nobody listens on' },
+        { path: at(2), message: zone },
+        { path: at(3), message: 'names no host' },
+      ],
+    });
+    expect(asked).toEqual([first.host, ...Array.from({ length: 16 }, (_, index) => `s${index}.example`)]);
+  });
+
+  it.each([
+    [
+      'an entry',
+      [{ address: 'fe80::1%eth0' }],
+      'The redirect information names no server that a box can ask',
+    ],
+    ['a port', [{ address: 'a.example', port: 65_536 }], 'The redirect information has 1 problem'],
+    ['a zone', [{ address: 'a.example%eth0' }], 'The redirect information has 1 problem'],
+    ['a null', [{ address: 'a.example', port: null }], 'The redirect information has 1 problem'],
+    ['nothing', [], 'The redirect information has 1 problem'],
+  ])('is refused where the list has no other than that, or is none: %s', async (_, servers, message) => {
+    const { client, asked } = asking(async () => redirect(servers));
+    await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toMatchObject({
+      code: 'model/invalid',
+      message,
+    });
+    expect(asked).toEqual([first.host]);
+  });
+
+  it('has no end of what is told of its list', async () => {
+    const { client } = asking(async () =>
+      redirect(Array.from({ length: 1000 }, () => ({ address: 'a.example', port: 0 }))),
+    );
+    const refusal = await client
+      .onboard(first, uplink, new AbortController().signal)
+      .catch((e: unknown) => e);
+    expect((refusal as BranchboxError).problems).toHaveLength(16);
+  });
+
   it('has no more than its time, where those it led to stay silent', async () => {
     const { client, asked } = asking(async (count, signal) => (count === 1 ? list(1) : silence(signal)), 50);
     await expect(client.onboard(first, uplink, new AbortController().signal)).rejects.toMatchObject({

@@ -64,6 +64,12 @@ describe('conveyed information as others write it', () => {
     expect(OnboardingInformation.safeParse(document).success).toBe(true);
   });
 
+  it('is a container that holds nothing, not null', () => {
+    const document = read(`<onboarding-information ${INFO}><boot-image/></onboarding-information>`);
+    expect(document).toEqual({ 'ietf-sztp-conveyed-info:onboarding-information': { 'boot-image': {} } });
+    expect(OnboardingInformation.safeParse(document).success).toBe(true);
+  });
+
   it.each([
     [`<redirect-information ${INFO}>text</redirect-information>`, 'holds text'],
     [

@@ -5,7 +5,7 @@ import { afterEach, beforeEach } from 'vitest';
 import { judgeAnswer } from '../../../../src/bootstrap/captivePortal.ts';
 import { askPortalApi } from '../../../../src/bootstrap/portalApi.ts';
 import { renderProblem } from '../../../../src/bootstrap/machine.ts';
-import { moreTelling } from '../../../../src/bootstrap/sztp.ts';
+import { moreTelling } from '../../../../src/bootstrap/telling.ts';
 import { BranchboxError } from '../../../../src/model/errors.ts';
 import { issueCertificate, selfSignedCa } from '../../../../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../../src/pki/keys.ts';

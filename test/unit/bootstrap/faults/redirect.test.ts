@@ -9,9 +9,10 @@ import { faultTable, firstFailure, OWNED, refusedUnowned, thenMended } from './t
 
 const bench = createFaultBench();
 const toSelf = () => ({ address: HOST, port: bench.controller.port });
-const bare = (target: Parameters<typeof redirect>[0][number]): Reply =>
+const bare = (target: unknown): Reply => bareTo([target]);
+const bareTo = (targets: readonly unknown[]): Reply =>
   sztpReply({
-    conveyed: wrapConveyed(redirect([target]), 'json'),
+    conveyed: wrapConveyed(redirect(targets), 'json'),
     voucher: undefined,
     ownerCertificate: undefined,
   });
@@ -82,6 +83,45 @@ faultTable('redirect', [
         const conveyed = conveyedBy(bench, redirect([{ ...toSelf(), 'trust-anchor': anchor }]));
         return sztpReply({ ...bench.good.artefacts(nonce), conveyed });
       });
+      return refusedUnowned(bench);
+    },
+  },
+  {
+    fault: 'with entries that its YANG lets stand and no box can ask: a zone, port 0',
+    must: 'pass over these, tell of them, and ask the others',
+    outcome: 'OWNED',
+    told: 'OWNED, waits for the enrolment server of its owner; notice: controller.branchbox.example:PORT bootstrap-server[0] has an address with a zone, which is known to its writer alone (look at who redirects; the others are asked); notice: controller.branchbox.example:PORT bootstrap-server[2] has port 0, which nobody listens on (look at who redirects; the others are asked); mend: check that the controller is reachable',
+    run: () => {
+      once(() => bareTo([{ address: 'fe80::1%eth0' }, toSelf(), { ...toSelf(), port: 0 }]));
+      return firstFailure(bench, 'OWNED');
+    },
+  },
+  {
+    fault: 'signed, one entry with a trust anchor that is none',
+    must: 'never ask that one without it, tell of it, and ask the others',
+    outcome: 'OWNED',
+    told: 'OWNED, waits for the enrolment server of its owner; notice: controller.branchbox.example:PORT bootstrap-server[0] has a trust anchor that cannot be used: Bytes are not one CMS message (look at who redirects; the others are asked); mend: check that the controller is reachable',
+    run: () => {
+      const named = [
+        { ...toSelf(), address: 'evil.example', 'trust-anchor': 'AAAA' },
+        { ...toSelf(), 'trust-anchor': anchorOf('domain') },
+      ];
+      once((nonce) =>
+        sztpReply({ ...bench.good.artefacts(nonce), conveyed: conveyedBy(bench, redirect(named)) }),
+      );
+      return firstFailure(bench, 'OWNED');
+    },
+  },
+  {
+    fault: 'signed, its one entry with a trust anchor that is none',
+    must: 'never ask that one without it, and refuse the redirect',
+    outcome: 'model/invalid in PROVISIONAL; mended',
+    told: 'model/invalid: The redirect information names no server that a box can ask (bootstrap-server[0] has a trust anchor that cannot be used: Bytes are not one CMS message)',
+    run: () => {
+      const named = [{ ...toSelf(), 'trust-anchor': 'AAAA' }];
+      once((nonce) =>
+        sztpReply({ ...bench.good.artefacts(nonce), conveyed: conveyedBy(bench, redirect(named)) }),
+      );
       return refusedUnowned(bench);
     },
   },
