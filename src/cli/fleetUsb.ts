@@ -189,8 +189,11 @@ async function proxyOf(text: string, flags: Flags): Promise<HttpProxy> {
   );
 }
 
+/** Without its end, LF or CR LF, and without the mark that an editor of Windows puts before UTF-8. Blanks are the password's own. */
+const firstLine = (text: string): string => /^\uFEFF?([^\n]*?)(?:\r?\n|$)/.exec(text)?.[1] ?? '';
+
 async function password(what: string, file: string | undefined): Promise<string> {
-  if (file !== undefined) return (await readInput(file)).split('\n', 1)[0] ?? '';
+  if (file !== undefined) return firstLine(await readInput(file));
   if (!process.stdin.isTTY) {
     throw new BranchboxError('cli/usage', {
       message: `${what}: nobody to ask`,

@@ -1,0 +1,85 @@
+/** `branchbox fleet usb`: which password is in a file that somebody made in whatever editor, as the controller is told it. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createProgram } from '../../../src/cli/program.ts';
+import type { BootstrapNetwork } from '../../../src/model/medium.ts';
+import { WIRE } from '../controller/apiWorld.ts';
+
+let directory: string;
+let server: Server;
+let told: BootstrapNetwork[];
+const put = (name: string, content: string): string => {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
+};
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'bbt-usb-'));
+  told = [];
+  server = createServer(WIRE.tls, (request, response) => {
+    void text(request).then((body) => {
+      told.push((JSON.parse(body) as { network: BootstrapNetwork }).network);
+      response.writeHead(503).end();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** What the controller is told of the network; throws what the command said before it asked. */
+async function networkBy(...words: readonly string[]): Promise<BootstrapNetwork> {
+  const { port } = server.address() as AddressInfo;
+  const access = ['--api', `https://localhost:${port}`, '--ca', put('ca.pem', WIRE.anchorPem)];
+  const credential = ['--credential', put('credential', 'x')];
+  const program = await createProgram((name) => name === 'fleet');
+  const all = ['fleet', 'usb', 'SN-1', '--out', directory, ...words, ...access, ...credential];
+  const failure: unknown = await program.parseAsync(all, { from: 'user' }).catch((thrown: unknown) => thrown);
+  const [network] = told;
+  if (network === undefined) throw failure;
+  return network;
+}
+
+it.each([
+  ['with no end of its line', 'hunter2', 'hunter2'],
+  ['with LF', 'hunter2\n', 'hunter2'],
+  ['with CR LF, of an editor of Windows', 'hunter2\r\n', 'hunter2'],
+  ['with the mark before UTF-8, and CR LF', '\uFEFFhünter2\r\n', 'hünter2'],
+  ['with lines below it', 'hunter2\r\nof line 7\r\n', 'hunter2'],
+  ['with blanks that are its own', ' hunter 2 \n', ' hunter 2 '],
+])('a password %s is read as it is', async (_, content, password) => {
+  const file = put('password', content);
+  expect(await networkBy('--pppoe-user', 'line7@isp', '--pppoe-password-file', file)).toMatchObject({
+    addressing: { kind: 'pppoe', password },
+  });
+  told = [];
+  const proxy = ['--proxy', 'proxy.example:3128', '--proxy-user', 'box', '--proxy-password-file', file];
+  expect(await networkBy(...proxy)).toMatchObject({ proxy: { password } });
+});
+
+it.each([
+  ['nothing', '\r\n'],
+  ['a second CR', 'hunter2\r\r\n'],
+  ['UTF-16', 'h\0u\0n\0'],
+])('a password file that holds %s is refused before anybody is asked', async (_, content) => {
+  const file = put('password', content);
+  await expect(networkBy('--pppoe-user', 'line7@isp', '--pppoe-password-file', file)).rejects.toMatchObject({
+    code: 'model/invalid',
+    problems: expect.arrayContaining([expect.objectContaining({ path: '$.addressing.password' })]),
+  });
+});
+
+it("a SIM's PIN is read the same way", async () => {
+  const network = await networkBy('--modem', 'internet', '--modem-pin-file', put('pin', '1234\r\n'));
+  expect(network).toMatchObject({ addressing: { kind: 'modem', pin: '1234' } });
+});
