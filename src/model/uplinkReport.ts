@@ -90,6 +90,8 @@ export const UplinkFigures = z.strictObject({
       link: z.int(),
       toController: z.int().optional(),
       fromController: z.int().optional(),
+      /** The budget ended before the search did: larger ones may pass. */
+      isLeast: z.literal(true).optional(),
     })
     .optional(),
   roundTrip: z

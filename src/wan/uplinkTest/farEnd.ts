@@ -7,30 +7,36 @@ import { Agent, type ClientRequest, type IncomingMessage, request as httpRequest
 import type { TLSSocket } from 'node:tls';
 import { decodeJson } from '../../model/decode.ts';
 import { downloadPath, ProbeSession, SESSION_PATH, UPLOAD_PATH } from '../../model/uplinkProbe.ts';
+import type { Unmoved } from './findings.ts';
 
 const ASK_TIMEOUT_MS = 5_000;
-/** Of one transfer: a line that does not get 16 KiB through in it carries no tunnel. */
+/** Of one transfer: a line that does not get 8 KiB through in it carries no tunnel. */
 const TRANSFER_TIMEOUT_MS = 8_000;
 const MAX_ANSWER_BYTES = 4 * 1024;
 const CHUNK_BYTES = 16 * 1024;
 
-/** `durationMs`: from the first byte on where they come, from the request to its answer where they go. */
-export interface Moved {
-  readonly bytes: number;
-  readonly durationMs: number;
-}
+/**
+ * `durationMs`: from the request to the end of its answer, and so a round trip more than the bytes took. Not from the
+ * answer's head on: that shares its TLS record with the first 16 KiB, and is read when they are there.
+ */
+export type Moved = { readonly kind: 'moved'; readonly bytes: number; readonly durationMs: number } | Unmoved;
 
 export interface FarEnd {
   /** Throws where the controller is older than this box, or busy; the message is for a person. */
   session(signal: AbortSignal): Promise<ProbeSession>;
-  /** undefined where it did not end well, or not in time: the connection is over then. */
-  download(bytes: number, signal: AbortSignal): Promise<Moved | undefined>;
-  upload(bytes: number, signal: AbortSignal): Promise<Moved | undefined>;
+  /** Where it did not end well, or not in time, the connection is over. */
+  download(bytes: number, signal: AbortSignal): Promise<Moved>;
+  upload(bytes: number, signal: AbortSignal): Promise<Moved>;
   readonly localPort: number | undefined;
   close(): void;
 }
 
-export function createFarEnd(socket: TLSSocket, host: string, nowMs: () => number): FarEnd {
+export function createFarEnd(
+  socket: TLSSocket,
+  host: string,
+  nowMs: () => number,
+  transferTimeoutMs: number = TRANSFER_TIMEOUT_MS,
+): FarEnd {
   // One connection for all: a handshake each would cost more than the rest on a metered line.
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let given = false;
@@ -64,14 +70,19 @@ export function createFarEnd(socket: TLSSocket, host: string, nowMs: () => numbe
     AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   /** A transfer that fails is a finding, not an error. */
   const orNone = async (
+    bytes: number,
     signal: AbortSignal,
-    move: (limit: AbortSignal) => Promise<Moved | undefined>,
-  ): Promise<Moved | undefined> => {
+    move: (limit: AbortSignal) => Promise<IncomingMessage>,
+  ): Promise<Moved> => {
+    const limit = within(signal, transferTimeoutMs);
+    const startedAtMs = nowMs();
     try {
-      return await move(within(signal, TRANSFER_TIMEOUT_MS));
+      const { statusCode = 0 } = await move(limit);
+      if (statusCode !== 200) return { kind: 'refused', status: statusCode };
+      return { kind: 'moved', bytes, durationMs: nowMs() - startedAtMs };
     } catch {
       signal.throwIfAborted();
-      return undefined;
+      return limit.aborted ? { kind: 'stalled', bytes, withinMs: transferTimeoutMs } : { kind: 'cut' };
     }
   };
 
@@ -86,25 +97,21 @@ export function createFarEnd(socket: TLSSocket, host: string, nowMs: () => numbe
       return decodeJson(ProbeSession, text, "the controller's answer", MAX_ANSWER_BYTES);
     },
     download: (bytes, signal) =>
-      orNone(signal, async (limit) => {
+      orNone(bytes, signal, async (limit) => {
         const { request, response } = ask('GET', downloadPath(bytes), 0, limit);
         request.end();
         const answer = await response;
-        const startedAtMs = nowMs();
         const came = await countBytes(answer, bytes);
-        return answer.statusCode === 200 && came === bytes
-          ? { bytes, durationMs: nowMs() - startedAtMs }
-          : undefined;
+        if (answer.statusCode === 200 && came !== bytes) throw new Error('less came than was asked for');
+        return answer;
       }),
     upload: (bytes, signal) =>
-      orNone(signal, async (limit) => {
-        const startedAtMs = nowMs();
+      orNone(bytes, signal, async (limit) => {
         const { request, response } = ask('POST', UPLOAD_PATH, bytes, limit);
         pour(request, bytes);
         const answer = await response;
-        const durationMs = nowMs() - startedAtMs;
         await countBytes(answer, MAX_ANSWER_BYTES);
-        return answer.statusCode === 200 ? { bytes, durationMs } : undefined;
+        return answer;
       }),
     close() {
       agent.destroy();

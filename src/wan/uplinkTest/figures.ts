@@ -43,6 +43,22 @@ export function rateOf(bytes: number, durationMs: number): Transfer | undefined 
   return { bytes, durationMs: round(durationMs, 10), kbps: Math.round((bytes * 8) / durationMs) };
 }
 
+/** What a TCP connection sends before it heard of any of it (RFC 6928), in segments of Ethernet's size. */
+const FIRST_WINDOW_BYTES = 10 * 1448;
+
+/**
+ * How long a line of that rate takes for so many bytes: TCP starts slowly, with twice as much each round trip. What took
+ * no longer tells nothing against the line.
+ */
+export function quickestMs(bytes: number, kbps: number, roundTripMs: number): number {
+  let durationMs = 0;
+  let window = FIRST_WINDOW_BYTES;
+  for (let left = bytes; left > 0; left -= window, window *= 2) {
+    durationMs += Math.max(roundTripMs, (Math.min(window, left) * 8) / kbps);
+  }
+  return durationMs;
+}
+
 /** RFC 791: every path takes it, if any. */
 export const LEAST_MTU = 576;
 

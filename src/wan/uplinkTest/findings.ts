@@ -42,6 +42,15 @@ export type Probing =
   /** `why` for a person. */
   { readonly kind: 'no-far-end'; readonly why: string } | { readonly kind: 'measured' };
 
+/** Why a transfer gave no figure. */
+export type Unmoved =
+  /** The controller would not, as with a status of 503 where other tests run. */
+  | { readonly kind: 'refused'; readonly status: number }
+  /** It was begun, and not over in time. */
+  | { readonly kind: 'stalled'; readonly bytes: number; readonly withinMs: number }
+  /** The connection ended. */
+  | { readonly kind: 'cut' };
+
 export interface Findings {
   readonly neighbour: 'answers' | 'silent' | undefined;
   readonly dns: DnsFindings | undefined;
@@ -52,6 +61,7 @@ export interface Findings {
   readonly roundTrip: UplinkFigures['roundTrip'];
   readonly download: Transfer | undefined;
   readonly upload: Transfer | undefined;
+  readonly unmoved: { readonly download?: Unmoved; readonly upload?: Unmoved };
   readonly usedBytes: number;
 }
 
@@ -66,5 +76,6 @@ export const NOTHING_FOUND: Findings = {
   roundTrip: undefined,
   download: undefined,
   upload: undefined,
+  unmoved: {},
   usedBytes: 0,
 };

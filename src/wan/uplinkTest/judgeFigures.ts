@@ -3,7 +3,8 @@
  */
 import type { CheckResult } from '../../model/uplinkReport.ts';
 import { ms, result } from './checkWords.ts';
-import type { Findings } from './findings.ts';
+import { quickestMs } from './figures.ts';
+import type { Findings, Unmoved } from './findings.ts';
 import type { Subject } from './subject.ts';
 
 /** Least that a tunnel with the fleet's default tenant MTU needs of the underlay: that of IPv6 (RFC 8200). */
@@ -44,16 +45,25 @@ export function judgeMtu({ expect }: Subject, { mtu, probing }: Findings): Check
   }
   const worse = Math.min(there, back ?? there);
   const wanted = expect.minMtu ?? MTU_NEEDED;
-  const figures = `${there} bytes to the controller${back === undefined ? ', the way back could not be told' : `, ${back} back`}`;
+  const upTo = mtu.isLeast === true ? 'at least' : 'up to';
+  const figures = `${upTo} ${there} bytes to the controller${back === undefined ? ', the way back could not be told' : `, ${back} back`}`;
+  if (worse < wanted && mtu.isLeast === true && mtu.link >= wanted) {
+    return result(
+      'mtu',
+      'unknown',
+      `Packets of ${figures} pass; whether ${wanted} do was beyond the budget.`,
+      'test again with a larger --budget',
+    );
+  }
   if (worse < wanted) {
     return result(
       'mtu',
       'fail',
-      `Packets of up to ${figures} pass; ${wanted} are ${expect.minMtu === undefined ? 'needed' : 'expected'}.`,
+      `Packets of ${figures} pass; ${wanted} are ${expect.minMtu === undefined ? 'needed' : 'expected'}.`,
       "ask the provider for the line's MTU; a modem between may have a smaller one set",
     );
   }
-  return result('mtu', back === undefined ? 'warn' : 'pass', `Packets of up to ${figures} pass.`);
+  return result('mtu', back === undefined ? 'warn' : 'pass', `Packets of ${figures} pass.`);
 }
 
 export function judgeRoundTrips(
@@ -124,16 +134,38 @@ export function judgeTransfer(
   found: Findings,
 ): CheckResult {
   const transfer = found[check];
+  const why = found.unmoved[check];
   const word = check === 'download' ? 'Download' : 'Upload';
-  if (transfer === undefined) return result(check, 'unknown', whyUnknown(word, found.probing));
-  const { kbps, bytes } = transfer;
-  const sentence = `${word} ${rate(kbps)}, measured over ${Math.round(bytes / 1024)} KiB`;
+  if (why?.kind === 'stalled') {
+    return result(
+      check,
+      expectedKbps === undefined ? 'warn' : 'fail',
+      `${word}: ${kibibytes(why.bytes)} did not get through in ${Math.round(why.withinMs / 1000)} s.`,
+      'see whether the line is busy, and test again; then tell the provider',
+    );
+  }
+  if (transfer === undefined) {
+    return why === undefined
+      ? result(check, 'unknown', whyUnknown(word, found.probing))
+      : result(check, 'unknown', `${word} was not measured: ${unmoved(why)}.`, 'test again in a minute');
+  }
+  const { kbps, bytes, durationMs } = transfer;
+  const sentence = `${word} ${rate(kbps)}, measured over ${kibibytes(bytes)}`;
   if (expectedKbps !== undefined && kbps < expectedKbps) {
+    const trip = found.roundTrip?.p50Ms ?? (found.reach?.kind === 'proven' ? found.reach.connectMs : 0);
+    if (durationMs <= quickestMs(bytes, expectedKbps, trip)) {
+      return result(
+        check,
+        'unknown',
+        `${sentence}: too little to tell whether the line has the ${rate(expectedKbps)} expected.`,
+        'test again with a larger --budget',
+      );
+    }
     return result(
       check,
       'fail',
       `${sentence}; at least ${rate(expectedKbps)} are expected.`,
-      'test again with a larger --budget, since few bytes measure too low; then tell the provider',
+      'see whether the line is busy, and test again; then tell the provider',
     );
   }
   return result(check, 'pass', `${sentence}.`);
@@ -141,5 +173,16 @@ export function judgeTransfer(
 
 const whyUnknown = (what: string, probing: Findings['probing']): string =>
   `${what} was not measured: ${probing.kind === 'no-far-end' ? probing.why : 'no answer came'}.`;
+function unmoved(why: Exclude<Unmoved, { kind: 'stalled' }>): string {
+  switch (why.kind) {
+    case 'refused':
+      return why.status === 503
+        ? 'the controller is busy with other tests'
+        : `the controller answered ${why.status}`;
+    case 'cut':
+      return 'the connection to the controller ended';
+  }
+}
+const kibibytes = (bytes: number): string => `${Math.round(bytes / 1024)} KiB`;
 const rate = (kbps: number): string =>
   kbps < 1000 ? `${kbps} kbit/s` : `${Math.round(kbps / 100) / 10} Mbit/s`;

@@ -10,14 +10,21 @@ import { TRANSFER_MAX_BYTES } from '../../model/uplinkProbe.ts';
 import { checkDns, DNS_BYTES } from './dnsCheck.ts';
 import { createFarEnd, type Moved } from './farEnd.ts';
 import { rateOf, summariseRoundTrips } from './figures.ts';
-import { type Findings, NOTHING_FOUND } from './findings.ts';
+import { type Findings, NOTHING_FOUND, type Unmoved } from './findings.ts';
 import { judgeUplink } from './judge.ts';
 import { createKernelRead } from './kernelRead.ts';
 import { type MeasureParts, probe, reasonOf } from './probing.ts';
 import type { Clock, Files, Runner } from '../../system/ports.ts';
 import type { DeviceCredentials } from '../../system/deviceClient.ts';
 import { reachFarEnd, type Reached } from './reach.ts';
-import { HANDSHAKE_BYTES, ownAddress, spendBudget, type Subject } from './subject.ts';
+import {
+  FIRST_TRANSFER_BYTES,
+  HANDSHAKE_BYTES,
+  ownAddress,
+  spendBudget,
+  type Subject,
+  transferBytes,
+} from './subject.ts';
 
 /** Measures and judges one uplink; never fails but by the signal. */
 export type UplinkTester = (
@@ -30,7 +37,6 @@ export type UplinkTester = (
 const UPLINK_TIMEOUT_MS = 60_000;
 /** RFC 9293 3.1: a segment may carry so much beside its data, which its size as the kernel tells it leaves out. */
 const TCP_OPTIONS_BYTES = 40;
-const FIRST_TRANSFER_BYTES = 16 * 1024;
 /** A transfer that takes this long tells the rate well enough. */
 const TELLING_MS = 1_000;
 
@@ -120,10 +126,11 @@ async function measure(
     const mtu = await probe(parts, probing, signal, onStep, note, use);
     onStep('download');
     const down = await transfer(farEnd.download, spending.downloadBytes, signal, use);
-    if (down !== undefined) note({ download: rateOf(down.bytes, down.durationMs) });
+    const download = down.last && rateOf(down.last.bytes, withoutTrip(down.last.durationMs, reach.connectMs));
+    note({ download, unmoved: down.why === undefined ? {} : { download: down.why } });
     // The far end's kernel cuts probes' answers itself once ICMP taught it the path; a segment shows what it learned.
     const packet =
-      down === undefined || farEnd.localPort === undefined
+      download === undefined || farEnd.localPort === undefined
         ? undefined
         : await kernel.receivedPacket(farEnd.localPort, familyOf(address), signal);
     const back = mtu?.fromController;
@@ -137,10 +144,13 @@ async function measure(
     }
     onStep('upload');
     const up = await transfer(farEnd.upload, spending.uploadBytes, signal, use);
-    // The answer's round trip is no part of it.
-    if (up !== undefined) {
-      note({ upload: rateOf(up.bytes, Math.max(up.durationMs - reach.connectMs, up.durationMs / 2)) });
-    }
+    note({
+      upload: up.last && rateOf(up.last.bytes, withoutTrip(up.last.durationMs, reach.connectMs)),
+      unmoved: {
+        ...(down.why === undefined ? {} : { download: down.why }),
+        ...(up.why === undefined ? {} : { upload: up.why }),
+      },
+    });
   } finally {
     farEnd.close();
   }
@@ -165,28 +175,32 @@ async function reachFirst(
   return last;
 }
 
+/** A request's own round trip is no part of what its bytes took. */
+const withoutTrip = (durationMs: number, roundTripMs: number): number =>
+  Math.max(durationMs - roundTripMs, durationMs / 2);
+
 /**
  * Twice as much each time until one takes long enough or the budget is spent; the last that ended tells. A slow line
  * is told by the first, a quick one has left TCP's slow start behind.
  */
 async function transfer(
-  move: (bytes: number, signal: AbortSignal) => Promise<Moved | undefined>,
+  move: (bytes: number, signal: AbortSignal) => Promise<Moved>,
   budgetBytes: number,
   signal: AbortSignal,
   use: (bytes: number) => void,
-): Promise<Moved | undefined> {
-  let last: Moved | undefined;
+): Promise<{ readonly last?: Extract<Moved, { kind: 'moved' }>; readonly why?: Unmoved }> {
+  let last: Extract<Moved, { kind: 'moved' }> | undefined;
   let left = budgetBytes;
   for (let bytes = FIRST_TRANSFER_BYTES; left >= bytes; ) {
     const moved = await move(bytes, signal);
-    use(bytes);
+    use(transferBytes(bytes));
     left -= bytes;
-    if (moved === undefined) return last;
+    if (moved.kind !== 'moved') return { ...(last && { last }), why: moved };
     last = moved;
-    if (moved.durationMs >= TELLING_MS) return last;
+    if (moved.durationMs >= TELLING_MS) break;
     bytes = Math.min(bytes * 2, TRANSFER_MAX_BYTES);
     // What is left but half a step is given to the last.
     if (left < bytes) bytes = left >= FIRST_TRANSFER_BYTES && left > last.bytes ? left : bytes;
   }
-  return last;
+  return last === undefined ? {} : { last };
 }

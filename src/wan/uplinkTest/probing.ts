@@ -86,14 +86,16 @@ export async function probe(
       }
       return false;
     };
-    const afford = (): boolean => prober.usedBytes() + 2 * link < ends;
+    // All tries of a size, and an answer of its size to the last.
+    const afford = (size: number): boolean => prober.usedBytes() + (MTU_TRIES + 1) * size <= ends;
     const there = await search(Math.min(link, MAX_MTU), afford, (size) => passes(size, least));
     // Never more than what comes: a larger answer would make the far end a flood's source.
-    const back = there === undefined ? undefined : await search(there, afford, (size) => passes(size, size));
+    const back = await search(there.good, afford, (size) => passes(size, size));
     const mtu = {
       link,
-      ...(there === undefined ? {} : { toController: there }),
-      ...(back === undefined ? {} : { fromController: back }),
+      ...(there.good === 0 ? {} : { toController: there.good }),
+      ...(back.good === 0 ? {} : { fromController: back.good }),
+      ...(there.isWhole && back.isWhole ? {} : { isLeast: true as const }),
     };
     note({ mtu });
     return mtu;
@@ -103,17 +105,18 @@ export async function probe(
   }
 }
 
-/** The largest that passes, as far as the budget goes; undefined where not even the least did. */
-async function search(
+/** `good`: the largest that passes, 0 where not even the least did. Not whole where the budget ended first. */
+export async function search(
   max: number,
-  afford: () => boolean,
+  afford: (size: number) => boolean,
   passes: (size: number) => Promise<boolean>,
-): Promise<number | undefined> {
+): Promise<{ readonly good: number; readonly isWhole: boolean }> {
   let state: MtuSearch = startMtuSearch(max);
-  for (let size = nextMtu(state); size !== undefined && afford(); size = nextMtu(state)) {
+  let size = nextMtu(state);
+  for (; size !== undefined && afford(size); size = nextMtu(state)) {
     state = noteMtu(state, size, await passes(size));
   }
-  return state.good === 0 ? undefined : state.good;
+  return { good: state.good, isWhole: size === undefined };
 }
 
 /** RFC 5780 4.3, as far as one address of the far end tells: the mapping towards two of its ports. */

@@ -153,6 +153,10 @@ export interface Spending {
 
 /** A TLS handshake with both certificates and their chains, and what TCP adds to it. */
 export const HANDSHAKE_BYTES = 10 * 1024;
+/** The least budget has two of them. */
+export const FIRST_TRANSFER_BYTES = 8 * 1024;
+/** With its request, the headers around each segment, and what acknowledges them; a budget leaves a tenth for that. */
+export const transferBytes = (bytes: number): number => Math.ceil(bytes * 1.06) + 256;
 const MAX_PROBES = 100;
 /** Fewer would make a percentile of them meaningless. */
 const MIN_PROBES = 20;

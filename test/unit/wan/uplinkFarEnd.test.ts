@@ -18,7 +18,11 @@ afterEach(() => {
 });
 
 /** Against a controller that answers by hand: what is tested here no HTTP server does on order. */
-async function farEndTo(serve: (socket: TLSSocket) => void): Promise<FarEnd> {
+async function farEndTo(
+  serve: (socket: TLSSocket) => void,
+  nowMs = () => performance.now(),
+  transferTimeoutMs?: number,
+): Promise<FarEnd> {
   const server = createServer(credentials, (socket) => {
     socket.on('error', () => {});
     serve(socket);
@@ -29,7 +33,7 @@ async function farEndTo(serve: (socket: TLSSocket) => void): Promise<FarEnd> {
   const socket: TLSSocket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
   socket.on('error', () => {});
   await new Promise<void>((resolve) => socket.once('secureConnect', resolve));
-  const farEnd = createFarEnd(socket, 'controller', () => performance.now());
+  const farEnd = createFarEnd(socket, 'controller', nowMs, transferTimeoutMs);
   open.push(server, farEnd);
   return farEnd;
 }
@@ -59,5 +63,34 @@ it('finds nothing where the controller hangs up while a transfer waits for the o
   const farEnd = await farEndTo((socket) => socket.on('data', () => socket.destroy()));
   // The second waits for the connection; thrown from the event of its end, an error would end the agent.
   const both = [farEnd.download(1024, signal), farEnd.download(1024, signal)];
-  expect(await Promise.all(both)).toEqual([undefined, undefined]);
+  expect(await Promise.all(both)).toEqual([{ kind: 'cut' }, { kind: 'cut' }]);
+});
+
+it('counts the time of bytes that come in one TLS record with their answer’s head', async () => {
+  let atMs = 0;
+  const bytes = 8 * 1024;
+  const head = `HTTP/1.1 200 OK\r\nContent-Length: ${bytes}\r\n\r\n`;
+  const farEnd = await farEndTo(
+    (socket) =>
+      socket.on('data', () => {
+        // The line took so long for them.
+        atMs = 500;
+        socket.write(Buffer.concat([Buffer.from(head), Buffer.alloc(bytes)]));
+      }),
+    () => atMs,
+  );
+  expect(await farEnd.download(bytes, signal)).toEqual({ kind: 'moved', bytes, durationMs: 500 });
+});
+
+it('tells a controller that is busy from a line on which nothing comes', async () => {
+  const busy = await farEndTo((socket) =>
+    socket.on('data', () => socket.write('HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{}')),
+  );
+  expect(await busy.download(1024, signal)).toEqual({ kind: 'refused', status: 503 });
+  const dead = await farEndTo((socket) => socket.on('data', () => {}), undefined, 50);
+  expect(await dead.download(1024, signal)).toEqual({ kind: 'stalled', bytes: 1024, withinMs: 50 });
+  const short = await farEndTo((socket) =>
+    socket.on('data', () => socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nx')),
+  );
+  expect(await short.download(1024, signal)).toEqual({ kind: 'cut' });
 });

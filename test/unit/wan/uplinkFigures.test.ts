@@ -5,6 +5,7 @@ import {
   LEAST_MTU,
   nextMtu,
   noteMtu,
+  quickestMs,
   rateOf,
   startMtuSearch,
   summariseRoundTrips,
@@ -16,7 +17,14 @@ import {
   parseRouteMtu,
 } from '../../../src/wan/uplinkTest/kernelRead.ts';
 import { portalOf, printable } from '../../../src/wan/uplinkTest/reach.ts';
-import { HANDSHAKE_BYTES, parseTarget, spendBudget } from '../../../src/wan/uplinkTest/subject.ts';
+import { search } from '../../../src/wan/uplinkTest/probing.ts';
+import {
+  FIRST_TRANSFER_BYTES,
+  HANDSHAKE_BYTES,
+  parseTarget,
+  spendBudget,
+  transferBytes,
+} from '../../../src/wan/uplinkTest/subject.ts';
 import { BUDGET_BYTES } from '../../../src/model/uplinkReport.ts';
 
 describe('round trips', () => {
@@ -60,14 +68,26 @@ describe('the search for the path MTU', () => {
   });
 });
 
+describe('a search whose budget ends', () => {
+  it('says that larger ones may pass', async () => {
+    const passes = (size: number) => Promise.resolve(size <= 1492);
+    expect(await search(1500, () => true, passes)).toEqual({ good: 1492, isWhole: true });
+    let steps = 0;
+    const afford = () => (steps += 1) <= 3;
+    expect(await search(1500, afford, passes)).toEqual({ good: 1038, isWhole: false });
+  });
+});
+
 describe('a budget', () => {
   it('is never spent beyond itself', () => {
     fc.assert(
       fc.property(fc.integer({ min: BUDGET_BYTES.min, max: BUDGET_BYTES.max }), (budget) => {
         const { probes, probeBytes, mtuBytes, downloadBytes, uploadBytes } = spendBudget(budget);
-        const spent = 2 * HANDSHAKE_BYTES + probes * 2 * probeBytes + mtuBytes + downloadBytes + uploadBytes;
+        const moved = transferBytes(downloadBytes) + transferBytes(uploadBytes);
+        const spent = 2 * HANDSHAKE_BYTES + probes * 2 * probeBytes + mtuBytes + moved;
         expect(spent).toBeLessThanOrEqual(budget);
         expect(downloadBytes).toBeGreaterThan(uploadBytes);
+        expect(uploadBytes).toBeGreaterThanOrEqual(FIRST_TRANSFER_BYTES);
       }),
     );
   });
@@ -75,6 +95,16 @@ describe('a budget', () => {
     expect(rateOf(125_000, 1000)).toEqual({ bytes: 125_000, durationMs: 1000, kbps: 1000 });
     expect(rateOf(0, 1000)).toBeUndefined();
     expect(rateOf(10, 0)).toBeUndefined();
+  });
+});
+
+describe('the time that a line of a rate takes at least', () => {
+  it('is that of TCP’s slow start, and then of the rate', () => {
+    // 10, 20 and 15 segments, a round trip each.
+    expect(quickestMs(45 * 1448, 1_000_000, 40)).toBe(120);
+    // 1 Mbit/s: 8 ms a kilobyte, whatever the round trip.
+    expect(quickestMs(14_480, 1000, 10)).toBeCloseTo(115.84);
+    expect(quickestMs(1_000_000, 8000, 20)).toBeCloseTo(20 + 985.52);
   });
 });
 
