@@ -37,9 +37,10 @@ const IDENTITY = [
 ];
 const USER_DATA_MAX_BYTES = 65_536;
 
+const CLOUDS = ['cidata', 'config-2', 'ec2', 'google', 'azure', 'oracle', 'openstack'] as const;
 const CloudCase = z.strictObject({
   /** A disk's label, or whose metadata service answers. */
-  from: z.enum(['cidata', 'config-2', 'ec2', 'google', 'azure']),
+  from: z.enum(CLOUDS),
   userData: z.string(),
   token: z.string(),
   lease: z.string(),
@@ -60,7 +61,6 @@ const textOf = (archive: Uint8Array): string =>
   Buffer.from(archive)
     .toString('base64')
     .replaceAll(/(.{76})/g, '$1\n');
-const CLOUDS = ['cidata', 'config-2', 'ec2', 'google', 'azure'] as const;
 
 /** As a cloud answers; capped by nobody. */
 const CURL = `case "$*" in
@@ -68,6 +68,8 @@ const CURL = `case "$*" in
 *'/latest/user-data') cat "$WORLD/ec2" ;;
 *computeMetadata*) cat "$WORLD/google" ;;
 *'/metadata/instance/'*) base64 "$WORLD/azure" ;;
+*/opc/v2/*) base64 "$WORLD/oracle" ;;
+*/openstack/*) cat "$WORLD/openstack" ;;
 *) false ;;
 esac 2>/dev/null || exit 22
 printf '0 200' >&2`;

@@ -30,6 +30,9 @@ const bench = createScriptBench({
   commands: {
     // The real one; only where the service's address leads is different.
     curl: `case " $* " in *' --connect-timeout '*' --max-time '*) ;; *) exit 99 ;; esac
+printf x >>"$WORLD/asked"
+# As a network does that swallows the connection.
+[ ! -e "$WORLD/silent" ] || { printf '28 000 0.000000' >&2; exit 28; }
 exec /usr/bin/curl --connect-to "169.254.169.254:80:127.0.0.1:$(cat "$WORLD/port")" "$@" --max-time ${ASK_S}`,
     ip: `echo "$2" >>"$WORLD/routes"`,
     blkid: 'for word; do :; done; [ ! -e "$WORLD/disk-${word#LABEL=}" ] || echo "$WORLD/disk"',
@@ -101,6 +104,20 @@ const CLOUDS: Readonly<Record<string, Answer>> = {
     else if (!isDated || searchParams.get('format') !== 'text') say(response, 400);
     else say(response, 200, Buffer.from(USER_DATA).toString('base64'));
   },
+  'Oracle (IMDSv2)': (request, response) => {
+    const isData = request.url === '/opc/v2/instance/metadata/user_data';
+    if (request.headers['authorization'] !== 'Bearer Oracle') say(response, 401);
+    else if (request.method !== 'GET' || request.headers['forwarded'] !== undefined) say(response, 403);
+    else say(response, isData ? 200 : 404, isData ? Buffer.from(USER_DATA).toString('base64') : '');
+  },
+  Hetzner: (request, response) => {
+    const isData = request.method === 'GET' && request.url === '/hetzner/v1/userdata';
+    say(response, isData ? 200 : 404, isData ? USER_DATA : 'not found');
+  },
+  DigitalOcean: (request, response) => {
+    const isData = request.method === 'GET' && request.url === '/metadata/v1/user-data';
+    say(response, isData ? 200 : 404, isData ? USER_DATA : 'not found');
+  },
   OpenStack: (request, response) => {
     const isData = request.method === 'GET' && request.url === '/openstack/latest/user_data';
     say(response, isData ? 200 : 404, isData ? USER_DATA : '');
@@ -143,6 +160,22 @@ describe('user data', () => {
       arrived(world);
       expect(world.read('mounts')).toMatch(/^-o ro,nosuid,nodev,noexec,nosymfollow /);
       expect(asked).toEqual([]);
+    }),
+  );
+});
+
+describe('where nobody is', () => {
+  it.each([
+    ['refuses the connection', false],
+    ['swallows it', true],
+  ])('and the network %s, that one is tried for all clouds', (_what, isSilent) =>
+    bench.within(async (world) => {
+      await serve(world, () => {});
+      server?.close();
+      if (isSilent) world.put('silent', '');
+      expect(await start(world)).toBe('cloud-identity: no user data of ours\n');
+      expect(world.read('asked')).toBe('x');
+      expect(world.read('routes')).toBe('replace\ndel\n');
     }),
   );
 });
