@@ -19,7 +19,7 @@ export const asRegistered = (header: string): string =>
 export const SZTP_GET_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:get-bootstrapping-data';
 export const SZTP_REPORT_PATH = '/restconf/operations/ietf-sztp-bootstrap-server:report-progress';
 
-/** RFC 8366 5.3: the nonce of a voucher has 8 to 32 bytes; we send and take 16 to 32. */
+/** RFC 8572 7.3. In a voucher there may be shorter ones (RFC 8366 5.3: pki/voucher.ts), of other protocols than this. */
 export const NONCE_BYTES = { min: 16, max: 32 } as const;
 
 /** One signed artefact; the biggest is a voucher with its chain, some 6 KB. */

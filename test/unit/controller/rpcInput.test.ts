@@ -24,6 +24,7 @@ function seen(result: ReturnType<typeof readReportInput | typeof readBootstrappi
 
 describe('input of get-bootstrapping-data', () => {
   const nonce = Buffer.alloc(16, 1);
+  const nonceOf = (bytes: number): string => Buffer.alloc(bytes).toString('base64');
   it.each([
     ['no body', '', {}],
     ['nothing in it', body({}), {}],
@@ -37,6 +38,8 @@ describe('input of get-bootstrapping-data', () => {
       body({ nonce: `${nonce.toString('base64').slice(0, 12)}\n${nonce.toString('base64').slice(12)}\n` }),
       { nonce: Uint8Array.from(nonce) },
     ],
+    ['the shortest nonce', body({ nonce: nonceOf(16) }), { nonce: new Uint8Array(16) }],
+    ['the longest nonce', body({ nonce: nonceOf(32) }), { nonce: new Uint8Array(32) }],
     ['longer words than are kept', body({ 'hw-model': 'x'.repeat(5000) }), { 'hw-model': 'x'.repeat(1024) }],
     ['what another module adds', body({ 'ietf-sztp-csr:csr-support': {} }), {}],
   ])('is taken: %s', (_, text, input) => expect(seen(readBootstrappingInput(inJson(text)))).toEqual(input));
@@ -64,6 +67,12 @@ describe('input of get-bootstrapping-data', () => {
       body({ nonce: 'AAAA', 'hw-model': 7 }),
       [`invalid-value /${INPUT}/hw-model`, `invalid-value /${INPUT}/nonce`],
     ],
+    // RFC 8572 7.3; a voucher may have one of 8 (RFC 8366 5.3).
+    ...[0, 8, 15, 33].map((bytes): [string, string, string[]] => [
+      `a nonce of ${bytes} bytes`,
+      body({ nonce: nonceOf(bytes) }),
+      [`invalid-value /${INPUT}/nonce`],
+    ]),
     [
       'claims that are none',
       body({ 'branchbox-sztp:claims': { uuid: 'x', more: 1 } }),

@@ -145,6 +145,14 @@ it('refuses strangers, an IDevID as a customer, unknown serials and bad wishes',
   expect(await refusal(idevid.requestVoucher(wish('BB-1')))).toBe('controller/unreachable');
   expect(await refusal(good.requestVoucher(wish('BB-404')))).toBe('controller/not-found');
   expect(await refusal(good.requestVoucher(wish('../../etc/passwd')))).toBe('model/invalid');
+  // RFC 8366 5.3: of whatever protocol the box that sent it spoke.
+  for (const [bytes, told] of [
+    [7, 'model/invalid'],
+    [8, 'accepted'],
+    [32, 'accepted'],
+    [33, 'model/invalid'],
+  ] as const)
+    expect(await refusal(good.requestVoucher({ ...wish('BB-1'), nonce: Buffer.alloc(bytes) }))).toBe(told);
   const { nonce: _, ...nonceless } = wish('BB-1');
   expect(await refusal(good.requestVoucher(nonceless))).toBe('model/invalid');
   expect(await refusal(good.requestVoucher({ ...nonceless, expiresOnMs: Date.now() + DAY_MS }))).toBe(

@@ -8,6 +8,8 @@ import {
   wrapConveyed,
 } from '../../../src/pki/conveyed.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
+import { signData } from '../../../src/pki/cms.ts';
+import { OID } from '../../../src/pki/oids.ts';
 import { createVoucher, readVoucher, verifyVoucher, type Voucher } from '../../../src/pki/voucher.ts';
 import { DAY_MS, issue, makeCa, NOW_MS, refusal } from './domain.ts';
 
@@ -70,6 +72,33 @@ it.each<[string, (base64: string) => string]>([
   expect(voucher.nonce).toEqual(Uint8Array.from(Buffer.alloc(16, 0xfb)));
   expect(voucher.pinnedDomainCert.fingerprintSha256).toBe(domain.certificate.fingerprintSha256);
 });
+
+const nonceOf = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(9);
+
+it.each([8, 16, 32])('a nonce of %i bytes is good where it is the one that was sent', async (bytes) => {
+  const sent = nonceOf(bytes);
+  expect((await verify({ ...nonced, nonce: sent }, { nonce: sent })).nonce).toEqual(sent);
+});
+
+it.each([0, 7, 33])(
+  'a nonce of %i bytes is none (RFC 8366 5.3): it is not written, nor taken of others',
+  async (bytes) => {
+    const sent = nonceOf(bytes);
+    expect(() => createVoucher({ voucher: { ...nonced, nonce: sent }, signer })).toThrow('8 to 32 bytes');
+    const leaves = {
+      'created-on': '2026-06-01T12:00:00Z',
+      assertion: 'logged',
+      'serial-number': 'BB-1',
+      nonce: Buffer.from(sent).toString('base64'),
+      'pinned-domain-cert': Buffer.from(domain.certificate.der).toString('base64'),
+    };
+    const document = Buffer.from(JSON.stringify({ 'ietf-voucher:voucher': leaves }));
+    const theirs = signData({ contentType: OID.voucherJson, content: document, signer });
+    const anchors = [voucherCa.certificate];
+    const judged = verifyVoucher(theirs, { anchors, floorMs: NOW_MS, expect: { ...EXPECTED, nonce: sent } });
+    await expect(judged).rejects.toMatchObject({ code: 'pki/mismatch', problems: [{ path: '$.nonce' }] });
+  },
+);
 
 it('judges the end of a nonceless voucher by the floor', async () => {
   expect(await refusal(verify(nonceless, { nonce: undefined }, NOW_MS + 2 * DAY_MS))).toBe('pki/expired');
