@@ -11,33 +11,39 @@ import type { DnsFindings } from './findings.ts';
 const TIMEOUT_MS = 1_500;
 const TRIES = 2;
 const MAX_ADDRESSES = 4;
-/** A question and its answer, twice asked at most. */
-export const DNS_BYTES = 600;
+/** Of one server: a question and its answer, twice asked at most, of a name that is none and of each other. */
+export const dnsBytes = (names: number): number => 300 * (1 + names);
 
 export async function checkDns(options: {
   readonly servers: readonly string[];
   /** Ours, of the servers' family, without prefix length. */
   readonly address: string;
-  /** Of the far end. */
-  readonly host: string | undefined;
+  /** Of far ends, or the proxy before them. */
+  readonly hosts: readonly string[];
   readonly signal: AbortSignal;
 }): Promise<DnsFindings> {
-  const { address, host, signal } = options;
+  const { address, signal } = options;
+  const hosts = [...new Set(options.hosts.filter((host) => isIP(host) === 0))];
   const asked = options.servers.map(async (server) => {
     const ask = createAsk(server, address, signal);
     // RFC 6761 6.4: `.invalid` has no names; the random label keeps caches out of it.
-    const untrue = await ask(`b${randomBytes(8).toString('hex')}.invalid`);
-    const named = host === undefined || isIP(host) !== 0 ? undefined : await ask(host);
-    const states = [untrue.state, named?.state];
+    const [untrue, ...named] = await Promise.all([
+      ask(`b${randomBytes(8).toString('hex')}.invalid`),
+      ...hosts.map(ask),
+    ]);
+    const states = [untrue, ...named].map(({ state }) => state);
     const state = states.includes('answers') ? 'answers' : states.includes('failing') ? 'failing' : 'silent';
-    return { server, state, invents: untrue.addresses.length > 0, named: named?.addresses ?? [] } as const;
+    return { server, state, invents: untrue.addresses.length > 0, named } as const;
   });
   const answers = await Promise.all(asked);
-  const name =
-    host === undefined || isIP(host) !== 0
-      ? undefined
-      : { host, addresses: [...new Set(answers.flatMap(({ named }) => named))].slice(0, MAX_ADDRESSES) };
-  return { servers: answers.map(({ server, state, invents }) => ({ server, state, invents })), name };
+  const names = hosts.map((host, index) => ({
+    host,
+    addresses: [...new Set(answers.flatMap(({ named }) => named[index]?.addresses ?? []))].slice(
+      0,
+      MAX_ADDRESSES,
+    ),
+  }));
+  return { servers: answers.map(({ server, state, invents }) => ({ server, state, invents })), names };
 }
 
 type Answered = {

@@ -10,8 +10,8 @@ export interface DnsFindings {
     /** It gave addresses for a name that cannot exist. */
     readonly invents: boolean;
   }[];
-  /** Of the far end's name; undefined where its address is known without asking. */
-  readonly name: { readonly host: string; readonly addresses: readonly string[] } | undefined;
+  /** Of far ends, or of the proxy before them; none where addresses are known without asking. */
+  readonly names: readonly { readonly host: string; readonly addresses: readonly string[] }[];
 }
 
 export type Reach =
@@ -33,7 +33,8 @@ export type Reach =
 export interface Reached {
   readonly host: string;
   readonly port: number;
-  readonly address: string;
+  /** Of the far end; undefined where a proxy alone knows it. */
+  readonly address: string | undefined;
   readonly connectMs: number;
   readonly handshakeMs: number;
 }

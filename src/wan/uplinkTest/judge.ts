@@ -47,7 +47,7 @@ export function judgeUplink(subject: Subject, found: Findings): UplinkResult {
             controller: {
               host: reach.host,
               port: reach.port,
-              address: reach.address,
+              ...(reach.address === undefined ? {} : { address: reach.address }),
               connectMs: reach.connectMs,
               handshakeMs: reach.handshakeMs,
             },
@@ -136,7 +136,9 @@ function judgeGateway({ gateway, ifname }: Subject, { neighbour }: Findings): Ch
 
 function judgeDns(subject: Subject, { dns, reach }: Findings): CheckResult {
   if (subject.dns.length === 0) {
-    return dns?.name === undefined
+    if (dns === undefined)
+      return result('dns', 'unknown', 'No DNS server is named, and none was needed yet.');
+    return dns.names.length === 0
       ? result('dns', 'warn', 'The provider named no DNS server; the controller is known by address.')
       : result(
           'dns',
@@ -162,11 +164,11 @@ function judgeDns(subject: Subject, { dns, reach }: Findings): CheckResult {
       "restart the provider's device, or ask the provider",
     );
   }
-  if (dns.name !== undefined && dns.name.addresses.length === 0) {
+  if (dns.names.length > 0 && dns.names.every(({ addresses }) => addresses.length === 0)) {
     return result(
       'dns',
       'fail',
-      `The DNS servers answer, and do not know ${dns.name.host}.`,
+      `The DNS servers answer, and do not know ${dns.names.map(({ host }) => host).join(', ')}.`,
       "check the controller's name, and that the provider's DNS knows the internet",
     );
   }

@@ -11,6 +11,14 @@ import type { Files, Runner } from '../../system/ports.ts';
 const PROGRAM_TIMEOUT_MS = 5_000;
 const MAX_OUTPUT_BYTES = 64 * 1024;
 const PING_COUNT = 10;
+/** Of all pings and their answers, as IP packets. */
+export const PING_BYTES = PING_COUNT * 2 * 84;
+/**
+ * The kernel goes on with an address it had for 5 s before it asks for it again, three times a second apart: however many
+ * looks, a second each, that takes.
+ */
+const NEIGHBOUR_LOOKS = 10;
+const NEIGHBOUR_LOOK_MS = 1_000;
 
 export interface KernelRead {
   /** Asks the gateway for its link address. */
@@ -25,7 +33,11 @@ export interface KernelRead {
   ping(to: string, from: string, signal: AbortSignal): Promise<readonly (number | undefined)[]>;
 }
 
-export function createKernelRead(runner: Runner, files: Pick<Files, 'readText'>): KernelRead {
+export function createKernelRead(
+  runner: Pick<Runner, 'run'>,
+  files: Pick<Files, 'readText'>,
+  sleep: (durationMs: number, signal: AbortSignal) => Promise<void>,
+): KernelRead {
   const run = async (signal: AbortSignal, command: string, ...args: readonly string[]): Promise<string> => {
     const options = { signal, timeoutMs: PROGRAM_TIMEOUT_MS, maxOutputBytes: MAX_OUTPUT_BYTES };
     const result = await runner.run(command, args, options).catch(() => undefined);
@@ -35,9 +47,15 @@ export function createKernelRead(runner: Runner, files: Pick<Files, 'readText'>)
   return {
     async neighbour(gateway, ifname, signal) {
       // Whether it answers pings is its own matter: what counts is that the kernel had to ask for its link address.
-      await run(signal, 'ping', '-n', '-c', '1', '-W', '1', '-I', ifname, gateway);
-      const text = await run(signal, 'ip', '-j', 'neigh', 'show', 'to', gateway, 'dev', ifname);
-      return parseNeighbour(text) ? 'answers' : 'silent';
+      for (let look = 1; ; look += 1) {
+        const pinged = await run(signal, 'ping', '-n', '-c', '1', '-W', '1', '-I', ifname, gateway);
+        if (parsePing(pinged, 1)[0] !== undefined) return 'answers';
+        const text = await run(signal, 'ip', '-j', 'neigh', 'show', 'to', gateway, 'dev', ifname);
+        const neighbour = parseNeighbour(text);
+        if (neighbour !== 'doubted') return neighbour;
+        if (look === NEIGHBOUR_LOOKS) return 'silent';
+        await sleep(NEIGHBOUR_LOOK_MS, signal);
+      }
     },
     async linkMtu(ifname) {
       const text = await files.readText(`/sys/class/net/${ifname}/mtu`, 16).catch(() => undefined);
@@ -60,14 +78,22 @@ export function createKernelRead(runner: Runner, files: Pick<Files, 'readText'>)
   };
 }
 
-/** `ip -j neigh`: true where a link address is known and not given up. */
-export function parseNeighbour(text: string): boolean {
+/**
+ * `ip -j neigh` (RFC 4861 7.3.2): answers where it did in the last half minute; doubted where the kernel has an address
+ * from earlier, and asks whether it still holds.
+ */
+export function parseNeighbour(text: string): 'answers' | 'doubted' | 'silent' {
   const Neighbours = z.array(
     z.object({ lladdr: z.string().optional(), state: z.array(z.string()).default([]) }),
   );
   const decoded = tryDecode(Neighbours, jsonOf(text));
-  if (!decoded.ok) return false;
-  return decoded.value.some(({ lladdr, state }) => lladdr !== undefined && !state.includes('FAILED'));
+  if (!decoded.ok) return 'silent';
+  const known = decoded.value.filter(
+    ({ lladdr, state }) => lladdr !== undefined && !state.includes('FAILED'),
+  );
+  if (known.length === 0) return 'silent';
+  const isDoubted = known.every(({ state }) => state.some((one) => /^(STALE|DELAY|PROBE)$/.test(one)));
+  return isDoubted ? 'doubted' : 'answers';
 }
 
 /** `ip -j route get`: the MTU that the kernel keeps for this destination. */

@@ -7,12 +7,12 @@ import { isIP } from 'node:net';
 import { familyOf } from '../../model/underlay.ts';
 import type { UplinkResult } from '../../model/uplinkReport.ts';
 import { TRANSFER_MAX_BYTES } from '../../model/uplinkProbe.ts';
-import { checkDns, DNS_BYTES } from './dnsCheck.ts';
+import { checkDns, dnsBytes } from './dnsCheck.ts';
 import { createFarEnd, type Moved } from './farEnd.ts';
 import { rateOf, summariseRoundTrips } from './figures.ts';
-import { type Findings, NOTHING_FOUND, type Unmoved } from './findings.ts';
+import { type DnsFindings, type Findings, NOTHING_FOUND, type Unmoved } from './findings.ts';
 import { judgeUplink } from './judge.ts';
-import { createKernelRead } from './kernelRead.ts';
+import { createKernelRead, PING_BYTES } from './kernelRead.ts';
 import { type MeasureParts, probe, reasonOf } from './probing.ts';
 import type { Clock, Files, Runner } from '../../system/ports.ts';
 import type { DeviceCredentials } from '../../system/deviceClient.ts';
@@ -35,6 +35,8 @@ export type UplinkTester = (
 
 /** Of one uplink, whatever its far end does. */
 const UPLINK_TIMEOUT_MS = 60_000;
+/** Of finding a far end, however many addresses it has: the last that is tried in it may take 25 s more. */
+const REACH_TIMEOUT_MS = 20_000;
 /** RFC 9293 3.1: a segment may carry so much beside its data, which its size as the kernel tells it leaves out. */
 const TCP_OPTIONS_BYTES = 40;
 /** A transfer that takes this long tells the rate well enough. */
@@ -47,11 +49,12 @@ export function createUplinkTester(system: {
   /** undefined before the box has an owner. */
   readonly credentials: () => Promise<DeviceCredentials | undefined>;
 }): UplinkTester {
+  const sleep: MeasureParts['sleep'] = (durationMs, signal) => system.clock.sleep(durationMs, signal);
   const parts: MeasureParts = {
-    kernel: createKernelRead(system.runner, system.files),
+    kernel: createKernelRead(system.runner, system.files, sleep),
     // The system's clock counts whole milliseconds.
     nowMs: () => performance.now(),
-    sleep: (durationMs, signal) => system.clock.sleep(durationMs, signal),
+    sleep,
     credentials: system.credentials,
   };
   return (subject, signal, onStep) => testUplink(parts, subject, signal, onStep);
@@ -74,6 +77,11 @@ async function testUplink(
     // Out of time, or a measurement that this kernel refuses: what was found until then is judged.
     const why = signal.aborted ? 'the test took too long' : reasonOf(thrown);
     found = { ...found, probing: { kind: 'no-far-end', why } };
+    const [first] = subject.targets;
+    // Whoever was tried until then was not reached, or it would be known.
+    if (found.dns !== undefined && found.reach === undefined && first !== undefined) {
+      found = { ...found, reach: { kind: 'silent', host: first.host, why } };
+    }
   }
   return judgeUplink(subject, found);
 }
@@ -100,15 +108,14 @@ async function measure(
     note({ neighbour: await kernel.neighbour(subject.gateway, ifname, signal) });
   }
   onStep('dns');
-  const named = subject.targets.find(({ host }) => isIP(host) === 0);
-  const dns = await checkDns({ servers: subject.dns, address, host: named?.host, signal });
-  use(subject.dns.length * DNS_BYTES);
+  const hosts = (subject.proxy === undefined ? subject.targets : [subject.proxy]).map(({ host }) => host);
+  const dns = await checkDns({ servers: subject.dns, address, hosts, signal });
+  use(subject.dns.length * dnsBytes(dns.names.length));
   note({ dns });
 
   onStep('controller');
   const credentials = await parts.credentials();
-  const reached = await reachFirst(parts, subject, address, credentials, dns.name, signal);
-  use(HANDSHAKE_BYTES);
+  const reached = await reachFirst(parts, subject, address, credentials, dns.names, use, signal);
   note({ reach: reached.reach });
   const { reach, socket } = reached;
   if (reach.kind !== 'proven' && reach.kind !== 'answers') return;
@@ -116,14 +123,21 @@ async function measure(
   if (socket === undefined) {
     const why = 'no far end answers probes before the box has an owner';
     note({ probing: { kind: 'no-far-end', why } });
+    if (reach.address === undefined) return;
     onStep('delay');
+    use(PING_BYTES);
     note({ roundTrip: summariseRoundTrips(await kernel.ping(reach.address, address, signal), 'ping') });
     return;
   }
   const farEnd = createFarEnd(socket, reach.host, nowMs);
   try {
-    const probing = { farEnd, address, to: reach.address, ifname, spending };
-    const mtu = await probe(parts, probing, signal, onStep, note, use);
+    const { address: to, connectMs } = reach;
+    const why = 'the controller is reached through a proxy, and probes do not go through one';
+    if (to === undefined) note({ probing: { kind: 'no-far-end', why } });
+    const mtu =
+      to === undefined
+        ? undefined
+        : await probe(parts, { farEnd, address, to, ifname, connectMs, spending }, signal, onStep, note, use);
     onStep('download');
     const down = await transfer(farEnd.download, spending.downloadBytes, signal, use);
     const download = down.last && rateOf(down.last.bytes, withoutTrip(down.last.durationMs, reach.connectMs));
@@ -162,14 +176,21 @@ async function reachFirst(
   subject: Subject,
   address: string,
   credentials: DeviceCredentials | undefined,
-  resolved: { readonly host: string; readonly addresses: readonly string[] } | undefined,
+  resolved: DnsFindings['names'],
+  use: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<Reached> {
+  const { proxy } = subject;
+  const { nowMs } = parts;
+  const untilMs = nowMs() + REACH_TIMEOUT_MS;
   let last: Reached = { reach: { kind: 'no-target' } };
-  for (const target of subject.targets) {
+  for (const [index, target] of subject.targets.entries()) {
+    if (index > 0 && nowMs() >= untilMs) break;
+    const { host } = proxy ?? target;
     const addresses =
-      isIP(target.host) !== 0 ? [target.host] : target.host === resolved?.host ? resolved.addresses : [];
-    last = await reachFarEnd({ target, addresses, address, credentials, nowMs: parts.nowMs, signal });
+      isIP(host) === 0 ? (resolved.find((one) => one.host === host)?.addresses ?? []) : [host];
+    last = await reachFarEnd({ target, proxy, addresses, address, credentials, nowMs, untilMs, signal });
+    use(HANDSHAKE_BYTES);
     if (last.reach.kind === 'proven' || last.reach.kind === 'answers') return last;
   }
   return last;

@@ -9,7 +9,7 @@ import type { DeviceCredentials } from '../../system/deviceClient.ts';
 import type { FarEnd } from './farEnd.ts';
 import { type MtuSearch, nextMtu, noteMtu, startMtuSearch, summariseRoundTrips } from './figures.ts';
 import type { Findings, Probing } from './findings.ts';
-import type { KernelRead } from './kernelRead.ts';
+import { type KernelRead, PING_BYTES } from './kernelRead.ts';
 import { leastProbePacket, openProber, type Prober } from './prober.ts';
 import type { Spending } from './subject.ts';
 
@@ -22,26 +22,33 @@ export interface MeasureParts {
 }
 
 const PROBE_SPACING_MS = 20;
-const PROBE_TIMEOUT_MS = 1_000;
+/** Twice what a round trip by a satellite takes, and three times that of this line where it is slower. */
+const PROBE_TIMEOUT_MS = { least: 1_000, most: 5_000 };
 /** Of one size, before it counts as too large. */
 const MTU_TRIES = 3;
-const MTU_TIMEOUT_MS = { least: 250, most: 1_000 };
+const MTU_TIMEOUT_MS = { least: 250, most: 2_000 };
 const USUAL_MTU = 1500;
 /** Ethernet's jumbo frames and what the kernel lets a link have: no more is tried. */
 const MAX_MTU = 9216;
+
+/** Until a probe counts as lost: what is only slow is not. */
+export const probeTimeoutMs = (connectMs: number): number =>
+  Math.min(PROBE_TIMEOUT_MS.most, Math.max(PROBE_TIMEOUT_MS.least, 3 * connectMs));
 
 export interface Probes {
   readonly farEnd: FarEnd;
   readonly address: string;
   readonly to: string;
   readonly ifname: string;
+  /** How long TCP took to connect there: a round trip. */
+  readonly connectMs: number;
   readonly spending: Spending;
 }
 
 /** NAT, round trips and path MTU, by probes; by `ping` where the controller grants none. */
 export async function probe(
   parts: MeasureParts,
-  { farEnd, address, to, ifname, spending }: Probes,
+  { farEnd, address, to, ifname, connectMs, spending }: Probes,
   signal: AbortSignal,
   onStep: (step: string) => void,
   note: (more: Partial<Findings>) => void,
@@ -51,6 +58,7 @@ export async function probe(
   const byPing = async (probing: Probing): Promise<undefined> => {
     note({ probing });
     onStep('delay');
+    use(PING_BYTES);
     note({ roundTrip: summariseRoundTrips(await kernel.ping(to, address, signal), 'ping') });
   };
   let prober: Prober;
@@ -63,10 +71,11 @@ export async function probe(
   try {
     onStep('nat');
     const least = leastProbePacket(familyOf(address));
-    const nat = await findNat(prober, address, least);
+    const waitMs = probeTimeoutMs(connectMs);
+    const nat = await findNat(prober, address, least, waitMs);
     note({ nat });
     onStep('delay');
-    const roundTrip = await findRoundTrips(parts, prober, spending, signal);
+    const roundTrip = await findRoundTrips(parts, prober, spending, waitMs, signal);
     note({ probing: { kind: 'measured' }, roundTrip });
     if (roundTrip.received === 0) return undefined;
     onStep('mtu');
@@ -120,10 +129,15 @@ export async function search(
 }
 
 /** RFC 5780 4.3, as far as one address of the far end tells: the mapping towards two of its ports. */
-async function findNat(prober: Prober, address: string, packetBytes: number): Promise<Findings['nat']> {
+async function findNat(
+  prober: Prober,
+  address: string,
+  packetBytes: number,
+  timeoutMs: number,
+): Promise<Findings['nat']> {
   const towards = async (port: 0 | 1) => {
     for (let i = 0; i < MTU_TRIES; i += 1) {
-      const answer = await prober.ask({ packetBytes, port, timeoutMs: PROBE_TIMEOUT_MS });
+      const answer = await prober.ask({ packetBytes, port, timeoutMs });
       if (answer !== undefined) return answer;
     }
     return undefined;
@@ -147,11 +161,12 @@ async function findRoundTrips(
   parts: MeasureParts,
   prober: Prober,
   { probes, probeBytes }: Spending,
+  timeoutMs: number,
   signal: AbortSignal,
 ) {
   const asked: Promise<number | undefined>[] = [];
   for (let i = 0; i < probes; i += 1) {
-    const probe = { packetBytes: probeBytes, answerBytes: probeBytes, timeoutMs: PROBE_TIMEOUT_MS };
+    const probe = { packetBytes: probeBytes, answerBytes: probeBytes, timeoutMs };
     asked.push(prober.ask(probe).then((answer) => answer?.roundTripMs));
     await parts.sleep(PROBE_SPACING_MS, signal);
   }

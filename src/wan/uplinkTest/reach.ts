@@ -8,6 +8,8 @@ import { request as httpRequest } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type TLSSocket } from 'node:tls';
 import { type DeviceCredentials, deviceTls } from '../../system/deviceClient.ts';
+import { openTunnel } from '../../system/httpProxy.ts';
+import type { HttpProxy } from '../../model/medium.ts';
 import type { Reach } from './findings.ts';
 import type { Target } from './subject.ts';
 
@@ -19,13 +21,16 @@ export interface Reached {
 
 export interface ReachOptions {
   readonly target: Target;
-  /** What the uplink's DNS says, or the address itself. */
+  readonly proxy: HttpProxy | undefined;
+  /** Of the proxy where there is one, else of the target: what the uplink's DNS says, or the address itself. */
   readonly addresses: readonly string[];
   /** Ours, without prefix length. */
   readonly address: string;
   /** What the box shows and believes; undefined before it has an owner. */
   readonly credentials: DeviceCredentials | undefined;
   readonly nowMs: () => number;
+  /** By `nowMs`: no further address is tried from then on. */
+  readonly untilMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -35,17 +40,19 @@ const OUT_OF_TIME = 'no answer in time';
 const MAX_HEADER_BYTES = 8 * 1024;
 
 export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
-  const { target, credentials, signal } = options;
+  const { target, proxy, credentials, signal } = options;
   const { host } = target;
-  if (options.addresses.length === 0) return { reach: { kind: 'no-name', host } };
+  if (options.addresses.length === 0) return { reach: { kind: 'no-name', host: proxy?.host ?? host } };
   let why = 'no answer';
   let stalled = false;
-  for (const address of options.addresses) {
+  for (const [index, address] of options.addresses.entries()) {
+    if (index > 0 && options.nowMs() >= options.untilMs) break;
     const tried = await connectOnce(options, address, credentials);
     signal.throwIfAborted();
     if ('socket' in tried) {
       const { socket, connectMs, handshakeMs } = tried;
-      const reached = { host, port: target.port, address, connectMs, handshakeMs };
+      const known = proxy === undefined ? address : undefined;
+      const reached = { host, port: target.port, address: known, connectMs, handshakeMs };
       if (credentials !== undefined) return { reach: { kind: 'proven', ...reached }, socket };
       socket.destroy();
       // Unauthenticated: a portal that intercepts TLS looks the same, and asks for a sign-in over HTTP.
@@ -70,7 +77,7 @@ type Tried =
 
 /** Without credentials whoever completes a handshake will do. */
 async function connectOnce(
-  { target, address, nowMs, signal }: ReachOptions,
+  { target, proxy, address, nowMs, signal }: ReachOptions,
   to: string,
   credentials: DeviceCredentials | undefined,
 ): Promise<Tried> {
@@ -79,12 +86,14 @@ async function connectOnce(
   const startedAtMs = nowMs();
   let tcp: Socket | undefined;
   try {
-    tcp = connectTcp({ host: to, port: target.port, localAddress: address });
+    tcp = connectTcp({ host: to, port: proxy?.port ?? target.port, localAddress: address });
     tcp.setNoDelay(true);
     await settled(tcp, 'connect', signal);
+    if (proxy !== undefined) await passProxy(tcp, target, proxy, signal);
   } catch (thrown) {
     tcp?.destroy();
-    return { stage: 'tcp', why: reasonOf(thrown) };
+    const by = proxy === undefined ? '' : `by the proxy ${proxy.host}:${proxy.port}: `;
+    return { stage: 'tcp', why: `${by}${reasonOf(thrown)}` };
   }
   const connectedAtMs = nowMs();
   const secure = startTls({
@@ -107,6 +116,21 @@ async function connectOnce(
   return { socket: secure, connectMs: connectedAtMs - startedAtMs, handshakeMs: nowMs() - connectedAtMs };
 }
 
+async function passProxy(tcp: Socket, to: Target, proxy: HttpProxy, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]);
+  const onAbort = (): void => void tcp.destroy();
+  limit.addEventListener('abort', onAbort, { once: true });
+  // Its end is what openTunnel hears of.
+  tcp.on('error', () => {});
+  try {
+    await openTunnel(tcp, to, proxy);
+  } catch (thrown) {
+    throw limit.aborted ? new Error(OUT_OF_TIME) : thrown;
+  } finally {
+    limit.removeEventListener('abort', onAbort);
+  }
+}
+
 /** The name in the certificate of whoever answers; nothing of ours is shown to them. */
 async function whoAnswers(options: ReachOptions, to: string): Promise<string | undefined> {
   const tried = await connectOnce(options, to, undefined);
@@ -117,8 +141,15 @@ async function whoAnswers(options: ReachOptions, to: string): Promise<string | u
   return printable(Array.isArray(name) ? name.join(' ') : name);
 }
 
-/** Plain HTTP to the same host: a controller listens to none, so whoever answers with a page or elsewhere is a portal. */
-function lookForPortal({ target, address, signal }: ReachOptions, to: string): Promise<Reach | undefined> {
+/**
+ * Plain HTTP to the same host: a controller listens to none, so whoever answers with a page or elsewhere is a portal. A
+ * proxy may have pages of its own.
+ */
+function lookForPortal(
+  { target, proxy, address, signal }: ReachOptions,
+  to: string,
+): Promise<Reach | undefined> {
+  if (proxy !== undefined) return Promise.resolve(undefined);
   return new Promise((resolve) => {
     const asked = httpRequest({
       host: to,

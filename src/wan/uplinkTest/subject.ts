@@ -5,7 +5,7 @@
 import { splitCidr } from '../../model/addresses.ts';
 import type { DesiredSpec } from '../../model/desired.ts';
 import type { Facts } from '../../model/facts.ts';
-import type { BootstrapNetwork } from '../../model/medium.ts';
+import type { BootstrapNetwork, HttpProxy } from '../../model/medium.ts';
 import { type Addressing, attachmentOf, familyOf, type Line, uplinkIfname } from '../../model/underlay.ts';
 import { planFactoryUplinks } from '../factory.ts';
 import { BUDGET_BYTES, type UplinkExpectation, type UplinkTestRequest } from '../../model/uplinkReport.ts';
@@ -36,6 +36,8 @@ export interface Subject {
   readonly expect: UplinkExpectation;
   /** In order; the first that answers is measured against. */
   readonly targets: readonly Target[];
+  /** Every connection goes through it where one is named, and it asks for names. */
+  readonly proxy: HttpProxy | undefined;
 }
 
 /** A lease that names more is not meant well. */
@@ -55,12 +57,13 @@ export function planSubjects(
     .filter(({ name }) => request.uplink === undefined || request.uplink === name)
     .map((one) => ({
       ...one,
+      proxy: network?.proxy,
       budgetBytes:
         request.budgetBytes ?? Math.min(capBytes, one.metered ? BUDGET_BYTES.metered : BUDGET_BYTES.usual),
     }));
 }
 
-type Bare = Omit<Subject, 'budgetBytes'>;
+type Bare = Omit<Subject, 'budgetBytes' | 'proxy'>;
 
 function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>): readonly Bare[] {
   return spec.uplinks.map((uplink) => {

@@ -17,7 +17,7 @@ import {
   parseRouteMtu,
 } from '../../../src/wan/uplinkTest/kernelRead.ts';
 import { portalOf, printable } from '../../../src/wan/uplinkTest/reach.ts';
-import { search } from '../../../src/wan/uplinkTest/probing.ts';
+import { probeTimeoutMs, search } from '../../../src/wan/uplinkTest/probing.ts';
 import {
   FIRST_TRANSFER_BYTES,
   HANDSHAKE_BYTES,
@@ -45,6 +45,10 @@ describe('round trips', () => {
       by: 'ping',
     });
   });
+});
+
+it('a probe counts as lost when its line, however slow, would have brought it', () => {
+  expect([5, 600, 1300, 9000].map(probeTimeoutMs)).toEqual([1000, 1800, 3900, 5000]);
 });
 
 describe('the search for the path MTU', () => {
@@ -110,14 +114,17 @@ describe('the time that a line of a rate takes at least', () => {
 
 describe('what programs say', () => {
   it('of a neighbour counts only with a link address that was not given up', () => {
-    expect(parseNeighbour('[{"dst":"192.0.2.1","lladdr":"02:00:00:00:00:01","state":["REACHABLE"]}]')).toBe(
-      true,
-    );
-    expect(parseNeighbour('[{"dst":"192.0.2.1","lladdr":"02:00:00:00:00:01","state":["FAILED"]}]')).toBe(
-      false,
-    );
+    const known = (state: string) =>
+      parseNeighbour(`[{"dst":"192.0.2.1","lladdr":"02:00:00:00:00:01","state":["${state}"]}]`);
+    expect(['REACHABLE', 'FAILED', 'STALE', 'DELAY', 'PROBE'].map(known)).toEqual([
+      'answers',
+      'silent',
+      'doubted',
+      'doubted',
+      'doubted',
+    ]);
     for (const text of ['[{"dst":"192.0.2.1","state":["INCOMPLETE"]}]', '[]', '', 'x', '{}', '[1]'])
-      expect(parseNeighbour(text)).toBe(false);
+      expect(parseNeighbour(text)).toBe('silent');
   });
   it('of a path gives the MTU that ICMP taught', () => {
     const learned = '[{"dst":"192.0.2.9","from":"192.0.2.1","metrics":[{"mtu":1400}],"cache":[]}]';

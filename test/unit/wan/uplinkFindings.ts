@@ -20,13 +20,14 @@ export const SUBJECT: Subject = {
   budgetBytes: 1_000_000,
   expect: {},
   targets: [{ host: 'controller.example', port: 8446 }],
+  proxy: undefined,
 };
 export const GOOD: Findings = {
   ...NOTHING_FOUND,
   neighbour: 'answers',
   dns: {
     servers: [{ server: '192.0.2.53', state: 'answers', invents: false }],
-    name: { host: 'controller.example', addresses: ['198.51.100.10'] },
+    names: [{ host: 'controller.example', addresses: ['198.51.100.10'] }],
   },
   reach: {
     kind: 'proven',

@@ -53,7 +53,7 @@ const ROWS: readonly Row[] = [
     found: {
       dns: {
         servers: [{ server: '192.0.2.53', state: 'silent', invents: false }],
-        name: { host: 'controller.example', addresses: [] },
+        names: [{ host: 'controller.example', addresses: [] }],
       },
     },
     check: 'dns',
@@ -68,7 +68,7 @@ const ROWS: readonly Row[] = [
           { server: '192.0.2.53', state: 'answers', invents: false },
           { server: '192.0.2.54', state: 'silent', invents: false },
         ],
-        name: undefined,
+        names: [],
       },
     },
     check: 'dns',
@@ -77,7 +77,7 @@ const ROWS: readonly Row[] = [
   },
   {
     what: 'a DNS server that invents, the controller proven',
-    found: { dns: { servers: [{ server: '192.0.2.53', state: 'answers', invents: true }], name: undefined } },
+    found: { dns: { servers: [{ server: '192.0.2.53', state: 'answers', invents: true }], names: [] } },
     check: 'dns',
     verdict: 'warn',
     says: /names that do not exist/,
@@ -85,12 +85,27 @@ const ROWS: readonly Row[] = [
   {
     what: 'a DNS server that invents, the controller not reached',
     found: {
-      dns: { servers: [{ server: '192.0.2.53', state: 'answers', invents: true }], name: undefined },
+      dns: { servers: [{ server: '192.0.2.53', state: 'answers', invents: true }], names: [] },
       reach: { kind: 'silent', host: 'x', why: 'no answer' },
     },
     check: 'dns',
     verdict: 'fail',
     says: /names that do not exist/,
+  },
+  {
+    what: 'DNS servers that know nobody who is asked for',
+    found: {
+      dns: {
+        servers: [{ server: '192.0.2.53', state: 'answers', invents: false }],
+        names: [
+          { host: 'one.example', addresses: [] },
+          { host: 'two.example', addresses: [] },
+        ],
+      },
+    },
+    check: 'dns',
+    verdict: 'fail',
+    says: /do not know one\.example, two\.example/,
   },
   {
     what: 'a captive portal',

@@ -20,21 +20,42 @@ beforeEach(async () => {
 });
 afterEach(() => listening.close());
 
-it('a controller whose domain stands below another CA proves who it is', async () => {
+const domainCredentials = {
+  key: exportPrivateKey(box.key),
+  certificatePem: box.certificate.pem,
+  anchorPem: domain.certificate.pem,
+};
+const portHere = (): number => {
   const address = listening.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return typeof address === 'object' && address !== null ? address.port : 0;
+};
+const common = {
+  proxy: undefined,
+  address: '127.0.0.2',
+  credentials: domainCredentials,
+  signal: new AbortController().signal,
+};
+
+it('a controller whose domain stands below another CA proves who it is', async () => {
+  const port = portHere();
   const { reach, socket } = await reachFarEnd({
+    ...common,
     target: { host: '127.0.0.1', port },
     addresses: ['127.0.0.1'],
-    address: '127.0.0.2',
-    credentials: {
-      key: exportPrivateKey(box.key),
-      certificatePem: box.certificate.pem,
-      anchorPem: domain.certificate.pem,
-    },
     nowMs: () => performance.now(),
-    signal: new AbortController().signal,
+    untilMs: Number.POSITIVE_INFINITY,
   });
   socket?.destroy();
   expect(reach).toMatchObject({ kind: 'proven', host: '127.0.0.1', port });
+});
+
+it('further addresses are tried until the time for them is over', async () => {
+  const target = { host: '127.0.0.1', port: portHere() };
+  // Nobody listens at the first.
+  const addresses = ['127.0.0.9', '127.0.0.1'];
+  const options = { ...common, target, addresses, nowMs: () => 100 };
+  const found = await reachFarEnd({ ...options, untilMs: 101 });
+  found.socket?.destroy();
+  expect(found.reach).toMatchObject({ kind: 'proven', address: '127.0.0.1' });
+  expect((await reachFarEnd({ ...options, untilMs: 100 })).reach).toMatchObject({ kind: 'silent' });
 });

@@ -52,6 +52,15 @@ it('is IPv6 where there is nothing else', () => {
   expect(first(fixed, {})).toMatchObject({ ...found, dhcp: false });
 });
 
+it('goes through the proxy that a bootstrap medium named, with and without a desired state', () => {
+  const proxy = { host: '192.0.2.3', port: 3128 };
+  const network = { schema: 1, addressing: { kind: 'dhcp' }, proxy, bootstrapServers: [] } as const;
+  for (const wanted of [spec, undefined]) {
+    const [planned] = planSubjects(wanted, bare, {}, [], undefined, { ...network, bootstrapServers: [] });
+    expect(planned?.proxy).toEqual(proxy);
+  }
+});
+
 it('before there is a desired state knows the servers that either family named', () => {
   const hosts = (more: object) => first(undefined, more)?.targets.map(({ host }) => host);
   expect(hosts({ leases: [four], leases6: [six] })).toEqual(['four.example', 'six.example']);
