@@ -8,16 +8,20 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { describeReport, UplinkReport } from '../model/uplinkReport.ts';
+import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkBudget.ts';
 import { ACCESS_EXAMPLE, type Access, callApi, gatewayPath, jsonCall, withAccess } from './controllerApi.ts';
 
 const Reports = z.array(z.object({ receivedAtMs: z.number(), report: UplinkReport }));
 const LOOK_INTERVAL_MS = 1_000;
+/** Of the newest: as many as a box may have to send at once. */
+const REPORTS_LOOKED_AT = 3;
 /** 15 uplinks of a minute each would take longer; who has so many looks again later. */
 const PATIENCE_MS = 180_000;
 
 interface Flags extends Access {
   readonly test?: boolean;
   readonly uplink?: string;
+  readonly budget?: string;
   readonly json?: boolean;
 }
 
@@ -26,11 +30,12 @@ export function registerReport(fleet: Command): void {
     .description('prints the last test of a gateway’s uplinks, as an installer reads it')
     .option('--test', 'has the gateway test now, and waits for the report')
     .option('--uplink <name>', 'with --test: this one alone')
+    .option(BUDGET_FLAG, `with --test: ${BUDGET_HELP}`)
     .option('--json', 'for programs: the report as one JSON object')
     .addHelpText('after', `\nexample: branchbox fleet report branch1 --test ${ACCESS_EXAMPLE}`)
     .action(async (gateway: string, flags: Flags) => {
-      const before = await lastReport(flags, gateway);
-      const report = flags.test === true ? await testNow(flags, gateway, before?.id) : before;
+      const before = await reportsOf(flags, gateway);
+      const report = flags.test === true ? await testNow(flags, gateway, before) : before[0];
       if (report === undefined) {
         throw new BranchboxError('controller/not-found', {
           message: `${gateway} has sent no report yet`,
@@ -43,19 +48,31 @@ export function registerReport(fleet: Command): void {
     });
 }
 
-async function lastReport(access: Access, gateway: string): Promise<UplinkReport | undefined> {
-  const text = await callApi(access, { method: 'GET', path: gatewayPath(gateway, '/uplink-reports') });
-  return decodeJson(Reports, text, "the controller's answer")[0]?.report;
+/** Newest first. */
+async function reportsOf(access: Access, gateway: string): Promise<readonly UplinkReport[]> {
+  const path = gatewayPath(gateway, `/uplink-reports?limit=${REPORTS_LOOKED_AT}`);
+  const text = await callApi(access, { method: 'GET', path });
+  return decodeJson(Reports, text, "the controller's answer").map(({ report }) => report);
 }
 
-async function testNow(flags: Flags, gateway: string, before: string | undefined): Promise<UplinkReport> {
-  const wish = flags.uplink === undefined ? {} : { uplink: flags.uplink };
-  await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/uplink-tests'), wish));
+/** A box sends others too, as one that it made before it was connected: what was ordered is what is waited for. */
+export const orderedSince = (
+  now: readonly UplinkReport[],
+  before: readonly UplinkReport[],
+): UplinkReport | undefined =>
+  now.find(({ id, occasion }) => occasion === 'ordered' && before.every((one) => one.id !== id));
+
+async function testNow(
+  flags: Flags,
+  gateway: string,
+  before: readonly UplinkReport[],
+): Promise<UplinkReport> {
+  await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/uplink-tests'), uplinkTestRequest(flags)));
   process.stderr.write(`${gateway} tests its uplinks\n`);
   const endsAtMs = performance.now() + PATIENCE_MS;
   while (performance.now() < endsAtMs) {
-    const report = await lastReport(flags, gateway);
-    if (report !== undefined && report.id !== before) return report;
+    const report = orderedSince(await reportsOf(flags, gateway), before);
+    if (report !== undefined) return report;
     await sleep(LOOK_INTERVAL_MS);
   }
   throw new BranchboxError('controller/unreachable', {

@@ -5,8 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { BranchboxError } from '../model/errors.ts';
-import { BUDGET_BYTES, describeReport, LocalUplinkTest, type UplinkReport } from '../model/uplinkReport.ts';
+import { describeReport, LocalUplinkTest, type UplinkReport } from '../model/uplinkReport.ts';
 import { askAgent } from './askAgent.ts';
+import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkBudget.ts';
 
 const PATH = '/uplink-test';
 const LOOK_INTERVAL_MS = 300;
@@ -28,10 +29,7 @@ export function register(program: Command): void {
       'address, gateway, DNS, way to the controller, NAT, path MTU, loss, delay, jitter, bandwidth of each uplink',
     )
     .option('--uplink <name>', 'this one alone')
-    .option(
-      '--budget <bytes>',
-      `bytes that one uplink may cost, ${BUDGET_BYTES.min} to ${BUDGET_BYTES.max} (default ${BUDGET_BYTES.usual}, metered ${BUDGET_BYTES.metered})`,
-    )
+    .option(BUDGET_FLAG, BUDGET_HELP)
     .option('--last', 'tests nothing: prints the last report')
     .option('--json', 'for programs: the report as one JSON object')
     .addHelpText('after', '\nexample: branchbox test uplinks --uplink lte --budget 131072')
@@ -54,18 +52,8 @@ async function lastReport(): Promise<UplinkReport> {
   });
 }
 
-async function testNow({ uplink, budget }: Flags): Promise<UplinkReport> {
-  const budgetBytes = budget === undefined ? undefined : Number(budget);
-  if (budgetBytes !== undefined && !Number.isInteger(budgetBytes)) {
-    throw new BranchboxError('cli/usage', {
-      message: `--budget wants a number of bytes, not ${budget ?? ''}`,
-    });
-  }
-  const body = {
-    ...(uplink === undefined ? {} : { uplink }),
-    ...(budgetBytes === undefined ? {} : { budgetBytes }),
-  };
-  const { running } = await askAgent(PATH, LocalUplinkTest, { body });
+async function testNow(flags: Flags): Promise<UplinkReport> {
+  const { running } = await askAgent(PATH, LocalUplinkTest, { body: uplinkTestRequest(flags) });
   const id = running?.id;
   for (let told = ''; ; ) {
     const now = await askAgent(PATH, LocalUplinkTest);

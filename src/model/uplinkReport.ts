@@ -47,13 +47,21 @@ export type UplinkCheck = (typeof UPLINK_CHECKS)[number];
 const Verdict = z.enum(['pass', 'warn', 'fail', 'unknown']);
 export type CheckVerdict = z.output<typeof Verdict>;
 
+/** A box's words go to terminals: nothing in them steers one. */
+const Words = z
+  .string()
+  .max(400)
+  .regex(/^\P{C}*$/u, 'printable characters');
+/** Milliseconds since 1970, that a date can be made of (ECMA-262 21.4.1.1). */
+const Moment = z.number().min(0).max(8.64e15);
+
 export const CheckResult = z.strictObject({
   check: z.enum(UPLINK_CHECKS),
   verdict: Verdict,
   /** For an installer: what was found. */
-  sentence: z.string().max(400),
+  sentence: Words,
   /** What to do; absent where there is nothing. */
-  mend: z.string().max(400).optional(),
+  mend: Words.optional(),
 });
 export type CheckResult = z.output<typeof CheckResult>;
 
@@ -135,8 +143,8 @@ export const UplinkReport = z.strictObject({
   occasion: z.enum(REPORT_OCCASIONS),
   serial: z.string().max(64),
   gatewayId: GatewayId.optional(),
-  startedAtMs: z.number(),
-  endedAtMs: z.number(),
+  startedAtMs: Moment,
+  endedAtMs: Moment,
   verdict: z.enum(['pass', 'fail']),
   uplinks: z.array(UplinkResult).max(15),
 });
@@ -157,7 +165,7 @@ export const LocalUplinkTest = z.strictObject({
     .strictObject({ id: z.string(), startedAtMs: z.number(), uplink: z.string(), step: z.string() })
     .optional(),
   report: UplinkReport.optional(),
-  /** Of the first test this box made, before it had an owner. */
+  /** Of the last test this box made before it had an owner. */
   beforeBootstrap: UplinkReport.optional(),
 });
 export type LocalUplinkTest = z.output<typeof LocalUplinkTest>;

@@ -29,7 +29,8 @@ export interface UplinkTestRoutes {
 }
 
 export function createUplinkTestRoutes(options: {
-  readonly sessions: Pick<ProbeSessions, 'grant'>;
+  /** undefined where there is no port for probes. */
+  readonly sessions: Pick<ProbeSessions, 'grant'> | undefined;
   readonly monotonicMs: () => number;
   /** Of bytes to a box, which itself gives up after 8 s. */
   readonly transferTimeoutMs?: number;
@@ -62,6 +63,7 @@ export function createUplinkTestRoutes(options: {
   return {
     async handle(gatewayId, request, response, { method, path }) {
       if (path === SESSION_PATH && method === 'POST') {
+        if (sessions === undefined) return refusal(404, 'this controller has no ports for probes');
         const session = sessions.grant(gatewayId);
         return session === undefined ? busy('other tests run') : json(200, session);
       }

@@ -17,7 +17,7 @@ export async function startUplinkTest(options: {
   const sessions = createProbeSessions({ ports, monotonicMs });
   const responder = await startResponder({ address, ports, sessions, log });
   return {
-    routes: createUplinkTestRoutes({ sessions, monotonicMs }),
+    routes: createUplinkTestRoutes({ sessions: responder.answers ? sessions : undefined, monotonicMs }),
     close: () => responder.close(),
   };
 }

@@ -1,6 +1,7 @@
 /**
  * Owns the two UDP sockets that probes of boxes come to; each answers by the one that was asked. A port that cannot be
- * had is no reason for the controller not to start: tests then tell less.
+ * had is no reason for the controller not to start: tests then tell less. One alone is as none, since probes to a port that
+ * nobody answers at look like a line that lets no UDP through.
  * Does not own who is answered and how (sessions.ts).
  */
 import { createSocket, type Socket } from 'node:dgram';
@@ -9,6 +10,8 @@ import type { Logger } from '../../system/ports.ts';
 import type { ProbeSessions } from './sessions.ts';
 
 export interface Responder {
+  /** Whether both ports could be had. */
+  readonly answers: boolean;
   close(): void;
 }
 
@@ -27,7 +30,8 @@ export async function startResponder(options: {
     } catch (error) {
       log.warn('uplink tests will measure less: a port for their probes cannot be had', { port, error });
       socket.close();
-      continue;
+      for (const one of opened) one.close();
+      return { answers: false, close: () => undefined };
     }
     // What the kernel says of an answer that found nobody is no event.
     socket.on('error', () => {});
@@ -40,6 +44,7 @@ export async function startResponder(options: {
     opened.push(socket);
   }
   return {
+    answers: true,
     close() {
       for (const socket of opened) socket.close();
     },

@@ -9,7 +9,9 @@ export function result(
   sentence: string,
   mend?: string,
 ): CheckResult {
-  const short = (text: string): string => (text.length <= 400 ? text : `${text.slice(0, 399)}…`);
+  // An error's words may be anybody's.
+  const plain = (text: string): string => text.replaceAll(/\p{C}/gu, ' ');
+  const short = (text: string): string => plain(text.length <= 400 ? text : `${text.slice(0, 399)}…`);
   return { check, verdict, sentence: short(sentence), ...(mend === undefined ? {} : { mend: short(mend) }) };
 }
 

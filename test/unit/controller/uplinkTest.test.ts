@@ -1,10 +1,13 @@
 /** The far end of uplink tests: whom it answers, how often and how much. */
 import { createHmac } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer, get, IncomingMessage, ServerResponse } from 'node:http';
 import { type AddressInfo, connect, Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createUplinkTestRoutes } from '../../../src/controller/uplinkTest/deviceRoutes.ts';
+import { startUplinkTest } from '../../../src/controller/uplinkTest/farEnd.ts';
 import { createProbeSessions } from '../../../src/controller/uplinkTest/sessions.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import {
@@ -22,6 +25,7 @@ import {
 } from '../../../src/model/uplinkProbe.ts';
 import type { UplinkReport } from '../../../src/model/uplinkReport.ts';
 import { createRunner } from '../../../src/system/linux/runner.ts';
+import { silentLog } from '../../fakes/silentLog.ts';
 
 const FROM = { address: '203.0.113.9', port: 4242 };
 
@@ -245,6 +249,34 @@ describe('the responder', () => {
     const node = [process.execPath, '--input-type=module', '-e', script];
     const words = ['--user', '--map-root-user', '--net', 'sh', '-c', 'ip link set lo up; exec "$@"', 'sh'];
     expect(await createRunner().runChecked('unshare', [...words, ...node])).toBe(`${probe}\n`);
+  });
+});
+
+describe('a far end', () => {
+  const session = async (ports: [number, number]) => {
+    const warnings: unknown[] = [];
+    const far = await startUplinkTest({
+      address: '127.0.0.1',
+      ports,
+      clock: { monotonicMs: () => 0 },
+      log: { ...silentLog, warn: (...words: unknown[]) => void warnings.push(words) },
+    });
+    const request = new IncomingMessage(new Socket());
+    const line = { method: 'POST', path: SESSION_PATH };
+    const answer = await far.routes.handle('branch1', request, new ServerResponse(request), line);
+    far.close();
+    return { answer, warnings: warnings.length };
+  };
+
+  it('that cannot have both of its ports grants no probes, which would be lost', async () => {
+    const taken = createSocket('udp4');
+    taken.bind(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address();
+    expect(await session([0, port])).toMatchObject({ answer: { status: 404 }, warnings: 1 });
+    expect(await session([port, 0])).toMatchObject({ answer: { status: 404 }, warnings: 1 });
+    expect(await session([0, 0])).toMatchObject({ answer: { status: 200 }, warnings: 0 });
+    taken.close();
   });
 });
 

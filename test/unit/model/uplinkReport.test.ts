@@ -26,6 +26,26 @@ describe('a report', () => {
     expect(lines).toContain('  FAIL gateway    The gateway 192.0.2.1 does not answer on wan1.');
     expect(lines.join('\n')).toMatch(/do: restart the provider's device/);
   });
+  it('of a box that means harm steers no terminal, and has moments that a date can be made of', () => {
+    const good = report(GOOD);
+    const [uplink] = good.uplinks;
+    const said = (words: string) => ({
+      ...good,
+      uplinks: [{ ...uplink, checks: [{ check: 'nat', verdict: 'pass', sentence: words }] }],
+    });
+    expect(UplinkReport.safeParse(said('A NAT … as ever.')).success).toBe(true);
+    for (const words of ['\u001b[2J', 'one\ntwo', '\u202egood'])
+      expect(UplinkReport.safeParse(said(words)).success).toBe(false);
+    for (const moment of [1e300, -1, 8.64e15 + 2])
+      expect(UplinkReport.safeParse({ ...good, startedAtMs: moment }).success).toBe(false);
+    expect(describeReport(UplinkReport.parse({ ...good, startedAtMs: 8.64e15 }))[0]).toContain('+275760');
+  });
+  it('of words that were not the box’s own is one the controller takes', () => {
+    const why = 'the controller grants no probes (\u001b[31mred\n)';
+    const { uplinks } = report({ ...GOOD, nat: undefined, probing: { kind: 'no-far-end', why } });
+    const nat = uplinks[0]?.checks.find(({ check }) => check === 'nat');
+    expect(nat?.sentence).toContain('grants no probes ( [31mred )');
+  });
   it('is one line for an installer, with the worst of it', () => {
     expect(reportLine(report(GOOD))).toBe('internet (wan1) passes');
     expect(reportLine(report({ ...GOOD, neighbour: 'silent' }))).toBe(

@@ -1,0 +1,28 @@
+/**
+ * Owns the words of `--budget`: what one uplink's test may cost, asked for on the box or from its controller.
+ */
+import { BranchboxError } from '../model/errors.ts';
+import { BUDGET_BYTES, type UplinkTestRequest } from '../model/uplinkReport.ts';
+
+export const BUDGET_FLAG = '--budget <bytes>';
+export const BUDGET_HELP = `bytes that one uplink may cost, ${BUDGET_BYTES.min} to ${BUDGET_BYTES.max} (default ${BUDGET_BYTES.usual}, metered ${BUDGET_BYTES.metered})`;
+
+/** Throws cli/usage. */
+export function uplinkTestRequest({
+  uplink,
+  budget,
+}: {
+  readonly uplink?: string;
+  readonly budget?: string;
+}): UplinkTestRequest {
+  const budgetBytes = budget === undefined ? undefined : Number(budget);
+  if (budgetBytes !== undefined && !Number.isInteger(budgetBytes)) {
+    throw new BranchboxError('cli/usage', {
+      message: `--budget wants a number of bytes, not ${budget ?? ''}`,
+    });
+  }
+  return {
+    ...(uplink === undefined ? {} : { uplink }),
+    ...(budgetBytes === undefined ? {} : { budgetBytes }),
+  };
+}
