@@ -1,9 +1,11 @@
 /**
- * Owns the words of `branchbox controller`. Does not own what the controller does (controller/main).
+ * Owns the words of `branchbox controller` that are about the process. Does not own what the controller does (controller/main),
+ * nor the words about its certificates (controllerCertificates.ts).
  */
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { runLongLived } from '../system/linux/longLived.ts';
+import { registerCertificates } from './controllerCertificates.ts';
 
 export function register(program: Command): void {
   const controller = program
@@ -39,4 +41,5 @@ export function register(program: Command): void {
       const written = await writeAnchors({ configPath: options.config, out: options.out });
       process.stdout.write(`${JSON.stringify(written, undefined, 2)}\n`);
     });
+  registerCertificates(controller);
 }

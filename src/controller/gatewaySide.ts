@@ -28,6 +28,8 @@ export interface GatewaySide {
   readonly presence: Presence;
   /** The newest list. */
   revocationList(): Revocations['list'];
+  /** The signer has an entry of its own more. */
+  listAnew(): void;
   /** The fleet, the inventory, or who enrolled. */
   changed(): void;
   /** Other domain CAs count: whoever is let in by none of them is out when this resolves. */
@@ -133,6 +135,7 @@ export async function openGatewaySide(parts: {
     orders,
     presence,
     revocationList: () => revocations.list,
+    listAnew: revocations.listAnew,
     changed() {
       publisher.trigger();
       revocations.trigger();

@@ -23,8 +23,9 @@ import { createMembership } from './membership.ts';
 import { createInvitations } from './moving.ts';
 import { createPeersAway } from './peersAway.ts';
 import { awaitSigner, openManufacturer, readConfig } from './prerequisites.ts';
-import { renewUntilEnd } from './renewal.ts';
+import { createRenewal } from './renewal.ts';
 import { ensureServiceCredentials } from './serviceCredentials.ts';
+import { createServiceRevocations } from './serviceRevocations.ts';
 import { apiTls, createServers } from './servers.ts';
 import { createSignerClient } from './signer/client.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -55,17 +56,20 @@ export async function runController(options: {
 
   const signer = createSignerClient({ socketPath: config.signer.socket });
   const { domain, previous, offered } = await awaitSigner({ signer, clock, log, signal });
-  const certify = () =>
-    ensureServiceCredentials({
-      signer,
-      store,
-      files,
-      clock,
-      directory: state('tls'),
-      names: config.names,
-      addresses: config.addresses,
-      domain,
-    });
+  const certify = (without?: string) =>
+    ensureServiceCredentials(
+      {
+        signer,
+        store,
+        files,
+        clock,
+        directory: state('tls'),
+        names: config.names,
+        addresses: config.addresses,
+        domain,
+      },
+      without,
+    );
   const credentials = await certify();
   const { manufacturer, manufacturers } = await openManufacturer(files, config.manufacturer);
   const anchors = createDomainTrust({ manufacturers, domain, previous });
@@ -173,6 +177,19 @@ export async function runController(options: {
     clock,
     log,
   });
+  const renewal = createRenewal({
+    ensure: certify,
+    first: credentials,
+    async hand(next) {
+      latest = next;
+      await gateways.renew(next);
+      servers.renew(next);
+      api.server.setSecureContext(apiTls(next));
+    },
+    clock,
+    log,
+  });
+  const { listAnew } = gateways;
   const api = await createApi({
     context: {
       store,
@@ -194,6 +211,7 @@ export async function runController(options: {
         clock,
       }),
       caDrop,
+      serviceRevocations: createServiceRevocations({ renewal, signer, store, listAnew, clock, log }),
       invitations: createInvitations({ store, admissions, signer, domain, ownerOf }),
       revocationList: () => gateways.revocationList().der,
       onInventoryChange: onChange,
@@ -212,19 +230,7 @@ export async function runController(options: {
   await api.listen({ host: listen.address, port: listen.apiPort });
   log.info('ready', { names: config.names, listen });
 
-  await renewUntilEnd({
-    ensure: certify,
-    current: credentials,
-    async hand(next) {
-      latest = next;
-      await gateways.renew(next);
-      servers.renew(next);
-      api.server.setSecureContext(apiTls(next));
-    },
-    clock,
-    log,
-    signal,
-  });
+  await renewal.untilEnd(signal);
 
   servers.close();
   uplinkTest.close();

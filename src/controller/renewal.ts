@@ -1,37 +1,65 @@
 /**
- * Owns when the certificates of the controller's servers are looked at, and that new ones reach every server.
- * Does not own which are due (serviceCredentials.ts) nor how a server takes one.
+ * Owns when the certificates of the controller's servers are looked at, by time or because one is not to be used any more,
+ * and that new ones reach every server. Does not own which are due (serviceCredentials.ts) nor how a server takes one.
  */
 import type { Clock, Logger } from '../system/ports.ts';
 import type { ServiceCredentials } from './serviceCredentials.ts';
 
 const LOOK_MS = 12 * 3_600_000;
 
-/** Ends with `signal`, and with nothing else: what fails is looked at again. */
-export async function renewUntilEnd(options: {
+export interface Renewal {
+  /** What every server has. */
+  current(): ServiceCredentials;
+  /**
+   * Looks now. `without`: the number of a certificate that no server has any more when this resolves. Throws what kept one of
+   * them from it; the next look hands it to all again.
+   */
+  look(without?: string): Promise<void>;
+  /** Looks by time. Ends with `signal`, and with nothing else: what fails is looked at again. */
+  untilEnd(signal: AbortSignal): Promise<void>;
+}
+
+export function createRenewal(options: {
   /** The same where nothing is due. */
-  readonly ensure: () => Promise<ServiceCredentials>;
-  readonly current: ServiceCredentials;
+  readonly ensure: (without?: string) => Promise<ServiceCredentials>;
+  readonly first: ServiceCredentials;
   readonly hand: (next: ServiceCredentials) => Promise<void>;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'sleep'>;
   readonly log: Logger;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const { ensure, hand, clock, log, signal } = options;
-  let { current } = options;
-  for (;;) {
-    await clock.sleep(LOOK_MS, signal).catch(() => undefined);
-    if (signal.aborted) return;
-    try {
-      const next = await ensure();
-      // Keys print as redacted: what is compared are certificates.
-      if (JSON.stringify(next) === JSON.stringify(current)) continue;
-      await hand(next);
-      // Only now: what one of them did not take is handed to all again.
-      current = next;
-      log.info('renewed the certificates of the servers');
-    } catch (error) {
-      log.error('the certificates of the servers could not be renewed', { error });
-    }
+}): Renewal {
+  const { ensure, hand, clock, log } = options;
+  let current = options.first;
+
+  async function look(without?: string): Promise<void> {
+    const next = await ensure(without);
+    // Keys print as redacted: what is compared are certificates.
+    if (JSON.stringify(next) === JSON.stringify(current)) return;
+    await hand(next);
+    // Only now: what one of them did not take is handed to all again.
+    current = next;
+    log.info('renewed the certificates of the servers');
   }
+
+  // One at a time: two of them would each make a key, and one would be nobody's.
+  let last: Promise<unknown> = Promise.resolve();
+  const lookInTurn = (without?: string): Promise<void> => {
+    const result = last.then(() => look(without));
+    last = result.catch(() => undefined);
+    return result;
+  };
+  return {
+    current: () => current,
+    look: lookInTurn,
+    async untilEnd(signal) {
+      for (;;) {
+        await clock.sleep(LOOK_MS, signal).catch(() => undefined);
+        if (signal.aborted) return;
+        try {
+          await lookInTurn();
+        } catch (error) {
+          log.error('the certificates of the servers could not be renewed', { error });
+        }
+      }
+    },
+  };
 }

@@ -31,6 +31,8 @@ export interface Revocations {
   readonly ailment: string | undefined;
   /** The inventory or the fleet changed. Returns at once; many calls become one round. */
   trigger(): void;
+  /** The signer has an entry more of its own: a list with it. Returns at once. */
+  listAnew(): void;
   /** Until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -59,6 +61,7 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
   const waker = createWaker(clock);
   let endings: readonly Ending[] = [];
   let ailment: string | undefined;
+  let isWanted = false;
   // No session is older than the broker, which starts after this.
   let current = await sign((await settle(options)).revoked);
 
@@ -89,8 +92,15 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
         { gatewayId, atMs: nowMs + LATECOMERS_MS },
       ]),
     ];
-    if (current.about !== JSON.stringify(revoked) || clock.nowMs() >= current.dueAtMs) {
-      current = await sign(revoked);
+    if (isWanted || current.about !== JSON.stringify(revoked) || clock.nowMs() >= current.dueAtMs) {
+      const wasWanted = isWanted;
+      isWanted = false;
+      try {
+        current = await sign(revoked);
+      } catch (thrown) {
+        isWanted ||= wasWanted;
+        throw thrown;
+      }
     }
     if (!current.told) {
       await options.broker().revoke(current.list.pem);
@@ -136,6 +146,10 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
       return ailment;
     },
     trigger: waker.wake,
+    listAnew() {
+      isWanted = true;
+      waker.wake();
+    },
     async run(signal) {
       // What the broker was started with; whatever changed since is found by the first round.
       current.told = true;

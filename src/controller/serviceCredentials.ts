@@ -43,14 +43,23 @@ export interface CredentialOptions {
   readonly domain: Certificate;
 }
 
-/** Loads what is still good and renews the rest. Cheap where nothing is due, so it can be called every day. */
-export async function ensureServiceCredentials(options: CredentialOptions): Promise<ServiceCredentials> {
+/**
+ * Loads what is still good and renews the rest. Cheap where nothing is due, so it can be called every day. `without`: the
+ * number of a certificate that is not to be used any more. One that is revoked for good is none to use either, also where it
+ * came back by a copy of the directory.
+ */
+export async function ensureServiceCredentials(
+  options: CredentialOptions,
+  without?: string,
+): Promise<ServiceCredentials> {
   const { signer, names, addresses } = options;
+  const revoked = (await signer.revokedForGood()).map(({ number }) => number);
+  const unusable = new Set(without === undefined ? revoked : [...revoked, without]);
   const csrOf = (key: ReturnType<typeof generateKeyPair>) => createRequest({ key: key.privateKey });
-  const server = await ensure(options, 'server', (key) =>
+  const server = await ensure(options, unusable, 'server', (key) =>
     signer.serverCertificate({ csr: csrOf(key), dnsNames: names, ipAddresses: addresses }),
   );
-  const client = await ensure(options, 'client', (key) =>
+  const client = await ensure(options, unusable, 'client', (key) =>
     signer.clientCertificate({ csr: csrOf(key), service: CLIENT_SERVICE }),
   );
   return { server, client };
@@ -58,10 +67,11 @@ export async function ensureServiceCredentials(options: CredentialOptions): Prom
 
 async function ensure(
   options: CredentialOptions,
+  unusable: ReadonlySet<string>,
   kind: 'server' | 'client',
   certify: (key: ReturnType<typeof generateKeyPair>) => Promise<IssuedCertificate>,
 ): Promise<ServiceCredential> {
-  const known = await load(options, kind);
+  const known = await load(options, unusable, kind);
   if (known !== undefined) return known;
   const pair = generateKeyPair();
   const { certificate, chain } = await certify(pair);
@@ -85,9 +95,10 @@ async function ensure(
   return { key, certificatePem, notAfterMs: certificate.notAfterMs };
 }
 
-/** undefined where there is none, where key and certificate do not fit, or where it is due. */
+/** undefined where there is none, where key and certificate do not fit, where it is due or not to be used. */
 async function load(
   options: CredentialOptions,
+  unusable: ReadonlySet<string>,
   kind: 'server' | 'client',
 ): Promise<ServiceCredential | undefined> {
   const { files, directory, clock, names } = options;
@@ -96,7 +107,9 @@ async function load(
   if (keyPem === undefined || certificatePem === undefined) return undefined;
   const key = new Secret(keyPem);
   const [leaf] = parseCertificates(certificatePem);
-  if (leaf === undefined || isDue(leaf, clock.nowMs())) return undefined;
+  if (leaf === undefined || isDue(leaf, clock.nowMs()) || unusable.has(leaf.number)) {
+    return undefined;
+  }
   if (!Buffer.from(leaf.issuerDer).equals(options.domain.subjectDer)) return undefined;
   if (!sameKey(publicKeyOf(importPrivateKey(key)), leaf.publicKey)) return undefined;
   if (kind === 'server' && !names.every((name) => leaf.dnsNames.includes(name))) return undefined;

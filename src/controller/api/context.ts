@@ -16,6 +16,7 @@ import type { Invitations } from '../moving.ts';
 import type { Orders } from '../orders.ts';
 import type { PendingBoxes } from '../pending.ts';
 import type { Presence } from '../presence.ts';
+import type { ServiceRevocations } from '../serviceRevocations.ts';
 import type { Store } from '../store/store.ts';
 
 export interface ApiContext {
@@ -30,6 +31,7 @@ export interface ApiContext {
   readonly media: Media;
   readonly invitations: Invitations;
   readonly caDrop: Pick<CaDrop, 'overview' | 'drop'>;
+  readonly serviceRevocations: ServiceRevocations;
   /** DER. */
   readonly revocationList: () => Uint8Array;
   /** A box was approved, revoked, taken back or forgotten. */

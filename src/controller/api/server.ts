@@ -33,6 +33,7 @@ import { registerInventoryRoutes } from './inventoryRoutes.ts';
 import { registerMediumRoutes } from './mediumRoutes.ts';
 import { registerMoveRoutes } from './moveRoutes.ts';
 import { registerPendingRoutes } from './pendingRoutes.ts';
+import { registerServiceCertificateRoutes } from './serviceCertificateRoutes.ts';
 import { registerUplinkTestRoutes } from './uplinkTestRoutes.ts';
 import { registerReplacementRoutes } from './replacementRoutes.ts';
 
@@ -152,6 +153,7 @@ export async function createApi(options: {
     registerMediumRoutes(scope, options.context);
     registerMoveRoutes(scope, options.context);
     registerDomainCaRoutes(scope, options.context);
+    registerServiceCertificateRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.
     scope.addContentTypeParser(STREAM_MEDIA_TYPES, async (_request: unknown, payload: unknown) => payload);
     registerBundleRoutes(scope, options.context);

@@ -15,7 +15,10 @@ import {
   DropAnswer,
   OrderAnswer,
   RevocationListAnswer,
+  RevokeAnswer,
+  RevokedForGoodAnswer,
 } from './messages.ts';
+import type { RevokedForGoodEntry } from './revokedForGood.ts';
 
 export interface IssuedCertificate {
   readonly certificate: Certificate;
@@ -73,8 +76,11 @@ export interface SignerClient {
   order(order: Order): Promise<string>;
   /** JSON of RFC 8572's redirect or onboarding information (model/sztp.ts). */
   conveyed(information: unknown): Promise<SignedConveyed>;
-  /** Everybody who is revoked; who is left out no longer is. */
+  /** Every box that is revoked; who is left out no longer is, but for those who are for good. */
   revocationList(revoked: readonly RevokedCertificate[]): Promise<SignedRevocations>;
+  /** Of a server or service, on each list from the next one on, and nothing takes it off again. Durable. */
+  revoke(number: string, reason: RevokedForGoodEntry['reason']): Promise<RevokedForGoodEntry>;
+  revokedForGood(): Promise<readonly RevokedForGoodEntry[]>;
   anchors(): Promise<SignerAnchors>;
   /** Drops the domain CA before, for good; again: nothing. Throws controller/conflict where it is not that one. */
   drop(fingerprintSha256: string): Promise<void>;
@@ -129,6 +135,13 @@ export function createSignerClient(options: {
         RevocationListAnswer,
       );
       return { der: fromBase64(der), nextUpdateMs, others: others.map(fromBase64) };
+    },
+    async revoke(number, reason) {
+      const body = { number, reason };
+      return (await callJson(target, { method: 'POST', path: '/revoke', body }, RevokeAnswer)).revoked;
+    },
+    async revokedForGood() {
+      return (await callJson(target, { method: 'GET', path: '/revoked' }, RevokedForGoodAnswer)).revoked;
     },
     async anchors() {
       const answer = await callJson(target, { method: 'GET', path: '/anchors' }, AnchorsAnswer);

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { DnsName, IpAddress } from '../../model/addresses.ts';
 import { GatewayId } from '../../model/ids.ts';
-import { MAX_REVOKED, REVOCATION_REASONS } from '../../pki/crl.ts';
+import { MAX_REVOKED, REVOCATION_REASONS, type RevocationReason } from '../../pki/crl.ts';
 
 const RequestBase64 = z
   .base64()
@@ -56,13 +56,17 @@ export const OrderAnswer = z.object({ jws: z.string() });
 export const ConveyedRequest = z.strictObject({ content: z.base64().max(512 * 1024) });
 export const ConveyedAnswer = z.object({ conveyed: z.base64(), ownerCertificate: z.base64() });
 
-/** Everybody who is revoked: a list is always whole. */
+/** RFC 5280 4.1.2.2: at most 20 octets. */
+export const CertificateNumber = z
+  .string()
+  .regex(/^(?:[0-9a-f]{2}){1,20}$/, 'a certificate number in hexadecimal');
+
+/** Every box that is revoked: a list is always whole. What is revoked for good the signer adds by itself. */
 export const RevocationListRequest = z.strictObject({
   revoked: z
     .array(
       z.strictObject({
-        /** RFC 5280 4.1.2.2: at most 20 octets. */
-        number: z.string().regex(/^(?:[0-9a-f]{2}){1,20}$/, 'a certificate number in hexadecimal'),
+        number: CertificateNumber,
         revokedAtMs: z.int().min(0),
         reason: z.enum(REVOCATION_REASONS),
       }),
@@ -92,3 +96,21 @@ export const AnchorsAnswer = z.object({
 /** The domain CA before, named so that no other is dropped by it. */
 export const DropRequest = z.strictObject({ fingerprintSha256: z.string().regex(/^[0-9a-f]{64}$/) });
 export const DropAnswer = z.object({ dropped: z.string() });
+
+/** Why a certificate of a server or service is revoked: none of these may leave a list again (RFC 5280 5.3.1). */
+export const FOR_GOOD_REASONS = [
+  'keyCompromise',
+  'superseded',
+] as const satisfies readonly RevocationReason[];
+export const RevokedForGoodEntry = z.strictObject({
+  number: CertificateNumber,
+  revokedAtMs: z.int().min(0),
+  reason: z.enum(FOR_GOOD_REASONS),
+});
+/** Of a server or service. There is no request to take it back. */
+export const RevokeRequest = z.strictObject({
+  number: CertificateNumber,
+  reason: z.enum(FOR_GOOD_REASONS),
+});
+export const RevokeAnswer = z.object({ revoked: RevokedForGoodEntry });
+export const RevokedForGoodAnswer = z.object({ revoked: z.array(RevokedForGoodEntry) });

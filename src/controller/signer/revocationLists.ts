@@ -1,6 +1,7 @@
 /**
  * Owns the domain's certificate revocation lists: their number, times and life, and the last one on disk.
- * Does not own who is on one: the controller knows whose certificates no longer count.
+ * Does not own who is on one: the controller knows which boxes' certificates no longer count, revokedForGood.ts which of
+ * servers and services.
  */
 import { join } from 'node:path';
 import {
@@ -13,7 +14,7 @@ import type { Credential } from '../../pki/issue.ts';
 import type { Clock, Files } from '../../system/ports.ts';
 
 export interface RevocationLists {
-  /** The next list, whole: whoever is not named is not revoked. */
+  /** The next list, whole: whoever is not named is not revoked, but for those who are for good. */
   issue(revoked: readonly RevokedCertificate[]): Promise<IssuedLists>;
 }
 
@@ -39,6 +40,8 @@ export async function openRevocationLists(options: {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly directory: string;
   readonly issuer: Issuer;
+  /** On each list, whatever the controller names. */
+  readonly forGood?: () => readonly RevokedCertificate[];
   /** Asked anew for each list: it may be dropped meanwhile. */
   readonly previous?: () => Issuer | undefined;
 }): Promise<RevocationLists> {
@@ -47,7 +50,11 @@ export async function openRevocationLists(options: {
   const kept = await files.readText(path, MAX_FILE_BYTES);
   let lastNumber = kept === undefined ? 0 : parseRevocationList(kept).number;
 
-  async function issue(revoked: readonly RevokedCertificate[]): Promise<IssuedLists> {
+  async function issue(named: readonly RevokedCertificate[]): Promise<IssuedLists> {
+    const forGood = options.forGood?.() ?? [];
+    const numbers = new Set(forGood.map(({ number }) => number));
+    // One entry a certificate, and the reason of who broke in does not count.
+    const revoked = [...named.filter(({ number }) => !numbers.has(number)), ...forGood];
     const thisUpdateMs = clock.nowMs();
     // Seconds since 1970 where they are ahead: it grows (RFC 5280 5.2.3) even when this directory was lost.
     const number = Math.max(lastNumber + 1, Math.floor(thisUpdateMs / 1000));

@@ -11,6 +11,7 @@ import type { Clock, Files, Logger } from '../../system/ports.ts';
 import { createRouteListener, SERVER_LIMITS } from '../keyholder/routes.ts';
 import { openSignerKeys } from './keys.ts';
 import { openRevocationLists } from './revocationLists.ts';
+import { openRevokedForGood } from './revokedForGood.ts';
 import { readOffered } from './rollover.ts';
 import { readDropped } from './rolloverEnd.ts';
 import { signerRoutes } from './signer.ts';
@@ -29,11 +30,13 @@ export async function serveSigner(options: {
   const keys = await openSignerKeys({ files, clock, directory });
   // Made before the first request asks, so that a broken state directory is told at the start.
   await Promise.all([keys.configurationSigning(), keys.owner()]);
+  const revokedForGood = await openRevokedForGood({ files, clock, directory });
   const revocationLists = await openRevocationLists({
     files,
     clock,
     directory,
     issuer: keys.domainCa,
+    forGood: revokedForGood.all,
     previous: () => keys.previous,
   });
   const offered = async () => {
@@ -47,7 +50,7 @@ export async function serveSigner(options: {
   const server = createServer(
     { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderSize },
     createRouteListener({
-      routes: signerRoutes({ keys, revocationLists, offered, dropped, clock, log }),
+      routes: signerRoutes({ keys, revocationLists, revokedForGood, offered, dropped, clock, log }),
       log,
     }),
   );

@@ -1,6 +1,7 @@
 /**
  * Owns what the signer signs and what it refuses: certificates, desired states, conveyed information, revocation
- * lists. Does not own its keys' life (keys.ts), lists' numbers (revocationLists.ts), nor how it is reached (server.ts).
+ * lists, and what is revoked for good. Does not own its keys' life (keys.ts), lists' numbers (revocationLists.ts), nor how it is
+ * reached (server.ts).
  */
 import { z } from 'zod';
 import { decode, decodeJson } from '../../model/decode.ts';
@@ -33,10 +34,14 @@ import {
   OrderRequest,
   type RevocationListAnswer,
   RevocationListRequest,
+  type RevokeAnswer,
+  type RevokedForGoodAnswer,
+  RevokeRequest,
   ServerCertificateRequest,
   serviceCommonName,
 } from './messages.ts';
 import type { RevocationLists } from './revocationLists.ts';
+import type { RevokedForGood } from './revokedForGood.ts';
 
 /** The controller renews its own certificates by itself; RFC 5280 sets no bound, CA/Browser Forum's is 398 days. */
 const SERVICE_LIFE_MS = 397 * DAY_MS;
@@ -52,6 +57,7 @@ const ConveyedInformation = z.union([RedirectInformation, OnboardingInformation]
 export function signerRoutes(options: {
   readonly keys: SignerKeys;
   readonly revocationLists: RevocationLists;
+  readonly revokedForGood: RevokedForGood;
   /** What a rollover that was begun offers to boxes. */
   readonly offered: () => Promise<readonly Certificate[]>;
   /** The domain CA that was dropped last. */
@@ -59,7 +65,7 @@ export function signerRoutes(options: {
   readonly clock: Clock;
   readonly log: Logger;
 }): readonly Route[] {
-  const { keys, revocationLists, offered, dropped, clock, log } = options;
+  const { keys, revocationLists, revokedForGood, offered, dropped, clock, log } = options;
 
   const certify = (csr: string, profile: Profile, lifeMs: number): Reply => {
     const { publicKey } = parseRequest(bytesOf(csr));
@@ -129,7 +135,7 @@ export function signerRoutes(options: {
     post('/revocation-list', REVOCATIONS_BODY_BYTES, RevocationListRequest, async ({ revoked }) => {
       const { list, others } = await revocationLists.issue(revoked);
       const { der, number, nextUpdateMs } = list;
-      log.info('revocation list signed', { number, entries: revoked.length });
+      log.info('revocation list signed', { number, entries: list.revoked.length });
       const answer: z.input<typeof RevocationListAnswer> = {
         der: base64Of(der),
         nextUpdateMs,
@@ -137,6 +143,33 @@ export function signerRoutes(options: {
       };
       return json(answer);
     }),
+    post('/revoke', SMALL_BODY_BYTES, RevokeRequest, async ({ number, reason }) => {
+      const ours = [
+        ...[keys.domainCa, await keys.configurationSigning(), await keys.owner()].map(
+          (one) => one.certificate,
+        ),
+        ...(keys.previous === undefined ? [] : [keys.previous.certificate]),
+        ...keys.links,
+      ];
+      if (ours.some((certificate) => certificate.number === number)) {
+        throw new BranchboxError('controller/refused', {
+          message: `${number} is a certificate of the signer itself, and not of a server or service`,
+          mend: 'where its key is known to others, begin with a new domain CA',
+        });
+      }
+      const revoked = await revokedForGood.add(number, reason);
+      log.warn('a certificate is revoked for good', revoked);
+      const answer: z.input<typeof RevokeAnswer> = { revoked };
+      return json(answer);
+    }),
+    {
+      name: 'GET /revoked',
+      maxBodyBytes: 0,
+      answer: async () => {
+        const answer: z.input<typeof RevokedForGoodAnswer> = { revoked: [...revokedForGood.all()] };
+        return json(answer);
+      },
+    },
     post('/drop', SMALL_BODY_BYTES, DropRequest, async ({ fingerprintSha256 }) => {
       await keys.drop(fingerprintSha256);
       log.warn('the domain CA before is dropped, its key is removed', { fingerprintSha256 });

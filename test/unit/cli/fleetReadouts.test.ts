@@ -1,4 +1,4 @@
-/** Every read-out of `branchbox fleet` as a script gets it: by the real API over TLS, with --json. */
+/** Every read-out of `branchbox fleet` and `branchbox controller` as a script gets it: by the real API over TLS, with --json. */
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +7,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createProgram } from '../../../src/cli/program.ts';
 import { FleetOverview } from '../../../src/controller/overview.ts';
 import { Fleet } from '../../../src/model/fleet.ts';
-import { type RunningApi, useApi, WIRE } from '../controller/apiWorld.ts';
+import type { Credential } from '../../../src/pki/issue.ts';
+import { type RunningApi, SERVICE_CERTIFICATES, useApi, WIRE } from '../controller/apiWorld.ts';
 import { SMALL_FLEET } from '../controller/fixtures.ts';
 
 let running: RunningApi;
@@ -33,12 +34,13 @@ beforeEach(async () => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-async function printed(...words: readonly string[]): Promise<string> {
+const printed = (...words: readonly string[]): Promise<string> => printedBy('fleet', ...words);
+async function printedBy(group: 'fleet' | 'controller', ...words: readonly string[]): Promise<string> {
   const texts: string[] = [];
   const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => texts.push(String(text)) > 0);
-  const program = await createProgram((name) => name === 'fleet');
+  const program = await createProgram((name) => name === group);
   try {
-    await program.parseAsync(['fleet', ...words, ...access], { from: 'user' });
+    await program.parseAsync([group, ...words, ...access], { from: 'user' });
   } finally {
     out.mockRestore();
   }
@@ -59,4 +61,46 @@ it('the fleet is one in JSON as it is in TOML', async () => {
   const fleet = Fleet.parse(JSON.parse(await printed('show', '--json')));
   expect(fleet.gateways.map(({ id }) => id)).toEqual(['hub', 'branch1', 'branch2']);
   expect(await printed('show')).toContain('[[gateways]]\nid = "branch1"\n');
+});
+
+it("the controller's own certificates, before and after one is revoked, in words and as JSON", async () => {
+  const { server, client, next } = SERVICE_CERTIFICATES;
+  const { number } = server.certificate;
+  const line = ({ certificate }: Credential, words: string) =>
+    `in use   ${certificate.number} ${words}, until 2026-08-30T00:00Z\n`;
+  const ofClient = line(client, 'client controller.service');
+  expect(await printedBy('controller', 'certificates')).toBe(
+    line(server, 'server controller.example') + ofClient,
+  );
+  const file = join(running.directory, 'server.crt');
+  await writeFile(file, server.certificate.pem);
+  expect(await printedBy('controller', 'revoke', '--certificate', file)).toBe(
+    `${number} was in use: the controller has another key and certificate, and this one is revoked for good\n` +
+      line(next, 'server controller.example') +
+      ofClient +
+      `revoked  ${number} since 1970-01-01T00:00Z, keyCompromise\n`,
+  );
+  expect(JSON.parse(await printedBy('controller', 'certificates', '--json')).revoked).toHaveLength(1);
+  // As openssl x509 -serial prints it.
+  const again = await printedBy('controller', 'revoke', 'serial=0A0B', '--superseded', '--json');
+  expect(JSON.parse(again)).toMatchObject({ number: '0a0b', replaced: false });
+});
+
+it.each([[[]], [['0a', '--certificate', 'x']], [['xyz']], [['abc']]])(
+  'controller revoke %j names no one certificate',
+  async (words) => {
+    await expect(printedBy('controller', 'revoke', ...words)).rejects.toMatchObject({
+      code: 'cli/usage',
+      mend: expect.stringContaining('branchbox controller certificates'),
+    });
+  },
+);
+
+it('controller revoke --certificate takes no file that holds none', async () => {
+  const file = join(running.directory, 'server.crt');
+  await writeFile(file, 'no certificate');
+  await expect(printedBy('controller', 'revoke', '--certificate', file)).rejects.toMatchObject({
+    code: 'pki/malformed',
+    message: `${file} holds no certificate`,
+  });
 });

@@ -18,14 +18,19 @@ import { createMembership } from '../../../src/controller/membership.ts';
 import { createInvitations } from '../../../src/controller/moving.ts';
 import type { MoveWish } from '../../../src/controller/orders.ts';
 import { createPresence } from '../../../src/controller/presence.ts';
+import { createRenewal } from '../../../src/controller/renewal.ts';
+import { createServiceRevocations } from '../../../src/controller/serviceRevocations.ts';
+import type { RevokedForGoodEntry } from '../../../src/controller/signer/revokedForGood.ts';
 import type { VoucherWish } from '../../../src/controller/manufacturer/client.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import type { Owner } from '../../../src/model/bootstrap.ts';
+import { Secret } from '../../../src/model/secret.ts';
+import type { Credential } from '../../../src/pki/issue.ts';
 import type { UplinkTestRequest } from '../../../src/model/uplinkReport.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { createAnswerCheck } from './openapi.ts';
-import { issue, makeCa } from '../pki/domain.ts';
+import { issue, makeCa, serverNamed } from '../pki/domain.ts';
 import { CONTROLLER } from './fixtures.ts';
 import { makeServerCredential } from './wire.ts';
 
@@ -37,6 +42,12 @@ export const RELEASE = (() => {
 export const WIRE = makeServerCredential();
 /** In the midst of a rollover: the next one signs. */
 export const DOMAIN_CAS = { first: makeCa('First CA'), next: makeCa('Next CA') };
+/** Of the controller itself; `next` is what the server has once the first one is not to be used any more. */
+export const SERVICE_CERTIFICATES = {
+  server: issue(DOMAIN_CAS.next, serverNamed('controller.example')),
+  next: issue(DOMAIN_CAS.next, serverNamed('controller.example')),
+  client: issue(DOMAIN_CAS.next, { kind: 'client', commonName: 'controller.service' }),
+};
 const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
 
 export type RunningApi = Awaited<ReturnType<typeof startApi>>;
@@ -136,6 +147,38 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     clock,
     log,
   });
+  const lists: number[] = [];
+  const revokedForGood: RevokedForGoodEntry[] = [];
+  const credentialOf = ({ certificate }: Credential) => ({
+    key: new Secret('a key'),
+    certificatePem: certificate.pem,
+    notAfterMs: certificate.notAfterMs,
+  });
+  const credentialsBy = (server: Credential) => ({
+    server: credentialOf(server),
+    client: credentialOf(SERVICE_CERTIFICATES.client),
+  });
+  const serviceRevocations = createServiceRevocations({
+    renewal: createRenewal({
+      ensure: async () => credentialsBy(SERVICE_CERTIFICATES.next),
+      first: credentialsBy(SERVICE_CERTIFICATES.server),
+      hand: async () => undefined,
+      clock,
+      log,
+    }),
+    signer: {
+      async revoke(number, reason) {
+        const entry = { number, revokedAtMs: clock.nowMs(), reason };
+        revokedForGood.push(entry);
+        return entry;
+      },
+      revokedForGood: async () => revokedForGood,
+    },
+    store,
+    listAnew: () => void lists.push(lists.length),
+    clock,
+    log,
+  });
   const ownerOf = (gatewayId: string): Owner => ({
     schema: 1,
     gatewayId,
@@ -152,6 +195,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     activations,
     presence: createPresence({ clock }),
     caDrop,
+    serviceRevocations,
     invitations: createInvitations({ store, admissions, signer, domain: RELEASE.ca.certificate, ownerOf }),
     media: createMedia({
       store,
@@ -228,5 +272,6 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     wishes,
     drops,
     followFails,
+    lists,
   };
 }

@@ -68,6 +68,8 @@ export function createExchangeServers() {
       revocationList: notAsked,
       anchors: notAsked,
       drop: notAsked,
+      revoke: notAsked,
+      revokedForGood: notAsked,
     };
     return { store, admissions, pending, signer, anchors, clock, log };
   };

@@ -45,6 +45,8 @@ export async function createPublishing(fleetNow: Fleet = SMALL_FLEET) {
     revocationList: unused,
     anchors: unused,
     drop: unused,
+    revoke: unused,
+    revokedForGood: unused,
     async desired(state) {
       if (absent.signer > 0) {
         absent.signer -= 1;

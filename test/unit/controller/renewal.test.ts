@@ -1,6 +1,6 @@
 /** New certificates of the controller's servers: handed on when there are some, and again where that failed. */
 import { expect, it } from 'vitest';
-import { renewUntilEnd } from '../../../src/controller/renewal.ts';
+import { createRenewal } from '../../../src/controller/renewal.ts';
 import type { ServiceCredentials } from '../../../src/controller/serviceCredentials.ts';
 import { Secret } from '../../../src/model/secret.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
@@ -19,22 +19,18 @@ async function look(
 ): Promise<void> {
   const ending = new AbortController();
   const left = [...made];
-  await renewUntilEnd({
+  const renewal = createRenewal({
     ensure: async () => {
       const next = left.shift() ?? '';
       if (next instanceof Error) throw next;
       return credentials(next);
     },
-    current: credentials('first'),
+    first: credentials('first'),
     hand: ({ server }) => hand(server.certificatePem),
-    clock: {
-      nowMs: () => 0,
-      monotonicMs: () => 0,
-      sleep: async () => (left.length === 0 ? ending.abort() : undefined),
-    },
+    clock: { sleep: async () => (left.length === 0 ? ending.abort() : undefined) },
     log,
-    signal: ending.signal,
   });
+  await renewal.untilEnd(ending.signal);
 }
 
 it('reach the servers once, and a look that fails is not the last', async () => {

@@ -238,6 +238,20 @@ describe('the list', () => {
     expect(`tell ${Buffer.from(revocations.list.der).toString()}`).toBe(told);
   });
 
+  it('is made anew when the signer has an entry of its own more, also where the signer was away just then', async () => {
+    const { clock, revocations, news, absent } = await world();
+    news();
+    revocations.listAnew();
+    await clock.settled();
+    expect(news()).toEqual(['sign ', 'tell list 1']);
+    absent.signer = 2;
+    revocations.listAnew();
+    await clock.pass(60_000);
+    expect(news()).toEqual(['sign ', 'tell list 1']);
+    await clock.pass(DAY_MS);
+    expect(news()).toEqual([]);
+  });
+
   it('is renewed when half of its life is left, whether or not anything changed', async () => {
     const { clock, news } = await world();
     news();
