@@ -184,6 +184,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     network: network.latest,
     spec,
     gatewayId: () => identity.latest()?.gatewayId,
+    owner: () => identity.latest()?.owner.device,
     inService: () => keeper.committedSpec() !== undefined && link.state().connected,
     connected: () => link.state().connected,
     test: createUplinkTester({ runner, files, clock, credentials: identity.read }),

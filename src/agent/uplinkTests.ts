@@ -22,7 +22,7 @@ import type { Clock, Files, Logger } from '../system/ports.ts';
 import { createWaker } from '../system/waker.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
 import type { UplinkTester } from '../wan/uplinkTest/measure.ts';
-import { planSubjects, type Subject } from '../wan/uplinkTest/subject.ts';
+import { planSubjects, type Subject, type Target } from '../wan/uplinkTest/subject.ts';
 import type { AgentPaths } from './paths.ts';
 import { openUplinkReports } from './uplinkReports.ts';
 
@@ -41,7 +41,7 @@ export interface UplinkTests {
 
 /** Nobody asked for it, and a thousand boxes may do it at once. */
 const BY_ITSELF_BUDGET_BYTES = 1024 * 1024;
-/** What comes up together is tested together. */
+/** What comes up together is tested together; so much longer each time, up to the pause. */
 const SETTLE_MS = 3_000;
 /** Tunnels, segments and apps come first. */
 const AFTER_COMMIT_MS = { least: 15_000, spread: 30_000 };
@@ -55,12 +55,14 @@ export async function createUplinkTests(parts: {
   readonly facts: () => Facts;
   readonly spec: () => DesiredSpec | undefined;
   readonly gatewayId: () => string | undefined;
+  /** Its controller's device API. */
+  readonly owner: () => Target | undefined;
   /** Whether a desired state is committed, and the controller there. */
   readonly inService: () => boolean;
   readonly connected: () => boolean;
   readonly test: UplinkTester;
-  /** false where it did not arrive. */
   readonly network: () => BootstrapNetwork | undefined;
+  /** false where it did not arrive. */
   readonly reply: (reply: Reply) => Promise<boolean>;
   readonly clock: Clock;
   readonly random: () => number;
@@ -90,6 +92,7 @@ export async function createUplinkTests(parts: {
     startedAtMs: number,
     occasion: UplinkReport['occasion'],
   ): Promise<UplinkReport> {
+    const beganAtMs = clock.monotonicMs();
     const uplinks: UplinkResult[] = [];
     for (const subject of subjects) {
       const onStep = (step: string): void => {
@@ -98,14 +101,16 @@ export async function createUplinkTests(parts: {
       uplinks.push(await parts.test(subject, parts.signal, onStep));
     }
     const gatewayId = parts.gatewayId();
+    // The clock may have been put right meanwhile, by 56 years on a box that is new.
+    const endedAtMs = clock.nowMs();
     const report: UplinkReport = {
       schema: 1,
       id,
       occasion,
       serial: parts.facts().serial,
       ...(gatewayId === undefined ? {} : { gatewayId }),
-      startedAtMs,
-      endedAtMs: clock.nowMs(),
+      startedAtMs: Math.max(0, endedAtMs - (clock.monotonicMs() - beganAtMs)),
+      endedAtMs,
       verdict: uplinks.some(({ verdict }) => verdict === 'fail') ? 'fail' : 'pass',
       uplinks,
     };
@@ -125,7 +130,14 @@ export async function createUplinkTests(parts: {
         mend: 'wait for its end: `branchbox test uplinks --last` shows how it stands',
       });
     }
-    const subjects = planSubjects(parts.spec(), parts.facts(), request, builtIn, capBytes, parts.network());
+    const known = {
+      spec: parts.spec(),
+      facts: parts.facts(),
+      network: parts.network(),
+      builtIn,
+      owner: parts.owner(),
+    };
+    const subjects = planSubjects(known, request, capBytes);
     const [first] = subjects;
     if (first === undefined) {
       throw new BranchboxError('uplink-test/nothing', {
@@ -185,14 +197,19 @@ export async function createUplinkTests(parts: {
     async run(signal) {
       /** Of the last test before the box had an owner. */
       let testedFor = '';
+      let testsBefore = 0;
       while (!signal.aborted) {
         try {
           await deliver();
           const owned = parts.gatewayId() !== undefined;
           if (!owned && addressesOf(parts.facts(), parts.network()) !== testedFor) {
-            await clock.sleep(SETTLE_MS, signal);
+            // Longer each time: whoever gives addresses must not have other lines' volume spent.
+            await clock.sleep(Math.min((testsBefore + 1) * SETTLE_MS, PAUSE_MS), signal);
             testedFor = addressesOf(parts.facts(), parts.network());
-            if (testedFor !== '' && running === undefined) await byItself('before-bootstrap');
+            if (testedFor !== '' && running === undefined) {
+              testsBefore += 1;
+              await byItself('before-bootstrap');
+            }
           } else if (owned && !reports.has('after-bootstrap') && parts.inService()) {
             await clock.sleep(AFTER_COMMIT_MS.least + parts.random() * AFTER_COMMIT_MS.spread, signal);
             if (running === undefined) {

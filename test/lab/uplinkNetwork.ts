@@ -68,6 +68,7 @@ export const SUBJECT: Subject = {
   budgetBytes: 1024 * 1024,
   expect: {},
   targets: [{ host: CONTROLLER, port: 8446 }],
+  twin: undefined,
   proxy: undefined,
 };
 

@@ -66,7 +66,7 @@ type Reached = Extract<Reach, { readonly kind: 'answers' | 'proven' }>;
 const isReached = (reach: Reach | undefined): reach is Reached =>
   reach?.kind === 'answers' || reach?.kind === 'proven';
 
-function judgeAddress({ ifname, carrier, address, port, dhcp, pppoe, modem }: Subject): CheckResult {
+function judgeAddress({ ifname, carrier, address, port, twin, dhcp, pppoe, modem }: Subject): CheckResult {
   if (ifname === undefined) {
     return result(
       'address',
@@ -107,6 +107,14 @@ function judgeAddress({ ifname, carrier, address, port, dhcp, pppoe, modem }: Su
       dhcp
         ? "restart the provider's device; where the provider gives no addresses by DHCP, a static address is needed"
         : 'give the uplink an address in the fleet',
+    );
+  }
+  if (twin !== undefined) {
+    return result(
+      'address',
+      'fail',
+      `The box has ${address} here and on ${twin}: what it sends from there leaves by ${twin}, and this line cannot be told from it.`,
+      `have the device at ${port} give addresses of another network than that of ${twin}`,
     );
   }
   return result('address', 'pass', `The box has ${address}${dhcp ? ' from the provider' : ''}.`);

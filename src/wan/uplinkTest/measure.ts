@@ -97,6 +97,8 @@ async function measure(
   const address = ownAddress(subject);
   const { ifname } = subject;
   if (address === undefined || ifname === undefined || !subject.carrier) return;
+  // Whatever would be measured would be of the other line.
+  if (subject.twin !== undefined) return;
   let usedBytes = 0;
   const use = (bytes: number): void => {
     usedBytes += bytes;

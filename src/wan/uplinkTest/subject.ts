@@ -6,7 +6,14 @@ import { splitCidr } from '../../model/addresses.ts';
 import type { DesiredSpec } from '../../model/desired.ts';
 import type { Facts } from '../../model/facts.ts';
 import type { BootstrapNetwork, HttpProxy } from '../../model/medium.ts';
-import { type Addressing, attachmentOf, familyOf, type Line, uplinkIfname } from '../../model/underlay.ts';
+import {
+  type Addressing,
+  attachmentOf,
+  type Family,
+  familyOf,
+  type Line,
+  uplinkIfname,
+} from '../../model/underlay.ts';
 import { planFactoryUplinks } from '../factory.ts';
 import { BUDGET_BYTES, type UplinkExpectation, type UplinkTestRequest } from '../../model/uplinkReport.ts';
 
@@ -27,6 +34,8 @@ export interface Subject {
   readonly gateway: string | undefined;
   /** Of the address's family: others cannot be asked from it. */
   readonly dns: readonly string[];
+  /** An uplink that has the very same address: by it goes what is sent from there (wan/uplinks: the first rule counts). */
+  readonly twin: string | undefined;
   /** Of these two the way out is the other end of a session, which lives as long as that. */
   readonly pppoe: boolean;
   readonly modem: boolean;
@@ -43,40 +52,61 @@ export interface Subject {
 /** A lease that names more is not meant well. */
 const MAX_TARGETS = 3;
 
-/** `builtIn`: bootstrap servers of the factory, as written. `capBytes`: of the budget where none was asked for. */
+/** What a box knows of itself when it plans a test. */
+export interface Known {
+  readonly spec: DesiredSpec | undefined;
+  readonly facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>;
+  /** What a bootstrap medium said. */
+  readonly network: BootstrapNetwork | undefined;
+  /** Bootstrap servers of the factory, as written. */
+  readonly builtIn: readonly string[];
+  /** Its owner's controller, which it has before it has a desired state. */
+  readonly owner: Target | undefined;
+}
+
+/** `capBytes`: of the budget where none was asked for. */
 export function planSubjects(
-  spec: DesiredSpec | undefined,
-  facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
+  known: Known,
   request: UplinkTestRequest,
-  builtIn: readonly string[],
   capBytes: number = BUDGET_BYTES.max,
-  network?: BootstrapNetwork,
 ): readonly Subject[] {
-  const all = spec === undefined ? ofFactory(facts, builtIn, network) : ofDesired(spec, facts);
+  const { spec, facts, network } = known;
+  const all = spec === undefined ? ofFactory(known) : ofDesired(spec, facts);
   return all
     .filter(({ name }) => request.uplink === undefined || request.uplink === name)
-    .map((one) => ({
+    .map(({ slot, ...one }) => ({
       ...one,
+      twin: all.find(
+        (other) => one.address !== undefined && other.slot < slot && ownAddress(other) === ownAddress(one),
+      )?.name,
       proxy: network?.proxy,
       budgetBytes:
         request.budgetBytes ?? Math.min(capBytes, one.metered ? BUDGET_BYTES.metered : BUDGET_BYTES.usual),
     }));
 }
 
-type Bare = Omit<Subject, 'budgetBytes' | 'proxy'>;
+interface Bare extends Omit<Subject, 'budgetBytes' | 'proxy' | 'twin'> {
+  readonly slot: number;
+}
 
-function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>): readonly Bare[] {
+function ofDesired(spec: DesiredSpec, facts: Known['facts']): readonly Bare[] {
   return spec.uplinks.map((uplink) => {
-    const { name, port, metered, addressing, addressing6, expect = {} } = uplink;
+    const { name, slot, port, metered, addressing, addressing6, expect = {} } = uplink;
+    const own = attached(facts, uplink);
+    const isDhcp: Readonly<Record<Family, boolean>> = {
+      4: addressing.kind === 'dhcp',
+      6: addressing6?.kind === 'auto',
+    };
     return {
       name,
+      slot,
       port,
       metered,
       expect,
-      dhcp: addressing.kind === 'dhcp' || addressing6?.kind === 'auto',
+      dhcp: own.address === undefined ? isDhcp[4] || isDhcp[6] : isDhcp[familyOf(own.address)],
       pppoe: addressing.kind === 'pppoe',
       modem: addressing.kind === 'modem',
-      ...attached(facts, uplink),
+      ...own,
       targets: [spec.controller.device],
     };
   });
@@ -86,23 +116,21 @@ function ofDesired(spec: DesiredSpec, facts: Pick<Facts, 'ports' | 'leases' | 'l
  * What an uplink costs is not known yet: each counts as metered. Nor whether the site has a second line: a WAN port
  * without a cable is tested only where none has one.
  */
-function ofFactory(
-  facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
-  builtIn: readonly string[],
-  network: BootstrapNetwork | undefined,
-): readonly Bare[] {
+function ofFactory({ facts, network, builtIn, owner }: Known): readonly Bare[] {
   const wan = planFactoryUplinks(facts, network).map((uplink) => ({ uplink, own: attached(facts, uplink) }));
   const cabled = wan.filter(
     ({ uplink, own }) => own.carrier && (uplink.addressing.kind !== 'modem' || own.address !== undefined),
   );
   return (cabled.length > 0 ? cabled : wan).map(({ uplink, own }) => {
-    const { port: label, addressing } = uplink;
+    const { port: label, slot, addressing } = uplink;
     const named = [...facts.leases, ...facts.leases6]
       .filter(({ ifname }) => ifname === (own.ifname ?? label))
       .flatMap(({ bootstrapServers }) => bootstrapServers);
-    const targets = [...named, ...builtIn].flatMap(parseTarget);
+    // Whom the box has for its owner proves who it is; a bootstrap server could not.
+    const targets = owner === undefined ? [...named, ...builtIn].flatMap(parseTarget) : [owner];
     return {
       name: label,
+      slot,
       port: label,
       metered: true,
       expect: {},
@@ -116,7 +144,7 @@ function ofFactory(
 }
 
 function attached(
-  facts: Pick<Facts, 'ports' | 'leases' | 'leases6'>,
+  facts: Known['facts'],
   uplink: Line & Addressing,
 ): Pick<Subject, 'ifname' | 'carrier' | 'address' | 'gateway' | 'dns'> {
   const port = facts.ports.find(({ label }) => label === uplink.port);
@@ -141,8 +169,8 @@ export function parseTarget(uri: string): readonly Target[] {
   return [{ host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) }];
 }
 
-export const ownAddress = (subject: Pick<Subject, 'address'>): string | undefined =>
-  subject.address === undefined ? undefined : splitCidr(subject.address).address;
+export const ownAddress = ({ address }: Pick<Subject, 'address'>): string | undefined =>
+  address === undefined ? undefined : splitCidr(address).address;
 
 /** How a budget is spent. */
 export interface Spending {

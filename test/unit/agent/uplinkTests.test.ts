@@ -26,6 +26,10 @@ let gatewayId: string | undefined;
 let connected: boolean;
 let sent: UplinkReport[];
 let tested: Subject[];
+/** How long it paused, in turn. */
+let pausesMs: number[];
+let wallMs: number;
+let upMs: number;
 /** What happened since the last look. */
 let happened: PromiseWithResolvers<void>;
 /** It has nothing to do. */
@@ -40,6 +44,9 @@ beforeEach(() => {
   connected = false;
   sent = [];
   tested = [];
+  pausesMs = [];
+  wallMs = 1_000;
+  upMs = 0;
   happened = Promise.withResolvers();
   rested = Promise.withResolvers();
 });
@@ -62,11 +69,13 @@ async function start(hold?: Promise<void>): Promise<UplinkTests> {
     network: () => undefined,
     spec: () => spec,
     gatewayId: () => gatewayId,
+    owner: () => undefined,
     inService: () => spec !== undefined && connected,
     connected: () => connected,
     test: async (subject) => {
       tested.push(subject);
       await hold;
+      upMs += 700;
       return judgeUplink(subject, NOTHING_FOUND);
     },
     reply: async (reply) => {
@@ -76,15 +85,17 @@ async function start(hold?: Promise<void>): Promise<UplinkTests> {
     },
     // Pauses are over at once; a wait without an end is left to the waker.
     clock: {
-      nowMs: () => 1_000,
-      monotonicMs: () => 0,
-      sleep: (durationMs, signal) =>
-        durationMs < 60_000
+      nowMs: () => wallMs,
+      monotonicMs: () => upMs,
+      sleep: (durationMs, signal) => {
+        pausesMs.push(durationMs);
+        return durationMs < 60_000
           ? Promise.resolve()
           : new Promise((_, reject) => {
               rested.resolve();
               signal?.addEventListener('abort', () => reject(new Error('over')), { once: true });
-            }),
+            });
+      },
     },
     random: () => 0,
     log,
@@ -127,6 +138,31 @@ describe('a box without an owner', () => {
     await until(() => tests.read().report?.id !== first);
     expect(sent).toEqual([]);
   });
+});
+
+it('a box whose clock is put right in a test tells how long that took all the same', async () => {
+  const hold = Promise.withResolvers<void>();
+  const tests = await start(hold.promise);
+  await tests.start({}, 'asked-here');
+  wallMs = 1_700_000_000_000;
+  hold.resolve();
+  await until(() => tests.read().running === undefined);
+  const { startedAtMs = 0, endedAtMs = 0 } = tests.read().report ?? {};
+  expect([endedAtMs, endedAtMs - startedAtMs]).toEqual([wallMs, tested.length * 700]);
+});
+
+it('a box whose addresses do not stay waits longer before each test', async () => {
+  const tests = await start();
+  void tests.run(ending.signal);
+  const wan = facts.ports.find(({ role }) => role === 'wan')?.ifname ?? '';
+  let last = tests.read().report?.id;
+  for (let i = 1; i <= 3; i += 1) {
+    facts = { ...facts, leases: [lease(wan, `192.0.2.${i}/24`)] };
+    tests.wake();
+    await until(() => tests.read().report?.id !== last && tests.read().running === undefined);
+    last = tests.read().report?.id;
+  }
+  expect(pausesMs.filter((durationMs) => durationMs < 60_000)).toEqual([3_000, 6_000, 9_000]);
 });
 
 describe('a box in service', () => {

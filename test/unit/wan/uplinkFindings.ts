@@ -20,6 +20,7 @@ export const SUBJECT: Subject = {
   budgetBytes: 1_000_000,
   expect: {},
   targets: [{ host: 'controller.example', port: 8446 }],
+  twin: undefined,
   proxy: undefined,
 };
 export const GOOD: Findings = {

@@ -28,6 +28,13 @@ const ROWS: readonly Row[] = [
     says: /nobody gave an address/,
   },
   {
+    what: 'the address of another uplink',
+    subject: { twin: 'lte' },
+    check: 'address',
+    verdict: 'fail',
+    says: /192\.0\.2\.7\/24 here and on lte/,
+  },
+  {
     what: 'no PPPoE session',
     subject: { address: undefined, dhcp: false, pppoe: true, ifname: 'ppp-wan1' },
     check: 'address',

@@ -161,6 +161,16 @@ it('goes through the proxy that the box goes through, and sends no probe past it
   });
 });
 
+it('measures nothing by an address that leads out by another uplink', async () => {
+  const port = await startController();
+  const result = await test({ twin: 'lte', targets: [{ host: '127.0.0.1', port }] }, () =>
+    Promise.resolve(undefined),
+  );
+  expect(result.verdict).toBe('fail');
+  expect(checkOf(result, 'controller')).toMatchObject({ verdict: 'unknown' });
+  expect(result.usedBytes).toBe(0);
+});
+
 it('fails where it could not find out whether the controller is there', async () => {
   const result = await test({ targets: [{ host: '127.0.0.1', port: 1 }] }, () =>
     Promise.reject(new Error('the key cannot be used')),
