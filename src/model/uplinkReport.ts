@@ -98,7 +98,7 @@ export const UplinkFigures = z.strictObject({
       link: z.int(),
       toController: z.int().optional(),
       fromController: z.int().optional(),
-      /** The budget ended before the search did: larger ones may pass. */
+      /** Its budget or time ended before the search did: larger ones may pass. */
       isLeast: z.literal(true).optional(),
     })
     .optional(),

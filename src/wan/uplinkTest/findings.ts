@@ -22,8 +22,8 @@ export type Reach =
   | { readonly kind: 'silent'; readonly host: string; readonly why: string }
   /** TCP connects, and then nothing comes: its certificates are the first packets of full size. */
   | { readonly kind: 'stalled'; readonly host: string }
-  /** Somebody else answers HTTPS in its place. `certificate`: whose, as it claims. */
-  | { readonly kind: 'impostor'; readonly host: string; readonly certificate: string }
+  /** Somebody else answers HTTPS in its place. `certificate`: whose, as it claims; `why` it is not believed. */
+  | { readonly kind: 'impostor'; readonly host: string; readonly certificate: string; readonly why: string }
   | { readonly kind: 'portal'; readonly host: string; readonly where: string }
   /** It is there; before the box has an owner nobody can tell who it is. */
   | (Reached & { readonly kind: 'answers' })

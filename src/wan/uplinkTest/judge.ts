@@ -1,11 +1,12 @@
 /**
  * Owns the verdict: from what was found on an uplink and what its site expects to checks in plain sentences, each with
- * what to do. Pure. Does not own the figures' own verdicts (judgeFigures.ts).
+ * what to do. Pure. Does not own the verdicts on who was reached (judgeReach.ts) and on figures (judgeFigures.ts).
  */
 import type { CheckResult, UplinkResult } from '../../model/uplinkReport.ts';
-import { ms, result } from './checkWords.ts';
+import { result } from './checkWords.ts';
 import type { Findings, Reach } from './findings.ts';
 import { judgeMtu, judgeNat, judgeRoundTrips, judgeTransfer } from './judgeFigures.ts';
+import { judgeReach } from './judgeReach.ts';
 import type { Subject } from './subject.ts';
 
 export function judgeUplink(subject: Subject, found: Findings): UplinkResult {
@@ -120,7 +121,7 @@ function judgeAddress({ ifname, carrier, address, port, twin, dhcp, pppoe, modem
   return result('address', 'pass', `The box has ${address}${dhcp ? ' from the provider' : ''}.`);
 }
 
-function judgeGateway({ gateway, ifname }: Subject, { neighbour }: Findings): CheckResult {
+function judgeGateway({ gateway, ifname, pppoe, modem }: Subject, { neighbour }: Findings): CheckResult {
   if (gateway === undefined) {
     return result(
       'gateway',
@@ -136,6 +137,9 @@ function judgeGateway({ gateway, ifname }: Subject, { neighbour }: Findings): Ch
       `The gateway ${gateway} does not answer on ${ifname ?? 'its port'}.`,
       "restart the provider's device; check that the cable leads to it and not to another network",
     );
+  }
+  if (neighbour !== undefined && (pppoe || modem)) {
+    return result('gateway', 'pass', `The gateway ${gateway} is the other end of the session, which stands.`);
   }
   return neighbour === undefined
     ? result('gateway', 'unknown', `Whether the gateway ${gateway} answers was not tried.`)
@@ -202,54 +206,4 @@ function judgeDns(subject: Subject, { dns, reach }: Findings): CheckResult {
     'pass',
     `${dns.servers.map(({ server }) => server).join(', ')} answers, and is truthful.`,
   );
-}
-
-function judgeReach(reach: Reach | undefined): CheckResult {
-  if (reach === undefined) return result('controller', 'unknown', 'The way to the controller was not tried.');
-  switch (reach.kind) {
-    case 'no-target':
-      return result(
-        'controller',
-        'unknown',
-        'No bootstrap server is known yet, so there is nobody to reach.',
-        'check DHCP option 143 or the built-in list',
-      );
-    case 'no-name':
-      return result('controller', 'fail', `${reach.host} has no address on this uplink.`, 'see dns');
-    case 'portal':
-      return result(
-        'controller',
-        'fail',
-        `A captive portal answers in the place of ${reach.host}: ${reach.where}.`,
-        'sign in at that portal by a laptop on this line, or ask whoever runs the network to let the box through',
-      );
-    case 'impostor':
-      return result(
-        'controller',
-        'fail',
-        `Somebody else answers HTTPS in the place of ${reach.host}, with a certificate of ${reach.certificate}.`,
-        'have TLS inspection switched off for the box; a captive portal does this too',
-      );
-    case 'stalled':
-      return result(
-        'controller',
-        'fail',
-        `${reach.host} takes the connection, and then nothing more comes: most likely packets of full size are lost on the way.`,
-        "ask the provider for the line's MTU; have the modem or router before the box clamp TCP's MSS to it",
-      );
-    case 'silent':
-      return result(
-        'controller',
-        'fail',
-        `${reach.host} cannot be reached: ${reach.why}.`,
-        'check that the line works with a laptop, and that a firewall before the box lets HTTPS out',
-      );
-    case 'answers':
-    case 'proven':
-      return result(
-        'controller',
-        'pass',
-        `${reach.host}:${reach.port} ${reach.kind === 'proven' ? 'answers and is the controller' : 'answers; who it is can be told once the box has an owner'} (connected in ${ms(reach.connectMs)}, TLS in ${ms(reach.handshakeMs)}).`,
-      );
-  }
 }

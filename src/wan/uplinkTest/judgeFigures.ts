@@ -51,8 +51,8 @@ export function judgeMtu({ expect }: Subject, { mtu, probing }: Findings): Check
     return result(
       'mtu',
       'unknown',
-      `Packets of ${figures} pass; whether ${wanted} do was beyond the budget.`,
-      'test again with a larger --budget',
+      `Packets of ${figures} pass; whether ${wanted} do was beyond budget or time.`,
+      'test again with a larger --budget, and when the line is not busy',
     );
   }
   if (worse < wanted) {

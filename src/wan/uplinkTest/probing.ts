@@ -26,7 +26,9 @@ const PROBE_SPACING_MS = 20;
 const PROBE_TIMEOUT_MS = { least: 1_000, most: 5_000 };
 /** Of one size, before it counts as too large. */
 const MTU_TRIES = 3;
-const MTU_TIMEOUT_MS = { least: 250, most: 2_000 };
+const MTU_TIMEOUT_MS = { least: 250, usual: 1_000 };
+/** Of the search for the path MTU: where what is too large is dropped in silence, each size costs three time-outs. */
+const MTU_SEARCH_MS = 25_000;
 const USUAL_MTU = 1500;
 /** Ethernet's jumbo frames and what the kernel lets a link have: no more is tried. */
 const MAX_MTU = 9216;
@@ -34,6 +36,10 @@ const MAX_MTU = 9216;
 /** Until a probe counts as lost: what is only slow is not. */
 export const probeTimeoutMs = (connectMs: number): number =>
   Math.min(PROBE_TIMEOUT_MS.most, Math.max(PROBE_TIMEOUT_MS.least, 3 * connectMs));
+
+/** Until a size counts as lost: long enough for this line, and as short as that allows, since many are. */
+export const mtuTimeoutMs = (p99Ms: number): number =>
+  Math.max(MTU_TIMEOUT_MS.least, 1.25 * p99Ms, Math.min(MTU_TIMEOUT_MS.usual, 3 * p99Ms));
 
 export interface Probes {
   readonly farEnd: FarEnd;
@@ -80,11 +86,9 @@ export async function probe(
     if (roundTrip.received === 0) return undefined;
     onStep('mtu');
     const link = (await kernel.linkMtu(ifname)) ?? USUAL_MTU;
-    const timeoutMs = Math.min(
-      MTU_TIMEOUT_MS.most,
-      Math.max(MTU_TIMEOUT_MS.least, 3 * (roundTrip.p99Ms ?? MTU_TIMEOUT_MS.least)),
-    );
+    const timeoutMs = mtuTimeoutMs(roundTrip.p99Ms ?? MTU_TIMEOUT_MS.least);
     const ends = prober.usedBytes() + spending.mtuBytes;
+    const untilMs = nowMs() + MTU_SEARCH_MS;
     const passes = async (packetBytes: number, answerBytes: number): Promise<boolean> => {
       for (let i = 0; i < MTU_TRIES; i += 1) {
         // What ICMP taught the kernel, it cuts by itself; then an answer would prove nothing.
@@ -96,7 +100,8 @@ export async function probe(
       return false;
     };
     // All tries of a size, and an answer of its size to the last.
-    const afford = (size: number): boolean => prober.usedBytes() + (MTU_TRIES + 1) * size <= ends;
+    const afford = (size: number): boolean =>
+      prober.usedBytes() + (MTU_TRIES + 1) * size <= ends && nowMs() + MTU_TRIES * timeoutMs <= untilMs;
     const there = await search(Math.min(link, MAX_MTU), afford, (size) => passes(size, least));
     // Never more than what comes: a larger answer would make the far end a flood's source.
     const back = await search(there.good, afford, (size) => passes(size, size));
@@ -114,7 +119,7 @@ export async function probe(
   }
 }
 
-/** `good`: the largest that passes, 0 where not even the least did. Not whole where the budget ended first. */
+/** `good`: the largest that passes, 0 where not even the least did. Not whole where budget or time ended first. */
 export async function search(
   max: number,
   afford: (size: number) => boolean,

@@ -65,7 +65,7 @@ export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
     if (portal !== undefined) return { reach: portal };
     if (tried.stage === 'tls') {
       const certificate = await whoAnswers(options, address);
-      if (certificate !== undefined) return { reach: { kind: 'impostor', host, certificate } };
+      if (certificate !== undefined) return { reach: { kind: 'impostor', host, certificate, why } };
     }
   }
   return { reach: stalled ? { kind: 'stalled', host } : { kind: 'silent', host, why } };

@@ -17,7 +17,7 @@ import {
   parseRouteMtu,
 } from '../../../src/wan/uplinkTest/kernelRead.ts';
 import { portalOf, printable } from '../../../src/wan/uplinkTest/reach.ts';
-import { probeTimeoutMs, search } from '../../../src/wan/uplinkTest/probing.ts';
+import { mtuTimeoutMs, probeTimeoutMs, search } from '../../../src/wan/uplinkTest/probing.ts';
 import {
   FIRST_TRANSFER_BYTES,
   HANDSHAKE_BYTES,
@@ -49,6 +49,7 @@ describe('round trips', () => {
 
 it('a probe counts as lost when its line, however slow, would have brought it', () => {
   expect([5, 600, 1300, 9000].map(probeTimeoutMs)).toEqual([1000, 1800, 3900, 5000]);
+  expect([5, 200, 600, 1200].map(mtuTimeoutMs)).toEqual([250, 600, 1000, 1500]);
 });
 
 describe('the search for the path MTU', () => {

@@ -127,10 +127,15 @@ const ROWS: readonly Row[] = [
   },
   {
     what: 'somebody in between',
-    found: reach({ kind: 'impostor', host: 'controller.example', certificate: 'Proxy CA' }),
+    found: reach({
+      kind: 'impostor',
+      host: 'controller.example',
+      certificate: 'Proxy CA',
+      why: 'TLS: unable to verify the first certificate',
+    }),
     check: 'controller',
     verdict: 'fail',
-    says: /certificate of Proxy CA/,
+    says: /certificate of Proxy CA \(TLS: unable to verify/,
   },
   {
     what: 'a line that loses large packets',
@@ -164,6 +169,15 @@ const ROWS: readonly Row[] = [
 
 describe('an uplink with', () => {
   holdRows(ROWS);
+
+  it('a session tells no more of its other end than that it is there', () => {
+    const { checks } = judgeUplink({ ...SUBJECT, pppoe: true }, { ...NOTHING_FOUND, neighbour: 'answers' });
+    expect(checks[1]).toEqual({
+      check: 'gateway',
+      verdict: 'pass',
+      sentence: 'The gateway 192.0.2.1 is the other end of the session, which stands.',
+    });
+  });
 
   it('nothing before its address says no more than that', () => {
     const { checks } = judgeUplink({ ...SUBJECT, address: undefined }, NOTHING_FOUND);

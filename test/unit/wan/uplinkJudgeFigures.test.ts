@@ -61,7 +61,7 @@ const ROWS: readonly Row[] = [
     found: { mtu: { link: 1500, toController: 1038, fromController: 1038, isLeast: true } },
     check: 'mtu',
     verdict: 'unknown',
-    says: /at least 1038 bytes .*whether 1280 do was beyond the budget/,
+    says: /at least 1038 bytes .*whether 1280 do was beyond budget or time/,
   },
   {
     what: 'a budget too small to search for an MTU that the port itself has not',

@@ -59,3 +59,21 @@ it('further addresses are tried until the time for them is over', async () => {
   expect(found.reach).toMatchObject({ kind: 'proven', address: '127.0.0.1' });
   expect((await reachFarEnd({ ...options, untilMs: 100 })).reach).toMatchObject({ kind: 'silent' });
 });
+
+it('a controller whose certificate has ended is named with why it is not believed', async () => {
+  const over = { notBeforeMs: Date.now() - 120_000, notAfterMs: Date.now() - 60_000 };
+  const old = issue(domain, serverHere('controller'), over);
+  listening.setSecureContext({ cert: old.certificate.pem, key: exportPrivateKey(old.key).reveal() });
+  const { reach } = await reachFarEnd({
+    ...common,
+    target: { host: '127.0.0.1', port: portHere() },
+    addresses: ['127.0.0.1'],
+    nowMs: () => performance.now(),
+    untilMs: Number.POSITIVE_INFINITY,
+  });
+  expect(reach).toMatchObject({
+    kind: 'impostor',
+    certificate: 'controller',
+    why: 'TLS: certificate has expired',
+  });
+});
