@@ -136,13 +136,15 @@ async function measure(
     const { address: to, connectMs } = reach;
     const why = 'the controller is reached through a proxy, and probes do not go through one';
     if (to === undefined) note({ probing: { kind: 'no-far-end', why } });
-    const mtu =
+    const { mtu, roundTrip } =
       to === undefined
-        ? undefined
+        ? {}
         : await probe(parts, { farEnd, address, to, ifname, connectMs, spending }, signal, onStep, note, use);
     onStep('download');
     const down = await transfer(farEnd.download, spending.downloadBytes, signal, use);
-    const download = down.last && rateOf(down.last.bytes, withoutTrip(down.last.durationMs, reach.connectMs));
+    // TCP's first is of one packet, and counts what the box did at its first connection.
+    const tripMs = Math.min(connectMs, roundTrip?.p50Ms ?? connectMs);
+    const download = down.last && rateOf(down.last.bytes, withoutTrip(down.last.durationMs, tripMs));
     note({ download, unmoved: down.why === undefined ? {} : { download: down.why } });
     // The far end's kernel cuts probes' answers itself once ICMP taught it the path; a segment shows what it learned.
     const packet =
@@ -161,7 +163,7 @@ async function measure(
     onStep('upload');
     const up = await transfer(farEnd.upload, spending.uploadBytes, signal, use);
     note({
-      upload: up.last && rateOf(up.last.bytes, withoutTrip(up.last.durationMs, reach.connectMs)),
+      upload: up.last && rateOf(up.last.bytes, withoutTrip(up.last.durationMs, tripMs)),
       unmoved: {
         ...(down.why === undefined ? {} : { download: down.why }),
         ...(up.why === undefined ? {} : { upload: up.why }),

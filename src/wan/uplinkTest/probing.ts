@@ -59,13 +59,15 @@ export async function probe(
   onStep: (step: string) => void,
   note: (more: Partial<Findings>) => void,
   use: (bytes: number) => void,
-): Promise<UplinkFigures['mtu']> {
+): Promise<Pick<UplinkFigures, 'mtu' | 'roundTrip'>> {
   const { kernel, nowMs } = parts;
-  const byPing = async (probing: Probing): Promise<undefined> => {
+  const byPing = async (probing: Probing): Promise<Pick<UplinkFigures, 'roundTrip'>> => {
     note({ probing });
     onStep('delay');
     use(PING_BYTES);
-    note({ roundTrip: summariseRoundTrips(await kernel.ping(to, address, signal), 'ping') });
+    const roundTrip = summariseRoundTrips(await kernel.ping(to, address, signal), 'ping');
+    note({ roundTrip });
+    return { roundTrip };
   };
   let prober: Prober;
   try {
@@ -83,7 +85,7 @@ export async function probe(
     onStep('delay');
     const roundTrip = await findRoundTrips(parts, prober, spending, waitMs, signal);
     note({ probing: { kind: 'measured' }, roundTrip });
-    if (roundTrip.received === 0) return undefined;
+    if (roundTrip.received === 0) return { roundTrip };
     onStep('mtu');
     const link = (await kernel.linkMtu(ifname)) ?? USUAL_MTU;
     const timeoutMs = mtuTimeoutMs(roundTrip.p99Ms ?? MTU_TIMEOUT_MS.least);
@@ -112,7 +114,7 @@ export async function probe(
       ...(there.isWhole && back.isWhole ? {} : { isLeast: true as const }),
     };
     note({ mtu });
-    return mtu;
+    return { mtu, roundTrip };
   } finally {
     use(prober.usedBytes());
     prober.close();

@@ -54,7 +54,7 @@ const ROWS: readonly Row[] = [
     found: { mtu: { link: 1500, toController: 1500 } },
     check: 'mtu',
     verdict: 'warn',
-    says: /way back could not be told/,
+    says: /1500 bytes to the controller pass; the way back could not be told\.$/,
   },
   {
     what: 'an MTU that the budget was too small to search for',
@@ -133,10 +133,10 @@ const ROWS: readonly Row[] = [
   },
   {
     what: 'a slow way back',
-    subject: { expect: { minUpKbps: 11_000 } },
+    subject: { expect: { minUpKbps: 15_000 } },
     check: 'upload',
     verdict: 'fail',
-    says: /at least 11 Mbit\/s/,
+    says: /at least 15 Mbit\/s/,
   },
   {
     what: 'so few bytes that TCP has not left its slow start',
@@ -145,6 +145,17 @@ const ROWS: readonly Row[] = [
     check: 'download',
     verdict: 'unknown',
     says: /6\.1 Mbit\/s, measured over 45 KiB: too little to tell/,
+  },
+  {
+    what: 'so few bytes that what box and controller take counts',
+    subject: { expect: { minUpKbps: 10_000 } },
+    found: {
+      roundTrip: { sent: 9, received: 9, lossPercent: 0, p50Ms: 1, p99Ms: 1, jitterMs: 0, by: 'probe' },
+      upload: { bytes: 8192, durationMs: 10, kbps: 6554 },
+    },
+    check: 'upload',
+    verdict: 'unknown',
+    says: /6\.6 Mbit\/s, measured over 8 KiB: too little to tell/,
   },
   {
     what: 'few bytes, that a line as expected would have carried sooner',
