@@ -38,10 +38,10 @@ export async function checkDns(options: {
   const answers = await Promise.all(asked);
   const names = hosts.map((host, index) => ({
     host,
-    addresses: [...new Set(answers.flatMap(({ named }) => named[index]?.addresses ?? []))].slice(
-      0,
-      MAX_ADDRESSES,
-    ),
+    // As the box itself asks (system/uplinkResolver): of one that answers no other is asked, whatever it said.
+    addresses: (
+      answers.map(({ named }) => named[index]).find((one) => one?.state === 'answers')?.addresses ?? []
+    ).slice(0, MAX_ADDRESSES),
   }));
   return { servers: answers.map(({ server, state, invents }) => ({ server, state, invents })), names };
 }

@@ -180,7 +180,7 @@ function judgeDns(subject: Subject, { dns, reach }: Findings): CheckResult {
     return result(
       'dns',
       'fail',
-      `The DNS servers answer, and do not know ${dns.names.map(({ host }) => host).join(', ')}.`,
+      `The DNS server that is asked first answers, and does not know ${dns.names.map(({ host }) => host).join(', ')}.`,
       "check the controller's name, and that the provider's DNS knows the internet",
     );
   }

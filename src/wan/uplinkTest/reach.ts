@@ -45,6 +45,8 @@ export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
   if (options.addresses.length === 0) return { reach: { kind: 'no-name', host: proxy?.host ?? host } };
   let why = 'no answer';
   let stalled = false;
+  /** At one address; at the next the controller may be all the same, and the box tries each. */
+  let inTheWay: Reach | undefined;
   for (const [index, address] of options.addresses.entries()) {
     if (index > 0 && options.nowMs() >= options.untilMs) break;
     const tried = await connectOnce(options, address, credentials);
@@ -57,17 +59,19 @@ export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
       socket.destroy();
       // Unauthenticated: a portal that intercepts TLS looks the same, and asks for a sign-in over HTTP.
       const portal = await lookForPortal(options, address);
-      return { reach: portal ?? { kind: 'answers', ...reached } };
+      if (portal === undefined) return { reach: { kind: 'answers', ...reached } };
+      inTheWay ??= portal;
+      continue;
     }
     why = tried.why;
     stalled = tried.stage === 'tls' && tried.why.endsWith(OUT_OF_TIME);
-    const portal = await lookForPortal(options, address);
-    if (portal !== undefined) return { reach: portal };
-    if (tried.stage === 'tls') {
+    inTheWay ??= await lookForPortal(options, address);
+    if (tried.stage === 'tls' && inTheWay === undefined) {
       const certificate = await whoAnswers(options, address);
-      if (certificate !== undefined) return { reach: { kind: 'impostor', host, certificate, why } };
+      if (certificate !== undefined) inTheWay = { kind: 'impostor', host, certificate, why };
     }
   }
+  if (inTheWay !== undefined) return { reach: inTheWay };
   return { reach: stalled ? { kind: 'stalled', host } : { kind: 'silent', host, why } };
 }
 

@@ -112,7 +112,7 @@ const ROWS: readonly Row[] = [
     },
     check: 'dns',
     verdict: 'fail',
-    says: /do not know one\.example, two\.example/,
+    says: /does not know one\.example, two\.example/,
   },
   {
     what: 'a captive portal',

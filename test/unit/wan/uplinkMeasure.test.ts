@@ -7,6 +7,7 @@ import { afterEach, expect, it } from 'vitest';
 import { createUplinkTestRoutes } from '../../../src/controller/uplinkTest/deviceRoutes.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import type { DeviceCredentials } from '../../../src/system/deviceClient.ts';
+import { checkDns } from '../../../src/wan/uplinkTest/dnsCheck.ts';
 import { createUplinkTester } from '../../../src/wan/uplinkTest/measure.ts';
 import type { Subject } from '../../../src/wan/uplinkTest/subject.ts';
 import { issue, makeCa, serverNamed } from '../pki/domain.ts';
@@ -53,19 +54,21 @@ function startController(): Promise<number> {
 }
 
 /** Knows one name (RFC 1035 4.1), and that there is no other. */
-async function startDns(name: string, address: string): Promise<string> {
+async function startDns(name: string, ...addresses: readonly string[]): Promise<string> {
   const socket = createSocket('udp4');
   socket.on('message', (question, from) => {
     const isKnown = question.includes(name.split('.')[0] ?? '');
     const answer = Buffer.from(question);
     answer.writeUInt16BE(isKnown ? 0x8180 : 0x8183, 2);
-    answer.writeUInt16BE(isKnown ? 1 : 0, 6);
+    answer.writeUInt16BE(isKnown ? addresses.length : 0, 6);
     // No additional record: the question's own EDNS is cut off with it.
     answer.writeUInt16BE(0, 10);
     const end = question.indexOf(0, 12) + 5;
-    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address.split('.').map(Number)]);
+    const records = addresses.map((address) =>
+      Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address.split('.').map(Number)]),
+    );
     socket.send(
-      Buffer.concat([answer.subarray(0, end), ...(isKnown ? [record] : [])]),
+      Buffer.concat([answer.subarray(0, end), ...(isKnown ? records : [])]),
       from.port,
       from.address,
     );
@@ -131,6 +134,26 @@ it('asks for the name of each bootstrap server, not of the first alone', async (
     sentence: expect.stringContaining(`second.example:${port} answers`),
   });
   expect(result.figures.controller).toMatchObject({ host: 'second.example', address: '127.0.0.1' });
+});
+
+it('takes the word of the first DNS server that answers, as the box does', async () => {
+  // Where nobody listens, the kernel says so at once.
+  const gone = createSocket('udp4');
+  gone.bind(0, '127.0.0.1');
+  await once(gone, 'listening');
+  const silent = `127.0.0.1:${gone.address().port}`;
+  gone.close();
+  const ignorant = await startDns('another.example', '192.0.2.1');
+  const knowing = await startDns('controller.example', '198.51.100.10', '198.51.100.11');
+  const named = async (...servers: readonly string[]) => {
+    const hosts = ['controller.example'];
+    const { signal } = new AbortController();
+    return (await checkDns({ servers, address: '127.0.0.2', hosts, signal })).names[0]?.addresses.toSorted();
+  };
+  const known = ['198.51.100.10', '198.51.100.11'];
+  expect(await named(knowing, ignorant)).toEqual(known);
+  expect(await named(ignorant, knowing)).toEqual([]);
+  expect(await named(silent, knowing)).toEqual(known);
 });
 
 it('goes through the proxy that the box goes through, and sends no probe past it', async () => {

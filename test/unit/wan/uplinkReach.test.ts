@@ -77,3 +77,29 @@ it('a controller whose certificate has ended is named with why it is not believe
     why: 'TLS: certificate has expired',
   });
 });
+
+it('somebody else at one address does not hide the controller at the next, and is named where there is none', async () => {
+  const port = portHere();
+  const stranger = issue(makeCa('Hotel Proxy CA', validity), serverHere('Hotel Proxy'), validity);
+  const liar = createServer({ cert: stranger.certificate.pem, key: exportPrivateKey(stranger.key).reveal() });
+  liar.on('secureConnection', (socket) => socket.on('error', () => {}));
+  liar.on('tlsClientError', () => {});
+  await new Promise<void>((resolve) => liar.listen(port, '127.0.0.3', resolve));
+  const nowMs = (): number => performance.now();
+  const options = {
+    ...common,
+    target: { host: '127.0.0.1', port },
+    nowMs,
+    untilMs: Number.POSITIVE_INFINITY,
+  };
+  try {
+    const found = await reachFarEnd({ ...options, addresses: ['127.0.0.3', '127.0.0.1'] });
+    found.socket?.destroy();
+    expect(found.reach).toMatchObject({ kind: 'proven', address: '127.0.0.1' });
+    // Nobody listens at the second.
+    const none = await reachFarEnd({ ...options, addresses: ['127.0.0.3', '127.0.0.9'] });
+    expect(none.reach).toMatchObject({ kind: 'impostor', certificate: 'Hotel Proxy' });
+  } finally {
+    liar.close();
+  }
+});
