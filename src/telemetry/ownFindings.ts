@@ -21,6 +21,18 @@ const LOW_ROOM_BYTES = 64 * 1024 * 1024;
 /** No file system keeps these for anybody: a box that cannot make a file commits no desired state. */
 const LOW_ROOM_FILES = 4096;
 
+/** By what open-data says of it. */
+const DATA_PLAIN: ReadonlyMap<string, string> = new Map([
+  [
+    'plain-beside-tpm',
+    'it was made when there was none, or none that worked. A factory reset makes it anew, encrypted.',
+  ],
+  [
+    'plain-beside-unfit-tpm',
+    "that does not work. Take the power away for a minute; where that does not help, switch the TPM off in the firmware's setup (the box works without it), or clear it there, which loses the keys in it. Once it works, a factory reset makes the data anew, encrypted.",
+  ],
+]);
+
 export interface OwnCondition {
   /** undefined where nobody updates this box. */
   readonly firmware?: FirmwareStatus | undefined;
@@ -115,11 +127,11 @@ function rootFindings({ rootState }: OwnCondition): Finding[] {
   return [finding('root-corrupted', 'warning', 'firmware', sentence)];
 }
 
-/** A box that got its TPM, or had it switched on, after its first start. */
+/** A box that got its TPM, or had it switched on, after its first start; or one that has a TPM and cannot use it. */
 function dataFindings({ dataProtection }: OwnCondition): Finding[] {
-  if (dataProtection !== 'plain-beside-tpm') return [];
-  const sentence =
-    'The data of this box is not encrypted although it has a TPM: it was made when there was none. A factory reset makes it anew, encrypted.';
+  const why = DATA_PLAIN.get(dataProtection ?? '');
+  if (why === undefined) return [];
+  const sentence = `The data of this box is not encrypted although it has a TPM: ${why}`;
   return [finding('data-plain', 'info', 'data', sentence)];
 }
 

@@ -127,6 +127,23 @@ describe('the local console', () => {
     expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(79);
   });
 
+  it('says why the disk does not come up and what mends that, where somebody knows', async () => {
+    const [why, mend] = [
+      'The data is sealed to a TPM, and this machine shows none.',
+      'Switch it on. '.repeat(30),
+    ];
+    put('run/branchbox/rescue', `branchbox-disk.service\n${why}\n${mend}\n`);
+    const text = await screen();
+    expect(text).toContain(`Failed: branchbox-disk.service\n            ${why}\n\nWhat to do  Switch it on.`);
+    expect(text).toContain('tried again every ten minutes');
+    // A stick mends slots, which are not what is wrong.
+    expect(text).not.toContain('overwrite=slots');
+    const lines = text.split('\n');
+    expect(lines.length).toBeLessThanOrEqual(24);
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(79);
+    expect(lines.at(-2)).toBe('r and Enter: factory reset');
+  });
+
   it('says why a machine was not installed, and offers no reset of the stick', async () => {
     put(
       'run/branchbox/install-failed',

@@ -88,6 +88,12 @@ test('a root that is not whole degrades the box, and says what to do', () => {
 test('data in clear beside a TPM is said, and no reason to call a box unwell', () => {
   const found = verdict(well, nothing, { dataProtection: 'plain-beside-tpm' });
   expect(found.map(({ code, severity }) => [code, severity])).toEqual([['data-plain', 'info']]);
+  // No reset helps while the TPM does not work.
+  const [unfit] = verdict(well, nothing, { dataProtection: 'plain-beside-unfit-tpm' });
+  expect(unfit).toMatchObject({ code: 'data-plain', severity: 'info' });
+  expect(unfit?.sentence).toMatch(
+    /^The data of this box is not encrypted .* does not work\. Take the power away/,
+  );
   for (const dataProtection of ['tpm2', 'plain', undefined])
     expect(verdict(well, nothing, { dataProtection })).toEqual([]);
 });
