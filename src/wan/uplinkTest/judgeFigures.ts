@@ -95,7 +95,7 @@ export function judgeRoundTrips(
             'loss',
             'fail',
             `${lost}: UDP to the controller does not get through.`,
-            'let UDP out: tunnels are UDP',
+            "let UDP out: tunnels are UDP; where every box says so, the controller's firewall shuts its ports for probes",
           )
         : maxLossPercent === undefined && lossPercent > LOSS_WORTH_A_WARNING_PERCENT
           ? result('loss', 'warn', `${lost}.`, ask)

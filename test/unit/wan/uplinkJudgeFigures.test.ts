@@ -199,4 +199,11 @@ const ROWS: readonly Row[] = [
 
 describe('an uplink with', () => {
   holdRows(ROWS);
+
+  it('UDP that is closed names both ends where it may be', () => {
+    const roundTrip = { sent: 100, received: 0, lossPercent: 100, by: 'probe' } as const;
+    const { checks } = judgeUplink(SUBJECT, { ...GOOD, roundTrip });
+    const mend = checks.find(({ check }) => check === 'loss')?.mend;
+    expect(mend).toMatch(/let UDP out.*the controller's firewall/);
+  });
 });
