@@ -3,7 +3,7 @@
  * Does not own what a model may say (model/hardware) nor what a port is used for. firmware/boot-uplinks does the same
  * for WAN ports before the agent is there; test/unit/agent/hardwareBoot.test.ts holds the two together.
  */
-import { parse } from 'smol-toml';
+import { parse, TomlError } from 'smol-toml';
 import { MacAddress } from '../model/addresses.ts';
 import { decode } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -11,6 +11,9 @@ import type { PortFact } from '../model/facts.ts';
 import { GENERIC_MODEL, HardwareModel, ModelName } from '../model/hardware.ts';
 import { PortLabel } from '../model/ids.ts';
 import type { Files } from '../system/ports.ts';
+
+/** A device on USB, below /sys/devices: bus, then port by port. */
+const USB_PORT = /^\d+-(\d+(?:\.\d+)*)$/;
 
 /** An interface as the kernel shows it in /sys/class/net. */
 export interface FoundInterface {
@@ -29,7 +32,8 @@ export function parseHardwareModel(text: string, what: string): HardwareModel {
   try {
     value = parse(text);
   } catch (cause) {
-    throw new BranchboxError('model/invalid', { message: `${what} is not TOML`, cause });
+    const where = cause instanceof TomlError ? ` from line ${cause.line} on` : '';
+    throw new BranchboxError('model/invalid', { message: `${what} is not TOML${where}`, cause });
   }
   return decode(HardwareModel, value, what);
 }
@@ -62,9 +66,11 @@ export const namedInterfaces = (model: Pick<HardwareModel, 'ports'>): ReadonlySe
 /** Named ports in the model's order, then those discovered in the machine's. Pure. */
 export function matchPorts(model: HardwareModel, found: readonly FoundInterface[]): readonly PortFact[] {
   const taken = new Set<string>();
+  // Of several interfaces at one place the first is the port, at every start the same one.
+  const all = inOrder(found);
   const named = model.ports.map(({ label, role, match }): PortFact => {
     // One place in two forms is one port: it must not be a provider's and a tenant's at once.
-    const own = found
+    const own = all
       .filter(({ ifname }) => !taken.has(ifname))
       .find((one) =>
         'interface' in match ? one.ifname === match.interface : placesOf(one.device).includes(match.path),
@@ -74,11 +80,9 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
     return portFact(label, role, own);
   });
   const modems = model.modems.map(({ match }) => match.path);
-  const left = inOrder(
-    found
-      .filter(({ ifname, isWired }) => isWired && !taken.has(ifname))
-      .filter(({ device }) => !placesOf(device).some((place) => modems.includes(place))),
-  );
+  const left = all
+    .filter(({ ifname, isWired }) => isWired && !taken.has(ifname))
+    .filter(({ device }) => !placesOf(device).some((place) => modems.includes(place)));
   const labels = new Set<string>(named.map(({ label }) => label));
   const discovered: PortFact[] = [];
   const add = (label: string, role: PortFact['role'], one: FoundInterface): void => {
@@ -88,8 +92,9 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
     discovered.push(portFact(label, role, one));
   };
   if (model.discover.includes('pci')) {
+    // Those on a hypervisor's own bus (Hyper-V, Xen) too, which are at no place that a model could name.
     left
-      .filter(({ device }) => usbPlaceOf(device) === undefined && placesOf(device).length > 0)
+      .filter(({ device }) => !isOnUsb(device))
       .forEach((one, index) => add(index === 0 ? 'wan1' : `lan${index}`, index === 0 ? 'wan' : 'lan', one));
   }
   if (model.discover.includes('usb')) {
@@ -98,7 +103,7 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
       if (place !== undefined) add(usbLabel(place), 'wan', one);
     }
   }
-  const dialled = matchModems(model, found, taken);
+  const dialled = matchModems(model, all, taken);
   // After all others, so that a modem that is plugged in moves no other uplink's slot.
   return [...named, ...discovered, ...dialled.filter(({ label }) => !labels.has(label))];
 }
@@ -106,10 +111,12 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
 /** By slot; what is in none is `modem1`, `modem2` …, in the order of the machine. An empty slot is no port. */
 function matchModems(
   model: HardwareModel,
-  found: readonly FoundInterface[],
+  all: readonly FoundInterface[],
   taken: ReadonlySet<string>,
 ): readonly PortFact[] {
-  const left = inOrder(found.filter(({ ifname }) => !taken.has(ifname)));
+  const left = all.filter(({ ifname }) => !taken.has(ifname));
+  // A name of the model's is that place's alone, also while nothing is in it.
+  const labels = new Set<string>([...model.ports, ...model.modems].map(({ label }) => label));
   const slotOf = ({ device }: FoundInterface) =>
     model.modems.find(({ match }) => placesOf(device).includes(match.path))?.label;
   let others = 0;
@@ -118,7 +125,10 @@ function matchModems(
     // Of a modem that has several interfaces the first carries.
     if (slot !== undefined && left.find((other) => slotOf(other) === slot) !== one) return [];
     if (slot === undefined && !one.isModem) return [];
-    if (slot === undefined) others += 1;
+    if (slot === undefined) {
+      others += 1;
+      while (labels.has(`modem${others}`)) others += 1;
+    }
     return [{ ...portFact(slot ?? `modem${others}`, 'wan', one), carrier: true, modem: true } as const];
   });
 }
@@ -143,10 +153,13 @@ function usbPlaceOf(device: string | undefined): string | undefined {
   const controller = pciAddresses(device).at(-1);
   const ports = device
     ?.split('/')
-    .map((part) => /^\d+-(\d+(?:\.\d+)*)$/.exec(part)?.[1])
+    .map((part) => USB_PORT.exec(part)?.[1])
     .findLast((part) => part !== undefined);
   return controller === undefined || ports === undefined ? undefined : `usb-${controller}-${ports}`;
 }
+
+const isOnUsb = (device: string | undefined): boolean =>
+  device?.split('/').some((part) => USB_PORT.test(part)) ?? false;
 
 /** `usb-0000:00:14.0-3.1` → `usb14-3-1`; a function other than 0 is told, `usb14f1-3`. */
 function usbLabel(place: string): string {

@@ -15,7 +15,7 @@ const MAX_JOURNAL_BYTES = 512 * 1024;
 const HALF_PERIOD_MS: Readonly<Record<'slow' | 'fast', number>> = { slow: 500, fast: 100 };
 
 export interface Leds {
-  /** Writes only what changed; never fails. */
+  /** Writes only what changed, and all while one of them cannot be set; never fails. */
   show(state: LedState): Promise<void>;
 }
 
@@ -32,6 +32,8 @@ export function createLeds(parts: {
     Object.keys(shows).some((word) => word === 'resetting' || !known.includes(word)),
   );
   let shown: string | undefined;
+  /** Their driver may be on its way: they are tried again at each look, and told once. */
+  const missing = new Set<string>();
 
   async function bootstrapState(): Promise<BootstrapState | undefined> {
     if (!followsBootstrap) return undefined;
@@ -50,15 +52,17 @@ export function createLeds(parts: {
       // An update says more than all else but a reset: the box is not to be unplugged.
       const step = state === 'updating' && entered !== 'WIPE' ? undefined : entered;
       const now = `${state} ${step ?? ''}`;
-      if (now === shown) return;
+      const due = now === shown ? model.leds.filter(({ sysfs }) => missing.has(sysfs)) : model.leds;
       shown = now;
-      for (const { sysfs, shows } of model.leds) {
+      for (const { sysfs, shows } of due) {
         try {
           for (const [name, value] of ledWrites(patternOf(shows, state, step))) {
             await files.writeKernel(`${LEDS}/${sysfs}/${name}`, value);
           }
+          missing.delete(sysfs);
         } catch (thrown) {
-          log.warn('an LED cannot be set', { led: sysfs, error: thrown });
+          if (!missing.has(sysfs)) log.warn('an LED cannot be set', { led: sysfs, error: thrown });
+          missing.add(sysfs);
         }
       }
     },

@@ -87,6 +87,7 @@ describe('hardware models', () => {
       ['= "test"', '= "../test"', 'lower-case letters'],
       [MODEL, 'model = "test"\nstanding = "tried"', 'no port'],
       [MODEL, '= = =', 'is not TOML'],
+      ['standing = "tried"', 'standing = tried', 'is not TOML from line 3 on'],
     ];
     for (const [from, to, problem] of cases) {
       let message = 'taken';
@@ -128,6 +129,12 @@ describe('hardware models', () => {
       found('eth7', `${PCI}/0000:00:1c.0/0000:03:00.0`),
     ]);
     expect(labels(ports)).toEqual(['wan1 wan eth7']);
+  });
+
+  it('give the first of several interfaces at one place to the port, in whatever order they are listed', () => {
+    const two = ['eth7', 'eth6'].map((ifname) => found(ifname, `${PCI}/0000:00:1c.0/0000:03:00.0`));
+    for (const all of [two, two.toReversed()])
+      expect(labels(matchPorts(parseHardwareModel(MODEL, 'test.toml'), all))).toEqual(['wan1 wan eth6']);
   });
 
   it('know a place by its address and by its hops', () => {
@@ -175,6 +182,32 @@ describe('hardware models', () => {
     const card = parseHardwareModel(model, 'test.toml');
     expect(labels(matchPorts(card, [found('usb0', `${HUB}/1-3.1/1-3.1:1.0`)]))).toEqual(['lte1 wan usb0']);
     expect(labels(matchPorts(card, []))).toEqual([]);
+  });
+
+  it('number no modem as one that the model names, in its slot or not', () => {
+    const modem = (ifname: string, port: number) =>
+      found(ifname, `${PCI}/0000:00:14.0/usb1/1-${port}/1-${port}:1.4`, false, true);
+    const slot = parseHardwareModel(
+      `${MODEL.replace('"lan1"\nrole', '"modem2"\nrole')}[[modems]]\nlabel = "modem1"\nmatch.path = "usb-0000:00:14.0-5"\n`,
+      'test.toml',
+    );
+    expect(labels(matchPorts(slot, [modem('a', 3)]))).toEqual(['modem3 wan a']);
+    expect(labels(matchPorts(slot, [modem('a', 3), modem('b', 5)]))).toEqual([
+      'modem3 wan a',
+      'modem1 wan b',
+    ]);
+  });
+
+  it('takes what is on a hypervisor\u2019s own bus for built in, where nobody described it', () => {
+    const vmbus = '/sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0004:00/VMBUS:00';
+    const ports = matchPorts(read('generic'), [
+      found('eth1', `${vmbus}/000d3a02-0000-0000-0000-000000000000`),
+      found('eth0', `${vmbus}/000d3a01-0000-0000-0000-000000000000`),
+      found('lab', undefined, false),
+    ]);
+    expect(labels(ports)).toEqual(['wan1 wan eth0', 'lan1 lan eth1']);
+    const xen = [found('eth0', '/sys/devices/vif-0'), found('eth1', '/sys/devices/vif-1')];
+    expect(labels(matchPorts(read('generic'), xen))).toEqual(['wan1 wan eth0', 'lan1 lan eth1']);
   });
 
   it('takes ports in the order of the machine where nobody described it', () => {

@@ -15,7 +15,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { matchPorts, namedInterfaces, readHardwareModel } from '../../../src/agent/hardware.ts';
+import {
+  matchPorts,
+  namedInterfaces,
+  parseHardwareModel,
+  readHardwareModel,
+} from '../../../src/agent/hardware.ts';
 import { readInterfaces } from '../../../src/agent/interfaces.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 
@@ -30,6 +35,18 @@ label = "wan1"
 role = "wan"
 match.path = "0000:00:1c.6/00.0"
 `;
+
+/** A device at that place. */
+function deviceAt(place: string): string {
+  const [, controller, ports] = /^usb-(.+?)-([\d.]+)$/.exec(place) ?? [];
+  if (controller === undefined || ports === undefined) {
+    const [root = '', ...hops] = place.split('/');
+    const below = hops.map((hop, depth) => `0000:${(0xa0 + depth).toString(16)}:${hop}`);
+    return ['sys/devices', `pci${root.slice(0, 7)}`, root, ...below].join('/');
+  }
+  const chain = ports.split('.').map((_port, depth, all) => `9-${all.slice(0, depth + 1).join('.')}`);
+  return `sys/devices/pci0000:00/${controller}/usb9/${chain.join('/')}/9-${ports}:1.0`;
+}
 
 /** A machine in a directory: /sys as the kernel shows it, the models, and what the factory wrote. */
 describe('a machine at boot', () => {
@@ -54,6 +71,13 @@ describe('a machine at boot', () => {
       // The second interface of one device.
     }
     link(`sys/class/net/${ifname}`, own);
+  };
+  /** A card at each place that a model names, whatever places those are. */
+  const standAt = (name: string): void => {
+    const model = parseHardwareModel(readFileSync(join(MODELS, `${name}.toml`), 'utf8'), name);
+    for (const [index, { match }] of model.ports.entries()) {
+      if ('path' in match) card(`own${index}`, deviceAt(match.path));
+    }
   };
   const bootUplinks = (): string[] => {
     const log = join(root, 'started');
@@ -118,12 +142,39 @@ describe('a machine at boot', () => {
   it.each([...names, undefined])(
     'asks for addresses on the WAN ports that the agent finds: %s',
     async (name) => {
-      if (name !== undefined) put('etc/branchbox/factory/model', `${name}\n`);
+      if (name !== undefined) {
+        put('etc/branchbox/factory/model', `${name}\n`);
+        standAt(name);
+      }
       const wanted = await wanPorts();
       expect(wanted.length).toBeGreaterThan(0);
       expect(bootUplinks()).toEqual(wanted);
     },
   );
+
+  it('asks on one of two interfaces at a place, and on none for a tenant\u2019s port in another form', async () => {
+    const ports = (first: string, second: string): string =>
+      `model = "new-box"\nstanding = "tried"\n${first}${second}`;
+    const lan = '[[ports]]\nlabel = "lan1"\nrole = "lan"\nmatch.path = "0000:07:00.0"\n';
+    const wan = '[[ports]]\nlabel = "wan1"\nrole = "wan"\nmatch.path = "0000:00:1c.6/00.0"\n';
+    put('etc/branchbox/factory/model', 'new-box\n');
+    put('usr/lib/branchbox/models/new-box.toml', ports(lan, wan));
+    expect([await wanPorts(), bootUplinks()]).toEqual([[], []]);
+    card('hop6x', 'sys/devices/pci0000:00/0000:00:1c.6/0000:07:00.0');
+    const second = ['dhcpcd@hop6x.service'];
+    expect([await wanPorts(), bootUplinks()]).toEqual([second, second]);
+    put('usr/lib/branchbox/models/new-box.toml', ports('', wan));
+    const first = ['dhcpcd@hop6.service'];
+    expect([await wanPorts(), bootUplinks()]).toEqual([first, first]);
+  });
+
+  it('asks on the first card of a hypervisor\u2019s own bus', async () => {
+    rmSync(join(root, 'sys'), { recursive: true });
+    for (const guid of ['000d3a02', '000d3a01'])
+      card(`net${guid}`, `sys/devices/LNXSYSTM:00/VMBUS:00/${guid}`, 'hv_netvsc');
+    expect(await wanPorts()).toEqual(['dhcpcd@net000d3a01.service']);
+    expect(bootUplinks()).toEqual(['dhcpcd@net000d3a01.service']);
+  });
 
   it('takes a model that was only added as a file', async () => {
     put('usr/lib/branchbox/models/new-box.toml', NEW_MODEL);

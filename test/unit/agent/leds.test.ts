@@ -67,6 +67,33 @@ describe('LEDs', () => {
     expect(written).toEqual(['timer', '500', '500']);
   });
 
+  it('are set when their driver brings them, and the others not again', async () => {
+    const written: string[] = [];
+    let isThere = false;
+    let warned = 0;
+    const shown = createLeds({
+      model: { leds },
+      journalPath: 'journal',
+      files: {
+        readText: unread,
+        writeKernel: (path, content) => {
+          if (path.includes('box:1') && !isThere) return Promise.reject(new Error('ENOENT'));
+          written.push(`${path.replace('/sys/class/leds/', '')}=${content}`);
+          return Promise.resolve();
+        },
+      },
+      log: { ...silent, warn: () => void (warned += 1) },
+    });
+    await shown.show('ok');
+    await shown.show('ok');
+    expect(written.splice(0)).toEqual(['box:2/trigger=none', 'box:2/brightness=0']);
+    expect(warned).toBe(1);
+    isThere = true;
+    await shown.show('ok');
+    await shown.show('ok');
+    expect(written).toEqual(['box:1/trigger=none', 'box:1/brightness=255']);
+  });
+
   it('tell the states of bootstrap apart by their own words where the model does', async () => {
     const written: string[] = [];
     let state = 'LINK';

@@ -12,6 +12,7 @@ import { parseHardwareModel } from '../../../src/agent/hardware.ts';
 const FIRMWARE = join(import.meta.dirname, '../../../firmware');
 const MODELS = join(FIRMWARE, 'models');
 const APU2 = readFileSync(join(MODELS, 'pcengines-apu2.toml'), 'utf8');
+const RESET_BUTTON = readFileSync(join(FIRMWARE, 'reset-button'), 'utf8');
 /** Of firmware/consoles: prints a terminal and its speed, or `-`, a line. */
 const CONSOLES = /awk -F '"' '\n(.*?)\n' "\$file"/s.exec(readFileSync(join(FIRMWARE, 'consoles'), 'utf8'));
 
@@ -38,6 +39,27 @@ function isButton(text: string, input: string): boolean {
   }
 }
 
+/** Of firmware/reset-button: which key for how long, as it reads them. */
+function buttonOf(text: string): readonly number[] {
+  const root = mkdtempSync(join(tmpdir(), 'bbt-button-'));
+  try {
+    for (const [path, content] of [
+      ['etc/branchbox/factory/model', 'box\n'],
+      ['usr/lib/branchbox/models/box.toml', text],
+    ] as const) {
+      mkdirSync(join(root, path, '..'), { recursive: true });
+      writeFileSync(join(root, path), content);
+    }
+    const subs = ['model', 'line'].map(
+      (name) => new RegExp(`^sub ${name} \\{.*?^\\}`, 'ms').exec(RESET_BUTTON)?.[0],
+    );
+    const script = `our $root = shift; my %found = model(); print "$found{code} ", $found{holdSeconds} // 10; ${subs.join('\n')}`;
+    return execFileSync('perl', ['-e', script, root], { encoding: 'utf8' }).split(' ').map(Number);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
 describe.each(readdirSync(MODELS))('%s', (file) => {
   const text = readFileSync(join(MODELS, file), 'utf8');
   const model = parseHardwareModel(text, file);
@@ -50,6 +72,8 @@ describe.each(readdirSync(MODELS))('%s', (file) => {
     const { resetButton } = model;
     expect(isButton(text, resetButton?.input ?? 'gpio-keys')).toBe(resetButton !== undefined);
     expect(isButton(text, 'AT Translated Set 2 keyboard')).toBe(false);
+    if (resetButton !== undefined)
+      expect(buttonOf(text)).toEqual([resetButton.code, resetButton.holdSeconds]);
   });
 });
 
@@ -60,4 +84,7 @@ it('a model that is written another way is noticed', () => {
   expect(parseHardwareModel(inline, 'inline')).toEqual(parseHardwareModel(APU2, 'apu2'));
   expect(consolesOf(inline)).toEqual([]);
   expect(isButton(inline, 'gpio-keys-polled')).toBe(false);
+  const hexadecimal = APU2.replace('code = 408', 'code = 0x198');
+  expect(parseHardwareModel(hexadecimal, 'hexadecimal')).toEqual(parseHardwareModel(APU2, 'apu2'));
+  expect(buttonOf(hexadecimal)).not.toEqual(buttonOf(APU2));
 });
