@@ -1,0 +1,72 @@
+/** A reset of a disk with a bad block, by factory-reset's own functions on a file; real disks are in test/lab/factoryReset.test.ts. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const RESET = readFileSync(join(import.meta.dirname, '../../../firmware/factory-reset'), 'utf8');
+/** In KiB, so that a file stands for a large partition. */
+const SIZE = 40;
+const KEPT = 'k';
+
+describe('a data partition with a bad block', () => {
+  let directory: string;
+  let device: string;
+  const program = (name: string, script: string): void =>
+    writeFileSync(join(directory, 'bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  /** What is left of it, as the numbers of the parts, and what was said. */
+  const erase = (type: string): { status: number | null; left: number[]; said: string } => {
+    program('blkid', `echo ${type}`);
+    const functions = ['say', 'part_bytes', 'overwrite', 'zero_head', 'erase'].map(
+      (name) =>
+        new RegExp(`^${name}(?:=.*|\\(\\) \\{.*\\}|\\(\\) \\{\\n[^]*?^\\})$`, 'm').exec(RESET)?.[0] ?? '',
+    );
+    const script = `set -eu\n${functions.join('\n')}\nerase ${device}; echo went on`
+      .replaceAll('/sys/class/block', join(directory, 'block'))
+      .replaceAll('bs=1M', 'bs=1K');
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
+      encoding: 'utf8',
+      env: { PATH: `${directory}/bin:${process.env['PATH'] ?? ''}`, FACTORY_RESET_PART_BYTES: '1024' },
+    });
+    const left = Array.from({ length: SIZE }, (_, part) => part).filter((part) =>
+      readFileSync(device)
+        .subarray(part * 1024, (part + 1) * 1024)
+        .includes(KEPT),
+    );
+    return { status, left, said: stdout + stderr };
+  };
+  /** Nothing is written over that part. */
+  const bad = (part: number): void =>
+    program(
+      'dd',
+      `for word; do case $word in seek=*) at=\${word#seek=} ;; count=*) count=\${word#count=} ;; esac; done
+      case "$*" in *seek_bytes*) at=$((at / 1024)); count=1 ;; esac
+      [ "\${at:-0}" -gt ${part} ] || [ $((\${at:-0} + count)) -le ${part} ] || exit 1
+      exec /usr/bin/dd "$@"`,
+    );
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'bbt-reset-'));
+    device = join(directory, 'sda7');
+    for (const folder of ['bin', 'block/sda7']) mkdirSync(join(directory, folder), { recursive: true });
+    writeFileSync(join(directory, 'block/sda7/size'), `${(SIZE * 1024) / 512}\n`);
+    writeFileSync(device, KEPT.repeat(SIZE * 1024));
+    program('blkdiscard', 'exit 1');
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  it('has its keys overwritten, and no more, where there is none', () => {
+    const { status, left, said } = erase('crypto_LUKS');
+    expect([status, left]).toEqual([0, [32, 33, 34, 35, 36, 37, 38, 39]]);
+    expect(said).toMatch(/cannot discard; its keys are overwritten\nwent on/);
+  });
+
+  it.each(['crypto_LUKS', 'ext4'])('loses all but that part, and the reset goes on: %s', (type) => {
+    bad(5);
+    const { status, left, said } = erase(type);
+    expect([status, left]).toEqual([0, [5]]);
+    expect(said).toContain('1 parts of');
+    expect(said).toMatch(/destroy the disk\n(.*\n)*went on/);
+  });
+});
