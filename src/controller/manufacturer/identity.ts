@@ -6,6 +6,7 @@
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
+import { ModelName } from '../../model/hardware.ts';
 import { Serial } from '../../model/ids.ts';
 import type { Secret } from '../../model/secret.ts';
 import { issueCertificate, NO_EXPIRY_MS } from '../../pki/issue.ts';
@@ -38,8 +39,11 @@ export async function makeIdentity(options: {
       message: `"${serial}" is no serial: letters, digits, dots and dashes`,
     });
   }
-  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(model)) {
-    throw new BranchboxError('cli/usage', { message: `"${model}" is no name of a hardware model` });
+  if (!ModelName.safeParse(model).success) {
+    throw new BranchboxError('cli/usage', {
+      message: `"${model}" is no name of a hardware model: lower-case letters, digits and inner hyphens`,
+      mend: 'take the name of a file in firmware/models, without .toml',
+    });
   }
   const keys = await openManufacturerKeys({ files, clock, directory });
   const devices = createDevices({ files, directory });

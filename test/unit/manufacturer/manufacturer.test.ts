@@ -92,6 +92,24 @@ it('makes an identity whose voucher the box accepts', async () => {
   expect(voucher.pinnedDomainCert.fingerprintSha256).toBe(domain.certificate.fingerprintSha256);
 });
 
+it.each(['lab-', 'Lab', '../lab', ''])(
+  'makes no identity that names a model as no box would read it: %s',
+  async (model) => {
+    const made = makeIdentity({
+      files,
+      clock,
+      directory,
+      serial: 'BB-MODEL',
+      model,
+      out: factory('BB-MODEL'),
+    });
+    await expect(made).rejects.toMatchObject({
+      code: 'cli/usage',
+      message: expect.stringContaining('hardware model'),
+    });
+  },
+);
+
 it('certifies a key that the box keeps, for the serial that its request names, and writes none', async () => {
   const { privateKey, publicKey } = generateKeyPair();
   const request = toPemBlock(
