@@ -132,9 +132,11 @@ describe('the data partition', () => {
     });
 
     it('says what to do with a disk that takes no data', () => {
-      program('systemd-repart', 'exit 1');
+      program('systemd-repart', 'echo "Failed to make it" >&2; exit 1');
       expect(open().status).toBe(1);
-      expect(read('run/boot/data-failed')).toMatch(/^What this box needs on sda .*\n.*install another one/);
+      expect(read('run/boot/data-failed')).toMatch(
+        /^What this box needs on sda .*\(Failed to make it\)\.\n.*install another one/,
+      );
     });
   });
 
