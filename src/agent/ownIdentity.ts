@@ -1,5 +1,6 @@
 /**
- * Owns reading who this box is now: its owner's record, its certificate and key, the anchor of its domain.
+ * Owns reading who this box is now: its owner's record, its certificate and key, the anchor of its domain,
+ * what its owner revoked.
  * The identity process owns the files; they are read anew at each use, since certificates get renewed.
  */
 import { decodeJson } from '../model/decode.ts';
@@ -9,19 +10,22 @@ import type { KeyHolding } from '../model/keyHolder.ts';
 import { MOVE_FILES } from '../model/move.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
+import { MAX_LISTS_CHARS, readRevocationLists, type SignedList } from '../pki/crlVerify.ts';
 import { isTpmKey } from '../pki/tss2.ts';
 import type { DeviceCredentials } from '../system/deviceClient.ts';
 import { judgeTlsPeer } from '../pki/tlsPeer.ts';
 import type { Files, System } from '../system/ports.ts';
 import type { TpmUse } from '../system/tpmUse.ts';
 import { readMoveRecord } from './moveTurn.ts';
-import { type AgentPaths, knownTimePath } from './paths.ts';
+import { type AgentPaths, knownTimePath, ownerListsPath } from './paths.ts';
 import { readTime, type TimeNow } from './knownTime.ts';
 
 export interface StoredIdentity extends DeviceCredentials {
   readonly owner: Owner;
   readonly gatewayId: string;
   readonly anchors: readonly Certificate[];
+  /** What the owner revoked, PEM; undefined where nothing is known of it. */
+  readonly revocationListsPem?: string | undefined;
 }
 export interface OwnIdentity extends StoredIdentity {
   /** What time it was when this was read: whatever a date decides is judged by it, not by the system's clock. */
@@ -52,6 +56,7 @@ export async function readOwnIdentity(
     key,
     certificatePem,
     anchorPem,
+    revocationListsPem: await readListsPem(files, paths),
     ...(isTpmKey(key) && {
       context: () =>
         tpm.context({
@@ -63,6 +68,25 @@ export async function readOwnIdentity(
         }),
     }),
   };
+}
+
+/** One that cannot be read is none: the identity process has it anew, and nothing here may cut the box off meanwhile. */
+async function readListsPem(files: Files, paths: AgentPaths): Promise<string | undefined> {
+  try {
+    return await files.readText(ownerListsPath(paths), MAX_LISTS_CHARS);
+  } catch (thrown) {
+    if (thrown instanceof BranchboxError) return undefined;
+    throw thrown;
+  }
+}
+
+function listsIn(pem: string | undefined): readonly SignedList[] {
+  try {
+    return pem === undefined ? [] : readRevocationLists(pem);
+  } catch (thrown) {
+    if (thrown instanceof BranchboxError) return [];
+    throw thrown;
+  }
 }
 
 interface Source {
@@ -85,14 +109,19 @@ async function ofMove(files: Files, paths: AgentPaths): Promise<Source | undefin
   return { owner: move.owner, key: MOVE_FILES.key, certificate: MOVE_FILES.certificate };
 }
 
-/** The TLS library knows no clock but the system's: where that one is wrong, it does not decide. */
+/**
+ * The TLS library knows no clock but the system's, and no list that may be overdue: where that clock is wrong, or the owner
+ * revoked servers, it does not decide.
+ */
 export function atKnownTime(stored: StoredIdentity, { atMs, wallMs }: TimeNow): OwnIdentity {
-  if (atMs === wallMs) return { ...stored, atMs };
-  const { anchors } = stored;
+  const { anchors, revocationListsPem } = stored;
+  if (atMs === wallMs && revocationListsPem === undefined) return { ...stored, atMs };
   return {
     ...stored,
     atMs,
-    judge: (socket, host) => judgeTlsPeer(socket, { host, who: host, anchors, atMs }),
+    async judge(socket, host) {
+      await judgeTlsPeer(socket, { host, who: host, anchors, atMs, lists: listsIn(revocationListsPem) });
+    },
   };
 }
 

@@ -47,6 +47,8 @@ export const AGENT_PATHS: AgentPaths = {
 export const journalPath = (paths: AgentPaths): string => `${paths.identity}/journal.json`;
 /** The identity process's mark of a box that its owner does not trust. */
 export const quarantinePath = (paths: AgentPaths): string => `${paths.identity}/quarantine.json`;
+/** The identity process's: what the owner revoked. */
+export const ownerListsPath = (paths: AgentPaths): string => `${paths.identity}/revocation-lists.pem`;
 export const wireguardKeyPath = (paths: AgentPaths): string => `${paths.state}/wireguard.key`;
 /** Which PINs went to which SIMs. */
 export const modemPinsPath = (paths: AgentPaths): string => `${paths.state}/modem-pins.json`;

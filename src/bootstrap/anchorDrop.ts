@@ -10,7 +10,8 @@ import { type Certificate, parseCertificates, sameCertificate, toPem } from '../
 import { validateChain } from '../pki/chain.ts';
 import type { StateContext } from './context.ts';
 import type { TlsIdentity } from './https.ts';
-import { estOf, overUplinks, proveStrictly } from './ownerServers.ts';
+import { overUplinks } from './overUplinks.ts';
+import { estOf, proveStrictly } from './ownerServers.ts';
 
 /** Pure. Those that the owner still offers; all where it offers none of them. */
 export function anchorsOffered(

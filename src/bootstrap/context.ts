@@ -15,6 +15,7 @@ import type { Https } from './https.ts';
 import type { MediumDesk } from './medium.ts';
 import type { Moves } from './moves.ts';
 import type { Notices } from './notices.ts';
+import type { OwnerRevocations } from './ownerRevocations.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { BootstrapPaths, CredentialPaths } from './paths.ts';
 import type { Progress } from './progress.ts';
@@ -31,6 +32,7 @@ export interface StateContext {
   readonly enrolment: Enrolment;
   readonly activation: Activation;
   readonly medium: MediumDesk;
+  readonly revocations: OwnerRevocations;
   readonly ldevid: CredentialPaths;
   readonly sztp: SztpClient;
   readonly https: Https;

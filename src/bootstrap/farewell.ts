@@ -12,7 +12,8 @@ import { BranchboxError } from '../model/errors.ts';
 import type { ServiceContext } from './context.ts';
 import { describeStatus, type Exchange, refused, type TlsIdentity } from './https.ts';
 import { renderProblem } from './machine.ts';
-import { overUplinks, ownerPeer } from './ownerServers.ts';
+import { overUplinks } from './overUplinks.ts';
+import { ownerPeer } from './ownerServers.ts';
 
 const TRIES = 3;
 const PAUSE_MS = 2_000;
@@ -60,7 +61,7 @@ export async function sayFarewell(
           server: owner.device,
           uplink,
           identity: tls,
-          peer: ownerPeer(owner, context.clock),
+          peer: ownerPeer(owner, context),
           method: 'POST',
           path: MOVED_PATH,
           accept: 'application/json',

@@ -5,6 +5,7 @@
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import type { BoxClaims } from '../model/assignment.ts';
 import { isBeforeEnrolment } from '../model/bootstrap.ts';
+import { asBranchboxError } from '../model/errors.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { System } from '../system/ports.ts';
@@ -28,7 +29,9 @@ import { createMachine } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
 import { createNotices } from './notices.ts';
-import { overUplinks, ownerPeer } from './ownerServers.ts';
+import { createOwnerRevocations } from './ownerRevocations.ts';
+import { overUplinks } from './overUplinks.ts';
+import { ownerPeer } from './ownerServers.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
   BOOTSTRAP_PATHS,
@@ -39,6 +42,7 @@ import {
   movedLdevidPaths,
   moveRecordPath,
   nextLdevidPaths,
+  ownerListsPath,
   quarantinePath,
 } from './paths.ts';
 import type { BlockDevicePaths } from './pluggedMedia.ts';
@@ -149,6 +153,18 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   const given = createWaker(system.clock);
   const notices = createNotices();
   const looks = createStandingLooks({ clock: system.clock, random });
+  const revocations = createOwnerRevocations({
+    files,
+    path: ownerListsPath(paths),
+    https,
+    uplinks,
+    present: owners.read,
+    clock,
+    monotonicMs: () => system.clock.monotonicMs(),
+    random,
+    notices,
+    log,
+  });
   const activation = createActivation({ onOffer: () => given.wake() });
   const sztpBy = (by: TrustedClock, claims?: () => Promise<BoxClaims>): SztpClient =>
     createSztpClient({
@@ -169,7 +185,10 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     async report(telling) {
       const owner = await owners.read();
       if (owner === undefined) return;
-      const peer = ownerPeer(owner, clock);
+      // Where the list is not to be had nobody is told anything; the state that waits for it says why.
+      const missing = await revocations.require(owner, factory.tls, signal).catch(asBranchboxError);
+      if (missing !== undefined) return;
+      const peer = ownerPeer(owner, { clock, revocations });
       await overUplinks(await uplinks.all(), (uplink) => sztp.report({ ...telling, uplink, peer, signal }));
     },
     secondFactor: () => activation.state(),
@@ -197,6 +216,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     quarantine,
     looks,
     moves,
+    revocations,
     progress,
     timeWitness: createTimeWitness({
       clock,

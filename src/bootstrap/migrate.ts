@@ -53,6 +53,8 @@ export function createMigration(context: ServiceContext): Action {
   async function goBack(move: Move, why: string): Promise<Next> {
     await moves.end('returned', why);
     await forgetPair();
+    const present = await owners.read();
+    if (present !== undefined) await context.revocations.forgetOthers(present);
     log.warn('the box stays with its controller', { instead: move.owner.device.host, why });
     return { state: 'OPERATIONAL', note: { because: `back from a move: ${why}`.slice(0, 500) } };
   }
@@ -61,6 +63,7 @@ export function createMigration(context: ServiceContext): Action {
     const { owner } = move;
     const mine = ownOf(move);
     try {
+      await context.revocations.require(owner, context.factory.tls, signal);
       // Killed between certificate and record: it is there, and no second one is asked for.
       const ready = await enrolment.read(owner, moved);
       const identity =
@@ -123,6 +126,7 @@ export function createMigration(context: ServiceContext): Action {
       farewell === undefined
         ? 'nothing of it was left'
         : await sayFarewell(context, farewell, move.generation, signal);
+    await context.revocations.forgetOthers(move.owner);
     if (untold !== undefined) log.info('the controller before does not know of the move', { why: untold });
     return {
       state: 'OPERATIONAL',

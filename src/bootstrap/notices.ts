@@ -5,10 +5,10 @@
 import { NOTICES_MAX, NOTICE_MAX_LENGTH } from '../model/bootstrap.ts';
 
 /**
- * `named`: servers that were named and are none. `passed`: lines and servers that led nowhere. `trust`: of the owner.
+ * `named`: servers that were named and are none. `passed`: lines and servers that led nowhere. `trust`: of the owner. `revocations`: its list.
  * `media`: plugged in, and not read.
  */
-export type NoticeSubject = 'named' | 'passed' | 'trust' | 'media';
+export type NoticeSubject = 'named' | 'passed' | 'trust' | 'revocations' | 'media';
 
 export interface Notices {
   /** In place of those before; none where all is well. */

@@ -1,62 +1,31 @@
 /**
- * Owns what a box does with its owner's servers: by whom they are judged, over which uplink they are asked, enrolling from
- * request to certificate, the owner's next CA, proving itself. Does not own the protocols (est.ts, standing.ts), nor in
- * which state any of it is done.
+ * Owns what a box does with its owner's servers: by whom they are judged, enrolling from request to certificate, the owner's
+ * next CA, proving itself. Does not own the protocols (est.ts, standing.ts), which uplink is asked over (overUplinks.ts), what was
+ * revoked (ownerRevocations.ts), nor in which state any of it is done.
  */
 import type { Owner } from '../model/bootstrap.ts';
-import { BranchboxError, type ErrorCode } from '../model/errors.ts';
+import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
-import type { TrustedClock } from './clockFloor.ts';
 import type { StateContext } from './context.ts';
 import type { EnrolmentAnswer, LocalIdentity } from './enrol.ts';
 import { createEstClient, type EstClient } from './est.ts';
 import type { PeerJudge, TlsIdentity } from './https.ts';
+import { overUplinks } from './overUplinks.ts';
 import type { CredentialPaths } from './paths.ts';
 import { strictPeer } from './peer.ts';
 import { anchorsAfter } from './rollover.ts';
 import { askStanding } from './standing.ts';
-import { moreTelling } from './telling.ts';
-import type { Uplink } from './uplink.ts';
 
-/** Judged by the domain CA that the voucher pinned, those it vouched for since, and by nothing else. */
-export function ownerPeer(owner: Owner, clock: TrustedClock): PeerJudge {
-  return strictPeer(parseCertificates(owner.domainAnchorPem), () => clock.nowMs());
+/** Judged by the domain CA that the voucher pinned, those it vouched for since, and what they revoked; by nothing else. */
+export function ownerPeer(owner: Owner, context: Pick<StateContext, 'clock' | 'revocations'>): PeerJudge {
+  const { clock, revocations } = context;
+  const anchors = parseCertificates(owner.domainAnchorPem);
+  return strictPeer({ anchors, nowMs: () => clock.nowMs(), lists: () => revocations.lists() });
 }
 
 export function estOf(context: StateContext, owner: Owner): EstClient {
-  return createEstClient({ https: context.https, est: owner.est, peer: ownerPeer(owner, context.clock) });
-}
-
-/** Told by the owner itself, whom another uplink would lead to as well. */
-const OWNERS_VERDICTS: readonly ErrorCode[] = [
-  'bootstrap/pending',
-  'bootstrap/refused',
-  'bootstrap/quarantined',
-  'bootstrap/superseded',
-];
-/** Of this box itself: over no uplink would it be another. */
-const OWN_KEYS: readonly ErrorCode[] = ['bootstrap/key-lost', 'system/key-unusable'];
-
-/** The first uplink over which it works; a refusal by the owner is final, another uplink would hear the same. */
-export async function overUplinks<T>(
-  uplinks: readonly Uplink[],
-  work: (uplink: Uplink) => Promise<T>,
-): Promise<T> {
-  let telling: BranchboxError | undefined;
-  for (const uplink of uplinks) {
-    try {
-      return await work(uplink);
-    } catch (thrown) {
-      if (!(thrown instanceof BranchboxError)) throw thrown;
-      if ([...OWNERS_VERDICTS, ...OWN_KEYS].includes(thrown.code)) throw thrown;
-      telling = moreTelling(telling, thrown);
-    }
-  }
-  throw (
-    telling ??
-    new BranchboxError('bootstrap/unreachable', { message: 'No uplink has an address to send from' })
-  );
+  return createEstClient({ https: context.https, est: owner.est, peer: ownerPeer(owner, context) });
 }
 
 /** With the installer's code, where one was typed; what the server says of it is kept for who looks. */
@@ -113,7 +82,7 @@ async function askForCertificate(
   code?: Secret,
 ): Promise<EnrolmentAnswer> {
   const { enrolment, uplinks, https } = context;
-  const judge = ownerPeer(owner, context.clock);
+  const judge = ownerPeer(owner, context);
   let serverEndsAtMs = Number.NEGATIVE_INFINITY;
   const peer: PeerJudge = {
     ...judge,
@@ -174,7 +143,7 @@ export async function proveStrictly(
   signal: AbortSignal,
 ): Promise<void> {
   const { https } = context;
-  const peer = ownerPeer(owner, context.clock);
+  const peer = ownerPeer(owner, context);
   await overUplinks(await context.uplinks.all(), (uplink) =>
     askStanding({ https, owner, peer, uplink, identity, signal }),
   );

@@ -20,6 +20,8 @@ export interface OwnerTrust {
   /** Asks the owner how we stand, and drops the anchors that it dropped. No answer changes nothing: who cuts a cable must not stop traffic by it. */
   look(signal: AbortSignal): Promise<Next | undefined>;
   lookIfDue(signal: AbortSignal): Promise<Next | undefined>;
+  /** What the owner revoked, anew where it is time. */
+  listIfDue(signal: AbortSignal): Promise<void>;
 }
 
 export function createOwnerTrust(context: ServiceContext): OwnerTrust {
@@ -75,5 +77,11 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
   }
   const lookIfDue = async (signal: AbortSignal): Promise<Next | undefined> =>
     looks.dueInMs() === 0 ? look(signal) : undefined;
-  return { credentialNow, distrustedFor, supersededFor, look, lookIfDue };
+  async function listIfDue(signal: AbortSignal): Promise<void> {
+    const { revocations } = context;
+    const owner = await owners.read();
+    if (owner === undefined || revocations.dueInMs(owner) > 0) return;
+    await revocations.refresh(owner, async () => (await credentialNow(owner)).tls, signal);
+  }
+  return { credentialNow, distrustedFor, supersededFor, look, lookIfDue, listIfDue };
 }

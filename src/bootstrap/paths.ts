@@ -50,6 +50,9 @@ export const keptMediumPath = (paths: BootstrapPaths): string => `${paths.state}
 export const ownerPath = (paths: BootstrapPaths): string => `${paths.state}/owner.json`;
 export const domainAnchorPath = (paths: BootstrapPaths): string => `${paths.state}/domain-anchor.pem`;
 
+/** What the owner revoked, as it said last (PEM); the agent reads it. */
+export const ownerListsPath = (paths: BootstrapPaths): string => `${paths.state}/revocation-lists.pem`;
+
 /** There while the owner does not trust this box (model Quarantine); the agent follows it. */
 export const quarantinePath = (paths: BootstrapPaths): string => `${paths.state}/quarantine.json`;
 

@@ -35,7 +35,7 @@ export function createRefusalReports(clock: Pick<TrustedClock, 'nowMs'>): TellRe
     if (told.has(mark)) return;
     if (told.size >= MAX_TOLD) told.clear();
     told.add(mark);
-    const peer = strictPeer(anchors, () => clock.nowMs());
+    const peer = strictPeer({ anchors, nowMs: () => clock.nowMs() });
     // The beginning and the end always, what is between where the server wants it.
     const between = reporting === 'verbose' ? progress.slice(0, -1) : [];
     try {

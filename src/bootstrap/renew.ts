@@ -125,6 +125,8 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     if (owner === undefined) return WITHOUT_OWNER;
     // To the domain already owned, so with no new voucher; an expired certificate is no credential any more.
     const credential = operation === 'simplereenroll' && current ? current.tls : context.factory.tls;
+    // A server that was revoked meanwhile is to certify nothing. Where the list is not had the last one counts.
+    await context.revocations.refresh(owner, async () => credential, signal);
     const ready = await enrolment.read(owner, next);
     const fresh =
       ready !== undefined && enrolment.canHaveBegun(ready)

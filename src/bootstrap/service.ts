@@ -44,8 +44,8 @@ function afterAgent(
 }
 
 export function createServiceActions(context: ServiceContext): Readonly<Record<ServiceState, Action>> {
-  const { files, paths, owners, clock, waker, quarantine, looks } = context;
-  const { credentialNow, distrustedFor, supersededFor, lookIfDue } = createOwnerTrust(context);
+  const { files, paths, owners, clock, waker, quarantine, looks, revocations } = context;
+  const { credentialNow, distrustedFor, supersededFor, lookIfDue, listIfDue } = createOwnerTrust(context);
 
   /** Follows the agent's files: what it holds is the truth, this journal is for people. `owner`: where renewal counts. */
   async function followAgent(
@@ -63,7 +63,10 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
         const next = afterAgent(here, names.includes('trial.json'), names.includes('committed.jws'));
         if (next !== undefined) return next;
         // A box may wait for its first desired state for longer than its certificate lasts. A trial is over sooner.
-        if (owner !== undefined) renewal ??= await renewalDue(context, owner);
+        if (owner !== undefined) {
+          await listIfDue(signal);
+          renewal ??= await renewalDue(context, owner);
+        }
         const onward = renewal?.now() ?? (await lookIfDue(signal));
         if (onward !== undefined) return onward;
         await waker.wait(LOOK_AGAIN_MS, signal);
@@ -106,10 +109,12 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       await files.remove(moved.key);
       const renewal = await renewalDue(context, owner);
       for (;;) {
+        await listIfDue(signal);
         const onward = renewal.now() ?? (await movedAway()) ?? (await lookIfDue(signal));
         if (onward !== undefined) return onward;
         const dueInMs = Math.max(0, renewal.atMs - clock.nowMs());
-        await waker.wait(Math.min(MAX_SLEEP_MS, dueInMs, looks.dueInMs()), signal);
+        const asksInMs = Math.min(looks.dueInMs(), revocations.dueInMs(owner));
+        await waker.wait(Math.min(MAX_SLEEP_MS, dueInMs, asksInMs), signal);
       }
     },
     async QUARANTINED(signal) {
@@ -117,6 +122,7 @@ export function createServiceActions(context: ServiceContext): Readonly<Record<S
       if (owner === undefined) return WITHOUT_OWNER;
       const { tls, enrolled } = await credentialNow(owner);
       looks.looked();
+      await listIfDue(signal);
       try {
         await proveStrictly(context, owner, tls, signal);
       } catch (thrown) {

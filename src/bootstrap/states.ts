@@ -8,7 +8,8 @@ import { findBootstrapServers } from './bootstrapServers.ts';
 import type { StateContext } from './context.ts';
 import { candidateName, type Server } from './discover.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
-import { enrolWithCode, estOf, overUplinks, proveAnew } from './ownerServers.ts';
+import { overUplinks } from './overUplinks.ts';
+import { enrolWithCode, estOf, proveAnew } from './ownerServers.ts';
 import { createProvisional } from './provisional.ts';
 
 /** Leases and files are watched; this is for what no watch tells (a carrier), and for a watch that was lost. */
@@ -29,6 +30,7 @@ type EarlyState =
 
 export function createEarlyActions(context: StateContext): Readonly<Record<EarlyState, Action>> {
   const { factory, uplinks, cables, owners, enrolment, medium, ldevid, clock, waker, log } = context;
+  const { revocations } = context;
 
   async function until(condition: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
     while (!(await condition())) await waker.wait(LOOK_AGAIN_MS, signal);
@@ -121,6 +123,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       // Proves the enrolment server before a key is made for it.
       const est = estOf(context, owner);
       try {
+        await revocations.require(owner, factory.tls, signal);
         await overUplinks(await uplinks.all(), (uplink) => est.cacerts(uplink, factory.tls, signal));
       } catch (thrown) {
         throw await orPortal(thrown, owner.est, signal);
@@ -137,6 +140,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
         identity.certificate.notAfterMs > clock.nowMs() &&
         enrolment.canHaveBegun(identity);
       if (identity === undefined || !isUsable) {
+        await revocations.require(owner, factory.tls, signal);
         identity = await enrolWithCode(context, owner, signal);
       }
       context.activation.forget();
@@ -153,6 +157,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
           note: { because: 'the certificate on disk begins later than it can be' },
         };
       }
+      await revocations.require(owner, identity.tls, signal);
       await proveAnew(context, owner, identity, signal);
       return { state: 'STRICT' };
     },

@@ -109,7 +109,7 @@ export function createSztpClient(options: {
       uplink,
       identity: factory.tls,
       // A server that a signed redirect vouched for must prove itself; any other session is nobody's.
-      peer: target.anchors && strictPeer(target.anchors, () => clock.nowMs()),
+      peer: target.anchors && strictPeer({ anchors: target.anchors, nowMs: () => clock.nowMs() }),
     };
     const { answer, path } = await invokeRpc(operations, 'get-bootstrapping-data', asking, body, signal);
     const exchange = { ...asking, path };

@@ -1,13 +1,13 @@
 /**
  * Owns what a gateway fetches over HTTPS under its own certificate: the bundles of its own apps, the parts of the
  * firmware it is to run, a sign of life, the far end of its uplink tests (uplinkTest/deviceRoutes), its word that it left
- * (movedRoute).
+ * (movedRoute); and by whoever asks, what was revoked.
  * Does not own MQTT, by which all else goes.
  */
 import type { ReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { PING_PATH } from '../model/deviceApi.ts';
+import { PING_PATH, REVOCATION_LISTS_PATH } from '../model/deviceApi.ts';
 import { firmwareOf } from '../model/fleet.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock } from '../system/ports.ts';
@@ -29,11 +29,17 @@ export function createDeviceHandler(options: {
   readonly fleet: Pick<FleetService, 'read'>;
   readonly uplinkTest: UplinkTestRoutes;
   readonly moved: MovedRoute;
+  /** PEM. */
+  readonly revocationLists: () => string;
   readonly anchors: PeerAnchors;
   readonly clock: Clock;
 }): Handler {
   return async (request, socket, response) => {
     const { method, path } = requestLine(request);
+    // Of whoever asks: a box wants it before it says who it is, and one in quarantine needs it no less.
+    if (path === REVOCATION_LISTS_PATH && (method === 'GET' || method === 'HEAD')) {
+      return { status: 200, mediaType: 'application/x-pem-file', body: options.revocationLists() };
+    }
     const peer = await peerOf(socket, options.anchors, options.clock.nowMs());
     if (path === PING_PATH && method === 'GET' && peer.kind === 'idevid') {
       return factoryStanding(peer.serial, peer.certificate);
@@ -132,7 +138,7 @@ export function createDeviceHandler(options: {
 
 /** By path, whoever asks: what a gateway may not have is 404 to any of these. */
 const METHODS_AT: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/^\/v1\/(ping|bundles\/.+|firmware\/.+)$/, ['GET', 'HEAD']],
+  [/^\/v1\/(ping|revocation-lists|bundles\/.+|firmware\/.+)$/, ['GET', 'HEAD']],
   [/^\/v1\/uplink-test\/download\/\d+$/, ['GET']],
   [/^\/v1\/(moved|uplink-test\/(session|upload))$/, ['POST']],
 ];

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Owner } from '../model/bootstrap.ts';
+import { REVOCATION_LISTS_PATH } from '../model/deviceApi.ts';
 import { toPem } from '../pki/certificate.ts';
 import { createLinuxSystem } from '../system/linux/system.ts';
 import { openAdminCredential } from './adminCredential.ts';
@@ -93,6 +94,7 @@ export async function runController(options: {
     est: { host, port: listen.estPort },
     mqtt: endpoints.mqtt,
     device: endpoints.device,
+    revocationListsPath: REVOCATION_LISTS_PATH,
     domainAnchorPem: domain.pem,
   });
 
@@ -168,6 +170,7 @@ export async function runController(options: {
         fleet,
         uplinkTest: uplinkTest.routes,
         moved: createMovedRoute({ store, clock, log }),
+        revocationLists: () => gateways.revocationList().pem,
         anchors,
         clock,
       }),

@@ -142,6 +142,15 @@ export const Owner = z.strictObject({
   mqtt: z.strictObject({ host: DnsName, port: Port }),
   /** HTTPS of the controller for boxes, mutual TLS by LDevID: bundles, trial proof. */
   device: z.strictObject({ host: DnsName, port: Port }),
+  /**
+   * Of `device`, without a credential: the revocation lists of the owner's CAs, complete, PEM (RFC 5280, RFC 7468). There: the owner
+   * says that it has one, and a box wants it before it tells its servers anything. Absent: servers are not asked for one.
+   */
+  revocationListsPath: z
+    .string()
+    .max(256)
+    .regex(/^\/[\x21-\x7e]*$/, 'a path')
+    .optional(),
   /** The domain CA that the voucher pinned: anchor of TLS, desired states and renewal. */
   domainAnchorPem: Pem,
 });

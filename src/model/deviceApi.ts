@@ -8,6 +8,9 @@ import { z } from 'zod';
 /** A sign of life, and how the box stands. 200: as a gateway of the fleet. */
 export const PING_PATH = '/v1/ping';
 
+/** GET, by whoever asks: the revocation lists of all CAs that count, PEM (Owner.revocationListsPath). */
+export const REVOCATION_LISTS_PATH = '/v1/revocation-lists';
+
 /** POST of a box that left, as it was ordered: 204. */
 export const MOVED_PATH = '/v1/moved';
 /** `generation` of the order, which says where to. */

@@ -1,7 +1,7 @@
 /**
  * Owns whether the other end of a TLS session is who it must be, at a time that the caller names: chain to an anchor, name,
- * server usage, dates. Does not own sockets, nor the time. Revocation of servers is not looked at: the owner's CA answers
- * for its own few servers.
+ * server usage, dates, and that no revocation list that the caller has names it. Does not own sockets, the time, nor where lists
+ * come from and how old one may be (bootstrap/ownerRevocations).
  *
  * Why not the TLS library's verdict alone: with a clock in 1970 or 2045 it reports a date error even for a wrong
  * CA or a wrong host name, and it has no other clock than the system's. So: its verdict must be good or a date
@@ -11,6 +11,7 @@ import { checkServerIdentity, type DetailedPeerCertificate, type TLSSocket } fro
 import { BranchboxError } from '../model/errors.ts';
 import { type Certificate, parseCertificate, readUsable } from './certificate.ts';
 import { validateChain } from './chain.ts';
+import { refuseRevoked, type SignedList } from './crlVerify.ts';
 import { OID } from './oids.ts';
 
 const DATE_VERDICTS: readonly string[] = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
@@ -26,7 +27,10 @@ const INTERCEPTED = '. Is TLS intercepted on the way (captive portal, inspecting
 /** Certificates taken from a handshake; a real chain has two to four. */
 const MAX_CHAIN = 8;
 
-/** Throws pki/untrusted, or pki/expired where the time alone is wrong. The library must have been given these anchors. */
+/**
+ * Its chain: leaf first, anchor last. Throws pki/untrusted, or pki/expired where the time alone is wrong. The library must have
+ * been given these anchors.
+ */
 export async function judgeTlsPeer(
   socket: TLSSocket,
   by: {
@@ -36,8 +40,10 @@ export async function judgeTlsPeer(
     readonly who: string;
     readonly anchors: readonly Certificate[];
     readonly atMs: number;
+    /** Of the owner; none: nobody's are known. */
+    readonly lists?: readonly SignedList[];
   },
-): Promise<void> {
+): Promise<readonly Certificate[]> {
   const { who, host, anchors, atMs } = by;
   const presented = presentedBy(socket);
   const peer = socket.getPeerCertificate();
@@ -50,7 +56,7 @@ export async function judgeTlsPeer(
   }
   const mismatch = checkServerIdentity(host, peer);
   if (mismatch !== undefined) throw untrusted(who, 'showed a certificate for another name');
-  await validateChain({
+  const chain = await validateChain({
     leaf,
     intermediates,
     anchors,
@@ -62,6 +68,8 @@ export async function judgeTlsPeer(
     if (!(thrown instanceof BranchboxError) || thrown.fields['foreign'] !== true) throw thrown;
     throw new BranchboxError(thrown.code, { message: thrown.message + INTERCEPTED, cause: thrown });
   });
+  refuseRevoked(who, chain, by.lists ?? []);
+  return chain;
 }
 
 /** Leaf first, as sent (and as the library completed it); above it those that can be used. */

@@ -18,7 +18,7 @@ export interface DeviceCredentials {
    * Where a TPM holds the key: one context for every connection of the process (tpmUse.ts). Throws system/key-unusable.
    */
   readonly context?: (() => SecureContext) | undefined;
-  /** There where the system's clock, by which the library judges dates, is known to be wrong (pki/tlsPeer). */
+  /** There where the library alone cannot judge (pki/tlsPeer): by a clock that is known to be wrong, or by what the owner revoked. */
   readonly judge?: PeerJudgement | undefined;
 }
 

@@ -10,6 +10,7 @@ import { readUntrustedConveyed, verifyConveyed } from '../../src/pki/conveyed.ts
 import { openEnveloped } from '../../src/pki/enveloped.ts';
 import { recipientOf } from '../../src/pki/keyEncryption.ts';
 import { parseRevocationList } from '../../src/pki/crl.ts';
+import { readRevocationLists, type SignedList, verifyRevocationList } from '../../src/pki/crlVerify.ts';
 import { decode } from '../../src/pki/der.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
 import { OID } from '../../src/pki/oids.ts';
@@ -29,6 +30,9 @@ import { type Samples, text } from './samples.ts';
 /** What a certificate says, without its signature. */
 export const saidBy = (one: Certificate): string =>
   JSON.stringify({ ...one, der: '', pem: '', publicKey: '', fingerprintSha256: '' });
+
+const saidOf = (lists: readonly SignedList[]): string =>
+  JSON.stringify(lists.map((list) => ({ ...list, der: '', revoked: [...list.revoked] })));
 
 export function pkiParsers(samples: Samples): readonly FuzzParser[] {
   const der = (name: keyof Samples): Uint8Array => Buffer.from(samples[name], 'base64');
@@ -256,6 +260,22 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
       share: 3,
       samples: [der('revocations')],
       parse: (input) => JSON.stringify(parseRevocationList(toPemBlock('X509 CRL', input)).revoked),
+    },
+    {
+      ...common,
+      name: 'revocation-lists-of-others',
+      covers: ['crlVerify#readRevocationLists'],
+      share: 3,
+      samples: [der('revocations')],
+      parse: (input) => saidOf(readRevocationLists(toPemBlock('X509 CRL', input))),
+    },
+    {
+      ...signed,
+      name: 'signed-revocation-list',
+      covers: ['crlVerify#verifyRevocationList'],
+      share: 3,
+      samples: [der('revocations')],
+      parse: (input) => saidOf([verifyRevocationList(input, [domain])]),
     },
     {
       ...jws,

@@ -31,6 +31,7 @@ const KILLS = [
 const FILES = [
   'clock-floor',
   'pending-owner.json',
+  'revocation-lists.pem',
   'ldevid.key',
   'ldevid.crt',
   'domain-anchor.pem',
@@ -81,6 +82,7 @@ async function expectInService(disk: Disk, serial: string): Promise<void> {
     'ldevid.crt',
     'ldevid.key',
     'owner.json',
+    'revocation-lists.pem',
   ]);
   expect(statesOn(disk).at(-1)).toBe('OPERATIONAL');
   const [leaf] = parseCertificates(disk.get('ldevid.crt') ?? '');

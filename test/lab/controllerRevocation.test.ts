@@ -213,6 +213,44 @@ it('serves the list to whoever verifies', async () => {
   expect(await verify('two')).toContain('OK');
 });
 
+it('takes its own certificates out of use for good, and no box notices: the broker goes by the same list', async () => {
+  const one = await connect('one');
+  let interruptions = 0;
+  one.client.on('close', () => (interruptions += 1));
+  const numbersIn = (text: string) => [...text.matchAll(/^in use +(\w+)/gm)].map(([, number = '']) => number);
+  const before = numbersIn(await world.controller('certificates'));
+  for (const number of before)
+    expect(await world.controller('revoke', number)).toContain(`${number} was in use`);
+  const after = numbersIn(await world.controller('certificates'));
+  expect(after.filter((number) => before.includes(number))).toEqual([]);
+  await publishStatus(one, 'one');
+  await one.settled();
+  expect(interruptions).toBe(0);
+  // Who connects is shown the new one, and is let in as before.
+  const shown = connectTls(await tlsOf('two'));
+  await once(shown, 'secureConnect');
+  expect(shown.getPeerCertificate().serialNumber.toLowerCase()).toBe(after[0]);
+  shown.destroy();
+  const two = await connect('two');
+  await publishStatus(two, 'two');
+  await two.settled();
+  // The controller itself is a client of the broker, by a certificate that is on no list.
+  const connects = () => controller.lines.filter((line) => line.includes('connected to the broker')).length;
+  const connected = connects();
+  process.kill(await brokerPid(), 'SIGKILL');
+  await expect.poll(connects, { timeout: 60_000 }).toBeGreaterThan(connected);
+  await untilIn('two');
+
+  const anchored = ['--cacert', world.at('anchors/domain.pem')];
+  const device = `https://localhost:${world.ports.device}/v1/revocation-lists`;
+  const lists = await world.curl(...anchored, device);
+  expect([lists.status, lists.headers.get('content-type')]).toEqual([200, 'application/x-pem-file']);
+  await writeFile(world.at('lists.pem'), lists.body);
+  const text = await world.openssl('crl', '-in', world.at('lists.pem'), '-noout', '-text');
+  for (const number of before) expect(text).toContain(number.toUpperCase());
+  expect(text.match(/Key Compromise/g)).toHaveLength(before.length);
+});
+
 it('keeps out a box whose place another one has, under the same name', async () => {
   const old = await connect('one');
   const ended = closed(old);

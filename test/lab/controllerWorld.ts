@@ -30,6 +30,8 @@ export interface ControllerWorld {
   at(name: string): string;
   branchbox(...args: readonly string[]): Promise<string>;
   fleet(...args: readonly string[]): Promise<string>;
+  /** `branchbox controller`, of its API. */
+  controller(...args: readonly string[]): Promise<string>;
   startController(...args: readonly string[]): Promise<Running>;
   curl(...args: readonly string[]): Promise<CurlAnswer>;
   /** The REST API's JSON. */
@@ -155,6 +157,7 @@ user = "nobody"
     branchbox,
     curl,
     fleet: (...args) => branchbox('fleet', ...args, ...access()),
+    controller: (...args) => branchbox('controller', ...args, ...access()),
     async startController(...args) {
       const controller = start('controller', 'serve', '--config', at('controller.toml'), ...args);
       await controller.said(/"connected to the broker"/);

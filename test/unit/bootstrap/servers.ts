@@ -7,6 +7,7 @@ import { createServer } from 'node:https';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { once } from 'node:events';
 import type { Connect } from '../../../src/bootstrap/https.ts';
+import { REVOCATION_LISTS_PATH } from '../../../src/model/deviceApi.ts';
 import {
   GetBootstrappingDataRequest,
   SZTP_GET_PATH,
@@ -45,6 +46,8 @@ export interface Behaviour {
   enrol: (request: CertificateRequest, operation: string, authorization?: string) => Reply;
   ping: (peer: Certificate | undefined) => Reply;
   moved: (peer: Certificate | undefined) => Reply;
+  /** Of an owner whose record names them (revoking.ts). */
+  revocationLists: () => Reply;
   /** Of RESTCONF; a server of `xml` refuses a body of JSON, one of `none` any. */
   encoding: 'json' | 'xml' | 'none';
 }
@@ -139,6 +142,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
     enrol: (request) => pkcs7([behaviour.issue(request)]),
     ping: (peer) => (peer?.subject.commonName === GATEWAY ? json({ ok: true }) : json({}, 401)),
     moved: (peer) => ({ status: peer?.subject.commonName === GATEWAY ? 204 : 401 }),
+    revocationLists: () => ({ status: 404 }),
     encoding: 'json',
   };
 
@@ -159,6 +163,7 @@ export async function startController(authorities: Authorities): Promise<TestCon
       return { status: 204 };
     }
     if (path === '/v1/ping') return behaviour.ping(peer);
+    if (path === REVOCATION_LISTS_PATH) return behaviour.revocationLists();
     if (path === '/v1/moved') {
       words.push(body);
       return behaviour.moved(peer);

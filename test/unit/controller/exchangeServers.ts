@@ -20,6 +20,8 @@ import { createControllerParts } from './controllerParts.ts';
 import { makeServerCredential } from './wire.ts';
 
 const { tls } = makeServerCredential();
+/** What the device API has been given for the lists of what was revoked. */
+export const LISTS = '-----BEGIN X509 CRL-----\nAA==\n-----END X509 CRL-----\n';
 const log = createLogger({ name: 'test', write: () => undefined });
 const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
 const anchors = { manufacturers: [], domain: makeCa('Domain').certificate, previous: [] };
@@ -89,6 +91,7 @@ export function createExchangeServers() {
       fleet: { read: notAsked },
       uplinkTest: { handle: notAsked },
       moved: { handle: notAsked },
+      revocationLists: () => LISTS,
     };
     return listen(createDeviceHandler({ ...parts(), ...further }), deviceRefusal);
   };

@@ -27,7 +27,10 @@ it.runIf(hasOpenssl)(
     try {
       await once(socket, 'secureConnect');
       const by = { host: 'localhost', who: 'it', anchors: [ca.certificate], atMs: Date.now() };
-      await expect(judgeTlsPeer(socket, by)).resolves.toBeUndefined();
+      const chain = await judgeTlsPeer(socket, by);
+      expect(chain.map(({ fingerprintSha256 }) => fingerprintSha256)).toEqual(
+        [certificate, ca.certificate].map(({ fingerprintSha256 }) => fingerprintSha256),
+      );
       const strange = { ...by, anchors: [makeCa('Domain', VALIDITY).certificate] };
       await expect(judgeTlsPeer(socket, strange)).rejects.toMatchObject({ code: 'pki/untrusted' });
     } finally {

@@ -9,11 +9,13 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { Owner } from '../../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../../src/model/decode.ts';
 import { parseCertificates } from '../../../../src/pki/certificate.ts';
+import { readRevocationLists } from '../../../../src/pki/crlVerify.ts';
 import { importPrivateKey, publicKeyOf, sameKey } from '../../../../src/pki/keys.ts';
 import { Secret } from '../../../../src/model/secret.ts';
 import { createFiles } from '../../../../src/system/linux/files.ts';
 import { type Authorities, createAuthorities, GATEWAY } from '../authorities.ts';
 import { type Box, createBox } from '../box.ts';
+import { withLists } from '../revoking.ts';
 import { startController, type TestController } from '../servers.ts';
 import { type DiskImage, SimulatedDisk } from './simulatedDisk.ts';
 
@@ -46,6 +48,8 @@ let controller: TestController;
 beforeAll(async () => {
   authorities = createAuthorities();
   controller = await startController(authorities);
+  // One file more: what the owner revoked.
+  withLists(authorities, controller);
 });
 afterAll(() => controller.close());
 
@@ -125,6 +129,8 @@ it('a kill or a power cut behind any change of a file, ten times each, ends with
     if (owner.gatewayId !== GATEWAY) problems.push(`${at}: owned as ${owner.gatewayId}`);
     if (textOf(after, 'domain-anchor.pem') !== authorities.domain.certificate.pem)
       problems.push(`${at}: no anchor`);
+    if (readRevocationLists(textOf(after, 'revocation-lists.pem')).length !== 1)
+      problems.push(`${at}: not one revocation list`);
     if (after.has(`${STATE}/pending-owner.json`)) problems.push(`${at}: the pending record is left`);
     const temporary = [...after.keys()].filter((path) => path.startsWith(`${STATE}/.`));
     if (temporary.length > 0) problems.push(`${at}: ${temporary.length} temporary files are left`);
