@@ -126,6 +126,8 @@ describe.each(CLOCKS)('a factory-new box in %s', (year, faketime) => {
 
   it('refuses it where nobody told the time', async () => {
     const line = await refusal((box) => rm(join(box, 'run/known-time.json')));
-    expect(line).toMatch(/certificate is not yet valid|certificate has expired/);
+    expect(line).toMatch(
+      /is not valid by the clock of this box .* is not valid at that time: .* (begins|ended)/,
+    );
   });
 });
