@@ -9,7 +9,7 @@ const { make, remove, on, table, stick, conf, install, bytes, source, target } =
 describe('the disk that is installed to', () => {
   const choose = (disks: readonly string[], wanted = '', overwrite = 'no'): string => {
     const ended = spawnSync(INSTALLER, ['choose', wanted, overwrite], {
-      input: disks.map((d) => `${d}\n`).join(''),
+      input: disks.map((d) => `${d}${d.split(' ').length === 5 ? ' 512' : ''}\n`).join(''),
     });
     return ended.status === 0 ? ended.stdout.toString().trim() : ended.stderr.toString().trim();
   };
@@ -41,6 +41,16 @@ describe('the disk that is installed to', () => {
     expect(choose([emmc], '', 'slots')).toContain('no Branchbox');
   });
 
+  it('has sectors of 512 bytes, as the image', () => {
+    const of4096 = `nvme0n1 ${64 * GIB} 0 other no 4096`;
+    expect(choose([of4096, emmc])).toBe('mmcblk0');
+    expect(choose([of4096])).toContain('sectors that are not of 512 bytes); there are nvme0n1');
+    expect(choose([of4096], 'nvme0n1')).toContain('nvme0n1 has sectors of 4096 bytes');
+    expect(choose([`${of4096.replace(' no ', ' yes ')}`], 'nvme0n1', 'slots')).toContain(
+      'nvme format --lbaf',
+    );
+  });
+
   it('that has its slots and no data yet can have them written anew too', () => {
     const unstarted = `sda ${8 * GIB} 0 other slots`;
     expect(choose([unstarted], '', 'slots')).toBe('sda');
@@ -60,6 +70,17 @@ describe('the disk of an installation', () => {
     expect(mounted(target())).toContain(`${target()} is in use`);
     expect(mounted(`${target()}p12`)).toContain(`${target()} is in use`);
     expect(mounted(`${target()}0p1`)).toContain('installed. Take the stick away');
+  });
+
+  it('takes none of other sectors, before anything is written', () => {
+    conf();
+    const sectors = (disk: string): string =>
+      on(
+        `echo 4096 >/run/sectors; mount --bind /run/sectors /sys/block/$${disk}/queue/logical_block_size; $INSTALL boot $SOURCE 2>&1 || :`,
+      );
+    expect(sectors('TARGET')).toContain(`${target()} has sectors of 4096 bytes`);
+    expect(sectors('SOURCE')).toContain('the stick has sectors that are not of 512 bytes');
+    expect(() => table(target())).toThrow(UNTOUCHED);
   });
 
   it('takes no second way to a disk for another disk', () => {
