@@ -103,6 +103,21 @@ describe('an installation', () => {
     expect(() => table(target())).toThrow(UNTOUCHED);
   });
 
+  it('refuses an identity whose hardware model is not in the image, before anything is written', () => {
+    conf();
+    identity('SN-1');
+    const modelled = (model: string): string => {
+      stick(`printf '${model}' >branchbox/factory/model`);
+      return on(
+        'mkdir /run/models; echo >/run/models/generic.toml; echo >/run/models/box-1.toml; BRANCHBOX_MODELS=/run/models $INSTALL boot $SOURCE 2>&1 || :',
+      );
+    };
+    for (const model of ['box-2\\n', 'Box-1\\n', '../models/box-1', 'box-1\\r\\n', 'box-1\\ngeneric\\n'])
+      expect(modelled(model)).toContain('its file model must be one of: box-1 generic');
+    expect(() => table(target())).toThrow(UNTOUCHED);
+    expect(modelled('box-1\\n')).toContain('factory identity of SN-1');
+  });
+
   it('of a stick for many machines that has nothing for this one is refused before anything is written', () => {
     conf();
     stick('mkdir -p branchbox/factory/OTHER; echo key >branchbox/factory/OTHER/idevid.key');
