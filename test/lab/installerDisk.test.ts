@@ -46,9 +46,7 @@ describe('the disk that is installed to', () => {
     expect(choose([of4096, emmc])).toBe('mmcblk0');
     expect(choose([of4096])).toContain('sectors that are not of 512 bytes); there are nvme0n1');
     expect(choose([of4096], 'nvme0n1')).toContain('nvme0n1 has sectors of 4096 bytes');
-    expect(choose([`${of4096.replace(' no ', ' yes ')}`], 'nvme0n1', 'slots')).toContain(
-      'nvme format --lbaf',
-    );
+    expect(choose([of4096.replace(' no ', ' yes ')], 'nvme0n1', 'slots')).toContain('nvme format --lbaf');
   });
 
   it('that has its slots and no data yet can have them written anew too', () => {
