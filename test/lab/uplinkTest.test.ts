@@ -168,7 +168,20 @@ table ip faults { chain forward { type filter hook forward priority 0; iifname "
     expect(sentenceOf(inventing, 'dns')).toContain('names that do not exist');
   });
 
-  it('is dead is named', async () => {
+  it('drops what is too large in silence fails by nothing that the least budget could not try', async () => {
+    await startController();
+    await forward('iifname "lan" udp dport 8447 meta length > 1444 drop;');
+    const result = await test({ budgetBytes: 64 * 1024 });
+    expect(verdicts(result)).toMatchObject({ mtu: 'unknown', download: 'pass', upload: 'pass' });
+    expect(result.figures.mtu).toMatchObject({ isLeast: true });
+    expect(result.usedBytes).toBeLessThanOrEqual(64 * 1024);
+  });
+
+  it('is dead is named, also while the kernel still has its link address', async () => {
+    const gone = ['192.0.2.98', 'lladdr', '02:00:00:00:00:98', 'dev', 'wan1'];
+    await net.box.run('ip', 'neigh', 'replace', ...gone, 'nud', 'stale');
+    const known = await test({ gateway: '192.0.2.98', targets: [] });
+    expect(sentenceOf(known, 'gateway')).toContain('192.0.2.98 does not answer');
     const result = await test({ gateway: '192.0.2.99', targets: [] });
     expect(sentenceOf(result, 'gateway')).toContain('192.0.2.99 does not answer');
   });
