@@ -6,13 +6,13 @@ import { createHash, type KeyObject } from 'node:crypto';
 import { asBranchboxError, type BranchboxError } from '../model/errors.ts';
 import { decode, type DerNode, malformed } from './der.ts';
 import {
+  certificateNumberOf,
   childrenOf,
   contextPrimitive,
   contextTag,
   expectTag,
   readBitString,
   readBoolean,
-  readInteger,
   readNamedBits,
   readOctets,
   readOid,
@@ -155,9 +155,7 @@ function read(der: Uint8Array): Certificate {
     issuer: readName(issuer, 'Issuer'),
     subjectDer: expectTag(subject, TAG.sequence, 'Subject').bytes,
     issuerDer: expectTag(issuer, TAG.sequence, 'Issuer').bytes,
-    number: Buffer.from(readInteger(number, 'Certificate number'))
-      .toString('hex')
-      .replace(/^00(?=.)/, ''),
+    number: certificateNumberOf(number, 'Certificate number'),
     publicKey: importPublicKey(spkiDer),
     spki: spkiDer,
     spkiSha256: sha256Hex(spkiDer),

@@ -20,10 +20,10 @@ import {
   time,
 } from './der.ts';
 import {
+  certificateNumberOf,
   childrenOf,
   contextTag,
   expectTag,
-  readInteger,
   readOctets,
   readOid,
   readSmallInteger,
@@ -152,9 +152,7 @@ function readEntry(node: DerNode): RevokedCertificate {
   const reason = REVOCATION_REASONS.find((name) => REASON_NUMBERS[name] === code);
   if (reason === undefined) throw malformed(`${what} has the unknown reason ${code}`);
   return {
-    number: Buffer.from(readInteger(number, what))
-      .toString('hex')
-      .replace(/^00(?=.)/, ''),
+    number: certificateNumberOf(number, what),
     revokedAtMs: readTime(revokedAt, what),
     reason,
   };

@@ -7,13 +7,13 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Certificate } from './certificate.ts';
 import { decode, type DerNode, malformed } from './der.ts';
 import {
+  certificateNumberOf,
   childrenOf,
   contextPrimitive,
   contextTag,
   expectTag,
   readBitString,
   readBoolean,
-  readInteger,
   readOctets,
   readOid,
   readSmallInteger,
@@ -164,9 +164,7 @@ function readEntry(node: DerNode): { readonly number: string; readonly revokedAt
   // A critical one (certificateIssuer) would make it the certificate of another CA.
   if (extensions !== undefined) readExtensions(extensions, what);
   return {
-    number: Buffer.from(readInteger(number, what))
-      .toString('hex')
-      .replace(/^00(?=.)/, ''),
+    number: certificateNumberOf(number, what),
     revokedAtMs: readTime(revokedAt, what),
   };
 }

@@ -79,6 +79,12 @@ export function readInteger(node: DerNode | undefined, what: string): Uint8Array
   return content;
 }
 
+/** A serial number of a certificate (RFC 5280 4.1.2.2) as it is told: lower-case hex, without the octet that keeps it positive. */
+export const certificateNumberOf = (node: DerNode | undefined, what: string): string =>
+  Buffer.from(readInteger(node, what))
+    .toString('hex')
+    .replace(/^00(?=.)/, '');
+
 /** Not negative and exact as a JavaScript number: six octets at most. */
 export function readSmallInteger(node: DerNode | undefined, what: string): number {
   const content = readInteger(node, what);
