@@ -1,17 +1,14 @@
 /**
- * Owns certificate revocation lists (RFC 5280 5): making one, complete and version 2, and reading one.
- * Does not own which certificates are on it, nor its number and times: the signer's.
+ * Owns making a certificate revocation list (RFC 5280 5), complete and version 2.
+ * Does not own which certificates are on it, nor its number and times: the signer's. Nor reading one (crlVerify.ts).
  */
 import { sign } from 'node:crypto';
 import {
   bitString,
   type Der,
-  type DerNode,
-  decode,
   encode,
   enumerated,
   integer,
-  malformed,
   oid,
   raw,
   sequence,
@@ -19,20 +16,9 @@ import {
   taggedPrimitive,
   time,
 } from './der.ts';
-import {
-  certificateNumberOf,
-  childrenOf,
-  contextTag,
-  expectTag,
-  readOctets,
-  readOid,
-  readSmallInteger,
-  readTime,
-  TAG,
-} from './der-read.ts';
 import { type Credential, extension, keyIdOf } from './issue.ts';
 import { OID } from './oids.ts';
-import { fromPem, toPemBlock } from './pem.ts';
+import { toPemBlock } from './pem.ts';
 
 /** RFC 5280 5.3.1, those that a complete list may name; `unspecified` is said by naming none. */
 const REASON_NUMBERS = {
@@ -72,7 +58,6 @@ export interface RevocationList {
 
 /** 10,000 entries of 60 bytes. */
 export const MAX_REVOKED = 10_000;
-const MAX_LIST_BYTES = 1024 * 1024;
 const LABEL = 'X509 CRL';
 
 /** Times are cut to whole seconds, as they are encoded. */
@@ -117,53 +102,6 @@ function entryOf({ number, revokedAtMs, reason }: RevokedCertificate): Der {
     time(revokedAtMs),
     sequence(extension(OID.reasonCode, false, enumerated(REASON_NUMBERS[reason]))),
   );
-}
-
-/** From PEM that holds exactly one of ours; its signature is not looked at. Throws pki/malformed. */
-export function parseRevocationList(pem: string): RevocationList {
-  const [first, ...others] = fromPem(pem, LABEL, MAX_LIST_BYTES * 2);
-  if (first === undefined || others.length > 0) {
-    throw malformed('There is not one revocation list in the PEM text');
-  }
-  return read(first);
-}
-
-function read(der: Uint8Array): RevocationList {
-  const what = 'Revocation list';
-  const [body] = childrenOf(decode(der, MAX_LIST_BYTES), TAG.sequence, what);
-  const [version, , , thisUpdate, nextUpdate, ...rest] = childrenOf(body, TAG.sequence, what);
-  if (readSmallInteger(version, what) !== 1) throw malformed('A revocation list is not version 2');
-  const entries = rest[0]?.tag === TAG.sequence ? rest[0].children : [];
-  const extensions = childrenOf(rest.at(-1), contextTag(0), what)[0];
-  return {
-    der,
-    pem: toPemBlock(LABEL, der),
-    number: readSmallInteger(valueOf(extensions, OID.crlNumber), 'Number of a revocation list'),
-    thisUpdateMs: readTime(thisUpdate, 'thisUpdate'),
-    nextUpdateMs: readTime(nextUpdate, 'nextUpdate'),
-    revoked: entries.map(readEntry),
-  };
-}
-
-function readEntry(node: DerNode): RevokedCertificate {
-  const what = 'Revoked certificate';
-  const [number, revokedAt, extensions] = childrenOf(node, TAG.sequence, what);
-  const [code] = expectTag(valueOf(extensions, OID.reasonCode), TAG.enumerated, what).content;
-  const reason = REVOCATION_REASONS.find((name) => REASON_NUMBERS[name] === code);
-  if (reason === undefined) throw malformed(`${what} has the unknown reason ${code}`);
-  return {
-    number: certificateNumberOf(number, what),
-    revokedAtMs: readTime(revokedAt, what),
-    reason,
-  };
-}
-
-function valueOf(extensions: DerNode | undefined, id: string): DerNode {
-  for (const node of childrenOf(extensions, TAG.sequence, 'Extensions')) {
-    const [name, value] = childrenOf(node, TAG.sequence, 'Extension');
-    if (readOid(name, 'Extension') === id) return decode(readOctets(value, 'Extension'));
-  }
-  throw malformed(`Extension ${id} is missing from a revocation list`);
 }
 
 const wholeSeconds = (atMs: number): number => atMs - (atMs % 1000);

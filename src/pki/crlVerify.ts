@@ -1,6 +1,7 @@
 /**
- * Owns revocation lists as a box gets them (RFC 5280 5 and 6.3): read from hostile bytes, believed only by the signature of a CA
- * that is named, and whether one names a certificate. Complete lists alone: what is left out of one counts.
+ * Owns reading a revocation list (RFC 5280 5 and 6.3): from hostile bytes, believed only by the signature of a CA that is named,
+ * and whether one names a certificate. Complete lists alone: what is left out of one counts. Why a certificate was revoked is
+ * not read: nobody is refused the less for it.
  * Does not own making one (crl.ts), nor its dates and which of two is newer: who asks knows the time.
  */
 import { BranchboxError } from '../model/errors.ts';

@@ -9,7 +9,6 @@ import { readCms } from '../../src/pki/cms-read.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../../src/pki/conveyed.ts';
 import { openEnveloped } from '../../src/pki/enveloped.ts';
 import { recipientOf } from '../../src/pki/keyEncryption.ts';
-import { parseRevocationList } from '../../src/pki/crl.ts';
 import { readRevocationLists, type SignedList, verifyRevocationList } from '../../src/pki/crlVerify.ts';
 import { decode } from '../../src/pki/der.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
@@ -255,15 +254,7 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     },
     {
       ...common,
-      name: 'revocation-list',
-      covers: ['crl#parseRevocationList'],
-      share: 3,
-      samples: [der('revocations')],
-      parse: (input) => JSON.stringify(parseRevocationList(toPemBlock('X509 CRL', input)).revoked),
-    },
-    {
-      ...common,
-      name: 'revocation-lists-of-others',
+      name: 'revocation-lists',
       covers: ['crlVerify#readRevocationLists'],
       share: 3,
       samples: [der('revocations')],

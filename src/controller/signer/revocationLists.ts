@@ -4,12 +4,9 @@
  * servers and services.
  */
 import { join } from 'node:path';
-import {
-  createRevocationList,
-  parseRevocationList,
-  type RevocationList,
-  type RevokedCertificate,
-} from '../../pki/crl.ts';
+import { BranchboxError } from '../../model/errors.ts';
+import { createRevocationList, type RevocationList, type RevokedCertificate } from '../../pki/crl.ts';
+import { readRevocationLists } from '../../pki/crlVerify.ts';
 import type { Credential } from '../../pki/issue.ts';
 import type { Clock, Files } from '../../system/ports.ts';
 
@@ -48,7 +45,7 @@ export async function openRevocationLists(options: {
   const { files, clock, issuer } = options;
   const path = join(options.directory, FILE);
   const kept = await files.readText(path, MAX_FILE_BYTES);
-  let lastNumber = kept === undefined ? 0 : parseRevocationList(kept).number;
+  let lastNumber = kept === undefined ? 0 : numberIn(kept, path);
 
   async function issue(named: readonly RevokedCertificate[]): Promise<IssuedLists> {
     const forGood = options.forGood?.() ?? [];
@@ -83,4 +80,13 @@ export async function openRevocationLists(options: {
       return result;
     },
   };
+}
+
+function numberIn(kept: string, path: string): number {
+  const [list, ...more] = readRevocationLists(kept);
+  if (list !== undefined && more.length === 0) return list.number;
+  throw new BranchboxError('pki/malformed', {
+    message: `${path} does not hold the one revocation list that was signed last`,
+    mend: 'take it from a backup, or remove it: the next list is then numbered by the clock',
+  });
 }

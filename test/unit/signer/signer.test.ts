@@ -1,5 +1,5 @@
 /** The signer over its real socket, held against what it must not sign and what a box makes of what it did. */
-import { stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { callJson } from '../../../src/controller/keyholder/call.ts';
@@ -111,6 +111,19 @@ it('signs revocation lists whose number grows, over a restart too, and takes not
     const wrong = revoked.map((entry) => ({ ...entry, number }));
     expect(await refusal(signer.client().revocationList(wrong))).toBe('model/invalid');
   }
+});
+
+it('does not start where the last list is not to be read: its number may have been given', async () => {
+  await signer.client().revocationList([]);
+  const path = join(signer.state, 'domain.crl');
+  const last = await readFile(path, 'utf8');
+  await signer.stop();
+  for (const wrong of ['', last + last, last.slice(0, -40)]) {
+    await writeFile(path, wrong);
+    expect(await refusal(signer.start())).toBe('pki/malformed');
+  }
+  await writeFile(path, last);
+  await signer.start();
 });
 
 it('keeps its domain over a restart, and refuses a second signer on its socket', async () => {
