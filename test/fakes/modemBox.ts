@@ -12,6 +12,7 @@ import { readLeases } from '../../src/system/leases.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
 import { createLogger } from '../../src/system/linux/logger.ts';
 import type { Clock } from '../../src/system/ports.ts';
+import { noServices } from './noServices.ts';
 
 export interface ModemBox {
   readonly modems: Modems;
@@ -68,12 +69,7 @@ export async function startModemBox(
       files,
       clock,
       log,
-      services: {
-        start: async (units) => void started.push(...units),
-        stop: async () => {},
-        restart: async () => {},
-        list: async () => [],
-      },
+      services: { ...noServices, start: async (units) => void started.push(...units) },
     },
     leases: join(directory, 'leases'),
     pins: await createModemPins({ files, log }, join(directory, 'pins.json')),

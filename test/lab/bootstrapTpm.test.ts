@@ -5,8 +5,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { entriesOf, last, ownerOf, statesOf, statusOf, untilOwned, untilState } from './bootstrapObserve.ts';
 import {
   ADDRESS,
@@ -18,6 +16,7 @@ import {
 } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 import { createTpmWorld, type TpmWorld } from './tpmWorld.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const TPM_KEY = /^-----BEGIN TSS2 PRIVATE KEY-----/;
 let world: BootstrapWorld;
@@ -26,7 +25,7 @@ let tpm: TpmWorld;
 let otherTpm: TpmWorld;
 
 beforeAll(async () => {
-  world = await createBootstrapWorld(await ensureRootTree(createRunner(), () => {}));
+  world = await createBootstrapWorld(await quietRootTree());
   [tpm, otherTpm] = [await createTpmWorld(), await createTpmWorld()];
   await world.startServices();
   await placeInFleet(world, ['BBTPM-1', 'BBTPM-2', 'BBTPM-3']);

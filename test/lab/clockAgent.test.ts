@@ -7,7 +7,6 @@ import { cp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureHostTools } from '../../src/lab/hostTools.ts';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { OBSTACLE_SENTENCES } from '../../src/model/obstacle.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
@@ -22,6 +21,7 @@ import {
 } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 import { beginningAt } from './turnedClock.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const CLOCKS = [
   ['1970', '@1970-01-02 00:00:00'],
@@ -39,7 +39,7 @@ const startAt = (faketime: string, ...words: readonly string[]): Running =>
 beforeAll(async () => {
   const runner = createRunner();
   await ensureHostTools(runner, () => undefined, { forTests: true });
-  world = await createBootstrapWorld(await ensureRootTree(runner, () => undefined));
+  world = await createBootstrapWorld(await quietRootTree());
   await world.startServices();
   await placeInFleet(
     world,

@@ -21,6 +21,7 @@ import { appFacts, appSpec } from './appSpec.ts';
 import { rootTree } from './wan/bareNode.ts';
 import { until } from './wan/network.ts';
 import { silentLog as LOG } from '../fakes/silentLog.ts';
+import { noServices } from '../fakes/noServices.ts';
 
 type Item = ContainerItem | NetItem;
 const GATEWAY = 'branch1';
@@ -99,12 +100,7 @@ describe.skipIf(tree === undefined)('apps on Docker Engine', () => {
       files: node.files,
       clock: createClock(),
       log: LOG,
-      services: {
-        start: async () => {},
-        stop: async () => {},
-        restart: async () => {},
-        list: async () => [],
-      },
+      services: noServices,
     };
     const gates = (['nft-inet', 'nft-bridge', 'bridge'] as const).map((feature) =>
       external(kernelGate(feature), feature),

@@ -5,10 +5,9 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { imageArchive } from '../fakes/imageArchive.ts';
 import { type ControllerWorld, createControllerWorld, type CurlAnswer } from './controllerWorld.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 /** Of the app that gateway `one` runs. */
 export const BUNDLE = imageArchive();
@@ -46,7 +45,7 @@ export const pkcs10 = (file: string) => [
 ];
 
 export async function startControllerClients(): Promise<ControllerClients> {
-  const world = await createControllerWorld(await ensureRootTree(createRunner(), () => undefined));
+  const world = await createControllerWorld(await quietRootTree());
   await world.startController();
   await writeFile(world.at('bundle.tar'), BUNDLE);
   await world.fleet('bundle', world.at('bundle.tar'));

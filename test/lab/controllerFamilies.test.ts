@@ -6,13 +6,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { dialController } from '../../src/agent/controllerDial.ts';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { topicsOf } from '../../src/model/mqtt.ts';
 import { Secret } from '../../src/model/secret.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { createUplinkDialer } from '../../src/system/uplinkDial.ts';
 import { type ControllerWorld, createControllerWorld } from './controllerWorld.ts';
 import { silentLog as silent } from '../fakes/silentLog.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 let world: ControllerWorld;
 
@@ -45,7 +44,7 @@ async function apply(toml: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  world = await createControllerWorld(await ensureRootTree(createRunner(), () => undefined), '::');
+  world = await createControllerWorld(await quietRootTree(), '::');
   await world.startController();
   await world.fleet('inventory', 'SN-hub', 'SN-branch1');
   await apply(fleetToml(BOTH, SIX));

@@ -5,12 +5,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { DesiredState } from '../../src/model/desired.ts';
 import { Command, type EventBatch, topicsOf } from '../../src/model/mqtt.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { verifyJws } from '../../src/pki/jws.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import {
   brokerOptions,
   connectGateway,
@@ -22,6 +20,7 @@ import {
 import { statusWith } from '../unit/controller/statusFixture.ts';
 import { type ControllerWorld, createControllerWorld } from './controllerWorld.ts';
 import type { Running } from './processes.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 let world: ControllerWorld;
 let controller: Running;
@@ -50,7 +49,7 @@ async function applyFleet(site: string, others = 'unchanged'): Promise<void> {
 }
 
 beforeAll(async () => {
-  world = await createControllerWorld(await ensureRootTree(createRunner(), () => undefined));
+  world = await createControllerWorld(await quietRootTree());
   controller = await world.startController();
   await world.fleet('inventory', ...GATEWAYS.map((id) => `SN-${id}`));
   await applyFleet('first');

@@ -9,14 +9,13 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import type { MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { openMqttSession } from '../../src/agent/mqttSession.ts';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { topicsOf } from '../../src/model/mqtt.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { statusWith } from '../unit/controller/statusFixture.ts';
 import { brokerOptions, connectGateway, type GatewayClient } from './controllerGateway.ts';
 import { type ControllerWorld, createControllerWorld } from './controllerWorld.ts';
 import type { Running } from './processes.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 let world: ControllerWorld;
 let controller: Running;
@@ -38,7 +37,7 @@ async function applyFleet(serialOfOne: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  world = await createControllerWorld(await ensureRootTree(createRunner(), () => undefined));
+  world = await createControllerWorld(await quietRootTree());
   controller = await world.startController();
   await world.fleet('inventory', 'SN-one', 'SN-two', 'SN-new');
   await applyFleet('SN-one');

@@ -6,12 +6,11 @@ import { mkdirSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import type { Lease6 } from '../../src/model/facts.ts';
 import { readLeasePortals } from '../../src/system/leases.ts';
 import { parseLease6 } from '../../src/system/leases6.ts';
 import { createDhcpLine, type DhcpLine, sh, untilChanged } from './dhcpLine.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const URI = 'https://controller.branchbox.example:8443';
 const PORTAL = 'https://portal.hotel.example/api';
@@ -64,7 +63,7 @@ async function until(reached: (lease: Lease6 | undefined) => boolean): Promise<L
 }
 
 beforeAll(async () => {
-  tree = await ensureRootTree(createRunner(), () => {});
+  tree = await quietRootTree();
 });
 beforeEach(() => {
   line = createDhcpLine('six', ['2001:db8:1::1/64 nodad']);

@@ -7,17 +7,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createKeyFiles } from '../../src/controller/keyholder/keyFiles.ts';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { Invitation } from '../../src/model/move.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { signJws } from '../../src/pki/jws.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { handOnMove } from '../../src/agent/moveTurn.ts';
 import { statusWith } from '../unit/controller/statusFixture.ts';
 import { entriesOf, last, ownerOf, statusOf, until, untilState } from './bootstrapObserve.ts';
 import { ADDRESS, type BootstrapWorld, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const SERIAL = 'MOVE-1';
 const OTHER_SERIAL = 'MOVE-2';
@@ -80,7 +79,7 @@ async function startNext(): Promise<void> {
 }
 
 beforeAll(async () => {
-  world = await createBootstrapWorld(await ensureRootTree(createRunner(), () => undefined));
+  world = await createBootstrapWorld(await quietRootTree());
   await world.startServices();
   await startNext();
   await place(fleet, 'here', 'first');

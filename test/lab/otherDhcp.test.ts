@@ -6,10 +6,9 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { valuesOf } from '../../src/system/leases.ts';
 import { createDhcpLine, type DhcpLine, sh, untilChanged } from './dhcpLine.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const UNIT = readFileSync(join(import.meta.dirname, '../../firmware/units/dhcpcd@.service'), 'utf8');
 const CLIENT = (/^ExecStart=(.*)$/m.exec(UNIT)?.[1] ?? '').replaceAll('%i', 'wan1');
@@ -23,7 +22,7 @@ let rogue: string;
 let second: string;
 
 beforeAll(async () => {
-  tree = await ensureRootTree(createRunner(), () => {});
+  tree = await quietRootTree();
 });
 beforeEach(() => {
   line = createDhcpLine('other', []);

@@ -8,17 +8,16 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type ControllerLink, createControllerLink } from '../../src/agent/controllerLink.ts';
 import { createReporting, type Reporting } from '../../src/agent/reporting.ts';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { createClock } from '../../src/system/linux/clock.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
 import { createLogger } from '../../src/system/linux/logger.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { createUplinkDialer } from '../../src/system/uplinkDial.ts';
 import { createOutbox, type Outbox } from '../../src/telemetry/outbox.ts';
 import { statusWith } from '../unit/controller/statusFixture.ts';
 import { type ControllerWorld, createControllerWorld } from './controllerWorld.ts';
 import type { Running } from './processes.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const MAX_EVENTS = 2_000;
 const MAX_BYTES = 512 * 1024;
@@ -30,7 +29,7 @@ const Stored = z.array(
 let world: ControllerWorld;
 let controller: Running;
 beforeAll(async () => {
-  world = await createControllerWorld(await ensureRootTree(createRunner(), () => undefined));
+  world = await createControllerWorld(await quietRootTree());
   controller = await world.startController();
   await world.fleet('inventory', `SN-${GATEWAY}`);
   await writeFile(

@@ -14,6 +14,7 @@ import { createClock } from '../../src/system/linux/clock.ts';
 import { appFacts, appSpec } from './appSpec.ts';
 import { type BareNode, rootTree, startBareNode } from './wan/bareNode.ts';
 import { silentLog as LOG } from '../fakes/silentLog.ts';
+import { noServices } from '../fakes/noServices.ts';
 
 const RED = 10_010;
 const BLUE = 10_020;
@@ -116,12 +117,7 @@ describe.skipIf(tree === undefined)('policy on a real kernel', () => {
       files: node.files,
       clock: createClock(),
       log: LOG,
-      services: {
-        start: async () => {},
-        stop: async () => {},
-        restart: async () => {},
-        list: async () => [],
-      },
+      services: noServices,
     };
     const gates = (['nft-inet', 'nft-bridge'] as const).map((f) => external(kernelGate(f), f));
     reconciler = createReconciler<NetItem>({

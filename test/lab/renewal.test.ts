@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ensureHostTools } from '../../src/lab/hostTools.ts';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { createRunner } from '../../src/system/linux/runner.ts';
 import { ask, entriesOf, last, statesOf, untilState } from './bootstrapObserve.ts';
 import { type BootstrapWorld, createBootstrapWorld, placeInFleet, readText } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
 import { createTurnedClock, type TurnedClock } from './turnedClock.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const PLAIN = ['RENEW-1', 'RENEW-2'] as const;
 const IN_SESSION = 'RENEW-3';
@@ -54,7 +54,7 @@ beforeAll(async () => {
   // A broker that dropped its rights looks at the clock, too.
   await chmod(clockDirectory, 0o711);
   clock = await createTurnedClock(join(clockDirectory, 'clock'));
-  world = await createBootstrapWorld(await ensureRootTree(runner, () => undefined), clock.words);
+  world = await createBootstrapWorld(await quietRootTree(), clock.words);
   services = await world.startServices();
   await placeInFleet(world, [...PLAIN, IN_SESSION]);
   const intoService = async (serial: string, box: string): Promise<void> => {

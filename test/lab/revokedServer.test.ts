@@ -6,10 +6,8 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { parseCertificates } from '../../src/pki/certificate.ts';
 import { readRevocationLists } from '../../src/pki/crlVerify.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { ask, last, statusOf, until, untilState } from './bootstrapObserve.ts';
 import {
   ADDRESS,
@@ -19,6 +17,7 @@ import {
   readText,
 } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const SERIALS = ['BREACH-1', 'BREACH-2'] as const;
 const REVOKED = /"code":"pki\/untrusted".*that its owner revoked/;
@@ -49,7 +48,7 @@ async function startImpostor(): Promise<readonly Running[]> {
 }
 
 beforeAll(async () => {
-  world = await createBootstrapWorld(await ensureRootTree(createRunner(), () => undefined));
+  world = await createBootstrapWorld(await quietRootTree());
   ({ controller } = await world.startServices());
   await controller.said(/connected to the broker/);
   await placeInFleet(world, SERIALS);

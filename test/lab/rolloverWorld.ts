@@ -4,13 +4,12 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { type Certificate, parseCertificate, parseCertificates } from '../../src/pki/certificate.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { certifyPast } from './bootstrapCertify.ts';
 import { last, ownerOf, untilState } from './bootstrapObserve.ts';
 import { type BootstrapWorld, branchesOf, createBootstrapWorld, readText } from './bootstrapWorld.ts';
 import type { Running } from './processes.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 export interface RollingBox {
   readonly box: string;
@@ -38,7 +37,7 @@ export interface RolloverWorld {
 }
 
 export async function createRolloverWorld(serials: readonly string[]): Promise<RolloverWorld> {
-  const world = await createBootstrapWorld(await ensureRootTree(createRunner(), () => undefined));
+  const world = await createBootstrapWorld(await quietRootTree());
   let { signer, controller } = await world.startServices();
   const boxes = new Map<string, RollingBox>();
   const at = (name: string): string => join(world.directory, name);

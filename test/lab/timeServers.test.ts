@@ -6,9 +6,8 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { createDhcpLine, type DhcpLine, sh, untilChanged } from './dhcpLine.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 let tree: string;
 let line: DhcpLine;
@@ -61,7 +60,7 @@ async function chronyUntil(reached: (sources: readonly string[]) => boolean): Pr
 }
 
 beforeAll(async () => {
-  tree = await ensureRootTree(createRunner(), () => {});
+  tree = await quietRootTree();
 });
 beforeEach(() => {
   line = createDhcpLine('time', ['198.51.100.1/24', '2001:db8:1::1/64 nodad']);

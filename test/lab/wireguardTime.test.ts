@@ -4,13 +4,11 @@
  */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ensureRootTree } from '../../src/lab/rootTree.ts';
-import { createRunner } from '../../src/system/linux/runner.ts';
 import { type BareNode, startBareNode } from './wan/bareNode.ts';
 import { wireguardCall } from './wireguardCall.ts';
+import { quietRootTree } from './quietRootTree.ts';
 
 const YEAR = 365 * 86_400_000;
-const runner = createRunner();
 const base64 = (key: KeyObject, field: 'd' | 'x'): string =>
   Buffer.from(key.export({ format: 'jwk' })[field] ?? '', 'base64url').toString('base64');
 const pair = () => {
@@ -33,7 +31,7 @@ async function answers(privateKey: string, atMs: number): Promise<boolean> {
 }
 
 beforeAll(async () => {
-  node = await startBareNode('time', await ensureRootTree(runner, () => {}));
+  node = await startBareNode('time', await quietRootTree());
   await node.run('ip', 'link', 'set', 'lo', 'up');
   node.loop('wireguard-go', 'wireguard-go -f wg0');
   const peers = [first, second].map(

@@ -7,8 +7,17 @@ const leds: HardwareModel['leds'] = [
   { label: '2', sysfs: 'box:2', shows: { failed: 'slow' } },
 ];
 
+type Parts = Parameters<typeof createLeds>[0];
 /** A model that tells no states of bootstrap apart has no use for the journal. */
 const unread = (): never => expect.unreachable();
+const ledsBy = (writeKernel: Parts['files']['writeKernel'], more: Partial<Parts> = {}) =>
+  createLeds({
+    model: { leds },
+    journalPath: 'journal',
+    files: { readText: unread, writeKernel },
+    log: silent,
+    ...more,
+  });
 
 describe('LEDs', () => {
   it.each([
@@ -23,15 +32,7 @@ describe('LEDs', () => {
 
   it('show a state once, and off where the model says nothing', async () => {
     const written: string[] = [];
-    const shown = createLeds({
-      model: { leds },
-      journalPath: 'journal',
-      files: {
-        readText: unread,
-        writeKernel: async (path, content) => void written.push(`${path}=${content}`),
-      },
-      log: silent,
-    });
+    const shown = ledsBy(async (path, content) => void written.push(`${path}=${content}`));
     await shown.show('ok');
     await shown.show('ok');
     expect(written.splice(0)).toEqual([
@@ -50,18 +51,9 @@ describe('LEDs', () => {
 
   it('that are not there keep no other from its state', async () => {
     const written: string[] = [];
-    const shown = createLeds({
-      model: { leds },
-      journalPath: 'journal',
-      files: {
-        readText: unread,
-        writeKernel: (path, content) => {
-          if (path.includes('box:1')) return Promise.reject(new Error('ENOENT'));
-          written.push(content);
-          return Promise.resolve();
-        },
-      },
-      log: silent,
+    const shown = ledsBy(async (path, content) => {
+      if (path.includes('box:1')) throw new Error('ENOENT');
+      written.push(content);
     });
     await shown.show('failed');
     expect(written).toEqual(['timer', '500', '500']);
@@ -71,19 +63,13 @@ describe('LEDs', () => {
     const written: string[] = [];
     let isThere = false;
     let warned = 0;
-    const shown = createLeds({
-      model: { leds },
-      journalPath: 'journal',
-      files: {
-        readText: unread,
-        writeKernel: (path, content) => {
-          if (path.includes('box:1') && !isThere) return Promise.reject(new Error('ENOENT'));
-          written.push(`${path.replace('/sys/class/leds/', '')}=${content}`);
-          return Promise.resolve();
-        },
+    const shown = ledsBy(
+      async (path, content) => {
+        if (path.includes('box:1') && !isThere) throw new Error('ENOENT');
+        written.push(`${path.replace('/sys/class/leds/', '')}=${content}`);
       },
-      log: { ...silent, warn: () => void (warned += 1) },
-    });
+      { log: { ...silent, warn: () => void (warned += 1) } },
+    );
     await shown.show('ok');
     await shown.show('ok');
     expect(written.splice(0)).toEqual(['box:2/trigger=none', 'box:2/brightness=0']);
