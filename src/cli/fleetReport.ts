@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { describeReport, UplinkReport } from '../model/uplinkReport.ts';
-import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkBudget.ts';
+import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkTestRequest.ts';
 import { ACCESS_EXAMPLE, type Access, callApi, gatewayPath, jsonCall, withAccess } from './controllerApi.ts';
 
 const Reports = z.array(z.object({ receivedAtMs: z.number(), report: UplinkReport }));

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { BranchboxError } from '../model/errors.ts';
 import { describeReport, LocalUplinkTest, type UplinkReport } from '../model/uplinkReport.ts';
 import { askAgent } from './askAgent.ts';
-import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkBudget.ts';
+import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkTestRequest.ts';
 
 const PATH = '/uplink-test';
 const LOOK_INTERVAL_MS = 300;

@@ -61,7 +61,9 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
   const waker = createWaker(clock);
   let endings: readonly Ending[] = [];
   let ailment: string | undefined;
-  let isWanted = false;
+  /** How many lists were asked for beside those that are due, and how many of these there are. */
+  let wanted = 0;
+  let had = 0;
   // No session is older than the broker, which starts after this.
   let current = await sign((await settle(options)).revoked);
 
@@ -92,15 +94,11 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
         { gatewayId, atMs: nowMs + LATECOMERS_MS },
       ]),
     ];
-    if (isWanted || current.about !== JSON.stringify(revoked) || clock.nowMs() >= current.dueAtMs) {
-      const wasWanted = isWanted;
-      isWanted = false;
-      try {
-        current = await sign(revoked);
-      } catch (thrown) {
-        isWanted ||= wasWanted;
-        throw thrown;
-      }
+    if (had < wanted || current.about !== JSON.stringify(revoked) || clock.nowMs() >= current.dueAtMs) {
+      // One that is asked for meanwhile may be about an entry that this list is without.
+      const answers = wanted;
+      current = await sign(revoked);
+      had = answers;
     }
     if (!current.told) {
       await options.broker().revoke(current.list.pem);
@@ -147,7 +145,7 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
     },
     trigger: waker.wake,
     listAnew() {
-      isWanted = true;
+      wanted += 1;
       waker.wake();
     },
     async run(signal) {

@@ -9,12 +9,12 @@ import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { Renewal } from './renewal.ts';
 import type { SignerClient } from './signer/client.ts';
-import { type FOR_GOOD_REASONS, RevokedForGoodEntry } from './signer/messages.ts';
+import { CertificateNumber, type ForGoodReason, RevokedForGoodEntry } from './signer/messages.ts';
 import type { Store } from './store/store.ts';
 
-export const InUse = z.strictObject({
+const InUse = z.strictObject({
   kind: z.enum(['server', 'client']),
-  number: z.string(),
+  number: CertificateNumber,
   subject: z.string(),
   notBeforeMs: z.number(),
   notAfterMs: z.number(),
@@ -25,7 +25,6 @@ export const ServiceCertificates = z.strictObject({
   revoked: z.array(RevokedForGoodEntry),
 });
 export type ServiceCertificates = z.output<typeof ServiceCertificates>;
-export type ForGoodReason = (typeof FOR_GOOD_REASONS)[number];
 
 export interface ServiceRevocations {
   overview(): Promise<ServiceCertificates>;

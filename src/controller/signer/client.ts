@@ -13,12 +13,13 @@ import {
   ConveyedAnswer,
   DesiredAnswer,
   DropAnswer,
+  type ForGoodReason,
   OrderAnswer,
   RevocationListAnswer,
   RevokeAnswer,
   RevokedForGoodAnswer,
+  type RevokedForGoodEntry,
 } from './messages.ts';
-import type { RevokedForGoodEntry } from './revokedForGood.ts';
 
 export interface IssuedCertificate {
   readonly certificate: Certificate;
@@ -79,7 +80,7 @@ export interface SignerClient {
   /** Every box that is revoked; who is left out no longer is, but for those who are for good. */
   revocationList(revoked: readonly RevokedCertificate[]): Promise<SignedRevocations>;
   /** Of a server or service, on each list from the next one on, and nothing takes it off again. Durable. */
-  revoke(number: string, reason: RevokedForGoodEntry['reason']): Promise<RevokedForGoodEntry>;
+  revoke(number: string, reason: ForGoodReason): Promise<RevokedForGoodEntry>;
   revokedForGood(): Promise<readonly RevokedForGoodEntry[]>;
   anchors(): Promise<SignerAnchors>;
   /** Drops the domain CA before, for good; again: nothing. Throws controller/conflict where it is not that one. */

@@ -102,11 +102,13 @@ export const FOR_GOOD_REASONS = [
   'keyCompromise',
   'superseded',
 ] as const satisfies readonly RevocationReason[];
+export type ForGoodReason = (typeof FOR_GOOD_REASONS)[number];
 export const RevokedForGoodEntry = z.strictObject({
   number: CertificateNumber,
   revokedAtMs: z.int().min(0),
   reason: z.enum(FOR_GOOD_REASONS),
 });
+export type RevokedForGoodEntry = z.output<typeof RevokedForGoodEntry>;
 /** Of a server or service. There is no request to take it back. */
 export const RevokeRequest = z.strictObject({
   number: CertificateNumber,

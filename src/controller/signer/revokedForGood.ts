@@ -8,14 +8,12 @@ import { z } from 'zod';
 import { decodeJson } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import type { Clock, Files } from '../../system/ports.ts';
-import { CertificateNumber, RevokedForGoodEntry } from './messages.ts';
-
-export type RevokedForGoodEntry = z.output<typeof RevokedForGoodEntry>;
+import { CertificateNumber, type ForGoodReason, RevokedForGoodEntry } from './messages.ts';
 
 export interface RevokedForGood {
   all(): readonly RevokedForGoodEntry[];
   /** On disk when it resolves. Again: the first entry stands. */
-  add(number: string, reason: RevokedForGoodEntry['reason']): Promise<RevokedForGoodEntry>;
+  add(number: string, reason: ForGoodReason): Promise<RevokedForGoodEntry>;
 }
 
 const FILE = 'revoked-for-good.json';
@@ -37,7 +35,7 @@ export async function openRevokedForGood(options: {
   const text = await files.readText(path);
   let kept: readonly RevokedForGoodEntry[] = text === undefined ? [] : decodeJson(Kept, text, path).revoked;
 
-  async function add(number: string, reason: RevokedForGoodEntry['reason']): Promise<RevokedForGoodEntry> {
+  async function add(number: string, reason: ForGoodReason): Promise<RevokedForGoodEntry> {
     const known = kept.find((entry) => entry.number === number);
     if (known !== undefined) return known;
     if (kept.length >= MAX_ENTRIES) {

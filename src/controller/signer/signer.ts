@@ -154,7 +154,7 @@ export function signerRoutes(options: {
       if (ours.some((certificate) => certificate.number === number)) {
         throw new BranchboxError('controller/refused', {
           message: `${number} is a certificate of the signer itself, and not of a server or service`,
-          mend: 'where its key is known to others, begin with a new domain CA',
+          mend: 'where its key is known to others, begin with a new domain CA: branchbox signer rollover',
         });
       }
       const revoked = await revokedForGood.add(number, reason);

@@ -1,7 +1,7 @@
 /** What the command line asks for in a test of uplinks, and which report it takes for the answer. */
 import { expect, it } from 'vitest';
 import { orderedSince } from '../../../src/cli/fleetReport.ts';
-import { uplinkTestRequest } from '../../../src/cli/uplinkBudget.ts';
+import { uplinkTestRequest } from '../../../src/cli/uplinkTestRequest.ts';
 import type { UplinkReport } from '../../../src/model/uplinkReport.ts';
 import { helpOf, loadCommandLine, nameOf, withSubcommands } from './commandLine.ts';
 

@@ -20,7 +20,7 @@ import type { MoveWish } from '../../../src/controller/orders.ts';
 import { createPresence } from '../../../src/controller/presence.ts';
 import { createRenewal } from '../../../src/controller/renewal.ts';
 import { createServiceRevocations } from '../../../src/controller/serviceRevocations.ts';
-import type { RevokedForGoodEntry } from '../../../src/controller/signer/revokedForGood.ts';
+import type { RevokedForGoodEntry } from '../../../src/controller/signer/messages.ts';
 import type { VoucherWish } from '../../../src/controller/manufacturer/client.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';

@@ -64,7 +64,7 @@ async function world() {
   const { setFleet, admissions } = createControllerParts({ store, clock, log });
   await setFleet(SMALL_FLEET);
   const happened: string[] = [];
-  const absent = { signer: 0, session: false, brokerMs: 0 };
+  const absent = { signer: 0, signerMs: 0, session: false, brokerMs: 0 };
   const lists: { others: readonly Uint8Array[] } = { others: [] };
   let last: readonly RevokedCertificate[] = [];
   const enrol = async (id: string, number: string, lifeMs = 90 * DAY_MS): Promise<boolean> => {
@@ -94,6 +94,7 @@ async function world() {
           absent.signer -= 1;
           throw away('the signer');
         }
+        if (absent.signerMs > 0) await clock.sleep(absent.signerMs);
         last = revoked;
         happened.push(`sign ${revoked.map(({ number }) => number).join(' ')}`);
         const nextUpdateMs = clock.nowMs() + 10 * DAY_MS;
@@ -250,6 +251,17 @@ describe('the list', () => {
     expect(news()).toEqual(['sign ', 'tell list 1']);
     await clock.pass(DAY_MS);
     expect(news()).toEqual([]);
+  });
+
+  it('is made once more for an entry that the signer got while it made one', async () => {
+    const { clock, revocations, news, absent } = await world();
+    news();
+    absent.signerMs = 1_000;
+    revocations.listAnew();
+    await clock.settled();
+    revocations.listAnew();
+    await clock.pass(60_000);
+    expect(news()).toEqual(['sign ', 'tell list 1', 'sign ', 'tell list 3']);
   });
 
   it('is renewed when half of its life is left, whether or not anything changed', async () => {

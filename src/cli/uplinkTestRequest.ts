@@ -1,5 +1,6 @@
 /**
- * Owns the words of `--budget`: what one uplink's test may cost, asked for on the box or from its controller.
+ * Owns what the command line asks for in a test of uplinks, on the box or from its controller: which one, and what it may cost.
+ * Does not own who is asked (test.ts, fleetReport.ts), nor the bounds of a budget, which whoever tests checks.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { BUDGET_BYTES, type UplinkTestRequest } from '../model/uplinkReport.ts';
@@ -19,6 +20,7 @@ export function uplinkTestRequest({
   if (budgetBytes !== undefined && !Number.isInteger(budgetBytes)) {
     throw new BranchboxError('cli/usage', {
       message: `--budget wants a number of bytes, not ${budget ?? ''}`,
+      mend: 'write it in digits alone: --budget 131072 is 128 KiB',
     });
   }
   return {
