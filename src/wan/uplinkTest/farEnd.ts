@@ -69,7 +69,7 @@ export function createFarEnd(
   const within = (signal: AbortSignal, timeoutMs: number): AbortSignal =>
     AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   /** A transfer that fails is a finding, not an error. */
-  const orNone = async (
+  const timed = async (
     bytes: number,
     signal: AbortSignal,
     move: (limit: AbortSignal) => Promise<IncomingMessage>,
@@ -97,7 +97,7 @@ export function createFarEnd(
       return decodeJson(ProbeSession, text, "the controller's answer", MAX_ANSWER_BYTES);
     },
     download: (bytes, signal) =>
-      orNone(bytes, signal, async (limit) => {
+      timed(bytes, signal, async (limit) => {
         const { request, response } = ask('GET', downloadPath(bytes), 0, limit);
         request.end();
         const answer = await response;
@@ -106,7 +106,7 @@ export function createFarEnd(
         return answer;
       }),
     upload: (bytes, signal) =>
-      orNone(bytes, signal, async (limit) => {
+      timed(bytes, signal, async (limit) => {
         const { request, response } = ask('POST', UPLOAD_PATH, bytes, limit);
         pour(request, bytes);
         const answer = await response;

@@ -62,7 +62,7 @@ export interface Findings {
   readonly roundTrip: UplinkFigures['roundTrip'];
   readonly download: Transfer | undefined;
   readonly upload: Transfer | undefined;
-  readonly unmoved: { readonly download?: Unmoved; readonly upload?: Unmoved };
+  readonly unmoved: { readonly download?: Unmoved | undefined; readonly upload?: Unmoved | undefined };
   readonly usedBytes: number;
 }
 

@@ -6,25 +6,18 @@
 import { isIP } from 'node:net';
 import { familyOf } from '../../model/underlay.ts';
 import type { UplinkResult } from '../../model/uplinkReport.ts';
-import { TRANSFER_MAX_BYTES } from '../../model/uplinkProbe.ts';
 import { checkDns, dnsBytes } from './dnsCheck.ts';
-import { createFarEnd, type Moved } from './farEnd.ts';
-import { rateOf, summariseRoundTrips } from './figures.ts';
-import { type DnsFindings, type Findings, NOTHING_FOUND, type Unmoved } from './findings.ts';
+import { createFarEnd } from './farEnd.ts';
+import { summariseRoundTrips } from './figures.ts';
+import { type DnsFindings, type Findings, NOTHING_FOUND } from './findings.ts';
 import { judgeUplink } from './judge.ts';
 import { createKernelRead, PING_BYTES } from './kernelRead.ts';
-import { type MeasureParts, probe, reasonOf } from './probing.ts';
+import { type Course, type MeasureParts, probe, reasonOf } from './probing.ts';
 import type { Clock, Files, Runner } from '../../system/ports.ts';
 import type { DeviceCredentials } from '../../system/deviceClient.ts';
-import { reachFarEnd, type Reached } from './reach.ts';
-import {
-  FIRST_TRANSFER_BYTES,
-  HANDSHAKE_BYTES,
-  ownAddress,
-  spendBudget,
-  type Subject,
-  transferBytes,
-} from './subject.ts';
+import { reachFarEnd, type FarEndReach } from './reach.ts';
+import { HANDSHAKE_BYTES, ownAddress, spendBudget, type Subject } from './subject.ts';
+import { findRate } from './transfers.ts';
 
 /** Measures and judges one uplink; never fails but by the signal. */
 export type UplinkTester = (
@@ -39,8 +32,6 @@ const UPLINK_TIMEOUT_MS = 60_000;
 const REACH_TIMEOUT_MS = 20_000;
 /** RFC 9293 3.1: a segment may carry so much beside its data, which its size as the kernel tells it leaves out. */
 const TCP_OPTIONS_BYTES = 40;
-/** A transfer that takes this long tells the rate well enough. */
-const TELLING_MS = 1_000;
 
 export function createUplinkTester(system: {
   readonly runner: Runner;
@@ -68,10 +59,12 @@ async function testUplink(
 ): Promise<UplinkResult> {
   const signal = AbortSignal.any([outer, AbortSignal.timeout(UPLINK_TIMEOUT_MS)]);
   let found: Findings = NOTHING_FOUND;
+  const note: Course['note'] = (more) => {
+    found = { ...found, ...more };
+  };
+  const use: Course['use'] = (bytes) => note({ usedBytes: found.usedBytes + bytes });
   try {
-    await measure(parts, subject, signal, onStep, (more) => {
-      found = { ...found, ...more };
-    });
+    await measure(parts, subject, { signal, onStep, note, use });
   } catch (thrown) {
     outer.throwIfAborted();
     // Out of time, or a measurement that this kernel refuses: what was found until then is judged.
@@ -86,24 +79,14 @@ async function testUplink(
   return judgeUplink(subject, found);
 }
 
-async function measure(
-  parts: MeasureParts,
-  subject: Subject,
-  signal: AbortSignal,
-  onStep: (step: string) => void,
-  note: (more: Partial<Findings>) => void,
-): Promise<void> {
+async function measure(parts: MeasureParts, subject: Subject, course: Course): Promise<void> {
   const { kernel, nowMs } = parts;
+  const { signal, onStep, note, use } = course;
   const address = ownAddress(subject);
   const { ifname } = subject;
   if (address === undefined || ifname === undefined || !subject.carrier) return;
   // Whatever would be measured would be of the other line.
   if (subject.twin !== undefined) return;
-  let usedBytes = 0;
-  const use = (bytes: number): void => {
-    usedBytes += bytes;
-    note({ usedBytes });
-  };
   onStep('gateway');
   if (subject.pppoe || subject.modem) note({ neighbour: 'answers' });
   else if (subject.gateway !== undefined) {
@@ -117,7 +100,7 @@ async function measure(
 
   onStep('controller');
   const credentials = await parts.credentials();
-  const reached = await reachFirst(parts, subject, address, credentials, dns.names, use, signal);
+  const reached = await reachFirst(parts, { subject, address, credentials, names: dns.names }, course);
   note({ reach: reached.reach });
   const { reach, socket } = reached;
   if (reach.kind !== 'proven' && reach.kind !== 'answers') return;
@@ -139,16 +122,16 @@ async function measure(
     const { mtu, roundTrip } =
       to === undefined
         ? {}
-        : await probe(parts, { farEnd, address, to, ifname, connectMs, spending }, signal, onStep, note, use);
+        : await probe(parts, { farEnd, address, to, ifname, connectMs, spending }, course);
     onStep('download');
-    const down = await transfer(farEnd.download, spending.downloadBytes, signal, use);
     // TCP's first is of one packet, and counts what the box did at its first connection.
-    const tripMs = Math.min(connectMs, roundTrip?.p50Ms ?? connectMs);
-    const download = down.last && rateOf(down.last.bytes, withoutTrip(down.last.durationMs, tripMs));
-    note({ download, unmoved: down.why === undefined ? {} : { download: down.why } });
+    const roundTripMs = Math.min(connectMs, roundTrip?.p50Ms ?? connectMs);
+    const { downloadBytes, uploadBytes } = spending;
+    const down = await findRate(farEnd.download, { budgetBytes: downloadBytes, roundTripMs }, course);
+    note({ download: down.rate, unmoved: { download: down.unmoved } });
     // The far end's kernel cuts probes' answers itself once ICMP taught it the path; a segment shows what it learned.
     const packet =
-      download === undefined || farEnd.localPort === undefined
+      down.rate === undefined || farEnd.localPort === undefined
         ? undefined
         : await kernel.receivedPacket(farEnd.localPort, familyOf(address), signal);
     const back = mtu?.fromController;
@@ -161,14 +144,8 @@ async function measure(
       note({ mtu: { ...mtu, fromController: packet } });
     }
     onStep('upload');
-    const up = await transfer(farEnd.upload, spending.uploadBytes, signal, use);
-    note({
-      upload: up.last && rateOf(up.last.bytes, withoutTrip(up.last.durationMs, tripMs)),
-      unmoved: {
-        ...(down.why === undefined ? {} : { download: down.why }),
-        ...(up.why === undefined ? {} : { upload: up.why }),
-      },
-    });
+    const up = await findRate(farEnd.upload, { budgetBytes: uploadBytes, roundTripMs }, course);
+    note({ upload: up.rate, unmoved: { download: down.unmoved, upload: up.unmoved } });
   } finally {
     farEnd.close();
   }
@@ -176,56 +153,26 @@ async function measure(
 
 /** The first far end that answers; else what was found of the last. */
 async function reachFirst(
-  parts: MeasureParts,
-  subject: Subject,
-  address: string,
-  credentials: DeviceCredentials | undefined,
-  resolved: DnsFindings['names'],
-  use: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<Reached> {
+  { nowMs }: MeasureParts,
+  from: {
+    readonly subject: Subject;
+    readonly address: string;
+    readonly credentials: DeviceCredentials | undefined;
+    readonly names: DnsFindings['names'];
+  },
+  { signal, use }: Course,
+): Promise<FarEndReach> {
+  const { subject, address, credentials, names } = from;
   const { proxy } = subject;
-  const { nowMs } = parts;
   const untilMs = nowMs() + REACH_TIMEOUT_MS;
-  let last: Reached = { reach: { kind: 'no-target' } };
+  let last: FarEndReach = { reach: { kind: 'no-target' } };
   for (const [index, target] of subject.targets.entries()) {
     if (index > 0 && nowMs() >= untilMs) break;
     const { host } = proxy ?? target;
-    const addresses =
-      isIP(host) === 0 ? (resolved.find((one) => one.host === host)?.addresses ?? []) : [host];
+    const addresses = isIP(host) === 0 ? (names.find((one) => one.host === host)?.addresses ?? []) : [host];
     last = await reachFarEnd({ target, proxy, addresses, address, credentials, nowMs, untilMs, signal });
     use(HANDSHAKE_BYTES);
     if (last.reach.kind === 'proven' || last.reach.kind === 'answers') return last;
   }
   return last;
-}
-
-/** A request's own round trip is no part of what its bytes took. */
-const withoutTrip = (durationMs: number, roundTripMs: number): number =>
-  Math.max(durationMs - roundTripMs, durationMs / 2);
-
-/**
- * Twice as much each time until one takes long enough or the budget is spent; the last that ended tells. A slow line
- * is told by the first, a quick one has left TCP's slow start behind.
- */
-async function transfer(
-  move: (bytes: number, signal: AbortSignal) => Promise<Moved>,
-  budgetBytes: number,
-  signal: AbortSignal,
-  use: (bytes: number) => void,
-): Promise<{ readonly last?: Extract<Moved, { kind: 'moved' }>; readonly why?: Unmoved }> {
-  let last: Extract<Moved, { kind: 'moved' }> | undefined;
-  let left = budgetBytes;
-  for (let bytes = FIRST_TRANSFER_BYTES; left >= bytes; ) {
-    const moved = await move(bytes, signal);
-    use(transferBytes(bytes));
-    left -= bytes;
-    if (moved.kind !== 'moved') return { ...(last && { last }), why: moved };
-    last = moved;
-    if (moved.durationMs >= TELLING_MS) break;
-    bytes = Math.min(bytes * 2, TRANSFER_MAX_BYTES);
-    // What is left but half a step is given to the last.
-    if (left < bytes) bytes = left >= FIRST_TRANSFER_BYTES && left > last.bytes ? left : bytes;
-  }
-  return last === undefined ? {} : { last };
 }

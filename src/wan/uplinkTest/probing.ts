@@ -21,6 +21,17 @@ export interface MeasureParts {
   readonly credentials: () => Promise<DeviceCredentials | undefined>;
 }
 
+/** What every step of one uplink's test goes by. */
+export interface Course {
+  readonly signal: AbortSignal;
+  /** What is measured now, for who watches. */
+  readonly onStep: (step: string) => void;
+  /** What was found, at once: a test that ends early is judged by it. */
+  readonly note: (more: Partial<Findings>) => void;
+  /** Counts what it cost. */
+  readonly use: (bytes: number) => void;
+}
+
 const PROBE_SPACING_MS = 20;
 /** Twice what a round trip by a satellite takes, and three times that of this line where it is slower. */
 const PROBE_TIMEOUT_MS = { least: 1_000, most: 5_000 };
@@ -55,10 +66,7 @@ export interface Probes {
 export async function probe(
   parts: MeasureParts,
   { farEnd, address, to, ifname, connectMs, spending }: Probes,
-  signal: AbortSignal,
-  onStep: (step: string) => void,
-  note: (more: Partial<Findings>) => void,
-  use: (bytes: number) => void,
+  { signal, onStep, note, use }: Course,
 ): Promise<Pick<UplinkFigures, 'mtu' | 'roundTrip'>> {
   const { kernel, nowMs } = parts;
   const byPing = async (probing: Probing): Promise<Pick<UplinkFigures, 'roundTrip'>> => {

@@ -13,7 +13,7 @@ import type { HttpProxy } from '../../model/medium.ts';
 import type { Reach } from './findings.ts';
 import type { Target } from './subject.ts';
 
-export interface Reached {
+export interface FarEndReach {
   readonly reach: Reach;
   /** Open where the far end proved to be the controller; the caller ends it. */
   readonly socket?: TLSSocket;
@@ -39,7 +39,7 @@ const OUT_OF_TIME = 'no answer in time';
 /** A portal's page is not read: its head says enough. */
 const MAX_HEADER_BYTES = 8 * 1024;
 
-export async function reachFarEnd(options: ReachOptions): Promise<Reached> {
+export async function reachFarEnd(options: ReachOptions): Promise<FarEndReach> {
   const { target, proxy, credentials, signal } = options;
   const { host } = target;
   if (options.addresses.length === 0) return { reach: { kind: 'no-name', host: proxy?.host ?? host } };
