@@ -5,6 +5,7 @@
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { minuteOf } from '../model/moment.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import { isListOf, readRevocationLists, type SignedList, verifyRevocationList } from '../pki/crlVerify.ts';
 import type { TrustedClock } from './clockFloor.ts';
@@ -53,13 +54,13 @@ function refuseUnfit(list: SignedList, { before, clock }: By): void {
   // One that was made just now begins no later than it can be: as a certificate (clockFloor.ts).
   if (list.thisUpdateMs > clock.latestStartMs(list.thisUpdateMs)) {
     throw new BranchboxError('pki/expired', {
-      message: `The revocation list begins ${timeOf(list.thisUpdateMs)}, and it is ${timeOf(clock.nowMs())} by all that is known here`,
+      message: `The revocation list begins ${minuteOf(list.thisUpdateMs)}, and it is ${minuteOf(clock.nowMs())} by all that is known here`,
       mend: 'check the clock of the signer',
     });
   }
   if (list.nextUpdateMs < clock.nowMs()) {
     throw new BranchboxError('pki/expired', {
-      message: `The revocation list ended ${timeOf(list.nextUpdateMs)}, and no newer one was given`,
+      message: `The revocation list ended ${minuteOf(list.nextUpdateMs)}, and no newer one was given`,
       mend: 'check that the signer of the controller runs: it makes a new list in time',
     });
   }
@@ -84,5 +85,4 @@ export const sameIssuer = (left: SignedList, right: SignedList): boolean =>
   Buffer.from(left.issuerDer).equals(right.issuerDer) &&
   Buffer.from(left.authorityKeyId ?? []).equals(right.authorityKeyId ?? new Uint8Array());
 
-export const timeOf = (atMs: number): string => `${new Date(atMs).toISOString().slice(0, 16)}Z`;
 const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 10);

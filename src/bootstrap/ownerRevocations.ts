@@ -8,6 +8,7 @@
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { minuteOf } from '../model/moment.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import {
   MAX_LISTS_CHARS,
@@ -23,7 +24,7 @@ import { describeStatus, type Exchange, type Https, refused, type TlsIdentity } 
 import { renderProblem } from './machine.ts';
 import type { Notices } from './notices.ts';
 import { overUplinks } from './overUplinks.ts';
-import { isOf, listsToTake, sameIssuer, timeOf } from './listsToTake.ts';
+import { isOf, listsToTake, sameIssuer } from './listsToTake.ts';
 import { strictPeer } from './peer.ts';
 import type { Uplinks } from './uplink.ts';
 
@@ -196,7 +197,7 @@ export function createOwnerRevocations(options: {
       kept.length === 0
         ? 'this box has none, and cannot know which servers were revoked'
         : ended.length > 0
-          ? `the one that this box has ended ${timeOf(Math.min(...ended))} and goes on to count`
+          ? `the one that this box has ended ${minuteOf(Math.min(...ended))} and goes on to count`
           : 'the one that this box has goes on to count';
     return [
       `the revocation list of the owner was not had: ${renderProblem(failure)}; ${held}, and it is tried again`,

@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readStatus } from '../bootstrap/main.ts';
-import { BootstrapStatus, isKnownMoment } from '../model/bootstrap.ts';
+import { BootstrapStatus } from '../model/bootstrap.ts';
+import { isKnownMoment } from '../model/moment.ts';
 import { decodeJson } from '../model/decode.ts';
 import { renderKeyHolding } from '../model/keyHolder.ts';
 import { askSocket } from '../system/askSocket.ts';

@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { minuteOf } from '../model/moment.ts';
 import {
   ACCESS_EXAMPLE,
   type Access,
@@ -27,14 +28,13 @@ const Certificates = z.object({
 type Certificates = z.output<typeof Certificates>;
 const Answer = z.object({ number: z.string(), replaced: z.boolean(), certificates: Certificates });
 
-const dayOf = (atMs: number): string => `${new Date(atMs).toISOString().slice(0, 16)}Z`;
 const linesOf = ({ inUse, revoked }: Certificates): readonly string[] => [
   ...inUse.map(
     ({ kind, number, subject, notAfterMs }) =>
-      `in use   ${number} ${kind} ${subject}, until ${dayOf(notAfterMs)}`,
+      `in use   ${number} ${kind} ${subject}, until ${minuteOf(notAfterMs)}`,
   ),
   ...revoked.map(
-    ({ number, revokedAtMs, reason }) => `revoked  ${number} since ${dayOf(revokedAtMs)}, ${reason}`,
+    ({ number, revokedAtMs, reason }) => `revoked  ${number} since ${minuteOf(revokedAtMs)}, ${reason}`,
   ),
 ];
 

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { Sha256 } from '../model/app.ts';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { minuteOf } from '../model/moment.ts';
 import { ACCESS_EXAMPLE, type Access, callApi, print, withAccess } from './controllerApi.ts';
 
 const PATH = '/api/v1/domain-cas';
@@ -22,7 +23,7 @@ const Overview = z.object({
 const Answer = z.object({ done: z.boolean(), behind: z.array(Box) });
 
 const boxLine = ({ gatewayId, serial, notAfterMs }: Box): string =>
-  `  ${gatewayId} ${serial}, certificate until ${new Date(notAfterMs).toISOString().slice(0, 16)}Z`;
+  `  ${gatewayId} ${serial}, certificate until ${minuteOf(notAfterMs)}`;
 
 export function registerDomainCa(fleet: Command): void {
   withAccess(fleet.command('domain-cas'))

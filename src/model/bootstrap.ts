@@ -220,15 +220,10 @@ export type MoveStatus = z.output<typeof MoveStatus>;
 export const NOTICES_MAX = 8;
 export const NOTICE_MAX_LENGTH = 600;
 
-/** Older than any box. */
-const FIRST_BOX_MS = Date.UTC(2024, 0, 1);
-/** false: the box's clock was not set when it wrote that down, and nobody knows when it was. Pure. */
-export const isKnownMoment = (atMs: number): boolean => atMs >= FIRST_BOX_MS;
-
 /** Read-out of `branchbox bootstrap status --json`. */
 export const BootstrapStatus = z.strictObject({
   state: z.enum(BOOTSTRAP_STATES),
-  /** By the clock as it is now, where the box was not started anew since. See isKnownMoment. */
+  /** By the clock as it is now, where the box was not started anew since. See isKnownMoment (moment.ts). */
   sinceMs: z.number(),
   waitsFor: z.string(),
   mend: z.string(),

@@ -8,11 +8,11 @@ import {
   BOOTSTRAP_STATES,
   type BootstrapStatus,
   isBeforeEnrolment,
-  isKnownMoment,
   type SecondFactor,
 } from '../../model/bootstrap.ts';
 import { splitCidr } from '../../model/addresses.ts';
 import { ACTIVATION_PATH, type InstallerPorts } from '../../model/installer.ts';
+import { isKnownMoment } from '../../model/moment.ts';
 import { type Html, html } from './html.ts';
 
 /** What of the identity process's answer the page shows. */
