@@ -6,7 +6,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import { type Bus, connectBus } from '../system/dbus.ts';
-import type { Variant } from '../system/dbusWire.ts';
+import type { Variant } from '../system/dbusEncode.ts';
 import type { BearerSeen, ModemSeen, ModemState, ModemWish } from '../wan/modemSeen.ts';
 
 const NAME = 'org.freedesktop.ModemManager1';

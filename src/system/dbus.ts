@@ -1,11 +1,13 @@
 /**
  * Owns one connection to a message bus (D-Bus): the greeting, calls with a time of their own, signals. An own one, since
  * what is called takes five kinds of values, and a PIN must be in no argument of a process, as it would be with mmcli
- * and busctl. Does not own the form of messages (dbusWire.ts) nor who is called.
+ * and busctl. Does not own the form of messages (dbusEncode.ts, dbusDecode.ts) nor who is called.
  */
 import { createConnection, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';
-import { decodeMessage, encodeCall, type Incoming, MESSAGE, type Outgoing } from './dbusWire.ts';
+import { decodeMessage, type Incoming } from './dbusDecode.ts';
+import { encodeCall, type Outgoing } from './dbusEncode.ts';
+import { MESSAGE } from './dbusTypes.ts';
 
 export const SYSTEM_BUS = '/run/dbus/system_bus_socket';
 const BUS = {

@@ -1,6 +1,6 @@
 /**
  * Owns messages of D-Bus as a service writes them, of any type, written from the specification and not from
- * src/system/dbusWire: what one side gets wrong the other must not. Does not own any service.
+ * src/system/dbusEncode and dbusDecode: what one side gets wrong the other must not. Does not own any service.
  */
 
 /** By its type: variants as `[type, value]`, dictionaries as records, structures as lists. */

@@ -3,7 +3,7 @@
  * and its signals. Does not own what it answers (modemService.ts) nor what bytes its messages have (busBytes.ts).
  */
 import { createConnection, createServer, type Socket } from 'node:net';
-import { decodeMessage, type Incoming } from '../../src/system/dbusWire.ts';
+import { decodeMessage, type Incoming } from '../../src/system/dbusDecode.ts';
 import { busMessage, type Value } from './busBytes.ts';
 import { createService, createWorld, MODEM, NAME, nothing, type Reply, type World } from './modemService.ts';
 

@@ -2,7 +2,7 @@
  * Owns what a ModemManager with one modem answers: as much of org.freedesktop.ModemManager1 (1.24) as the box asks, with a
  * SIM that counts wrong PINs and a network that says what it is told to. Does not own how it is asked (modemManager.ts).
  */
-import type { Incoming } from '../../src/system/dbusWire.ts';
+import type { Incoming } from '../../src/system/dbusDecode.ts';
 import type { Value } from './busBytes.ts';
 
 export const NAME = 'org.freedesktop.ModemManager1';

@@ -9,7 +9,7 @@ import { DesiredState } from '../../src/model/desired.ts';
 import { ActivationLinkId, ActivationOffer, plainCode } from '../../src/model/installer.ts';
 import { Command, MESSAGE_MAX_BYTES } from '../../src/model/mqtt.ts';
 import { parseCertificate } from '../../src/pki/certificate.ts';
-import { decodeMessage } from '../../src/system/dbusWire.ts';
+import { decodeMessage } from '../../src/system/dbusDecode.ts';
 import { parseEntryName } from '../../src/update/entries.ts';
 import { verifyManifest } from '../../src/update/manifest.ts';
 import { readRootHash } from '../../src/update/uki.ts';
@@ -57,7 +57,7 @@ export function boxParsers(samples: Samples): readonly FuzzParser[] {
       ...unsigned,
       // Of a process of the box's own, about what a network told it.
       name: 'message-bus',
-      covers: ['dbusWire#decodeMessage'],
+      covers: ['dbusDecode#decodeMessage'],
       share: 12,
       refusals: ['system/dbus'],
       mutate: mutateBytes,

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { connectBus } from '../../../src/system/dbus.ts';
-import { decodeMessage, encodeCall, splitSignature } from '../../../src/system/dbusWire.ts';
+import { decodeMessage } from '../../../src/system/dbusDecode.ts';
+import { encodeCall } from '../../../src/system/dbusEncode.ts';
+import { splitSignature } from '../../../src/system/dbusTypes.ts';
 import { busMessage, type Value } from '../../fakes/busBytes.ts';
 
 const answer = (signature: string, ...values: readonly Value[]) =>
