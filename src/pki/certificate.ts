@@ -8,7 +8,6 @@ import { decode, type DerNode, malformed } from './der.ts';
 import {
   certificateNumberOf,
   childrenOf,
-  contextPrimitive,
   contextTag,
   expectTag,
   readBitString,
@@ -20,6 +19,7 @@ import {
   readTime,
   TAG,
 } from './der-read.ts';
+import { decodeKnown, readAuthorityKeyId, readExtensions } from './extension-read.ts';
 import { importPublicKey } from './keys.ts';
 import {
   type AlternativeNames,
@@ -163,7 +163,7 @@ function read(der: Uint8Array): Certificate {
     signatureAlgorithm: readSignatureAlgorithm(algorithm),
     notBeforeMs: readTime(notBefore, 'notBefore'),
     notAfterMs: readTime(notAfter, 'notAfter'),
-    ...readExtensions(optional.find((node) => node.tag === contextTag(3))),
+    ...fromExtensions(optional.find((node) => node.tag === contextTag(3))),
   };
 }
 
@@ -181,21 +181,9 @@ type FromExtensions = Pick<
 > &
   AlternativeNames;
 
-function readExtensions(node: DerNode | undefined): FromExtensions {
-  const values = new Map<string, DerNode>();
-  const critical: string[] = [];
-  const list = node === undefined ? [] : childrenOf(node.children[0], TAG.sequence, 'Extensions');
-  for (const extension of list) {
-    const parts = [...childrenOf(extension, TAG.sequence, 'Extension')];
-    const id = readOid(parts.shift(), 'Extension');
-    if (parts[0]?.tag === TAG.boolean && readBoolean(parts.shift(), 'Extension')) critical.push(id);
-    if (values.has(id)) throw malformed(`Extension ${id} stands twice in a certificate (RFC 5280 4.2)`);
-    const content = readOctets(parts[0], `Extension ${id}`);
-    values.set(
-      id,
-      KNOWN.has(id) ? decode(content) : { tag: TAG.octets, children: [], content, bytes: content },
-    );
-  }
+function fromExtensions(node: DerNode | undefined): FromExtensions {
+  const found = node === undefined ? [] : readExtensions(node.children[0], 'Extensions of a certificate');
+  const values = decodeKnown(found, KNOWN);
   const get = <T>(id: string, readValue: (value: DerNode) => T): T | undefined => {
     const value = values.get(id);
     return value === undefined ? undefined : readValue(value);
@@ -216,14 +204,8 @@ function readExtensions(node: DerNode | undefined): FromExtensions {
     alternativeNamesDer: get(OID.subjectAltName, ({ bytes }) => bytes),
     hardwareSerial: get(OID.subjectAltName, readHardwareSerial),
     subjectKeyId: get(OID.subjectKeyIdentifier, (value) => readOctets(value, 'Subject key identifier')),
-    authorityKeyId: get(
-      OID.authorityKeyIdentifier,
-      (value) =>
-        childrenOf(value, TAG.sequence, 'Authority key identifier').find(
-          (part) => part.tag === contextPrimitive(0),
-        )?.content,
-    ),
-    criticalExtensions: critical,
+    authorityKeyId: get(OID.authorityKeyIdentifier, readAuthorityKeyId),
+    criticalExtensions: found.filter(({ isCritical }) => isCritical).map(({ id }) => id),
   };
 }
 

@@ -10,17 +10,14 @@ import { decode, type DerNode, malformed } from './der.ts';
 import {
   certificateNumberOf,
   childrenOf,
-  contextPrimitive,
   contextTag,
   expectTag,
   readBitString,
-  readBoolean,
-  readOctets,
-  readOid,
   readSmallInteger,
   readTime,
   TAG,
 } from './der-read.ts';
+import { decodeKnown, type FoundExtension, readAuthorityKeyId, readExtensions } from './extension-read.ts';
 import { describe } from './chain.ts';
 import { OID } from './oids.ts';
 import { fromPem, toPemBlock } from './pem.ts';
@@ -42,6 +39,7 @@ export interface SignedList {
 /** 10,000 boxes and 1,000 servers, at 60 to 90 bytes. */
 const MAX_LIST_BYTES = 1024 * 1024;
 const LABEL = 'X509 CRL';
+const KNOWN: ReadonlySet<string> = new Set([OID.authorityKeyIdentifier, OID.crlNumber]);
 /** In a rollover there are two. */
 const MAX_LISTS = 8;
 /** Base64 of them, where each is as long as a list of ours gets. */
@@ -125,7 +123,10 @@ function readParts(der: Uint8Array): Parts {
     throw malformed(`${what} names two different signature algorithms (RFC 5280 5.1.1.2)`);
   }
   const entries = rest[0]?.tag === TAG.sequence ? rest.shift()?.children : [];
-  const extensions = readExtensions(childrenOf(rest.shift(), contextTag(0), what)[0], what);
+  const extensions = decodeKnown(
+    readUncritical(childrenOf(rest.shift(), contextTag(0), what)[0], what),
+    KNOWN,
+  );
   if (rest.length > 0) throw malformed(`${what} has fields that it does not have (RFC 5280 5.1)`);
   const times = {
     thisUpdateMs: readTime(thisUpdate, 'thisUpdate'),
@@ -141,11 +142,7 @@ function readParts(der: Uint8Array): Parts {
   const list: SignedList = {
     der,
     issuerDer: expectTag(issuer, TAG.sequence, 'Issuer of a revocation list').bytes,
-    authorityKeyId:
-      keyId &&
-      childrenOf(keyId, TAG.sequence, 'Authority key identifier').find(
-        (part) => part.tag === contextPrimitive(0),
-      )?.content,
+    authorityKeyId: keyId && readAuthorityKeyId(keyId),
     number: readSmallInteger(extensions.get(OID.crlNumber), 'Number of a revocation list'),
     ...times,
     revoked,
@@ -163,29 +160,19 @@ function readEntry(node: DerNode): { readonly number: string; readonly revokedAt
   const [number, revokedAt, extensions, ...more] = childrenOf(node, TAG.sequence, what);
   if (more.length > 0) throw malformed(`${what} has fields that it does not have (RFC 5280 5.1.2.6)`);
   // A critical one (certificateIssuer) would make it the certificate of another CA.
-  if (extensions !== undefined) readExtensions(extensions, what);
+  if (extensions !== undefined) readUncritical(extensions, what);
   return {
     number: certificateNumberOf(number, what),
     revokedAtMs: readTime(revokedAt, what),
   };
 }
 
-const KNOWN: ReadonlySet<string> = new Set([OID.authorityKeyIdentifier, OID.crlNumber]);
-
-/** Those that are known here. Any critical one is not: a list that is not complete, or not of one CA, says so (5.2.4, 5.2.5). */
-function readExtensions(node: DerNode | undefined, what: string): ReadonlyMap<string, DerNode> {
-  const values = new Map<string, DerNode>();
-  const seen = new Set<string>();
-  for (const extension of childrenOf(node, TAG.sequence, `Extensions of ${what}`)) {
-    const parts = [...childrenOf(extension, TAG.sequence, 'Extension')];
-    const id = readOid(parts.shift(), 'Extension');
-    const isCritical = parts[0]?.tag === TAG.boolean && readBoolean(parts.shift(), 'Extension');
-    if (isCritical) throw malformed(`${what} has the critical extension ${id}, which is not understood`);
-    if (seen.has(id)) throw malformed(`Extension ${id} stands twice (RFC 5280 4.2)`);
-    seen.add(id);
-    if (KNOWN.has(id)) values.set(id, decode(readOctets(parts[0], `Extension ${id}`)));
-  }
-  return values;
+/** Any critical one is not understood: a list that is not complete, or not of one CA, says so (RFC 5280 5.2.4, 5.2.5). */
+function readUncritical(node: DerNode | undefined, what: string): readonly FoundExtension[] {
+  const found = readExtensions(node, `Extensions of ${what}`);
+  const critical = found.find(({ isCritical }) => isCritical);
+  if (critical === undefined) return found;
+  throw malformed(`${what} has the critical extension ${critical.id}, which is not understood`);
 }
 
 /** Node throws where a signature is none at all. */
