@@ -1,6 +1,6 @@
 /**
  * Owns what is found of the box itself: whose it is and whether it is trusted; its clock, its firmware, its disk, where
- * its keys are, and processes that an error ended. Does not own what is found of its traffic (health.ts). Pure.
+ * its keys are, and processes that an error ended. Does not own what is found of its traffic (trafficFindings.ts). Pure.
  */
 import type { Quarantine } from '../model/bootstrap.ts';
 import type { CrashRecord } from '../model/crash.ts';
