@@ -14,7 +14,9 @@ import { address, clockGate, kernelGate, link, route, wireguard } from '../net/i
 import type { NetItem, WireGuardPeerSpec } from '../net/items.ts';
 import type { DistanceOf } from './distances.ts';
 import { callsByTunnel } from './usedTime.ts';
-import { ifnameOfUplink, renderPins, uplinkRoute } from './uplinks.ts';
+import { ifnameOfUplink } from './uplinkLine.ts';
+import { renderPins } from './uplinkPins.ts';
+import { uplinkRoute } from './uplinks.ts';
 
 const PRIVATE_KEY_FILE = '/var/lib/branchbox/agent/wireguard.key';
 /** The kernel's `main`: FRR's default table, which the rules for the VTEP range look up. */

@@ -1,7 +1,7 @@
 /**
- * Owns the items of one uplink: its port and the VLAN on it, its addresses, its own routing table and the rules that keep what belongs
- * to it on it, in each family by itself. The same with and without a desired state, so that taking one on moves nothing.
- * Does not own tunnels (tunnels.ts).
+ * Owns the items of all uplinks: of each its addresses and its own routing table, in each family by itself, beside its interface
+ * (uplinkLine.ts) and what keeps its packets on it (uplinkPins.ts). The same with and without a desired state, so that taking
+ * one on moves nothing. Does not own tunnels (tunnels.ts). Pure.
  */
 import { networkOf, splitCidr } from '../model/addresses.ts';
 import type { Uplink } from '../model/desired.ts';
@@ -12,31 +12,24 @@ import {
   RULE_PREFERENCE,
   itemId,
   linkItem,
-  pppoeOf,
   pppoeUnitOf,
-  uplinkMark,
   uplinkTable,
-  vlanOf,
 } from '../model/ids.ts';
 import { canonicalAddress, canonicalCidr, ipv6NetworkOf } from '../model/prefixes.ts';
 import {
   type Addressing,
   type Attachment,
   attachmentOf,
-  carrierIfname,
   FAMILIES,
   type Family,
   hasFamily,
   type Line,
-  UPLINK_MTU_BYTES,
-  uplinkMtu,
 } from '../model/underlay.ts';
 import {
   address,
   kernelGate,
   lease6Gate,
   leaseGate,
-  link,
   modemGate,
   portGate,
   pppoeGate,
@@ -44,7 +37,9 @@ import {
   rule,
   service,
 } from '../net/identity.ts';
-import type { AddressItem, NetItem, RuleItem, ServiceItem } from '../net/items.ts';
+import type { AddressItem, NetItem, ServiceItem } from '../net/items.ts';
+import { carrierOf, ifnameOfUplink, renderLine } from './uplinkLine.ts';
+import { familiesOf, ofFamily, renderPins } from './uplinkPins.ts';
 
 /** One default route a table of an uplink: the number only has to be there, and not 0, which tools do not print. */
 const UPLINK_METRIC = 10;
@@ -63,76 +58,6 @@ export interface UplinkAttachment extends Line, Addressing, Pick<Uplink, 'slot' 
 /** The route by which whatever is pinned to an uplink leaves. */
 export const uplinkRoute = (slot: number, family: Family): ItemId =>
   itemId('route', uplinkTable(slot), EVERYWHERE[family], UPLINK_METRIC);
-
-/** The interface of an uplink; its port's label where that is missing, in items that its gate keeps blocked anyway. */
-export const ifnameOfUplink = (facts: Pick<Facts, 'ports'>, line: Line): string =>
-  line.addressing.kind === 'pppoe' ? pppoeOf(line.port) : carrierOf(facts, line);
-
-const carrierOf = (facts: Pick<Facts, 'ports'>, line: Pick<Line, 'port' | 'vlan'>): string =>
-  carrierIfname(line, facts) ?? (line.vlan === undefined ? line.port : vlanOf(line.port, line.vlan));
-
-/** The port's own link, and the VLAN on it. */
-function renderLine(line: Line, facts: Facts): NetItem[] {
-  const { port, vlan } = line;
-  const parent = carrierOf(facts, { port });
-  if (line.addressing.kind === 'modem') return renderModem(line, parent, facts);
-  const mtu = UPLINK_MTU_BYTES;
-  return [
-    link({ type: 'port', name: parent, mtu }, [portGate(port)]),
-    ...(vlan === undefined
-      ? []
-      : [
-          link({ type: 'vlan', name: carrierOf(facts, line), parent, vlan, mtu }, [
-            linkItem(parent),
-            kernelGate('vlan'),
-          ]),
-        ]),
-  ];
-}
-
-/** Up once its bearer stands: of one that is up ModemManager cannot choose the form of frames (qmi_wwan raw_ip). */
-function renderModem(line: Line, name: string, facts: Facts): NetItem[] {
-  const lease = facts.leases.find(({ ifname }) => ifname === name);
-  return lease === undefined
-    ? []
-    : [link({ type: 'port', name, mtu: lease.mtu ?? uplinkMtu(line) }, [portGate(line.port)])];
-}
-
-/** A rule of a family; IPv4's says nothing of it. */
-const ofFamily = (family: Family): { readonly family?: 6 } => (family === 6 ? { family } : {});
-
-/** IPv6's kernel lists stay empty on a box that has none. */
-const familiesOf = (uplinks: readonly Addressing[]): readonly Family[] =>
-  FAMILIES.filter((family) => family === 4 || uplinks.some((uplink) => hasFamily(uplink, family)));
-
-/**
- * What keeps an uplink's packets on it. In a family that it lacks they end: WireGuard answers where a peer called from,
- * so the mark of one uplink may get onto a packet of either family.
- */
-export function renderPins(
-  uplink: Pick<Uplink, 'slot' | 'addressing' | 'addressing6'>,
-  uplinks: readonly Addressing[],
-): RuleItem[] {
-  const mark = uplinkMark(uplink.slot);
-  return familiesOf(uplinks).flatMap((family) => [
-    ...(hasFamily(uplink, family)
-      ? [
-          rule({
-            preference: RULE_PREFERENCE.uplinkMark + uplink.slot,
-            ...ofFamily(family),
-            mark,
-            action: { kind: 'lookup', table: uplinkTable(uplink.slot) },
-          }),
-        ]
-      : []),
-    rule({
-      preference: RULE_PREFERENCE.uplinkMarkUnreachable + uplink.slot,
-      ...ofFamily(family),
-      mark,
-      action: { kind: 'unreachable' },
-    }),
-  ]);
-}
 
 /** As the kernel writes it, so that it is found again; undefined without a way out. */
 function attachedBy(uplink: UplinkAttachment, family: Family, ifname: string, facts: Facts) {
