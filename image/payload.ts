@@ -35,6 +35,8 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ['consoles', 'consoles', 0o755],
   ['factory-reset', 'factory-reset', 0o755],
   ['installer/branchbox-install', 'branchbox-install', 0o755],
+  ['installer/install-target', 'install-target', 0o755],
+  ['installer/install-gather', 'install-gather', 0o755],
   ['boot-failed', 'boot-failed', 0o755],
   ['start-next', 'start-next', 0o755],
   ['rescue', 'rescue', 0o755],

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MEDIUM_FILES } from '../../src/model/medium.ts';
 
-export const INSTALLER = join(import.meta.dirname, '../../firmware/installer/branchbox-install');
+const INSTALLER = join(import.meta.dirname, '../../firmware/installer/branchbox-install');
 export const MEDIUM_NAMES = Object.values(MEDIUM_FILES);
 /** What sfdisk says of a disk that nobody wrote to. */
 export const UNTOUCHED = 'does not contain a recognized partition table';

@@ -1,14 +1,16 @@
 /** Which disk the installer takes: what install.conf says of it, in whatever words, and what is on it. */
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createInstallerBench, INSTALLER, UNTOUCHED } from './installerBench.ts';
+import { join } from 'node:path';
+import { createInstallerBench, UNTOUCHED } from './installerBench.ts';
 
+const INSTALL_TARGET = join(import.meta.dirname, '../../firmware/installer/install-target');
 const GIB = 1024 ** 3;
 const { make, remove, on, table, stick, conf, install, bytes, source, target } = createInstallerBench();
 
 describe('the disk that is installed to', () => {
   const choose = (disks: readonly string[], wanted = '', overwrite = 'no'): string => {
-    const ended = spawnSync(INSTALLER, ['choose', wanted, overwrite], {
+    const ended = spawnSync(INSTALL_TARGET, ['choose', wanted, overwrite], {
       input: disks.map((d) => `${d}${d.split(' ').length === 5 ? ' 512' : ''}\n`).join(''),
     });
     return ended.status === 0 ? ended.stdout.toString().trim() : ended.stderr.toString().trim();

@@ -112,6 +112,9 @@ const OWN_INPUT: Readonly<Record<string, string>> = {
   'installer-dhcp': 'its words, by the agent; what is on the wire dnsmasq reads',
   'installer/branchbox-install':
     "the stick's own configuration: whoever has the stick has the firmware on it",
+  'installer/install-gather':
+    'files of the stick, up to a size: whoever has the stick has the firmware on it',
+  'installer/install-target': 'disks of the machine, as the kernel tells them',
   'model-modules': 'hardware models of ours',
   'other-dhcp': 'addresses of a lease that the hook of the client wrote, by their form alone',
   rescue: 'nothing',
