@@ -88,6 +88,7 @@ const READS = /^export (?:async )?(?:function|const) ((?:parse|decode|read|verif
 const EXEMPT: Readonly<Record<string, string>> = {
   'der#decode': 'within all of DER',
   'der-read#*': 'takes decoded nodes apart, within all of DER',
+  'extension-read#*': 'takes decoded nodes apart, within certificates and revocation lists',
   'hardwareClock#readHardwareClock': 'what the kernel says of this machine: digits, or nothing',
   'factory#readFactory': 'made in the factory, on a medium that nobody else writes',
   'statusByFiles#readStatus': 'reads the journal',
