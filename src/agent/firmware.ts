@@ -12,7 +12,7 @@ import { createFirmwareDisk } from '../update/disk.ts';
 import { locateFirmware } from '../update/locate.ts';
 import { readOwnTimeMs } from '../update/ownTime.ts';
 import { createUpdateRecords } from '../update/records.ts';
-import { createControllerSource } from '../update/sources.ts';
+import { createControllerSource } from '../update/controllerSource.ts';
 import { createStartTime } from '../update/startTime.ts';
 import { createSticks } from '../update/stick.ts';
 import type { Vitals } from '../update/trial.ts';

@@ -1,6 +1,6 @@
 /**
  * Owns asking the controller's device API for bytes: over the best uplink, with the box's own certificate, from any
- * byte on. Does not own what is fetched (containers/bundles, update/sources) nor whether it is what was named.
+ * byte on. Does not own what is fetched (containers/bundles, update/controllerSource) nor whether it is what was named.
  */
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import type { ConnectionOptions, SecureContext } from 'node:tls';

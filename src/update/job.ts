@@ -6,7 +6,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { FirmwareRequest, WantedFirmware } from '../model/firmware.ts';
 import { claimedDigest, type Target } from './manifest.ts';
 import type { PartSource } from './ports.ts';
-import { openDirectory } from './sources.ts';
+import { openDirectory } from './directorySource.ts';
 import type { OpenStick } from './stick.ts';
 
 export interface Job {

@@ -9,7 +9,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { StickName } from '../model/firmware.ts';
 import type { Runner } from '../system/ports.ts';
 import { type EspFileSystem, FAT } from './esp.ts';
-import { type FirmwareDirectory, openDirectory } from './sources.ts';
+import { type FirmwareDirectory, openDirectory } from './directorySource.ts';
 
 /** Where a stick holds an update: one manifest and its parts. */
 const FOLDERS = ['branchbox', 'update'] as const;

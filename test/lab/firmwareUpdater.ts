@@ -14,7 +14,8 @@ import { createFirmwareDisk } from '../../src/update/disk.ts';
 import { install } from '../../src/update/install.ts';
 import { verifyManifest } from '../../src/update/manifest.ts';
 import { createUpdateRecords } from '../../src/update/records.ts';
-import { createControllerSource, openDirectory } from '../../src/update/sources.ts';
+import { createControllerSource } from '../../src/update/controllerSource.ts';
+import { openDirectory } from '../../src/update/directorySource.ts';
 
 export interface UpdaterInput {
   readonly device: string;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fetchPart, isWrong } from '../../../src/update/fetchPart.ts';
-import { openDirectory } from '../../../src/update/sources.ts';
+import { openDirectory } from '../../../src/update/directorySource.ts';
 import { sha256 } from '../../fakes/firmwareVersion.ts';
 
 const BYTES = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 31) & 0xff));

@@ -9,7 +9,7 @@ import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { createDeviceClient } from '../../../src/system/deviceClient.ts';
 import { type FetchParts, fetchPart } from '../../../src/update/fetchPart.ts';
 import type { PartFile } from '../../../src/update/ports.ts';
-import { createControllerSource } from '../../../src/update/sources.ts';
+import { createControllerSource } from '../../../src/update/controllerSource.ts';
 import { sha256 } from '../../fakes/firmwareVersion.ts';
 import { issue, makeCa } from '../pki/domain.ts';
 
