@@ -1,15 +1,12 @@
 /**
- * Owns CMS (RFC 5652): signed data with its content inside, and certs-only messages.
- * Does not own what a content means.
+ * Owns making signed data with its content inside (CMS, RFC 5652), and certs-only messages both ways.
+ * Does not own verifying (cms-verify.ts) nor what a content means.
  */
 import { createHash, sign } from 'node:crypto';
-import { BranchboxError } from '../model/errors.ts';
-import { type Certificate, readUsable, sameCertificate } from './certificate.ts';
-import { MAX_CERTIFICATES, validateChain } from './chain.ts';
-import { type CmsSigner, readCms } from './cms-read.ts';
+import { type Certificate, readUsable } from './certificate.ts';
+import { readCms } from './cms-read.ts';
 import {
   type Der,
-  decode,
   encode,
   integer,
   malformed,
@@ -24,22 +21,6 @@ import {
 } from './der.ts';
 import type { Credential } from './issue.ts';
 import { OID } from './oids.ts';
-import { toPkijs } from './pkijsCertificate.ts';
-import {
-  algorithmOf,
-  hashOf,
-  keyProblem,
-  readSignatureAlgorithm,
-  type SignatureAlgorithm,
-} from './signatureAlgorithm.ts';
-
-export interface SignedContent {
-  readonly contentType: string;
-  readonly content: Uint8Array;
-  readonly signer: Certificate;
-  /** Leaf first, anchor last. */
-  readonly path: readonly Certificate[];
-}
 
 /** Onboarding information with a configuration of a large site stays below this. */
 export const MAX_CMS_BYTES = 1024 * 1024;
@@ -114,141 +95,4 @@ export function parseCertsOnly(der: Uint8Array): readonly Certificate[] {
   const { usable, problem } = readUsable(cms.certificates);
   if (usable.length === 0 && problem !== undefined) throw problem;
   return usable;
-}
-
-export interface VerifyOptions {
-  readonly contentTypes: readonly string[];
-  readonly anchors: readonly Certificate[];
-  /** A function is called with the content once its signature fits (but before its signer is trusted). */
-  readonly atMs: number | ((content: Uint8Array) => number);
-  readonly extendedKeyUsage?: string;
-  /** Certificates that came beside the message (the owner certificate of RFC 8572). */
-  readonly certificates?: readonly Certificate[];
-  readonly maxBytes?: number;
-}
-
-/** Content type, signature and chain, or a BranchboxError. Accepts BER as others write it. */
-export async function verifySignedData(der: Uint8Array, options: VerifyOptions): Promise<SignedContent> {
-  const cms = readCms(der, options.maxBytes ?? MAX_CMS_BYTES);
-  if (cms.contentType !== OID.signedData)
-    throw malformed(`CMS content ${cms.contentType} is not signed data`);
-  const contentType = cms.innerType ?? 'none';
-  if (!options.contentTypes.includes(contentType)) {
-    throw new BranchboxError('pki/mismatch', {
-      message: `Signed content has type ${contentType}, wanted is ${options.contentTypes.join(' or ')}`,
-    });
-  }
-  if (cms.content === undefined) throw malformed('Signed data has no content inside');
-  const [how] = cms.signers;
-  if (how === undefined || cms.signers.length !== 1) {
-    throw malformed(`Signed data has ${cms.signers.length} signers, wanted is one`);
-  }
-  // Before they are read: the same one a hundred times over costs half a second, and leaves one for the chain to count.
-  if (cms.certificates.length > MAX_CERTIFICATES + 1) {
-    throw untrusted(
-      `it came with ${cms.certificates.length} certificates, more than ${MAX_CERTIFICATES + 1}`,
-    );
-  }
-  const { usable: own, problem } = readUsable(cms.certificates);
-  const beside = (options.certificates ?? []).filter(
-    (one) => !own.some((other) => sameCertificate(one, other)),
-  );
-  const certificates = [...own, ...beside];
-  const signer = await signerOf(der, how, contentType, certificates, problem);
-  const atMs = typeof options.atMs === 'number' ? options.atMs : options.atMs(cms.content);
-  const path = await validateChain({
-    leaf: signer,
-    intermediates: certificates.filter((certificate) => !sameCertificate(certificate, signer)),
-    anchors: options.anchors,
-    atMs,
-    ...(options.extendedKeyUsage === undefined ? {} : { extendedKeyUsage: options.extendedKeyUsage }),
-  });
-  return { contentType, content: cms.content, signer, path };
-}
-
-/** A signature of RSA may be named after its key, the hash beside it (RFC 3370 3.2). */
-function readAlgorithm({ digest, signature, signatureDer }: CmsSigner): SignatureAlgorithm {
-  const hash = hashOf(digest);
-  if (hash === undefined) throw untrusted('its digest is not accepted');
-  if (signature === OID.rsaEncryption) return { scheme: 'rsa-pkcs1', hash };
-  // Of the others parameters say nothing; so those may be BER, as all that is around them.
-  const algorithm =
-    signature === OID.rsassaPss ? readSignatureAlgorithm(decode(signatureDer)) : algorithmOf(signature);
-  if (typeof algorithm === 'string') throw untrusted(`it ${algorithm}`);
-  // RFC 8933 3: else a weaker hash than the one that is signed with could stand for the content.
-  if (algorithm.scheme === 'rsa-pss' && algorithm.hash !== hash) {
-    throw untrusted('its digest is another than of RSASSA-PSS');
-  }
-  return algorithm;
-}
-
-/** Whose signature it is; pkijs verifies it, what pkijs leaves out is checked around it. */
-async function signerOf(
-  der: Uint8Array,
-  how: CmsSigner,
-  contentType: string,
-  certificates: readonly Certificate[],
-  /** Why one of the message's certificates is not among them. */
-  problem: BranchboxError | undefined,
-): Promise<Certificate> {
-  const algorithm = readAlgorithm(how);
-  // Imported where used: it costs 70 ms and 19 MB that most commands need not pay.
-  const pkijs = await import('pkijs');
-  try {
-    const outer = pkijs.ContentInfo.fromBER(Uint8Array.from(der));
-    const signed = new pkijs.SignedData({ schema: outer.content });
-    signed.certificates = certificates.map((one) => toPkijs(pkijs, one));
-    const [info] = signed.signerInfos;
-    if (info === undefined) throw malformed('Signed data has no signer');
-    // Without attributes a signature over content that looks like attributes could be taken for one with them.
-    const attributes = info.signedAttrs?.attributes ?? [];
-    const typed = attributes.filter((attribute) => attribute.type === OID.contentType);
-    const digests = attributes.filter((attribute) => attribute.type === OID.messageDigest);
-    const value: unknown = typed[0]?.values[0];
-    if (
-      typed.length !== 1 ||
-      digests.length !== 1 ||
-      typed[0]?.values.length !== 1 ||
-      digests[0]?.values.length !== 1
-    ) {
-      throw untrusted('it is not over exactly one content type and one digest (RFC 5652 11)');
-    }
-    if (!isObjectIdentifier(value) || value.getValue() !== contentType) {
-      throw untrusted('it is over another content type');
-    }
-    const result = await signed.verify({ signer: 0, checkChain: false, extendedMode: true });
-    const index = signed.certificates.findIndex((one) => one === result.signerCertificate);
-    const signer = certificates[index];
-    if (result.signatureVerified !== true || signer === undefined)
-      throw untrusted('it does not fit the content');
-    const unfit = keyProblem(signer.publicKey, algorithm);
-    if (unfit !== undefined) throw untrusted(`it ${unfit}`);
-    return signer;
-  } catch (cause) {
-    if (cause instanceof BranchboxError) throw cause;
-    if (problem !== undefined && isSignerMissing(cause)) throw problem;
-    throw untrusted(messageOf(cause));
-  }
-}
-
-function isObjectIdentifier(value: unknown): value is { getValue(): string } {
-  return (
-    typeof value === 'object' && value !== null && 'getValue' in value && typeof value.getValue === 'function'
-  );
-}
-
-/** As pkijs says that no certificate is the one that the signature names. */
-const isSignerMissing = (cause: unknown): boolean =>
-  typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === 3;
-
-function messageOf(cause: unknown): string {
-  // pkijs throws its own results, which are no Errors everywhere.
-  if (typeof cause === 'object' && cause !== null && 'message' in cause) return String(cause.message);
-  return 'it cannot be read';
-}
-
-function untrusted(reason: string): BranchboxError {
-  return new BranchboxError('pki/untrusted', {
-    message: `The signature of signed data is refused: ${reason}`,
-  });
 }

@@ -5,7 +5,8 @@
 import { BranchboxError } from '../model/errors.ts';
 import { type Certificate, sameCertificate } from './certificate.ts';
 import { describe, UNRESTRICTED } from './chain.ts';
-import { certsOnly, MAX_CMS_BYTES, parseCertsOnly, signData, verifySignedData } from './cms.ts';
+import { certsOnly, MAX_CMS_BYTES, parseCertsOnly, signData } from './cms.ts';
+import { verifySignedData } from './cms-verify.ts';
 import { readCms } from './cms-read.ts';
 import { encode, malformed, octets, oid, sequence, tagged } from './der.ts';
 import type { Credential } from './issue.ts';

@@ -4,7 +4,8 @@
 import { createPrivateKey } from 'node:crypto';
 import { type Certificate, parseCertificate, parseCertificates } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
-import { parseCertsOnly, verifySignedData } from '../../src/pki/cms.ts';
+import { parseCertsOnly } from '../../src/pki/cms.ts';
+import { verifySignedData } from '../../src/pki/cms-verify.ts';
 import { readCms } from '../../src/pki/cms-read.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../../src/pki/conveyed.ts';
 import { openEnveloped } from '../../src/pki/enveloped.ts';
@@ -161,7 +162,7 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     {
       ...signed,
       name: 'signed-data-ber',
-      covers: ['cms#verifySignedData'],
+      covers: ['cms-verify#verifySignedData'],
       share: 2,
       samples: [der('berSigned')],
       parse: async (input) => {
