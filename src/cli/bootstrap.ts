@@ -11,6 +11,7 @@ import { decodeJson } from '../model/decode.ts';
 import { renderKeyHolding } from '../model/keyHolder.ts';
 import { askSocket } from '../system/askSocket.ts';
 import { createFiles } from '../system/linux/files.ts';
+import { spelledOut } from './terminal.ts';
 
 const SOCKET = '/run/branchbox/identity.sock';
 const ANSWER_TIMEOUT_MS = 2_000;
@@ -38,7 +39,7 @@ export function register(program: Command): void {
       tellBootstrap(flags, {
         socketPath: SOCKET,
         byFiles: () => readStatus(createFiles()),
-        write: (text) => void process.stdout.write(text),
+        write: (text) => void process.stdout.write(spelledOut(text)),
         pause: () => sleep(FOLLOW_INTERVAL_MS),
       }),
     );

@@ -55,20 +55,6 @@ export const inventoryPath = (serial: string): string => `/api/v1/inventory/${en
 export const gatewayPath = (gateway: string, rest = ''): string =>
   `/api/v1/gateways/${encodeURIComponent(gateway)}${rest}`;
 
-/**
- * Nothing that a terminal would obey: an answer holds words that boxes chose (a status, a name), and a box may be in other hands.
- * Spelled as JSON and TOML spell it, so that a document stays the same. Pure.
- */
-export const spelledOut = (text: string): string =>
-  text.replaceAll(
-    /\r(?!\n)|[^\P{Cc}\r\n\t]/gu,
-    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-
-/** What an answer says, as lines. */
-export const print = (text: string): boolean =>
-  process.stdout.write(spelledOut(text.endsWith('\n') ? text : `${text}\n`));
-
 export const withAccess = (command: Command): Command =>
   command
     .requiredOption('--api <url>', 'for instance https://controller.branchbox.example:8445')

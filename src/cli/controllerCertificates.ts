@@ -8,15 +8,8 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { minuteOf } from '../model/moment.ts';
-import {
-  ACCESS_EXAMPLE,
-  type Access,
-  callApi,
-  jsonCall,
-  print,
-  readInput,
-  withAccess,
-} from './controllerApi.ts';
+import { ACCESS_EXAMPLE, type Access, callApi, jsonCall, readInput, withAccess } from './controllerApi.ts';
+import { print } from './terminal.ts';
 
 const PATH = '/api/v1/service-certificates';
 const Certificates = z.object({

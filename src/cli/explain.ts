@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { Explanation, ItemList } from '../model/localStatus.ts';
 import { askAgent } from './askAgent.ts';
 import { renderTable } from './table.ts';
+import { print } from './terminal.ts';
 
 export function register(program: Command): void {
   program
@@ -17,17 +18,13 @@ export function register(program: Command): void {
       if (item === undefined) {
         const list = await askAgent('/items', ItemList);
         const rows = list.items.map(({ id, state, sentence }) => [id, state, sentence]);
-        process.stdout.write(
-          flags.json === true
-            ? `${JSON.stringify(list)}\n`
-            : `${renderTable(['item', 'state', 'why'], rows).join('\n')}\n`,
+        print(
+          flags.json === true ? JSON.stringify(list) : renderTable(['item', 'state', 'why'], rows).join('\n'),
         );
         return;
       }
       const answer = await askAgent(`/explain?item=${encodeURIComponent(item)}`, Explanation);
-      process.stdout.write(
-        flags.json === true ? `${JSON.stringify(answer)}\n` : `${describe(answer).join('\n')}\n`,
-      );
+      print(flags.json === true ? JSON.stringify(answer) : describe(answer).join('\n'));
       if (answer.state === 'unknown') process.exitCode = 1;
     });
 }

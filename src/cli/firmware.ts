@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { type FirmwareRequest, FirmwareStatus, LocalFirmware } from '../model/firmware.ts';
 import { askAgent } from './askAgent.ts';
 import { renderTable } from './table.ts';
+import { print } from './terminal.ts';
 
 const FOLLOW_MS = 1000;
 /** How an update that was asked for ended otherwise than asked. */
@@ -33,7 +34,7 @@ export function register(program: Command): void {
     .addHelpText('after', '\nexample: branchbox firmware status --json')
     .action(async (flags: Flags) => {
       const found = await askAgent('/firmware', LocalFirmware);
-      print(flags, found, describeFirmware(found));
+      show(flags, found, describeFirmware(found));
     });
   firmware
     .command('update')
@@ -56,7 +57,7 @@ export function register(program: Command): void {
         ...(flags.from === undefined ? {} : { directory: resolve(flags.from) }),
         ...(flags.stick === undefined ? {} : { stick: flags.stick }),
       });
-      if (flags.json === true) print(flags, began, []);
+      if (flags.json === true) show(flags, began, []);
       else await follow();
     });
   firmware
@@ -66,7 +67,7 @@ export function register(program: Command): void {
     .addHelpText('after', '\nexample: branchbox firmware commit')
     .action(async (flags: Flags) => {
       const status = await ask({ kind: 'commit' });
-      print(flags, status, [`firmware ${status.version} is kept`]);
+      show(flags, status, [`firmware ${status.version} is kept`]);
     });
   firmware
     .command('rollback')
@@ -75,7 +76,7 @@ export function register(program: Command): void {
     .addHelpText('after', '\nexample: branchbox firmware rollback')
     .action(async (flags: Flags) => {
       const status = await ask({ kind: 'rollback' });
-      print(flags, status, [`firmware ${status.version} is given up; the box restarts`]);
+      show(flags, status, [`firmware ${status.version} is given up; the box restarts`]);
     });
 }
 
@@ -92,7 +93,7 @@ async function follow(): Promise<void> {
         ? ''
         : ` ${fetching.role} ${mebibytes(fetching.doneBytes)} of ${mebibytes(fetching.totalBytes)}`;
     const line = `${status.state}: ${status.sentence}${part}`;
-    if (line !== last) process.stdout.write(`${line}\n`);
+    if (line !== last) print(line);
     last = line;
     if (!asked) {
       if (FAILED.includes(status.state)) process.exitCode = 1;
@@ -102,8 +103,8 @@ async function follow(): Promise<void> {
   }
 }
 
-function print(flags: Flags, value: unknown, lines: readonly string[]): void {
-  process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : `${lines.join('\n')}\n`);
+function show(flags: Flags, value: unknown, lines: readonly string[]): void {
+  print(flags.json === true ? JSON.stringify(value) : lines.join('\n'));
 }
 
 /** Pure. */

@@ -15,7 +15,6 @@ import {
   callApi,
   gatewayPath,
   jsonCall,
-  print,
   readInput,
   unreadable,
   withAccess,
@@ -28,6 +27,7 @@ import { registerDomainCa } from './fleetDomainCa.ts';
 import { registerMove } from './fleetMove.ts';
 import { registerReport } from './fleetReport.ts';
 import { registerReplace } from './fleetReplace.ts';
+import { print } from './terminal.ts';
 
 interface Readout extends Access {
   readonly json?: boolean;

@@ -8,7 +8,8 @@ import { Sha256 } from '../model/app.ts';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { minuteOf } from '../model/moment.ts';
-import { ACCESS_EXAMPLE, type Access, callApi, print, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, type Access, callApi, withAccess } from './controllerApi.ts';
+import { print } from './terminal.ts';
 
 const PATH = '/api/v1/domain-cas';
 const Box = z.object({ gatewayId: z.string(), serial: z.string(), notAfterMs: z.number() });

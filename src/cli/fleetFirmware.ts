@@ -7,8 +7,9 @@ import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { BranchboxError } from '../model/errors.ts';
-import { ACCESS_EXAMPLE, type Access, callApi, print, readInput, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, type Access, callApi, readInput, withAccess } from './controllerApi.ts';
 import { renderTable } from './table.ts';
+import { print } from './terminal.ts';
 
 const MANIFEST_SUFFIX = '.update.jws';
 

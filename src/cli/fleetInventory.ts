@@ -12,9 +12,9 @@ import {
   callApi,
   inventoryPath,
   jsonCall,
-  print,
   withAccess,
 } from './controllerApi.ts';
+import { print } from './terminal.ts';
 
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 

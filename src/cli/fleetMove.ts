@@ -18,6 +18,7 @@ import {
   withAccess,
 } from './controllerApi.ts';
 import { parseSpanS } from './fleetInventory.ts';
+import { print } from './terminal.ts';
 
 const Made = z.object({ invitation: Invitation, domainCaSha256: z.string() });
 const Ordered = z.object({
@@ -36,8 +37,8 @@ export function registerMove(fleet: Command): void {
       const text = await callApi(flags, jsonCall('POST', `${inventoryPath(serial)}/invitation`, {}));
       const { invitation, domainCaSha256 } = decodeJson(Made, text, "the controller's answer");
       await createFiles().writeDurable(flags.out, `${JSON.stringify(invitation, null, 1)}\n`, 0o644);
-      process.stdout.write(
-        `${serial} is invited as ${invitation.gatewayId}: ${flags.out}\ndomain CA ${domainCaSha256}: who orders the move is shown the same\n`,
+      print(
+        `${serial} is invited as ${invitation.gatewayId}: ${flags.out}\ndomain CA ${domainCaSha256}: who orders the move is shown the same`,
       );
     });
   withAccess(fleet.command('move <gateway>'))
@@ -64,10 +65,10 @@ export function registerMove(fleet: Command): void {
         const wish = { invitation, withinS: parseSpanS(flags.within) };
         const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/move'), wish));
         const { to, becomes, domainCaSha256, message } = decodeJson(Ordered, text, "the controller's answer");
-        process.stdout.write(
+        print(
           flags.json === true
-            ? `${text.trim()}\n`
-            : `${gateway} goes to ${to} as ${becomes}, under the domain CA ${domainCaSha256}\nthe box says: ${message}\nWhere it comes back its health says why (branchbox fleet status); once the other controller has it, take it out of this fleet.\n`,
+            ? text.trim()
+            : `${gateway} goes to ${to} as ${becomes}, under the domain CA ${domainCaSha256}\nthe box says: ${message}\nWhere it comes back its health says why (branchbox fleet status); once the other controller has it, take it out of this fleet.`,
         );
       },
     );

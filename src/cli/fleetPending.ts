@@ -13,10 +13,10 @@ import {
   callApi,
   inventoryPath,
   jsonCall,
-  print,
   withAccess,
 } from './controllerApi.ts';
 import { renderTable } from './table.ts';
+import { print } from './terminal.ts';
 
 const Pending = z.array(
   z.object({

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { ACCESS_EXAMPLE, type Access, callApi, gatewayPath, jsonCall, withAccess } from './controllerApi.ts';
+import { print } from './terminal.ts';
 
 const Done = z.object({ gatewayId: z.string(), serial: z.string(), replaced: z.string().optional() });
 
@@ -25,7 +26,7 @@ export function registerReplace(fleet: Command): void {
         const { gatewayId, replaced } = decodeJson(Done, text, "the controller's answer");
         const old = replaced === undefined ? 'the place was free' : `${replaced} is revoked`;
         const words = `${gatewayId} is the place of ${serial} now; ${old}. Connect the new box: it enrols by itself.`;
-        process.stdout.write(`${flags.json === true ? text.trim() : words}\n`);
+        print(flags.json === true ? text.trim() : words);
       },
     );
 }

@@ -10,6 +10,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { describeReport, UplinkReport } from '../model/uplinkReport.ts';
 import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkTestRequest.ts';
 import { ACCESS_EXAMPLE, type Access, callApi, gatewayPath, jsonCall, withAccess } from './controllerApi.ts';
+import { print } from './terminal.ts';
 
 const Reports = z.array(z.object({ receivedAtMs: z.number(), report: UplinkReport }));
 const LOOK_INTERVAL_MS = 1_000;
@@ -43,7 +44,7 @@ export function registerReport(fleet: Command): void {
         });
       }
       const text = flags.json === true ? JSON.stringify(report) : describeReport(report).join('\n');
-      process.stdout.write(`${text}\n`);
+      print(text);
       if (report.verdict === 'fail') process.exitCode = 1;
     });
 }

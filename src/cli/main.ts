@@ -8,6 +8,7 @@ import { CommanderError } from 'commander';
 import { errorReadout } from '../model/errorReadout.ts';
 import { asBranchboxError, BranchboxError, renderError } from '../model/errors.ts';
 import { createProgram } from './program.ts';
+import { print, spelledOut } from './terminal.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -31,15 +32,16 @@ async function main(argv: readonly string[]): Promise<number> {
       return thrown.exitCode === 0 || thrown.code === 'commander.help' ? 0 : EXIT_USAGE;
     }
     const error = asBranchboxError(thrown);
-    process.stderr.write(`branchbox: ${renderError(error)}\n`);
-    if (error.code === 'internal' && thrown instanceof Error) process.stderr.write(`${thrown.stack ?? ''}\n`);
+    process.stderr.write(spelledOut(`branchbox: ${renderError(error)}\n`));
+    if (error.code === 'internal' && thrown instanceof Error)
+      process.stderr.write(spelledOut(`${thrown.stack ?? ''}\n`));
     if (own.includes('--json')) printJsonError(error);
     return error.code === 'cli/usage' ? EXIT_USAGE : EXIT_FAILED;
   }
 }
 
 function printJsonError(error: BranchboxError): void {
-  process.stdout.write(`${JSON.stringify(errorReadout(error))}\n`);
+  print(JSON.stringify(errorReadout(error)));
 }
 
 // What is read by `head` ends with it: nobody reads on, and what is underway for a reader alone would never end.

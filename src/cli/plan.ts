@@ -4,6 +4,7 @@
 import type { Command } from 'commander';
 import { LocalPlan } from '../model/localStatus.ts';
 import { askAgent } from './askAgent.ts';
+import { print } from './terminal.ts';
 
 export function register(program: Command): void {
   program
@@ -16,6 +17,6 @@ export function register(program: Command): void {
     )
     .action(async (flags: { readonly json?: boolean }) => {
       const plan = await askAgent('/plan', LocalPlan);
-      process.stdout.write(`${flags.json === true ? JSON.stringify(plan) : plan.text}\n`);
+      print(flags.json === true ? JSON.stringify(plan) : plan.text);
     });
 }

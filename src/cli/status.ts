@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { LocalEvents, LocalStatus } from '../model/localStatus.ts';
 import { askAgent } from './askAgent.ts';
 import { renderTable } from './table.ts';
+import { print } from './terminal.ts';
 
 export function register(program: Command): void {
   program
@@ -18,15 +19,15 @@ export function register(program: Command): void {
     .addHelpText('after', '\nexample: branchbox status --json\nexample: branchbox status --events --json')
     .action(async (flags: { readonly json?: boolean; readonly events?: boolean }) => {
       if (flags.json === true && flags.events === true) {
-        process.stdout.write(`${JSON.stringify(await askAgent('/events', LocalEvents))}\n`);
+        print(JSON.stringify(await askAgent('/events', LocalEvents)));
         return;
       }
       const status = await askAgent('/status', LocalStatus);
       if (flags.json === true) {
-        process.stdout.write(`${JSON.stringify(status)}\n`);
+        print(JSON.stringify(status));
         return;
       }
-      process.stdout.write(`${describeStatus(status).join('\n')}\n`);
+      print(describeStatus(status).join('\n'));
       if (flags.events !== true) return;
       const { events } = await askAgent('/events', LocalEvents);
       const rows = events.map(({ atMs, kind, subject, sentence }) => [
@@ -36,11 +37,13 @@ export function register(program: Command): void {
         sentence,
       ]);
       if (rows.length === 0) {
-        process.stdout.write('\nevents: none waits, the controller has them all\n');
+        print('\nevents: none waits, the controller has them all');
         return;
       }
-      process.stdout.write(
-        `${['', 'events that wait for the controller', ...renderTable(['at', 'kind', 'of', 'what'], rows)].join('\n')}\n`,
+      print(
+        ['', 'events that wait for the controller', ...renderTable(['at', 'kind', 'of', 'what'], rows)].join(
+          '\n',
+        ),
       );
     });
 }

@@ -8,6 +8,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { describeReport, LocalUplinkTest, type UplinkReport } from '../model/uplinkReport.ts';
 import { askAgent } from './askAgent.ts';
 import { BUDGET_FLAG, BUDGET_HELP, uplinkTestRequest } from './uplinkTestRequest.ts';
+import { print } from './terminal.ts';
 
 const PATH = '/uplink-test';
 const LOOK_INTERVAL_MS = 300;
@@ -35,9 +36,7 @@ export function register(program: Command): void {
     .addHelpText('after', '\nexample: branchbox test uplinks --uplink lte --budget 131072')
     .action(async (flags: Flags) => {
       const report = flags.last === true ? await lastReport() : await testNow(flags);
-      process.stdout.write(
-        flags.json === true ? `${JSON.stringify(report)}\n` : `${describeReport(report).join('\n')}\n`,
-      );
+      print(flags.json === true ? JSON.stringify(report) : describeReport(report).join('\n'));
       if (report.verdict === 'fail') process.exitCode = 1;
     });
 }

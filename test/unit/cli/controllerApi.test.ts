@@ -6,7 +6,7 @@ import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { callApi, spelledOut } from '../../../src/cli/controllerApi.ts';
+import { callApi } from '../../../src/cli/controllerApi.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { issue, makeCa } from '../pki/domain.ts';
 
@@ -83,12 +83,4 @@ it('another controller than the anchor vouches for is not one that does not answ
   await expect(callApi({ ...access, ca: put('ca', own.certificate.pem) }, call)).rejects.toMatchObject({
     code: 'controller/unreachable',
   });
-});
-
-it('what a terminal would obey is spelled out, and a document says the same', () => {
-  const words = 'a\u001b[2Jb\u009b2Jc\u007fd\re\n\tf\u00e9';
-  expect(spelledOut(words)).toBe('a\\u001b[2Jb\\u009b2Jc\\u007fd\\u000de\n\tf\u00e9');
-  expect(JSON.parse(spelledOut(JSON.stringify({ words })))).toEqual({ words });
-  // A fleet that was written on Windows stays TOML.
-  expect(spelledOut('id = "x"\r\n')).toBe('id = "x"\r\n');
 });
