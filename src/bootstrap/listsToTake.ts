@@ -18,6 +18,9 @@ interface By {
   readonly clock: Pick<TrustedClock, 'nowMs' | 'latestStartMs'>;
 }
 
+/** Whoever answered had proved itself: it is no portal. */
+const HANDED_OUT = 'look at what the controller hands out for it: PEM, whole';
+
 /** Throws pki/* where the owner's CAs signed none of them, or one of them is not to be taken now. */
 export function listsToTake(text: string, by: By): readonly SignedList[] {
   const came: SignedList[] = [];
@@ -36,6 +39,7 @@ export function listsToTake(text: string, by: By): readonly SignedList[] {
       problem ??
       new BranchboxError('pki/malformed', {
         message: "There is none in what came for the owner's list of revoked servers",
+        mend: HANDED_OUT,
       })
     );
   }
@@ -73,6 +77,7 @@ function readAnswer(text: string): readonly SignedList[] {
     if (!(thrown instanceof BranchboxError)) throw thrown;
     throw new BranchboxError(thrown.code, {
       message: `What came for the owner's list of revoked servers cannot be read: ${thrown.message}`,
+      mend: HANDED_OUT,
       cause: thrown,
     });
   }

@@ -185,4 +185,7 @@ function isGood(verified: () => boolean): boolean {
 }
 
 const untrusted = (why: string): BranchboxError =>
-  new BranchboxError('pki/untrusted', { message: `The revocation list is not believed: ${why}` });
+  new BranchboxError('pki/untrusted', {
+    message: `The revocation list is not believed: ${why}`,
+    mend: 'see whether the signer still has the CA that boxes know: one that was made anew is believed by no box from before',
+  });

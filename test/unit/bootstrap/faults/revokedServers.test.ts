@@ -15,6 +15,9 @@ const REVOKED =
   'controller.branchbox.example:PORT showed the certificate "controller.branchbox.example" that its owner revoked 2026-06-01: whoever has its key may be answering in the place of the controller';
 const MEND =
   'find out who answers there: a controller whose certificate was revoked has another one since, or makes it at its start';
+const SIGNER =
+  ' (see whether the signer still has the CA that boxes know: one that was made anew is believed by no box from before)';
+const HANDED_OUT = ' (look at what the controller hands out for it: PEM, whole)';
 const listed = (change: Partial<Listed> = {}): string => listPem({ by: bench.authorities.domain, ...change });
 const serverNumber = (): string => bench.authorities.server.certificate.number;
 
@@ -47,13 +50,13 @@ const FIRST: readonly (readonly [string, string, string, () => Reply])[] = [
   [
     'is of another CA',
     'pki/untrusted',
-    `The revocation list is not believed: none of the CAs that are believed is its issuer`,
+    `The revocation list is not believed: none of the CAs that are believed is its issuer${SIGNER}`,
     () => asLists(listPem({ by: bench.authorities.stranger })),
   ],
   [
     'is signed by another key in the name of the CA',
     'pki/untrusted',
-    `The revocation list is not believed: its signature is not of its issuer`,
+    `The revocation list is not believed: its signature is not of its issuer${SIGNER}`,
     () => {
       const { domain, stranger } = bench.authorities;
       return asLists(listPem({ by: { ...domain, key: stranger.key } }));
@@ -74,13 +77,13 @@ const FIRST: readonly (readonly [string, string, string, () => Reply])[] = [
   [
     'is a page',
     'pki/malformed',
-    `There is none in what came for the owner's list of revoked servers`,
+    `There is none in what came for the owner's list of revoked servers${HANDED_OUT}`,
     () => ({ headers: { 'content-type': 'text/html' }, body: '<html>sign in</html>' }),
   ],
   [
     'is cut short',
     'pki/malformed',
-    `What came for the owner's list of revoked servers cannot be read: PEM text ends inside a block`,
+    `What came for the owner's list of revoked servers cannot be read: PEM text ends inside a block${HANDED_OUT}`,
     () => asLists(listed().slice(0, 200)),
   ],
   [
