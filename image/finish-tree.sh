@@ -3,7 +3,7 @@
 # Runs in the tools tree. RECIPE is the directory of prune.txt, modules.txt and microcode.txt.
 # Owns: what leaves the tree, which modules stay, that nobody can log in by a password, who may by a key, and TARGET: root/, busybox, vmlinuz, microcode, kernel-version,
 # packages.tsv (name, version, source, source version, architecture). TARGET is whole or absent.
-# Does not own what of Branchbox is laid over it (overlay.ts).
+# Does not own what of Branchbox is laid over it (payload.ts).
 set -eu
 raw=$1
 target=$2
