@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { acceleratorWords } from '../../src/lab/vm/argv.ts';
 import { must } from './tree.ts';
 
 /** Of the disk; what is not used takes no place. */
@@ -83,8 +84,6 @@ export function bootVm(tree: string, parts: readonly string[]): Vm {
 }
 
 function machine(accelerator: Vm['accelerator'], [kernel, initrd]: readonly [string, string]): string[] {
-  const how =
-    accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max'];
   const bare = [
     '-machine',
     'q35',
@@ -97,7 +96,7 @@ function machine(accelerator: Vm['accelerator'], [kernel, initrd]: readonly [str
     'none',
     '-no-reboot',
   ];
-  return [...how, ...bare, '-kernel', kernel, '-initrd', initrd];
+  return [...acceleratorWords(accelerator), ...bare, '-kernel', kernel, '-initrd', initrd];
 }
 
 /** Whether a real kernel gets as far as looking for a root that is not there. */
