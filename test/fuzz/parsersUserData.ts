@@ -1,6 +1,9 @@
 /**
  * Owns an instance's user data as the input of firmware/cloud-identity, from a disk or a cloud's service.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { Serial } from '../../src/model/ids.ts';
@@ -47,10 +50,11 @@ const CloudCase = z.strictObject({
 });
 
 const FIRST_LINE = '#branchbox-factory\n';
+const MODELS = fileURLToPath(new URL('../../firmware/models', import.meta.url));
 const goodMembers = (serial = 'SN-1'): readonly Member[] => [
   ...IDENTITY.map((name) => ({
     name: `./${name}`,
-    content: `${name === 'serial' ? serial : `content of ${name}`}\n`,
+    content: `${name === 'serial' ? serial : name === 'model' ? 'generic' : `content of ${name}`}\n`,
   })),
   ...NAMES.map((name) => ({
     name: `./${MEDIUM_DIRECTORY}/${serial}/${name}`,
@@ -123,7 +127,7 @@ export function cloudUserData(): Script {
         if (from === 'cidata' || from === 'config-2') world.put(`disk-${from}`, '');
         const file = from === 'cidata' ? 'medium/user-data' : 'medium/openstack/latest/user_data';
         world.put(from === 'cidata' || from === 'config-2' ? file : from, userData);
-        await world.run('cloud-identity', [`${world.root}/${FACTORY}`]);
+        await world.run('cloud-identity', [`${world.root}/${FACTORY}`], { BRANCHBOX_MODELS: MODELS });
         const media = NAMES.map((name) => `${MEDIA}/user_data_medium/${name}`);
         const identity = IDENTITY.map((name) => `${FACTORY}/${name}`);
         const written = onlyFiles(world, (path) => ['mounts', ...media, ...identity].includes(path));
@@ -144,7 +148,16 @@ export function cloudUserData(): Script {
           const mode = path.endsWith('.key') ? 0o600 : 0o644;
           must(world.modeOf(path) === mode, `${path} has the mode ${world.modeOf(path).toString(8)}`);
         }
-        must(serial === undefined || taken.includes(`${FACTORY}/idevid.key`), 'a serial without a key');
+        const whole = ['idevid.key', 'idevid.crt', 'voucher-anchor.pem'].map((name) => `${FACTORY}/${name}`);
+        must(
+          serial === undefined || whole.every((path) => taken.includes(path)),
+          'a serial without the rest of an identity',
+        );
+        const model = world.read(`${FACTORY}/model`)?.trim() ?? '';
+        must(
+          serial === undefined || model === '' || existsSync(join(MODELS, `${model}.toml`)),
+          'no such model',
+        );
         const first = serial?.split('\n')[0]?.replaceAll('\0', '').trim();
         const isSerial = Serial.safeParse(first).success;
         must(isSerial || written.every((path) => !media.includes(path)), 'a medium of no serial');

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+const WHOLE = ['idevid.key', 'idevid.crt', 'voucher-anchor.pem', 'serial'];
 const SCRIPT = join(import.meta.dirname, '../../firmware/cloud-identity');
 const sh = (script: string, env: Record<string, string>): string =>
   execFileSync('sh', ['-euc', script], {
@@ -47,6 +48,7 @@ describe('an instance’s identity', () => {
     DIR: directory,
     INSTANCE: instance,
     CLOUD: cloud,
+    BRANCHBOX_MODELS: join(SCRIPT, '../models'),
   });
 
   /** In the instance's network, with a /run and a /dev of its own; `before` prepares both. */
@@ -59,10 +61,7 @@ describe('an instance’s identity', () => {
         sh $SCRIPT $TARGET'`,
       env(),
     );
-  const userData = (
-    names: readonly string[] = ['idevid.key', 'idevid.crt', 'serial'],
-    serial = 'content of serial',
-  ): string => {
+  const userData = (names: readonly string[] = WHOLE, serial = 'content of serial'): string => {
     const files = join(directory, 'files');
     mkdirSync(files, { recursive: true });
     for (const name of names) {
@@ -118,7 +117,7 @@ describe('an instance’s identity', () => {
       writeFileSync(join(at, 'label.svg'), 'for people');
     }
     // As a form of a web page sends lines.
-    const data = userData(['idevid.key', 'idevid.crt', 'serial'], 'SN-cloud').replaceAll('\n', '\r\n');
+    const data = userData(WHOLE, 'SN-cloud').replaceAll('\n', '\r\n');
     await serve(data);
     run(LEASE);
     const read = join(directory, 'run/branchbox/media/user_data_medium');
@@ -154,7 +153,7 @@ describe('an instance’s identity', () => {
 
   it('is not made of half an identity, nor of names that are none of its files', async () => {
     await serve(userData(['serial', 'authorized_keys']));
-    expect(() => run(LEASE)).toThrow(/holds no identity|Command failed/);
+    expect(() => run(LEASE)).toThrow(/lacks idevid\.key|Command failed/);
     expect(existsSync(join(target, 'serial'))).toBe(false);
     expect(existsSync(join(target, 'authorized_keys'))).toBe(false);
   });

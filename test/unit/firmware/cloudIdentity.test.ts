@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MEDIUM_DIRECTORY, MEDIUM_FILES } from '../../../src/model/medium.ts';
@@ -16,9 +17,11 @@ const FACTORY = 'etc/branchbox/factory';
 const MEDIUM = 'run/branchbox/media/user_data_medium';
 const ARTEFACTS = Object.values(MEDIUM_FILES);
 const IDENTITY = ['idevid.key', 'idevid.crt', 'chain.pem', 'voucher-anchor.pem', 'model'];
+const MODELS = join(import.meta.dirname, '../../../firmware/models');
+const contentOf = (name: string): string => (name === 'model' ? 'qemu\n' : `content of ${name}`);
 const MEMBERS: readonly Member[] = [
   { name: './serial', content: 'SN-1\n' },
-  ...IDENTITY.map((name) => ({ name: `./${name}`, content: `content of ${name}` })),
+  ...IDENTITY.map((name) => ({ name: `./${name}`, content: contentOf(name) })),
   ...ARTEFACTS.map((name) => ({ name: `./${MEDIUM_DIRECTORY}/SN-1/${name}`, content: `${name} of SN-1` })),
 ];
 const USER_DATA = `#branchbox-factory\n${gzipSync(tar(MEMBERS)).toString('base64')}\n`;
@@ -66,7 +69,8 @@ async function serve(world: World, answer: Answer): Promise<void> {
   world.put('run/branchbox/leases/lo.env', 'new_ip_address=127.0.0.1\n');
   world.grow(FACTORY, []);
 }
-const start = (world: World): Promise<string> => world.run('cloud-identity', [`${world.root}/${FACTORY}`]);
+const start = (world: World): Promise<string> =>
+  world.run('cloud-identity', [`${world.root}/${FACTORY}`], { BRANCHBOX_MODELS: MODELS });
 
 const say = (response: ServerResponse, status: number, body = '', type = 'text/plain'): void =>
   void response.writeHead(status, { 'content-type': type }).end(body);
@@ -126,7 +130,7 @@ const CLOUDS: Readonly<Record<string, Answer>> = {
 
 function arrived(world: World): void {
   expect(world.read(`${FACTORY}/serial`)).toBe('SN-1\n');
-  for (const name of IDENTITY) expect(world.read(`${FACTORY}/${name}`)).toBe(`content of ${name}`);
+  for (const name of IDENTITY) expect(world.read(`${FACTORY}/${name}`)).toBe(contentOf(name));
   expect(world.modeOf(`${FACTORY}/idevid.key`)).toBe(0o600);
   for (const name of ARTEFACTS) expect(world.read(`${MEDIUM}/${name}`)).toBe(`${name} of SN-1`);
 }
@@ -162,6 +166,15 @@ describe('user data', () => {
       expect(asked).toEqual([]);
     }),
   );
+
+  it('that an editor of Windows wrote, with a byte order mark, bring them', () =>
+    bench.within(async (world) => {
+      await serve(world, (_request, response) => say(response, 404));
+      world.put('disk-cidata', '');
+      world.put('medium/user-data', `\xef\xbb\xbf${USER_DATA.replaceAll('\n', '\r\n')}`);
+      await start(world);
+      arrived(world);
+    }));
 });
 
 describe('where nobody is', () => {
@@ -262,6 +275,39 @@ describe('an archive', () => {
       await serve(world, (_request, response) => say(response, 200, packed(archive)));
       expect(await start(world)).toContain(said);
       nothing(world);
+    }),
+  );
+});
+
+describe('an identity', () => {
+  const without = (left: string): readonly Member[] => MEMBERS.filter(({ name }) => name !== `./${left}`);
+  const withModel = (content: string): readonly Member[] => [
+    ...without('model'),
+    { name: './model', content },
+  ];
+
+  it.each<[string, readonly Member[], string]>([
+    ...['idevid.key', 'idevid.crt', 'voucher-anchor.pem', 'serial'].map(
+      (name): [string, readonly Member[], string] => [`without ${name}`, without(name), `lacks ${name}:`],
+    ),
+    ['of a model that is not there', withModel('qemux\n'), 'must be one of: generic '],
+    ['of a model that is a path', withModel('../models/qemu'), 'must be one of: generic '],
+  ])('%s is refused, and nothing of it is written: it would be for ever', (_what, members, said) =>
+    bench.within(async (world) => {
+      await serve(world, (_request, response) => say(response, 200, packed(gzipSync(tar(members)))));
+      expect(await start(world)).toContain(said);
+      nothing(world);
+    }),
+  );
+
+  it.each([
+    ['of none', without('model')],
+    ['of an empty one', withModel('\n')],
+  ])('%s is of the generic model', (_what, members) =>
+    bench.within(async (world) => {
+      await serve(world, (_request, response) => say(response, 200, packed(gzipSync(tar(members)))));
+      await start(world);
+      expect(world.read(`${FACTORY}/serial`)).toBe('SN-1\n');
     }),
   );
 });
