@@ -5,10 +5,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BranchboxError } from '../src/model/errors.ts';
-import { toPem } from '../src/pki/certificate.ts';
+import { BranchboxError, type Problem } from '../src/model/errors.ts';
+import { parseCertificates, toPem } from '../src/pki/certificate.ts';
 import { issueCertificate, NO_EXPIRY_MS, selfSignedCa } from '../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../src/pki/keys.ts';
+import { keyProblems } from './keyKinds.ts';
 import type { Toolbox } from './toolbox.ts';
 
 export interface SigningKey {
@@ -39,7 +40,8 @@ const PARTS = [...NAMES.flatMap((name) => ['crt', 'key', 'uri'].map((end) => `${
 
 /**
  * Keys of the directory: `db` and `release`, each NAME.crt with NAME.key, or with NAME.uri that holds a PKCS#11 URI; and
- * release-anchors.pem. undefined: none of these files is there. Throws `system/file` where some are, but not all.
+ * release-anchors.pem. undefined: none of these files is there. Throws `system/file` where some are, but not all, or one
+ * is of no use.
  */
 export function readKeys(directory: string): Keys | undefined {
   const file = (name: string): string => join(directory, name);
@@ -57,6 +59,7 @@ export function readKeys(directory: string): Keys | undefined {
       mend: 'Put what is missing there (docs/image.md), or leave --keys out for test keys.',
     });
   }
+  requireUse(directory);
   const signingKey = (name: string): SigningKey => ({
     key: isThere(`${name}.uri`) ? readUri(file(`${name}.uri`)) : file(`${name}.key`),
     certificate: file(`${name}.crt`),
@@ -67,6 +70,32 @@ export function readKeys(directory: string): Keys | undefined {
     release: signingKey('release'),
     releaseAnchors: file(ANCHORS),
   };
+}
+
+function requireUse(directory: string): void {
+  const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
+  const problems = [
+    ...NAMES.flatMap((name) => {
+      const key = existsSync(join(directory, `${name}.uri`)) ? undefined : read(`${name}.key`);
+      return keyProblems({ name, key, certificate: read(`${name}.crt`) });
+    }),
+    ...anchorProblems(read(ANCHORS)),
+  ];
+  if (problems.length === 0) return;
+  throw new BranchboxError('system/file', {
+    message: `The signing keys in ${directory} cannot be used`,
+    problems,
+    mend: 'docs/image.md, "Keys of one\u2019s own", has the words that make each.',
+  });
+}
+
+function anchorProblems(pem: string): readonly Problem[] {
+  try {
+    if (parseCertificates(pem).length > 0) return [];
+  } catch {
+    // As one that is empty.
+  }
+  return [{ path: ANCHORS, message: 'holds no certificates in PEM' }];
 }
 
 /**
@@ -98,9 +127,12 @@ function readUri(path: string): string {
   const uri = readFileSync(path, 'utf8').trim();
   const problem = !uri.startsWith('pkcs11:')
     ? 'is no PKCS#11 URI (RFC 7512)'
-    : /[?&]pin-value=/i.test(uri)
+    : // Wherever it stands: OpenSSL's provider takes it among the attributes of the path too, which RFC 7512 does not have.
+      /pin-value=/i.test(uri)
       ? 'holds a PIN (pin-value), which the words of commands would show'
-      : undefined;
+      : /\s/.test(uri)
+        ? 'holds more than one URI: no other line, and no space that is not %20'
+        : undefined;
   if (problem === undefined) return uri;
   throw new BranchboxError('system/file', {
     message: `${path} ${problem}`,
