@@ -3,13 +3,14 @@
  * Owns the words of the command and the order of stages. Does not own any stage.
  */
 import { resolve } from 'node:path';
-import { inspect, parseArgs } from 'node:util';
+import { inspect } from 'node:util';
 import { asBranchboxError, renderError } from '../src/model/errors.ts';
 import { FirmwareVersion } from '../src/model/firmware.ts';
 import { createRunner } from '../src/system/linux/runner.ts';
 import { buildDisk } from './disk.ts';
 import { publish } from './publish.ts';
 import { VARIANTS } from './staging.ts';
+import { wordsOf } from './words.ts';
 
 const USAGE = `usage: npm run image -- [--version VERSION] [--variant ${VARIANTS.join('|')}] [--keys DIR [--test-keys]] [--out DIR] [--cache DIR] [--disk]
 
@@ -26,7 +27,16 @@ Needs root on Linux and a Debian mirror; mmdebstrap, and git in a clone, are ins
 example: npm run image -- --version 0.2.0 --keys ~/keys
 `;
 
-const values = wordsOf(process.argv.slice(2));
+const values = wordsOf(process.argv.slice(2), {
+  version: { type: 'string' },
+  variant: { type: 'string' },
+  keys: { type: 'string' },
+  'test-keys': { type: 'boolean' },
+  out: { type: 'string' },
+  cache: { type: 'string' },
+  disk: { type: 'boolean' },
+  help: { type: 'boolean' },
+});
 if (values === undefined) {
   process.stderr.write(USAGE);
   process.exit(2);
@@ -41,9 +51,10 @@ if (values.variant !== variant) {
   process.exit(2);
 }
 const { version, keys, out, cache } = values;
-if (version !== undefined && !FirmwareVersion.safeParse(version).success) {
+// Nor one that ends with `-`: what follows it is a Debian package's revision, and an empty one is refused by dpkg.
+if (version !== undefined && (!FirmwareVersion.safeParse(version).success || version.endsWith('-'))) {
   process.stderr.write(
-    `--version ${JSON.stringify(version)} is none: 48 digits, small letters and .~^- at most, as in 0.2.0~rc1\n${USAGE}`,
+    `--version ${JSON.stringify(version)} is none: 48 digits, small letters and .~^- at most and no - at its end, as in 0.2.0~rc1\n${USAGE}`,
   );
   process.exit(2);
 }
@@ -72,26 +83,4 @@ try {
   // What nobody foresaw is told with where it happened.
   process.stderr.write(`${error.code === 'internal' ? inspect(thrown) : renderError(error)}\n`);
   process.exitCode = 1;
-}
-
-/** undefined: one of them is not known, or lacks its value; said already. */
-function wordsOf(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        version: { type: 'string' },
-        variant: { type: 'string' },
-        keys: { type: 'string' },
-        'test-keys': { type: 'boolean' },
-        out: { type: 'string' },
-        cache: { type: 'string' },
-        disk: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    }).values;
-  } catch (thrown) {
-    process.stderr.write(`${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
-    return undefined;
-  }
 }

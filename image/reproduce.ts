@@ -9,11 +9,16 @@ import { createRunner } from '../src/system/linux/runner.ts';
 import { compareBuilds } from './compareBuilds.ts';
 import { createToolbox } from './toolbox.ts';
 import { TOOLS_TREE, treePath } from './trees.ts';
+import { takeNoWords } from './words.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..');
 const VERSION = '0.0.0';
 const BUILD_TIMEOUT_MS = 3 * 60 * 60_000;
 
+takeNoWords(`usage: npm run image:reproduce
+  Builds the last commit twice from nothing, and says what differs; ends with 1 where something does that may not
+  (docs/image.md). Needs root on Linux and a Debian mirror, as npm run image; half an hour of two cores.
+`);
 const runner = createRunner();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 await mkdir(join(CHECKOUT, 'out'), { recursive: true });

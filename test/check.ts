@@ -1,4 +1,8 @@
 /** `npm run check`: the fast gates. */
+import { takeNoWords } from '../image/words.ts';
 import { FAST_TESTS, report, runFastHalf } from './gates.ts';
 
+takeNoWords(`usage: npm run check
+  Takes no words. One test alone, for instance: npx vitest run --project fast test/unit/update/install.test.ts
+`);
 process.exitCode = report(await runFastHalf(FAST_TESTS));

@@ -3,7 +3,13 @@
  * two labs or the main job a machine has half of a processor, and its box is ended by its own watchdogs; and beside the main
  * job two labs do not end within their time.
  */
+import { takeNoWords } from '../image/words.ts';
 import { FAST_TESTS, type Gate, report, runEach, runFastHalf, runGate } from './gates.ts';
+
+takeNoWords(`usage: npm test
+  Takes no words, and root. The fast half alone: npm run check. One test alone, for instance:
+  npx vitest run --project lab test/lab/units.test.ts (docs/testing.md)
+`);
 
 /** Makes the trees and installs what the machine lacks: it waits for a mirror, so the fast gates run meanwhile. */
 const SET_UP: Gate = { name: 'lab-set-up', command: './branchbox', args: ['lab', 'prepare'] };

@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { wordsOf } from '../../image/words.ts';
 import { runCampaign } from './campaign.ts';
 import { createJudge } from './judge.ts';
 import { makeSamples } from './makeSamples.ts';
@@ -33,19 +33,21 @@ example: npm run fuzz -- --inputs 20000 --parser voucher --seed 7
 /** Longer ones stand in the result's file alone. */
 const SHOWN_BASE64 = 2_000;
 
-const { values } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '1000000' },
-    each: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    processes: { type: 'string', default: '2' },
-    parser: { type: 'string' },
-    at: { type: 'string' },
-    input: { type: 'string' },
-    'make-samples': { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const values = wordsOf(process.argv.slice(2), {
+  inputs: { type: 'string', default: '1000000' },
+  each: { type: 'string' },
+  seed: { type: 'string', default: '1' },
+  processes: { type: 'string', default: '2' },
+  parser: { type: 'string' },
+  at: { type: 'string' },
+  input: { type: 'string' },
+  'make-samples': { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
 });
+if (values === undefined) {
+  process.stderr.write(USAGE);
+  process.exit(2);
+}
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const [inputs, seed, processes] = [values.each ?? values.inputs, values.seed, values.processes].map(Number);
 const isCount = (value: number | undefined): value is number => Number.isInteger(value) && Number(value) > 0;

@@ -1,20 +1,56 @@
-/** What `npm run image` refuses before anything is made. */
+/** What `npm run image`, and other commands that take long, refuse before anything is made. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 
-const BUILD = resolve(import.meta.dirname, '../../../image/build.ts');
-
-const build = (...args: string[]): Promise<{ code: unknown; stderr: string }> =>
+const CHECKOUT = resolve(import.meta.dirname, '../../..');
+interface Ended {
+  readonly code: unknown;
+  readonly stderr: string;
+  readonly stdout: string;
+}
+/** A command that begins its work in spite of its words is ended. */
+const MAX_MS = 20_000;
+const call = (entry: string, ...args: string[]): Promise<Ended> =>
   new Promise((done) => {
-    execFile(process.execPath, [BUILD, ...args], (error, _, text) =>
-      done({ code: error?.code, stderr: text }),
+    execFile(
+      process.execPath,
+      [join(CHECKOUT, entry), ...args],
+      { timeout: MAX_MS },
+      (error, stdout, stderr) => done({ code: error === null ? 0 : error.code, stdout, stderr }),
     );
   });
+const build = (...args: string[]): Promise<Ended> => call('image/build.ts', ...args);
 
-it.each([[['--bogus']], [['--variant', 'bogus']], [['--version', '0.2.0 beta']], [['--version', '../x']]])(
+it.each([
+  ['npm run image:reproduce', 'image/reproduce.ts'],
+  ['npm run image:security', 'image/security.ts'],
+  ['npm run test:vm', 'test/vm/run.ts'],
+  ['npm run chaos:power', 'test/vm/power/run.ts'],
+  ['npm run fuzz', 'test/fuzz/run.ts'],
+])(
+  '%s tells what it takes, and begins nothing for a word that it does not know',
+  async (command, entry) => {
+    const help = await call(entry, '--help');
+    expect(help).toMatchObject({ code: 0 });
+    expect(help.stdout + help.stderr).toContain(`usage: ${command}`);
+    const { code, stderr } = await call(entry, '--bogus');
+    expect(code).toBe(2);
+    expect(stderr).toContain(`usage: ${command}`);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  },
+  60_000,
+);
+
+it.each([
+  [['--bogus']],
+  [['--variant', 'bogus']],
+  [['--version', '0.2.0 beta']],
+  [['--version', '../x']],
+  [['--version', '1.0-']],
+])(
   '%j prints the usage, and ends with 2',
   async (args) => {
     const { code, stderr } = await build(...args);

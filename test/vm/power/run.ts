@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { wordsOf } from '../../../image/words.ts';
 import { CUTS_OF_A_TURN, planCuts, startsOf } from './plan.ts';
 import { earlierCuts, recordOf, renderSummary } from './summary.ts';
 
@@ -23,20 +23,27 @@ Its result is in out/chaos/power-SEED.json, from the first cut on.
 example: npm run chaos:power -- --seed 7
 `;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    cuts: { type: 'string', default: String(CUTS_OF_A_TURN) },
-    together: { type: 'string', default: String(TOGETHER) },
-    from: { type: 'string', default: '1' },
-    help: { type: 'boolean', default: false },
-  },
+const values = wordsOf(process.argv.slice(2), {
+  seed: { type: 'string', default: '1' },
+  cuts: { type: 'string', default: String(CUTS_OF_A_TURN) },
+  together: { type: 'string', default: String(TOGETHER) },
+  from: { type: 'string', default: '1' },
+  help: { type: 'boolean', default: false },
 });
-const [seed, count, together, from] = [values.seed, values.cuts, values.together, values.from].map(Number);
+const [seed, count, together, from] = [values?.seed, values?.cuts, values?.together, values?.from].map(
+  Number,
+);
 const isCount = (value: number | undefined): value is number => Number.isInteger(value) && Number(value) > 0;
-if (values.help || !isCount(seed) || !isCount(count) || !isCount(together) || !isCount(from)) {
+if (
+  values === undefined ||
+  values.help ||
+  !isCount(seed) ||
+  !isCount(count) ||
+  !isCount(together) ||
+  !isCount(from)
+) {
   process.stderr.write(USAGE);
-  process.exit(values.help ? 0 : 2);
+  process.exit(values?.help === true ? 0 : 2);
 }
 const plan = planCuts(seed, count);
 if (!startsOf(plan).includes(from)) {
