@@ -167,6 +167,17 @@ describe('user data', () => {
     }),
   );
 
+  it('on a CD-ROM whose driver comes after the first look bring them', () =>
+    bench.within(async (world) => {
+      await serve(world, (_request, response) => {
+        world.put('disk-cidata', '');
+        say(response, 404);
+      });
+      world.put('medium/user-data', USER_DATA);
+      expect(await start(world)).toContain('user-data');
+      arrived(world);
+    }));
+
   it('that an editor of Windows wrote, with a byte order mark, bring them', () =>
     bench.within(async (world) => {
       await serve(world, (_request, response) => say(response, 404));

@@ -31,6 +31,19 @@ describe('package lists', () => {
   });
 });
 
+describe('modules', () => {
+  it.each([
+    ['a disk of virtio', ['drivers/block/virtio_blk.ko', 'drivers/scsi/virtio_scsi.ko']],
+    [
+      'a CD-ROM, as most hypervisors give it',
+      ['drivers/scsi/sr_mod.ko', 'drivers/ata/ahci.ko', 'fs/isofs/*'],
+    ],
+    ['FAT, as OpenStack may write it', ['fs/fat/*', 'fs/nls/nls_cp437.ko', 'fs/nls/nls_ascii.ko']],
+  ])('read an instance’s user data from %s', (_what, modules) => {
+    expect(lines('image/modules.txt')).toEqual(expect.arrayContaining(modules));
+  });
+});
+
 describe('partitions', () => {
   const ON_BOX = 'firmware/root/usr/lib/branchbox/repart';
 
