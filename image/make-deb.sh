@@ -37,7 +37,11 @@ for unit in containerd.service docker.service; do
   ln -s "/usr/lib/branchbox/$unit" "$root/etc/systemd/system/$unit"
 done
 # Debian's way to start what we start ourselves: two of a kind would fight over routes and sockets.
-for unit in frr.service docker.socket mosquitto.service ssh.service ssh.socket; do ln -s /dev/null $root/etc/systemd/system/$unit; done
+# So would two clients on a port, each with its own default route: of the ways in which a Debian has its network, none goes on.
+for unit in frr.service docker.socket mosquitto.service ssh.service ssh.socket \
+  networking.service ifup@.service systemd-networkd.service systemd-networkd.socket NetworkManager.service dhcpcd.service; do
+  ln -s /dev/null "$root/etc/systemd/system/$unit"
+done
 
 depends=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' "$packages" | grep -v '^$' | paste -s -d , - | sed 's/,/, /g')
 # Debian Policy 12.5.
@@ -70,6 +74,17 @@ set -e
 getent passwd branchbox-look >/dev/null ||
   useradd --system --user-group --home-dir / --no-create-home --shell /bin/bash --password '*' branchbox-look
 usermod --append --groups systemd-journal branchbox-look
+# Whom the container engine and chrony ask for names, as in the image: the agent writes it, of what the uplinks say
+# (src/agent/resolvConf.ts), and until then it says what was there. Who wrote that comes with no start any more.
+own=/run/branchbox/resolv.conf
+before=/etc/resolv.conf.before-branchbox
+if [ "$(readlink /etc/resolv.conf || :)" != $own ]; then
+  mkdir -p ${own%/*}
+  [ -e $own ] || cp -L /etc/resolv.conf $own 2>/dev/null || :
+  # In a container it is mounted there, and stays.
+  { [ ! -e /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ]; } || mv -T /etc/resolv.conf $before || :
+  [ -e /etc/resolv.conf ] || ln -s $own /etc/resolv.conf
+fi
 # In an image that is being built there is no systemd to tell.
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
@@ -79,6 +94,11 @@ systemctl restart containerd.service docker.service
 systemctl restart branchbox-gateway.target
 # An upgrade: the new code runs; traffic goes on meanwhile.
 systemctl try-restart branchbox-agent.service branchbox-identity.service
+# Stopped here, it would take away the line that somebody may be installing by.
+for unit in networking systemd-networkd NetworkManager dhcpcd; do
+  ! systemctl -q is-active $unit.service ||
+    echo "branchbox: $unit still holds this machine's ports. Restart the machine: it does not come again then." >&2
+done
 SCRIPT
 cat >$root/DEBIAN/prerm <<'SCRIPT'
 #!/bin/sh
@@ -91,6 +111,10 @@ cat >$root/DEBIAN/postrm <<'SCRIPT'
 #!/bin/sh
 set -e
 [ ! -d /run/systemd/system ] || systemctl daemon-reload || :
+if [ "$1" = remove ] && [ "$(readlink /etc/resolv.conf || :)" = /run/branchbox/resolv.conf ]; then
+  rm /etc/resolv.conf
+  mv -T /etc/resolv.conf.before-branchbox /etc/resolv.conf 2>/dev/null || :
+fi
 [ "$1" = purge ] || exit 0
 rm -rf /var/lib/branchbox /var/cache/branchbox
 userdel branchbox-look || :

@@ -1,5 +1,5 @@
 /** The Debian package on a Debian 13 that has what it depends on, under a real systemd: installs, starts, leaves. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { createRunner } from '../../src/system/linux/runner.ts';
 import { type SystemdNode, startSystemdNode } from './systemdNode.ts';
 
 const BRANCHBOX = join(import.meta.dirname, '../../branchbox');
+const RESOLV_CONF = '# by Debian\nnameserver 192.0.2.53\n';
 const WAIT = { timeout: 120_000, interval: 250 };
 
 describe('the Debian package', () => {
@@ -27,9 +28,12 @@ describe('the Debian package', () => {
       runner.runChecked(BRANCHBOX, ['manufacturer', ...words], { timeoutMs: 60_000 });
     await manufacturer('init', '--state', state, '--name', 'manufacturer.test', '--address', '198.51.100.1');
     await manufacturer('identity', '--state', state, '--serial', 'SN-1', '--model', 'lab', '--out', factory);
+    const etc = join(scratch, 'etc');
+    mkdirSync(etc);
+    writeFileSync(join(etc, 'resolv.conf'), RESOLV_CONF);
     node = await startSystemdNode({
       name: 'deb',
-      directories: { '/etc/branchbox/factory': factory },
+      directories: { '/etc': etc, '/etc/branchbox/factory': factory },
       package: deb,
     });
   }, 1_200_000);
@@ -45,6 +49,18 @@ describe('the Debian package', () => {
     for (const unit of ['frr.service', 'docker.socket', 'mosquitto.service', 'ssh.service', 'ssh.socket']) {
       expect(await node.property(unit, 'LoadState'), unit).toBe('masked');
     }
+    // Whoever holds a Debian's network: ifupdown as its installer leaves it, networkd as its cloud images do, a desktop's.
+    for (const unit of [
+      'networking.service',
+      'ifup@eth0.service',
+      'systemd-networkd.service',
+      'systemd-networkd.socket',
+      'NetworkManager.service',
+      'dhcpcd.service',
+    ]) {
+      expect(await node.property(unit, 'LoadState'), unit).toBe('masked');
+    }
+    expect(await node.checked('readlink', '/etc/resolv.conf')).toBe('/run/branchbox/resolv.conf\n');
     expect(await node.property('docker.service', 'FragmentPath')).toBe('/etc/systemd/system/docker.service');
     const status = await node.checked('branchbox', 'status', '--json');
     expect(LocalStatus.safeParse(JSON.parse(status)).success).toBe(true);
@@ -72,6 +88,9 @@ describe('the Debian package', () => {
     await node.checked('dpkg', '--remove', 'branchbox');
     expect(await node.property('docker.service', 'FragmentPath')).toMatch(/^\/usr\/lib\/systemd\/system\//);
     expect(await node.property('frr.service', 'LoadState')).toBe('loaded');
+    expect(await node.property('systemd-networkd.service', 'LoadState')).toBe('loaded');
+    expect(await node.checked('cat', '/etc/resolv.conf')).toBe(RESOLV_CONF);
+    expect((await node.run('ls', '/etc/resolv.conf.before-branchbox')).exitCode).not.toBe(0);
     await node.checked('dpkg', '--purge', 'branchbox');
     expect(await node.property('branchbox-agent.service', 'ActiveState')).toBe('inactive');
     expect((await node.run('ls', '/var/lib/branchbox', '/usr/lib/branchbox/node')).exitCode).not.toBe(0);
