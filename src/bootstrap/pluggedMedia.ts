@@ -51,7 +51,9 @@ export const notReadNotice = (name: string): string =>
 /** As the rule reads it that starts the reading (firmware/root/usr/lib/udev/rules.d/70-branchbox-medium.rules). Pure. */
 function isMedium(told: string): boolean {
   const lines = told.split('\n');
-  return lines.includes('E:ID_BUS=usb') && lines.some((line) => /^E:ID_FS_TYPE=(vfat|ext4)$/.test(line));
+  // udev calls the bus of SATA behind a USB bridge ata, and has the words of usb_id beside it.
+  const isUsb = lines.some((line) => line === 'E:ID_BUS=usb' || line.startsWith('E:ID_USB_DRIVER='));
+  return isUsb && lines.some((line) => /^E:ID_FS_TYPE=(vfat|ext4)$/.test(line));
 }
 
 async function mountedDevices(files: Reading, { mounts }: BlockDevicePaths): Promise<ReadonlySet<string>> {

@@ -1,5 +1,5 @@
 /** USB media that are plugged in, off directories as udev and the kernel have them, links and all. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -45,11 +45,23 @@ it('are file systems on USB that would be read, partitions and whole disks', asy
   expect(await plugged()).toEqual(['sdc']);
 });
 
+it('are sticks with SATA behind a bridge too, which udev says are on another bus', async () => {
+  told('8:17', ['ID_BUS=ata', 'ID_USB_DRIVER=uas', 'ID_FS_TYPE=vfat']);
+  expect(await plugged()).toEqual(['sdb1']);
+  for (const name of ['70-branchbox-medium', '71-branchbox-update-stick']) {
+    const path = join(import.meta.dirname, `../../../firmware/root/usr/lib/udev/rules.d/${name}.rules`);
+    const [rule = ''] = readFileSync(path, 'utf8').match(/^[A-Z].*$/m) ?? [];
+    expect(rule).toContain('SUBSYSTEMS=="usb"');
+    expect(rule).not.toContain('ID_BUS');
+  }
+});
+
 it.each([
   ['on no USB', ['ID_BUS=ata', 'ID_FS_TYPE=vfat']],
   ['of another file system', ['ID_BUS=usb', 'ID_FS_TYPE=ntfs']],
   ['without one', ['ID_BUS=usb']],
   ['whose label only says so', ['ID_FS_LABEL=E:ID_BUS=usb', 'ID_FS_TYPE=vfat']],
+  ['whose label says so otherwise', ['ID_FS_LABEL=E:ID_USB_DRIVER=uas', 'ID_FS_TYPE=vfat']],
 ])('are none %s', async (_, properties) => {
   told('8:17', properties);
   expect(await plugged()).toEqual([]);
