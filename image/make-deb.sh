@@ -61,7 +61,7 @@ Section: net
 Priority: optional
 Installed-Size: $(du -sk --apparent-size $root | cut -f 1)
 Depends: systemd (>= 257), udev, kmod, passwd, $depends
-Recommends: ppp, openssh-server, tpm2-openssl (>= 1.3), tpm2-tools
+Recommends: ppp, openssh-server, modemmanager, tpm2-openssl (>= 1.3), tpm2-tools
 Description: SD-WAN branch gateway
  Encrypted tunnels over several uplinks, segments of tenants across sites, their containers on them. Takes over the
  network ports of the machine that it is installed on; what it is, comes from /etc/branchbox/factory.

@@ -68,9 +68,9 @@ describe('the Debian package', () => {
 
   it('has all that it says it needs, and every file of the right owner', async () => {
     expect(await node.checked('dpkg', '--audit')).toBe('');
-    // By pppoe@.service, where an uplink is PPPoE; by branchbox-ssh.service, where SSH is opened.
+    // By pppoe@.service, where an uplink is PPPoE; by branchbox-ssh.service, where SSH is opened; by the agent for modems.
     expect(await node.checked('dpkg-query', '-W', '-f', '${Recommends}', 'branchbox')).toMatch(
-      /^ppp, openssh-server, /,
+      /^ppp, openssh-server, modemmanager, /,
     );
     // No older Debian takes it: it would lose its network to daemons that are not there.
     expect(await node.checked('dpkg-query', '-W', '-f', '${Depends}', 'branchbox')).toContain(
