@@ -26,6 +26,7 @@ import {
   outboxPath,
   rolledBackPath,
   trialPath,
+  uplinkReportPath,
 } from './paths.ts';
 import { createTrialStore, type HeldState } from './trialStore.ts';
 
@@ -91,7 +92,8 @@ export async function beginTurn(parts: {
 
 /**
  * What was committed of the next owner takes its place, and what is left of the one before goes: states, events, what
- * was rolled back. Its own record goes after all of that (forgetOthers): killed before, all of it is done again.
+ * was rolled back, reports of uplinks (the next owner gets one of its own as after a bootstrap). Its own record goes after
+ * all of that (forgetOthers): killed before, all of it is done again.
  */
 async function adopt(files: Files, paths: AgentPaths, generation: number, log: Logger): Promise<void> {
   const moved = committedPath({ ...paths, state: `${paths.state}/${moveDirectory(generation)}` });
@@ -104,6 +106,8 @@ async function adopt(files: Files, paths: AgentPaths, generation: number, log: L
     rolledBackPath(paths),
     committedBeforePath(paths),
     ...['', '-wal', '-shm'].map((suffix) => `${outbox}${suffix}`),
+    uplinkReportPath(paths, 'after-bootstrap'),
+    uplinkReportPath(paths, 'latest'),
   ]) {
     await files.remove(path);
   }

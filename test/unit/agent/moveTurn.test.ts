@@ -11,7 +11,9 @@ import {
   AGENT_PATHS,
   committedBeforePath,
   committedPath,
+  uplinkReportPath,
 } from '../../../src/agent/paths.ts';
+import { openUplinkReports } from '../../../src/agent/uplinkReports.ts';
 import { createTrialStore, decodeHeld } from '../../../src/agent/trialStore.ts';
 import type { Move } from '../../../src/model/move.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
@@ -55,6 +57,16 @@ const moving = (stage: Move['stage'], generation = 7): Promise<void> => {
 };
 const over = (): Promise<void> =>
   files.writeDurable(`${paths.identity}/move.json`, JSON.stringify({ schema: 1, generations: {} }));
+const reportOf = (id: string) => ({
+  schema: 1,
+  id,
+  occasion: 'after-bootstrap',
+  serial: 'SN-1',
+  startedAtMs: 0,
+  endedAtMs: 1,
+  verdict: 'pass',
+  uplinks: [],
+});
 const begin = (by: Files = files, end = () => {}) => beginTurn({ files: by, paths, log, end });
 const committed = () => files.readText(committedPath(paths));
 const moveRecords = (): Promise<readonly string[]> => files.list(`${paths.state}/move-7`);
@@ -98,6 +110,26 @@ describe('a run of the agent', () => {
     expect((await readdir(paths.state)).toSorted()).toEqual(['committed.jws', 'move-7', 'wireguard.key']);
     expect(await moveRecords()).toEqual([]);
     expect(await files.readText(committedBeforePath(paths))).toBeUndefined();
+  });
+
+  it('owes the next owner a report of its uplinks as after a bootstrap, and the present one none again', async () => {
+    const put = (which: 'before-bootstrap' | 'after-bootstrap' | 'latest') =>
+      files.writeDurable(uplinkReportPath(paths, which), JSON.stringify(reportOf(which)));
+    await Promise.all([put('before-bootstrap'), put('after-bootstrap'), put('latest')]);
+    await commitNext();
+    await moving('trying');
+    await begin();
+    expect((await openUplinkReports(files, paths)).has('after-bootstrap')).toBe(true);
+    await moving('done');
+    await begin();
+    const reports = await openUplinkReports(files, paths);
+    expect([reports.has('after-bootstrap'), reports.has('latest')]).toEqual([false, false]);
+    // Of the box as it came, and of nobody's doing.
+    expect(reports.has('before-bootstrap')).toBe(true);
+    // The record of the move outlives its end: what the next owner got stays.
+    await put('after-bootstrap');
+    await begin();
+    expect((await openUplinkReports(files, paths)).has('after-bootstrap')).toBe(true);
   });
 
   it('killed at any change of a file while it takes it, has it in the end', async () => {
