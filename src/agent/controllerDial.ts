@@ -2,6 +2,7 @@
  * Owns making one connection to the controller: TLS over the first uplink that gets through, and MQTT on it.
  * Does not own which uplinks, nor when one is made or given up (controllerLink).
  */
+import type { TLSSocket } from 'node:tls';
 import { deviceTls } from '../system/deviceClient.ts';
 import type { UplinkAddress, UplinkConnection, UplinkDialer } from '../system/uplinkDial.ts';
 import { type MqttSession, openMqttSession } from './mqttSession.ts';
@@ -40,14 +41,14 @@ export async function dialController(
     readonly onMessage: (topic: string, payload: Uint8Array) => void;
   },
   signal: AbortSignal,
-): Promise<{ readonly session: MqttSession; readonly uplink: UplinkAddress }> {
+): Promise<{ readonly session: MqttSession; readonly uplink: UplinkAddress; readonly socket: TLSSocket }> {
   const { identity, onMessage } = parts;
   const { socket, uplink } = parts.made ?? (await connectController(parts, signal));
   const giveUp = (): void => void socket.destroy(new Error('given up'));
   signal.addEventListener('abort', giveUp, { once: true });
   try {
     const session = await openMqttSession({ socket, gatewayId: identity.gatewayId, onMessage });
-    return { session, uplink };
+    return { session, uplink, socket };
   } catch (thrown) {
     socket.destroy();
     throw thrown;

@@ -16,6 +16,7 @@ import { createControllerProof } from './controllerProof.ts';
 import { betterUplink, createLinkReturn } from './linkReturn.ts';
 import type { MqttSession } from './mqttSession.ts';
 import type { StoredIdentity } from './ownIdentity.ts';
+import { createStandingPeer, type StandingPeer } from './standingPeer.ts';
 import type { RankedUplink } from './uplinkChoice.ts';
 import { createWayAhead } from './wayAhead.ts';
 
@@ -38,6 +39,8 @@ export interface LinkParts {
   readonly onProblem: (problem: BrokerProblem | undefined) => void;
   /** The broker turned the box away, or the box could not show who it is. */
   readonly onRefused: () => void;
+  /** The session was ended, since the owner revoked whom it was with meanwhile. */
+  readonly onRevoked: (why: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -67,6 +70,7 @@ interface Live {
   readonly gatewayId: string;
   readonly uplink: UplinkAddress;
   readonly endpoint: string;
+  readonly peer: StandingPeer;
 }
 
 export function createControllerLink(parts: LinkParts): ControllerLink {
@@ -160,7 +164,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     // As it is now: it may change while the connection is made.
     const endpoint = endpointText(identity);
     dial = new AbortController();
-    const { session, uplink } = await dialController(
+    const { session, uplink, socket } = await dialController(
       {
         ...way,
         made: ahead.take(way),
@@ -171,7 +175,8 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     dial = undefined;
     const onAbort = (): void => session.end('the agent ends');
     signal.addEventListener('abort', onAbort, { once: true });
-    const own: Live = { session, gatewayId, uplink, endpoint };
+    const peer = createStandingPeer(socket, way.endpoint.host);
+    const own: Live = { session, gatewayId, uplink, endpoint, peer };
     live = own;
     sinceMs = clock.nowMs();
     lastProblem = undefined;
@@ -208,9 +213,14 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       at.session.end(`${own.ifname} is dark`);
     else {
       void parts.identity().then((identity) => {
-        if (live === at && identity !== undefined && endpointText(identity) !== at.endpoint) {
-          at.session.end('the controller moved');
-        }
+        if (live !== at || identity === undefined) return;
+        const revoked = at.peer.revokedBy(identity);
+        if (revoked !== undefined) {
+          ahead.drop();
+          log.warn('the session with the controller is ended', { why: revoked });
+          at.session.end(revoked);
+          parts.onRevoked(revoked);
+        } else if (endpointText(identity) !== at.endpoint) at.session.end('the controller moved');
       });
     }
   };

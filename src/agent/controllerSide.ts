@@ -70,6 +70,7 @@ export function createControllerSide(
       }
     },
     onProblem: broker.tell,
+    onRevoked: (why) => reporting.emit('condition-raised', 'controller', why),
     onRefused() {
       parts.onRefused();
       doubts.tell();

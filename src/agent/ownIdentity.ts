@@ -80,7 +80,8 @@ async function readListsPem(files: Files, paths: AgentPaths): Promise<string | u
   }
 }
 
-function listsIn(pem: string | undefined): readonly SignedList[] {
+/** One that cannot be read is none. */
+export function listsIn(pem: string | undefined): readonly SignedList[] {
   try {
     return pem === undefined ? [] : readRevocationLists(pem);
   } catch (thrown) {

@@ -72,6 +72,14 @@ export async function judgeTlsPeer(
   return chain;
 }
 
+/**
+ * Throws pki/untrusted where a list names whoever showed himself in a handshake that is over. That it is he whom the lists are
+ * about was found then: whom the chain as it stands leads to is not asked again.
+ */
+export function refuseRevokedPeer(socket: TLSSocket, who: string, lists: readonly SignedList[]): void {
+  if (lists.length > 0) refuseRevoked(who, presentedBy(socket), lists);
+}
+
 /** Leaf first, as sent (and as the library completed it); above it those that can be used. */
 function presentedBy(socket: TLSSocket): readonly Certificate[] {
   const chain: Uint8Array[] = [];

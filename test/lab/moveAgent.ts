@@ -68,6 +68,7 @@ async function run(): Promise<void> {
       if (link.state().connected) void tellStatus();
     },
     onProblem: createBrokerTelling({ socketPath: paths.identitySocket, log }).tell,
+    onRevoked: () => undefined,
     onRefused: () => undefined,
     clock,
     log,

@@ -119,6 +119,7 @@ async function startAgent(): Promise<Agent> {
     },
     onState: () => (link.state().connected ? reporting.connected() : reporting.changed()),
     onProblem: () => undefined,
+    onRevoked: () => undefined,
     onRefused: () => undefined,
     clock,
     log,

@@ -1,7 +1,7 @@
 /**
  * A controller whose host was broken into: its server's key is with somebody else. The operator revokes the certificate; real
- * boxes' identity processes then refuse whoever answers with that key, and believe the controller with its new one. The
- * impostor is openssl's server.
+ * boxes' identity processes then refuse whoever answers with that key, and believe the controller with its new one. A session
+ * of the agent (moveAgent.ts) with a broker that showed the old one ends. The impostor is openssl's server.
  */
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -61,6 +61,8 @@ it('boxes have the list before they enrol, and refuse whoever has the old key fr
   let process = startBox(first);
   await untilState(first, last('STRICT'));
   expect(await namedBy(first)).toEqual([]);
+  const agent = world.start('test/lab/moveAgent.ts', first, SERIALS[0]);
+  await agent.said(/controller connected/);
   await process.end('SIGTERM');
 
   // The thief was there, and the operator has found out.
@@ -73,6 +75,13 @@ it('boxes have the list before they enrol, and refuse whoever has the old key fr
   // By the controller's new certificate it has the list that names the old one.
   process = startBox(first);
   await until(first, async () => (await namedBy(first)).includes(stolen));
+  // The broker took its new certificate for those who come, and went on with who was there by the old one.
+  await agent.said(/the session with the controller is ended.*that its owner revoked/);
+  await agent.said(/controller lost.*that its owner revoked/);
+  await expect
+    .poll(() => agent.lines.filter((line) => line.includes('controller connected')), { timeout: 20_000 })
+    .toHaveLength(2);
+  await agent.end('SIGTERM');
   await process.end('SIGTERM');
 
   await controller.end('SIGTERM');

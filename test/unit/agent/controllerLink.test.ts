@@ -98,6 +98,7 @@ beforeEach(async () => {
     onCommand: () => undefined,
     onState: () => (changes += 1),
     onProblem: () => undefined,
+    onRevoked: () => undefined,
     onRefused: () => undefined,
     clock: {
       nowMs: () => nowMs,

@@ -4,11 +4,11 @@ import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { issue, makeCa, serverHere } from '../pki/domain.ts';
 
 const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
-const ca = makeCa('Domain CA', validity);
-const broker = issue(ca, serverHere('broker'), validity);
+export const BROKER_CA = makeCa('Domain CA', validity);
+export const BROKER = issue(BROKER_CA, serverHere('broker'), validity);
 
 /** What a box trusts. */
-export const ANCHOR_PEM = ca.certificate.pem;
+export const ANCHOR_PEM = BROKER_CA.certificate.pem;
 
 /** MQTT 5, 2.1.2: the type of a packet is in the upper half of its first byte. */
 export const CONNECT = 1;
@@ -38,7 +38,7 @@ export function handBroker(
   answer: PacketAnswer,
   onConnection: (socket: TLSSocket) => void = () => undefined,
 ): Server {
-  const { certificate, key } = broker;
+  const { certificate, key } = BROKER;
   return createServer({ cert: certificate.pem, key: exportPrivateKey(key).reveal() }, (socket) => {
     onConnection(socket);
     socket.on('error', () => {});

@@ -43,6 +43,7 @@ async function firstProblem(host: string, port: number): Promise<{ problem: Brok
     onCommand: () => undefined,
     onState: () => undefined,
     onProblem: (problem) => problem !== undefined && found.resolve(problem),
+    onRevoked: () => undefined,
     onRefused: () => undefined,
     clock: {
       nowMs: () => 0,
