@@ -11,15 +11,20 @@ import { createOwnerStore } from './ownerStore.ts';
 import { BOOTSTRAP_PATHS, type BootstrapPaths, journalPath } from './paths.ts';
 import { readResetMark } from './wipe.ts';
 
+/** What firmware/cloud-identity said in this boot, a line each. */
+const CLOUD_TOLD = '/run/branchbox/cloud-identity';
+const MAX_TOLD_CHARS = 4096;
+
 /** Throws system/file where this machine has no factory identity. */
 export async function readStatus(
   files: Files,
   paths: BootstrapPaths = BOOTSTRAP_PATHS,
+  cloudTold = CLOUD_TOLD,
 ): Promise<BootstrapStatus> {
   const serial = (await files.readText(`${paths.factory}/serial`, 1024))?.trim();
   if (serial === undefined) {
     throw new BranchboxError('system/file', {
-      message: 'This machine has no factory identity',
+      message: `This machine has no factory identity${await userDataSought(files, cloudTold)}`,
       mend: 'run this on a gateway; in the lab: branchbox lab exec branch1 -- branchbox bootstrap status',
     });
   }
@@ -36,4 +41,10 @@ export async function readStatus(
     gatewayId: (await createOwnerStore(files, paths).read())?.gatewayId,
     lastProblem: asked === undefined ? `the identity process does not run; ${told}` : undefined,
   });
+}
+
+async function userDataSought(files: Files, path: string): Promise<string> {
+  const text = await files.readText(path, MAX_TOLD_CHARS).catch(() => undefined);
+  const said = (text ?? '').split('\n').filter((line) => line !== '');
+  return said.length === 0 ? '' : ` (looked for in user data of a cloud: ${said.join('; ')})`;
 }

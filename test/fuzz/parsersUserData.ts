@@ -78,6 +78,8 @@ const CURL = `case "$*" in
 esac 2>/dev/null || exit 22
 printf '0 200' >&2`;
 
+const TOLD = 'run/branchbox/cloud-identity';
+
 export function cloudUserData(): Script {
   const scripts = { 'cloud-identity': ['/run'], 'medium-read': [] };
   const bench = createScriptBench({
@@ -130,7 +132,9 @@ export function cloudUserData(): Script {
         await world.run('cloud-identity', [`${world.root}/${FACTORY}`], { BRANCHBOX_MODELS: MODELS });
         const media = NAMES.map((name) => `${MEDIA}/user_data_medium/${name}`);
         const identity = IDENTITY.map((name) => `${FACTORY}/${name}`);
-        const written = onlyFiles(world, (path) => ['mounts', ...media, ...identity].includes(path));
+        const written = onlyFiles(world, (path) => ['mounts', TOLD, ...media, ...identity].includes(path));
+        // What `branchbox bootstrap status` reads of it.
+        capped(world, [TOLD], 4096);
         const taken = written.filter((path) => identity.includes(path));
         capped(world, taken, USER_DATA_MAX_BYTES);
         capped(

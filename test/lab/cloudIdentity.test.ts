@@ -25,10 +25,11 @@ const sh = (script: string, env: Record<string, string>): string =>
     stdio: ['ignore', 'pipe', 'pipe'],
   }).toString();
 
-/** IMDSv2 as EC2 has it: user data only for who asked for a token first. */
+/** IMDSv2 as EC2 has it: user data only for who asked for a token first. Without any it takes connections and says nothing. */
 const METADATA_SERVICE = `
 const { createServer } = require('node:http');
 createServer((request, response) => {
+  if (process.env.USER_DATA === '') return;
   const isToken = request.method === 'PUT' && request.url === '/latest/api/token';
   const isData = request.url === '/latest/user-data' && request.headers['x-aws-ec2-metadata-token'] === 'secret==';
   response.statusCode = isToken || isData ? 200 : 401;
@@ -149,6 +150,15 @@ describe('an instance’s identity', () => {
     await serve(data);
     expect(run(LEASE)).toContain('no user data of ours');
     expect(existsSync(join(target, 'serial'))).toBe(false);
+  });
+
+  it('is given up where a service takes connections and says nothing, long before the unit’s time is over', async () => {
+    await serve('');
+    expect(run(LEASE).trim().split('\n')).toEqual([
+      'cloud-identity: the metadata service takes the connection and says nothing',
+      'cloud-identity: no user data of ours',
+    ]);
+    expect(sh('ip -n $INSTANCE route', env())).not.toContain('169.254.169.254');
   });
 
   it('is not made of half an identity, nor of names that are none of its files', async () => {

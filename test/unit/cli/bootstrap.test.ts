@@ -65,6 +65,21 @@ it('what did not stop it and is worth a look is told at the box as on the page',
   }
 });
 
+it('of a machine without an identity it says where one was looked for', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bbt-bootstrap-'));
+  try {
+    const paths = { ...BOOTSTRAP_PATHS, factory: directory, state: join(directory, 'state'), resetMarks: [] };
+    const told = join(directory, 'cloud-identity');
+    await expect(readStatus(createFiles(), paths, told)).rejects.toThrow(/has no factory identity$/);
+    writeFileSync(told, 'the metadata service takes the connection and says nothing\nno user data of ours\n');
+    await expect(readStatus(createFiles(), paths, told)).rejects.toThrow(
+      'no factory identity (looked for in user data of a cloud: the metadata service takes the connection and says nothing; no user data of ours)',
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 it('of a box whose journal has no line yet it names no moment, and says that nothing was begun', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'bbt-bootstrap-'));
   try {
