@@ -18,6 +18,8 @@ export interface FarEndOptions {
   readonly key?: string;
   readonly certificate?: string;
   readonly anchor?: string;
+  /** What the first download and the first upload are told to wait, as by the real routes while other boxes test. */
+  readonly busyS?: { readonly download: number; readonly upload: number };
   /** Of a DNS server: what it says of every name; empty: that there is none. */
   readonly lie?: string;
 }
@@ -29,6 +31,7 @@ switch (options.kind) {
   case 'controller': {
     const clock = createClock();
     const { routes } = await startUplinkTest({ address: options.address, ports: [8447, 8448], clock, log });
+    const busy = new Map(Object.entries(options.busyS ?? {}));
     const server = createExchangeServer({
       tls: {
         key: options.key,
@@ -38,11 +41,14 @@ switch (options.kind) {
         rejectUnauthorized: true,
         minVersion: 'TLSv1.3',
       },
-      handle: async (request, _socket, response) =>
-        (await routes.handle('branch1', request, response, {
-          method: request.method ?? '',
-          path: request.url ?? '',
-        })) ?? { status: 404 },
+      handle: async (request, _socket, response) => {
+        const { method = '', url: path = '' } = request;
+        const kind = /^\/v1\/uplink-test\/(download|upload)/.exec(path)?.[1] ?? '';
+        const waitS = busy.get(kind);
+        busy.delete(kind);
+        if (waitS !== undefined) return { status: 503, headers: { 'Retry-After': String(waitS) } };
+        return (await routes.handle('branch1', request, response, { method, path })) ?? { status: 404 };
+      },
       failed: () => ({ status: 500 }),
       refusal: (status) => ({ status }),
       gate: createHandshakeGate({ clock, together: 8, waiting: 8, patienceMs: 5_000, turnMs: 500 }),

@@ -179,8 +179,8 @@ export function useUplinkNetwork() {
   async function startFarEnd(node: BareNode, options: FarEndOptions): Promise<void> {
     await (await run(node, 'test/lab/uplinkFarEnd.ts', options)).said(/^ready$/);
   }
-  const startController = (credential = server): Promise<void> =>
-    startFarEnd(far, { kind: 'controller', address: CONTROLLER, ...pemOf(credential) });
+  const startController = (credential = server, more: Pick<FarEndOptions, 'busyS'> = {}): Promise<void> =>
+    startFarEnd(far, { kind: 'controller', address: CONTROLLER, ...pemOf(credential), ...more });
   const startController6 = (): Promise<void> =>
     startFarEnd(far, { kind: 'controller', address: SIX.controller, ...pemOf(server) });
   const startDns = (lie?: string): Promise<void> =>

@@ -58,6 +58,23 @@ describe('an uplink that is as it should be', () => {
     expect(verdicts(result)).toMatchObject({ mtu: 'fail', loss: 'pass', download: 'pass', upload: 'pass' });
   });
 
+  it('is measured once the controller is not busy with other tests any more', async () => {
+    await startController(undefined, { busyS: { download: 10, upload: 1 } });
+    await startDns();
+    const result = await test();
+    expect(verdicts(result)).toMatchObject({ download: 'pass', upload: 'pass' });
+    expect(result.usedBytes).toBeLessThanOrEqual(SUBJECT.budgetBytes);
+  });
+
+  it('says for what it gives up a controller that stays busy', async () => {
+    await startController(undefined, { busyS: { download: 3600, upload: 3600 } });
+    await startDns();
+    const result = await test();
+    expect(verdicts(result)).toMatchObject({ download: 'unknown', upload: 'unknown' });
+    for (const check of ['download', 'upload'] as const)
+      expect(sentenceOf(result, check)).toContain('given up: it asks for 3600 s more');
+  });
+
   it('is tested as far as that goes before the box has an owner', async () => {
     await startController();
     const result = await test({ dns: [] }, false);

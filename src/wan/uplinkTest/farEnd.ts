@@ -11,7 +11,7 @@ import type { Unmoved } from './findings.ts';
 
 const ASK_TIMEOUT_MS = 5_000;
 /** Of one transfer: a line that does not get 8 KiB through in it carries no tunnel. */
-const TRANSFER_TIMEOUT_MS = 8_000;
+export const TRANSFER_TIMEOUT_MS = 8_000;
 const MAX_ANSWER_BYTES = 4 * 1024;
 const CHUNK_BYTES = 16 * 1024;
 
@@ -77,8 +77,11 @@ export function createFarEnd(
     const limit = within(signal, transferTimeoutMs);
     const startedAtMs = nowMs();
     try {
-      const { statusCode = 0 } = await move(limit);
-      if (statusCode !== 200) return { kind: 'refused', status: statusCode };
+      const { statusCode = 0, headers } = await move(limit);
+      if (statusCode !== 200) {
+        const retryAfterMs = waitAsked(statusCode, headers['retry-after']);
+        return { kind: 'refused', status: statusCode, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+      }
       return { kind: 'moved', bytes, durationMs: nowMs() - startedAtMs };
     } catch {
       signal.throwIfAborted();
@@ -118,6 +121,14 @@ export function createFarEnd(
       socket.destroy();
     },
   };
+}
+
+/** Where the controller is busy (RFC 9110 10.2.3): it says seconds, and no date. */
+function waitAsked(status: number, retryAfter: string | undefined): number | undefined {
+  if ((status !== 503 && status !== 429) || retryAfter === undefined || !/^\d{1,5}$/.test(retryAfter))
+    return undefined;
+  // At once would be again and again.
+  return Math.max(1, Number(retryAfter)) * 1000;
 }
 
 /** A far end that sends more than was asked for is cut off. */

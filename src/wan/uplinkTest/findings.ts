@@ -46,7 +46,16 @@ export type Probing =
 /** Why a transfer gave no figure. */
 export type Unmoved =
   /** The controller would not, as with a status of 503 where other tests run. */
-  | { readonly kind: 'refused'; readonly status: number }
+  | {
+      readonly kind: 'refused';
+      readonly status: number;
+      /** What it asked to wait before another try. */
+      readonly retryAfterMs?: number;
+      /** It was waited for so long. */
+      readonly waitedMs?: number;
+      /** What the test has too little of for another try. */
+      readonly gaveUpFor?: 'time' | 'bytes';
+    }
   /** It was begun, and not over in time. */
   | { readonly kind: 'stalled'; readonly bytes: number; readonly withinMs: number }
   /** The connection ended. */

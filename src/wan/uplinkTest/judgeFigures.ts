@@ -160,8 +160,8 @@ export function judgeTransfer(
       return result(
         check,
         'unknown',
-        `${sentence}: too little to tell whether the line has the ${rate(expectedKbps)} expected.`,
-        'test again with a larger --budget',
+        `${sentence}: too little to tell whether the line has the ${rate(expectedKbps)} expected${why === undefined ? '' : `; for more, ${unmoved(why)}`}.`,
+        why === undefined ? 'test again with a larger --budget' : 'test again in a minute',
       );
     }
     return result(
@@ -179,13 +179,26 @@ const whyUnknown = (what: string, probing: Findings['probing']): string =>
 function unmoved(why: Exclude<Unmoved, { kind: 'stalled' }>): string {
   switch (why.kind) {
     case 'refused':
-      return why.status === 503
-        ? 'the controller is busy with other tests'
-        : `the controller answered ${why.status}`;
+      return `${why.status === 503 ? 'the controller is busy with other tests' : `the controller answered ${why.status}`}${givenUp(why)}`;
     case 'cut':
       return 'the connection to the controller ended';
   }
 }
+/** It was not for want of trying. */
+function givenUp({
+  gaveUpFor,
+  waitedMs = 0,
+  retryAfterMs = 0,
+}: Extract<Unmoved, { kind: 'refused' }>): string {
+  const waited = waitedMs > 0 ? ` after ${seconds(waitedMs)} of waiting` : '';
+  if (gaveUpFor === undefined) return waited;
+  const why =
+    gaveUpFor === 'time'
+      ? `it asks for ${seconds(retryAfterMs)} more, for which the test has no time`
+      : 'another try would take more bytes than the test may use';
+  return `, and it was given up${waited}: ${why}`;
+}
+const seconds = (durationMs: number): string => `${Math.round(durationMs / 1000)} s`;
 const kibibytes = (bytes: number): string => `${Math.round(bytes / 1024)} KiB`;
 const rate = (kbps: number): string =>
   kbps < 1000 ? `${kbps} kbit/s` : `${Math.round(kbps / 100) / 10} Mbit/s`;

@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 import { familyOf } from '../../model/underlay.ts';
 import type { UplinkResult } from '../../model/uplinkReport.ts';
 import { checkDns, dnsBytes } from './dnsCheck.ts';
-import { createFarEnd } from './farEnd.ts';
+import { createFarEnd, TRANSFER_TIMEOUT_MS } from './farEnd.ts';
 import { summariseRoundTrips } from './figures.ts';
 import { type DnsFindings, type Findings, NOTHING_FOUND } from './findings.ts';
 import { judgeUplink } from './judge.ts';
@@ -28,6 +28,8 @@ export type UplinkTester = (
 
 /** Of one uplink, whatever its far end does. */
 const UPLINK_TIMEOUT_MS = 60_000;
+/** What is neither waiting for the controller nor a transfer. */
+const LAST_MS = 2_000;
 /** Of finding a far end, however many addresses it has: the last that is tried in it may take 25 s more. */
 const REACH_TIMEOUT_MS = 20_000;
 /** RFC 9293 3.1: a segment may carry so much beside its data, which its size as the kernel tells it leaves out. */
@@ -87,6 +89,7 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
   if (address === undefined || ifname === undefined || !subject.carrier) return;
   // Whatever would be measured would be of the other line.
   if (subject.twin !== undefined) return;
+  const endsAtMs = nowMs() + UPLINK_TIMEOUT_MS;
   onStep('gateway');
   if (subject.pppoe || subject.modem) note({ neighbour: 'answers' });
   else if (subject.gateway !== undefined) {
@@ -114,7 +117,14 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
     note({ roundTrip: summariseRoundTrips(await kernel.ping(reach.address, address, signal), 'ping') });
     return;
   }
-  const farEnd = createFarEnd(socket, reach.host, nowMs);
+  let farEnd = createFarEnd(socket, reach.host, nowMs);
+  const renew = async (): Promise<void> => {
+    farEnd.close();
+    const same = { ...subject, targets: [{ host: reach.host, port: reach.port }] };
+    const from = { subject: same, address, credentials, names: dns.names };
+    const { socket: next } = await reachFirst(parts, from, course);
+    if (next !== undefined) farEnd = createFarEnd(next, reach.host, nowMs);
+  };
   try {
     const { address: to, connectMs } = reach;
     const why = 'the controller is reached through a proxy, and probes do not go through one';
@@ -127,7 +137,19 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
     // TCP's first is of one packet, and counts what the box did at its first connection.
     const roundTripMs = Math.min(connectMs, roundTrip?.p50Ms ?? connectMs);
     const { downloadBytes, uploadBytes } = spending;
-    const down = await findRate(farEnd.download, { budgetBytes: downloadBytes, roundTripMs }, course);
+    const down = await findRate(
+      parts,
+      {
+        move: (bytes, until) => farEnd.download(bytes, until),
+        name: 'download',
+        renew,
+        budgetBytes: downloadBytes,
+        roundTripMs,
+        // The other direction has its turn, too.
+        untilMs: endsAtMs - 2 * TRANSFER_TIMEOUT_MS - LAST_MS,
+      },
+      course,
+    );
     note({ download: down.rate, unmoved: { download: down.unmoved } });
     // The far end's kernel cuts probes' answers itself once ICMP taught it the path; a segment shows what it learned.
     const packet =
@@ -144,7 +166,18 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
       note({ mtu: { ...mtu, fromController: packet } });
     }
     onStep('upload');
-    const up = await findRate(farEnd.upload, { budgetBytes: uploadBytes, roundTripMs }, course);
+    const up = await findRate(
+      parts,
+      {
+        move: (bytes, until) => farEnd.upload(bytes, until),
+        name: 'upload',
+        renew,
+        budgetBytes: uploadBytes,
+        roundTripMs,
+        untilMs: endsAtMs - TRANSFER_TIMEOUT_MS - LAST_MS,
+      },
+      course,
+    );
     note({ upload: up.rate, unmoved: { download: down.unmoved, upload: up.unmoved } });
   } finally {
     farEnd.close();

@@ -87,6 +87,16 @@ it('tells a controller that is busy from a line on which nothing comes', async (
     socket.on('data', () => socket.write('HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{}')),
   );
   expect(await busy.download(1024, signal)).toEqual({ kind: 'refused', status: 503 });
+  const words = ['Retry-After: 10', 'Retry-After: 0', 'Retry-After: Sun, 29 Nov 2026 09:00:00 GMT'];
+  for (const [index, retryAfterMs] of [10_000, 1000, undefined].entries()) {
+    const asking = await farEndTo((socket) =>
+      socket.on('data', () =>
+        socket.write(`HTTP/1.1 503 Busy\r\n${words[index]}\r\nContent-Length: 2\r\n\r\n{}`),
+      ),
+    );
+    const refused = { kind: 'refused', status: 503, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    expect(await asking.download(1024, signal)).toEqual(refused);
+  }
   const dead = await farEndTo((socket) => socket.on('data', () => {}), undefined, 50);
   expect(await dead.download(1024, signal)).toEqual({ kind: 'stalled', bytes: 1024, withinMs: 50 });
   const short = await farEndTo((socket) =>

@@ -174,6 +174,43 @@ const ROWS: readonly Row[] = [
     says: /not measured: the controller is busy/,
   },
   {
+    what: 'a controller that stays busy for longer than the test has',
+    found: {
+      upload: undefined,
+      unmoved: {
+        upload: { kind: 'refused', status: 503, retryAfterMs: 10_000, waitedMs: 20_000, gaveUpFor: 'time' },
+      },
+    },
+    check: 'upload',
+    verdict: 'unknown',
+    says: /not measured: the controller is busy with other tests, and it was given up after 20 s of waiting: it asks for 10 s more, for which the test has no time\./,
+  },
+  {
+    what: 'a controller that is busy, and a budget that is spent by that',
+    found: {
+      upload: undefined,
+      unmoved: {
+        upload: { kind: 'refused', status: 503, retryAfterMs: 10_000, waitedMs: 0, gaveUpFor: 'bytes' },
+      },
+    },
+    check: 'upload',
+    verdict: 'unknown',
+    says: /busy with other tests, and it was given up: another try would take more bytes than the test may use\./,
+  },
+  {
+    what: 'few bytes, after which the controller was busy',
+    subject: { expect: { minDownKbps: 50_000 } },
+    found: {
+      download: { bytes: 46_000, durationMs: 12, kbps: 30_000 },
+      unmoved: {
+        download: { kind: 'refused', status: 503, retryAfterMs: 600_000, waitedMs: 0, gaveUpFor: 'time' },
+      },
+    },
+    check: 'download',
+    verdict: 'unknown',
+    says: /too little to tell .* expected; for more, the controller is busy .* given up: it asks for 600 s more/,
+  },
+  {
     what: 'a transfer that came to a halt',
     found: { unmoved: { upload: { kind: 'stalled', bytes: 8192, withinMs: 8000 } } },
     check: 'upload',
