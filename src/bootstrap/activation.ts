@@ -11,10 +11,15 @@ import { Secret } from '../model/secret.ts';
 const MAX_MESSAGE = 200;
 
 export interface Activation {
-  /** false where an earlier code has no verdict yet. */
+  /** In the place of an earlier one that is not on its way; false where one is: its verdict comes first. */
   offer(offer: ActivationOffer): boolean;
-  /** Credentials of HTTP Basic (RFC 7617): the link's end, or `code` where there was none, and the code. */
+  /**
+   * For a request that is about to be sent: credentials of HTTP Basic (RFC 7617), the link's end, or `code` where there was
+   * none, and the code. `back` follows, whatever became of it.
+   */
   credentials(): Secret | undefined;
+  /** The request was answered, or failed. */
+  back(): void;
   /** The server waits; `asksForCode`: a code would help. */
   waiting(asksForCode: boolean): void;
   refused(message: string): void;
@@ -26,19 +31,28 @@ export interface Activation {
 export function createActivation(options: { readonly onOffer: () => void }): Activation {
   let held: Secret<ActivationOffer> | undefined;
   let known: SecondFactor | undefined;
+  let isOnItsWay = false;
+  /** The server had it, and waits for something else. */
+  let isPassedOver = false;
   return {
     offer(offer) {
-      if (held !== undefined) return false;
+      if (isOnItsWay) return false;
       held = new Secret(offer);
+      isPassedOver = false;
       options.onOffer();
       return true;
     },
     credentials() {
       if (held === undefined) return undefined;
+      isOnItsWay = true;
       const { code, link } = held.reveal();
       return new Secret(`${link ?? 'code'}:${code}`);
     },
+    back() {
+      isOnItsWay = false;
+    },
     waiting(asksForCode) {
+      isPassedOver = !asksForCode;
       if (!asksForCode) known = undefined;
       else if (known === undefined) known = { state: 'wanted' };
     },
@@ -50,7 +64,7 @@ export function createActivation(options: { readonly onOffer: () => void }): Act
       held = undefined;
       known = undefined;
     },
-    state: () => (held === undefined ? known : { state: 'held' }),
+    state: () => (held === undefined || isPassedOver ? known : { state: 'held' }),
   };
 }
 

@@ -43,6 +43,8 @@ export async function enrolWithCode(
     if (typeof codeRefused === 'string') activation.refused(codeRefused);
     else activation.waiting(asksForCode === true);
     throw thrown;
+  } finally {
+    activation.back();
   }
 }
 

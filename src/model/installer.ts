@@ -121,8 +121,15 @@ export const ActivationCode = z
 /** What the mailed link carries: 16 random bytes in base64url. */
 export const ActivationLinkId = z.string().regex(/^[A-Za-z0-9_-]{22}$/, 'the end of an activation link');
 
-/** As it was typed: case, spaces and hyphens are how people group what they read. Pure. */
-export const plainCode = (typed: string): string => typed.replaceAll(/[\s-]+/g, '').toUpperCase();
+/**
+ * As it was typed, or copied out of a mail or a chat, which make other hyphens of hyphens, break lines where nobody sees it, and
+ * have wide letters where others are written: case, spaces and hyphens are how people group what they read. Pure.
+ */
+export const plainCode = (typed: string): string =>
+  typed
+    .normalize('NFKC')
+    .replaceAll(/[\s\p{Pd}\p{Cf}\u2212]+/gu, '')
+    .toUpperCase();
 
 /** `POST /activation` of the identity process's socket for the page. */
 export const ActivationOffer = z.strictObject({

@@ -127,7 +127,8 @@ function renderSecondFactor({ state, message }: SecondFactor, progress: Progress
       progress === 'ENROLLING'
         ? 'The code is being checked. When this page can no longer be reached, it was right and the box is enrolled.'
         : 'The code is kept, and sent as soon as the box gets that far.';
-    return html`<p role="status">${words}</p>`;
+    return html`<p role="status">${words}</p>
+<p><a href="${ACTIVATION_PATH}">Type another code</a></p>`;
   }
   return html`${
     state === 'refused'

@@ -131,11 +131,18 @@ describe('a code that was typed', () => {
     expect(activation.state()).toBeUndefined();
     activation.waiting(true);
     expect(activation.state()).toEqual({ state: 'wanted' });
+    expect(activation.offer({ code: 'ABCE' })).toBe(true);
+    // Nobody has it yet: who mistyped it types it again.
     expect(activation.offer({ code: 'ABCD' })).toBe(true);
-    expect(activation.offer({ code: 'EFGH' })).toBe(false);
     expect(activation.credentials()?.reveal()).toBe('code:ABCD');
+    expect(activation.offer({ code: 'EFGH' })).toBe(false);
     expect(String(activation.credentials())).toBe('[redacted]');
     expect(activation.state()).toEqual({ state: 'held' });
+    // The server was not reached.
+    activation.back();
+    expect(activation.state()).toEqual({ state: 'held' });
+    expect(activation.offer({ code: 'EFGH' })).toBe(true);
+    expect(activation.credentials()?.reveal()).toBe('code:EFGH');
     activation.refused('no');
     expect(activation.credentials()).toBeUndefined();
     // Still wanted: the words of the refusal stay until another code is typed.
@@ -143,7 +150,24 @@ describe('a code that was typed', () => {
     expect(activation.state()).toEqual({ state: 'refused', message: 'no' });
     activation.waiting(false);
     expect(activation.state()).toBeUndefined();
-    expect(offers).toBe(1);
+    expect(offers).toBe(3);
+  });
+
+  it('is no longer what is waited for where the server waits for an approval alone', () => {
+    const activation = createActivation({ onOffer: () => {} });
+    activation.offer({ code: 'ABCD' });
+    activation.credentials();
+    activation.waiting(false);
+    activation.back();
+    expect(activation.state()).toBeUndefined();
+    // Whether it counted there nobody knows: it goes along each time, until there is another.
+    expect(activation.credentials()?.reveal()).toBe('code:ABCD');
+    activation.waiting(true);
+    activation.back();
+    expect(activation.state()).toEqual({ state: 'held' });
+    activation.waiting(false);
+    expect(activation.offer({ code: 'EFGH' })).toBe(true);
+    expect(activation.state()).toEqual({ state: 'held' });
   });
 
   it('is asked about at once, however long the server said to wait', async () => {

@@ -204,6 +204,23 @@ describe('the page', () => {
     expect((await post({ code: 'ABCD' })).status).toBe(409);
   });
 
+  it('leads to the form while one is kept: it may have been mistyped', async () => {
+    if (progress !== undefined) progress = { ...progress, secondFactor: { state: 'held' } };
+    expect((await ask('/')).body).toContain('<a href="/activate">Type another code</a>');
+  });
+
+  it.each([
+    'abcd-efgh',
+    ' AB CD\u00a0EFGH ',
+    'ABCD\u2013EFGH',
+    'ABCD\u2011EFGH',
+    'ABCD\u200bEFGH',
+    '\uff21\uff22\uff23\uff24EFGH',
+  ])('takes a code as a phone or a mail has it: %j', async (code) => {
+    expect((await post({ code })).status).toBe(303);
+    expect(offered).toEqual([expect.objectContaining({ code: 'ABCDEFGH' })]);
+  });
+
   it('tells the verdict of the server as text', async () => {
     if (progress !== undefined) {
       progress = { ...progress, secondFactor: { state: 'refused', message: '<i>4 tries are left</i>' } };
