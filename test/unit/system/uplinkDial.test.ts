@@ -201,7 +201,18 @@ describe('a connection through a proxy', () => {
   });
 
   it.each([
-    ['407', 'HTTP/1.1 407 Who are you\r\n\r\n', '407: it wants another user or password'],
+    ['407', 'HTTP/1.1 407 Who are you\r\n\r\n', '407: it wants a user and password'],
+    [
+      '407 with a list that has Basic in it',
+      'HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm="a, b", nonce="x", Basic realm="y"\r\n\r\n',
+      '407: it wants a user and password',
+    ],
+    [
+      '407 with a list that has none',
+      'HTTP/1.1 407 Who\r\nProxy-Authenticate: Digest realm="a, Basic b", qop=auth, Bearer\r\n\r\n',
+      '407: it asks for Digest, Bearer, and',
+    ],
+    ['504', 'HTTP/1.1 504 Gone\r\n\r\n', '504: it does not reach this destination'],
     ['403', 'HTTP/1.1 403 No\r\n\r\n', '403: it does not allow this destination'],
     ['a page instead of a way', 'HTTP/1.1 200 OK\r\n\r\n<html>Sign in</html>', 'answered 200'],
     ['something that is no HTTP', 'SSH-2.0-OpenSSH\r\n\r\n', 'does not speak HTTP'],
@@ -214,5 +225,12 @@ describe('a connection through a proxy', () => {
       problems: [{ path: 'wan1', message: expect.stringContaining(words) }],
     });
     expect(callers).toEqual([]);
+  });
+
+  it('is told of another password where it had one', async () => {
+    says = 'HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n';
+    await expect(through('controller.example', { user: 'box', password: 'x' })).rejects.toMatchObject({
+      problems: [{ message: expect.stringContaining('407: it wants another user or password') }],
+    });
   });
 });

@@ -97,8 +97,15 @@ const says =
 faultTable('HTTP proxy', [
   row(
     'that wants a password: 407',
-    'was not let through: the proxy answered 407: it wants another user or password',
+    'was not let through: the proxy answered 407: it wants a user and password, and this box was given none',
     says('HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic\r\n\r\n'),
+  ),
+  row(
+    'that lets in by Kerberos and NTLM alone: 407',
+    'was not let through: the proxy answered 407: it asks for Negotiate, NTLM, and this box knows Basic alone; have it let this box through',
+    says(
+      'HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM TlRM,realm="Basic"\r\n\r\n',
+    ),
   ),
   row(
     'that forbids: 403',
@@ -107,12 +114,12 @@ faultTable('HTTP proxy', [
   ),
   row(
     'that cannot reach the server: 502',
-    'was not let through: the proxy answered 502',
+    'was not let through: the proxy answered 502: it does not reach this destination',
     says('HTTP/1.1 502 Bad Gateway\r\n\r\n'),
   ),
   row(
     'that answers with a page',
-    'was not let through: the proxy answered 200',
+    'was not let through: the proxy answered 200 with something of its own',
     says('HTTP/1.1 200 OK\r\n\r\n<html>Sign in</html>'),
   ),
   row(
@@ -131,7 +138,7 @@ faultTable('HTTP proxy', [
   ),
   row(
     'that takes its word back once the box has an owner: 407',
-    'was not let through: the proxy answered 407: it wants another user or password',
+    'was not let through: the proxy answered 407: it wants a user and password, and this box was given none',
     says('HTTP/1.1 407 Who are you\r\n\r\n'),
     'OWNED',
   ),
