@@ -119,6 +119,22 @@ async function write(made: MadeMedium, out: string): Promise<readonly string[]> 
   return [...written, label];
 }
 
+/** What says nothing without another: left out in silence, it would be missed by the installer, far away. */
+const BELONGS_TO = [
+  ['modemUser', 'modem'],
+  ['modemPasswordFile', 'modem'],
+  ['modemPasswordFile', 'modemUser'],
+  ['modemPinFile', 'modem'],
+  ['pppoePasswordFile', 'pppoeUser'],
+  ['proxyUser', 'proxy'],
+  ['proxyPasswordFile', 'proxy'],
+  ['proxyPasswordFile', 'proxyUser'],
+] as const satisfies readonly (readonly [keyof Flags, keyof Flags])[];
+
+/** `proxyUser` as it is typed: `--proxy-user`. */
+const flagOf = (option: string): string =>
+  `--${option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 async function networkOf(flags: Flags): Promise<z.output<typeof BootstrapNetwork>> {
   const usage = (message: string, mend: string) => new BranchboxError('cli/usage', { message, mend });
   if (flags.address !== undefined && flags.pppoeUser !== undefined) {
@@ -127,8 +143,9 @@ async function networkOf(flags: Flags): Promise<z.output<typeof BootstrapNetwork
   if (flags.modem !== undefined && (flags.address ?? flags.pppoeUser ?? flags.vlan) !== undefined) {
     throw usage('a modem has neither an address, a VLAN nor PPPoE', 'leave --modem or the others out');
   }
-  if (flags.modem === undefined && (flags.modemUser ?? flags.modemPinFile) !== undefined) {
-    throw usage('nobody knows of which modem', 'say --modem, with or without an APN');
+  for (const [option, owner] of BELONGS_TO) {
+    if (flags[option] === undefined || flags[owner] !== undefined) continue;
+    throw usage(`${flagOf(option)} belongs to ${flagOf(owner)}`, `add ${flagOf(owner)}, or leave it out`);
   }
   const { address: addresses = [], gateway: gateways = [], dns = [] } = flags;
   const statics = planStaticAddresses({ addresses, gateways, dns });

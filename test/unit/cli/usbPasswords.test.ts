@@ -83,3 +83,17 @@ it("a SIM's PIN is read the same way", async () => {
   const network = await networkBy('--modem', 'internet', '--modem-pin-file', put('pin', '1234\r\n'));
   expect(network).toMatchObject({ addressing: { kind: 'modem', pin: '1234' } });
 });
+
+it.each([
+  [['--proxy-user', 'box'], '--proxy'],
+  [['--proxy-password-file', 'FILE'], '--proxy'],
+  [['--proxy', 'proxy.example:3128', '--proxy-password-file', 'FILE'], '--proxy-user'],
+  [['--pppoe-password-file', 'FILE'], '--pppoe-user'],
+  [['--modem', 'internet', '--modem-password-file', 'FILE'], '--modem-user'],
+  [['--modem-password-file', 'FILE'], '--modem'],
+])('%j belongs to nobody: it is not left out of the medium in silence', async (words, missing) => {
+  const file = put('password', 'hunter2');
+  const asked = networkBy(...words.map((word) => (word === 'FILE' ? file : word)));
+  await expect(asked).rejects.toMatchObject({ code: 'cli/usage', mend: expect.stringContaining(missing) });
+  expect(told).toEqual([]);
+});
