@@ -10,7 +10,7 @@ import type { DeviceKeys } from './deviceKeys.ts';
 import type { Journal } from './journal.ts';
 import { createKeyHoldings } from './keyLoss.ts';
 import { type Machine, renderStatus } from './machine.ts';
-import { type BlockDevicePaths, notReadNotice, pluggedMedia } from './pluggedMedia.ts';
+import { type BlockDevicePaths, unreadMedia } from './pluggedMedia.ts';
 
 export interface LiveStatus {
   read(): Promise<BootstrapStatus>;
@@ -41,8 +41,7 @@ export function createLiveStatus(
     },
     async read() {
       // Asked for anew each time: it goes when the medium goes.
-      const notRead = (await owners.wasOwned()) ? await pluggedMedia(files, parts.blockDevices) : [];
-      notices.set('media', notRead.map(notReadNotice));
+      notices.set('media', await unreadMedia(files, await owners.wasOwned(), parts.blockDevices));
       return renderStatus({
         history: journal.history(),
         keys: await keyHoldings(),

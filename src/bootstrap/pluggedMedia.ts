@@ -1,6 +1,6 @@
 /**
- * Owns which USB media are plugged in, as udev and the kernel tell it, and what is said of them on a box that has its owner,
- * where nothing is read off one (medium.ts). Does not open a medium, nor ask for more of it than that it is there.
+ * Owns which USB media are plugged in, as udev and the kernel tell it, and what is said of those that nobody reads (medium.ts):
+ * of each on a box that has its owner, before that of those with another file system. Does not open a medium, nor ask for more of it than that it is there.
  */
 import type { Files } from '../system/ports.ts';
 
@@ -25,35 +25,76 @@ const MAX_MEDIA = 4;
 const MAX_TOLD_BYTES = 64 * 1024;
 const MAX_MOUNTS_BYTES = 1024 * 1024;
 
-/** Names of the kernel (`sda1`): file systems on USB that would be read on a box without an owner. */
-export async function pluggedMedia(
+/** As the rule has them that starts the reading (firmware/root/usr/lib/udev/rules.d/70-branchbox-medium.rules). */
+const READ: readonly string[] = ['vfat', 'ext4'];
+/**
+ * What sticks are sold with or formatted to elsewhere, as blkid names it. Sticks of 64 GB and more are sold with exFAT. Not
+ * what an installation stick has (iso9660, erofs).
+ */
+const NOT_READ: Readonly<Record<string, string>> = {
+  exfat: 'exFAT',
+  ntfs: 'NTFS',
+  hfs: 'HFS',
+  hfsplus: 'HFS+',
+  apfs: 'APFS',
+  udf: 'UDF',
+  ext2: 'ext2',
+  ext3: 'ext3',
+  btrfs: 'Btrfs',
+  xfs: 'XFS',
+  f2fs: 'F2FS',
+};
+
+interface PluggedMedium {
+  /** Of the kernel (`sda1`). */
+  readonly name: string;
+  /** As blkid names it. */
+  readonly fileSystem: string;
+}
+
+/** What the installer reads of media that nobody reads. */
+export async function unreadMedia(
   files: Reading,
+  hasOwner: boolean,
   paths: BlockDevicePaths = BLOCK_DEVICE_PATHS,
 ): Promise<readonly string[]> {
+  const plugged = await pluggedMedia(files, hasOwner ? READ : Object.keys(NOT_READ), paths);
+  return plugged.map(({ name, fileSystem }) => {
+    const what = hasOwner
+      ? 'no bootstrap medium is read, this box has its owner (a factory reset would make it read; else pull it out)'
+      : `it has ${NOT_READ[fileSystem] ?? fileSystem}, and a bootstrap medium is read off FAT or ext4 alone (format it with FAT32, copy the files onto it again, or take another stick)`;
+    return `USB medium ${name}: ${what}`;
+  });
+}
+
+/** File systems on USB, of these kinds. */
+async function pluggedMedia(
+  files: Reading,
+  kinds: readonly string[],
+  paths: BlockDevicePaths,
+): Promise<readonly PluggedMedium[]> {
   // A box may run from a disk on USB.
   const mounted = await mountedDevices(files, paths);
-  const media: string[] = [];
+  const media: PluggedMedium[] = [];
   const told = (await listOr(files, paths.udev)).filter((file) => /^b\d{1,7}:\d{1,7}$/.test(file));
   for (const file of told.slice(0, MAX_DEVICES)) {
     if (media.length === MAX_MEDIA) break;
     const device = file.slice(1);
-    if (!isMedium((await readOr(files, `${paths.udev}/${file}`)) ?? '')) continue;
+    const fileSystem = fileSystemOnUsb((await readOr(files, `${paths.udev}/${file}`)) ?? '');
+    if (fileSystem === undefined || !kinds.includes(fileSystem)) continue;
     const name = await nameOf(files, `${paths.sys}/${device}`);
-    if (name !== undefined && !(await isOwnDisk(files, paths, device, mounted))) media.push(name);
+    if (name !== undefined && !(await isOwnDisk(files, paths, device, mounted)))
+      media.push({ name, fileSystem });
   }
-  return media.toSorted();
+  return media.toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-/** What the installer reads of each. Pure. */
-export const notReadNotice = (name: string): string =>
-  `USB medium ${name}: no bootstrap medium is read, this box has its owner (a factory reset would make it read; else pull it out)`;
-
-/** As the rule reads it that starts the reading (firmware/root/usr/lib/udev/rules.d/70-branchbox-medium.rules). Pure. */
-function isMedium(told: string): boolean {
+/** Pure. */
+function fileSystemOnUsb(told: string): string | undefined {
   const lines = told.split('\n');
   // udev calls the bus of SATA behind a USB bridge ata, and has the words of usb_id beside it.
   const isUsb = lines.some((line) => line === 'E:ID_BUS=usb' || line.startsWith('E:ID_USB_DRIVER='));
-  return isUsb && lines.some((line) => /^E:ID_FS_TYPE=(vfat|ext4)$/.test(line));
+  return isUsb ? /^E:ID_FS_TYPE=(\w{1,32})$/m.exec(told)?.[1] : undefined;
 }
 
 async function mountedDevices(files: Reading, { mounts }: BlockDevicePaths): Promise<ReadonlySet<string>> {

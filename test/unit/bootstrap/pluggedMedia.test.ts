@@ -3,13 +3,16 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { pluggedMedia } from '../../../src/bootstrap/pluggedMedia.ts';
+import { unreadMedia } from '../../../src/bootstrap/pluggedMedia.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 
 let directory: string;
 const at = (...parts: readonly string[]): string => join(directory, ...parts);
-const plugged = () =>
-  pluggedMedia(createFiles(), { udev: at('udev'), sys: at('dev/block'), mounts: at('mountinfo') });
+const unread = (hasOwner: boolean) =>
+  unreadMedia(createFiles(), hasOwner, { udev: at('udev'), sys: at('dev/block'), mounts: at('mountinfo') });
+/** On a box that has its owner, by their names. */
+const plugged = async () =>
+  (await unread(true)).map((notice) => /^USB medium (\w+): no bootstrap/.exec(notice)?.[1]);
 const VFAT = ['ID_BUS=usb', 'ID_FS_TYPE=vfat'];
 
 function told(device: string, properties: readonly string[]): void {
@@ -85,4 +88,25 @@ it('are none where the kernel has them no more, nor files of another name; and s
     told(`8:${minor}`, VFAT);
   }
   expect(await plugged()).toHaveLength(4);
+});
+
+it.each([
+  ['exfat', 'exFAT'],
+  ['ntfs', 'NTFS'],
+  ['hfsplus', 'HFS+'],
+])('with %s are told before there is an owner, and which would be read', async (type, name) => {
+  told('8:17', ['ID_BUS=usb', `ID_FS_TYPE=${type}`]);
+  expect(await unread(false)).toEqual([
+    `USB medium sdb1: it has ${name}, and a bootstrap medium is read off FAT or ext4 alone (format it with FAT32, copy the files onto it again, or take another stick)`,
+  ]);
+});
+
+it.each([
+  ['that are read', VFAT],
+  ['of an installation stick', ['ID_BUS=usb', 'ID_FS_TYPE=iso9660']],
+  ['on no USB', ['ID_BUS=ata', 'ID_FS_TYPE=ntfs']],
+  ['of a name that every object has', ['ID_BUS=usb', 'ID_FS_TYPE=constructor']],
+])('%s are no matter of it then', async (_, properties) => {
+  told('8:17', properties);
+  expect(await unread(false)).toEqual([]);
 });

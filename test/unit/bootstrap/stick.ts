@@ -65,7 +65,8 @@ export async function pullOut({ box }: FaultBench, name = 'sdb1'): Promise<void>
 }
 
 /** The one that is plugged in as `sdb1`: what udev and the kernel tell of it. */
-export async function seenByUdev({ box }: FaultBench): Promise<void> {
-  await box.files.writeDurable(`${box.directory}/udev/${DEVICE}`, 'I:1\nE:ID_BUS=usb\nE:ID_FS_TYPE=vfat\n');
+export async function seenByUdev({ box }: FaultBench, fileSystem = 'vfat'): Promise<void> {
+  const told = ['I:1', 'E:ID_BUS=usb', `E:ID_FS_TYPE=${fileSystem}`, ''];
+  await box.files.writeDurable(`${box.directory}/udev/${DEVICE}`, told.join('\n'));
   await box.files.writeDurable(`${box.directory}/sys/8:17/uevent`, 'MAJOR=8\nMINOR=17\nDEVNAME=sdb1\n');
 }

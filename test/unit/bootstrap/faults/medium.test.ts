@@ -160,6 +160,16 @@ faultTable('USB medium', [
     voucher: Buffer.from('noise'),
   })),
   {
+    fault: 'with a file system that no box reads (exFAT)',
+    must: 'say so to who plugged it in, and ask online as if it were not there',
+    outcome: 'nothing to refuse in PROVISIONAL; mended',
+    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; notice: USB medium sdb1: it has exFAT, and a bootstrap medium is read off FAT or ext4 alone (format it with FAT32, copy the files onto it again, or take another stick); mend: check that the box is in the controller's inventory",
+    async run() {
+      await seenByUdev(bench, 'exfat');
+      return passedOver(bench);
+    },
+  },
+  {
     fault: 'plugged into a box that has an owner',
     must: 'not look at it, and say that it is there and why nothing is taken, until it is pulled out',
     outcome: 'nothing to refuse in OPERATIONAL, under its owner; once it is out no word of it',
