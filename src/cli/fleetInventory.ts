@@ -28,30 +28,46 @@ export const ActivationMade = z.object({
   message: z.string(),
 });
 
+/** Of an entry of the inventory. */
+const Standing = z.object({ approved: z.boolean(), twoFactor: z.boolean() });
+
+interface InventoryFlags extends Access {
+  readonly twoFactor?: boolean;
+  readonly pending?: boolean;
+}
+
 export function registerInventory(fleet: Command): void {
   withAccess(fleet.command('inventory <serial...>'))
     .description('makes serials known; those that are known already stay as they are')
     .option('--two-factor', 'each enrols once its installer typed a code (branchbox fleet activation)')
     .option('--pending', 'each enrols once it was approved (branchbox fleet approve)')
     .addHelpText('after', `\nexample: branchbox fleet inventory SN-1 SN-2 --two-factor ${ACCESS_EXAMPLE}`)
-    .action(
-      async (
-        serials: readonly string[],
-        flags: Access & { readonly twoFactor?: boolean; readonly pending?: boolean },
-      ) => {
-        const how = {
-          ...(flags.twoFactor === true ? { twoFactor: true } : {}),
-          ...(flags.pending === true ? { approved: false } : {}),
-        };
-        for (const serial of serials) {
-          const call = jsonCall('POST', '/api/v1/inventory', { serial, ...how });
-          await callApi(flags, call).catch((thrown: unknown) => {
+    .action(async (serials: readonly string[], flags: InventoryFlags) => {
+      const how = {
+        ...(flags.twoFactor === true ? { twoFactor: true } : {}),
+        ...(flags.pending === true ? { approved: false } : {}),
+      };
+      const problems: BranchboxError[] = [];
+      for (const serial of serials) {
+        const call = jsonCall('POST', '/api/v1/inventory', { serial, ...how });
+        const problem = await callApi(flags, call).then(
+          () => undefined,
+          (thrown: unknown) => {
             if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/conflict') throw thrown;
-          });
-        }
-        print(`${serials.length} in the inventory`);
-      },
-    );
+            return otherThanWished(flags, serial);
+          },
+        );
+        if (problem !== undefined) problems.push(problem);
+      }
+      const [first] = problems;
+      if (first !== undefined) {
+        throw new BranchboxError('controller/conflict', {
+          message: problems.map(({ message }) => message).join('; '),
+          ...(first.mend !== undefined && { mend: first.mend }),
+        });
+      }
+      print(`${serials.length} in the inventory`);
+    });
   withAccess(fleet.command('activation <serial>'))
     .description('makes the link and the code by which an installer activates a box, to be sent by two ways')
     .option('--valid <span>', 'from 60s to 7d', '24h')
@@ -99,6 +115,18 @@ export function registerInventory(fleet: Command): void {
       await callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true, revoked: false }));
       print(`${serial} is trusted again`);
     });
+}
+
+/** A box that enrols at once where its operator wished that it wait is told; undefined where it is as wished. */
+async function otherThanWished(flags: InventoryFlags, serial: string): Promise<BranchboxError | undefined> {
+  const text = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
+  const { approved, twoFactor } = decodeJson(Standing, text, "the controller's answer");
+  const lacksFactor = flags.twoFactor === true && !twoFactor;
+  if (!lacksFactor && !(flags.pending === true && approved)) return undefined;
+  return new BranchboxError('controller/conflict', {
+    message: `${serial} is known already, ${lacksFactor ? 'without a second factor' : 'as approved'}, and stays so`,
+    mend: `PATCH ${inventoryPath(serial)} with { ${lacksFactor ? '"twoFactor": true, ' : ''}"approved": false }, which counts at its next enrolment`,
+  });
 }
 
 const ActivationStanding = z.object({

@@ -1,0 +1,48 @@
+/** `branchbox fleet inventory` by the real API over TLS: what it says of serials that are known already. */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createProgram } from '../../../src/cli/program.ts';
+import { type RunningApi, useApi, WIRE } from '../controller/apiWorld.ts';
+
+let running: RunningApi;
+let access: readonly string[];
+useApi((fresh) => {
+  running = fresh;
+});
+beforeEach(async () => {
+  const { server } = running.api;
+  const listening = once(server, 'listening');
+  server.listen(0, '127.0.0.1');
+  await listening;
+  const ca = join(running.directory, 'ca.pem');
+  const credential = join(running.directory, 'credential');
+  await writeFile(ca, WIRE.anchorPem);
+  await writeFile(credential, running.token);
+  const { port } = server.address() as AddressInfo;
+  access = ['--api', `https://localhost:${port}`, '--ca', ca, '--credential', credential];
+  vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+});
+afterEach(() => vi.restoreAllMocks());
+
+async function inventory(...words: readonly string[]): Promise<void> {
+  const program = await createProgram((name) => name === 'fleet');
+  await program.parseAsync(['fleet', 'inventory', ...words, ...access], { from: 'user' });
+}
+
+it.each([
+  [['--two-factor'], 'SN-1 is known already, without a second factor, and stays so'],
+  [['--pending'], 'SN-1 is known already, as approved, and stays so'],
+])('a box that enrols at once is not said to wait: %j', async (wish, message) => {
+  await inventory('SN-1', 'SN-3');
+  await expect(inventory('SN-1', 'SN-2', 'SN-3', ...wish)).rejects.toMatchObject({
+    code: 'controller/conflict',
+    message: `${message}; ${message.replace('SN-1', 'SN-3')}`,
+    mend: expect.stringContaining('PATCH /api/v1/inventory/SN-1 with {'),
+  });
+  // The others are done all the same, and so is the same asked for again.
+  await expect(inventory('SN-2', ...wish)).resolves.toBeUndefined();
+  await expect(inventory('SN-1')).resolves.toBeUndefined();
+});
