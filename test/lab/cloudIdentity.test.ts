@@ -117,8 +117,8 @@ describe('an instance’s identity', () => {
       for (const name of media) writeFileSync(join(at, name), `${name} of ${serial}`);
       writeFileSync(join(at, 'label.svg'), 'for people');
     }
-    // As a form of a web page sends lines.
-    const data = userData(WHOLE, 'SN-cloud').replaceAll('\n', '\r\n');
+    // As a form of a web page sends lines, off a file of an editor that puts a mark before UTF-8.
+    const data = `\uFEFF${userData(WHOLE, 'SN-cloud').replaceAll('\n', '\r\n')}`;
     await serve(data);
     run(LEASE);
     const read = join(directory, 'run/branchbox/media/user_data_medium');
