@@ -49,10 +49,13 @@ export function readRequest(head: RequestHead, ownAddress: string): Asked {
       ? { kind: 'status' }
       : refused(405, 'This page can only be read.', { Allow: 'GET, HEAD' });
   }
-  if (url.pathname !== ACTIVATION_PATH) return refused(404, 'There is no such page on this box.');
+  if (url.pathname.replace(/\/$/, '') !== ACTIVATION_PATH)
+    return refused(404, 'There is no such page on this box.');
   if (isReading) {
-    const link = url.searchParams.get('link');
-    if (link === null) return { kind: 'form', link: undefined };
+    const given = url.searchParams.get('link');
+    if (given === null) return { kind: 'form', link: undefined };
+    // Mails break lines in it, and take the full stop or bracket behind it along.
+    const link = given.replaceAll(/[^A-Za-z0-9_-]/g, '');
     if (ActivationLinkId.safeParse(link).success) return { kind: 'form', link };
     return refused(400, 'The link is not whole: copy all of it from the mail.');
   }

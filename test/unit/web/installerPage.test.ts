@@ -153,6 +153,11 @@ describe('the page', () => {
 
   it('keeps the link in the form, and refuses one that was cut', async () => {
     expect((await ask(`/activate?link=${LINK}`)).body).toContain(`name="link" value="${LINK}"`);
+    // What stood beside it in a sentence, or where a mail broke its line.
+    for (const told of [`${LINK}.`, `${LINK}%3E`, `${LINK})`, `${LINK.slice(0, 9)}%20${LINK.slice(9)}`]) {
+      expect((await ask(`/activate?link=${told}`)).body).toContain(`name="link" value="${LINK}"`);
+    }
+    expect((await ask(`/activate/?link=${LINK}`)).body).toContain(`name="link" value="${LINK}"`);
     expect((await ask('/activate?link=short')).status).toBe(400);
     expect((await ask('/activate?link=%22%3E%3Cscript%3E')).body).not.toContain('<script');
   });
