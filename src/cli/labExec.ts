@@ -23,6 +23,7 @@ export async function execInNode(lab: string, node: string, command: readonly st
   if (nsenter === undefined || process.execve === undefined) {
     throw new BranchboxError('system/missing-tool', { message: 'nsenter (util-linux) is not installed' });
   }
+  for (const stream of [process.stdout, process.stderr]) waitForReader(stream);
   process.execve(nsenter, ['nsenter', ...enterWords(pid), `TERM=${terminalType()}`, ...command]);
 }
 
@@ -33,6 +34,17 @@ export async function shellInNode(lab: string, node: string): Promise<void> {
   }
   const { shellInMachine } = await import('../lab/vm/relay.ts');
   process.exitCode = await shellInMachine(paths, node, terminalType());
+}
+
+/**
+ * Node makes a pipe non-blocking for whoever has the same open file (pipe(7)): what the command writes faster than it is read
+ * would fail (EAGAIN) and be lost. Node has no documented word to take that back; its handle has libuv's.
+ */
+function waitForReader(stream: NodeJS.WriteStream): void {
+  const handle: unknown = Reflect.get(stream, '_handle');
+  if (typeof handle !== 'object' || handle === null) return;
+  const setBlocking: unknown = Reflect.get(handle, 'setBlocking');
+  if (typeof setBlocking === 'function') Reflect.apply(setBlocking, handle, [true]);
 }
 
 function isExecutable(path: string): boolean {

@@ -40,6 +40,12 @@ describe('what scripts read', () => {
     },
   );
 
+  it('gives a command in a node a pipe that waits for its reader', async () => {
+    // Octal, as open(2) has them: 04000 is O_NONBLOCK.
+    const flags = /^flags:\s*(\d+)$/m.exec(await inNode('branch1', 'cat', '/proc/self/fdinfo/1'))?.[1];
+    expect(Number.parseInt(flags ?? '7777', 8) & 0o4000).toBe(0);
+  });
+
   it('includes what an item waits for that the box does not have', async () => {
     const portOf = (change: (ports: { port: string; segment: string }[]) => void) =>
       editFleet((fleet) => change(fleetGateway(fleet, 'branch1').ports));
