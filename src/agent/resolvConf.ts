@@ -4,6 +4,7 @@
  * ask: each over the uplink that it uses (system/uplinkResolver).
  */
 import type { Facts } from '../model/facts.ts';
+import { isLinkLocal } from '../model/prefixes.ts';
 import type { Files } from '../system/ports.ts';
 
 /** resolv.conf(5): no more are read. */
@@ -12,7 +13,10 @@ const MAX_BYTES = 4 * 1024;
 
 /** The first of each uplink before the second of any: one provider's two servers go dark together. Pure. */
 export function renderResolvConf({ leases, leases6 }: Pick<Facts, 'leases' | 'leases6'>): string {
-  const lists = [...leases, ...leases6].map(({ dns }) => dns);
+  // resolv.conf(5) and Go's reader take a zone: of the link alone, an address is of one interface.
+  const lists = [...leases, ...leases6].map(({ dns, ifname }) =>
+    dns.map((server) => (isLinkLocal(server) ? `${server}%${ifname}` : server)),
+  );
   const longest = Math.max(0, ...lists.map((dns) => dns.length));
   const byRank = Array.from({ length: longest }, (_, rank) => lists.flatMap((dns) => dns[rank] ?? []));
   const servers = [...new Set(byRank.flat())].slice(0, MAX_SERVERS);

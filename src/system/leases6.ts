@@ -56,7 +56,7 @@ export function parseLease6(ifname: string, text: string): Lease6 | undefined {
     ifname,
     address: `${address}/${told ?? onLinkLength(values, address)}`,
     ...(gateway === undefined ? {} : { gateway }),
-    dns: [...new Set(dns)].filter(isRoutable).slice(0, MAX_DNS),
+    dns: [...new Set(dns.map((word) => unscoped(word, ifname)))].filter(isServer).slice(0, MAX_DNS),
     bootstrapServers: bootstrapServers.slice(0, MAX_BOOTSTRAP_SERVERS).map(cutUri),
   });
   return decoded.ok ? decoded.value : undefined;
@@ -86,6 +86,14 @@ function onLinkLength(values: ReadonlyMap<string, string>, address: string): str
   }
   return '128';
 }
+
+/** dhcpcd names the interface beside an address of the link (`fe80::1%wan1`), which is ours: advertisements are of one link. */
+const unscoped = (word: string, ifname: string): string =>
+  word.endsWith(`%${ifname}`) ? word.slice(0, -ifname.length - 1) : word;
+
+/** Whom names can be asked of: RFC 8106 5.1 lets a router name itself as the link knows it. */
+const isServer = (word: string): boolean =>
+  isRoutable(word) || (Ipv6.safeParse(word).success && isLinkLocal(word));
 
 /** Neither of one link (fe80::/10) nor of many (ff00::/8), this host nor none. */
 const isRoutable = (word: string): boolean =>

@@ -5,7 +5,7 @@
  */
 import type { SrvRecord } from 'node:dns';
 import type { Resolver } from 'node:dns/promises';
-import { openResolver, type ResolvingUplink } from './uplinkResolver.ts';
+import { askServers, type ResolvingUplink } from './uplinkResolver.ts';
 
 /** Who lists more is not meant well; each is a question. */
 const MAX_INSTANCES = 8;
@@ -16,15 +16,15 @@ export async function findService(
   domain: string,
   uplink: ResolvingUplink,
 ): Promise<readonly string[]> {
-  const resolver = openResolver(uplink);
-  if (resolver === undefined) return [];
   const name = `${service}.${domain}`;
-  const instances = await resolver.resolvePtr(name).catch((): string[] => []);
-  // Node's resolver (c-ares) asks for no name with a space in it (EBADNAME): such an instance is as if it were not there.
-  const found = await servicesOf(resolver, instances.slice(0, MAX_INSTANCES));
-  if (found.length === 0) found.push(...(await servicesOf(resolver, [name])));
+  const found = await askServers(uplink, async (resolver) => {
+    const instances = await resolver.resolvePtr(name).catch((): string[] => []);
+    // Node's resolver (c-ares) asks for no name with a space in it (EBADNAME): such an instance is as if it were not there.
+    const located = await servicesOf(resolver, instances.slice(0, MAX_INSTANCES));
+    return located.length > 0 ? located : servicesOf(resolver, [name]);
+  });
   return (
-    found
+    (found ?? [])
       // A target of the root: decidedly not there.
       .filter((record) => record.name !== '' && record.name !== '.')
       .toSorted((left, right) => left.priority - right.priority || right.weight - left.weight)

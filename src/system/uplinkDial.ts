@@ -3,7 +3,6 @@
  * several uplinks and addresses the first that gets through is taken.
  * Does not own one connection to one address (uplinkTls.ts), which uplinks there are (leases), nor what is spoken.
  */
-import type { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { asBranchboxError, BranchboxError, type Problem } from '../model/errors.ts';
@@ -11,7 +10,7 @@ import type { HttpProxy } from '../model/medium.ts';
 import { mostTelling } from '../model/obstacle.ts';
 import type { Logger } from './ports.ts';
 import { obstacleOf, unreachable } from './uplinkFailure.ts';
-import { openResolver, type ResolvingUplink } from './uplinkResolver.ts';
+import { type AskForAddresses, askServers, type ResolvingUplink } from './uplinkResolver.ts';
 import { connectTlsTo, type TlsTarget } from './uplinkTls.ts';
 
 export type UplinkAddress = ResolvingUplink;
@@ -49,10 +48,10 @@ export function createUplinkDialer(options: {
   /** Where one is named, every connection goes through it, and it asks for names itself. */
   readonly proxy?: () => HttpProxy | undefined;
   /** Default: the uplink's own DNS servers. */
-  readonly resolverOf?: (uplink: UplinkAddress) => Pick<Resolver, 'resolve4' | 'resolve6'> | undefined;
+  readonly askServers?: AskForAddresses;
   readonly log: Logger;
 }): UplinkDialer {
-  const resolverOf = options.resolverOf ?? openResolver;
+  const askOf = options.askServers ?? askServers;
   const resolve: UplinkDialer['resolve'] = async (host, uplink) => {
     const family = isIP(uplink.address);
     const literal = isIP(host);
@@ -61,9 +60,10 @@ export function createUplinkDialer(options: {
       throw unreachable(`${host} is of another family than ${uplink.address} of ${uplink.ifname}`, undefined);
     }
     try {
-      const resolver = resolverOf(uplink);
-      if (resolver === undefined) throw new Error(`${uplink.ifname} has no DNS server to ask`);
-      const found = family === 6 ? await resolver.resolve6(host) : await resolver.resolve4(host);
+      const found = await askOf(uplink, (resolver) =>
+        family === 6 ? resolver.resolve6(host) : resolver.resolve4(host),
+      );
+      if (found === undefined) throw new Error(`${uplink.ifname} has no DNS server to ask`);
       return found.slice(0, MAX_ADDRESSES);
     } catch (cause) {
       throw unreachable(`${host} cannot be resolved over ${uplink.ifname}`, cause, 'name');

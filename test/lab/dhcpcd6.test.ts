@@ -13,6 +13,7 @@ import { createDhcpLine, type DhcpLine, sh, untilChanged } from './dhcpLine.ts';
 import { quietRootTree } from './quietRootTree.ts';
 
 const URI = 'https://controller.branchbox.example:8443';
+const ASK = join(import.meta.dirname, 'askName.ts');
 const PORTAL = 'https://portal.hotel.example/api';
 let tree: string;
 let line: DhcpLine;
@@ -41,9 +42,12 @@ const portals = async (family: 4 | 6): Promise<readonly (readonly [string, strin
 /** Both daemons in one mount namespace; what the hook leaves is at `leases` of the line's directory. */
 function start(family: 4 | 6, ...dnsmasq: readonly string[]): void {
   const conf = family === 4 ? 'dhcpcd.conf' : 'dhcpcd6.conf';
-  const server = ['dnsmasq -k -p 0 -C /dev/null --user=root --leasefile-ro --enable-ra', ...dnsmasq].join(
-    ' ',
-  );
+  // Where names are told, it is a DNS server too.
+  const port = dnsmasq.some((word) => word.startsWith('--address=')) ? 53 : 0;
+  const server = [
+    `dnsmasq -k -p ${port} -C /dev/null --user=root --leasefile-ro --enable-ra`,
+    ...dnsmasq,
+  ].join(' ');
   line.start(
     tree,
     ['dhcpcd-hook', conf],
@@ -109,6 +113,21 @@ it('where only prefixes are advertised the box makes its own address; it goes wi
   ).toBe('');
   // The port has its address of the link again, as before: a static address may be next.
   expect(sh(`ip -n ${line.box} -6 address show dev wan1 scope link`)).toMatch(/inet6 fe80::\S+\/64/);
+});
+
+it('a DNS server that is known on the link alone is asked over it', async () => {
+  // dnsmasq: the address of the link that its port has.
+  const names = ['--no-resolv', '--no-hosts', '--address=/controller.example/2001:db8:1::53'];
+  start(6, '--dhcp-range=2001:db8:1::,ra-only,64,1h', '--dhcp-option=option6:dns-server,[fe80::]', ...names);
+  const lease = await until((found) => found !== undefined && found.dns.length > 0);
+  expect(lease?.dns).toEqual([routerAddress()]);
+  const ask = (ifname: string): string =>
+    sh(
+      `ip netns exec ${line.box} ${process.execPath} ${ASK} ${ifname} ${lease?.address.split('/')[0]} ${routerAddress()}`,
+    );
+  expect(ask('wan1')).toBe('2001:db8:1::53\n');
+  // Of another link it is another's, or nobody's.
+  expect(ask('lo')).toBe('ETIMEOUT\n');
 });
 
 it('a captive portal that a lease of IPv4 names is asked for, and handed on', async () => {

@@ -4,17 +4,17 @@
  * Does not own what follows: an address from here is believed no further than TLS proves.
  */
 import { randomBytes } from 'node:crypto';
-import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { askThese, type ResolvingUplink } from '../../system/uplinkResolver.ts';
 import type { DnsFindings } from './findings.ts';
 
-const TIMEOUT_MS = 1_500;
-const TRIES = 2;
+const LIMITS = { timeoutMs: 1_500, tries: 2 };
 const MAX_ADDRESSES = 4;
 /** Of one server: a question and its answer, twice asked at most, of a name that is none and of each other. */
 export const dnsBytes = (names: number): number => 300 * (1 + names);
 
 export async function checkDns(options: {
+  readonly ifname: string;
   readonly servers: readonly string[];
   /** Ours, of the servers' family, without prefix length. */
   readonly address: string;
@@ -22,10 +22,10 @@ export async function checkDns(options: {
   readonly hosts: readonly string[];
   readonly signal: AbortSignal;
 }): Promise<DnsFindings> {
-  const { address, signal } = options;
+  const { ifname, address, signal } = options;
   const hosts = [...new Set(options.hosts.filter((host) => isIP(host) === 0))];
   const asked = options.servers.map(async (server) => {
-    const ask = createAsk(server, address, signal);
+    const ask = createAsk(server, { ifname, address }, signal);
     // RFC 6761 6.4: `.invalid` has no names; the random label keeps caches out of it.
     const [untrue, ...named] = await Promise.all([
       ask(`b${randomBytes(8).toString('hex')}.invalid`),
@@ -51,25 +51,24 @@ type Answered = {
   readonly addresses: readonly string[];
 };
 
-function createAsk(server: string, address: string, signal: AbortSignal) {
+function createAsk(server: string, uplink: Pick<ResolvingUplink, 'ifname' | 'address'>, signal: AbortSignal) {
   return async (name: string): Promise<Answered> => {
-    const resolver = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
-    const cancel = (): void => resolver.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
     try {
-      if (isIP(server) === 6) {
-        resolver.setServers([`[${server}]`]);
-        resolver.setLocalAddress('0.0.0.0', address);
-        return { state: 'answers', addresses: await resolver.resolve6(name) };
-      }
-      resolver.setServers([server]);
-      resolver.setLocalAddress(address);
-      return { state: 'answers', addresses: await resolver.resolve4(name) };
+      const addresses = await askThese(
+        [server],
+        uplink,
+        async (resolver) => {
+          const cancel = (): void => resolver.cancel();
+          signal.addEventListener('abort', cancel, { once: true });
+          const asked = isIP(uplink.address) === 6 ? resolver.resolve6(name) : resolver.resolve4(name);
+          return asked.finally(() => signal.removeEventListener('abort', cancel));
+        },
+        LIMITS,
+      );
+      return { state: 'answers', addresses };
     } catch (thrown) {
       signal.throwIfAborted();
       return { state: stateOf(thrown), addresses: [] };
-    } finally {
-      signal.removeEventListener('abort', cancel);
     }
   };
 }

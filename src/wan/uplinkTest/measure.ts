@@ -97,7 +97,7 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
   }
   onStep('dns');
   const hosts = (subject.proxy === undefined ? subject.targets : [subject.proxy]).map(({ host }) => host);
-  const dns = await checkDns({ servers: subject.dns, address, hosts, signal });
+  const dns = await checkDns({ ifname, servers: subject.dns, address, hosts, signal });
   use(subject.dns.length * dnsBytes(dns.names.length));
   note({ dns });
 

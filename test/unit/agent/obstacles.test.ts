@@ -34,7 +34,8 @@ async function firstProblem(host: string, port: number): Promise<{ problem: Brok
     identity: async () => storedIdentity(ca, box, { host, port }),
     dialer: createUplinkDialer({
       leases: () => [wan1],
-      resolverOf: () => ({ resolve4: () => failing('ENOTFOUND'), resolve6: () => failing('ENOTFOUND') }),
+      askServers: (_uplink, ask) =>
+        ask({ resolve4: () => failing('ENOTFOUND'), resolve6: () => failing('ENOTFOUND') }),
       log,
     }),
     uplinks: () => [wan1],

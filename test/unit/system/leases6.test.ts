@@ -24,12 +24,17 @@ it.each([
 it('drops what does not fit, and keeps to its caps', () => {
   const lease = parse(
     ADDRESS,
-    `nd1_rdnss1_servers=fe80::1 192.0.2.1 x ${Array.from({ length: 20 }, (_, i) => `2001:db8::${i + 1}`).join(' ')}`,
+    `nd1_rdnss1_servers=ff02::fb fe80::2%wan2 192.0.2.1 x ${Array.from({ length: 20 }, (_, i) => `2001:db8::${i + 1}`).join(' ')}`,
     `new_dhcp6_sztp_redirect=${'x'.repeat(3000)} ${Array.from({ length: 20 }, (_, i) => `https://h${i}`).join(' ')}`,
   );
   expect(lease?.dns).toHaveLength(8);
   expect(lease?.dns[0]).toBe('2001:db8::1');
   expect(lease?.bootstrapServers).toHaveLength(16);
+});
+
+it('takes a DNS server that is known on its link alone, with the interface beside it or without', () => {
+  const servers = ['fe80::1%wan1', 'fe80::1', 'fe80::2', '2001:db8::1'].join(' ');
+  expect(parse(ADDRESS, `nd1_rdnss1_servers=${servers}`)?.dns).toEqual(['fe80::1', 'fe80::2', '2001:db8::1']);
 });
 
 it('is of no interface with a name that is a path', () => {

@@ -112,7 +112,7 @@ describe('a name with several addresses', () => {
     const resolve = () => Promise.resolve(addresses);
     const dialer = createUplinkDialer({
       leases: () => [wan1],
-      resolverOf: () => ({ resolve4: resolve, resolve6: resolve }) as unknown as Resolver,
+      askServers: (_uplink, ask) => ask({ resolve4: resolve, resolve6: resolve } as unknown as Resolver),
       log,
     });
     const { socket } = await dialer.connectTls({
