@@ -3,11 +3,12 @@
  * what and why. Does not own what runs inside nodes: that comes with the root tree.
  */
 import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { Runner } from '../system/ports.ts';
 
 interface Tool {
+  /** In one of the directories of PATH; or the path of a file that a command loads. */
   readonly command: string;
   readonly packageName: string;
   readonly why: string;
@@ -50,6 +51,12 @@ const TEST_TOOLS: readonly Tool[] = [
     why: 'holds bodies of SZTP against their YANG modules',
   },
   { command: 'pki', packageName: 'strongswan-pki', why: 'asks an EST server as somebody else’s client' },
+  {
+    // Debian 12 only recommends it to pki, which without it knows neither certificates nor keys of elliptic curves.
+    command: '/usr/lib/ipsec/plugins/libstrongswan-openssl.so',
+    packageName: 'libstrongswan-standard-plugins',
+    why: 'is how pki reads certificates and keys',
+  },
   {
     command: 'faketime',
     packageName: 'faketime',
@@ -105,7 +112,8 @@ export async function ensureHostTools(
 function isInstalled(command: string): boolean {
   return PATH.split(':').some((directory) => {
     try {
-      accessSync(join(directory, command), constants.X_OK);
+      const file = resolve(directory, command);
+      accessSync(file, file === command ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;
