@@ -64,7 +64,15 @@ export async function verifySignedData(der: Uint8Array, options: VerifyOptions):
     (one) => !own.some((other) => sameCertificate(one, other)),
   );
   const certificates = [...own, ...beside];
-  const signer = await signerOf(der, how, contentType, certificates, problem);
+  // Who is believed need not send itself along (RFC 5652 5.1: certificates may be fewer than needed).
+  const known = options.anchors.filter((one) => !certificates.some((other) => sameCertificate(one, other)));
+  const signer = await signerOf(
+    der,
+    how,
+    { contentType, content: cms.content },
+    [...certificates, ...known],
+    problem,
+  );
   const atMs = typeof options.atMs === 'number' ? options.atMs : options.atMs(cms.content);
   const path = await validateChain({
     leaf: signer,
@@ -96,7 +104,7 @@ function readAlgorithm({ digest, signature, signatureDer }: CmsSigner): Signatur
 async function signerOf(
   der: Uint8Array,
   how: CmsSigner,
-  contentType: string,
+  signedOver: Pick<SignedContent, 'contentType' | 'content'>,
   certificates: readonly Certificate[],
   /** Why one of the message's certificates is not among them. */
   problem: BranchboxError | undefined,
@@ -110,22 +118,8 @@ async function signerOf(
     signed.certificates = certificates.map((one) => toPkijs(pkijs, one));
     const [info] = signed.signerInfos;
     if (info === undefined) throw malformed('Signed data has no signer');
-    // Without attributes a signature over content that looks like attributes could be taken for one with them.
-    const attributes = info.signedAttrs?.attributes ?? [];
-    const typed = attributes.filter((attribute) => attribute.type === OID.contentType);
-    const digests = attributes.filter((attribute) => attribute.type === OID.messageDigest);
-    const value: unknown = typed[0]?.values[0];
-    if (
-      typed.length !== 1 ||
-      digests.length !== 1 ||
-      typed[0]?.values.length !== 1 ||
-      digests[0]?.values.length !== 1
-    ) {
-      throw untrusted('it is not over exactly one content type and one digest (RFC 5652 11)');
-    }
-    if (!isObjectIdentifier(value) || value.getValue() !== contentType) {
-      throw untrusted('it is over another content type');
-    }
+    const unfitAttributes = attributesProblem(info.signedAttrs?.attributes, signedOver);
+    if (unfitAttributes !== undefined) throw untrusted(unfitAttributes);
     const result = await signed.verify({ signer: 0, checkChain: false, extendedMode: true });
     const index = signed.certificates.findIndex((one) => one === result.signerCertificate);
     const signer = certificates[index];
@@ -139,6 +133,43 @@ async function signerOf(
     if (problem !== undefined && isSignerMissing(cause)) throw problem;
     throw untrusted(messageOf(cause));
   }
+}
+
+interface Attribute {
+  readonly type: string;
+  readonly values: readonly unknown[];
+}
+
+/** DER of a SET OF, which is what a signature with attributes is over (RFC 5652 5.4). */
+const TAG_OF_ATTRIBUTES = 0x31;
+
+/** Why the signature cannot be of this content. Pure. */
+function attributesProblem(
+  attributes: readonly Attribute[] | undefined,
+  { contentType, content }: Pick<SignedContent, 'contentType' | 'content'>,
+): string | undefined {
+  if (attributes === undefined) {
+    // RFC 5652 5.3: of plain data alone they may be left out.
+    if (contentType !== OID.data)
+      return `it is without attributes, over content of type ${contentType} (RFC 5652 5.3)`;
+    // Else a signature that was made over attributes could be taken for one of them as content (RFC 8933, security).
+    if (content[0] === TAG_OF_ATTRIBUTES) return 'its content may be the attributes of another message';
+    return undefined;
+  }
+  const typed = attributes.filter((attribute) => attribute.type === OID.contentType);
+  const digests = attributes.filter((attribute) => attribute.type === OID.messageDigest);
+  const value = typed[0]?.values[0];
+  if (
+    typed.length !== 1 ||
+    digests.length !== 1 ||
+    typed[0]?.values.length !== 1 ||
+    digests[0]?.values.length !== 1
+  ) {
+    return 'it is not over exactly one content type and one digest (RFC 5652 11)';
+  }
+  return isObjectIdentifier(value) && value.getValue() === contentType
+    ? undefined
+    : 'it is over another content type';
 }
 
 function isObjectIdentifier(value: unknown): value is { getValue(): string } {

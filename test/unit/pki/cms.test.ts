@@ -128,12 +128,12 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
     expect(tool.run('pkcs7', '-inform', 'DER', '-in', 'c.der', '-print_certs')).toMatch(/CN ?= ?signer/);
   });
 
-  const signed = (extra: readonly string[]): Buffer => {
+  const signed = (extra: readonly string[], contentType: string = OID.voucherJson): Buffer => {
     using tool = openssl();
     tool.write('s.pem', signer.certificate.pem);
     tool.write('s.key', exportPrivateKey(signer.key).reveal());
     tool.write('in', content);
-    const type = ['-econtent_type', OID.voucherJson];
+    const type = ['-econtent_type', contentType];
     const keys = ['-signer', 's.pem', '-inkey', 's.key'];
     tool.run(
       'cms',
@@ -153,6 +153,10 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
     return tool.read('m');
   };
 
+  /** Header and all, of what has a length of one octet or of two behind 0x81. */
+  const lengthOf = (bytes: Uint8Array, at: number): number =>
+    bytes[at + 1] === 0x81 ? 3 + (bytes[at + 2] ?? 0) : 2 + (bytes[at + 1] ?? 0);
+
   it.each([
     ['DER', []],
     ['BER with the content in pieces', ['-stream']],
@@ -162,8 +166,50 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
     expect(Buffer.from(result.content)).toEqual(content);
   });
 
-  it('refuses a signature without attributes', async () => {
+  it('refuses a signature without attributes over a type of its own', async () => {
     expect(await refusal(verifySignedData(signed(['-noattr']), options))).toBe('pki/untrusted');
+  });
+
+  it.each([
+    ['DER', []],
+    ['BER with the content in pieces', ['-stream']],
+    ['SHA-512', ['-md', 'sha512']],
+  ])('reads plain data that is signed without attributes (RFC 5652 5.3): %s', async (_, extra) => {
+    const plain = { ...options, contentTypes: [OID.data] };
+    const theirs = signed(['-noattr', ...extra], OID.data);
+    expect(Buffer.from((await verifySignedData(theirs, plain)).content)).toEqual(content);
+    const bent = Uint8Array.from(theirs);
+    bent[theirs.indexOf('some content')] = 0x53;
+    expect(await refusal(verifySignedData(bent, plain))).toBe('pki/untrusted');
+    const another = { ...plain, anchors: [makeCa().certificate] };
+    expect(await refusal(verifySignedData(theirs, another))).toBe('pki/untrusted');
+  });
+
+  it('takes no attributes that were signed elsewhere for content', async () => {
+    // What the signature of a message with attributes is over, handed on as content without any.
+    const theirs = signed([]);
+    const tag = Buffer.from('a0', 'hex');
+    const contentTypeAt = theirs.lastIndexOf(Buffer.from('06092a864886f70d010903', 'hex'));
+    const attributesAt = theirs.lastIndexOf(tag, contentTypeAt - 1);
+    const attributes = Buffer.concat([
+      Buffer.of(0x31),
+      theirs.subarray(attributesAt + 1, attributesAt + lengthOf(theirs, attributesAt)),
+    ]);
+    using tool = openssl();
+    tool.write('s.pem', signer.certificate.pem);
+    tool.write('s.key', exportPrivateKey(signer.key).reveal());
+    tool.write('in', attributes);
+    const keys = ['-signer', 's.pem', '-inkey', 's.key', '-noattr', '-outform', 'DER', '-out', 'm'];
+    tool.run('cms', '-sign', '-binary', '-nodetach', '-in', 'in', ...keys);
+    const plain = { ...options, contentTypes: [OID.data] };
+    await expect(verifySignedData(tool.read('m'), plain)).rejects.toThrow(/may be the attributes of another/);
+  });
+
+  it('knows its signer where that is an anchor and came with no certificate', async () => {
+    const itself = { ...options, anchors: [signer.certificate] };
+    const bare = signed(['-nocerts']);
+    expect(Buffer.from((await verifySignedData(bare, itself)).content)).toEqual(content);
+    expect(await refusal(verifySignedData(bare, options))).toBe('pki/untrusted');
   });
 
   it('reads its certs-only message', () => {
