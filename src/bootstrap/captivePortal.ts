@@ -1,9 +1,10 @@
 /**
  * Owns telling a captive portal (RFC 8952) from a line that is merely dead: by what answers over TLS in a server's place,
- * and by one plain HTTP question to the bootstrap server's own name, port 80, over the uplink. Whoever answers it with a
+ * and by one plain HTTP question to the bootstrap server's own name, port 80, over the uplink, for what is nowhere. Whoever answers it with a
  * page or sends browsers elsewhere stands in between. Nothing that is said there is followed or believed; where it sends to is shown to the installer, who must
  * sign in there or have this box let through.
  */
+import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';
 import type { UplinkDialer } from '../system/uplinkDial.ts';
@@ -59,7 +60,7 @@ export function judgeAnswer(
 ): BranchboxError | undefined {
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(headers)?.[1] ?? NaN);
   const location = /^location:[ \t]*(\S+)/im.exec(headers)?.[1];
-  const hasPage = /^content-type:[ \t]*text\/html/im.test(headers);
+  const hasPage = /^content-type:[ \t]*(?:text\/html|application\/xhtml\+xml)/im.test(headers);
   const answers = `answers for ${serverName(server)}`;
   // RFC 6585 section 6.
   if (status === 511)
@@ -89,8 +90,10 @@ function askPlainly(address: string, server: Server, uplink: Uplink, signal: Abo
   const socket: Socket = connect({ host: address, port: PROBE_PORT, localAddress: uplink.address, signal });
   let text = '';
   socket.setEncoding('latin1');
+  // A web server that has port 80 of that name has a page of its own, but not this one; a portal answers whatever is asked.
+  const nowhere = randomBytes(8).toString('hex');
   socket.once('connect', () =>
-    socket.write(`GET / HTTP/1.1\r\nHost: ${bracketed(server.host)}\r\nConnection: close\r\n\r\n`),
+    socket.write(`GET /${nowhere} HTTP/1.1\r\nHost: ${bracketed(server.host)}\r\nConnection: close\r\n\r\n`),
   );
   socket.on('data', (chunk: string) => {
     text += chunk;

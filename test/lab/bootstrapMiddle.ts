@@ -4,6 +4,7 @@
  *   relay TARGET PORTS        TCP as it comes
  *   proxy PORT [DENIED]       HTTP CONNECT; DENIED is a port that it lets nobody to. Says each request
  *   portal PORTS              plain HTTP at 80, which sends browsers elsewhere, and a page over TLS at PORTS
+ *   website                   plain HTTP at 80 with a page of its own and no other: nobody in between
  *   interceptor TARGET PORTS  TLS of its own on both sides, and so without the box's certificate towards TARGET
  */
 import { createServer as createHttpServer } from 'node:http';
@@ -83,6 +84,14 @@ if (role === 'relay') {
       port,
     );
   }
+} else if (role === 'website') {
+  listenAt(
+    createHttpServer(({ url }, response) => {
+      response.writeHead(url === '/' ? 200 : 404, { 'content-type': 'text/html' });
+      response.end('<html>We make gateways</html>');
+    }),
+    80,
+  );
 } else if (role === 'interceptor') {
   const [target = '', ports] = rest;
   for (const port of numbers(ports)) {

@@ -211,6 +211,16 @@ describe('behind a captive portal', () => {
     },
   );
 
+  it('is nobody where the name has a web page of its own, and its service is away', async () => {
+    const site = await middle('website', AT.middle);
+    const { box, process } = await newBox('BBT-SITE');
+    await lease(box, 'wan1', there);
+    expect(await process.said(/bootstrap step failed/)).not.toContain('captive');
+    expect((await statusOf(box)).lastProblem).toContain('ECONNREFUSED');
+    await process.end('SIGTERM');
+    await site.end('SIGTERM');
+  });
+
   it('that a box meets which knows its owner already: named all the same', async () => {
     const portal = await middle('portal', AT.middle, '');
     const { box, process } = await ownedByStick('BBT-STICK');

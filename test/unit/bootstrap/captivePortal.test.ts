@@ -21,6 +21,7 @@ describe('a plain HTTP answer', () => {
     ],
     ['511 (RFC 6585)', ['HTTP/1.1 511 Network Authentication Required'], '511'],
     ['a page', ['HTTP/1.1 200 OK', 'Content-Type: text/html; charset=utf-8'], 'a page of its own'],
+    ['a page of XHTML', ['HTTP/1.1 200 OK', 'content-type:application/xhtml+xml'], 'a page of its own'],
   ])('is a portal: %s', (_, lines, words) => {
     const portal = judge(...lines);
     expect(portal?.code).toBe('bootstrap/captive-portal');
