@@ -111,7 +111,7 @@ export function createEstClient(options: {
       };
       let answer = await https(exchange, signal);
       let why = '';
-      if (answer.status === 400) {
+      if (mayBeOfRequest(answer)) {
         const { unmet, namesSession } = await demandsOf(exchange, signal);
         if (namesSession && unmet.length === 0) {
           // The session that it goes into, which is another one: here only is it known.
@@ -148,7 +148,7 @@ export function createEstClient(options: {
           fields: { retryAfterMs, asksForCode: true, codeRefused: (wordsOf(answer) ?? '').slice(0, 1000) },
         });
       }
-      if (answer.status === 400) {
+      if (mayBeOfRequest(answer)) {
         const what = describeStatus(answer.status, wordsOf(answer));
         throw refused(exchange, `${what}${why}`, answer);
       }
@@ -175,6 +175,13 @@ export function createEstClient(options: {
 }
 
 const NO_DEMANDS: CsrDemands = { unmet: [], namesSession: false };
+
+/**
+ * Whether it may have been refused for what it holds. RFC 7030 has no status for one that does not name the session: libest's
+ * server answers 401, without the challenge that would ask for a password.
+ */
+const mayBeOfRequest = ({ status, asksForBasic }: Answer): boolean =>
+  status === 400 || status === 403 || (status === 401 && !asksForBasic);
 
 const unmetOf = (unmet: readonly string[]): string =>
   unmet.length === 0

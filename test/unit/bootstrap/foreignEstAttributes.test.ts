@@ -52,25 +52,30 @@ it.each<readonly [string, string, string]>([
   },
 );
 
-it.each<readonly [string, Omit<ForeignOptions, 'authorities' | 'wire'>]>([
-  ['TLS 1.2', { tls: { maxVersion: 'TLSv1.2' } }],
-  ['TLS 1.3', { tls: { minVersion: 'TLSv1.3' } }],
-  ['two handshakes', { renegotiates: true, tls: { maxVersion: 'TLSv1.2' } }],
-])('a server that wants the TLS session named in the request has it named: %s', async (_, options) => {
-  // SEQUENCE { challengePassword }
-  const wanted = sized(CSR_ATTRIBUTES, 'MAsGCSqGSIb3DQEJBw==');
-  const wire: Wire = (asked) => {
-    if (asked.path.endsWith('/csrattrs')) return wanted;
-    return asked.method === 'GET' || asked.challengePassword === asked.session
-      ? good(asked)
-      : http('400 Bad Request', ['Content-Length: 0'], '');
-  };
-  const { box, est, names } = await enrolAt({ wire, ...options }, 'OPERATIONAL');
-  expect(names).toEqual([GATEWAY, 'Somebody else CA']);
-  expect(est.asked.slice(-3)).toEqual([
-    'POST /.well-known/est/lab/simpleenroll',
-    'GET /.well-known/est/lab/csrattrs',
-    'POST /.well-known/est/lab/simpleenroll',
-  ]);
-  expect(box.log.some(failed)).toBe(false);
-});
+it.each<readonly [string, string, Omit<ForeignOptions, 'authorities' | 'wire'>]>([
+  ['TLS 1.2', '400 Bad Request', { tls: { maxVersion: 'TLSv1.2' } }],
+  ['TLS 1.3', '400 Bad Request', { tls: { minVersion: 'TLSv1.3' } }],
+  ['two handshakes', '400 Bad Request', { renegotiates: true, tls: { maxVersion: 'TLSv1.2' } }],
+  ['told as libest’s server does', '401 Unauthorized', { tls: { maxVersion: 'TLSv1.2' } }],
+  ['told as forbidden', '403 Forbidden', {}],
+])(
+  'a server that wants the TLS session named in the request has it named: %s',
+  async (_, status, options) => {
+    // SEQUENCE { challengePassword }
+    const wanted = sized(CSR_ATTRIBUTES, 'MAsGCSqGSIb3DQEJBw==');
+    const wire: Wire = (asked) => {
+      if (asked.path.endsWith('/csrattrs')) return wanted;
+      return asked.method === 'GET' || asked.challengePassword === asked.session
+        ? good(asked)
+        : http(status, ['Content-Length: 0'], '');
+    };
+    const { box, est, names } = await enrolAt({ wire, ...options }, 'OPERATIONAL');
+    expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+    expect(est.asked.slice(-3)).toEqual([
+      'POST /.well-known/est/lab/simpleenroll',
+      'GET /.well-known/est/lab/csrattrs',
+      'POST /.well-known/est/lab/simpleenroll',
+    ]);
+    expect(box.log.some(failed)).toBe(false);
+  },
+);
