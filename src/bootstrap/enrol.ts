@@ -2,6 +2,7 @@
  * Owns a certificate from key to checked answer, on disk at each step so that a power cut never enrols twice
  * where the certificate is already there. Does not own when to enrol (ownerServers.ts, renew.ts).
  */
+import type { KeyObject } from 'node:crypto';
 import type { Owner } from '../model/bootstrap.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
@@ -61,6 +62,18 @@ export function createEnrolment(options: {
   readonly log: Logger;
 }): Enrolment {
   const { files, keys, clock, serial, log } = options;
+  /**
+   * RFC 7030 4.2.3: whoever is told to come again repeats the request, and a server may know it by its bytes, of which a
+   * signature of ECDSA has others each time. A start of the box makes one of its own.
+   */
+  let made:
+    | {
+        readonly gatewayId: string;
+        readonly publicKey: KeyObject;
+        readonly renewed: Certificate | undefined;
+        readonly request: Uint8Array;
+      }
+    | undefined;
 
   async function readKey(path: string): Promise<DeviceKey | undefined> {
     const text = await files.readText(path, MAX_FILE_BYTES);
@@ -131,11 +144,28 @@ export function createEnrolment(options: {
         // Before it is used: a certificate for a key that a power cut took would be lost.
         await files.writeDurable(paths.key, key.pem.reveal(), 0o600);
       }
+      if (
+        challengePassword === undefined &&
+        made?.gatewayId === owner.gatewayId &&
+        sameKey(made.publicKey, key.publicKey) &&
+        made.renewed?.fingerprintSha256 === renewed?.fingerprintSha256
+      ) {
+        return made.request;
+      }
       // A number of its CA's own is none that this box may have issued once more (accept).
       const repeats = renewed !== undefined && (renewed.subject.serialNumber ?? serial) === serial;
-      return !repeats
-        ? createRequestBy(key, { commonName: owner.gatewayId, serialNumber: serial, challengePassword })
-        : createRenewalRequestBy(key, renewed, challengePassword);
+      const request = repeats
+        ? await createRenewalRequestBy(key, renewed, challengePassword)
+        : await createRequestBy(key, {
+            commonName: owner.gatewayId,
+            serialNumber: serial,
+            challengePassword,
+          });
+      // One that names its session is of no other.
+      if (challengePassword === undefined) {
+        made = { gatewayId: owner.gatewayId, publicKey: key.publicKey, renewed, request };
+      }
+      return request;
     },
 
     async accept(owner, paths, { issued, others, serverEndsAtMs }) {

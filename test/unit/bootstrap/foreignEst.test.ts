@@ -73,12 +73,17 @@ it.each([
   ['a date', 'Retry-After: Mon, 01 Jun 2026 12:05:00 GMT', 300_000],
   ['nothing', 'X-Nothing: 1', 60_000],
 ])('a server that lets it wait and says %s is asked again then', async (_, header, waitMs) => {
-  const { box, est, names } = await enrolAt(
-    { wire: firstEnrolment(() => http('202 Accepted', [header, 'Content-Length: 0'], '')) },
-    'OPERATIONAL',
-  );
+  const requests: string[] = [];
+  const wire = firstEnrolment(() => http('202 Accepted', [header, 'Content-Length: 0'], ''));
+  const heard: Wire = (asked) => {
+    if (asked.method === 'POST') requests.push(asked.body);
+    return wire(asked);
+  };
+  const { box, est, names } = await enrolAt({ wire: heard }, 'OPERATIONAL');
   expect(names).toEqual([GATEWAY, 'Somebody else CA']);
   expect(est.enrolled).toHaveLength(2);
+  // RFC 7030 4.2.3: the same request, by which a server may know the one that waits for its approval.
+  expect(requests[1]).toBe(requests[0]);
   const line = box.log.find(failed);
   expect(line?.fields).toMatchObject({ code: 'bootstrap/pending' });
   // Spread, so that a fleet does not come back as one; never sooner than was said, but for the seconds that passed.
