@@ -143,6 +143,8 @@ function ask(
       headers: {
         host: serverName(server),
         accept: exchange.accept,
+        // Where nobody says so, a server may choose any coding (RFC 9110 12.5.3).
+        'accept-encoding': 'identity',
         connection: 'close',
         ...(exchange.basic && {
           authorization: `Basic ${Buffer.from(exchange.basic.reveal()).toString('base64')}`,

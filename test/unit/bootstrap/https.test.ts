@@ -92,6 +92,19 @@ it('what is judged in time is asked', async () => {
   ).toBe(204);
 });
 
+it('asks for no content coding, which a server may choose where nobody says so (RFC 9110 12.5.3)', async () => {
+  let head = '';
+  await problemOf(
+    (socket) =>
+      socket.once('data', (bytes) => {
+        head = bytes.toString('latin1');
+        socket.end('HTTP/1.1 204 No Content\r\n\r\n');
+      }),
+    async () => {},
+  );
+  expect(head).toMatch(/^accept-encoding: identity\r$/im);
+});
+
 it('leaves nothing of its session behind, whose key would keep its place in a TPM until the time is up', async () => {
   const sessions: WeakRef<TLSSocket>[] = [];
   const status = await problemOf(
