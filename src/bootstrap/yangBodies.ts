@@ -61,7 +61,8 @@ function encodingOf({ contentType, body }: Body): 'json' | 'xml' | undefined {
   if (JSON_TYPES.includes(type)) return 'json';
   if (XML_TYPES.includes(type)) return 'xml';
   if (!NAMELESS_TYPES.includes(type)) return undefined;
-  const begin = Buffer.from(body.subarray(0, 64)).toString('latin1').trimStart();
+  // A mark before UTF-8 counts as white space.
+  const begin = Buffer.from(body.subarray(0, 64)).toString('utf8').trimStart();
   if (begin.startsWith('{')) return 'json';
   return /^<(?!!doctype|html)/i.test(begin) ? 'xml' : undefined;
 }

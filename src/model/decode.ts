@@ -149,7 +149,8 @@ function parseJson(text: string, what: string, maxBytes: number): unknown {
     });
   }
   try {
-    return JSON.parse(text) as unknown;
+    // RFC 8259 8.1: a mark before UTF-8, as some editors and libraries write it, may be passed over.
+    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown;
   } catch (cause) {
     throw new BranchboxError('model/invalid', { message: `${what} is not JSON`, cause });
   }

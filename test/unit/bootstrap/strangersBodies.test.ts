@@ -8,7 +8,7 @@ import { xmlOfYang } from '../../../src/model/yangXml.ts';
 import { signData } from '../../../src/pki/cms.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import { createFaultBench, failed } from './faultBench.ts';
-import { type Reply, sztpReply } from './servers.ts';
+import { json, type Reply, sztpReply } from './servers.ts';
 
 const bench = createFaultBench();
 
@@ -33,6 +33,9 @@ describe('a good answer is believed, whatever its server calls it:', () => {
     ['plain text that is XML without a declaration', 'text/plain', asIndentedXml],
     ['nothing, in JSON', undefined, asJson],
     ['nothing, in XML', undefined, asXml],
+    ['JSON behind the mark of UTF-8', 'application/yang-data+json', (reply) => `\uFEFF${asJson(reply)}`],
+    ['nothing, in JSON behind that mark', undefined, (reply) => `\uFEFF${asJson(reply)}`],
+    ['nothing, in XML behind that mark', undefined, (reply) => `\uFEFF${asXml(reply)}`],
   ])('%s', async (_, type, body) => {
     const { controller, good } = bench;
     controller.behaviour.sztp = (nonce) => ({
@@ -50,6 +53,19 @@ describe('a good answer is believed, whatever its server calls it:', () => {
     bench.controller.behaviour.sztp = () => ({ headers: { 'content-type': type }, body });
     expect(await end()).toContain(words);
   });
+});
+
+it.each<[string, object, number, string]>([
+  ['a message without end', { 'error-message': `no: ${'x'.repeat(5_000)}` }, 1, '(no: xxx'],
+  ['a path without end', { 'error-path': `/${'y'.repeat(5_000)}`, 'error-message': 'no' }, 1, '(/yyy'],
+  ['a tag of its own', { 'error-tag': 't'.repeat(100), 'error-app-tag': 'u'.repeat(100) }, 1, '(no)'],
+  ['many of them', {}, 40, '(no)'],
+])('what a server says of its refusal is told, however long it is: %s', async (_, more, count, words) => {
+  const error = { 'error-type': 'application', 'error-tag': 'access-denied', 'error-message': 'no', ...more };
+  bench.controller.behaviour.sztp = () => ({
+    ...json({ 'ietf-restconf:errors': { error: Array.from({ length: count }, () => error) } }, 403),
+  });
+  expect(await end()).toContain(words);
 });
 
 it('base64 in lines is read, as Python’s and openssl’s encoders write it', async () => {
