@@ -179,14 +179,17 @@ function ask(
             exchange.peer === undefined ? RETRY_AFTER_MS.stranger : RETRY_AFTER_MS.max,
           ),
           location: response.headers.location,
-          // Challenges of several schemes stand in one list (RFC 9110 11.6.1).
-          asksForBasic: /(?:^|,)\s*basic(?:[\s,]|$)/i.test(response.headers['www-authenticate'] ?? ''),
+          asksForBasic: isBasicAmong(response.headers['www-authenticate'] ?? ''),
         }),
       );
     });
     request.end(body?.text);
   });
 }
+
+/** Challenges of several schemes stand in one list (RFC 9110 11.6.1), with whatever words within quotes. */
+const isBasicAmong = (challenges: string): boolean =>
+  /(?:^|,)\s*basic(?:[\s,]|$)/i.test(challenges.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""'));
 
 /** The server answered, and not with what was asked for. `retryAfterMs` goes along for whoever waits. */
 export function refused(

@@ -131,6 +131,18 @@ it.each<readonly [string, string, RegExp, Wire]>([
     ),
   ],
   [
+    'a challenge of another scheme, whose realm speaks of a basic one',
+    'bootstrap/refused',
+    /answered 401/,
+    firstEnrolment(() =>
+      http(
+        '401 Unauthorized',
+        [String.raw`WWW-Authenticate: Digest realm="the \"old\", basic one", nonce="x"`, 'Content-Length: 0'],
+        '',
+      ),
+    ),
+  ],
+  [
     'that it has no such operation',
     'bootstrap/refused',
     /answered 404 \(no label lab\)$/,
