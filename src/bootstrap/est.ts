@@ -188,9 +188,13 @@ const unmetOf = (unmet: readonly string[]): string =>
     ? ''
     : `. It asks for ${unmet.join(', ')}, and this box has a key on P-256 and signs by ecdsa-with-SHA256`;
 
-/** libest's server answers 400 to base64 that does not end in a newline. */
+/**
+ * libest's server answers 400 to base64 that does not end in a newline. RFC 8951 3.1 has the transfer encoding ignored; servers
+ * of RFC 7030 (4.2.1) refuse a request without one.
+ */
 const bodyOf = (request: Uint8Array): Body => ({
   contentType: 'application/pkcs10',
+  transferEncoding: 'base64',
   text: `${Buffer.from(request).toString('base64')}\n`,
 });
 

@@ -37,6 +37,8 @@ export interface PeerJudge {
 
 export interface Body {
   readonly contentType: string;
+  /** Not of HTTP, and asked for all the same by what was made for RFC 7030. */
+  readonly transferEncoding?: 'base64';
   readonly text: string;
 }
 
@@ -150,6 +152,7 @@ function ask(
           authorization: `Basic ${Buffer.from(exchange.basic.reveal()).toString('base64')}`,
         }),
         ...(body && { 'content-type': body.contentType, 'content-length': Buffer.byteLength(body.text) }),
+        ...(body?.transferEncoding && { 'content-transfer-encoding': body.transferEncoding }),
       },
       signal,
     });

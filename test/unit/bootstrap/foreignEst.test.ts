@@ -53,6 +53,15 @@ it.each<readonly [string, Omit<ForeignOptions, 'authorities'>]>([
     { wire: good, cacerts: ['root'], issued: ['root', 'sub', 'box'] },
   ],
   ['its sub CA in cacerts alone, first', { wire: good, cacerts: ['sub', 'root'], issued: ['box'] }],
+  [
+    'certificates only to who says that a request is base64, as RFC 7030 4.2.1 had it',
+    {
+      wire: (asked) =>
+        asked.method === 'POST' && asked.headers.get('content-transfer-encoding') !== 'base64'
+          ? http('415 Unsupported Media Type', ['Content-Length: 0'], '')
+          : good(asked),
+    },
+  ],
   ['TLS 1.2 alone', { wire: good, tls: { maxVersion: 'TLSv1.2' } }],
   [
     'a second handshake for the box’s certificate',
