@@ -165,7 +165,7 @@ export function createEstClient(options: {
     try {
       const answer = await https(exchange, signal);
       if (answer.status !== 200 || answer.contentType !== 'application/csrattrs') return NO_DEMANDS;
-      return csrDemands(base64Of(exchange, answer));
+      return csrDemands(derOf(exchange, answer));
     } catch (thrown) {
       // What is told is the refusal.
       if (thrown instanceof BranchboxError) return NO_DEMANDS;
@@ -207,11 +207,18 @@ function certificatesOf(exchange: Exchange, answer: Answer): readonly Certificat
   if (answer.contentType !== 'application/pkcs7-mime') {
     throw refused(exchange, `answered with ${answer.contentType || 'no content type'}, not certificates`);
   }
-  return parseCertsOnly(base64Of(exchange, answer));
+  return parseCertsOnly(derOf(exchange, answer));
 }
 
-/** RFC 8951 3.1: base64 whatever Content-Transfer-Encoding says, with any white space. */
-function base64Of(exchange: Exchange, { body }: Answer): Uint8Array {
+/** A SEQUENCE. As the character `0` of base64 it begins a byte of 0xD0 or more, which is neither of the two answers. */
+const DER_BEGINS = 0x30;
+
+/**
+ * RFC 8951 3.1: base64 whatever Content-Transfer-Encoding says, with any white space. DER as it is, which some servers send, can
+ * be nothing else.
+ */
+function derOf(exchange: Exchange, { body }: Answer): Uint8Array {
+  if (body[0] === DER_BEGINS) return body;
   const text = Buffer.from(body).toString('latin1').replaceAll(/\s+/g, '');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw refused(exchange, 'answered with what is not base64');
   return Buffer.from(text, 'base64');

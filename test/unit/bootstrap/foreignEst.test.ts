@@ -62,6 +62,18 @@ it.each<readonly [string, Omit<ForeignOptions, 'authorities'>]>([
           : good(asked),
     },
   ],
+  [
+    'DER as it is, which is no EST and can be nothing else',
+    {
+      wire: ({ base64 }) => {
+        const der = Buffer.from(base64, 'base64');
+        return Buffer.concat([
+          Buffer.from(http('200 OK', [PKCS7, `Content-Length: ${der.length}`], '')),
+          der,
+        ]);
+      },
+    },
+  ],
   ['TLS 1.2 alone', { wire: good, tls: { maxVersion: 'TLSv1.2' } }],
   [
     'a second handshake for the box’s certificate',
