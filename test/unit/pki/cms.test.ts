@@ -219,6 +219,37 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
     expect(parseCertsOnly(tool.read('p7'))).toHaveLength(2);
   });
 
+  it('reads certs-only messages with a CRL, a certificate twice, and lengths that are not said', () => {
+    using tool = openssl();
+    tool.write('ca', ca.certificate.pem);
+    tool.write('ca.key', exportPrivateKey(ca.key).reveal());
+    tool.write('c', '[ca]\ndefault_ca=d\n[d]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=9\n');
+    tool.write('index', '');
+    tool.run('ca', '-gencrl', '-config', 'c', '-cert', 'ca', '-keyfile', 'ca.key', '-out', 'crl');
+    tool.write('all', ca.certificate.pem + signer.certificate.pem + ca.certificate.pem);
+    tool.run('crl2pkcs7', '-in', 'crl', '-certfile', 'all', '-outform', 'DER', '-out', 'p7');
+    const names = (bytes: Uint8Array) => parseCertsOnly(bytes).map(({ subject }) => subject.commonName);
+    expect(names(tool.read('p7'))).toEqual(['Test CA', 'signer', 'Test CA']);
+    tool.run('crl', '-in', 'crl', '-outform', 'DER', '-out', 'crl.der');
+    const open = (tag: number, ...parts: readonly Uint8Array[]): Buffer =>
+      Buffer.concat([Buffer.of(tag, 0x80), ...parts, Buffer.of(0, 0)]);
+    const oid = (arcs: string): Buffer => Buffer.from(`06092a864886f70d0107${arcs}`, 'hex');
+    // As Bouncy Castle writes: every length but those of the certificates and the list.
+    const certificates = open(0xa0, ca.certificate.der, signer.certificate.der);
+    const lists = open(0xa1, tool.read('crl.der'));
+    const none = open(0x30, oid('01'));
+    const signed = open(
+      0x30,
+      Buffer.from('020101', 'hex'),
+      open(0x31),
+      none,
+      certificates,
+      lists,
+      open(0x31),
+    );
+    expect(names(open(0x30, oid('02'), open(0xa0, signed)))).toEqual(['Test CA', 'signer']);
+  });
+
   it('takes no offence at certificates that nothing here can use, but where one of them signed', async () => {
     using tool = openssl();
     // A root of Ed25519 above the CA that is believed, and one of version 1.
