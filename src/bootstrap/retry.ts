@@ -4,6 +4,7 @@
  */
 
 import { BranchboxError } from '../model/errors.ts';
+import { withLeapSecond } from '../model/dateAndTime.ts';
 
 export interface Backoff {
   readonly firstMs: number;
@@ -75,6 +76,5 @@ function parseHttpDate(text: string): number | undefined {
   // (RFC 9110 5.6.7): `Sunday, 06-Nov-94 08:49:37 GMT`, and `Sun Nov  6 08:49:37 1994`, which is GMT without saying so.
   const isAsctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/.test(text);
   if (!isAsctime && !/^[A-Z][a-z]{2,8}, .*GMT$/.test(text)) return undefined;
-  const moment = Date.parse(isAsctime ? `${text} GMT` : text);
-  return Number.isNaN(moment) ? undefined : moment;
+  return withLeapSecond(text, (plain) => Date.parse(isAsctime ? `${plain} GMT` : plain));
 }

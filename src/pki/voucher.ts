@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { decode as decodeSchema } from '../model/decode.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
+import { DateAndTime, momentOf } from '../model/dateAndTime.ts';
 import { yangBinary } from '../model/yangBinary.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { UNRESTRICTED } from './chain.ts';
@@ -46,7 +47,6 @@ export const NONCE_BYTES = { min: 8, max: 32 };
 const MAX_VOUCHER_BYTES = 32 * 1024;
 
 const Base64 = yangBinary(16 * 1024);
-const DateAndTime = z.iso.datetime({ offset: true });
 
 /** Other leaves are passed over: RFC 8995 and others augment the model. */
 const VoucherDocument = z.object({
@@ -144,8 +144,8 @@ export function readVoucher(content: Uint8Array): Voucher {
   return {
     serialNumber: fields['serial-number'],
     assertion: fields.assertion,
-    createdOnMs: Date.parse(fields['created-on']),
-    expiresOnMs: fields['expires-on'] === undefined ? undefined : Date.parse(fields['expires-on']),
+    createdOnMs: momentOf(fields['created-on']) ?? Number.NaN,
+    expiresOnMs: fields['expires-on'] === undefined ? undefined : momentOf(fields['expires-on']),
     nonce,
     idevidIssuer: fields['idevid-issuer'] === undefined ? undefined : fromBase64(fields['idevid-issuer']),
     pinnedDomainCert: parseCertificate(fromBase64(fields['pinned-domain-cert'])),

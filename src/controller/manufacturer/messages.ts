@@ -3,6 +3,7 @@
  * itself (CMS, application/voucher-cms+json).
  */
 import { z } from 'zod';
+import { DateAndTime } from '../../model/dateAndTime.ts';
 import { NONCE_BYTES } from '../../pki/voucher.ts';
 import { Serial } from '../../model/ids.ts';
 
@@ -17,7 +18,7 @@ export const VoucherRequest = z.strictObject({
   idevidIssuer: z.base64().max(128).optional(),
   /** As the box sent it. Without one, `expiresOn` must stand. */
   nonce: Nonce.optional(),
-  expiresOn: z.iso.datetime({ offset: true }).optional(),
+  expiresOn: DateAndTime.optional(),
   /** Certificate of the owner's domain CA, DER in base64. */
   pinnedDomainCert: z.base64().max(16 * 1024),
   /** The one that can be had: the manufacturer says `logged` and knows nothing of sales. */

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { BranchboxError } from '../../model/errors.ts';
+import { momentOf } from '../../model/dateAndTime.ts';
 import { parseCertificate } from '../../pki/certificate.ts';
 import { keyIdOf } from '../../pki/issue.ts';
 import { createVoucher } from '../../pki/voucher.ts';
@@ -123,7 +124,7 @@ function expiryOf(
       message: 'A voucher with a nonce has no expiry (RFC 8366 5.3)',
     });
   }
-  const expiresOnMs = request.expiresOn === undefined ? Number.NaN : Date.parse(request.expiresOn);
+  const expiresOnMs = momentOf(request.expiresOn ?? '') ?? Number.NaN;
   if (expiresOnMs > nowMs && expiresOnMs <= nowMs + MAX_NONCELESS_MS) return Math.min(expiresOnMs, untilMs);
   throw new BranchboxError('model/invalid', {
     message: 'A voucher without a nonce expires, later than now and within a year',

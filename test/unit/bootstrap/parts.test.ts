@@ -51,6 +51,15 @@ describe('Retry-After', () => {
     expect(parseRetryAfter(at(HOUR_MS), { date, nowMs })).toBe(expected);
   });
 
+  it.each([
+    ['Tue, 30 Jun 2015 23:59:60 GMT', 60_000],
+    ['Tuesday, 30-Jun-15 23:59:60 GMT', 60_000],
+    ['Tue Jun 30 23:59:60 2015', 60_000],
+    ['Mon, 29 Jun 2015 23:59:60 GMT', undefined],
+  ])('a leap second (RFC 9110 5.6.7) is the moment after it: %s', (header, expected) => {
+    expect(parseRetryAfter(header, { nowMs: Date.UTC(2015, 6, 1) - 60_000 })).toBe(expected);
+  });
+
   it('of a server that did not prove itself is bounded lower', () => {
     expect(parseRetryAfter('86400', { nowMs: NOW_MS }, RETRY_AFTER_MS.stranger)).toBe(HOUR_MS);
   });

@@ -73,6 +73,45 @@ it.each<[string, (base64: string) => string]>([
   expect(voucher.pinnedDomainCert.fingerprintSha256).toBe(domain.certificate.fingerprintSha256);
 });
 
+it.each([
+  ['2016-12-31T23:59:60Z', Date.UTC(2017, 0, 1)],
+  ['2016-12-31T23:59:60.25Z', Date.UTC(2017, 0, 1) + 250],
+  ['2017-01-01T05:29:60+05:30', Date.UTC(2017, 0, 1)],
+  ['2016-12-31T23:59:59Z', Date.UTC(2017, 0, 1) - 1000],
+])('a voucher made at %s was made at that moment, a leap second being the one after it', (written, atMs) => {
+  expect(readVoucher(voucherOf({ 'created-on': written })).createdOnMs).toBe(atMs);
+  expect(readVoucher(voucherOf({ 'expires-on': written })).expiresOnMs).toBe(atMs);
+});
+
+it.each([
+  '2016-12-30T23:59:60Z',
+  '2016-12-31T23:58:60Z',
+  '2016-12-31T23:59:61Z',
+  '2016-12-31T23:59:60+01:00',
+  '2016-02-30T23:59:60Z',
+  '2016-12-31T23:59:60',
+])('%s is no moment, and a voucher with it is none', (written) => {
+  const read = () => readVoucher(voucherOf({ 'created-on': written }));
+  expect(read).toThrow(
+    expect.objectContaining({
+      problems: [expect.objectContaining({ path: '$.ietf-voucher:voucher.created-on' })],
+    }),
+  );
+});
+
+const voucherOf = (leaves: object): Uint8Array =>
+  Buffer.from(
+    JSON.stringify({
+      'ietf-voucher:voucher': {
+        'created-on': '2016-06-01T12:00:00Z',
+        assertion: 'logged',
+        'serial-number': 'BB-1',
+        'pinned-domain-cert': Buffer.from(domain.certificate.der).toString('base64'),
+        ...leaves,
+      },
+    }),
+  );
+
 const nonceOf = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(9);
 
 it.each([8, 16, 32])('a nonce of %i bytes is good where it is the one that was sent', async (bytes) => {
