@@ -12,6 +12,7 @@ import type { ServiceContext } from './context.ts';
 import { prepareFarewell, sayFarewell } from './farewell.ts';
 import { type Action, type Next, renderProblem } from './machine.ts';
 import { enrolElsewhere, proveStrictly } from './ownerServers.ts';
+import { createOwnerTrust } from './ownerTrust.ts';
 import { movedCommittedPath, movedLdevidPaths } from './paths.ts';
 import { askedAfterMs, retriedAfter } from './retry.ts';
 
@@ -26,6 +27,7 @@ const MAX_COMMITTED_BYTES = 16 * 1024 * 1024;
 export function createMigration(context: ServiceContext): Action {
   const { files, paths, owners, enrolment, ldevid, next, clock, waker, log, moves } = context;
   const moved = movedLdevidPaths(paths);
+  const { lookIfDue } = createOwnerTrust(context);
   /** Of the move of this generation: when it is over, by this process's own count, and what went wrong last. */
   let own: { generation: number; endsAtMs: number; problem: string | undefined } | undefined;
 
@@ -50,13 +52,27 @@ export function createMigration(context: ServiceContext): Action {
     gatewayId: owner.gatewayId,
   });
 
-  async function goBack(move: Move, why: string): Promise<Next> {
+  /** Going back is forgetting. */
+  async function forgetMove(move: Move, why: string): Promise<void> {
     await moves.end('returned', why);
     await forgetPair();
     const present = await owners.read();
     if (present !== undefined) await context.revocations.forgetOthers(present);
     log.warn('the box stays with its controller', { instead: move.owner.device.host, why });
+  }
+
+  async function goBack(move: Move, why: string): Promise<Next> {
+    await forgetMove(move, why);
     return { state: 'OPERATIONAL', note: { because: `back from a move: ${why}`.slice(0, 500) } };
+  }
+
+  /** The present owner is the owner until `done`: a box that it does not trust any more goes nowhere by its order. */
+  async function stopped(move: Move, signal: AbortSignal): Promise<Next | undefined> {
+    // Killed between the mark and the end of the move, the mark counts.
+    const isMarked = await context.quarantine.isSet();
+    const onward: Next | undefined = isMarked ? { state: 'QUARANTINED' } : await lookIfDue(signal);
+    if (onward !== undefined) await forgetMove(move, onward.note?.['because'] ?? onward.state);
+    return onward;
   }
 
   async function enrolling(move: Move, signal: AbortSignal): Promise<Next> {
@@ -87,6 +103,8 @@ export function createMigration(context: ServiceContext): Action {
 
   async function trying(move: Move, signal: AbortSignal): Promise<Next> {
     for (;;) {
+      const onward = await stopped(move, signal);
+      if (onward !== undefined) return onward;
       if (await hasCommitted(move)) {
         await moves.enter('done');
         return { state: 'MIGRATE', note: noteOf(move, 'done') };
@@ -142,10 +160,14 @@ export function createMigration(context: ServiceContext): Action {
     const move = await moves.current();
     if (move === undefined) return { state: 'OPERATIONAL' };
     switch (move.stage) {
-      case 'enrolling':
-        return leftMsOf(move) > 0
-          ? enrolling(move, signal)
-          : goBack(move, ownOf(move).problem ?? `${move.owner.device.host} did not enrol the box in time`);
+      case 'enrolling': {
+        if (leftMsOf(move) <= 0)
+          return goBack(
+            move,
+            ownOf(move).problem ?? `${move.owner.device.host} did not enrol the box in time`,
+          );
+        return (await stopped(move, signal)) ?? enrolling(move, signal);
+      }
       case 'trying':
         return trying(move, signal);
       case 'done':

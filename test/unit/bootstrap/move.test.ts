@@ -13,6 +13,7 @@ import { GATEWAY, NOW_MS } from './authorities.ts';
 import type { LogLine } from './box.ts';
 import { createFaultBench } from './faultBench.ts';
 import { agentOf, type NextOwner, movesOf, offer, orderOf, THERE, useNextOwner, whose } from './moving.ts';
+import { askSocket } from '../../../src/system/askSocket.ts';
 import { createTpmUse } from '../../../src/system/tpmUse.ts';
 
 const bench = createFaultBench();
@@ -28,6 +29,9 @@ const entered = (state: string, stage?: string) => (line: LogLine) =>
   line.message === 'bootstrap state entered' &&
   line.fields['state'] === state &&
   line.fields['stage'] === stage;
+
+const doubt = (socketPath: string) =>
+  askSocket({ socketPath }, { path: '/doubt', body: '', timeoutMs: 5_000, maxAnswerBytes: 1024 });
 
 /** Until the box is in service again, with an agent that commits or not; whether it got there. */
 function move(commits = true, dieAt?: number): Promise<boolean> {
@@ -87,6 +91,53 @@ describe('a box that is ordered to move', () => {
       'MIGRATE done',
       'OPERATIONAL',
     ]);
+  });
+
+  it.each(['enrolling', 'trying'])(
+    'is quarantined in the midst of it (%s) where its owner revokes it, and stays',
+    async (stage) => {
+      const { box, controller } = bench;
+      const body = '{"standing":"quarantined","message":"stolen"}';
+      controller.behaviour.ping = () => ({
+        status: 403,
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
+      if (stage === 'enrolling')
+        next.controller.behaviour.enrol = () => ({ status: 202, headers: { 'retry-after': '1' } });
+      await offer(box, orderOf(bench, next));
+      let said: Promise<unknown> | undefined;
+      await box.run({
+        controller,
+        until(line) {
+          // As the agent does, whose session its owner ended.
+          if (entered('MIGRATE', stage)(line)) said = doubt(box.paths.socket);
+          return said !== undefined && ['QUARANTINED', 'OPERATIONAL'].includes(String(line.fields['state']));
+        },
+      });
+      await said;
+      expect((await entries()).at(-1)?.state).toBe('QUARANTINED');
+      expect((await (await movesOf(box)).status())?.last).toMatchObject({
+        outcome: 'returned',
+        why: 'stolen',
+      });
+      expect(await box.files.readText(at('quarantine.json'))).toContain('stolen');
+      expect([await whose(box), (await asAgent())?.gatewayId]).toEqual([GATEWAY, GATEWAY]);
+    },
+  );
+
+  it('killed behind the mark of a quarantine, and before the end of its move, is quarantined', async () => {
+    const { box, controller } = bench;
+    await offer(box, orderOf(bench, next));
+    await box.run({ controller, until: entered('MIGRATE', 'enrolling') });
+    await box.files.writeDurable(at('quarantine.json'), '{"schema":1,"sinceMs":1,"why":"stolen"}');
+    await box.run({
+      controller,
+      until: ({ fields }) =>
+        ['QUARANTINED', 'OPERATIONAL'].includes(String(fields['state'])) || fields['stage'] === 'trying',
+    });
+    expect((await entries()).at(-1)?.state).toBe('QUARANTINED');
+    expect((await (await movesOf(box)).status())?.last?.outcome).toBe('returned');
   });
 
   it('renews with the next owner from then on', async () => {
