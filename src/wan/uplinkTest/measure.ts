@@ -137,19 +137,21 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
     // TCP's first is of one packet, and counts what the box did at its first connection.
     const roundTripMs = Math.min(connectMs, roundTrip?.p50Ms ?? connectMs);
     const { downloadBytes, uploadBytes } = spending;
-    const down = await findRate(
-      parts,
-      {
-        move: (bytes, until) => farEnd.download(bytes, until),
-        name: 'download',
-        renew,
-        budgetBytes: downloadBytes,
-        roundTripMs,
-        // The other direction has its turn, too.
-        untilMs: endsAtMs - 2 * TRANSFER_TIMEOUT_MS - LAST_MS,
-      },
-      course,
-    );
+    const rateBy = (name: 'download' | 'upload', budgetBytes: number, reservedMs: number) =>
+      findRate(
+        parts,
+        {
+          move: (bytes, until) => farEnd[name](bytes, until),
+          name,
+          renew,
+          budgetBytes,
+          roundTripMs,
+          untilMs: endsAtMs - reservedMs - LAST_MS,
+        },
+        course,
+      );
+    // The other direction has its turn, too.
+    const down = await rateBy('download', downloadBytes, 2 * TRANSFER_TIMEOUT_MS);
     note({ download: down.rate, unmoved: { download: down.unmoved } });
     // The far end's kernel cuts probes' answers itself once ICMP taught it the path; a segment shows what it learned.
     const packet =
@@ -166,18 +168,7 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
       note({ mtu: { ...mtu, fromController: packet } });
     }
     onStep('upload');
-    const up = await findRate(
-      parts,
-      {
-        move: (bytes, until) => farEnd.upload(bytes, until),
-        name: 'upload',
-        renew,
-        budgetBytes: uploadBytes,
-        roundTripMs,
-        untilMs: endsAtMs - TRANSFER_TIMEOUT_MS - LAST_MS,
-      },
-      course,
-    );
+    const up = await rateBy('upload', uploadBytes, TRANSFER_TIMEOUT_MS);
     note({ upload: up.rate, unmoved: { download: down.unmoved, upload: up.unmoved } });
   } finally {
     farEnd.close();

@@ -1,11 +1,7 @@
 /** `branchbox fleet inventory` by the real API over TLS: what it says of serials that are known already. */
-import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createProgram } from '../../../src/cli/program.ts';
-import { type RunningApi, useApi, WIRE } from '../controller/apiWorld.ts';
+import { accessTo, type RunningApi, useApi } from '../controller/apiWorld.ts';
 
 let running: RunningApi;
 let access: readonly string[];
@@ -13,16 +9,7 @@ useApi((fresh) => {
   running = fresh;
 });
 beforeEach(async () => {
-  const { server } = running.api;
-  const listening = once(server, 'listening');
-  server.listen(0, '127.0.0.1');
-  await listening;
-  const ca = join(running.directory, 'ca.pem');
-  const credential = join(running.directory, 'credential');
-  await writeFile(ca, WIRE.anchorPem);
-  await writeFile(credential, running.token);
-  const { port } = server.address() as AddressInfo;
-  access = ['--api', `https://localhost:${port}`, '--ca', ca, '--credential', credential];
+  access = await accessTo(running);
   vi.spyOn(process.stdout, 'write').mockReturnValue(true);
 });
 afterEach(() => vi.restoreAllMocks());

@@ -1,14 +1,12 @@
 /** Every read-out of `branchbox fleet` and `branchbox controller` as a script gets it: by the real API over TLS, with --json. */
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createProgram } from '../../../src/cli/program.ts';
 import { FleetOverview } from '../../../src/controller/overview.ts';
 import { Fleet } from '../../../src/model/fleet.ts';
 import type { Credential } from '../../../src/pki/issue.ts';
-import { type RunningApi, SERVICE_CERTIFICATES, useApi, WIRE } from '../controller/apiWorld.ts';
+import { accessTo, type RunningApi, SERVICE_CERTIFICATES, useApi } from '../controller/apiWorld.ts';
 import { SMALL_FLEET } from '../controller/fixtures.ts';
 
 let running: RunningApi;
@@ -17,19 +15,7 @@ useApi((fresh) => {
   running = fresh;
 });
 beforeEach(async () => {
-  const { server } = running.api;
-  const listening = once(server, 'listening');
-  server.listen(0, '127.0.0.1');
-  await listening;
-  const { port } = server.address() as AddressInfo;
-  const put = async (name: string, text: string): Promise<string> => {
-    const path = join(running.directory, name);
-    await writeFile(path, text);
-    return path;
-  };
-  const ca = await put('ca.pem', WIRE.anchorPem);
-  const credential = await put('credential', running.token);
-  access = ['--api', `https://localhost:${port}`, '--ca', ca, '--credential', credential];
+  access = await accessTo(running);
   await running.call('PUT', '/api/v1/fleet', SMALL_FLEET);
 });
 afterEach(() => vi.restoreAllMocks());

@@ -1,12 +1,10 @@
 /** The REST API on a real connection: methods that it does not have, what is no HTTP, and bodies that are refused. */
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ApiError } from '../../../src/controller/api/errors.ts';
 import { imageArchive } from '../../fakes/imageArchive.ts';
-import { type RunningApi, useApi, WIRE } from './apiWorld.ts';
+import { listenTo, type RunningApi, useApi, WIRE } from './apiWorld.ts';
 import { fetched, speak, speakExpecting } from './wire.ts';
 
 let running: RunningApi;
@@ -15,11 +13,7 @@ useApi((fresh) => {
   running = fresh;
 });
 beforeEach(async () => {
-  const { server } = running.api;
-  const listening = once(server, 'listening');
-  server.listen(0, '127.0.0.1');
-  await listening;
-  ({ port } = server.address() as AddressInfo);
+  port = await listenTo(running);
 });
 
 const head = (line: string, ...fields: readonly string[]): string =>

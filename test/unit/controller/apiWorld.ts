@@ -2,7 +2,9 @@
  * Owns the REST API in process, over a real store in memory, with whoever it asks played by the test: anew for each test,
  * and each answer held against the API's description.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
@@ -51,6 +53,24 @@ export const SERVICE_CERTIFICATES = {
 const clock = { nowMs: () => 1_000, monotonicMs: () => 0, sleep: async () => undefined };
 
 export type RunningApi = Awaited<ReturnType<typeof startApi>>;
+
+/** On the loopback, by TLS of `WIRE`; its port. */
+export async function listenTo({ api: { server } }: RunningApi): Promise<number> {
+  const listening = once(server, 'listening');
+  server.listen(0, '127.0.0.1');
+  await listening;
+  return (server.address() as AddressInfo).port;
+}
+
+/** The same, as the words by which a command line finds and is let in to it. */
+export async function accessTo(running: RunningApi): Promise<readonly string[]> {
+  const port = await listenTo(running);
+  const ca = join(running.directory, 'ca.pem');
+  const credential = join(running.directory, 'credential');
+  await writeFile(ca, WIRE.anchorPem);
+  await writeFile(credential, running.token);
+  return ['--api', `https://localhost:${port}`, '--ca', ca, '--credential', credential];
+}
 
 /** Before each test of the file that calls this, and inside of `given` whatever they all stand on. */
 export function useApi(given: (fresh: RunningApi) => unknown): void {
