@@ -21,9 +21,7 @@ export interface TrustedClock {
   latestStartMs(startMs: number): number;
   /** Something signed by whom we trust says that it was made at this moment. Durable. */
   raise(momentMs: number): Promise<void>;
-  /** As raise, and the moment is now: it was made after our nonce was. */
-  witness(momentMs: number): Promise<void>;
-  /** The moment is now, for this start of the box: nothing is raised by it. */
+  /** The moment is now, for this start of the box: it was made after our nonce was. Nothing is raised by it. */
   learn(momentMs: number): Promise<void>;
 }
 
@@ -78,9 +76,6 @@ export async function openTrustedClock(options: {
     async raise(momentMs) {
       const floor = await keep(momentMs);
       if (floor !== undefined) await learned(floor);
-    },
-    async witness(momentMs) {
-      await learned({ ...(await keep(momentMs)), witness: momentHere(momentMs) });
     },
     learn: (momentMs) => learned({ witness: momentHere(momentMs) }),
   };

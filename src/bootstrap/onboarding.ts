@@ -86,12 +86,15 @@ export async function judge(
     expect: { serialNumber: factory.serial, idevidIssuer: factory.idevid.authorityKeyId, nonce },
   });
   // Made after our nonce was, by whom the factory trusts: now we know what time it is.
-  await clock.witness(voucher.createdOnMs);
+  await clock.learn(voucher.createdOnMs);
   const { content, format } = await verifyConveyed(await opened(conveyed, factory), {
     ownerCertificate: await opened(Buffer.from(ownerCertificate, 'base64'), factory),
     pinnedDomainCert: voucher.pinnedDomainCert,
     atMs: clock.nowMs(),
   });
+  // For good only now that the owner's certificate was good then, too: a manufacturer whose clock is years ahead would
+  // keep the box from every server for as long.
+  await clock.raise(voucher.createdOnMs);
   const pinned = voucher.pinnedDomainCert;
   const step = (progress: ProgressType, take: () => Verdict): Verdict => {
     try {

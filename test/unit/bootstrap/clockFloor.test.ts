@@ -49,13 +49,13 @@ describe('the trusted clock', () => {
   });
   it('believes a witness over a clock that is years ahead, and goes on from it', async () => {
     const { trusted, clock } = await open(Date.UTC(2045, 0, 1));
-    await trusted.witness(NOW_MS);
+    await trusted.learn(NOW_MS);
     await clock.sleep(5_000);
     expect(trusted.nowMs()).toBe(NOW_MS + 5_000);
   });
   it('believes its own clock where that agrees with the witness', async () => {
     const { trusted } = await open(NOW_MS + 20_000);
-    await trusted.witness(NOW_MS);
+    await trusted.learn(NOW_MS);
     expect(trusted.nowMs()).toBe(NOW_MS + 20_000);
   });
   it('knows what it rests on: the floor alone where it is behind that', async () => {
@@ -63,7 +63,7 @@ describe('the trusted clock', () => {
     expect(trusted.basis()).toBe('system');
     clock.setMs(0);
     expect(trusted.basis()).toBe('floor');
-    await trusted.witness(NOW_MS);
+    await trusted.learn(NOW_MS);
     expect(trusted.basis()).toBe('witness');
   });
   it('goes by what it learned until it learns better, and raises nothing by it', async () => {
@@ -75,7 +75,7 @@ describe('the trusted clock', () => {
   it('takes a certificate that begins at the floor, though the witness was made by a clock behind it', async () => {
     const { trusted } = await open(NOW_MS);
     await trusted.raise(NOW_MS);
-    await trusted.witness(NOW_MS - 3 * HOUR_MS);
+    await trusted.learn(NOW_MS - 3 * HOUR_MS);
     expect(trusted.latestStartMs(NOW_MS)).toBe(NOW_MS);
     expect(trusted.latestStartMs(NOW_MS + 9 * HOUR_MS)).toBe(NOW_MS + HOUR_MS);
   });

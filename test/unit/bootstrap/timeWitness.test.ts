@@ -56,7 +56,7 @@ it('does not take the place of what was thrown before, whatever it meets itself'
 it('says whether the time is known now, also where the rest of the answer is refused', async () => {
   const { seek, clock, testClock } = await lost(
     async (_, by) => {
-      await by.witness(NOW_MS + 1000);
+      await by.learn(NOW_MS + 1000);
       throw new BranchboxError('bootstrap/refused', { message: 'not yours' });
     },
     ['a.example'],

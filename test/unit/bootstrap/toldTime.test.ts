@@ -42,7 +42,7 @@ describe('what is known of the time', () => {
     const { told, trusted, clock, now } = await open();
     const steps = [
       async () => {},
-      () => trusted.witness(NOW_MS),
+      () => trusted.learn(NOW_MS),
       () => trusted.raise(NOW_MS + 3 * HOUR_MS),
       () => trusted.learn(NOW_MS + 9 * HOUR_MS),
     ];
@@ -59,7 +59,7 @@ describe('what is known of the time', () => {
 
   it('is kept by this process alone where it cannot be written', async () => {
     const { trusted } = await open(new BranchboxError('system/file', { message: 'no space left' }));
-    await trusted.witness(NOW_MS);
+    await trusted.learn(NOW_MS);
     expect(trusted.nowMs()).toBe(NOW_MS);
   });
 

@@ -5,7 +5,8 @@
 import { expect } from 'vitest';
 import { type BootstrapState, Journal } from '../../../../src/model/bootstrap.ts';
 import { serverNamed } from '../../pki/domain.ts';
-import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
+import { createVoucher } from '../../../../src/pki/voucher.ts';
+import { DAY_MS, HOST, issued, NOW_MS, SERIAL } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { goodStick, plugIn } from '../stick.ts';
 import { everywhereTo, issueAtTheTimeOf, startController } from '../servers.ts';
@@ -89,7 +90,39 @@ faultTable('clock', [
       return { outcome: `${outcome}, after ${failures.length} × ${codes}`, told: problemOf(failures[0]) };
     },
   },
+  {
+    fault: "right, and the manufacturer's is five years ahead for a while",
+    must: 'refuse what the owner signed (it seems to have ended), keep no floor by that voucher, and go on with a right one',
+    outcome: GOOD,
+    told: 'pki/expired: The chain of "owner" is not valid at that time: "owner" ended 2026-08-30T12:00:00.000Z',
+    run: async () => {
+      const { behaviour } = bench.controller;
+      const { artefacts } = behaviour;
+      behaviour.artefacts = (nonce) => ({
+        ...artefacts(nonce),
+        voucher: voucherMadeAt(NOW_MS + 5 * YEAR_MS, nonce),
+      });
+      await bench.box.run({ controller: bench.controller, until: failed });
+      behaviour.artefacts = artefacts;
+      await runUntil('OPERATIONAL');
+      return { outcome: (await standing(bench)).outcome, told: problemOf(bench.box.log.find(failed)) };
+    },
+  },
 ]);
+
+const voucherMadeAt = (createdOnMs: number, nonce: Uint8Array): Uint8Array =>
+  createVoucher({
+    voucher: {
+      serialNumber: SERIAL,
+      assertion: 'verified',
+      createdOnMs,
+      expiresOnMs: undefined,
+      nonce,
+      idevidIssuer: bench.authorities.idevid.certificate.authorityKeyId,
+      pinnedDomainCert: bench.authorities.domain.certificate,
+    },
+    signer: bench.authorities.voucherSigner,
+  });
 
 /** In service, restarted under another clock; what it asks of anybody counts. */
 async function restarted(atMs: number, until: BootstrapState | 'a failure'): Promise<Seen> {
