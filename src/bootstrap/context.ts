@@ -46,6 +46,8 @@ export interface StateContext {
   /** Bootstrap servers that the network's DNS lists (RFC 8572 4.2), `host:port`. */
   readonly listedServers: (uplink: Uplink) => Promise<readonly string[]>;
   readonly clock: TrustedClock;
+  /** When the voucher was made that named the owner last; undefined where the journal does not say. */
+  readonly voucherMadeAtMs: () => number | undefined;
   readonly monotonicMs: () => number;
   readonly waker: Waker;
   readonly log: Logger;

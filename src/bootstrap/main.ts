@@ -176,9 +176,10 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       ...(claims && { claims }),
     });
   const sztp = sztpBy(clock, () => readClaims(files));
+  const noteOfOwned = () => journal.history().findLast((entry) => entry.state === 'OWNED')?.note;
   const progress = createProgress({
     onboarder() {
-      const note = journal.history().findLast((entry) => entry.state === 'OWNED')?.note;
+      const note = noteOfOwned();
       const server = note?.['server'];
       return server === undefined ? undefined : { server, verbose: note?.['reporting'] === 'verbose' };
     },
@@ -206,6 +207,10 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     sztp,
     https,
     clock,
+    voucherMadeAtMs() {
+      const madeAtMs = Date.parse(noteOfOwned()?.['voucherMadeAt'] ?? '');
+      return Number.isNaN(madeAtMs) ? undefined : madeAtMs;
+    },
     monotonicMs: () => system.clock.monotonicMs(),
     waker,
     log,

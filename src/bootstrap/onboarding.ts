@@ -85,16 +85,14 @@ export async function judge(
     floorMs: clock.floorMs(),
     expect: { serialNumber: factory.serial, idevidIssuer: factory.idevid.authorityKeyId, nonce },
   });
-  // Made after our nonce was, by whom the factory trusts: now we know what time it is.
+  // Made after our nonce was, by whom the factory trusts: now we know what time it is. Not for good before the owner's server
+  // stood by it (states.ts): a manufacturer whose clock is years ahead would keep the box from every server for as long.
   await clock.learn(voucher.createdOnMs);
   const { content, format } = await verifyConveyed(await opened(conveyed, factory), {
     ownerCertificate: await opened(Buffer.from(ownerCertificate, 'base64'), factory),
     pinnedDomainCert: voucher.pinnedDomainCert,
     atMs: clock.nowMs(),
   });
-  // For good only now that the owner's certificate was good then, too: a manufacturer whose clock is years ahead would
-  // keep the box from every server for as long.
-  await clock.raise(voucher.createdOnMs);
   const pinned = voucher.pinnedDomainCert;
   const step = (progress: ProgressType, take: () => Verdict): Verdict => {
     try {

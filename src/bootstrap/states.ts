@@ -4,6 +4,7 @@
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { AGREEMENT_MS } from '../model/knownTime.ts';
 import { findBootstrapServers } from './bootstrapServers.ts';
 import type { StateContext } from './context.ts';
 import { candidateName, type Server } from './discover.ts';
@@ -118,6 +119,15 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     async OWNED(signal) {
       const owner = await ownerOrAfresh();
       if (owner === undefined) return WITHOUT_OWNER;
+      const madeAtMs = context.voucherMadeAtMs();
+      // Started again since the voucher told the time, and that is lost: a server of which the dates cannot be checked is
+      // nobody. Another voucher tells it again.
+      if (madeAtMs !== undefined && clock.nowMs() < madeAtMs - AGREEMENT_MS) {
+        return {
+          state: 'DISCOVER',
+          note: { because: 'the clock is behind the voucher that named the owner' },
+        };
+      }
       // A medium tells the owner before there is a way to it: waiting for one is no failure.
       await until(anAddress, signal);
       // Proves the enrolment server before a key is made for it.
@@ -128,6 +138,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       } catch (thrown) {
         throw await orPortal(thrown, owner.est, signal);
       }
+      if (madeAtMs !== undefined) await clock.raise(Math.min(madeAtMs, clock.nowMs()));
       return { state: 'ENROLLING' };
     },
     async ENROLLING(signal) {

@@ -29,9 +29,9 @@ const KILLS = [
   ['renamed', 'cut'],
 ] as const;
 const FILES = [
-  'clock-floor',
   'pending-owner.json',
   'revocation-lists.pem',
+  'clock-floor',
   'ldevid.key',
   'ldevid.crt',
   'domain-anchor.pem',

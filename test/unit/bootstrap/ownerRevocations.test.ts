@@ -56,7 +56,6 @@ function desk(options: { readonly witness?: boolean; readonly nowMs?: number } =
       basis: () => 'system',
       latestStartMs: (startMs) => Math.min(startMs, clock.nowMs() + HOUR_MS),
       raise: async () => undefined,
-      witness: async () => undefined,
       learn: async () => undefined,
     },
     monotonicMs: clock.monotonicMs,

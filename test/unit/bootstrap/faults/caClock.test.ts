@@ -59,7 +59,7 @@ faultTable("the CA's clock", [
       outcome: 'pki/expired in ENROLLING, its floor where it was; mended in OPERATIONAL',
       told: BEGINS,
       run: async () => {
-        await runUntil('OWNED');
+        await runUntil('ENROLLING');
         bench.box.clock.setMs(atMs);
         issuesAhead(FIVE_YEARS_DAYS);
         return refusedThenMended();
@@ -83,7 +83,7 @@ faultTable("the CA's clock", [
     outcome: 'OPERATIONAL, 2 enrolments, floor at the voucher',
     told: IN_SERVICE,
     run: async () => {
-      await runUntil('OWNED');
+      await runUntil('ENROLLING');
       bench.box.clock.setMs(In1970);
       issuesAhead(40);
       await runUntil('LDEVID');

@@ -125,8 +125,8 @@ const comeTo = (state: BootstrapState): Promise<boolean> =>
 faultTable('a disk that takes no more', [
   atStart('full at the first start', 'ENOSPC'),
   atStart('read-only at the first start', 'EROFS'),
-  from('full before the voucher', 'ENOSPC', 'PROVISIONAL', 'clock-floor'),
-  from('full once it has an owner', 'ENOSPC', 'OWNED', 'journal.json'),
+  from('full before the voucher', 'ENOSPC', 'PROVISIONAL', 'pending-owner.json'),
+  from('full once it has an owner', 'ENOSPC', 'OWNED', 'clock-floor'),
   from('full before its key is made', 'ENOSPC', 'ENROLLING', 'ldevid.key'),
   from('full once it has a certificate', 'ENOSPC', 'LDEVID', 'journal.json'),
   from('read-only once the controller took it', 'EROFS', 'STRICT', 'domain-anchor.pem'),
