@@ -66,8 +66,9 @@ export function createMachine(options: {
   let turn: { readonly next: Next; readonly taken: PromiseWithResolvers<void> } | undefined;
 
   async function enter({ state, note }: Next): Promise<void> {
+    const from = journal.current().state;
     await journal.enter(state, note);
-    progress.entered(state);
+    progress.entered(state, from);
     problem = undefined;
   }
 

@@ -19,6 +19,7 @@ const ON_ENTRY: Partial<Readonly<Record<BootstrapState, ProgressType>>> = {
   OWNED: 'bootstrap-initiated',
   ENROLLING: 'config-initiated',
   LDEVID: 'config-complete',
+  // Behind LDEVID alone: a recovery and a failed trial come by it, too.
   STRICT: 'bootstrap-complete',
   // Of nobody's bootstrap any more, but who shows a box's last word is to show this one.
   WIPE: 'informational',
@@ -39,8 +40,8 @@ export interface Telling {
 }
 
 export interface Progress {
-  /** The journal has it. */
-  entered(state: BootstrapState): void;
+  /** The journal has it, behind `from`. */
+  entered(state: BootstrapState, from: BootstrapState): void;
   /** A step failed, or waits for somebody (`bootstrap/pending`). */
   failed(state: BootstrapState, error: BranchboxError, problem: string): void;
   /** The box asks afresh who owns it. */
@@ -86,7 +87,8 @@ export function createProgress(options: {
   }
 
   return {
-    entered(state) {
+    entered(state, from) {
+      if (state === 'STRICT' && from !== 'LDEVID') return;
       const progress = ON_ENTRY[state];
       if (progress === undefined) return;
       said.clear();
