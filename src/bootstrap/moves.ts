@@ -13,6 +13,7 @@ import { Order, ORDER_MAX_BYTES } from '../model/mqtt.ts';
 import { type Certificate, parseCertificate, parseCertificates } from '../pki/certificate.ts';
 import { verifyJws } from '../pki/jws.ts';
 import type { Files, Logger } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import type { RunningOs } from './demands.ts';
 import type { FactoryIdentity } from './factory.ts';
@@ -115,7 +116,8 @@ export function createMoves(options: {
     return `moving to ${next.device.host} as ${next.gatewayId}; back by itself after ${withinS} s where that fails`;
   }
 
-  let last: Promise<unknown> = Promise.resolve();
+  // One at a time: two orders that come together are not both the first.
+  const inTurn = createSerialQueue();
   return {
     current: async () => (await read()).move,
     async status() {
@@ -133,12 +135,7 @@ export function createMoves(options: {
         ...(end && { last: end }),
       };
     },
-    offer(jws, state) {
-      // One at a time: two orders at once are not both first.
-      const result = last.then(() => take(jws, state));
-      last = result.catch(() => undefined);
-      return result;
-    },
+    offer: (jws, state) => inTurn(() => take(jws, state)),
     async enter(stage) {
       const record = await read();
       if (record.move !== undefined) await write({ ...record, move: { ...record.move, stage } });

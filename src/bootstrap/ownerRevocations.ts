@@ -18,6 +18,7 @@ import {
   type SignedList,
 } from '../pki/crlVerify.ts';
 import type { Files, Logger } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { serverName } from './discover.ts';
 import { describeStatus, type Exchange, type Https, refused, type TlsIdentity } from './https.ts';
@@ -204,13 +205,8 @@ export function createOwnerRevocations(options: {
     ];
   }
 
-  // One at a time: what one of them had, the next one need not ask for.
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const result = last.then(work);
-    last = result.catch(() => undefined);
-    return result;
-  };
+  // One at a time: the next one need not fetch again what the one before it fetched.
+  const inTurn = createSerialQueue();
   return {
     lists,
     require: (owner, identity, signal) => inTurn(() => required(owner, identity, signal)),

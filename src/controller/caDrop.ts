@@ -13,6 +13,7 @@ import { BranchboxError } from '../model/errors.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { jwsSigner } from '../pki/jws.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import type { Admissions } from './admission.ts';
 import type { DomainTrust } from './domainTrust.ts';
 import type { FleetService } from './fleetService.ts';
@@ -194,14 +195,10 @@ export function createCaDrop(options: {
   }
 
   // One at a time: the second one finds what the first did.
-  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = createSerialQueue();
   return {
     overview,
-    drop(wish) {
-      const result = last.then(() => drop(wish));
-      last = result.catch(() => undefined);
-      return result;
-    },
+    drop: (wish) => inTurn(() => drop(wish)),
     async settle() {
       const open = (await readJournal()).find(({ doneAtMs }) => doneAtMs === undefined);
       // The signer still has it: nothing was done, and whoever ordered it was told so.

@@ -8,6 +8,7 @@ import type { DesiredSpec } from '../model/desired.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { Fleet } from '../model/fleet.ts';
 import type { Clock } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import { allocate, NO_ALLOCATIONS } from './allocations.ts';
 import { designFleet } from './designer.ts';
 import { checkRemovals } from './removals.ts';
@@ -165,17 +166,13 @@ export function createFleetService(options: {
   }
 
   // One change at a time, so that two callers without If-Match do not both start from one revision and one fail.
-  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = createSerialQueue();
   return {
     read,
     places: async () => (await readOutline())?.places ?? [],
     get ailment() {
       return ailment;
     },
-    change(wanted) {
-      const result = last.then(() => change(wanted));
-      last = result.catch(() => undefined);
-      return result;
-    },
+    change: (wanted) => inTurn(() => change(wanted)),
   };
 }

@@ -3,6 +3,7 @@
  * and that new ones reach every server. Does not own which are due (serviceCredentials.ts) nor how a server takes one.
  */
 import type { Clock, Logger } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import type { ServiceCredentials } from './serviceCredentials.ts';
 
 const LOOK_MS = 12 * 3_600_000;
@@ -41,12 +42,8 @@ export function createRenewal(options: {
   }
 
   // One at a time: two of them would each make a key, and one would be nobody's.
-  let last: Promise<unknown> = Promise.resolve();
-  const lookInTurn = (without?: string): Promise<void> => {
-    const result = last.then(() => look(without));
-    last = result.catch(() => undefined);
-    return result;
-  };
+  const inTurn = createSerialQueue();
+  const lookInTurn = (without?: string): Promise<void> => inTurn(() => look(without));
   return {
     current: () => current,
     look: lookInTurn,

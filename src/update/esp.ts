@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
 import type { FirmwarePart } from '../model/firmware.ts';
 import type { Runner } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import { type BootEntry, type HalfCommitted, parseEntryName } from './entries.ts';
 import { hashFrom } from './fetchPart.ts';
 import type { Leftover } from './plan.ts';
@@ -53,12 +54,7 @@ export function createEsp(options: {
   const folder = join(mountPoint, ENTRIES);
 
   /** One mount point, and a repair wants nothing mounted: a read-out must not take it from a change under way. */
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(use: () => Promise<T>): Promise<T> => {
-    const result = last.then(use);
-    last = result.catch(() => undefined);
-    return result;
-  };
+  const inTurn = createSerialQueue();
   const mounted: typeof mountedOnce = (...words) => inTurn(() => mountedOnce(...words));
   /** Of an agent that was killed meanwhile. */
   const letGo = (): Promise<unknown> => runner.run('umount', [mountPoint]);

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { asBranchboxError } from '../../model/errors.ts';
 import type { Clock, Files, Logger, Runner } from '../../system/ports.ts';
+import { createSerialQueue } from '../../system/serialQueue.ts';
 import { createWaker, type Waker } from '../../system/waker.ts';
 import { CLIENT_NAME, type ServiceCredential } from '../serviceCredentials.ts';
 import { type BrokerPlace, renderAcl, renderBrokerConfig, REVOCATIONS_FILE } from './mosquittoConfig.ts';
@@ -96,13 +97,8 @@ export async function startBroker(options: BrokerOptions, first: BrokerInput): P
     await restart();
   }
 
-  let last: Promise<unknown> = Promise.resolve();
-  /** One at a time: the word of one reload must not be taken for another's. */
-  function inTurn(change: () => Promise<void>): Promise<void> {
-    const result = last.then(change);
-    last = result.catch(() => undefined);
-    return result;
-  }
+  // One at a time: the word of one reload must not be taken for another's.
+  const inTurn = createSerialQueue();
   const take = (next: Partial<BrokerInput>): Promise<void> =>
     inTurn(async () => {
       state.input = { ...state.input, ...next };

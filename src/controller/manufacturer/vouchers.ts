@@ -9,6 +9,7 @@ import { parseCertificate } from '../../pki/certificate.ts';
 import { keyIdOf } from '../../pki/issue.ts';
 import { createVoucher } from '../../pki/voucher.ts';
 import type { Clock, Logger } from '../../system/ports.ts';
+import { createSerialQueue } from '../../system/serialQueue.ts';
 import type { DeviceRecord, Devices } from './devices.ts';
 import type { ManufacturerKeys } from './keys.ts';
 import type { ReleaseRequest, VoucherRequest } from './messages.ts';
@@ -30,12 +31,7 @@ export function createVoucherDesk(options: {
 }): VoucherDesk {
   const { keys, devices, clock, log } = options;
   // One at a time: two customers that ask for one box at once must not both find it free.
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const next = last.then(work, work);
-    last = next.catch(() => undefined);
-    return next;
-  };
+  const inTurn = createSerialQueue();
 
   const known = async (serial: string): Promise<DeviceRecord> => {
     const device = await devices.find(serial);

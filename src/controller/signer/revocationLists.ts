@@ -9,6 +9,7 @@ import { createRevocationList, type RevocationList, type RevokedCertificate } fr
 import { readRevocationLists } from '../../pki/crlVerify.ts';
 import type { Credential } from '../../pki/issue.ts';
 import type { Clock, Files } from '../../system/ports.ts';
+import { createSerialQueue } from '../../system/serialQueue.ts';
 
 export interface RevocationLists {
   /** The next list, whole: whoever is not named is not revoked, but for those who are for good. */
@@ -72,14 +73,9 @@ export async function openRevocationLists(options: {
     return { list, others };
   }
 
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    issue(revoked) {
-      const result = last.then(() => issue(revoked));
-      last = result.catch(() => undefined);
-      return result;
-    },
-  };
+  // One at a time: no two lists may have one number.
+  const inTurn = createSerialQueue();
+  return { issue: (revoked) => inTurn(() => issue(revoked)) };
 }
 
 function numberIn(kept: string, path: string): number {

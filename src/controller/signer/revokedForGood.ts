@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { decodeJson } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import type { Clock, Files } from '../../system/ports.ts';
+import { createSerialQueue } from '../../system/serialQueue.ts';
 import { CertificateNumber, type ForGoodReason, RevokedForGoodEntry } from './messages.ts';
 
 export interface RevokedForGood {
@@ -51,13 +52,10 @@ export async function openRevokedForGood(options: {
     return entry;
   }
 
-  let last: Promise<unknown> = Promise.resolve();
+  // One at a time: two that come together must both be in the file.
+  const inTurn = createSerialQueue();
   return {
     all: () => kept,
-    add(number, reason) {
-      const result = last.then(() => add(number, reason));
-      last = result.catch(() => undefined);
-      return result;
-    },
+    add: (number, reason) => inTurn(() => add(number, reason)),
   };
 }
