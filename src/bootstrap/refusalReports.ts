@@ -44,10 +44,11 @@ export function createRefusalReports(clock: Pick<TrustedClock, 'nowMs'>): TellRe
         await report({ server, uplink, peer, progress: step, message, signal });
       }
     } catch (thrown) {
-      // Who is not the owner, or takes no reports, is told nothing; why the box refused stands anyway.
+      // A server that is not the owner's, or takes no reports, is told nothing more; why the box refused stands anyway.
+      const isFinal = thrown instanceof BranchboxError && thrown.code !== 'bootstrap/unreachable';
+      // A report that was lost, or cut off by the signal, is sent again when the box asks again.
+      if (!isFinal) told.delete(mark);
       if (!(thrown instanceof BranchboxError)) throw thrown;
-      // One that was lost on its way is sent again when the box asks again.
-      if (thrown.code === 'bootstrap/unreachable') told.delete(mark);
     }
   };
 }

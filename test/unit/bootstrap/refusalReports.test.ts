@@ -52,3 +52,32 @@ it('is sent again where it was lost on its way, and not where the server takes n
   await once();
   expect(sent).toEqual(['bootstrap-initiated', 'bootstrap-initiated']);
 });
+
+it('is sent again where the time of a server ended in the middle of it', async () => {
+  const limit = new AbortController();
+  let sent = 0;
+  const tell = createRefusalReports({ nowMs: () => NOW_MS });
+  const once = (report: () => Promise<void>) =>
+    tell(
+      {
+        kind: 'refused',
+        why: new BranchboxError('pki/mismatch', { message: 'no such image' }),
+        progress: ['boot-image-error'],
+        anchors: [bench.authorities.domain.certificate],
+      },
+      {
+        server: { host: 'controller.example', port: 8443 },
+        uplink: { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] },
+        reporting: 'minimal',
+        report,
+        signal: limit.signal,
+      },
+    );
+  const cutOff = once(async () => {
+    limit.abort();
+    limit.signal.throwIfAborted();
+  });
+  await expect(cutOff).rejects.toBe(limit.signal.reason);
+  await once(async () => void (sent += 1));
+  expect(sent).toBe(2);
+});
