@@ -6,6 +6,7 @@ import { chmodSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { z } from 'zod';
 import { decode } from '../../model/decode.ts';
+import { BranchboxError } from '../../model/errors.ts';
 
 export interface Database {
   run(sql: string, ...parameters: SQLInputValue[]): number;
@@ -87,7 +88,7 @@ export function openDatabase(path: string): Database {
   connection.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON',
   );
-  migrate(connection);
+  migrate(connection, path);
   return wrap(connection);
 }
 
@@ -118,16 +119,24 @@ function wrap(connection: DatabaseSync): Database {
         connection.exec('COMMIT');
         return result;
       } catch (thrown) {
-        connection.exec('ROLLBACK');
+        // A full disk or a failed read ends the transaction in SQLite itself (lang_transaction.html, "Response To Errors").
+        if (connection.isTransaction) connection.exec('ROLLBACK');
         throw thrown;
       }
     },
   };
 }
 
-function migrate(connection: DatabaseSync): void {
+function migrate(connection: DatabaseSync, path: string): void {
   const row = connection.prepare('PRAGMA user_version').get();
   const version = Number(row?.['user_version'] ?? 0);
+  if (version > MIGRATIONS.length) {
+    // Its tables are not those that the queries here are written for: some would fail, others lose what they do not know.
+    throw new BranchboxError('controller/conflict', {
+      message: `${path} was written by a later version of the controller: it is at step ${version}, this version knows ${MIGRATIONS.length}`,
+      mend: 'start that version again, or put back a copy of the database from before it, and start once with --raise-epoch',
+    });
+  }
   MIGRATIONS.slice(version).forEach((step, index) => {
     connection.exec(`BEGIN IMMEDIATE; ${step}; PRAGMA user_version = ${version + index + 1}; COMMIT`);
   });
