@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Certificate } from '../../pki/certificate.ts';
 import { type Credential, issueCertificate, type Profile, selfSignedCa } from '../../pki/issue.ts';
 import type { Clock, Files } from '../../system/ports.ts';
+import { createSerialQueue } from '../../system/serialQueue.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
 import { BACKDATE_MS, CA_LIFE_MS, DAY_MS } from './lives.ts';
 import { isLink, readSigningCa } from './rollover.ts';
@@ -59,30 +60,24 @@ export async function openSignerKeys(options: {
   await files.writeDurable(join(directory, 'domain-ca.crt'), domainCa.certificate.pem, 0o644);
 
   const renewed = (name: string, profile: Profile): (() => Promise<Credential>) => {
-    let current: Promise<Credential> | undefined;
-    const good = (certificate: Certificate): boolean =>
+    let current: Credential | undefined;
+    const isGood = ({ certificate }: Credential): boolean =>
       certificate.notAfterMs - clock.nowMs() >= SIGNING_LEFT_MS &&
       Buffer.from(certificate.issuerDer).equals(domainCa.certificate.subjectDer);
     const open = async (): Promise<Credential> => {
       const kept = await keyFiles.load(name);
-      if (kept !== undefined && good(kept.certificate)) return kept;
+      if (kept !== undefined && isGood(kept)) return kept;
       return keyFiles.make(name, ({ publicKey }) =>
         issueCertificate({ profile, publicKey, issuer: domainCa, validity: validity(SIGNING_LIFE_MS) }),
       );
     };
-    const latest = async (): Promise<Credential> => {
-      current ??= open();
-      try {
-        const credential = await current;
-        if (good(credential.certificate)) return credential;
-      } catch (cause) {
-        current = undefined;
-        throw cause;
-      }
-      current = open();
-      return current;
-    };
-    return async () => ({ ...(await latest()), chain: links });
+    // One at a time: of two that find it due, one makes the next and the other gets the same.
+    const inTurn = createSerialQueue();
+    return () =>
+      inTurn(async () => {
+        if (current === undefined || !isGood(current)) current = await open();
+        return { ...current, chain: links };
+      });
   };
   return {
     domainCa,
