@@ -75,9 +75,9 @@ export async function initManufacturer(
   return openManufacturerKeys(place);
 }
 
-/** Throws where `init` has not been run. Renews the service's own TLS certificate in time. */
+/** Throws where `init` has not been run. */
 export async function openManufacturerKeys(place: Place): Promise<ManufacturerKeys> {
-  const { clock, directory } = place;
+  const { directory } = place;
   const keyFiles = createKeyFiles(place);
   const load = async (name: string): Promise<Credential> => {
     const credential = await keyFiles.load(name);
@@ -88,15 +88,22 @@ export async function openManufacturerKeys(place: Place): Promise<ManufacturerKe
     });
   };
   const serviceCa = await load('service-ca');
-  const tls = await load('tls');
-  const fresh = tls.certificate.notAfterMs - clock.nowMs() >= TLS_LEFT_MS;
   return {
     ca: await load('ca'),
     voucherCa: await load('voucher-ca'),
     voucherSigner: await load('voucher-signer'),
     serviceCa,
-    tls: fresh ? tls : await makeTls(place, serviceCa, tls.certificate),
+    tls: await renewedTls(place, { serviceCa, tls: await load('tls') }),
   };
+}
+
+/** The same while enough of its life is left; else the next one, on disk, with another key and the same names. */
+export async function renewedTls(
+  place: Place,
+  { serviceCa, tls }: Pick<ManufacturerKeys, 'serviceCa' | 'tls'>,
+): Promise<Credential> {
+  const isFresh = tls.certificate.notAfterMs - place.clock.nowMs() >= TLS_LEFT_MS;
+  return isFresh ? tls : makeTls(place, serviceCa, tls.certificate);
 }
 
 function makeTls(

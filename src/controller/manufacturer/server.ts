@@ -1,26 +1,29 @@
 /**
- * Owns the manufacturer's port: HTTPS under mutual TLS, its customers told apart by their certificates.
- * Does not own who gets a voucher (vouchers.ts).
+ * Owns the manufacturer's port: HTTPS under mutual TLS, its own certificate renewed while it runs, its customers told apart by
+ * theirs. Does not own who gets a voucher (vouchers.ts).
  */
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
-import { TLSSocket } from 'node:tls';
 import type { AddressInfo } from 'node:net';
+import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import { decode } from '../../model/decode.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import { parseCertificate } from '../../pki/certificate.ts';
+import type { Credential } from '../../pki/issue.ts';
 import { exportPrivateKey } from '../../pki/keys.ts';
 import { VOUCHER_MEDIA_TYPE } from '../../pki/voucher.ts';
 import type { Clock, Files, Logger } from '../../system/ports.ts';
 import { createRouteListener, json, type Route, SERVER_LIMITS } from '../keyholder/routes.ts';
 import { createDevices } from './devices.ts';
-import { openManufacturerKeys } from './keys.ts';
+import { openManufacturerKeys, renewedTls } from './keys.ts';
 import { ReleaseRequest, VoucherRequest } from './messages.ts';
 import { createVoucherDesk, type VoucherDesk } from './vouchers.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 /** A handshake that takes longer is a peer that holds a socket open for nothing. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** How often this process, which may run for years, looks whether its certificate is due. */
+const TLS_LOOK_MS = 86_400_000;
 
 /** Listens until the signal aborts; resolves once the port is closed. */
 export async function serveManufacturer(options: {
@@ -36,16 +39,37 @@ export async function serveManufacturer(options: {
   const { files, clock, log, directory, host, port, signal } = options;
   const keys = await openManufacturerKeys({ files, clock, directory });
   const desk = createVoucherDesk({ keys, devices: createDevices({ files, directory }), clock, log });
+  const context = (tls: Credential): SecureContextOptions => ({
+    key: exportPrivateKey(tls.key).reveal(),
+    cert: tls.certificate.pem,
+    // Customers' issuer alone. An IDevID is refused in the handshake.
+    ca: keys.serviceCa.certificate.pem,
+    minVersion: 'TLSv1.3',
+  });
+  async function keepTlsFresh(): Promise<void> {
+    let { tls } = keys;
+    for (;;) {
+      await clock.sleep(TLS_LOOK_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        const next = await renewedTls({ files, clock, directory }, { serviceCa: keys.serviceCa, tls });
+        if (next === tls) continue;
+        tls = next;
+        server.setSecureContext(context(tls));
+        log.info('renewed the TLS certificate', {
+          notAfter: new Date(tls.certificate.notAfterMs).toISOString(),
+        });
+      } catch (error) {
+        log.error('the TLS certificate could not be renewed', { error });
+      }
+    }
+  }
   const server = createServer(
     {
       ...SERVER_LIMITS,
-      key: exportPrivateKey(keys.tls.key).reveal(),
-      cert: keys.tls.certificate.pem,
-      // Customers' issuer alone. An IDevID is refused in the handshake.
-      ca: keys.serviceCa.certificate.pem,
+      ...context(keys.tls),
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: 'TLSv1.3',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     },
     createRouteListener({ routes: routesOf(desk), log }),
@@ -58,6 +82,7 @@ export async function serveManufacturer(options: {
       const bound = portOf(server.address());
       log.info('manufacturer is listening', { host, port: bound });
       options.onListening?.(bound);
+      void keepTlsFresh();
     });
     const stop = (): void => {
       server.close();
