@@ -24,6 +24,8 @@ const RETRY_WRONG_MS = 3_600_000;
 /** A disk that does not keep them mends itself even less, and each try may be 500 MB of a metered line. */
 const RETRY_LOST_MS = 86_400_000;
 const HELD_LOOK_MS = 1000;
+/** The clock may be set while a window is waited for: a box that was long without power has no time of day at its start. */
+const WINDOW_LOOK_MS = 300_000;
 /** Of a window that closed meanwhile (baseline.ts). */
 const LOOKED =
   'it was looked at what is up, which takes two minutes where something that is wanted is down, and lasts until eight minutes after the start of the box: make the window longer, or mend what is down';
@@ -134,7 +136,7 @@ export function createCarryOut(
           sentence: `Firmware ${manifest.version} waits for ${start} to ${until} UTC.${why}`,
           target,
         });
-        return { settled: false, waitMs: hours.opensInMs };
+        return { settled: false, waitMs: Math.min(hours.opensInMs, WINDOW_LOOK_MS) };
       }
       limit = AbortSignal.any([signal, untilClosed(job.window, clock, done.signal)]);
       const known = target;

@@ -63,6 +63,28 @@ describe('a version that is wanted', () => {
     expect([looks, held.state.restarts]).toEqual([6, 1]);
   });
 
+  it('sees its window open when the clock is set meanwhile', async () => {
+    // A box that was long without power, and hears the time of day by its first connection.
+    let atMs = Date.UTC(2026, 5, 1, 12);
+    let rested: (() => void) | undefined;
+    const one = box({
+      wanted: wantedOf(NEW, { window: { start: '01:00', end: '04:00' } }),
+      get nowMs() {
+        return atMs;
+      },
+      rest: (durationMs) =>
+        new Promise((resolve) => {
+          if (durationMs <= 600_000) rested ??= resolve;
+        }),
+    });
+    await one.until('waiting');
+    await expect.poll(() => rested).toBeDefined();
+    atMs = Date.UTC(2026, 5, 2, 1);
+    rested?.();
+    await one.ended;
+    expect(one.state.restarts).toBe(1);
+  });
+
   it('stops with its window, keeps what came, and goes on when it opens again', async () => {
     const whole = createFakeSource(NEW, 100);
     const asked: string[] = [];
@@ -89,11 +111,11 @@ describe('a version that is wanted', () => {
           return { skipBytes: 0, chunks: slow() };
         },
       },
-      // Of its end, and of its next beginning; what else is rested lasts.
+      // Of its end, and of the looks until its next beginning; what else is rested lasts.
       rest: (durationMs) =>
         new Promise((resolve) => {
           if (durationMs === 30_000) closing = resolve;
-          if (durationMs === 21 * 3_600_000) resolve();
+          if (durationMs === 300_000) resolve();
         }),
     });
     await one.ended;
