@@ -86,6 +86,8 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
             headers: {
               host: `${host}:${port}`,
               connection: 'close',
+              // What is named by digest and ranges is the bytes themselves.
+              'accept-encoding': 'identity',
               ...(fromBytes > 0 || endBytes !== undefined
                 ? { range: `bytes=${fromBytes}-${endBytes === undefined ? '' : endBytes - 1}` }
                 : {}),

@@ -22,11 +22,15 @@ export function createControllerSource(device: DeviceClient): PartSource {
   const get = (part: FirmwarePart, asked: Asked, signal: AbortSignal): Promise<IncomingMessage> =>
     device.get(firmwarePath(part.sha256), { ...asked, signal });
   const name = 'the controller';
-  const unexpected = ({ statusCode }: IncomingMessage, part: FirmwarePart): BranchboxError =>
-    new BranchboxError('firmware/source', {
-      message: `the controller answered ${statusCode ?? 0} for ${part.file}`,
+  const unexpected = (answer: IncomingMessage, part: FirmwarePart): BranchboxError => {
+    const { statusCode } = answer;
+    const coding = codingOf(answer);
+    const how = coding === undefined ? '' : `, in the content coding ${coding}, which nobody asked for`;
+    return new BranchboxError('firmware/source', {
+      message: `the controller answered ${statusCode ?? 0} for ${part.file}${how}`,
       ...(statusCode === 404 ? { mend: 'Upload the version to the controller again.' } : {}),
     });
+  };
 
   /** Each is asked for when all before it was taken. */
   async function* pieces(
@@ -54,6 +58,7 @@ export function createControllerSource(device: DeviceClient): PartSource {
       const asked = pieceAt(part, at, pieceBytes);
       answer = await get(part, asked, signal);
       try {
+        if (codingOf(answer) !== undefined) throw unexpected(answer, part);
         const said = wholeBytesOf(answer);
         if (said !== undefined) holdToSize(part, name, said);
         // It knew ranges before: the next try asks it for whatever it has.
@@ -80,6 +85,8 @@ export function createControllerSource(device: DeviceClient): PartSource {
         said = wholeBytesOf(answer) ?? (answer.statusCode === 200 ? undefined : said);
       }
       try {
+        // By whatever stands before the controller: neither its sizes nor its bytes are the part's.
+        if (codingOf(answer) !== undefined) throw unexpected(answer, part);
         if (said !== undefined) holdToSize(part, name, said);
         if (answer.statusCode === 200) return { skipBytes: fromBytes, chunks: bytesOf(answer) };
         if (isRange && answer.statusCode === 206 && !isMisled(answer, part, asked)) {
@@ -100,6 +107,12 @@ const pieceAt = ({ sizeBytes }: FirmwarePart, fromBytes: number, pieceBytes: num
   fromBytes,
   endBytes: Math.min(fromBytes + pieceBytes, sizeBytes),
 });
+
+/** RFC 9110, 8.4; undefined: the bytes as they are. */
+function codingOf({ headers }: IncomingMessage): string | undefined {
+  const coding = headers['content-encoding']?.trim().toLowerCase();
+  return coding === undefined || coding === '' || coding === 'identity' ? undefined : coding.slice(0, 40);
+}
 
 /** What it says the whole part has, whatever of it is in this answer; undefined: it does not say. */
 function wholeBytesOf({ statusCode, headers }: IncomingMessage): number | undefined {

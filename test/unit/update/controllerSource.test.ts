@@ -1,5 +1,6 @@
 /** A part of which something stands: ranges, and what a server says of its size. Over a real connection, with raw answers. */
 import type { TLSSocket } from 'node:tls';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { isSpoiled, isWrong } from '../../../src/update/fetchPart.ts';
 import { BYTES, head, rest, send, SIZE, STOOD, whole, WHOLE, useRawController } from './rawController.ts';
@@ -49,6 +50,25 @@ describe('a part of which something stands', () => {
       message: 'the controller answered 206 for x.root',
     });
     expect(durable).toBe(STOOD);
+  });
+
+  it('is asked for in no content coding; one that comes in one all the same is waited for, and says nothing of the version', async () => {
+    const packed = gzipSync(BYTES);
+    const coded = (status: string, more: Readonly<Record<string, string>> = {}) =>
+      head(status, { 'Content-Encoding': 'gzip', 'Content-Length': packed.length, ...more });
+    raw.answers((_, socket) => send(socket, coded('200 OK'), packed));
+    const { thrown, durable } = await raw.fetched();
+    expect(thrown).toMatchObject({
+      code: 'firmware/source',
+      message: 'the controller answered 200 for x.root, in the content coding gzip, which nobody asked for',
+    });
+    expect([isWrong(thrown), durable]).toEqual([false, STOOD]);
+    expect(raw.heads()).toEqual([expect.stringMatching(/^accept-encoding: identity\r$/im)]);
+    const range = { 'Content-Range': `bytes ${STOOD}-${SIZE - 1}/${SIZE}` };
+    raw.answers((_, socket) => send(socket, coded('206 Partial Content', range), packed));
+    const rest206 = await raw.fetched();
+    expect(rest206.thrown).toMatchObject({ message: expect.stringContaining('in the content coding gzip') });
+    expect([isSpoiled(rest206.thrown), rest206.durable]).toEqual([false, STOOD]);
   });
 
   it('and is another file now does not count', async () => {

@@ -61,10 +61,12 @@ export function useRawController() {
   let sockets: Set<TLSSocket>;
   /** Ranges as asked for, one a request. */
   let asked: (string | undefined)[];
+  let heads: string[];
   let answer: Answer;
 
   beforeEach(async () => {
     asked = [];
+    heads = [];
     sockets = new Set();
     server = createServer(
       { key: exportPrivateKey(own.key).reveal(), cert: own.certificate.pem },
@@ -74,6 +76,7 @@ export function useRawController() {
         socket.once('data', (head) => {
           const range = /^range: (.*)\r$/im.exec(head.toString())?.[1];
           asked.push(range);
+          heads.push(head.toString());
           answer(range, socket);
         });
       },
@@ -141,6 +144,8 @@ export function useRawController() {
   }
   return {
     asked: () => asked,
+    /** Requests to the letter. */
+    heads: () => heads,
     /** To each, raw; the connection then stays open where `close` is not said. */
     answers(next: Answer): void {
       answer = next;
