@@ -5,11 +5,11 @@
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { asBranchboxError, renderError } from '../src/model/errors.ts';
-import { FirmwareVersion } from '../src/model/firmware.ts';
 import { createRunner } from '../src/system/linux/runner.ts';
 import { buildDisk } from './disk.ts';
 import { publish } from './publish.ts';
 import { VARIANTS } from './staging.ts';
+import { versionProblem } from './version.ts';
 import { wordsOf } from './words.ts';
 
 const USAGE = `usage: npm run image -- [--version VERSION] [--variant ${VARIANTS.join('|')}] [--keys DIR [--test-keys]] [--out DIR] [--cache DIR] [--disk]
@@ -51,11 +51,9 @@ if (values.variant !== variant) {
   process.exit(2);
 }
 const { version, keys, out, cache } = values;
-// Nor one that ends with `-`: what follows it is a Debian package's revision, and an empty one is refused by dpkg.
-if (version !== undefined && (!FirmwareVersion.safeParse(version).success || version.endsWith('-'))) {
-  process.stderr.write(
-    `--version ${JSON.stringify(version)} is none: 48 digits, small letters and .~^- at most and no - at its end, as in 0.2.0~rc1\n${USAGE}`,
-  );
+const problem = version === undefined ? undefined : versionProblem(version);
+if (problem !== undefined) {
+  process.stderr.write(`--version ${JSON.stringify(version)} is none: ${problem}\n${USAGE}`);
   process.exit(2);
 }
 

@@ -11,6 +11,7 @@ import { ensureIngredients, type Ingredients } from './ingredients.ts';
 import { ensureKeys, type Keys, readKeys } from './keys.ts';
 import type { Variant } from './staging.ts';
 import type { Making } from './trees.ts';
+import { versionProblem } from './version.ts';
 
 export interface DiskOptions {
   /** Default: that of package.json. */
@@ -41,6 +42,7 @@ export async function buildDisk(options: DiskOptions, making: Making): Promise<D
   // Before what takes minutes.
   if (readKeys(keysDirectory) === undefined && options.keys !== undefined && options.testKeys !== true)
     throw keysMissing(keysDirectory);
+  const version = options.version ?? (await packageVersion());
   requireRoot();
   await mkdir(out, { recursive: true });
   const ingredients = await ensureIngredients(making);
@@ -49,7 +51,6 @@ export async function buildDisk(options: DiskOptions, making: Making): Promise<D
     say: making.say,
   });
   const shared = { ingredients, keys, out, sourceDateEpoch: await commitTime(CHECKOUT, making) };
-  const version = options.version ?? (await packageVersion());
   const { variant } = options;
   const made = await assemble({ version, ...(variant === undefined ? {} : { variant }), ...shared }, making);
   return { made, ...shared };
@@ -66,7 +67,12 @@ async function packageVersion(): Promise<string> {
   const { version } = JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as {
     version: string;
   };
-  return version;
+  const problem = versionProblem(version);
+  if (problem === undefined) return version;
+  throw new BranchboxError('model/invalid', {
+    message: `The version ${JSON.stringify(version)} of package.json is none of an image: ${problem}`,
+    mend: 'Say another: npm run image -- --version VERSION.',
+  });
 }
 
 function requireRoot(): void {

@@ -50,6 +50,7 @@ it.each([
   [['--version', '0.2.0 beta']],
   [['--version', '../x']],
   [['--version', '1.0-']],
+  [['--version', '0.2.0-rc.1']],
 ])(
   '%j prints the usage, and ends with 2',
   async (args) => {
