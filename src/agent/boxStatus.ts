@@ -17,6 +17,7 @@ import type { Modems } from './modems.ts';
 import type { MoveTurn } from './moveTurn.ts';
 import type { IdentityReader } from './ownIdentity.ts';
 import { type AgentPaths, journalPath, outboxPath, sequencePath } from './paths.ts';
+import { type BootstrapLook, createBootstrapLook } from './bootstrapStanding.ts';
 import { createReporting, type Reporting, type StatusBody } from './reporting.ts';
 import { createStatusMoves } from './statusMoves.ts';
 import { createStatusSource } from './statusSource.ts';
@@ -28,6 +29,7 @@ export interface BoxStatus {
   readonly moves: ReturnType<typeof createStatusMoves>;
   /** Events that the controller does not have yet. */
   readonly queue: Outbox;
+  readonly bootstrap: Pick<BootstrapLook, 'changed'>;
   /** Anew from the box. */
   readBody(): Promise<StatusBody>;
 }
@@ -58,6 +60,7 @@ export async function createBoxStatus(parts: {
   const { files, clock, log } = system;
   const queue = createOutbox({ path: outboxPath(turn.paths), nowMs: clock.nowMs });
   const status = createStatusSource({ ...parts, eventsDropped: queue.dropped });
+  const bootstrap = createBootstrapLook({ socketPath: paths.identitySocket, clock });
   const readBody = async (): Promise<StatusBody> =>
     status.read({
       gatewayId: parts.gatewayId(),
@@ -71,6 +74,7 @@ export async function createBoxStatus(parts: {
       quarantine: parts.wanted.quarantine(),
       move: turn.record(),
       modems: parts.modems.statuses(),
+      bootstrap: await bootstrap.read(),
     });
   const moves = createStatusMoves({
     leds: createLeds({ model: facts.model, files, journalPath: journalPath(paths), log }),
@@ -89,5 +93,5 @@ export async function createBoxStatus(parts: {
     clock,
     log,
   });
-  return { reporting, moves, queue, readBody };
+  return { reporting, moves, queue, bootstrap, readBody };
 }

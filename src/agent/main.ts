@@ -157,7 +157,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
     onChange: () => reporting.changed(),
   });
   const vty = createVty({ directory: '/run/frr', signal });
-  const { reporting, moves, queue, readBody } = await createBoxStatus({
+  const { reporting, moves, queue, bootstrap, readBody } = await createBoxStatus({
     system,
     paths,
     engine,
@@ -270,6 +270,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
       wanted,
       holding,
       reporting,
+      bootstrap,
       moves,
       link,
       uplinkTests,

@@ -1,10 +1,12 @@
 /**
- * Owns which events a changed status means: conditions that came or went, paths and apps that changed. Pure.
+ * Owns which events a changed status means: conditions that came or went, paths, apps and the state of
+ * bootstrap that changed. Pure.
  */
+import { renderState } from '../model/bootstrap.ts';
 import type { GatewayEvent, GatewayStatus } from '../model/status.ts';
 
 export type NewEvent = Pick<GatewayEvent, 'kind' | 'subject' | 'sentence'>;
-type Told = Pick<GatewayStatus, 'health' | 'paths' | 'apps'>;
+type Told = Pick<GatewayStatus, 'health' | 'paths' | 'apps' | 'bootstrap'>;
 
 const MAX_SUBJECT = 200;
 
@@ -26,6 +28,14 @@ export function eventsOf(before: Told | undefined, after: Told): readonly NewEve
   }
   // What an agent finds at its start is no change.
   if (before === undefined) return events;
+  const { bootstrap } = after;
+  if (
+    bootstrap !== undefined &&
+    before.bootstrap !== undefined &&
+    before.bootstrap.state !== bootstrap.state
+  ) {
+    add('bootstrap-state', bootstrap.state, renderState(bootstrap));
+  }
   const pathsBefore = byKey(before.paths, ({ id }) => id);
   for (const path of after.paths) {
     const earlier = pathsBefore.get(path.id);

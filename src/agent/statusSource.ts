@@ -3,7 +3,7 @@
  */
 import { readAppStates } from '../containers/appStates.ts';
 import type { Engine } from '../containers/engine.ts';
-import type { Quarantine } from '../model/bootstrap.ts';
+import type { BootstrapStanding, Quarantine } from '../model/bootstrap.ts';
 import { CRASHES_DIRECTORY } from '../model/crash.ts';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
@@ -34,6 +34,7 @@ export interface StatusInput {
   readonly quarantine: Quarantine | undefined;
   readonly move: MoveRecord | undefined;
   readonly modems: readonly ModemStatus[];
+  readonly bootstrap: BootstrapStanding | undefined;
 }
 
 /** A daemon that hangs must not hold up what the box says of itself. */
@@ -56,7 +57,19 @@ export function createStatusSource(parts: {
     onHandshakes: parts.tunnelClock.heard,
   });
   return {
-    async read({ gatewayId, spec, facts, states, desired, link, firmware, quarantine, move, modems }) {
+    async read({
+      gatewayId,
+      spec,
+      facts,
+      states,
+      desired,
+      link,
+      firmware,
+      quarantine,
+      move,
+      modems,
+      bootstrap,
+    }) {
       const body = await reader.read(
         {
           spec,
@@ -75,7 +88,14 @@ export function createStatusSource(parts: {
         },
         AbortSignal.timeout(READ_TIMEOUT_MS),
       );
-      return { gatewayId, ...desired, ...body, facts, firmware };
+      return {
+        gatewayId,
+        ...desired,
+        ...body,
+        facts,
+        firmware,
+        ...(bootstrap !== undefined && { bootstrap }),
+      };
     },
   };
 }

@@ -7,6 +7,7 @@ import { LABEL_APP } from '../containers/items.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { Clock, Files, Logger, Runner } from '../system/ports.ts';
 import type { ControllerLink } from './controllerLink.ts';
+import type { BootstrapLook } from './bootstrapStanding.ts';
 import type { EngineSocket } from './engineSocket.ts';
 import type { FactsGatherer } from './facts.ts';
 import type { Holding } from './holding.ts';
@@ -39,6 +40,7 @@ export function wakeupsOf(parts: {
   readonly wanted: Pick<Wanted, 'look'>;
   readonly holding: Pick<Holding, 'wakeAll'>;
   readonly reporting: Pick<Reporting, 'changed'>;
+  readonly bootstrap: Pick<BootstrapLook, 'changed'>;
   readonly moves: Pick<ReturnType<typeof createStatusMoves>, 'onIdentity'>;
   readonly link: Pick<ControllerLink, 'wake'>;
   readonly uplinkTests: Pick<UplinkTests, 'wake'>;
@@ -68,6 +70,8 @@ export function wakeupsOf(parts: {
     },
     onIdentity() {
       parts.moves.onIdentity();
+      parts.bootstrap.changed();
+      parts.reporting.changed();
       void parts.identity.read().then(async () => {
         await parts.turn.look();
         link.wake();

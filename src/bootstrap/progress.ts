@@ -5,7 +5,7 @@
  * Only the server that onboarded the box is told, and only where it proves to be the owner's. RFC 8572 5.6: the beginning
  * and the end always, all between where that server asked for `verbose`. Nothing waits for it but the end of bootstrap.
  */
-import { type BootstrapState, type SecondFactor, sentencesOf } from '../model/bootstrap.ts';
+import { type BootstrapState, renderState, type SecondFactor, sentencesOf } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { ProgressType } from '../model/sztp.ts';
 import type { Logger } from '../system/ports.ts';
@@ -82,8 +82,7 @@ export function createProgress(options: {
     );
   }
   function words(state: BootstrapState): string {
-    const { waitsFor, mend } = sentencesOf(state, options.secondFactor());
-    return `${state}: waits for ${waitsFor}; ${mend}`;
+    return renderState({ state, ...sentencesOf(state, options.secondFactor()) });
   }
 
   return {

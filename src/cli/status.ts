@@ -2,6 +2,7 @@
  * Owns the words of `branchbox status` on a box.
  */
 import type { Command } from 'commander';
+import { renderState } from '../model/bootstrap.ts';
 import { LocalEvents, LocalStatus } from '../model/localStatus.ts';
 import { askAgent } from './askAgent.ts';
 import { renderTable } from './table.ts';
@@ -57,7 +58,8 @@ export function describeStatus(status: LocalStatus): readonly string[] {
     `controller ${controller.connected ? `connected over ${controller.uplink ?? 'an uplink'}` : `away${controller.lastProblem === undefined ? '' : `: ${controller.lastProblem}`}`}`,
     `agent      ${agent.version}, up ${seconds(agent.upMs)}, ${mebibytes(agent.residentBytes)}, ${agent.cpuPercent} % of a core, ${agent.childProcessesPerMinute} processes in the last minute`,
   ];
-  const { firmware } = status;
+  const { bootstrap, firmware } = status;
+  if (bootstrap !== undefined) lines.push(`bootstrap  ${renderState(bootstrap)}`);
   if (firmware !== undefined) {
     const slot = firmware.slot === undefined ? '' : `, slot ${firmware.slot}`;
     lines.push(`firmware   ${firmware.version}${slot}, ${firmware.state}: ${firmware.sentence}`);

@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 import { compareVersions } from '../model/desired.ts';
+import { BOOTSTRAP_SENTENCES, renderState } from '../model/bootstrap.ts';
 import type { Fleet } from '../model/fleet.ts';
+import { isKnownMoment } from '../model/moment.ts';
 import { GatewayStatus } from '../model/status.ts';
 import type { Presence } from './presence.ts';
 import { InventoryEntry, type DesiredRecord, type StatusRecord } from './store/entities.ts';
@@ -30,6 +32,8 @@ export const GatewayOverview = z.strictObject({
   /** By its own word; none of a box that is silent or revoked, whose last word is at its own resource. */
   health: GatewayStatus.shape.health.optional(),
   firmware: GatewayStatus.shape.firmware,
+  /** Where it is on its way into service, or within it, by its own last word. */
+  bootstrap: GatewayStatus.shape.bootstrap,
   statusReceivedAtMs: z.number().optional(),
   /** The session ended then, or its last status came then and none since, though one a minute should. */
   silentSinceMs: z.number().optional(),
@@ -75,6 +79,7 @@ export function overviewOf(known: {
       ...(record === undefined || !isHeard ? {} : { health: record.status.health }),
       ...(silentSinceMs === undefined ? {} : { silentSinceMs }),
       ...(record?.status.firmware === undefined ? {} : { firmware: record.status.firmware }),
+      ...(record?.status.bootstrap === undefined ? {} : { bootstrap: record.status.bootstrap }),
     };
   });
 }
@@ -88,8 +93,16 @@ function judge(
   silentSinceMs: number | undefined,
 ): Judgement {
   const heardAtMs = record?.receivedAtMs ?? 0;
-  if (entry?.state === 'revoked') return { sync: 'revoked', sentence: 'its box is revoked' };
-  const judgement = judgeWord(wanted, record?.status, entry);
+  if (entry?.state === 'revoked') {
+    // It cannot say so: the broker turns it away. One that was never here asks as any stranger does.
+    const state = renderState({ state: 'QUARANTINED', ...BOOTSTRAP_SENTENCES.QUARANTINED });
+    return {
+      sync: 'revoked',
+      sentence: `its box is revoked${record === undefined ? '' : `, and where it is online it is in ${state}`}`,
+    };
+  }
+  const word = judgeWord(wanted, record?.status, entry);
+  const judgement = { ...word, sentence: `${word.sentence}${onItsWay(record?.status)}` };
   if (silentSinceMs === undefined) return judgement;
   const movedAtMs = entry?.move?.movedAtMs;
   // Heard after that, it is here, whatever it said.
@@ -130,6 +143,16 @@ function judgeWord(
     return { sync: 'refused', sentence: `did not take generation ${wanted.generation}: ${refused.reason}` };
   }
   return { sync: 'pending', sentence: `generation ${wanted.generation} is on its way` };
+}
+
+/** In service there is nothing to say of it. */
+function onItsWay(status: StatusRecord['status'] | undefined): string {
+  const { bootstrap } = status ?? {};
+  if (bootstrap === undefined || bootstrap.state === 'OPERATIONAL') return '';
+  const { sinceMs, lastProblem } = bootstrap;
+  const since = isKnownMoment(sinceMs) ? `, since ${new Date(sinceMs).toISOString()}` : '';
+  const problem = lastProblem === undefined ? '' : `; last problem: ${lastProblem}`;
+  return `; it is in ${renderState(bootstrap)}${problem}${since}`;
 }
 
 function waitsFor(entry: InventoryEntry | undefined): string {

@@ -121,6 +121,13 @@ export function sentencesOf(
   };
 }
 
+/** In one line: a progress report, an event, the controller's overview. */
+export const renderState = (told: {
+  readonly state: BootstrapState;
+  readonly waitsFor: string;
+  readonly mend: string;
+}): string => `${told.state}: waits for ${told.waitsFor}; ${told.mend}`;
+
 /** Nothing comes of these before the agent reaches its broker. */
 const NEED_BROKER: ReadonlySet<BootstrapState> = new Set(['STRICT', 'CONFIG_STAGED', 'TRIAL']);
 export const needsBroker = (state: BootstrapState): boolean => NEED_BROKER.has(state);
@@ -244,3 +251,13 @@ export const BootstrapStatus = z.strictObject({
   history: z.array(JournalEntry),
 });
 export type BootstrapStatus = z.output<typeof BootstrapStatus>;
+
+/** Of it what a box in its owner's hands tells its controller. */
+export const BootstrapStanding = BootstrapStatus.pick({
+  state: true,
+  sinceMs: true,
+  waitsFor: true,
+  mend: true,
+  lastProblem: true,
+});
+export type BootstrapStanding = z.output<typeof BootstrapStanding>;

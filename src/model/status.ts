@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { Ipv4, Ipv4Interface, Ipv6, Ipv6Interface } from './addresses.ts';
+import { BootstrapStanding } from './bootstrap.ts';
 import { Facts } from './facts.ts';
 import { FirmwareStatus } from './firmware.ts';
 import {
@@ -138,6 +139,8 @@ export const GatewayStatus = z.strictObject({
   facts: Facts,
   /** undefined from a version that does not tell yet. */
   firmware: FirmwareStatus.optional(),
+  /** Where the identity process is; undefined from a version that does not tell yet, and until that process answered once. */
+  bootstrap: BootstrapStanding.optional(),
 });
 export type GatewayStatus = z.output<typeof GatewayStatus>;
 

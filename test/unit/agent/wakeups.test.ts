@@ -30,6 +30,7 @@ it('a lease whose facts cannot be read wakes whom it is for all the same', async
     wanted: { look: () => Promise.resolve(false) },
     holding: { wakeAll: () => void woken.push('lanes') },
     reporting: { changed: () => void woken.push('status') },
+    bootstrap: { changed() {} },
     moves: { onIdentity() {} },
     link: { wake: () => void woken.push('link') },
     uplinkTests: { wake: () => void woken.push('tests') },

@@ -1,0 +1,50 @@
+/**
+ * Owns what the agent knows of the state that the identity process is in: that process's own words, for the controller and
+ * for `branchbox status`. Does not own the words (model/bootstrap) nor what LEDs show, which must not need an answer (leds.ts).
+ */
+import { BootstrapStanding, BootstrapStatus } from '../model/bootstrap.ts';
+import { decodeJson } from '../model/decode.ts';
+import { askSocket } from '../system/askSocket.ts';
+import type { Clock } from '../system/ports.ts';
+
+const ANSWER_TIMEOUT_MS = 2_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+/** The kernel wakes whoever looks many times a second; a state that changed is told of by `changed`. */
+const FRESH_MS = 5_000;
+
+export interface BootstrapLook {
+  /** The last that was said while the process is away; undefined before the first. Never fails. */
+  read(): Promise<BootstrapStanding | undefined>;
+  /** It journalled something. */
+  changed(): void;
+}
+
+export function createBootstrapLook(parts: {
+  readonly socketPath: string;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+}): BootstrapLook {
+  const { socketPath, clock } = parts;
+  let last: BootstrapStanding | undefined;
+  let freshUntilMs = Number.NEGATIVE_INFINITY;
+
+  async function ask(): Promise<BootstrapStanding | undefined> {
+    const limits = { timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
+    const { status, text } = await askSocket({ socketPath }, { path: '/bootstrap', ...limits });
+    if (status !== 200) return undefined;
+    const { state, sinceMs, waitsFor, mend, lastProblem } = decodeJson(BootstrapStatus, text, 'The answer');
+    return { state, sinceMs, waitsFor, mend, ...(lastProblem !== undefined && { lastProblem }) };
+  }
+
+  return {
+    async read() {
+      if (clock.monotonicMs() < freshUntilMs) return last;
+      // Before it is asked: what changes meanwhile is asked for anew.
+      freshUntilMs = clock.monotonicMs() + FRESH_MS;
+      last = (await ask().catch(() => undefined)) ?? last;
+      return last;
+    },
+    changed() {
+      freshUntilMs = Number.NEGATIVE_INFINITY;
+    },
+  };
+}
