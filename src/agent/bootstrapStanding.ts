@@ -2,7 +2,7 @@
  * Owns what the agent knows of the state that the identity process is in: that process's own words, for the controller and
  * for `branchbox status`. Does not own the words (model/bootstrap) nor what LEDs show, which must not need an answer (leds.ts).
  */
-import { BootstrapStanding, BootstrapStatus } from '../model/bootstrap.ts';
+import { type BootstrapStanding, BootstrapStatus } from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
 import { askSocket } from '../system/askSocket.ts';
 import type { Clock } from '../system/ports.ts';

@@ -5,6 +5,7 @@ import { inNode, jsonIn, lab, until } from './lab.ts';
 
 interface Status {
   readonly committed?: { readonly generation: number };
+  readonly bootstrap?: object;
   readonly health: {
     readonly state: string;
     readonly conditions: readonly {
@@ -24,6 +25,8 @@ interface Status {
 interface Event {
   readonly id: string;
   readonly kind: string;
+  readonly subject: string;
+  readonly sentence: string;
 }
 /** The API's answer holds the status as the box sent it, at its top or under `status`. */
 async function knownOf(gateway: string): Promise<Status> {
@@ -47,6 +50,27 @@ describe('what the controller knows', () => {
       remoteVteps: ['10.255.0.12'],
     });
     expect(known.apps).toMatchObject([{ name: 'red-app', state: 'running' }]);
+  });
+
+  it('is where it is in bootstrap, and by which states it came there, in the words of the box', async () => {
+    const own = await jsonIn<Record<'state' | 'sinceMs' | 'waitsFor' | 'mend', unknown>>(
+      'branch1',
+      'branchbox',
+      'bootstrap',
+      'status',
+      '--json',
+    );
+    const { state, sinceMs, waitsFor, mend } = own;
+    expect(state).toBe('OPERATIONAL');
+    expect((await knownOf('branch1')).bootstrap).toEqual({ state, sinceMs, waitsFor, mend });
+    const { body } = await api('GET', '/api/v1/gateways/branch1/events?limit=1000');
+    const told = (body as readonly { readonly event: Event }[])
+      .map(({ event }) => event)
+      .filter(({ kind }) => kind === 'bootstrap-state');
+    expect(told.at(-1)).toMatchObject({
+      subject: 'OPERATIONAL',
+      sentence: `OPERATIONAL: waits for ${String(waitsFor)}; ${String(mend)}`,
+    });
   });
 
   it.each([

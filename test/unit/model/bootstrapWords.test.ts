@@ -13,7 +13,7 @@ import { createProgress } from '../../../src/bootstrap/progress.ts';
 import { describeBootstrap } from '../../../src/cli/bootstrap.ts';
 import { overviewOf } from '../../../src/controller/overview.ts';
 import type { InventoryEntry } from '../../../src/controller/store/entities.ts';
-import { BOOTSTRAP_STATES, type BootstrapState, BootstrapStanding } from '../../../src/model/bootstrap.ts';
+import { type BootstrapState, BOOTSTRAP_STATES, BootstrapStanding } from '../../../src/model/bootstrap.ts';
 import { HardwareModel, type LedState } from '../../../src/model/hardware.ts';
 import { GatewayEvent, GatewayStatus } from '../../../src/model/status.ts';
 import { renderStatusPage } from '../../../src/web/installer/page.ts';
