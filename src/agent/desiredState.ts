@@ -73,14 +73,13 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
   let refused: GatewayStatus['refused'];
   let notYet: NodeJS.Timeout | undefined;
 
+  /** Never fails: a disk that takes no record must not hold the box to a state that failed. A restart judges that anew. */
   const rollBack = async (
     record: TrialRecord,
     cause: RolledBack['cause'],
     sentence: string,
   ): Promise<void> => {
     rolledBack = recordRollBack(rolledBack, record, { atMs: clock.nowMs(), cause, sentence });
-    await store.writeRolledBack(rolledBack);
-    await store.removeTrial();
     const { epoch, generation, digest } = record;
     refused = {
       digest,
@@ -91,6 +90,25 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     };
     log.warn('desired state rolled back', { epoch, generation, cause, sentence });
     emit('desired-rolled-back', `${epoch}/${generation}`, sentence);
+    try {
+      await store.writeRolledBack(rolledBack);
+      await store.removeTrial();
+    } catch (thrown) {
+      log.error('that a desired state was rolled back cannot be recorded', {
+        error: asBranchboxError(thrown),
+      });
+    }
+  };
+
+  /** Why it cannot be kept, for a person: what a restart would not find must not count as committed. */
+  const commit = async (held: HeldState): Promise<string | undefined> => {
+    try {
+      await store.commit(held);
+    } catch (thrown) {
+      return `the state holds, but cannot be kept: ${asBranchboxError(thrown).message}`;
+    }
+    committed = held;
+    return undefined;
   };
 
   const interrupted = await store.readTrial();
@@ -102,10 +120,6 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
 
   /** Resolves to the trial's end once it began. */
   const tryOut = async (held: HeldState, retry: boolean): Promise<() => Promise<void>> => {
-    // Its end is nobody's verdict any more.
-    const older = trial;
-    trial = undefined;
-    older?.stop.abort(new Error('a newer desired state came'));
     const { epoch, generation, digest } = held.id;
     const record: TrialRecord = {
       schema: 1,
@@ -118,6 +132,8 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     };
     // Before anything changes, and before anybody is shown the new state.
     await store.writeTrial(record);
+    // The end of the one before is nobody's verdict any more.
+    trial?.stop.abort(new Error('a newer desired state came'));
     const stop = new AbortController();
     const durationMs = trialMs(committed !== undefined && parts.wasSettled());
     const own = { record, durationMs, held, stop };
@@ -135,16 +151,16 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     // In line with what comes in: a message must not be judged by half a commit.
     await inLine(async () => {
       if (trial !== own) return;
-      if (failure === undefined) {
-        await store.commit(held);
-        committed = held;
+      const why = failure ?? (await commit(held));
+      if (why === undefined) {
         trial = undefined;
         log.info('desired state committed', { epoch, generation });
         emit('desired-committed', `${epoch}/${generation}`, `desired state ${epoch}/${generation} holds`);
         parts.onCommitted();
         return;
       }
-      await rollBack(record, 'failed', failure);
+      // What could not be kept is not at fault: it is tried again when it comes again, as after a power cut.
+      await rollBack(record, failure === undefined ? 'interrupted' : 'failed', why);
       trial = undefined;
       parts.onChange();
     });

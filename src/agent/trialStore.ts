@@ -29,8 +29,9 @@ export interface TrialStore {
   readRolledBack(): Promise<RolledBackRecord | undefined>;
   writeTrial(record: TrialRecord): Promise<void>;
   writeRolledBack(record: RolledBackRecord): Promise<void>;
+  /** Never fails. */
   removeTrial(): Promise<void>;
-  /** The state first, the journal's end last: killed in between, a restart sees both and knows. */
+  /** The state first, the journal's end last: killed in between, a restart sees both and knows. Fails only by the state. */
   commit(held: HeldState): Promise<void>;
 }
 
@@ -63,6 +64,11 @@ export function createTrialStore(files: Files, paths: AgentPaths, log: Logger): 
       const jws = await files.readText(path, JWS_MAX_BYTES);
       return jws === undefined ? undefined : decodeHeld(jws.trim(), path);
     });
+  /** One that stays is told apart at the next start, by its digest. */
+  const forgetTrial = (): Promise<void> =>
+    files.remove(trial).catch((error: unknown) => {
+      log.warn('the journal of a trial that ended cannot be removed', { path: trial, error });
+    });
   return {
     async readCommitted() {
       const held = await readHeld(committed);
@@ -91,10 +97,10 @@ export function createTrialStore(files: Files, paths: AgentPaths, log: Logger): 
       }),
     writeTrial: (record) => files.writeDurable(trial, JSON.stringify(record)),
     writeRolledBack: (record) => files.writeDurable(rolledBack, JSON.stringify(record)),
-    removeTrial: () => files.remove(trial),
+    removeTrial: forgetTrial,
     async commit(held) {
       await files.writeDurable(committed, held.jws);
-      await files.remove(trial);
+      await forgetTrial();
     },
   };
 }
