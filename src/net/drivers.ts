@@ -28,7 +28,7 @@ export interface NetDriverOptions {
 }
 
 export function createNetDrivers(system: System, options: NetDriverOptions = {}): Drivers<NetItem> {
-  const { runner, files, clock, services } = system;
+  const { runner, files, clock, services, log } = system;
   const ip = createIpShow(runner);
   const linkReader = createLinkReader(ip);
   const links = linkReader.all;
@@ -42,7 +42,7 @@ export function createNetDrivers(system: System, options: NetDriverOptions = {})
     'nft-chain': createNftChainDriver({ runner, files, nft }),
     'nft-set': createNftSetDriver({ runner, nft }),
     'nft-element': createNftElementDriver({ runner, nft }),
-    wireguard: createWireGuardDriver({ runner, files, links }),
+    wireguard: createWireGuardDriver({ runner, files, log, links }),
     fdb: createFdbDriver({ runner, links }),
     frr: createFrrDriver(system),
     service: createServiceDriver({ services }),

@@ -20,25 +20,46 @@ const Endpoints = z.record(
 export type Endpoints = z.output<typeof Endpoints>;
 
 export interface Roaming {
-  /** Writes only where a peer was heard from elsewhere. `noted` is what each interface was told last. */
+  /**
+   * Writes only where a peer was heard from elsewhere; never fails, and tries again at the next look. `noted` is what each
+   * interface was told last.
+   */
   remember(states: readonly WireGuardState[], noted: ReadonlyMap<string, WireGuardSpec>): Promise<void>;
   /** The spec of a new interface, with what is known of peers that it gives no endpoint. */
   recall(spec: WireGuardSpec): Promise<WireGuardSpec>;
 }
 
-export function createRoaming(files: Pick<System['files'], 'readText' | 'writeDurable'>): Roaming {
+export function createRoaming(
+  files: Pick<System['files'], 'readText' | 'writeDurable'>,
+  log: System['log'],
+): Roaming {
   let known: Endpoints | undefined;
+  /** As it is on the disk; undefined where that is not known. */
+  let stored: string | undefined;
+  /** Told once, and not at each look of a box whose disk is full. */
+  let isFailing = false;
+  const readStored = async (): Promise<Endpoints> => {
+    const endpoints = parseEndpoints(await files.readText(FILE, MAX_BYTES));
+    stored = JSON.stringify(endpoints);
+    return endpoints;
+  };
   const read = async (): Promise<Endpoints> => {
-    known ??= parseEndpoints(await files.readText(FILE, MAX_BYTES));
+    known ??= await readStored();
     return known;
   };
   return {
     async remember(states, noted) {
-      const before = await read();
-      const after = mergeEndpoints(before, states, noted);
-      if (JSON.stringify(after) === JSON.stringify(before)) return;
-      known = after;
-      await files.writeDurable(FILE, JSON.stringify(after));
+      known = mergeEndpoints(await read(), states, noted);
+      const text = JSON.stringify(known);
+      if (text === stored) return;
+      try {
+        await files.writeDurable(FILE, text);
+        stored = text;
+        isFailing = false;
+      } catch (error) {
+        if (!isFailing) log.warn('where peers were heard from cannot be kept', { error });
+        isFailing = true;
+      }
     },
     async recall(spec) {
       const ofLink = (await read())[spec.link] ?? {};

@@ -42,13 +42,18 @@ const Note = z.object({
   ),
 });
 
-export interface WireGuardDriverNeeds extends Pick<System, 'runner' | 'files'> {
+export interface WireGuardDriverNeeds extends Pick<System, 'runner' | 'files' | 'log'> {
   readonly links: (signal: AbortSignal) => Promise<readonly KernelLink[]>;
 }
 
-export function createWireGuardDriver({ runner, files, links }: WireGuardDriverNeeds): Driver<WireGuardItem> {
+export function createWireGuardDriver({
+  runner,
+  files,
+  log,
+  links,
+}: WireGuardDriverNeeds): Driver<WireGuardItem> {
   const notes = createAppliedNotes(files, 'wireguard', Note);
-  const roaming = createRoaming(files);
+  const roaming = createRoaming(files, log);
 
   /** By file, not by stdin: wg opens /dev/stdin by name, which a child of Node cannot (its stdin is a socket). */
   const tell = async (

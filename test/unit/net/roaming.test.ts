@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { WireGuardSpec } from '../../../src/net/items.ts';
 import { createRoaming } from '../../../src/net/roaming.ts';
 import type { WireGuardState } from '../../../src/net/wireguardText.ts';
+import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const base = { link: 'wg-hub', publicKey: 'own', listenPort: 51820, mark: 257 } as const;
 const peer = (publicKey: string, endpoint?: { readonly address: string; readonly port: number }) => ({
@@ -33,11 +34,11 @@ test('where a peer was last heard from outlives the box; an endpoint of the desi
   const { disk, files } = createDisk();
   const wanted = spec(peer('branch1'), peer('branch2'), peer('hub2', { address: '198.51.100.1', port: 1 }));
   const heard = state(peer('branch1', place), peer('branch2'), peer('hub2', place));
-  const before = createRoaming(files);
+  const before = createRoaming(files, log);
   await before.remember([heard], told(wanted));
   await before.remember([heard], told(wanted));
   expect(disk.writes).toBe(1);
-  const after = createRoaming(files);
+  const after = createRoaming(files, log);
   expect((await after.recall(wanted)).peers).toEqual([
     peer('branch1', place),
     peer('branch2'),
@@ -56,6 +57,21 @@ test.each(['{', '[]', '{"wg-hub":{"branch1":{"address":"nowhere","port":1}}}'])(
   'a file that says %s is as none',
   async (text) => {
     const { files } = createDisk(text);
-    expect(await createRoaming(files).recall(spec(peer('branch1')))).toEqual(spec(peer('branch1')));
+    expect(await createRoaming(files, log).recall(spec(peer('branch1')))).toEqual(spec(peer('branch1')));
   },
 );
+
+test('a full disk keeps nobody from looking at WireGuard; once there is room, what was heard meanwhile is kept', async () => {
+  const { disk, files } = createDisk();
+  let isFull = true;
+  const writeDurable: typeof files.writeDurable = (...words) =>
+    isFull ? Promise.reject(new Error('the disk is full')) : files.writeDurable(...words);
+  const roaming = createRoaming({ ...files, writeDurable }, log);
+  const wanted = spec(peer('branch1'));
+  const heard = state(peer('branch1', place));
+  await roaming.remember([heard], told(wanted));
+  expect((await roaming.recall(wanted)).peers).toEqual([peer('branch1', place)]);
+  isFull = false;
+  await roaming.remember([heard], told(wanted));
+  expect(disk.text).toContain('203.0.113.1');
+});
