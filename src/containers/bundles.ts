@@ -24,7 +24,11 @@ export function createBundleStore(options: BundleStoreOptions): Bundles {
 
   return {
     async fetch(sha256, sizeBytes, signal) {
-      cleared ??= clear(directory);
+      cleared ??= clear(directory).catch((thrown: unknown) => {
+        // The next fetch tries again: by then the disk may have room.
+        cleared = undefined;
+        throw thrown;
+      });
       await cleared;
       fetched += 1;
       const path = join(directory, `${sha256.slice(0, 16)}-${fetched}.tar`);

@@ -1,10 +1,12 @@
 /** The box's download of bundles, held against bytes that are too many or not those that were named. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { keep } from '../../../src/containers/bundles.ts';
+import { createBundleStore, keep } from '../../../src/containers/bundles.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -42,4 +44,25 @@ test('what is over its size is not written on', async () => {
     keep(chunks(content, content, content), path, { sha256, sizeBytes: content.length }),
   ).rejects.toThrow(/larger/);
   expect(existsSync(path) && readFileSync(path).length).toBe(content.length);
+});
+
+test('a directory that could not be made is made at the next fetch', async () => {
+  const place = join(directory, 'bundles');
+  const store = createBundleStore({
+    directory: place,
+    device: {
+      async get() {
+        const answer = new IncomingMessage(new Socket());
+        answer.statusCode = 200;
+        answer.push(content);
+        answer.push(null);
+        return answer;
+      },
+    },
+  });
+  const fetch = () => store.fetch(sha256, content.length, new AbortController().signal);
+  writeFileSync(place, 'in its way');
+  await expect(fetch()).rejects.toThrow('EEXIST');
+  rmSync(place);
+  expect(readFileSync(await fetch())).toEqual(content);
 });
