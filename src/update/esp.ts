@@ -72,13 +72,19 @@ export function createEsp(options: {
     if (result.exitCode !== 0) {
       throw failed(`the ESP ${node} cannot be mounted: ${result.stderr.trim().slice(-300)}`, undefined);
     }
+    const unmount = (): Promise<string> =>
+      runner.runChecked('umount', [mountPoint], { timeoutMs: SYNC_TIMEOUT_MS });
+    let used: T;
     try {
-      return await use();
+      used = await use();
     } catch (thrown) {
+      // What went wrong first is what a person has to know; one that stays mounted is let go by the next use.
+      await unmount().catch(() => undefined);
       throw thrown instanceof BranchboxError ? thrown : failed(`the ESP ${node} failed`, thrown);
-    } finally {
-      await runner.runChecked('umount', [mountPoint], { timeoutMs: SYNC_TIMEOUT_MS });
     }
+    // Only then is all that was written on the medium.
+    await unmount();
+    return used;
   };
 
   /** Clusters that a cut left to nobody: without this, each cut would take the size of an entry for good. */

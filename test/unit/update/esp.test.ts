@@ -20,7 +20,13 @@ beforeEach(() => {
 afterEach(() => rmSync(mountPoint, { recursive: true }));
 
 /** Says what ran, and what was mounted then; `hold` keeps the first of that name until it is let go. */
-function counting(options: { readonly mountedAtFirst?: boolean; readonly hold?: string } = {}) {
+function counting(
+  options: {
+    readonly mountedAtFirst?: boolean;
+    readonly hold?: string;
+    readonly staysMounted?: boolean;
+  } = {},
+) {
   const ran: string[] = [];
   let isMounted = options.mountedAtFirst === true;
   let letGo = (): void => undefined;
@@ -41,6 +47,7 @@ function counting(options: { readonly mountedAtFirst?: boolean; readonly hold?: 
     const of = command === 'mount' ? ` ${args[3]?.split(',')[0]}` : '';
     if (command !== 'umount' || isMounted) ran.push(`${command}${of}${isMounted ? ' while mounted' : ''}`);
     if (command === 'mount') isMounted = true;
+    if (command === 'umount' && options.staysMounted === true && isMounted) throw new Error('target is busy');
     if (command === 'umount') isMounted = false;
     return { exitCode: 0, stdout: '', stderr: '' };
   };
@@ -114,6 +121,19 @@ it('nothing has it mounted while it is repaired', async () => {
   letGo();
   await Promise.all([reading, placing]);
   expect(ran).not.toContain('fsck.fat while mounted');
+});
+
+it('where a change failed, that is told, whatever unmounting says after it', async () => {
+  const { esp } = counting({ staysMounted: true });
+  const short: PartFile = { ...from, read: async () => Buffer.alloc(0) };
+  await expect(esp.place(NODE, FILE, short, part, signal)).rejects.toThrow(
+    'the staged boot entry is too short',
+  );
+});
+
+it('an ESP that cannot be let go after a change is told', async () => {
+  const { esp } = counting({ staysMounted: true });
+  await expect(esp.remove(NODE, [FILE], signal)).rejects.toThrow('target is busy');
 });
 
 it('what an agent that was killed left mounted is let go before it is repaired', async () => {
