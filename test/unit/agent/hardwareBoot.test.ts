@@ -127,6 +127,11 @@ describe('a machine at boot', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
+  it('of a hardware model that is not there fails, and says so', () => {
+    put('etc/branchbox/factory/model', 'of-another-version\n');
+    expect(bootUplinks).toThrow(/of-another-version\.toml cannot be read/);
+  });
+
   it('reads of a tunnel or bridge no more than that it has no device, unless a port has its name', async () => {
     put('sys/devices/virtual/net/wg0/type', '1\n');
     link('sys/class/net/wg0', 'sys/devices/virtual/net/wg0');

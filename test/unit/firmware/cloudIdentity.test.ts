@@ -90,6 +90,13 @@ describe('an archive', () => {
       nothing(world);
     }),
   );
+
+  it('that is not base64 leaves nothing', () =>
+    bench.within(async (world) => {
+      await serve(world, (_request, response) => say(response, 200, '#branchbox-factory\nH4sI, and so on\n'));
+      expect(await start(world)).toContain('cloud-identity: the user data is not base64');
+      nothing(world);
+    }));
 });
 
 describe('an identity', () => {

@@ -51,5 +51,6 @@ describe('the modules of a hardware model', () => {
   it('of none that the factory named are those of the generic model; a name is no path', () => {
     expect(asked('')).toEqual([]);
     expect(() => asked('../../x')).toThrow(/names no hardware model/);
+    expect(() => asked('of-another-version')).toThrow(/of-another-version\.toml/);
   });
 });
