@@ -190,7 +190,7 @@ describe.each(BOOTSTRAP_STATES)('%s', (state) => {
       secondFactor: () => undefined,
       log: silentLog,
     });
-    progress.entered(state);
+    progress.entered(state, 'LDEVID');
     await progress.settled();
     expect(reports).toEqual(reported ? [words] : []);
     for (const message of reports) {
