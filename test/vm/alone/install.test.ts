@@ -15,66 +15,17 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildDisk, type Disk } from '../../../image/disk.ts';
 import { MEDIUM_DIRECTORY, MEDIUM_FILES } from '../../../src/model/medium.ts';
-import { ownerCertificate, signConveyed } from '../../../src/pki/conveyed.ts';
-import { exportPrivateKey } from '../../../src/pki/keys.ts';
-import { createVoucher } from '../../../src/pki/voucher.ts';
 import { createRunner } from '../../../src/system/linux/runner.ts';
-import {
-  createAuthorities,
-  DAY_MS,
-  GATEWAY,
-  issued,
-  LASTING,
-  ownerRecord,
-  SERIAL,
-} from '../../unit/bootstrap/authorities.ts';
-import { onboarding } from '../../unit/bootstrap/servers.ts';
+import { GATEWAY, SERIAL } from '../../unit/bootstrap/authorities.ts';
+import { factoryAndOwner } from './factoryAndOwner.ts';
 import { createLoneMachine, type LoneMachine } from './loneMachine.ts';
 
 const DISK_BYTES = 8 * 2 ** 30;
 const SECTOR_BYTES = 512;
 /** Emulated, on a host that does other things too; a boot takes one to two minutes on an idle one. */
 const STEP_MS = 600_000;
-/** What the stick has of a network; the machine has no port at all. */
-const NETWORK = {
-  schema: 1,
-  addressing: { kind: 'static', address: '192.0.2.5/24', gateway: '192.0.2.1', dns: ['192.0.2.53'] },
-  bootstrapServers: [],
-} as const;
 /** By nothing but the medium: a machine without a network hears of no owner. */
 const OWNED = new RegExp(`serial ${SERIAL} [^]*Identity {4}OWNED as ${GATEWAY}`);
-
-/** What the factory and the owner put on the stick, by its place there. */
-function filesOfStick(): ReadonlyMap<string, string | Uint8Array> {
-  const authorities = createAuthorities();
-  const owner = issued(authorities.domain, { kind: 'owner', commonName: 'owner' }, LASTING);
-  const content = onboarding({ ...ownerRecord(authorities, 8443), network: NETWORK });
-  const nowMs = Date.now();
-  const voucher = createVoucher({
-    voucher: {
-      serialNumber: SERIAL,
-      assertion: 'verified',
-      createdOnMs: nowMs - DAY_MS,
-      expiresOnMs: nowMs + 30 * DAY_MS,
-      nonce: undefined,
-      idevidIssuer: authorities.idevid.certificate.authorityKeyId,
-      pinnedDomainCert: authorities.domain.certificate,
-    },
-    signer: authorities.voucherSigner,
-  });
-  const medium = `${MEDIUM_DIRECTORY}/${SERIAL}`;
-  return new Map<string, string | Uint8Array>([
-    ['branchbox/install.conf', 'finish=reboot\n'],
-    ['branchbox/factory/idevid.key', exportPrivateKey(authorities.idevid.key).reveal()],
-    ['branchbox/factory/idevid.crt', authorities.idevid.certificate.pem],
-    ['branchbox/factory/chain.pem', authorities.manufacturer.certificate.pem],
-    ['branchbox/factory/voucher-anchor.pem', authorities.manufacturer.certificate.pem],
-    ['branchbox/factory/serial', `${SERIAL}\n`],
-    [`${medium}/${MEDIUM_FILES.conveyed}`, signConveyed({ content, format: 'json', owner })],
-    [`${medium}/${MEDIUM_FILES.ownerCertificate}`, ownerCertificate(owner)],
-    [`${medium}/${MEDIUM_FILES.voucher}`, voucher],
-  ]);
-}
 
 describe('a machine that is installed from a stick', () => {
   let image: Disk;
@@ -104,7 +55,13 @@ describe('a machine that is installed from a stick', () => {
     writeFileSync(disk, '');
     truncateSync(disk, DISK_BYTES);
     const tree = join(scratch, 'tree');
-    for (const [path, content] of filesOfStick()) {
+    const { identity, medium } = factoryAndOwner();
+    const files = new Map<string, string | Uint8Array>([
+      ['branchbox/install.conf', 'finish=reboot\n'],
+      ...medium,
+    ]);
+    for (const [name, content] of identity) files.set(`branchbox/factory/${name}`, content);
+    for (const [path, content] of files) {
       mkdirSync(dirname(join(tree, path)), { recursive: true });
       writeFileSync(join(tree, path), content);
     }
@@ -117,7 +74,7 @@ describe('a machine that is installed from a stick', () => {
   });
 
   it('has everything of its own on the disk, and starts from there though the stick comes first', async () => {
-    await box.start(stick);
+    await box.start({ stick });
     await box.sees(/branchbox-install: installing [0-9.]+ to vda/, STEP_MS);
     await box.sees(new RegExp(`vda: bootstrap medium of ${SERIAL}`), STEP_MS);
     await box.sees(/branchbox-install: installed\./, STEP_MS);
@@ -136,7 +93,7 @@ describe('a machine that is installed from a stick', () => {
   });
 
   it('is not installed again where the stick stays in', async () => {
-    await box.start(stick);
+    await box.start({ stick });
     await box.sees(/branchbox-install: vda was installed from this stick already/, STEP_MS);
     await box.sees(OWNED, STEP_MS);
   });

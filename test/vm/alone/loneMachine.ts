@@ -1,6 +1,6 @@
 /**
  * Owns a machine of the image with nothing around it: no network, no TPM, firmware without Secure Boot; a disk, a
- * serial line as who stands before it has one, and a USB port for sticks. For what a box does when it does not come up.
+ * serial line as who stands before it has one, a USB port for sticks and a CD-ROM drive. For what a box does when it does not come up.
  * Does not own machines beside a network (src/lab/vm).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -29,9 +29,27 @@ const POLL_MS = 50;
 /** A screen that is drawn again and again is no reason to keep all of it. */
 const MAX_SEEN = 1024 * 1024;
 
+interface Media {
+  /** A raw image in a USB port, which comes before the disk in the firmware's order. */
+  readonly stick?: string;
+  /** An ISO 9660 image in a CD-ROM drive on SATA, where libvirt and Proxmox put an instance's user data. */
+  readonly disc?: string;
+}
+
+const stickWords = (path: string): readonly string[] =>
+  [
+    ['-drive', `if=none,id=stick,file=${path},format=raw`],
+    ['-device', 'usb-storage,drive=stick,bus=usb.0,bootindex=1'],
+  ].flat();
+const discWords = (path: string): readonly string[] =>
+  [
+    ['-drive', `if=none,id=disc,file=${path},format=raw,media=cdrom,readonly=on`],
+    ['-device', 'ahci,id=ahci', '-device', 'ide-cd,drive=disc,bus=ahci.0'],
+  ].flat();
+
 export interface LoneMachine {
-  /** `stick`: a raw image that is in a USB port from power-on, and comes before the disk in the firmware's order. */
-  start(stick?: string): Promise<void>;
+  /** With these in it from power-on. */
+  start(media?: Media): Promise<void>;
   /** Without warning, as a power cut. All that the serial line said is in `serial.log` of the directory. */
   stop(): Promise<void>;
   /** Resolves when the serial line has said it, after what was waited for before. */
@@ -57,7 +75,7 @@ export async function createLoneMachine(image: Disk, directory: string, disk: st
   let onSeen = (): void => undefined;
 
   return {
-    async start(stick) {
+    async start({ stick, disc } = {}) {
       seen = '';
       for (const path of [serialPath, qmpPath]) rmSync(path, { force: true });
       const words = [
@@ -67,12 +85,8 @@ export async function createLoneMachine(image: Disk, directory: string, disk: st
         ['-drive', `if=pflash,unit=1,format=raw,file=${variables}`],
         ['-drive', `if=none,id=disk,file=${disk},format=raw`],
         ['-device', 'virtio-blk-pci,drive=disk,bootindex=2'],
-        ...(stick === undefined
-          ? []
-          : [
-              ['-drive', `if=none,id=stick,file=${stick},format=raw`],
-              ['-device', 'usb-storage,drive=stick,bus=usb.0,bootindex=1'],
-            ]),
+        stick === undefined ? [] : stickWords(stick),
+        disc === undefined ? [] : discWords(disc),
         [
           '-chardev',
           `socket,id=serial,path=${serialPath},server=on,wait=on,logfile=${serialPath}.log,logappend=on`,
