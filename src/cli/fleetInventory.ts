@@ -34,15 +34,23 @@ const Standing = z.object({ approved: z.boolean(), twoFactor: z.boolean() });
 interface InventoryFlags extends Access {
   readonly twoFactor?: boolean;
   readonly pending?: boolean;
+  readonly change?: boolean;
 }
 
 export function registerInventory(fleet: Command): void {
   withAccess(fleet.command('inventory <serial...>'))
-    .description('makes serials known; those that are known already stay as they are')
+    .description('makes serials known; those that are known already stay as they are, but for --change')
     .option('--two-factor', 'each enrols once its installer typed a code (branchbox fleet activation)')
     .option('--pending', 'each enrols once it was approved (branchbox fleet approve)')
+    .option('--change', 'also those that are known already, at their next enrolment')
     .addHelpText('after', `\nexample: branchbox fleet inventory SN-1 SN-2 --two-factor ${ACCESS_EXAMPLE}`)
     .action(async (serials: readonly string[], flags: InventoryFlags) => {
+      if (flags.change === true && flags.twoFactor !== true && flags.pending !== true) {
+        throw new BranchboxError('cli/usage', {
+          message: '--change says nothing of what is to change',
+          mend: 'add --two-factor or --pending; `branchbox fleet approve SERIAL` takes a box without either',
+        });
+      }
       const how = {
         ...(flags.twoFactor === true ? { twoFactor: true } : {}),
         ...(flags.pending === true ? { approved: false } : {}),
@@ -54,7 +62,7 @@ export function registerInventory(fleet: Command): void {
           () => undefined,
           (thrown: unknown) => {
             if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/conflict') throw thrown;
-            return otherThanWished(flags, serial);
+            return asWished(flags, serial);
           },
         );
         if (problem !== undefined) problems.push(problem);
@@ -117,15 +125,23 @@ export function registerInventory(fleet: Command): void {
     });
 }
 
-/** A box that enrols at once where its operator wished that it wait is told; undefined where it is as wished. */
-async function otherThanWished(flags: InventoryFlags, serial: string): Promise<BranchboxError | undefined> {
+/**
+ * A box that is known already and enrols at once where its operator wished that it wait: changed where they asked for that,
+ * else told. undefined where it is as wished.
+ */
+async function asWished(flags: InventoryFlags, serial: string): Promise<BranchboxError | undefined> {
   const text = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
   const { approved, twoFactor } = decodeJson(Standing, text, "the controller's answer");
   const lacksFactor = flags.twoFactor === true && !twoFactor;
   if (!lacksFactor && !(flags.pending === true && approved)) return undefined;
+  if (flags.change === true) {
+    const wish = { ...(lacksFactor && { twoFactor: true }), approved: false };
+    await callApi(flags, jsonCall('PATCH', inventoryPath(serial), wish));
+    return undefined;
+  }
   return new BranchboxError('controller/conflict', {
     message: `${serial} is known already, ${lacksFactor ? 'without a second factor' : 'as approved'}, and stays so`,
-    mend: `PATCH ${inventoryPath(serial)} with { ${lacksFactor ? '"twoFactor": true, ' : ''}"approved": false }, which counts at its next enrolment`,
+    mend: 'with --change it waits at its next enrolment',
   });
 }
 

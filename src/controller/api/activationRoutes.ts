@@ -72,7 +72,7 @@ export function registerActivationRoutes(api: Api, { store, activations, clock }
       if (!entry.twoFactor) {
         throw new BranchboxError('controller/conflict', {
           message: `${serial} needs no second factor`,
-          mend: `${patch} with { "twoFactor": true, "approved": false } first`,
+          mend: `first ${patch} with { "twoFactor": true, "approved": false } or \`branchbox fleet inventory ${serial} --two-factor --change\``,
         });
       }
       if (entry.approved || entry.state === 'revoked') {

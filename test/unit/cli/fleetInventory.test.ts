@@ -27,9 +27,27 @@ it.each([
   await expect(inventory('SN-1', 'SN-2', 'SN-3', ...wish)).rejects.toMatchObject({
     code: 'controller/conflict',
     message: `${message}; ${message.replace('SN-1', 'SN-3')}`,
-    mend: expect.stringContaining('PATCH /api/v1/inventory/SN-1 with {'),
+    mend: 'with --change it waits at its next enrolment',
   });
   // The others are done all the same, and so is the same asked for again.
   await expect(inventory('SN-2', ...wish)).resolves.toBeUndefined();
   await expect(inventory('SN-1')).resolves.toBeUndefined();
+});
+
+it.each([
+  ['--two-factor', { approved: false, twoFactor: true }],
+  ['--pending', { approved: false, twoFactor: false }],
+])('%s --change makes a box wait that is known already', async (wish, standing) => {
+  await inventory('SN-1');
+  await inventory('SN-1', 'SN-2', wish, '--change');
+  for (const serial of ['SN-1', 'SN-2']) {
+    expect(await running.store.inventory.get(serial)).toMatchObject(standing);
+  }
+});
+
+it('is told that --change alone changes nothing', async () => {
+  await expect(inventory('SN-1', '--change')).rejects.toMatchObject({
+    code: 'cli/usage',
+    message: '--change says nothing of what is to change',
+  });
 });
