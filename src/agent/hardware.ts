@@ -20,6 +20,8 @@ export interface FoundInterface {
   readonly ifname: string;
   /** Its device below /sys/devices; undefined where there is none (bridges, tunnels, veth). */
   readonly device: string | undefined;
+  /** Its number among those of its device, as the driver counts (dev_port of the kernel's ABI/testing/sysfs-class-net). */
+  readonly devPort: number;
   /** Ethernet by wire: no radio, no modem that speaks IP without Ethernet. */
   readonly isWired: boolean;
   readonly isModem: boolean;
@@ -66,30 +68,28 @@ export const namedInterfaces = (model: Pick<HardwareModel, 'ports'>): ReadonlySe
 /** Named ports in the model's order, then those discovered in the machine's. Pure. */
 export function matchPorts(model: HardwareModel, found: readonly FoundInterface[]): readonly PortFact[] {
   const taken = new Set<string>();
-  // Of several interfaces at one place the first is the port, at every start the same one.
+  // Of several interfaces at one place that names no number the first is the port, at every start the same one.
   const all = inOrder(found);
   const named = model.ports.map(({ label, role, match }): PortFact => {
     // One place in two forms is one port: it must not be a provider's and a tenant's at once.
     const own = all
       .filter(({ ifname }) => !taken.has(ifname))
-      .find((one) =>
-        'interface' in match ? one.ifname === match.interface : placesOf(one.device).includes(match.path),
-      );
+      .find((one) => ('interface' in match ? one.ifname === match.interface : isAt(one, match.path)));
     if (own === undefined) return { label, role, carrier: false };
     taken.add(own.ifname);
-    return portFact(label, role, own);
+    return portFact(label, role, own, all);
   });
   const modems = model.modems.map(({ match }) => match.path);
   const left = all
     .filter(({ ifname, isWired }) => isWired && !taken.has(ifname))
-    .filter(({ device }) => !placesOf(device).some((place) => modems.includes(place)));
+    .filter((one) => !modems.some((place) => isAt(one, place)));
   const labels = new Set<string>(named.map(({ label }) => label));
   const discovered: PortFact[] = [];
   const add = (label: string, role: PortFact['role'], one: FoundInterface): void => {
     // A second of a name has none: better no port than one that is another after the next boot.
     if (labels.has(label) || !PortLabel.safeParse(label).success) return;
     labels.add(label);
-    discovered.push(portFact(label, role, one));
+    discovered.push(portFact(label, role, one, all));
   };
   if (model.discover.includes('pci')) {
     // Those on a hypervisor's own bus (Hyper-V, Xen) too, which are at no place that a model could name.
@@ -117,8 +117,7 @@ function matchModems(
   const left = all.filter(({ ifname }) => !taken.has(ifname));
   // A name of the model's is that place's alone, also while nothing is in it.
   const labels = new Set<string>([...model.ports, ...model.modems].map(({ label }) => label));
-  const slotOf = ({ device }: FoundInterface) =>
-    model.modems.find(({ match }) => placesOf(device).includes(match.path))?.label;
+  const slotOf = (one: FoundInterface) => model.modems.find(({ match }) => isAt(one, match.path))?.label;
   let others = 0;
   return left.flatMap((one) => {
     const slot = slotOf(one);
@@ -129,14 +128,20 @@ function matchModems(
       others += 1;
       while (labels.has(`modem${others}`)) others += 1;
     }
-    return [{ ...portFact(slot ?? `modem${others}`, 'wan', one), carrier: true, modem: true } as const];
+    return [{ ...portFact(slot ?? `modem${others}`, 'wan', one, all), carrier: true, modem: true } as const];
   });
 }
 
 const inOrder = (found: readonly FoundInterface[]): readonly FoundInterface[] =>
   found.toSorted((a, b) => compare(a.device ?? '', b.device ?? '') || compare(a.ifname, b.ifname));
 
-/** All forms of model/hardware `Place` that a device below /sys/devices has. Pure. */
+/** In whichever form; without a number all ports of the device are there. */
+function isAt({ device, devPort }: FoundInterface, place: string): boolean {
+  const places = placesOf(device);
+  return places.includes(place) || places.some((one) => `${one}#${devPort}` === place);
+}
+
+/** All forms of model/hardware `Place` that a device below /sys/devices has, without the number of a port. Pure. */
 export function placesOf(device: string | undefined): readonly string[] {
   const usb = usbPlaceOf(device);
   if (usb !== undefined) return [usb];
@@ -173,9 +178,14 @@ const pciAddresses = (device: string | undefined): readonly string[] =>
 /** By code unit, as `LC_ALL=C sort`. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-function portFact(label: string, role: PortFact['role'], one: FoundInterface): PortFact {
+function portFact(
+  label: string,
+  role: PortFact['role'],
+  one: FoundInterface,
+  all: readonly FoundInterface[],
+): PortFact {
   const macAddress = MacAddress.safeParse(one.macAddress);
-  const place = placesOf(one.device).at(-1);
+  const place = placeOf(one, all);
   return {
     label,
     role,
@@ -184,4 +194,16 @@ function portFact(label: string, role: PortFact['role'], one: FoundInterface): P
     ...(macAddress.success ? { macAddress: macAddress.data } : {}),
     carrier: one.carrier,
   };
+}
+
+/** As a model would name it: with its number where that tells it from others of its device. */
+function placeOf(
+  { device, devPort, ifname }: FoundInterface,
+  all: readonly FoundInterface[],
+): string | undefined {
+  const place = placesOf(device).at(-1);
+  const others = all.filter((other) => other.device === device && other.ifname !== ifname);
+  const isNumbered =
+    others.length > 0 && others.every((other) => other.devPort !== devPort) && !isOnUsb(device);
+  return place !== undefined && isNumbered ? `${place}#${devPort}` : place;
 }

@@ -44,13 +44,16 @@ async function readInterface(
   // Gone meanwhile, or (carrier) EINVAL where the link is down.
   const read = (name: string): Promise<string | undefined> =>
     files.readText(`${at}/${name}`, 4096).catch(() => undefined);
-  const [macAddress, carrier, type] = await Promise.all([read('address'), read('carrier'), read('type')]);
+  const [macAddress, carrier, type, devPort] = await Promise.all(
+    ['address', 'carrier', 'type', 'dev_port'].map(read),
+  );
   const isModem = device !== undefined && MODEM_DRIVERS.has(await driverOf(at));
   return {
     ifname,
     device,
     isWired: device !== undefined && type?.trim() === ETHERNET && !isModem && !(await isRadio(at)),
     isModem,
+    devPort: Number(devPort ?? 0),
     macAddress: macAddress?.trim(),
     carrier: carrier?.trim() === '1',
   };

@@ -18,13 +18,14 @@ export const ModelName = z
  * A place in the machine, in one of three forms:
  * `0000:03:00.0`, a PCI address; it moves where a card is put in that adds a bus before it.
  * `0000:00:02.2/00.0`, from the root bus device.function by device.function; it stays where it is.
+ * Both with `#1` behind: of several ports of that function the one that its driver numbers so (dev_port, from 0).
  * `usb-0000:00:14.0-3.1`, a USB port: its controller's PCI address, then port by port.
  */
 export const Place = z
   .string()
   .regex(
-    /^(?:[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?:\/[0-9a-f]{2}\.[0-7])*|usb-[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]-\d+(?:\.\d+)*)$/,
-    'a place such as 0000:03:00.0, 0000:00:1c.0/00.0 or usb-0000:00:14.0-3',
+    /^(?:[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?:\/[0-9a-f]{2}\.[0-7])*(?:#\d{1,3})?|usb-[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]-\d+(?:\.\d+)*)$/,
+    'a place such as 0000:03:00.0, 0000:00:1c.0/00.0, 0000:03:00.0#1 or usb-0000:00:14.0-3',
   );
 
 const Port = z.strictObject({

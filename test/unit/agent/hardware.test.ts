@@ -22,9 +22,11 @@ const found = (
   device: string | undefined,
   isWired = true,
   isModem = false,
+  devPort = 0,
 ): FoundInterface => ({
   ifname,
   device,
+  devPort,
   isWired,
   isModem,
   macAddress: undefined,
@@ -135,6 +137,28 @@ describe('hardware models', () => {
     const two = ['eth7', 'eth6'].map((ifname) => found(ifname, `${PCI}/0000:00:1c.0/0000:03:00.0`));
     for (const all of [two, two.toReversed()])
       expect(labels(matchPorts(parseHardwareModel(MODEL, 'test.toml'), all))).toEqual(['wan1 wan eth6']);
+  });
+
+  it('tell the ports of one PCI function apart by their numbers, whatever their names are', () => {
+    const device = `${PCI}/0000:00:1c.0/0000:03:00.0`;
+    const cards = [
+      found('eth0', device, true, false, 1),
+      found('eth1', device, true, false, 0),
+      found('eth2', device, true, false, 10),
+    ];
+    const text = MODEL.replace('0000:03:00.0', '0000:03:00.0#0').replace(
+      'match.interface = "lan1"',
+      'match.path = "0000:00:1c.0/00.0#1"',
+    );
+    const ports = matchPorts(parseHardwareModel(text, 'test.toml'), cards);
+    expect(ports.map(({ label, ifname, place }) => [label, ifname, place])).toEqual([
+      ['wan1', 'eth1', '0000:00:1c.0/00.0#0'],
+      ['lan1', 'eth0', '0000:00:1c.0/00.0#1'],
+    ]);
+    // So that who describes a box of the generic model is told by what to name each.
+    expect(matchPorts(read('generic'), cards).map(({ place }) => place)).toEqual(
+      [1, 0, 10].map((port) => `0000:00:1c.0/00.0#${port}`),
+    );
   });
 
   it('know a place by its address and by its hops', () => {

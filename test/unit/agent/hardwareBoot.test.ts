@@ -59,9 +59,10 @@ describe('a machine at boot', () => {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     symlinkSync(relative(dirname(join(root, path)), join(root, to)), join(root, path));
   };
-  const card = (ifname: string, device: string, driver = 'igb'): void => {
+  const card = (ifname: string, device: string, driver = 'igb', devPort = 0): void => {
     const own = `${device}/net/${ifname}`;
     put(`${own}/type`, '1\n');
+    put(`${own}/dev_port`, `${devPort}\n`);
     put(`${own}/address`, '02:00:00:00:00:01\n');
     mkdirSync(join(root, 'sys/bus/drivers', driver), { recursive: true });
     link(`${own}/device`, device);
@@ -76,7 +77,9 @@ describe('a machine at boot', () => {
   const standAt = (name: string): void => {
     const model = parseHardwareModel(readFileSync(join(MODELS, `${name}.toml`), 'utf8'), name);
     for (const [index, { match }] of model.ports.entries()) {
-      if ('path' in match) card(`own${index}`, deviceAt(match.path));
+      if (!('path' in match)) continue;
+      const [place = '', port] = match.path.split('#');
+      card(`own${index}`, deviceAt(place), 'igb', Number(port ?? 0));
     }
   };
   const bootUplinks = (): string[] => {
@@ -171,6 +174,25 @@ describe('a machine at boot', () => {
     put('usr/lib/branchbox/models/new-box.toml', ports('', wan));
     const first = ['dhcpcd@hop6.service'];
     expect([await wanPorts(), bootUplinks()]).toEqual([first, first]);
+  });
+
+  it('asks on the port of a PCI function that the model names by its number', async () => {
+    const device = 'sys/devices/pci0000:00/0000:00:1b.0/0000:0b:00.0';
+    card('quad0', device, 'mlx4_core', 1);
+    card('quad1', device, 'mlx4_core', 0);
+    card('quad2', device, 'mlx4_core', 12);
+    put('etc/branchbox/factory/model', 'new-box\n');
+    for (const [place, ifname] of [
+      ['0000:00:1b.0/00.0#0', 'quad1'],
+      ['0000:0b:00.0#1', 'quad0'],
+      ['0000:0b:00.0#12', 'quad2'],
+    ] as const) {
+      put('usr/lib/branchbox/models/new-box.toml', NEW_MODEL.replace('0000:00:1c.6/00.0', place));
+      const own = [`dhcpcd@${ifname}.service`];
+      expect([await wanPorts(), bootUplinks()]).toEqual([own, own]);
+    }
+    put('usr/lib/branchbox/models/new-box.toml', NEW_MODEL.replace('0000:00:1c.6/00.0', '0000:0b:00.0#2'));
+    expect([await wanPorts(), bootUplinks()]).toEqual([[], []]);
   });
 
   it('asks on the first card of a hypervisor\u2019s own bus', async () => {
