@@ -1,6 +1,6 @@
 /**
  * Owns which USB media are plugged in, as udev and the kernel tell it, and what is said of those that nobody reads (medium.ts):
- * of each on a box that has its owner, before that of those with another file system. Does not open a medium, nor ask for more of it than that it is there.
+ * of each on a box that has its owner, before that of those with another file system; and of one that no update is read off. Does not open a medium, nor ask for more of it than that it is there.
  */
 import type { Files } from '../system/ports.ts';
 
@@ -11,11 +11,14 @@ export interface BlockDevicePaths {
   readonly sys: string;
   /** proc_pid_mountinfo(5). */
   readonly mounts: string;
+  /** There where a box has firmware slots, and takes updates off sticks. */
+  readonly slot: string;
 }
 export const BLOCK_DEVICE_PATHS: BlockDevicePaths = {
   udev: '/run/udev/data',
   sys: '/sys/dev/block',
   mounts: '/proc/self/mountinfo',
+  slot: '/run/branchbox/boot/slot',
 };
 type Reading = Pick<Files, 'list' | 'readText'>;
 
@@ -27,11 +30,14 @@ const MAX_MOUNTS_BYTES = 1024 * 1024;
 
 /** As the rule has them that starts the reading (firmware/root/usr/lib/udev/rules.d/70-branchbox-medium.rules). */
 const READ: readonly string[] = ['vfat', 'ext4'];
+/** As 71-branchbox-update-stick.rules. */
+const READ_FOR_UPDATES = 'vfat';
 /**
- * What sticks are sold with or formatted to elsewhere, as blkid names it. Sticks of 64 GB and more are sold with exFAT. Not
- * what an installation stick has (iso9660, erofs).
+ * What sticks are sold with or formatted to elsewhere, as blkid names it: for people. Sticks of 64 GB and more are sold with
+ * exFAT. Not what an installation stick has (iso9660, erofs).
  */
-const NOT_READ: Readonly<Record<string, string>> = {
+const NAMES: Readonly<Record<string, string>> = {
+  ext4: 'ext4',
   exfat: 'exFAT',
   ntfs: 'NTFS',
   hfs: 'HFS',
@@ -58,13 +64,23 @@ export async function unreadMedia(
   hasOwner: boolean,
   paths: BlockDevicePaths = BLOCK_DEVICE_PATHS,
 ): Promise<readonly string[]> {
-  const plugged = await pluggedMedia(files, hasOwner ? READ : Object.keys(NOT_READ), paths);
-  return plugged.map(({ name, fileSystem }) => {
-    const what = hasOwner
-      ? 'no bootstrap medium is read, this box has its owner (a factory reset would make it read; else pull it out)'
-      : `it has ${NOT_READ[fileSystem] ?? fileSystem}, and a bootstrap medium is read off FAT or ext4 alone (format it with FAT32, copy the files onto it again, or take another stick)`;
-    return `USB medium ${name}: ${what}`;
-  });
+  const takesUpdates = (await readOr(files, paths.slot)) !== undefined;
+  const kinds = Object.keys(NAMES).filter((kind) => !READ.includes(kind));
+  const told = hasOwner ? [...READ, ...(takesUpdates ? kinds : [])] : kinds;
+  return (await pluggedMedia(files, told, paths)).map(
+    ({ name, fileSystem }) => `USB medium ${name}: ${whyUnread(fileSystem, hasOwner, takesUpdates)}`,
+  );
+}
+
+const MEND = '(format it with FAT32, copy the files onto it again, or take another stick)';
+
+/** Pure. */
+function whyUnread(fileSystem: string, hasOwner: boolean, takesUpdates: boolean): string {
+  const name = NAMES[fileSystem] ?? fileSystem;
+  if (!hasOwner) return `it has ${name}, and a bootstrap medium is read off FAT or ext4 alone ${MEND}`;
+  if (takesUpdates && fileSystem !== READ_FOR_UPDATES)
+    return `it has ${name}, and an update is read off FAT alone ${MEND}`;
+  return 'no bootstrap medium is read, this box has its owner (a factory reset would make it read; else pull it out)';
 }
 
 /** File systems on USB, of these kinds. */

@@ -190,6 +190,7 @@ export async function createBox(
           udev: join(directory, 'udev'),
           sys: join(directory, 'sys'),
           mounts: join(directory, 'mountinfo'),
+          slot: join(directory, 'slot'),
         },
         connect: onlooker.connect(async (options) => {
           const key = (await box.tpm?.unwrap(options.identity.key)) ?? options.identity.key;

@@ -9,7 +9,12 @@ import { createFiles } from '../../../src/system/linux/files.ts';
 let directory: string;
 const at = (...parts: readonly string[]): string => join(directory, ...parts);
 const unread = (hasOwner: boolean) =>
-  unreadMedia(createFiles(), hasOwner, { udev: at('udev'), sys: at('dev/block'), mounts: at('mountinfo') });
+  unreadMedia(createFiles(), hasOwner, {
+    udev: at('udev'),
+    sys: at('dev/block'),
+    mounts: at('mountinfo'),
+    slot: at('slot'),
+  });
 /** On a box that has its owner, by their names. */
 const plugged = async () =>
   (await unread(true)).map((notice) => /^USB medium (\w+): no bootstrap/.exec(notice)?.[1]);
@@ -100,6 +105,24 @@ it.each([
     `USB medium sdb1: it has ${name}, and a bootstrap medium is read off FAT or ext4 alone (format it with FAT32, copy the files onto it again, or take another stick)`,
   ]);
 });
+
+it.each([
+  ['exfat', 'it has exFAT, and an update is read off FAT alone'],
+  ['ntfs', 'it has NTFS, and an update is read off FAT alone'],
+  ['ext4', 'it has ext4, and an update is read off FAT alone'],
+])(
+  'with %s hold no update that a box with an owner would read, where it takes any',
+  async (type, sentence) => {
+    told('8:17', ['ID_BUS=usb', `ID_FS_TYPE=${type}`]);
+    expect((await unread(true)).join()).not.toContain('update');
+    writeFileSync(at('slot'), 'a\n');
+    expect(await unread(true)).toEqual([
+      expect.stringMatching(new RegExp(`^USB medium sdb1: ${sentence} \\(format it with FAT32, .*\\)`)),
+    ]);
+    told('8:17', VFAT);
+    expect(await unread(true)).toEqual([expect.stringContaining('no bootstrap medium is read')]);
+  },
+);
 
 it.each([
   ['that are read', VFAT],

@@ -119,6 +119,18 @@ describe('the local console', () => {
     rmSync(root, { recursive: true });
   });
 
+  it.each(['DISCOVER', 'OPERATIONAL'] as const)(
+    'says in %s what is worth a look, a stick that is not read say',
+    async (state) => {
+      const notice =
+        'USB medium sdb1: it has exFAT, and an update is read off FAT alone (format it with FAT32, copy it again)';
+      await serve('identity.sock', '/bootstrap', { ...bootstrap, state, notices: [notice] });
+      const text = await screen();
+      expect(text.replaceAll(/\n {12}/g, ' ')).toContain(` Worth a look: ${notice}`);
+      expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(79);
+    },
+  );
+
   it('says what to do where the disk does not come up, and nothing of processes that cannot be there', async () => {
     put('run/branchbox/rescue', 'var.mount branchbox-disk.service\n');
     const text = await screen();
