@@ -107,9 +107,13 @@ export function clockFindings({ clockBehind }: OwnCondition): Finding[] {
 /** Only while it is still wanted: what is over and forgotten is history, not health. */
 function firmwareFindings({ firmware }: OwnCondition): Finding[] {
   if (firmware?.state === 'refused') {
-    const subject = firmware.lastResult?.version ?? 'firmware';
+    // What was not refused for good (by a stick that was pulled out, say) is not what ended last.
+    const last = firmware.lastResult?.result === 'refused' ? firmware.lastResult.version : undefined;
+    const subject = firmware.target?.version ?? last ?? 'firmware';
     const mend = 'The box runs on as it was; build, sign or upload the version again.';
-    return [finding('firmware-refused', 'warning', subject, `${firmware.sentence}. ${mend}`)];
+    return [
+      finding('firmware-refused', 'warning', subject, `${firmware.sentence.replace(/\.$/, '')}. ${mend}`),
+    ];
   }
   if (firmware?.state === 'rolled-back') {
     const subject = firmware.lastResult?.version ?? 'firmware';

@@ -8,6 +8,23 @@ import { conditionsOf, healthState } from '../../../src/telemetry/health.ts';
 import { statusOf } from '../../../src/telemetry/status.ts';
 import { bfd, boxOf, dark, facts, nothing, spec, verdict, well } from './twoUplinks.ts';
 
+test('a firmware that is refused is told with its own version, where that is known, and in whole sentences', () => {
+  const told = (sentence: string, result: 'refused' | 'committed') =>
+    verdict(well, nothing, {
+      firmware: {
+        version: '1.0.0',
+        state: 'refused',
+        sentence,
+        lastResult: { version: '1.1.0', digest: 'd', result, sentence, atMs: 1 },
+      },
+    }).map((finding) => `${finding.subject}: ${finding.sentence}`);
+  const rest = 'The box runs on as it was; build, sign or upload the version again.';
+  expect(told('firmware 1.1.0 is refused', 'refused')).toEqual([`1.1.0: firmware 1.1.0 is refused. ${rest}`]);
+  expect(told('It is shorter. Upload it again.', 'committed')).toEqual([
+    `firmware: It is shorter. Upload it again. ${rest}`,
+  ]);
+});
+
 test('a firmware that is refused, or was taken back and is still wanted, degrades the box; one under way does not', () => {
   const codes = (state: FirmwareStatus['state']) =>
     verdict(well, nothing, { firmware: { version: '1.0.0', state, sentence: 'why' } }).map(
