@@ -11,7 +11,7 @@ import type { Clock } from '../system/ports.ts';
 import { createSerialQueue } from '../system/serialQueue.ts';
 import { allocate, NO_ALLOCATIONS } from './allocations.ts';
 import { designFleet } from './designer.ts';
-import { checkRemovals } from './removals.ts';
+import { checkRemovals, checkRevoked } from './removals.ts';
 import type { FleetOutline, FleetRevision, HeldPlace } from './store/entities.ts';
 import type { Store } from './store/store.ts';
 
@@ -139,6 +139,8 @@ export function createFleetService(options: {
     }
     const fleet = decode(Fleet, wanted, 'the fleet');
     if ('replace' in change.next) checkRemovals(present?.places ?? [], fleet, change.next.removes);
+    const revoked = (await store.inventory.list()).filter(({ state }) => state === 'revoked');
+    checkRevoked(present?.places ?? [], fleet, new Set(revoked.map(({ serial }) => serial)));
     const allocations = allocate(fleet, present?.allocations ?? NO_ALLOCATIONS);
     designFleet({
       fleet,

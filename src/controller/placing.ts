@@ -52,12 +52,20 @@ export function createPlacing(options: {
         if (key !== undefined && !(await store.inventory.bind(serial, key, atMs))) {
           throw conflict(`another identity holds ${serial}`, `DELETE /api/v1/inventory/${serial} forgets it`);
         }
+        const told = { isPlaced: false };
         const next = await fleet.change({
           actor,
           subject: `gateways of ${serial}`,
-          next: { edit: (present) => withBox(present, serial, place) },
+          next: {
+            edit(present) {
+              const edited = withBox(present, serial, place);
+              told.isPlaced = edited !== present;
+              return edited;
+            },
+          },
         });
-        await store.inventory.update(serial, { approved: true });
+        // One that the inventory held without a place: no fleet file knows of it either.
+        await store.inventory.update(serial, { approved: true, ...(told.isPlaced && { joined }) });
         await store.pending.remove(serial);
         const gateway = next.fleet.gateways.find((candidate) => candidate.serial === serial)?.id ?? '';
         await store.records.audit({ atMs, actor, action: 'placed', subject: serial, detail: gateway });

@@ -1,6 +1,6 @@
 /**
- * Owns that boxes do not lose their place in the fleet by the dozen unless that is said: one is an ordinary change, more is
- * what a document does that was cut short, or is of another fleet. Does not own what that does to a box (admission.ts,
+ * Owns that boxes do not lose their place in the fleet by the dozen unless that is said, nor one to a revoked box: one is an
+ * ordinary change, more is what a document does that was cut short, or is of another fleet. Does not own what that does to a box (admission.ts,
  * revocations.ts). Pure.
  */
 import { BranchboxError } from '../model/errors.ts';
@@ -30,4 +30,24 @@ export function checkRemovals(
     message: `by this fleet ${boxes} would lose the place that the present one gives${asTold}${who}. Such a box is quarantined at once, and its tenants are without network`,
     mend: `where that is meant, say just how many: PUT /api/v1/fleet?removes=${removed.length} (branchbox fleet apply FILE --removes ${removed.length})`,
   });
+}
+
+/**
+ * A file of before a replacement names the box that was replaced. Throws controller/conflict where one that works would lose
+ * its place to one that was revoked, and nobody would have it.
+ */
+export function checkRevoked(
+  places: readonly HeldPlace[],
+  next: Pick<Fleet, 'gateways'>,
+  revoked: ReadonlySet<string>,
+): void {
+  for (const { id, serial } of next.gateways) {
+    const present = places.find((place) => place.id === id)?.serial;
+    if (serial === undefined || present === undefined || serial === present) continue;
+    if (!revoked.has(serial) || revoked.has(present)) continue;
+    throw new BranchboxError('controller/conflict', {
+      message: `${id} would go from ${present} to ${serial}, which was revoked`,
+      mend: `name ${present} as the serial of ${id}; where ${serial} is meant, trust it first: branchbox fleet release ${serial}`,
+    });
+  }
 }

@@ -53,9 +53,13 @@ export async function replaceBox(
       mend: `trust it again first: branchbox fleet release ${serial}`,
     });
   }
-  // Who asked for a second factor of this box meant it.
-  const bySecondFactor = twoFactor || known?.twoFactor === true;
-  const how = { approved: !bySecondFactor || known?.approved === true, twoFactor: bySecondFactor };
+  // Who asked for a second factor of this box meant it: an approval of before that knew of none does not stand for it.
+  const how = {
+    approved: known?.twoFactor === true ? known.approved : !twoFactor,
+    twoFactor: twoFactor || known?.twoFactor === true,
+    // No fleet file told it: it keeps its place under one that tells no serials.
+    joined: 'operator',
+  } as const;
   if (known === undefined) await store.inventory.add(serial, how, clock.nowMs());
   else await store.inventory.update(serial, how);
   await fleet.change({

@@ -67,7 +67,7 @@ export const InventoryEntry = z.strictObject({
   ),
   /** The last progress this box reported (RFC 8572 7.3). */
   progress: z.strictObject({ type: z.string(), message: z.string().optional(), atMs: z.number() }).optional(),
-  /** Nobody had named this serial: by what it was let in. Its place outlives a fleet file that does not tell serials. */
+  /** No fleet file gave it its place: by what it was let in. Its place outlives a fleet file that does not tell serials. */
   joined: z.enum(['rule', 'operator', 'claim']).optional(),
   move: InventoryMove.optional(),
   createdAtMs: z.number(),

@@ -77,6 +77,9 @@ export function createInventoryStore(database: Database): Store['inventory'] {
         const sql = 'UPDATE inventory SET two_factor = ? WHERE serial = ?';
         database.run(sql, change.twoFactor ? 1 : 0, serial);
       }
+      if (change.joined !== undefined) {
+        database.run('UPDATE inventory SET joined = ? WHERE serial = ?', change.joined, serial);
+      }
       if (change.state !== undefined) {
         database.run('UPDATE inventory SET state = ? WHERE serial = ?', change.state, serial);
       }

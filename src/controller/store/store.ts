@@ -57,6 +57,7 @@ export interface Store {
         readonly approved?: boolean;
         readonly twoFactor?: boolean;
         readonly state?: InventoryEntry['state'];
+        readonly joined?: InventoryEntry['joined'];
       },
     ): Promise<void>;
     remove(serial: string): Promise<void>;

@@ -46,6 +46,13 @@ it('who waits is listed, approved into its place, and stays there under a file t
   expect((await running.call('GET', '/api/v1/gateways/free')).json.serial).toBeUndefined();
 });
 
+it('a box that the inventory held without a place stays where an operator, or its claim code, put it', async () => {
+  await running.call('POST', '/api/v1/inventory', { serial: 'SN-new', approved: false });
+  expect((await running.call('POST', '/api/v1/pending/SN-new/approve', {})).json.joined).toBe('operator');
+  expect((await running.call('PUT', '/api/v1/fleet', FLEET)).status).toBe(200);
+  expect((await running.call('GET', '/api/v1/gateways/free')).json.serial).toBe('SN-new');
+});
+
 it('who is denied is kept as denied, and forgotten on demand', async () => {
   expect((await running.call('POST', '/api/v1/pending/SN-new/deny', {})).status).toBe(204);
   expect((await running.call('GET', '/api/v1/pending')).json).toMatchObject([{ state: 'denied' }]);

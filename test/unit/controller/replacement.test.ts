@@ -57,3 +57,45 @@ it('takes no box of another gateway, none that was revoked, and no gateway that 
   expect(await serialOf('one')).toBe('SN-one');
   expect(await entry('SN-one')).toMatchObject({ state: 'expected' });
 });
+
+it('a second factor that is asked for of a box that is known as approved is asked of it', async () => {
+  await running.call('POST', '/api/v1/inventory', { serial: 'SN-new' });
+  await replace('one', { serial: 'SN-new', twoFactor: true });
+  expect(await entry('SN-new')).toMatchObject({ approved: false, twoFactor: true });
+});
+
+it('a box that its code or an operator let in already is not asked for another', async () => {
+  await running.call('POST', '/api/v1/inventory', { serial: 'SN-new', twoFactor: true });
+  await running.call('PATCH', '/api/v1/inventory/SN-new', { approved: true });
+  await replace('one', { serial: 'SN-new', twoFactor: true });
+  expect(await entry('SN-new')).toMatchObject({ approved: true, twoFactor: true });
+});
+
+it.each([
+  ['never told a serial', undefined],
+  ['is told the new one', 'SN-new'],
+])('the new box keeps its place under a fleet file that %s', async (_, serial) => {
+  await replace('one', { serial: 'SN-new' });
+  const { serial: _old, ...one } = gateway('one', 11);
+  const gateways = [{ ...one, ...(serial === undefined ? {} : { serial }) }, gateway('two', 12)];
+  expect((await running.call('PUT', '/api/v1/fleet', { fleet: { name: 'test' }, gateways })).status).toBe(
+    200,
+  );
+  expect(await serialOf('one')).toBe('SN-new');
+});
+
+it('a fleet file of before puts no revoked box back in the place of one that works', async () => {
+  await replace('one', { serial: 'SN-new' });
+  const file = { fleet: { name: 'test' }, gateways: [gateway('one', 11), gateway('two', 12)] };
+  const { status, json } = await running.call('PUT', '/api/v1/fleet', file);
+  expect(status).toBe(409);
+  expect(json).toMatchObject({
+    message: 'one would go from SN-new to SN-one, which was revoked',
+    mend: expect.stringContaining('branchbox fleet release SN-one'),
+  });
+  expect((await running.call('PUT', '/api/v1/gateways/one', gateway('one', 11))).status).toBe(409);
+  expect(await serialOf('one')).toBe('SN-new');
+  // Who means it says so.
+  await running.call('PATCH', '/api/v1/inventory/SN-one', { revoked: false });
+  expect((await running.call('PUT', '/api/v1/fleet', file)).status).toBe(200);
+});
