@@ -2,7 +2,7 @@
  * Owns the words of `branchbox fleet inventory|activation|release`: which boxes may join, and by what code.
  * Does not own mailing: what to send is printed, and how it goes is the operator's.
  */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -81,7 +81,12 @@ export function registerInventory(fleet: Command): void {
     .option('--valid <span>', 'from 60s to 7d', '24h')
     .option('--length <characters>', 'of the code, 4 to 10', '8')
     .option('--no-link', 'a code that is enough by itself, for where there is no mail')
-    .option('--show', 'makes none: how the code that there is stands, and which keys tried it how often')
+    .addOption(
+      new Option(
+        '--show',
+        'makes none: how the code that there is stands, and which keys tried it how often',
+      ).conflicts(['valid', 'length', 'link']),
+    )
     .option('--json', 'for programs: one JSON object')
     .addHelpText('after', `\nexample: branchbox fleet activation SN-1 --valid 2h ${ACCESS_EXAMPLE}`)
     .action(
@@ -102,7 +107,7 @@ export function registerInventory(fleet: Command): void {
         }
         const wanted = {
           validS: parseSpanS(flags.valid),
-          codeLength: Number(flags.length),
+          codeLength: parseLength(flags.length),
           link: flags.link,
         };
         const text = await callApi(flags, jsonCall('POST', `${inventoryPath(serial)}/activation`, wanted));
@@ -169,6 +174,14 @@ export function standingText(serial: string, json: string): string {
   const warning =
     keys.length > 1 ? ['More than one key: another box says to be this one. One of them is not yours.'] : [];
   return [head, ...lines, ...warning].join('\n');
+}
+
+function parseLength(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new BranchboxError('cli/usage', {
+    message: `--length wants a number of characters, not ${text}`,
+    mend: 'from 4 to 10: --length 8',
+  });
 }
 
 /** `90s`, `15m`, `24h`, `7d`. */

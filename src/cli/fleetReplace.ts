@@ -4,10 +4,21 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
-import { ACCESS_EXAMPLE, type Access, callApi, gatewayPath, jsonCall, withAccess } from './controllerApi.ts';
+import {
+  ACCESS_EXAMPLE,
+  type Access,
+  callApi,
+  gatewayPath,
+  inventoryPath,
+  jsonCall,
+  withAccess,
+} from './controllerApi.ts';
 import { print } from './terminal.ts';
 
 const Done = z.object({ gatewayId: z.string(), serial: z.string(), replaced: z.string().optional() });
+
+/** Of the new box's entry in the inventory. */
+const Standing = z.object({ approved: z.boolean() });
 
 export function registerReplace(fleet: Command): void {
   withAccess(fleet.command('replace <gateway> <serial>'))
@@ -25,8 +36,17 @@ export function registerReplace(fleet: Command): void {
         const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/replacement'), wish));
         const { gatewayId, replaced } = decodeJson(Done, text, "the controller's answer");
         const old = replaced === undefined ? 'the place was free' : `${replaced} is revoked`;
-        const words = `${gatewayId} is the place of ${serial} now; ${old}. Connect the new box: it enrols by itself.`;
-        print(flags.json === true ? text.trim() : words);
+        if (flags.json === true) {
+          print(text.trim());
+          return;
+        }
+        // As the controller has it: a second factor may have been asked of this box before.
+        const entry = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
+        const { approved } = decodeJson(Standing, entry, "the controller's answer");
+        const how = approved
+          ? 'it enrols by itself'
+          : `it enrols once its installer typed a code (branchbox fleet activation ${serial})`;
+        print(`${gatewayId} is the place of ${serial} now; ${old}. Connect the new box: ${how}.`);
       },
     );
 }

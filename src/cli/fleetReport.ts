@@ -35,6 +35,12 @@ export function registerReport(fleet: Command): void {
     .option('--json', 'for programs: the report as one JSON object')
     .addHelpText('after', `\nexample: branchbox fleet report branch1 --test ${ACCESS_EXAMPLE}`)
     .action(async (gateway: string, flags: Flags) => {
+      if (flags.test !== true && (flags.uplink ?? flags.budget) !== undefined) {
+        throw new BranchboxError('cli/usage', {
+          message: `${flags.uplink === undefined ? '--budget' : '--uplink'} says how to test, and without --test nothing is tested`,
+          mend: 'add --test, or leave it out: the last report is of all uplinks that were tested',
+        });
+      }
       const before = await reportsOf(flags, gateway);
       const report = flags.test === true ? await testNow(flags, gateway, before) : before[0];
       if (report === undefined) {

@@ -3,7 +3,7 @@
  * Exit code 1 where an uplink fails.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { BranchboxError } from '../model/errors.ts';
 import { describeReport, LocalUplinkTest, type UplinkReport } from '../model/uplinkReport.ts';
 import { askAgent } from './askAgent.ts';
@@ -31,7 +31,12 @@ export function register(program: Command): void {
     )
     .option('--uplink <name>', 'this one alone')
     .option(BUDGET_FLAG, BUDGET_HELP)
-    .option('--last', 'tests nothing: prints the last report')
+    .addOption(
+      new Option('--last', 'tests nothing: prints the last report, of all uplinks').conflicts([
+        'uplink',
+        'budget',
+      ]),
+    )
     .option('--json', 'for programs: the report as one JSON object')
     .addHelpText('after', '\nexample: branchbox test uplinks --uplink lte --budget 131072')
     .action(async (flags: Flags) => {
