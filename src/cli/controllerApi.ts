@@ -122,6 +122,7 @@ function unanswered({ api, ca }: Access, cause: NodeJS.ErrnoException): Branchbo
   }
   return new BranchboxError('controller/unreachable', {
     message: `the controller at ${api} does not answer: ${cause.message}`,
+    mend: 'check host and port of --api, the way there, and that it runs: systemctl status branchbox-controller',
     cause,
   });
 }

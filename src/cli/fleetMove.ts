@@ -5,7 +5,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
-import { BranchboxError } from '../model/errors.ts';
 import { Invitation, INVITATION_MAX_BYTES } from '../model/move.ts';
 import { createFiles } from '../system/linux/files.ts';
 import {
@@ -15,6 +14,7 @@ import {
   gatewayPath,
   inventoryPath,
   jsonCall,
+  readInput,
   withAccess,
 } from './controllerApi.ts';
 import { parseSpanS } from './fleetInventory.ts';
@@ -57,11 +57,7 @@ export function registerMove(fleet: Command): void {
         gateway: string,
         flags: Access & { readonly to: string; readonly within: string; readonly json?: boolean },
       ) => {
-        const read = await createFiles().readText(flags.to, INVITATION_MAX_BYTES);
-        if (read === undefined) {
-          throw new BranchboxError('cli/usage', { message: `there is no file ${flags.to}` });
-        }
-        const invitation = decodeJson(Invitation, read, flags.to, INVITATION_MAX_BYTES);
+        const invitation = decodeJson(Invitation, await readInput(flags.to), flags.to, INVITATION_MAX_BYTES);
         const wish = { invitation, withinS: parseSpanS(flags.within) };
         const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/move'), wish));
         const { to, becomes, domainCaSha256, message } = decodeJson(Ordered, text, "the controller's answer");

@@ -12,7 +12,7 @@ import type { z } from 'zod';
 import { decode, decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { INSTALLER_NAME } from '../model/installer.ts';
-import { BootstrapNetwork, HttpProxy, MadeMedium, MEDIUM_DIRECTORY } from '../model/medium.ts';
+import { BootstrapNetwork, type HttpProxy, MadeMedium, MEDIUM_DIRECTORY } from '../model/medium.ts';
 import { createFiles } from '../system/linux/files.ts';
 import {
   ACCESS_EXAMPLE,
@@ -24,6 +24,7 @@ import {
   withAccess,
 } from './controllerApi.ts';
 import { parseSpanS } from './fleetInventory.ts';
+import { inOptions } from './usbProblems.ts';
 import { planStaticAddresses } from './usbAddresses.ts';
 
 interface Flags extends Access {
@@ -168,7 +169,11 @@ async function networkOf(flags: Flags): Promise<z.output<typeof BootstrapNetwork
     ...(flags.vlan !== undefined && { vlan: Number(flags.vlan) }),
     ...(flags.proxy !== undefined && { proxy: await proxyOf(flags.proxy, flags) }),
   };
-  return decode(BootstrapNetwork, unknown, 'the network', 'model/invalid');
+  try {
+    return decode(BootstrapNetwork, unknown, 'the network');
+  } catch (thrown) {
+    throw thrown instanceof BranchboxError ? inOptions(thrown, addressing.kind) : thrown;
+  }
 }
 
 async function modemOf({ modem, modemUser, modemPasswordFile, modemPinFile }: Flags) {
@@ -185,7 +190,7 @@ async function modemOf({ modem, modemUser, modemPasswordFile, modemPinFile }: Fl
 }
 
 /** `proxy.example:3128`, `[2001:db8::1]:3128`, with or without `http://`. */
-async function proxyOf(text: string, flags: Flags): Promise<HttpProxy> {
+async function proxyOf(text: string, flags: Flags): Promise<z.input<typeof HttpProxy>> {
   const url = text.includes('://') ? text : `http://${text}`;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.protocol !== 'http:' || parsed.username !== '' || parsed.pathname !== '/') {
@@ -199,11 +204,7 @@ async function proxyOf(text: string, flags: Flags): Promise<HttpProxy> {
       ? {}
       : { user: flags.proxyUser, password: await password('Proxy password', flags.proxyPasswordFile) };
   const port = parsed.port === '' ? 80 : Number(parsed.port);
-  return decode(
-    HttpProxy,
-    { host: parsed.hostname.replace(/^\[|\]$/g, ''), port, ...credentials },
-    'the proxy',
-  );
+  return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port, ...credentials };
 }
 
 /** Without its end, LF or CR LF, and without the mark that an editor of Windows puts before UTF-8. Blanks are the password's own. */

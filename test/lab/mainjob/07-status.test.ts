@@ -64,11 +64,8 @@ describe('what the controller knows', () => {
     expect(state).toBe('OPERATIONAL');
     expect((await knownOf('branch1')).bootstrap).toEqual({ state, sinceMs, waitsFor, mend });
     const { body } = await api('GET', '/api/v1/gateways/branch1/events?limit=1000');
-    const told = (body as readonly { readonly event: Event }[])
-      .map(({ event }) => event)
-      .filter(({ kind }) => kind === 'bootstrap-state');
-    expect(told.at(-1)).toMatchObject({
-      subject: 'OPERATIONAL',
+    const told = (body as readonly Event[]).filter(({ kind }) => kind === 'bootstrap-state');
+    expect(told.findLast(({ subject }) => subject === state)).toMatchObject({
       sentence: `OPERATIONAL: waits for ${String(waitsFor)}; ${String(mend)}`,
     });
   });

@@ -74,8 +74,8 @@ it.each([
 ])('a password file that holds %s is refused before anybody is asked', async (_, content) => {
   const file = put('password', content);
   await expect(networkBy('--pppoe-user', 'line7@isp', '--pppoe-password-file', file)).rejects.toMatchObject({
-    code: 'model/invalid',
-    problems: expect.arrayContaining([expect.objectContaining({ path: '$.addressing.password' })]),
+    code: 'cli/usage',
+    problems: expect.arrayContaining([expect.objectContaining({ path: '--pppoe-password-file' })]),
   });
 });
 
@@ -95,5 +95,24 @@ it.each([
   const file = put('password', 'hunter2');
   const asked = networkBy(...words.map((word) => (word === 'FILE' ? file : word)));
   await expect(asked).rejects.toMatchObject({ code: 'cli/usage', mend: expect.stringContaining(missing) });
+  expect(told).toEqual([]);
+});
+
+it.each([
+  [['--vlan', 'abc'], '--vlan', 'wants a number from 1 to 4094'],
+  [['--vlan', '5000'], '--vlan', 'wants a number from 1 to 4094'],
+  [['--address', '192.0.2.5', '--gateway', '192.0.2.1'], '--address', 'such as 192.0.2.5/24'],
+  [['--address', '192.0.2.5/24'], '--gateway', 'wants the gateway of --address'],
+  [['--address', '2001:db8::5', '--gateway', 'fe80::1'], '--address', 'such as 2001:db8::5/64'],
+  [['--address', '192.0.2.5/24', '--gateway', '198.51.100.1'], '--gateway', 'is no host of 192.0.2.0/24'],
+  [['--address', '192.0.2.5/24', '--gateway', '192.0.2.1', '--dns', '192.0.2'], '--dns', 'wants addresses'],
+  [['--port', 'WAN 1'], '--port', 'such as wan1'],
+  [['--modem', '-'], '--modem', 'wants an APN'],
+  [['--proxy', 'a_b:3128'], '--proxy', 'such as proxy.example:3128'],
+])('%j says which option is wrong, and what it wants', async (words, option, wants) => {
+  await expect(networkBy(...words)).rejects.toMatchObject({
+    code: 'cli/usage',
+    problems: [{ path: option, message: expect.stringContaining(wants) }],
+  });
   expect(told).toEqual([]);
 });
