@@ -5,7 +5,6 @@
 import type { Facts } from '../model/facts.ts';
 import type { Reply } from '../model/mqtt.ts';
 import type { System } from '../system/ports.ts';
-import { createBrokerTelling } from './brokerTelling.ts';
 import { createCommandHandler } from './commands.ts';
 import { type ControllerLink, createControllerLink, type LinkParts } from './controllerLink.ts';
 import type { DesiredKeeper } from './desiredState.ts';
@@ -13,9 +12,9 @@ import type { AgentUpdater } from './firmware.ts';
 import type { Holding } from './holding.ts';
 import { handOnMove, type MoveTurn, onTrial } from './moveTurn.ts';
 import { createOrders } from './orders.ts';
+import { createIdentityTelling } from './identityTelling.ts';
 import type { IdentityReader } from './ownIdentity.ts';
 import type { AgentPaths } from './paths.ts';
-import { createDoubts } from './quarantine.ts';
 import type { Reporting } from './reporting.ts';
 import type { UplinkTests } from './uplinkTests.ts';
 
@@ -37,8 +36,7 @@ export function createControllerSide(
 ): ControllerLink {
   const { paths, turn, identity, updater, reporting, uplinkTests, keeper, holding, reply } = parts;
   const { services, clock, log } = parts.system;
-  const broker = createBrokerTelling({ socketPath: paths.identitySocket, log });
-  const doubts = createDoubts({ socketPath: paths.identitySocket, log });
+  const telling = createIdentityTelling({ socketPath: paths.identitySocket, log });
   const orders = createOrders({
     identity: identity.read,
     wireguardPublicKey: () => parts.facts().wireguardPublicKey,
@@ -65,15 +63,15 @@ export function createControllerSide(
       uplinkTests.wake();
       if (link.state().connected) reporting.connected();
       else {
-        doubts.tell();
+        telling.doubt();
         reporting.changed();
       }
     },
-    onProblem: broker.tell,
+    onProblem: telling.broker,
     onRevoked: (why) => reporting.emit('condition-raised', 'controller', why),
     onRefused() {
       parts.onRefused();
-      doubts.tell();
+      telling.doubt();
     },
     clock,
     log,

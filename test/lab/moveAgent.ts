@@ -3,7 +3,7 @@
  * identity, its connection, its orders and the keeping of desired states, over a network that is always as wanted. It
  * begins anew where the agent does. Arguments: the directory of the box, its serial, and a number that makes its key.
  */
-import { createBrokerTelling } from '../../src/agent/brokerTelling.ts';
+import { createIdentityTelling } from '../../src/agent/identityTelling.ts';
 import { createControllerLink } from '../../src/agent/controllerLink.ts';
 import { createDesiredKeeper } from '../../src/agent/desiredState.ts';
 import { beginTurn, handOnMove, onTrial } from '../../src/agent/moveTurn.ts';
@@ -67,7 +67,7 @@ async function run(): Promise<void> {
     onState: () => {
       if (link.state().connected) void tellStatus();
     },
-    onProblem: createBrokerTelling({ socketPath: paths.identitySocket, log }).tell,
+    onProblem: createIdentityTelling({ socketPath: paths.identitySocket, log }).broker,
     onRevoked: () => undefined,
     onRefused: () => undefined,
     clock,

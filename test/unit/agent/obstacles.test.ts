@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createBrokerTelling } from '../../../src/agent/brokerTelling.ts';
 import { createControllerLink } from '../../../src/agent/controllerLink.ts';
+import { createIdentityTelling } from '../../../src/agent/identityTelling.ts';
 import { obstacleOfEnd } from '../../../src/agent/mqttSession.ts';
 import { serveLocalApi } from '../../../src/bootstrap/localApi.ts';
 import { renderStatus } from '../../../src/bootstrap/machine.ts';
@@ -142,11 +142,11 @@ it('is told to the identity process until it is over, and nothing else is taken 
     },
     signal: ending.signal,
   });
-  const { tell } = createBrokerTelling({ socketPath, log });
+  const { broker } = createIdentityTelling({ socketPath, log });
   const problem: BrokerProblem = { obstacle: 'clock', detail: 'wan1' };
   for (const told of [problem, undefined]) {
     next = Promise.withResolvers<void>();
-    tell(told);
+    broker(told);
     await next.promise;
     expect(heard.at(-1)).toEqual(told);
   }

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderBox } from '../../../src/agent/items.ts';
 import { AGENT_PATHS, quarantinePath } from '../../../src/agent/paths.ts';
-import { createDoubts, readQuarantine } from '../../../src/agent/quarantine.ts';
+import { createIdentityTelling } from '../../../src/agent/identityTelling.ts';
+import { readQuarantine } from '../../../src/agent/quarantine.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
 import { appFacts, appSpec } from '../../lab/appSpec.ts';
@@ -43,13 +44,13 @@ describe('a doubt', () => {
     server.listen(socketPath);
     await once(server, 'listening');
     const asked = once(server, 'request');
-    createDoubts({ socketPath, log }).tell();
+    createIdentityTelling({ socketPath, log }).doubt();
     const [request] = await asked;
     expect([request.method, request.url]).toEqual(['POST', '/doubt']);
     server.close();
   });
   it('costs nothing while that process is away', () => {
-    expect(() => createDoubts({ socketPath: join(directory, 'none'), log }).tell()).not.toThrow();
+    expect(() => createIdentityTelling({ socketPath: join(directory, 'none'), log }).doubt()).not.toThrow();
   });
 });
 
