@@ -148,12 +148,19 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       return;
     }
     if (topic !== topics.cmd) return;
+    let command: Command;
     try {
-      const command = decodeJson(Command, text, 'a command', MESSAGE_MAX_BYTES.cmd);
+      command = decodeJson(Command, text, 'a command', MESSAGE_MAX_BYTES.cmd);
+    } catch (thrown) {
+      log.warn('a command is not understood', { error: asBranchboxError(thrown) });
+      return;
+    }
+    try {
       if (command.kind === 'proof') proof.answered(command.nonce);
       else parts.onCommand(command);
     } catch (thrown) {
-      log.warn('a command is not understood', { error: asBranchboxError(thrown) });
+      // From within an event of the connection: nobody else would take it.
+      log.error('a command cannot be carried out', { kind: command.kind, error: asBranchboxError(thrown) });
     }
   };
 
