@@ -82,6 +82,9 @@ export const appLinkOf = (app: { readonly name: string }): string => interfaceNa
 export const bridgeItem = (segment: { readonly vni: number }): ItemId => itemId('link', bridgeOf(segment));
 export const linkItem = (ifname: string): ItemId => itemId('link', ifname);
 
+/** IANA's, of VXLAN (RFC 7348 section 5). */
+export const VXLAN_PORT = 4789;
+
 /** Our mark on kernel objects: routes, rules and addresses carry it as their protocol (rtnetlink(7), free above 4 and below 186). */
 export const KERNEL_PROTOCOL = 98;
 /** Link aliases of ours are `branchbox:<item id>`. */

@@ -2,7 +2,7 @@
  * Owns what `ip -j -d address` says of links, and which of it is a link item of ours.
  * Does not change anything.
  */
-import { LINK_ALIAS_PREFIX, itemId } from '../model/ids.ts';
+import { LINK_ALIAS_PREFIX, itemId, VXLAN_PORT } from '../model/ids.ts';
 import { parseJson, shareRead } from './dump.ts';
 import { link } from './identity.ts';
 import type { IpShow } from './ipShow.ts';
@@ -12,7 +12,6 @@ import { ifnameWord } from './word.ts';
 
 /** Group of links that we made: set in the same call that makes them, so that a crash before the alias leaves no stray. */
 export const LINK_GROUP = 98;
-export const VXLAN_PORT = 4789;
 
 /** Links with their addresses: one dump for both, since the links are most of it either way. */
 const SHOW = 'address show';

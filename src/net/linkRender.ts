@@ -1,8 +1,9 @@
 /**
  * Owns the `ip -batch` lines that make, change and remove links. Pure.
  */
+import { VXLAN_PORT } from '../model/ids.ts';
 import type { LinkSpec } from './items.ts';
-import { aliasOf, LINK_GROUP, VXLAN_PORT } from './linkRead.ts';
+import { aliasOf, LINK_GROUP } from './linkRead.ts';
 import { addressWord, ifnameWord, macWord, numberWord } from './word.ts';
 
 const MAX_MTU = 65_535;

@@ -7,7 +7,7 @@
  */
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
-import { wireguardOf } from '../model/ids.ts';
+import { VXLAN_PORT, wireguardOf } from '../model/ids.ts';
 import { planInstallerPorts } from '../model/installer.ts';
 import { hasFamily, type Line, uplinkIfname } from '../model/underlay.ts';
 import type { NetItem } from '../net/items.ts';
@@ -17,9 +17,10 @@ import { lookerRules, renderSsh, renderSshSets, SSH_RULES } from './ssh.ts';
 
 /** Shift of a VNI in the 32 bits of VXLAN's header that hold it and a reserved byte (RFC 7348 section 5). */
 const VNI_STEP = 256;
-const VXLAN_PORT = 4789;
 /** BFD: single hop, echo (RFC 5881 section 4), multihop (RFC 5883 section 5). */
-const BFD_PORTS = '{ 3784, 3785, 4784 }';
+const BFD_PORTS = '3784, 3785, 4784';
+/** BFD's and VXLAN's packets are judged one by one. No flow of a permitted VNI may open the way for another of its sender. */
+const UNTRACKED = `udp dport { ${BFD_PORTS}, ${VXLAN_PORT} } notrack`;
 /** Linux's ip_local_port_range: what bgpd calls from. */
 const EPHEMERAL_PORTS = '32768-60999';
 /**
@@ -63,7 +64,7 @@ export function renderPolicy(
         ? []
         : [
             `ip saddr ${vtepRange} udp dport ${VXLAN_PORT} ${senders}`,
-            `ip saddr { ${vtepRange}, ${tunnelRange} } udp dport ${BFD_PORTS} accept`,
+            `ip saddr { ${vtepRange}, ${tunnelRange} } udp dport { ${BFD_PORTS} } accept`,
             `ip saddr ${vtepRange} tcp dport 179 accept`,
             // A peer's old session with a box that was restarted: the kernel answers with a reset. Nothing can be opened so.
             `ip saddr ${vtepRange} tcp sport 179 tcp dport ${EPHEMERAL_PORTS} tcp flags & (syn | ack) == ack accept`,
@@ -121,13 +122,8 @@ function renderBox(
     ...renderSshSets(),
     ...elements(SETS.uplinks, uplinks, [chainIds.input, chainIds.output]),
     ...elements(SETS.installerPorts, installerPorts, [chainIds.input]),
-    chain(CHAINS.untrackedIn, { hook: 'prerouting', priority: PRIORITY_RAW, policy: 'accept' }, [
-      // Also: no flow of a permitted VNI may open the way for another VNI of the same sender.
-      `udp dport { 3784, 3785, 4784, ${VXLAN_PORT} } notrack`,
-    ]),
-    chain(CHAINS.untrackedOut, { hook: 'output', priority: PRIORITY_RAW, policy: 'accept' }, [
-      `udp dport { 3784, 3785, 4784, ${VXLAN_PORT} } notrack`,
-    ]),
+    chain(CHAINS.untrackedIn, { hook: 'prerouting', priority: PRIORITY_RAW, policy: 'accept' }, [UNTRACKED]),
+    chain(CHAINS.untrackedOut, { hook: 'output', priority: PRIORITY_RAW, policy: 'accept' }, [UNTRACKED]),
     chain(CHAINS.input, { hook: 'input', priority: PRIORITY_FILTER, policy: 'drop' }, [
       'iifname "lo" accept',
       'ct state established,related accept',
