@@ -1,7 +1,7 @@
 /**
  * Owns the paths of the API that a controller offers its boxes over mutual TLS (Owner.device), and the words by which
  * it takes its trust from one.
- * Does not own who may ask for what (controller/device).
+ * Does not own who may ask for what (controller/deviceApi).
  */
 import { z } from 'zod';
 

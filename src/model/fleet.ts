@@ -49,7 +49,7 @@ export const FleetSettings = z.strictObject({
   tenantMtu: z.int().min(576).max(9000).default(DEFAULT_TENANT_MTU),
   vtepRange: Ipv4Network.default('10.255.0.0/16'),
   tunnelRange: Ipv4Network.default('10.254.0.0/16'),
-  /** 50 ms × 3 unless cores are reserved (dataplane.md: 10 × 3 flaps under load). */
+  /** 50 ms × 3: with 10 ms × 3 paths flap under load, unless cores are reserved for BFD. */
   liveness: Liveness.default({ intervalMs: 50, multiplier: 3 }),
   /** Absent: every gateway stays as it is. */
   firmware: FleetFirmware.optional(),

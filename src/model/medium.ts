@@ -1,7 +1,7 @@
 /**
  * Owns what controller and box agree on about a bootstrap medium (RFC 8572 section 3 and 4.1: removable storage): names
  * on it, caps, the network that its signed part describes.
- * Does not own signing it (controller/medium), reading it (bootstrap/medium, firmware/medium-read) nor what the agent
+ * Does not own signing it (controller/media), reading it (bootstrap/medium, firmware/medium-read) nor what the agent
  * makes of the network (wan/factory).
  */
 import { z } from 'zod';

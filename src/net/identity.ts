@@ -82,8 +82,9 @@ export const service = (spec: ServiceSpec, needs: Needs = []): ServiceItem =>
   ours('service', itemId('service', spec.unit), spec, needs);
 
 /**
- * Gates: what must be there before an item of ours can be. agent/facts reports those that are there, apart from
- * leases and the clock: an item whose facts have the lease, or of a box whose clock is well, does not name its gate.
+ * Gates: what must be there before an item of ours can be. Those that are there are reported by gates.ts, from facts, and by
+ * externalGate.ts, from the kernel. Nobody reports leases, sessions, modems or the clock: a renderer names such a gate only
+ * while it is shut.
  */
 export const leaseGate = (ifname: string): ItemId => itemId('external', 'lease', ifname);
 export const lease6Gate = (ifname: string): ItemId => itemId('external', 'lease6', ifname);
@@ -98,7 +99,7 @@ export const programGate = (name: 'sshd'): ItemId => itemId('external', 'program
 export const clockGate = (): ItemId => itemId('external', 'clock', 'tunnels');
 export const kernelGate = (feature: KernelFeature): ItemId => itemId('external', 'kernel', feature);
 
-/** One sentence for `explain`, in whose words the gate is missing or there. */
+/** `description` is a sentence for `explain`. */
 export const external = (id: ItemId, description: string): ExternalItem => ({
   kind: 'external',
   id,

@@ -1,6 +1,6 @@
 /**
  * Owns the ownership voucher (RFC 8366) as CMS-signed JSON: making one, and all checks a box does on one.
- * Does not own who gets one (the manufacturer decides) nor the clock floor (bootstrap/clock).
+ * Does not own who gets one (the manufacturer decides) nor the clock floor (bootstrap/clockFloor).
  */
 import { z } from 'zod';
 import { decode as decodeSchema } from '../model/decode.ts';

@@ -1,5 +1,5 @@
 /**
- * Owns the types through which the box is touched: commands, files, clock, services, sockets.
+ * Owns the types through which the box is touched: commands, files, clock, services, log.
  * Holds no implementation: src/system/linux has the real ones, test/fakes the stateful fake box.
  */
 import type { Secret } from '../model/secret.ts';
@@ -52,7 +52,7 @@ export interface Files {
 }
 
 export interface Clock {
-  /** Wall clock, milliseconds since 1970. Not to be trusted for validity before the clock floor (bootstrap/clock). */
+  /** Wall clock, milliseconds since 1970. Not to be trusted for validity before the clock floor (bootstrap/clockFloor). */
   nowMs(): number;
   /** Never goes back. */
   monotonicMs(): number;

@@ -1,6 +1,7 @@
 /**
  * Owns the types through which an update touches a box: its disk, where parts come from, how far it has come.
- * Holds no implementation: linux/ has the real ones, the tests a disk whose power can be cut at any byte.
+ * Holds no implementation: disk.ts, controllerSource.ts and directorySource.ts are the real ones, the tests have a disk whose
+ * power can be cut at any byte.
  */
 import type { FirmwarePart } from '../model/firmware.ts';
 import type { HalfCommitted } from './entries.ts';

@@ -1,7 +1,7 @@
 /**
  * Owns what a disk's partition table says of firmware: the two slots, and the ESP. A slot's partitions are named by the
  * two halves of its root hash (Discoverable Partitions Specification), so that a table tells what is in each.
- * Pure; does not own reading or writing a table (linux/disk.ts).
+ * Pure; does not own reading or writing a table (disk.ts).
  */
 import { z } from 'zod';
 import { tryDecode } from '../model/decode.ts';

@@ -1,5 +1,5 @@
 /**
- * Owns time as the box tells it. Does not own whether the wall clock is to be believed (bootstrap/clock).
+ * Owns time as the box tells it. Does not own whether the wall clock is to be believed (bootstrap/clockFloor).
  */
 import type { Clock } from '../ports.ts';
 
