@@ -4,12 +4,13 @@
  * Does not own the verdict (judge.ts) nor any single measurement.
  */
 import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { familyOf } from '../../model/underlay.ts';
 import type { UplinkResult } from '../../model/uplinkReport.ts';
 import { checkDns, dnsBytes } from './dnsCheck.ts';
 import { createFarEnd, TRANSFER_TIMEOUT_MS } from './farEnd.ts';
 import { summariseRoundTrips } from './figures.ts';
-import { type DnsFindings, type Findings, NOTHING_FOUND } from './findings.ts';
+import { type DnsFindings, type Findings, NOTHING_FOUND, type Reached } from './findings.ts';
 import { judgeUplink } from './judge.ts';
 import { createKernelRead, PING_BYTES } from './kernelRead.ts';
 import { type Course, type MeasureParts, probe, reasonOf } from './probing.ts';
@@ -107,22 +108,45 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
   note({ reach: reached.reach });
   const { reach, socket } = reached;
   if (reach.kind !== 'proven' && reach.kind !== 'answers') return;
-  const spending = spendBudget(subject.budgetBytes);
-  if (socket === undefined) {
-    const why = 'no far end answers probes before the box has an owner';
-    note({ probing: { kind: 'no-far-end', why } });
-    if (reach.address === undefined) return;
-    onStep('delay');
-    use(PING_BYTES);
-    note({ roundTrip: summariseRoundTrips(await kernel.ping(reach.address, address, signal), 'ping') });
-    return;
+  if (socket === undefined) await measureByPing(kernel, reach, address, course);
+  else {
+    const from = { subject, address, ifname, credentials, names: dns.names };
+    await measureByFarEnd(parts, from, { reach, socket, endsAtMs }, course);
   }
+}
+
+/** Before the box has an owner: whoever answers is not known to be the controller, and grants no probes. */
+async function measureByPing(
+  kernel: MeasureParts['kernel'],
+  reach: Reached,
+  address: string,
+  { signal, onStep, note, use }: Course,
+): Promise<void> {
+  const why = 'no far end answers probes before the box has an owner';
+  note({ probing: { kind: 'no-far-end', why } });
+  if (reach.address === undefined) return;
+  onStep('delay');
+  use(PING_BYTES);
+  note({ roundTrip: summariseRoundTrips(await kernel.ping(reach.address, address, signal), 'ping') });
+}
+
+/** Probes, then bytes in either direction, over the connection that proved the controller. */
+async function measureByFarEnd(
+  parts: MeasureParts,
+  from: ReachFrom & { readonly ifname: string },
+  proven: { readonly reach: Reached; readonly socket: TLSSocket; readonly endsAtMs: number },
+  course: Course,
+): Promise<void> {
+  const { kernel, nowMs } = parts;
+  const { signal, onStep, note } = course;
+  const { subject, address, ifname } = from;
+  const { reach, socket, endsAtMs } = proven;
+  const spending = spendBudget(subject.budgetBytes);
   let farEnd = createFarEnd(socket, reach.host, nowMs);
   const renew = async (): Promise<void> => {
     farEnd.close();
     const same = { ...subject, targets: [{ host: reach.host, port: reach.port }] };
-    const from = { subject: same, address, credentials, names: dns.names };
-    const { socket: next } = await reachFirst(parts, from, course);
+    const { socket: next } = await reachFirst(parts, { ...from, subject: same }, course);
     if (next !== undefined) farEnd = createFarEnd(next, reach.host, nowMs);
   };
   try {
@@ -153,19 +177,10 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
     // The other direction has its turn, too.
     const down = await rateBy('download', downloadBytes, 2 * TRANSFER_TIMEOUT_MS);
     note({ download: down.rate, unmoved: { download: down.unmoved } });
-    // The far end's kernel cuts probes' answers itself once ICMP taught it the path; a segment shows what it learned.
-    const packet =
-      down.rate === undefined || farEnd.localPort === undefined
-        ? undefined
-        : await kernel.receivedPacket(farEnd.localPort, familyOf(address), signal);
-    const back = mtu?.fromController;
-    if (
-      mtu !== undefined &&
-      packet !== undefined &&
-      back !== undefined &&
-      packet + TCP_OPTIONS_BYTES < back
-    ) {
-      note({ mtu: { ...mtu, fromController: packet } });
+    if (down.rate !== undefined && farEnd.localPort !== undefined) {
+      const packet = await kernel.receivedPacket(farEnd.localPort, familyOf(address), signal);
+      const cut = mtuAsReceived(mtu, packet);
+      if (cut !== undefined) note({ mtu: cut });
     }
     onStep('upload');
     const up = await rateBy('upload', uploadBytes, TRANSFER_TIMEOUT_MS);
@@ -175,15 +190,28 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
   }
 }
 
+/**
+ * Once ICMP taught the far end's kernel the path's MTU, it fragments its answers to probes, which then seem to fit; the
+ * size of a TCP segment shows what it learned. undefined where probes found no more than that. Pure.
+ */
+function mtuAsReceived(mtu: Findings['mtu'], packet: number | undefined): Findings['mtu'] {
+  const back = mtu?.fromController;
+  if (mtu === undefined || back === undefined || packet === undefined) return undefined;
+  return packet + TCP_OPTIONS_BYTES < back ? { ...mtu, fromController: packet } : undefined;
+}
+
+/** What a far end is sought by. */
+interface ReachFrom {
+  readonly subject: Subject;
+  readonly address: string;
+  readonly credentials: DeviceCredentials | undefined;
+  readonly names: DnsFindings['names'];
+}
+
 /** The first far end that answers; else what was found of the last. */
 async function reachFirst(
   { nowMs }: MeasureParts,
-  from: {
-    readonly subject: Subject;
-    readonly address: string;
-    readonly credentials: DeviceCredentials | undefined;
-    readonly names: DnsFindings['names'];
-  },
+  from: ReachFrom,
   { signal, use }: Course,
 ): Promise<FarEndReach> {
   const { subject, address, credentials, names } = from;
