@@ -62,11 +62,30 @@ export const withAccess = (command: Command): Command =>
     .requiredOption('--credential <file>', 'the admin credential');
 
 export async function callApi(access: Access, call: Call): Promise<string> {
+  const response = await send(access, call);
+  // An answer may be cut off in its middle as well.
+  const body = await readCapped(response, MAX_ANSWER_BYTES).catch((cause: NodeJS.ErrnoException) => {
+    throw unanswered(access, cause);
+  });
+  if (body === undefined) {
+    throw new BranchboxError('controller/refused', { message: "the controller's answer is too large" });
+  }
+  const text = body.toString('utf8');
+  const status = response.statusCode ?? 0;
+  if (status >= 200 && status < 300) return text;
+  if (call.accept !== undefined && response.headers['content-type']?.startsWith(call.accept) === true) {
+    return text;
+  }
+  throw errorOf(status, text);
+}
+
+/** Resolves at the head of the answer. */
+async function send(access: Access, call: Call): Promise<IncomingMessage> {
   const credential = new Secret((await readInput(access.credential)).trim());
   const ca = await readInput(access.ca);
   const sizeBytes = call.file === undefined ? Buffer.byteLength(call.body ?? '') : await sizeOf(call.file);
   const url = addressOf(access.api, call.path);
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const outgoing = request(
       url,
       {
@@ -91,22 +110,11 @@ export async function callApi(access: Access, call: Call): Promise<string> {
       return;
     }
     const read = createReadStream(file);
-    // Before the pipeline, which would have it be an error of the connection.
+    // Before the pipeline, which would report it as an error of the connection.
     read.on('error', (cause) => reject(unreadable(file, cause)));
-    // Whichever ends first, the other ends with it, and has told why.
+    // Whichever of the two fails ends the other, and has rejected with its reason.
     pipeline(read, outgoing, () => undefined);
   });
-  const body = await readCapped(response, MAX_ANSWER_BYTES);
-  if (body === undefined) {
-    throw new BranchboxError('controller/refused', { message: "the controller's answer is too large" });
-  }
-  const text = body.toString('utf8');
-  const status = response.statusCode ?? 0;
-  if (status >= 200 && status < 300) return text;
-  if (call.accept !== undefined && response.headers['content-type']?.startsWith(call.accept) === true) {
-    return text;
-  }
-  throw errorOf(status, text);
 }
 
 /** OpenSSL's words for a chain that does not end at the anchor given (verify(1)). */

@@ -84,3 +84,33 @@ it('another controller than the anchor vouches for is not one that does not answ
     code: 'controller/unreachable',
   });
 });
+
+it('an answer that is cut off in its middle is a controller that does not answer', async () => {
+  const now = Date.now();
+  const validity = { notBeforeMs: now - 60_000, notAfterMs: now + 600_000 };
+  const ca = makeCa('own', validity);
+  const names = { commonName: 'localhost', dnsNames: ['localhost'], ipAddresses: [] };
+  const { key, certificate } = issue(ca, { kind: 'server', ...names }, validity);
+  const server = createServer(
+    { key: exportPrivateKey(key).reveal(), cert: certificate.pem },
+    (request, response) => {
+      response.writeHead(200, { 'Content-Length': 1000 });
+      response.write('{ "revision": ', () => request.socket.destroy());
+    },
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const access = {
+    api: `https://localhost:${port}`,
+    credential: put('credential', 'x'),
+    ca: put('ca', ca.certificate.pem),
+  };
+  try {
+    await expect(callApi(access, call)).rejects.toMatchObject({ code: 'controller/unreachable' });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
