@@ -11,7 +11,7 @@ import { MOVED_PATH, type MovedWord } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { ServiceContext } from './context.ts';
 import { describeStatus, type Exchange, refused, type TlsIdentity } from './https.ts';
-import { renderProblem } from './machine.ts';
+import { renderProblem } from './renderStatus.ts';
 import { overUplinks } from './overUplinks.ts';
 import { ownerPeer } from './ownerServers.ts';
 

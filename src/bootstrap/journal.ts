@@ -1,6 +1,6 @@
 /**
  * Owns the journal of bootstrap: which state the box is in, durable before the state is acted on.
- * Does not own what a state does (machine.ts) nor the files that states leave.
+ * Does not own what is done in a state (states.ts, service.ts) nor the files that states leave.
  */
 import { decodeJson } from '../model/decode.ts';
 import {

@@ -1,6 +1,6 @@
 /**
  * Owns how far bootstrap is as the running identity process tells it: of all its parts at once, each asked anew.
- * Does not own the words (machine.ts renderStatus) nor what files tell while the process is away (statusByFiles.ts).
+ * Does not own the words (renderStatus.ts) nor what files tell while the process is away (statusByFiles.ts).
  */
 import { claimCodeOf } from '../model/assignment.ts';
 import type { BootstrapStatus } from '../model/bootstrap.ts';
@@ -9,7 +9,8 @@ import type { ServiceContext } from './context.ts';
 import type { DeviceKeys } from './deviceKeys.ts';
 import type { Journal } from './journal.ts';
 import { createKeyHoldings } from './keyLoss.ts';
-import { type Machine, renderStatus } from './machine.ts';
+import type { Machine } from './machine.ts';
+import { renderStatus } from './renderStatus.ts';
 import { type BlockDevicePaths, unreadMedia } from './pluggedMedia.ts';
 
 export interface LiveStatus {

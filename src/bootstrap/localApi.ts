@@ -1,7 +1,7 @@
 /**
  * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, `POST /doubt`,
  * `POST /broker` and `POST /move` by the agent, `POST /wipe` by a factory reset, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
- * Does not own what it says (machine.ts renderStatus) nor what becomes of a code (activation.ts).
+ * Does not own what it says (renderStatus.ts) nor what becomes of a code (activation.ts).
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';

@@ -1,26 +1,18 @@
 /**
- * Owns the loop of bootstrap: act in a state, journal the next, wait before trying again.
- * Does not own what is done in a state (states.ts, service.ts, renew.ts). A BranchboxError is a reason to try again; anything else is a
- * defect and ends the process, whose supervisor starts it anew at the journalled state.
+ * Owns the loop of bootstrap: act in a state, journal the next one, wait before trying again. Does not own what is done in a
+ * state (states.ts, service.ts, renew.ts, migrate.ts, wipe.ts).
+ *
+ * A BranchboxError is a reason to try again. Anything else is a defect and ends the process; its supervisor starts it again,
+ * and it goes on from the journalled state.
  */
-import {
-  type BootstrapState,
-  type BootstrapStatus,
-  type JournalEntry,
-  type MediumReport,
-  type MoveStatus,
-  type SecondFactor,
-  sentencesOf,
-  needsBroker,
-} from '../model/bootstrap.ts';
+import type { BootstrapState } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
-import { type BrokerProblem, brokerSentences, renderBrokerProblem } from '../model/obstacle.ts';
-import type { KeyHolding } from '../model/keyHolder.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import type { Waker } from '../system/waker.ts';
 import type { Journal } from './journal.ts';
 import type { Progress } from './progress.ts';
+import { renderProblem } from './renderStatus.ts';
 import { askedAfterMs, backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
-import type { Waker } from '../system/waker.ts';
 
 export interface Next {
   readonly state: BootstrapState;
@@ -149,54 +141,3 @@ export function createMachine(options: {
 /** The server is well and said when to come again: that is no failure, and asking afresh would only add to its load. */
 const isBusy = (error: BranchboxError): boolean =>
   (error.fields['status'] === 429 || error.fields['status'] === 503) && askedAfterMs(error) !== undefined;
-
-/** More than this is for the log. */
-const SHOWN_PROBLEMS = 3;
-
-/** A failure as page and command line show it: one line, with what exactly is wrong where that is known. Pure. */
-export function renderProblem(error: Pick<BranchboxError, 'code' | 'message' | 'problems' | 'mend'>): string {
-  const shown = error.problems.slice(0, SHOWN_PROBLEMS).map(({ path, message }) => `${path} ${message}`);
-  const more = error.problems.length - shown.length;
-  const all = more > 0 ? [...shown, `and ${more} more`] : shown;
-  const mend = error.mend === undefined ? '' : ` (${error.mend})`;
-  return `${error.code}: ${error.message}${all.length === 0 ? '' : ` (${all.join('; ')})`}${mend}`;
-}
-
-/** What a person reads: pure, so that the command can tell it from the journal alone. */
-export function renderStatus(options: {
-  readonly history: readonly JournalEntry[];
-  readonly serial: string;
-  readonly claimCode?: string | undefined;
-  readonly gatewayId: string | undefined;
-  readonly keys?: KeyHolding | undefined;
-  readonly secondFactor?: SecondFactor | undefined;
-  readonly medium?: MediumReport | undefined;
-  readonly move?: MoveStatus | undefined;
-  /** No WAN port has an address. */
-  readonly offline?: boolean;
-  /** Of the agent, where it does not reach its broker. */
-  readonly broker?: BrokerProblem | undefined;
-  readonly lastProblem: string | undefined;
-  readonly notices?: readonly string[];
-}): BootstrapStatus {
-  const { history, serial, claimCode, gatewayId, keys, secondFactor, medium, move } = options;
-  const last = history.at(-1) ?? { state: 'FACTORY', enteredAtMs: 0, note: {} };
-  const broker = needsBroker(last.state) ? options.broker : undefined;
-  const lastProblem = broker === undefined ? options.lastProblem : renderBrokerProblem(broker);
-  return {
-    state: last.state,
-    sinceMs: last.enteredAtMs,
-    ...sentencesOf(last.state, secondFactor, options.offline),
-    ...(broker !== undefined && brokerSentences(broker)),
-    serial,
-    ...(claimCode !== undefined && { claimCode }),
-    ...(keys !== undefined && { keys }),
-    ...(secondFactor !== undefined && { secondFactor }),
-    ...(medium !== undefined && { medium }),
-    ...(move !== undefined && { move }),
-    ...(gatewayId !== undefined && { gatewayId }),
-    ...(lastProblem !== undefined && { lastProblem }),
-    ...(options.notices !== undefined && options.notices.length > 0 && { notices: [...options.notices] }),
-    history: [...history],
-  };
-}

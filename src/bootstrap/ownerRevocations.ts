@@ -22,7 +22,7 @@ import { createSerialQueue } from '../system/serialQueue.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { serverName } from './discover.ts';
 import { describeStatus, type Exchange, type Https, refused, type TlsIdentity } from './https.ts';
-import { renderProblem } from './machine.ts';
+import { renderProblem } from './renderStatus.ts';
 import type { Notices } from './notices.ts';
 import { overUplinks } from './overUplinks.ts';
 import { isOf, listsToTake, sameIssuer } from './listsToTake.ts';

@@ -7,7 +7,8 @@ import { BranchboxError } from '../model/errors.ts';
 import { dropAnchors } from './anchorDrop.ts';
 import type { ServiceContext } from './context.ts';
 import type { TlsIdentity } from './https.ts';
-import { type Next, renderProblem } from './machine.ts';
+import type { Next } from './machine.ts';
+import { renderProblem } from './renderStatus.ts';
 import { proveStrictly } from './ownerServers.ts';
 
 export interface OwnerTrust {

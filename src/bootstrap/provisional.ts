@@ -6,7 +6,8 @@
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { StateContext } from './context.ts';
 import { type Candidate, candidateName, type Discovery, rotate, serverName, uplinkName } from './discover.ts';
-import { type Action, renderProblem } from './machine.ts';
+import type { Action } from './machine.ts';
+import { renderProblem } from './renderStatus.ts';
 import { askedAfterMs } from './retry.ts';
 import { moreTelling } from './telling.ts';
 import type { Uplink } from './uplink.ts';

@@ -5,7 +5,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import { type Server, serverName } from './discover.ts';
-import { renderProblem } from './machine.ts';
+import { renderProblem } from './renderStatus.ts';
 import type { Refusal } from './onboarding.ts';
 import { strictPeer } from './peer.ts';
 import type { SztpClient } from './sztp.ts';

@@ -10,20 +10,9 @@ import { createOwnerTrust } from './ownerTrust.ts';
 import { createMigration } from './migrate.ts';
 import { movedLdevidPaths } from './paths.ts';
 import { createRenewalActions, type RenewalDue, renewalDue } from './renew.ts';
+import type { EarlyState } from './states.ts';
 
-type ServiceState = Exclude<
-  BootstrapState,
-  | 'WIPE'
-  | 'FACTORY'
-  | 'LINK'
-  | 'ADDR'
-  | 'CLOCK_FLOOR'
-  | 'DISCOVER'
-  | 'PROVISIONAL'
-  | 'OWNED'
-  | 'ENROLLING'
-  | 'LDEVID'
->;
+type ServiceState = Exclude<BootstrapState, EarlyState | 'WIPE'>;
 
 /** The agent's directory is watched; this is for what happened before the watch stood. */
 const LOOK_AGAIN_MS = 2_000;

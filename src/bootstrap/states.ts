@@ -18,7 +18,7 @@ const LOOK_AGAIN_MS = 2_000;
 /** A line that is negotiated anew has no carrier for a second or two, and is not pulled. */
 const LOOKS_UNTIL_PULLED = 3;
 
-type EarlyState =
+export type EarlyState =
   | 'FACTORY'
   | 'LINK'
   | 'ADDR'

@@ -1,12 +1,12 @@
 /**
  * Owns how far bootstrap is as the box's files tell it: for whoever asks while the identity process is away.
- * Does not own the words of a state (machine.ts) nor what the process itself answers (liveStatus.ts).
+ * Does not own the words of a state (renderStatus.ts) nor what the process itself answers (liveStatus.ts).
  */
 import type { BootstrapStatus, JournalEntry } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Files } from '../system/ports.ts';
 import { readJournal } from './journal.ts';
-import { renderStatus } from './machine.ts';
+import { renderStatus } from './renderStatus.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import { BOOTSTRAP_PATHS, type BootstrapPaths, journalPath } from './paths.ts';
 import { readResetMark } from './wipe.ts';

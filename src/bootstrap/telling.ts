@@ -1,5 +1,6 @@
 /**
- * Owns which of several failures is told, and what is told beside it. Pure. Does not own who shows it (machine.ts, notices.ts).
+ * Owns which of several failures is told, and what is told beside it. Pure. Does not own how it is shown (renderStatus.ts,
+ * notices.ts).
  */
 import { BranchboxError, type Problem } from '../model/errors.ts';
 

@@ -9,7 +9,7 @@ import { createControllerLink } from '../../../src/agent/controllerLink.ts';
 import { createIdentityTelling } from '../../../src/agent/identityTelling.ts';
 import { obstacleOfEnd } from '../../../src/agent/mqttSession.ts';
 import { serveLocalApi } from '../../../src/bootstrap/localApi.ts';
-import { renderStatus } from '../../../src/bootstrap/machine.ts';
+import { renderStatus } from '../../../src/bootstrap/renderStatus.ts';
 import type { BootstrapState } from '../../../src/model/bootstrap.ts';
 import { type BrokerProblem, OBSTACLE_SENTENCES, OBSTACLES } from '../../../src/model/obstacle.ts';
 import { askSocket } from '../../../src/system/askSocket.ts';

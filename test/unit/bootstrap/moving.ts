@@ -3,7 +3,7 @@
  * it, and in the agent's place a hand that commits when a test says so. Does not own any move.
  */
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import { renderProblem } from '../../../src/bootstrap/machine.ts';
+import { renderProblem } from '../../../src/bootstrap/renderStatus.ts';
 import { asBranchboxError } from '../../../src/model/errors.ts';
 import { serverNamed } from '../pki/domain.ts';
 import { type Seen, stateOf } from './faults/table.ts';

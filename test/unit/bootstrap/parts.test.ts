@@ -8,7 +8,7 @@ import {
   rotate,
   serverName,
 } from '../../../src/bootstrap/discover.ts';
-import { renderStatus } from '../../../src/bootstrap/machine.ts';
+import { renderStatus } from '../../../src/bootstrap/renderStatus.ts';
 import { renewalAtMs } from '../../../src/bootstrap/renew.ts';
 import {
   backoffMs,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serveLocalApi } from '../../../src/bootstrap/localApi.ts';
-import { renderStatus } from '../../../src/bootstrap/machine.ts';
+import { renderStatus } from '../../../src/bootstrap/renderStatus.ts';
 import { BOOTSTRAP_PATHS, journalPath } from '../../../src/bootstrap/paths.ts';
 import { readStatus } from '../../../src/bootstrap/statusByFiles.ts';
 import { tellBootstrap } from '../../../src/cli/bootstrap.ts';

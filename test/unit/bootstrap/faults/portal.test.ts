@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach } from 'vitest';
 import { judgeAnswer } from '../../../../src/bootstrap/captivePortal.ts';
 import { askPortalApi } from '../../../../src/bootstrap/portalApi.ts';
-import { renderProblem } from '../../../../src/bootstrap/machine.ts';
+import { renderProblem } from '../../../../src/bootstrap/renderStatus.ts';
 import { moreTelling } from '../../../../src/bootstrap/telling.ts';
 import { BranchboxError } from '../../../../src/model/errors.ts';
 import { issueCertificate, selfSignedCa } from '../../../../src/pki/issue.ts';

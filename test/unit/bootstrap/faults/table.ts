@@ -5,7 +5,7 @@
  */
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { renderProblem } from '../../../../src/bootstrap/machine.ts';
+import { renderProblem } from '../../../../src/bootstrap/renderStatus.ts';
 import { describeBootstrap } from '../../../../src/cli/bootstrap.ts';
 import { type BootstrapState, BOOTSTRAP_STATES, sentencesOf } from '../../../../src/model/bootstrap.ts';
 import { ERROR_CODES, type ErrorCode } from '../../../../src/model/errors.ts';
