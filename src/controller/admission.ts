@@ -1,7 +1,7 @@
 /**
  * Owns who is let in: whether a factory identity may have its place in the fleet, and whether a gateway's certificate
  * still counts. The same decision for SZTP, EST, the device API and, by the revocation list, MQTT.
- * Does not own how a refusal is worded on the wire (sztp/, est/, device/).
+ * Does not own how a refusal is worded on the wire (sztp/, est/, deviceApi.ts).
  */
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock, Logger } from '../system/ports.ts';

@@ -42,7 +42,7 @@ export interface OwnCondition {
   readonly move?: MoveRecord | undefined;
   /** As open-data of the image says; undefined where that does not run. */
   readonly dataProtection?: string | undefined;
-  /** What dm-verity says of the root (firmware/root-check); undefined where there is none, or nobody looked yet. */
+  /** What dm-verity says of the root (root-check of the image); undefined where there is none, or nobody looked yet. */
   readonly rootState?: string | undefined;
   /** Of the data partition, without what is kept for the box itself; undefined where there is none. */
   readonly dataRoom?: DataRoom | undefined;
