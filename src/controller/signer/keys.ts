@@ -9,7 +9,7 @@ import type { Clock, Files } from '../../system/ports.ts';
 import { createSerialQueue } from '../../system/serialQueue.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
 import { BACKDATE_MS, CA_LIFE_MS, DAY_MS } from './lives.ts';
-import { isLink, readSigningCa } from './rollover.ts';
+import { isLink, PRESENT_CA, readSigningCa } from './rollover.ts';
 import { dropPrevious, endDropping, readDropped } from './rolloverEnd.ts';
 
 export interface SignerKeys {
@@ -46,8 +46,8 @@ export async function openSignerKeys(options: {
     return { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + lifeMs };
   };
   const present =
-    (await keyFiles.load('domain-ca')) ??
-    (await keyFiles.make('domain-ca', ({ privateKey }) =>
+    (await keyFiles.load(PRESENT_CA)) ??
+    (await keyFiles.make(PRESENT_CA, ({ privateKey }) =>
       selfSignedCa({ commonName: 'Branchbox domain CA', key: privateKey, validity: validity(CA_LIFE_MS) }),
     ));
   const signing = await readSigningCa(place, present);

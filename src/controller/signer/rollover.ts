@@ -11,12 +11,14 @@ import type { Clock, Files } from '../../system/ports.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
 import { BACKDATE_MS, CA_LIFE_MS } from './lives.ts';
 
-export const NAME = 'domain-ca-next';
-/** What is offered to boxes, no secret: the next CA, NewWithOld, OldWithNew. Written last. */
-export const OFFERED = 'domain-ca-next.crt';
+/** Names of key files (keyholder/keyFiles.ts). */
+export const PRESENT_CA = 'domain-ca';
+export const NEXT_CA = 'domain-ca-next';
+/** What boxes are offered, no secret: the next CA, NewWithOld, OldWithNew (RFC 4210 4.4). Written last. */
+export const OFFERED_FILE = 'domain-ca-next.crt';
 
-/** There once the next CA signs. */
-export const SIGNING = 'domain-ca-signing';
+/** Exists once the next CA signs, and says so. */
+export const SIGNING_FILE = 'domain-ca-signing';
 const NEXT_SIGNS = 'next';
 
 /** Which CA signs, and who else counts. */
@@ -34,9 +36,9 @@ export async function readSigningCa(
   present: Credential,
 ): Promise<SigningCa> {
   const { files, directory } = options;
-  const word = (await files.readText(join(directory, SIGNING)))?.trim();
+  const word = (await files.readText(join(directory, SIGNING_FILE)))?.trim();
   if (word !== NEXT_SIGNS) return { ca: present, links: [], previous: undefined };
-  const ca = await createKeyFiles(options).load(NAME);
+  const ca = await createKeyFiles(options).load(NEXT_CA);
   const links = (await readOffered(files, directory)).filter(
     (one) => ca !== undefined && isLink(one, ca.certificate),
   );
@@ -66,7 +68,7 @@ export async function signByNext(options: {
       mend: 'begin first: branchbox signer rollover --state DIR',
     });
   }
-  await files.writeDurable(join(directory, SIGNING), `${NEXT_SIGNS}\n`);
+  await files.writeDurable(join(directory, SIGNING_FILE), `${NEXT_SIGNS}\n`);
   return next;
 }
 
@@ -75,7 +77,7 @@ export async function readOffered(
   files: Pick<Files, 'readText'>,
   directory: string,
 ): Promise<readonly Certificate[]> {
-  const text = await files.readText(join(directory, OFFERED));
+  const text = await files.readText(join(directory, OFFERED_FILE));
   return text === undefined ? [] : parseCertificates(text);
 }
 
@@ -89,7 +91,7 @@ export async function beginRollover(options: {
   const begun = await readOffered(files, directory);
   if (begun.length > 0) return begun;
   const keyFiles = createKeyFiles({ files, directory });
-  const present = await keyFiles.load('domain-ca');
+  const present = await keyFiles.load(PRESENT_CA);
   if (present === undefined) {
     throw new BranchboxError('system/file', {
       message: `${directory} holds no domain CA`,
@@ -101,10 +103,12 @@ export async function beginRollover(options: {
   const commonName = `Branchbox domain CA ${new Date(nowMs).toISOString().slice(0, 10)}`;
   // Killed after this: the key is there, and the links are made for it by the next call.
   const next =
-    (await keyFiles.load(NAME)) ??
-    (await keyFiles.make(NAME, ({ privateKey }) => selfSignedCa({ commonName, key: privateKey, validity })));
+    (await keyFiles.load(NEXT_CA)) ??
+    (await keyFiles.make(NEXT_CA, ({ privateKey }) =>
+      selfSignedCa({ commonName, key: privateKey, validity }),
+    ));
   const offered = [next.certificate, link(next, present), link(present, next)];
-  await files.writeDurable(join(directory, OFFERED), toPem(offered), 0o644);
+  await files.writeDurable(join(directory, OFFERED_FILE), toPem(offered), 0o644);
   return offered;
 }
 

@@ -9,13 +9,12 @@ import { BranchboxError } from '../../model/errors.ts';
 import { type Certificate, parseCertificates, toPem } from '../../pki/certificate.ts';
 import type { Files } from '../../system/ports.ts';
 import { createKeyFiles } from '../keyholder/keyFiles.ts';
-import { NAME, OFFERED, readSigningCa, SIGNING } from './rollover.ts';
+import { NEXT_CA, OFFERED_FILE, PRESENT_CA, readSigningCa, SIGNING_FILE } from './rollover.ts';
 import { PREVIOUS_FILE } from './revocationLists.ts';
 
-const CA = 'domain-ca';
 /** No secret: the CA that was dropped last, and NewWithOld, by which a box that was away for all of it goes on. */
 const DROPPED = 'domain-ca-dropped.crt';
-/** What SIGNING says from the moment when there is no way back. */
+/** What SIGNING_FILE says once there is no way back. */
 const DROPPING = 'dropping';
 
 interface Place {
@@ -44,7 +43,7 @@ export async function dropPrevious(place: Place, fingerprintSha256: string): Pro
   const { files, directory } = place;
   // Of one that failed half way.
   await endDropping(place);
-  const present = await createKeyFiles(place).load(CA);
+  const present = await createKeyFiles(place).load(PRESENT_CA);
   const signing = present === undefined ? undefined : await readSigningCa(place, present);
   const previous = signing?.previous?.certificate;
   if (previous === undefined && (await readDropped(place)).ca?.fingerprintSha256 === fingerprintSha256)
@@ -56,16 +55,17 @@ export async function dropPrevious(place: Place, fingerprintSha256: string): Pro
     });
   }
   await files.writeDurable(join(directory, DROPPED), toPem([previous, ...signing.links]), 0o644);
-  await files.writeDurable(join(directory, SIGNING), `${DROPPING}\n`);
+  await files.writeDurable(join(directory, SIGNING_FILE), `${DROPPING}\n`);
   await endDropping(place);
 }
 
 /** What a killed signer left of it; nothing where there is nothing. Before any key is read. */
 export async function endDropping({ files, directory }: Place): Promise<void> {
   const at = (name: string): string => join(directory, name);
-  if ((await files.readText(at(SIGNING)))?.trim() !== DROPPING) return;
-  const next = await files.readText(at(`${NAME}.pem`));
+  if ((await files.readText(at(SIGNING_FILE)))?.trim() !== DROPPING) return;
+  const next = await files.readText(at(`${NEXT_CA}.pem`));
   // Over the key before, which nobody has to guard any more. Killed behind the removal, it has its place already.
-  if (next !== undefined) await files.writeDurable(at(`${CA}.pem`), next, 0o600);
-  for (const name of [OFFERED, `${NAME}.pem`, PREVIOUS_FILE, SIGNING]) await files.remove(at(name));
+  if (next !== undefined) await files.writeDurable(at(`${PRESENT_CA}.pem`), next, 0o600);
+  for (const name of [OFFERED_FILE, `${NEXT_CA}.pem`, PREVIOUS_FILE, SIGNING_FILE])
+    await files.remove(at(name));
 }
