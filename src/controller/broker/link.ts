@@ -73,17 +73,17 @@ export function openBrokerLink(options: LinkOptions): BrokerLink {
     },
     async publish(topic, payload, { retain = false } = {}) {
       if (!client.connected) throw away('it is not connected');
-      const sent = client.publishAsync(topic, payload, { qos: 1, retain });
-      // Left alone after the time-out; it must not become an unhandled rejection.
-      sent.catch(() => undefined);
-      await Promise.race([
-        sent.catch((cause: unknown) => {
-          throw away(cause instanceof Error ? cause.message : String(cause));
-        }),
-        new Promise((_, reject) => {
-          setTimeout(() => reject(away('it does not answer')), PUBLISH_TIMEOUT_MS).unref();
-        }),
-      ]);
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => reject(away('it does not answer')), PUBLISH_TIMEOUT_MS);
+      client.publishAsync(topic, payload, { qos: 1, retain }).then(
+        () => resolve(),
+        (cause: unknown) => reject(away(cause instanceof Error ? cause.message : String(cause), cause)),
+      );
+      try {
+        await promise;
+      } finally {
+        clearTimeout(timer);
+      }
     },
     renew(credential) {
       client.options.key = credential.key.reveal();
@@ -98,6 +98,9 @@ export function openBrokerLink(options: LinkOptions): BrokerLink {
   };
 }
 
-function away(why: string): BranchboxError {
-  return new BranchboxError('controller/unreachable', { message: `the broker cannot be told: ${why}` });
+function away(why: string, cause?: unknown): BranchboxError {
+  return new BranchboxError('controller/unreachable', {
+    message: `the broker cannot be told: ${why}`,
+    ...(cause !== undefined && { cause }),
+  });
 }
