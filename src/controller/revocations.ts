@@ -61,7 +61,7 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
   const waker = createWaker(clock);
   let endings: readonly Ending[] = [];
   let ailment: string | undefined;
-  /** How many lists were asked for beside those that are due, and how many of these there are. */
+  /** Lists that somebody asked for before they were due: how many, and how many of them were signed. */
   let wanted = 0;
   let had = 0;
   // No session is older than the broker, which starts after this.
@@ -82,7 +82,7 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
     };
   }
 
-  /** How long the look at all certificates took, of which alone there is more with more boxes: ms. */
+  /** Resolves to the milliseconds that looking at all certificates took: the part that grows with the fleet. */
   async function round(): Promise<number> {
     const startedAtMs = clock.monotonicMs();
     const { revoked, holders, newHolders } = await settle(options);
@@ -160,10 +160,10 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
           const lookedMs = await round();
           ailment = undefined;
           pauseMs = RETRY_MS;
-          // A thousand boxes that enrol trigger a thousand looks at a thousand certificates: at most a tenth of the time.
-          // Not of the time that a broker took which hangs: the next revocation would wait for a minute and a half.
-          const restMs = 9 * lookedMs;
-          if (restMs > 0) await clock.sleep(restMs, signal).catch(() => undefined);
+          // A thousand boxes that enrol trigger a thousand looks at a thousand certificates: looking takes a tenth of the time
+          // at most. The broker's part is not counted: behind one that hangs the next revocation would wait 90 s.
+          const idleMs = 9 * lookedMs;
+          if (idleMs > 0) await clock.sleep(idleMs, signal).catch(() => undefined);
         } catch (thrown) {
           // The signer is away. What was revoked is stored, and the next round begins with it.
           const error = asBranchboxError(thrown);

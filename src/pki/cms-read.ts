@@ -5,6 +5,7 @@
 import * as asn1js from 'asn1js';
 import { berOf, encodedOf, isContext, octetsOf, oidOf, partsOf } from './ber-read.ts';
 import { malformed } from './der.ts';
+import { OID } from './oids.ts';
 
 export interface CmsParts {
   /** Of the outermost ContentInfo: signed data, or the content's own type where nobody signed. */
@@ -26,13 +27,11 @@ export interface CmsSigner {
   readonly signatureDer: Uint8Array;
 }
 
-const SIGNED_DATA = '1.2.840.113549.1.7.2';
-
 export function readCms(bytes: Uint8Array, maxBytes: number): CmsParts {
   const [type, wrapped] = partsOf(berOf(bytes, maxBytes), 'CMS message');
   const contentType = oidOf(type);
   const [inner] = wrapped === undefined ? [] : partsOf(wrapped, 'CMS content');
-  if (contentType !== SIGNED_DATA) {
+  if (contentType !== OID.signedData) {
     const content = inner === undefined ? undefined : octetsOf(inner);
     return { contentType, innerType: undefined, content, certificates: [], signers: [] };
   }

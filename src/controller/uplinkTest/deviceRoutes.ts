@@ -83,7 +83,7 @@ export function createUplinkTestRoutes(options: {
       }
       if (path === UPLOAD_PATH && method === 'POST') {
         const bytes = Number(request.headers['content-length'] ?? Number.NaN);
-        if (!Number.isInteger(bytes)) return refusal(411, 'a length');
+        if (!Number.isInteger(bytes)) return refusal(411, 'an upload says its Content-Length');
         return admit(gatewayId, bytes, async () => json(200, { receivedBytes: await dropBytes(request) }));
       }
       return undefined;
@@ -112,7 +112,7 @@ async function dropBytes(request: IncomingMessage): Promise<number> {
   try {
     for await (const chunk of request) bytes += Buffer.from(chunk).length;
   } catch {
-    return bytes;
+    // Nobody is left to be answered.
   }
   return bytes;
 }
