@@ -4,10 +4,11 @@
  * Does not own sending it (est.ts) nor what is shown (model/bootstrap sentencesOf).
  */
 import type { SecondFactor } from '../model/bootstrap.ts';
+import { oneLineOf } from '../model/foreignText.ts';
 import type { ActivationOffer } from '../model/installer.ts';
 import { Secret } from '../model/secret.ts';
 
-/** What a server says of a code is shown to a person, so it is cut and cleaned. */
+/** Of what a server says of a code. */
 const MAX_MESSAGE = 200;
 
 export interface Activation {
@@ -58,7 +59,7 @@ export function createActivation(options: { readonly onOffer: () => void }): Act
     },
     refused(message) {
       held = undefined;
-      known = { state: 'refused', message: cleaned(message) };
+      known = { state: 'refused', message: oneLineOf(message, MAX_MESSAGE) };
     },
     forget() {
       held = undefined;
@@ -67,10 +68,3 @@ export function createActivation(options: { readonly onOffer: () => void }): Act
     state: () => (held === undefined || isPassedOver ? known : { state: 'held' }),
   };
 }
-
-/** One line of what can be printed. Pure. */
-const cleaned = (text: string): string =>
-  text
-    .replaceAll(/[\p{C}\p{Z}]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_MESSAGE);

@@ -1,12 +1,15 @@
 /**
- * Owns telling a captive portal (RFC 8952) from a line that is merely dead: by what answers over TLS in a server's place,
- * and by one plain HTTP question to the bootstrap server's own name, port 80, over the uplink, for what is nowhere. Whoever answers it with a
- * page or sends browsers elsewhere stands in between. Nothing that is said there is followed or believed; where it sends to is shown to the installer, who must
- * sign in there or have this box let through.
+ * Owns telling a captive portal (RFC 8952) from a line that is merely dead: by what answers over TLS in a server's place, and by
+ * one plain HTTP request over the uplink, to port 80 of the bootstrap server's own name, for a path that cannot exist. Whoever
+ * answers that with a page, or redirects it elsewhere, stands in between.
+ *
+ * Nothing of the answer is followed or believed. Where it redirects to is shown to the installer, who must sign in there or have
+ * this box let through.
  */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';
+import { asciiOf } from '../model/foreignText.ts';
 import type { UplinkDialer } from '../system/uplinkDial.ts';
 import { bracketed, type Server, serverName, uplinkName } from './discover.ts';
 import type { Answer } from './https.ts';
@@ -14,22 +17,22 @@ import type { Uplink } from './uplink.ts';
 
 const PROBE_PORT = 80;
 const PROBE_TIMEOUT_MS = 3_000;
-/** Status line and headers; of a page nothing else is read. */
+/** Of status line and headers; nothing of a page is read. */
 const MAX_HEADER_BYTES = 8 * 1024;
 const MAX_SHOWN = 120;
 
-/** For a browser: nothing that a box asks answers so. Pure. */
+/** What a browser would show; nothing that a box asks for is of these types. Pure. */
 export const isPage = (contentType: string): boolean =>
   contentType === 'text/html' || contentType === 'application/xhtml+xml';
 
-/** In the words of an installer. `where`: a page that a browser would be sent to. */
+/** In words for an installer. `what`: what the portal does; `where`: the page that it sends browsers to. */
 export function captivePortal(
   uplink: Pick<Uplink, 'ifname' | 'address'>,
   what: string,
   where?: string,
 ): BranchboxError {
   return new BranchboxError('bootstrap/captive-portal', {
-    message: `A captive portal on ${uplinkName(uplink)} ${what}${where === undefined ? '' : `; it sends browsers to ${shown(where)}`}`,
+    message: `A captive portal on ${uplinkName(uplink)} ${what}${where === undefined ? '' : `; it sends browsers to ${asciiOf(where, MAX_SHOWN)}`}`,
     mend: 'sign in with a computer on that line, or have its provider let this box through',
   });
 }
@@ -90,7 +93,7 @@ function askPlainly(address: string, server: Server, uplink: Uplink, signal: Abo
   const socket: Socket = connect({ host: address, port: PROBE_PORT, localAddress: uplink.address, signal });
   let text = '';
   socket.setEncoding('latin1');
-  // A web server that has port 80 of that name has a page of its own, but not this one; a portal answers whatever is asked.
+  // The server's own port 80 may have pages, but not this one; a portal answers whatever it is asked for.
   const nowhere = randomBytes(8).toString('hex');
   socket.once('connect', () =>
     socket.write(`GET /${nowhere} HTTP/1.1\r\nHost: ${bracketed(server.host)}\r\nConnection: close\r\n\r\n`),
@@ -103,6 +106,3 @@ function askPlainly(address: string, server: Server, uplink: Uplink, signal: Abo
   socket.once('close', () => resolve(text.split('\r\n\r\n', 1)[0] ?? ''));
   return promise;
 }
-
-/** Somebody's words on a screen: printable, and short. */
-const shown = (text: string): string => text.replaceAll(/[^\x21-\x7e]/g, '?').slice(0, MAX_SHOWN);

@@ -5,6 +5,7 @@
  * What is asked for and not done is refused and never passed over: whoever asked would count on it.
  */
 import { BranchboxError } from '../model/errors.ts';
+import { asciiOf } from '../model/foreignText.ts';
 import type { OnboardingInformation, ProgressType } from '../model/sztp.ts';
 
 /** What runs here, as get-bootstrapping-data tells it. */
@@ -21,7 +22,8 @@ export interface Unmet {
 
 type Information = OnboardingInformation['ietf-sztp-conveyed-info:onboarding-information'];
 
-const SHOWN = 64;
+/** Of a name that an owner wrote. */
+const MAX_SHOWN = 64;
 
 /** The first in the order in which RFC 8572 5.6 has them done; undefined where the box is as it is asked to be. */
 export function unmetBy(information: Information, os: RunningOs): Unmet | undefined {
@@ -50,8 +52,9 @@ function unmetImage(image: Information['boot-image'], os: RunningOs): BranchboxE
         });
   }
   if ((name ?? os.name) === os.name && (version ?? os.version) === os.version) return undefined;
+  const wanted = `${asciiOf(name ?? os.name, MAX_SHOWN)} ${asciiOf(version ?? os.version, MAX_SHOWN)}`;
   return new BranchboxError('pki/mismatch', {
-    message: `The onboarding information asks for the boot image ${shown(name ?? os.name)} ${shown(version ?? os.version)}, and this box runs ${os.name} ${os.version}`,
+    message: `The onboarding information asks for the boot image ${wanted}, and this box runs ${os.name} ${os.version}`,
     mend: 'have the owner leave boot-image out and update the box once it is in service, or install that version first',
   });
 }
@@ -61,6 +64,3 @@ const scriptIn = (leaf: string): BranchboxError =>
     message: `The onboarding information brings a ${leaf}, and a box runs no code but its image's`,
     mend: `have the owner leave ${leaf} out`,
   });
-
-/** Whatever an owner wrote, on one line. */
-const shown = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, SHOWN);

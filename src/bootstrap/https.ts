@@ -5,6 +5,7 @@
 import { request as httpRequest } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
+import { asciiOf } from '../model/foreignText.ts';
 import type { Secret } from '../model/secret.ts';
 import { tlsReason } from '../system/tlsReason.ts';
 import { type Server, serverName } from './discover.ts';
@@ -210,17 +211,10 @@ export function refused(
   });
 }
 
-/**
- * For a person: what a status other than success most likely means. `said`: the server's own words; whoever the server is,
- * they end up on screens and in logs, so printable and short.
- */
+/** For a person: what a status other than success most likely means. `said`: the server's own words. */
 export function describeStatus(status: number, said?: string): string {
   const text = `answered ${status}${meaningOf(status)}`;
-  const words =
-    said
-      ?.trim()
-      .replaceAll(/[^\x20-\x7e]/g, '?')
-      .slice(0, MAX_SAID) ?? '';
+  const words = asciiOf(said ?? '', MAX_SAID);
   return words === '' ? text : `${text} (${words})`;
 }
 

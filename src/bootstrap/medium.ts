@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { MediumReport } from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import { oneLineOf } from '../model/foreignText.ts';
 import {
   BootstrapNetwork,
   type HttpProxy,
@@ -91,7 +92,7 @@ export function createMediumDesk(options: {
     const details = problem.problems.map(({ path, message }) => `${path} ${message}`).join('; ');
     const mend = problem.mend === undefined ? '' : ` (${problem.mend})`;
     const message = `${problem.message}${details === '' ? '' : `: ${details}`}${mend}`;
-    report = { state: 'refused', message: cleaned(message) };
+    report = { state: 'refused', message: oneLineOf(message, MAX_MESSAGE) };
     if (told.has(mark)) return;
     told.add(mark);
     log.warn('bootstrap medium refused', { where, code: problem.code, problem: message });
@@ -229,7 +230,5 @@ function refusalOf(name: string, word: string | undefined): BranchboxError | und
   return new BranchboxError(code, { message: `The USB medium ${name} ${message}`, mend });
 }
 
-/** What a medium says goes to a screen: printable, and short. Pure. */
-const cleaned = (text: string): string => text.replaceAll(/[\p{C}\p{Z}]+/gu, ' ').slice(0, MAX_MESSAGE);
 const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { claimCodeTyped } from '../model/assignment.ts';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { asciiOf } from '../model/foreignText.ts';
 import {
   ACCESS_EXAMPLE,
   type Access,
@@ -139,10 +140,9 @@ async function tried(call: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Pure. A box's own words are a stranger's: cut, and without what a terminal would obey. */
+/** Pure. */
 export function describe(pending: Pending, inventory: z.output<typeof Inventory>): string {
-  const clean = (text: string | undefined): string =>
-    (text ?? '').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 60);
+  const clean = (text: string): string => asciiOf(text, 60);
   const rows = [
     ...pending.map((box) => [
       box.serial,

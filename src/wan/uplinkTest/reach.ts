@@ -9,6 +9,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type TLSSocket } from 'node:tls';
 import { type DeviceCredentials, deviceTls } from '../../system/deviceClient.ts';
 import { openTunnel } from '../../system/httpProxy.ts';
+import { asciiOf } from '../../model/foreignText.ts';
 import type { HttpProxy } from '../../model/medium.ts';
 import type { Reach } from './findings.ts';
 import type { Target } from './subject.ts';
@@ -199,12 +200,8 @@ export function portalOf(
 
 const bracketed = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host);
 
-/** For a person: at most 64 printable ASCII characters. Pure. */
-export const printable = (text: string): string =>
-  text
-    .slice(0, 256)
-    .replaceAll(/[^\x20-\x7e]/g, '?')
-    .slice(0, 64);
+/** For a person. Pure. */
+export const printable = (text: string): string => asciiOf(text, 64);
 
 function settled(
   socket: Socket | TLSSocket,
