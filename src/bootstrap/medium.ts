@@ -19,6 +19,7 @@ import {
   MEDIUM_REFUSAL_FILE,
   MEDIUM_REFUSALS,
 } from '../model/medium.ts';
+import { fromBase64, toBase64 } from '../pki/base64.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import type { RunningOs } from './demands.ts';
@@ -229,6 +230,3 @@ function refusalOf(name: string, word: string | undefined): BranchboxError | und
   const [, { code, message, mend }] = known;
   return new BranchboxError(code, { message: `The USB medium ${name} ${message}`, mend });
 }
-
-const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));

@@ -10,6 +10,7 @@ import { decodeJson } from '../model/decode.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { type Move, MOVE_RECORD_MAX_BYTES, MoveRecord } from '../model/move.ts';
 import { Order, ORDER_MAX_BYTES } from '../model/mqtt.ts';
+import { fromBase64 } from '../pki/base64.ts';
 import { type Certificate, parseCertificate, parseCertificates } from '../pki/certificate.ts';
 import { verifyJws } from '../pki/jws.ts';
 import type { Files, Logger } from '../system/ports.ts';
@@ -84,7 +85,10 @@ export function createMoves(options: {
       throw refused(`order ${order.generation} was taken before, or a later one was`);
     }
     const next = await judgeNextOwner(
-      { conveyed: bytesOf(order.conveyedInformation), ownerCertificate: bytesOf(order.ownerCertificate) },
+      {
+        conveyed: fromBase64(order.conveyedInformation),
+        ownerCertificate: fromBase64(order.ownerCertificate),
+      },
       parseCertificate(order.domainAnchorPem),
       atMs,
       options.os,
@@ -193,4 +197,3 @@ export async function readMoveOrder(
 
 const refused = (message: string): BranchboxError =>
   new BranchboxError('bootstrap/move-refused', { message });
-const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, 'base64'));

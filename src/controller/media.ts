@@ -12,6 +12,7 @@ import {
   MEDIUM_FILES,
   MediumSerial,
 } from '../model/medium.ts';
+import { toBase64 } from '../pki/base64.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import type { Clock } from '../system/ports.ts';
 import type { ManufacturerClient } from './manufacturer/client.ts';
@@ -70,7 +71,7 @@ export function createMedia(
       ]);
       const file = (name: string, bytes: Uint8Array) => ({
         path: `${MEDIUM_DIRECTORY}/${serial}/${name}`,
-        content: Buffer.from(bytes).toString('base64'),
+        content: toBase64(bytes),
       });
       return {
         serial,

@@ -8,6 +8,7 @@ import { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Invitation } from '../model/move.ts';
 import { OnboardingInformation } from '../model/sztp.ts';
+import { fromBase64, toBase64 } from '../pki/base64.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { verifyConveyed } from '../pki/conveyed.ts';
 import { type PlacedBoxes, requirePlaced } from './placedBox.ts';
@@ -43,8 +44,8 @@ export function createInvitations(
         serial,
         gatewayId,
         domainAnchorPem: domain.pem,
-        conveyedInformation: Buffer.from(signed.conveyed).toString('base64'),
-        ownerCertificate: Buffer.from(signed.ownerCertificate).toString('base64'),
+        conveyedInformation: toBase64(signed.conveyed),
+        ownerCertificate: toBase64(signed.ownerCertificate),
       };
       return { invitation, domainCaSha256: domain.fingerprintSha256 };
     },
@@ -61,8 +62,8 @@ export interface ReadInvitation {
 /** As the box will judge it: what it would refuse is not ordered. Throws pki/* or model/invalid. */
 export async function readInvitation(invitation: Invitation, atMs: number): Promise<ReadInvitation> {
   const pinned = parseCertificate(invitation.domainAnchorPem);
-  const { content } = await verifyConveyed(bytesOf(invitation.conveyedInformation), {
-    ownerCertificate: bytesOf(invitation.ownerCertificate),
+  const { content } = await verifyConveyed(fromBase64(invitation.conveyedInformation), {
+    ownerCertificate: fromBase64(invitation.ownerCertificate),
     pinnedDomainCert: pinned,
     atMs,
   });
@@ -78,7 +79,7 @@ export async function readInvitation(invitation: Invitation, atMs: number): Prom
       mend: 'have it made anew: branchbox fleet invite',
     });
   }
-  const owner = decodeJson(Owner, textOf(bytesOf(configuration)), 'The owner record of the invitation');
+  const owner = decodeJson(Owner, textOf(fromBase64(configuration)), 'The owner record of the invitation');
   const named = parseCertificate(owner.domainAnchorPem).fingerprintSha256;
   if (named !== pinned.fingerprintSha256 || owner.gatewayId !== invitation.gatewayId) {
     throw new BranchboxError('pki/mismatch', {
@@ -89,5 +90,4 @@ export async function readInvitation(invitation: Invitation, atMs: number): Prom
   return { owner, domainCaSha256: pinned.fingerprintSha256 };
 }
 
-const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, 'base64'));
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');

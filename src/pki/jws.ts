@@ -6,12 +6,12 @@ import { sign, verify } from 'node:crypto';
 import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
+import { parseBase64, toBase64 } from './base64.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { validateChain } from './chain.ts';
 import { malformed } from './der.ts';
 import type { Credential } from './issue.ts';
 import { OID } from './oids.ts';
-import { fromBase64 } from './pem.ts';
 
 export interface VerifiedJws {
   readonly payload: Uint8Array;
@@ -43,7 +43,7 @@ export function signJws(payload: Uint8Array, signer: Credential): string {
 export function jwsToSign(payload: Uint8Array, certificates: readonly Certificate[]): string {
   const header: z.input<typeof Header> = {
     alg: 'ES256',
-    x5c: certificates.map(({ der }) => Buffer.from(der).toString('base64')),
+    x5c: certificates.map(({ der }) => toBase64(der)),
   };
   return `${toBase64Url(Buffer.from(JSON.stringify(header)))}.${toBase64Url(payload)}`;
 }
@@ -111,7 +111,7 @@ function readHeader(text: string): readonly Certificate[] {
       MAX_HEADER_BYTES,
     );
     return header.x5c.map((certificate) =>
-      parseCertificate(fromBase64(certificate, 'A certificate in the header of a JWS')),
+      parseCertificate(parseBase64(certificate, 'A certificate in the header of a JWS')),
     );
   } catch (cause) {
     if (cause instanceof BranchboxError && cause.code === 'model/invalid') {

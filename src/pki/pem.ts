@@ -2,6 +2,7 @@
  * Owns PEM (RFC 7468) around public things: certificates, requests, revocation lists.
  * Does not own private keys' PEM: those go from node:crypto straight into a Secret (keys.ts).
  */
+import { parseBase64 } from './base64.ts';
 import { malformed } from './der.ts';
 
 /** A bundle of a hundred certificates stays below this. */
@@ -25,7 +26,7 @@ export function fromPem(text: string, label: string, maxChars = MAX_PEM_CHARS): 
     if (open === undefined) {
       open = { label: name, body: '' };
     } else {
-      if (name === label) found.push(fromBase64(open.body, 'A PEM block'));
+      if (name === label) found.push(parseBase64(open.body, 'A PEM block'));
       open = undefined;
     }
   }
@@ -39,11 +40,4 @@ export function toPemBlock(label: string, der: Uint8Array): string {
       .toString('base64')
       .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
-}
-
-/** Strict where Buffer.from is lenient: it would pass over any character that is not base64. */
-export function fromBase64(text: string, what: string): Uint8Array {
-  const bytes = Buffer.from(text, 'base64');
-  if (bytes.toString('base64') !== text) throw malformed(`${what} is not base64`);
-  return Uint8Array.from(bytes);
 }

@@ -7,6 +7,7 @@ import { decode as decodeSchema } from '../model/decode.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import { DateAndTime, momentOf } from '../model/dateAndTime.ts';
 import { yangBinary } from '../model/yangBinary.ts';
+import { fromBase64, toBase64 } from './base64.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { UNRESTRICTED } from './chain.ts';
 import { signData } from './cms.ts';
@@ -207,7 +208,5 @@ function namesIssuer(named: Uint8Array, issuer: Uint8Array | undefined): boolean
 const isNonce = (nonce: Uint8Array): boolean =>
   nonce.length >= NONCE_BYTES.min && nonce.length <= NONCE_BYTES.max;
 const sameBytes = (left: Uint8Array, right: Uint8Array): boolean => Buffer.from(left).equals(right);
-const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));
 /** Seconds: yang:date-and-time allows fractions, not every reader does. */
 const dateAndTime = (atMs: number): string => new Date(atMs).toISOString().replace(/\.\d{3}Z$/, 'Z');

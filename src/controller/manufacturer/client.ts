@@ -4,6 +4,7 @@
  */
 import { Agent } from 'node:https';
 import type { Secret } from '../../model/secret.ts';
+import { toBase64 } from '../../pki/base64.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { call, type CallOptions } from '../keyholder/call.ts';
 
@@ -70,5 +71,3 @@ export function createManufacturerClient(options: {
     },
   };
 }
-
-const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');

@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { BranchboxError } from '../../model/errors.ts';
 import { momentOf } from '../../model/dateAndTime.ts';
+import { fromBase64, toBase64 } from '../../pki/base64.ts';
 import { parseCertificate } from '../../pki/certificate.ts';
 import { keyIdOf } from '../../pki/issue.ts';
 import { createVoucher } from '../../pki/voucher.ts';
@@ -126,6 +127,3 @@ function expiryOf(
     message: 'A voucher without a nonce expires, later than now and within a year',
   });
 }
-
-const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));

@@ -4,6 +4,7 @@
  */
 import type { DesiredState } from '../../model/desired.ts';
 import type { Order } from '../../model/mqtt.ts';
+import { fromBase64, toBase64 } from '../../pki/base64.ts';
 import { type Certificate, parseCertificate } from '../../pki/certificate.ts';
 import type { RevokedCertificate } from '../../pki/crl.ts';
 import { callJson, type CallOptions } from '../keyholder/call.ts';
@@ -160,6 +161,3 @@ export function createSignerClient(options: {
     },
   };
 }
-
-const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));

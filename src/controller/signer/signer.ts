@@ -9,6 +9,7 @@ import { DESIRED_MAX_BYTES, DesiredState } from '../../model/desired.ts';
 import { BranchboxError } from '../../model/errors.ts';
 import { Order, ORDER_MAX_BYTES } from '../../model/mqtt.ts';
 import { OnboardingInformation, RedirectInformation } from '../../model/sztp.ts';
+import { fromBase64, toBase64 } from '../../pki/base64.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { ownerCertificate, signConveyed } from '../../pki/conveyed.ts';
 import { issueCertificate, type Profile } from '../../pki/issue.ts';
@@ -68,7 +69,7 @@ export function signerRoutes(options: {
   const { keys, revocationLists, revokedForGood, offered, dropped, clock, log } = options;
 
   const certify = (csr: string, profile: Profile, lifeMs: number): Reply => {
-    const { publicKey } = parseRequest(bytesOf(csr));
+    const { publicKey } = parseRequest(fromBase64(csr));
     const { domainCa, previous, links } = keys;
     const cas = [domainCa, ...(previous === undefined ? [] : [previous])];
     if (cas.some(({ certificate }) => sameKey(publicKey, certificate.publicKey))) {
@@ -105,7 +106,7 @@ export function signerRoutes(options: {
       certify(csr, { kind: 'client', commonName: serviceCommonName(service) }, SERVICE_LIFE_MS),
     ),
     post('/desired', DESIRED_BODY_BYTES, DesiredRequest, async (request) => {
-      const payload = bytesOf(request.payload);
+      const payload = fromBase64(request.payload);
       // Nothing leaves here signed that a box would refuse: one decoder on both sides.
       const desired = decodeJson(DesiredState, textOf(payload), 'The desired state', DESIRED_MAX_BYTES);
       const jws = signJws(payload, await keys.configurationSigning());
@@ -115,7 +116,7 @@ export function signerRoutes(options: {
       return json(answer);
     }),
     post('/order', SMALL_BODY_BYTES, OrderRequest, async (request) => {
-      const payload = bytesOf(request.payload);
+      const payload = fromBase64(request.payload);
       const { order, gatewayId } = decodeJson(Order, textOf(payload), 'The order', ORDER_MAX_BYTES);
       const jws = signJws(payload, await keys.configurationSigning());
       log.info('order signed', { order, gatewayId });
@@ -123,12 +124,12 @@ export function signerRoutes(options: {
       return json(answer);
     }),
     post('/conveyed', CONVEYED_BODY_BYTES, ConveyedRequest, async (request) => {
-      const content = bytesOf(request.content);
+      const content = fromBase64(request.content);
       decodeJson(ConveyedInformation, textOf(content), 'The conveyed information');
       const owner = await keys.owner();
       const answer: z.input<typeof ConveyedAnswer> = {
-        conveyed: base64Of(signConveyed({ content, format: 'json', owner })),
-        ownerCertificate: base64Of(ownerCertificate({ ...owner, chain: [keys.domainCa.certificate] })),
+        conveyed: toBase64(signConveyed({ content, format: 'json', owner })),
+        ownerCertificate: toBase64(ownerCertificate({ ...owner, chain: [keys.domainCa.certificate] })),
       };
       return json(answer);
     }),
@@ -137,9 +138,9 @@ export function signerRoutes(options: {
       const { der, number, nextUpdateMs } = list;
       log.info('revocation list signed', { number, entries: list.revoked.length });
       const answer: z.input<typeof RevocationListAnswer> = {
-        der: base64Of(der),
+        der: toBase64(der),
         nextUpdateMs,
-        others: others.map((other) => base64Of(other.der)),
+        others: others.map((other) => toBase64(other.der)),
       };
       return json(answer);
     }),
@@ -207,9 +208,6 @@ function post<S extends z.ZodType>(
     answer: async (body) => answer(decode(schema, body, 'The request')),
   };
 }
-
-const bytesOf = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, 'base64'));
-const base64Of = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
 function textOf(bytes: Uint8Array): string {
   try {

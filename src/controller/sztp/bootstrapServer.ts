@@ -13,6 +13,7 @@ import {
   SZTP_MEDIA_TYPE,
   SZTP_REPORT_PATH,
 } from '../../model/sztp.ts';
+import { toBase64 } from '../../pki/base64.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import type { Admissions } from '../admission.ts';
@@ -218,8 +219,4 @@ async function inputOf(request: IncomingMessage, mediaType: string): Promise<Inp
   // In chunks there may be none, and that has no media type.
   if (isForeign && body.length > 0) return foreign;
   return { text: body.toString('utf8'), encoding: encoding ?? SZTP_MEDIA_TYPE };
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64');
 }
