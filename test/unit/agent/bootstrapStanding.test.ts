@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createBootstrapLook } from '../../../src/agent/bootstrapStanding.ts';
-import { renderStatus } from '../../../src/bootstrap/machine.ts';
+import { renderStatus } from '../../../src/bootstrap/renderStatus.ts';
 import type { BootstrapState } from '../../../src/model/bootstrap.ts';
 
 let directory: string;

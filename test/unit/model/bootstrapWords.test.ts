@@ -8,7 +8,7 @@ import { parse as parseToml } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
 import { createLeds } from '../../../src/agent/leds.ts';
 import { eventsOf } from '../../../src/agent/statusEvents.ts';
-import { renderStatus } from '../../../src/bootstrap/machine.ts';
+import { renderStatus } from '../../../src/bootstrap/renderStatus.ts';
 import { createProgress } from '../../../src/bootstrap/progress.ts';
 import { describeBootstrap } from '../../../src/cli/bootstrap.ts';
 import { overviewOf } from '../../../src/controller/overview.ts';
