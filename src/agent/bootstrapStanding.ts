@@ -9,8 +9,13 @@ import type { Clock } from '../system/ports.ts';
 
 const ANSWER_TIMEOUT_MS = 2_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
-/** The kernel wakes whoever looks many times a second; a state that changed is told of by `changed`. */
+/**
+ * The kernel wakes whoever looks many times a second, and an answer costs the identity process a few dozen files. On the way what
+ * is waited for may change within a state (a code is wanted); in service there is nothing to see but another state, of which
+ * `changed` tells.
+ */
 const FRESH_MS = 5_000;
+const FRESH_IN_SERVICE_MS = 60_000;
 
 export interface BootstrapLook {
   /** The last that was said while the process is away; undefined before the first. Never fails. */
@@ -25,7 +30,7 @@ export function createBootstrapLook(parts: {
 }): BootstrapLook {
   const { socketPath, clock } = parts;
   let last: BootstrapStanding | undefined;
-  let freshUntilMs = Number.NEGATIVE_INFINITY;
+  let askedAtMs = Number.NEGATIVE_INFINITY;
 
   async function ask(): Promise<BootstrapStanding | undefined> {
     const limits = { timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
@@ -37,14 +42,15 @@ export function createBootstrapLook(parts: {
 
   return {
     async read() {
-      if (clock.monotonicMs() < freshUntilMs) return last;
+      const freshMs = last?.state === 'OPERATIONAL' ? FRESH_IN_SERVICE_MS : FRESH_MS;
+      if (clock.monotonicMs() - askedAtMs < freshMs) return last;
       // Before it is asked: what changes meanwhile is asked for anew.
-      freshUntilMs = clock.monotonicMs() + FRESH_MS;
+      askedAtMs = clock.monotonicMs();
       last = (await ask().catch(() => undefined)) ?? last;
       return last;
     },
     changed() {
-      freshUntilMs = Number.NEGATIVE_INFINITY;
+      askedAtMs = Number.NEGATIVE_INFINITY;
     },
   };
 }

@@ -51,8 +51,14 @@ it('is asked for once in a while, and at once when something was journalled', as
   look.changed();
   expect(await look.read()).toMatchObject({ state: 'OPERATIONAL' });
   state = 'RENEW';
+  nowMs += 10_000;
+  expect(await look.read()).toMatchObject({ state: 'OPERATIONAL' });
   nowMs += 60_000;
   expect(await look.read()).toEqual(renewing);
+  // On the way the words of a state may change.
+  nowMs += 5_000;
+  await look.read();
+  expect(asked).toBe(4);
 });
 
 it('is the last that was said while nobody answers, and nothing before the first answer', async () => {
