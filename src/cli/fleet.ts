@@ -24,6 +24,7 @@ import { registerUsb } from './fleetUsb.ts';
 import { registerInventory } from './fleetInventory.ts';
 import { registerPending } from './fleetPending.ts';
 import { registerDomainCa } from './fleetDomainCa.ts';
+import { registerDisown } from './fleetDisown.ts';
 import { registerMove } from './fleetMove.ts';
 import { registerReport } from './fleetReport.ts';
 import { registerReplace } from './fleetReplace.ts';
@@ -84,6 +85,7 @@ export function register(program: Command): void {
   registerPending(fleet);
   registerReplace(fleet);
   registerMove(fleet);
+  registerDisown(fleet);
   registerDomainCa(fleet);
   withAccess(fleet.command('reset <gateway>'))
     .description(

@@ -203,6 +203,7 @@ export async function runController(options: {
       activations,
       pending,
       presence: gateways.presence,
+      manufacturer,
       media: createMedia({
         store,
         admissions,

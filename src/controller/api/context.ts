@@ -11,6 +11,7 @@ import type { Blobs } from '../blobs.ts';
 import type { CaDrop } from '../caDrop.ts';
 import type { FirmwareStore } from '../firmware.ts';
 import type { FleetService } from '../fleetService.ts';
+import type { ManufacturerClient } from '../manufacturer/client.ts';
 import type { Media } from '../media.ts';
 import type { Invitations } from '../moving.ts';
 import type { Orders } from '../orders.ts';
@@ -29,6 +30,7 @@ export interface ApiContext {
   readonly pending: Pick<PendingBoxes, 'approve' | 'deny' | 'forget' | 'claim'>;
   readonly activations: Pick<Activations, 'make'>;
   readonly media: Media;
+  readonly manufacturer: Pick<ManufacturerClient, 'release'>;
   readonly invitations: Invitations;
   readonly caDrop: Pick<CaDrop, 'overview' | 'drop'>;
   readonly serviceRevocations: ServiceRevocations;

@@ -35,6 +35,7 @@ import { registerMoveRoutes } from './moveRoutes.ts';
 import { registerPendingRoutes } from './pendingRoutes.ts';
 import { registerServiceCertificateRoutes } from './serviceCertificateRoutes.ts';
 import { registerUplinkTestRoutes } from './uplinkTestRoutes.ts';
+import { registerDisowningRoutes } from './disowningRoutes.ts';
 import { registerReplacementRoutes } from './replacementRoutes.ts';
 
 /** A fleet of 1,000 gateways is about 1 MB of JSON. */
@@ -152,6 +153,7 @@ export async function createApi(options: {
     registerActivationRoutes(scope, options.context);
     registerMediumRoutes(scope, options.context);
     registerMoveRoutes(scope, options.context);
+    registerDisowningRoutes(scope, options.context);
     registerDomainCaRoutes(scope, options.context);
     registerServiceCertificateRoutes(scope, options.context);
     // The stream itself: an upload never stands in memory.

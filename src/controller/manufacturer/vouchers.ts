@@ -61,7 +61,7 @@ export function createVoucherDesk(options: {
         if (owner.customer !== customer) {
           throw new BranchboxError('controller/refused', {
             message: `Device ${device.serial} has another owner`,
-            mend: 'its owner must release it first',
+            mend: `its owner must let go of it first: branchbox fleet disown ${device.serial} --yes, at their controller`,
           });
         }
         // The owner is bound before the voucher exists: a crash between leaves too little given away, never too much.
@@ -93,7 +93,16 @@ export function createVoucherDesk(options: {
       inTurn(async () => {
         const { owner, ...device } = await known(serialNumber);
         if (owner?.customer !== customer) {
-          throw new BranchboxError('controller/refused', { message: `Device ${serialNumber} is not yours` });
+          throw new BranchboxError('controller/refused', {
+            message:
+              owner === undefined
+                ? `Device ${serialNumber} has no owner`
+                : `Device ${serialNumber} is not yours`,
+            mend:
+              owner === undefined
+                ? 'nothing to do: who asks for it next owns it'
+                : `its owner lets go of it: branchbox fleet disown ${serialNumber} --yes, at their controller`,
+          });
         }
         await devices.save(device);
         log.info('device released', { serial: serialNumber, customer });

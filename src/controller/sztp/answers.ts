@@ -46,13 +46,14 @@ export function bootstrapFailed(thrown: unknown, request: IncomingMessage): Answ
 
 function failure(thrown: unknown): YangAnswer {
   const code: ErrorCode = thrown instanceof BranchboxError ? thrown.code : 'internal';
-  const message = thrown instanceof BranchboxError ? thrown.message : '';
+  const { message = '', mend } = thrown instanceof BranchboxError ? thrown : {};
   if (code === 'controller/unreachable') {
     const answer = refusal(503, 'operation-failed', 'a service behind this server is away', 'application');
     return { ...answer, headers: { 'Retry-After': String(RETRY_AFTER_S) } };
   }
   if (code === 'controller/refused' || code === 'controller/conflict' || code === 'controller/not-found') {
-    return refusal(403, 'access-denied', message);
+    // A person at the box reads it.
+    return refusal(403, 'access-denied', mend === undefined ? message : `${message} (${mend})`);
   }
   return refusal(500, 'operation-failed', 'the request failed here', 'application');
 }

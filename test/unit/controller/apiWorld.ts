@@ -118,6 +118,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
   const wishes: VoucherWish[] = [];
   const drops: string[] = [];
   const followFails: Error[] = [];
+  const disowned: string[] = [];
   const orders = {
     factoryReset: async (gatewayId: string, actor: string) => {
       resets.push(`${gatewayId} by ${actor}`);
@@ -232,6 +233,7 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
       bootstrapServer: 'https://controller.example:8443',
       clock,
     }),
+    manufacturer: { release: async (serial: string) => void disowned.push(serial) },
     revocationList: () => Buffer.from('a list'),
     pending,
     onInventoryChange,
@@ -293,5 +295,6 @@ async function startApi(checks: ReturnType<typeof createChecks>) {
     drops,
     followFails,
     lists,
+    disowned,
   };
 }
