@@ -96,98 +96,109 @@ export function createCarryOut(
     return held;
   };
 
+  /** What becomes of the job without an install now; undefined: install it. Throws where the version may not be installed. */
+  const withoutInstall = (job: Job, target: Target): CarriedOut | undefined => {
+    const { digest, manifest } = target;
+    if (job.version !== undefined && job.version !== manifest.version) {
+      throw new BranchboxError('firmware/refused', {
+        message: `firmware ${job.version} is wanted, and its manifest is of ${manifest.version}`,
+      });
+    }
+    if (manifest.rootHash === running.rootHash) {
+      const last = history().at(-1);
+      const committed = last?.digest === digest && last.result === 'committed';
+      say({
+        state: committed ? 'committed' : 'idle',
+        sentence: `The box runs ${running.version}, as wanted.`,
+      });
+      return { settled: true };
+    }
+    const before = takenBack(history(), digest);
+    // A stick that stays in would have it tried at every start.
+    if (before !== undefined && (!job.byHand || job.stick !== undefined)) {
+      const sentence = `${asSentence(before.sentence)} It is not tried again by itself.`;
+      say({ state: 'rolled-back', sentence });
+      return { settled: job.byHand };
+    }
+    holdToWanted(job, target);
+    const hours = windowState(job.window, clock.nowMs());
+    if (hours.open) return undefined;
+    const { start, end: until } = job.window ?? { start: '', end: '' };
+    const why = closedOn?.manifest === job.manifest ? ` The last window closed while ${closedOn.what}.` : '';
+    const sentence = `Firmware ${manifest.version} waits for ${start} to ${until} UTC.${why}`;
+    say({ state: 'waiting', sentence, target });
+    return { settled: false, waitMs: Math.min(hours.opensInMs, WINDOW_LOOK_MS) };
+  };
+
+  /** `limit` ends it with the job or its window, `ending` with the agent. */
+  const installAndEnter = async (
+    job: Job,
+    target: Target,
+    limit: AbortSignal,
+    ending: AbortSignal,
+  ): Promise<CarriedOut> => {
+    const outcome = await install(
+      {
+        disk,
+        source: untilFruitless(job.source),
+        progress: records.progress,
+        pace: endTrickle(paceAt(job.rateLimitKbps), clock),
+        pieceBytes: pieceBytesAt(job.rateLimitKbps),
+        allowDowngrade: job.allowDowngrade,
+        onStep: onStep(target),
+        async beforeEntry(during) {
+          underWay = 'a desired state was on trial';
+          await whileHeld(target, during);
+          underWay = LOOKED;
+          await trial.prepare(target, during);
+        },
+      },
+      target,
+      limit,
+    );
+    if (outcome === 'current') return { settled: true, waitMs: 0 };
+    underWay = LOOKED;
+    // A desired state that came while the entry was placed may be what the version is held to.
+    if (await whileHeld(target, limit)) await trial.prepare(target, limit);
+    // From here on nothing else can be wanted: the record says what the next start is.
+    await trial.enter(target, ending);
+    return { settled: false };
+  };
+
+  /** Throws the error again where a later try may mend it. */
+  const afterFailure = async (
+    job: Job,
+    target: Target | undefined,
+    error: BranchboxError,
+  ): Promise<CarriedOut> => {
+    const final = error.code === 'firmware/refused' || isWrong(error);
+    const laterMs = isWrong(error) ? RETRY_WRONG_MS : isLost(error) ? RETRY_LOST_MS : undefined;
+    if (final && job.byHand && target !== undefined)
+      await forgetStaged(disk, records.progress, target.digest, log);
+    if (!final && laterMs === undefined && !job.byHand) throw error;
+    await parts.refuse(job, target, error, final);
+    return { settled: true, ...(laterMs === undefined ? {} : { waitMs: laterMs }) };
+  };
+
   return async (job, signal, ending) => {
     let target: Target | undefined;
     let limit = signal;
     const done = new AbortController();
     try {
       target = await verifyManifest(job.manifest, { anchors: await parts.anchors(), arch: parts.arch });
-      const { digest, manifest } = target;
-      if (job.version !== undefined && job.version !== manifest.version) {
-        throw new BranchboxError('firmware/refused', {
-          message: `firmware ${job.version} is wanted, and its manifest is of ${manifest.version}`,
-        });
-      }
-      if (manifest.rootHash === running.rootHash) {
-        const committed = history().at(-1)?.digest === digest && history().at(-1)?.result === 'committed';
-        say({
-          state: committed ? 'committed' : 'idle',
-          sentence: `The box runs ${running.version}, as wanted.`,
-        });
-        return { settled: true };
-      }
-      const before = takenBack(history(), digest);
-      // A stick that stays in would have it tried at every start.
-      if (before !== undefined && (!job.byHand || job.stick !== undefined)) {
-        say({
-          state: 'rolled-back',
-          sentence: `${asSentence(before.sentence)} It is not tried again by itself.`,
-        });
-        return { settled: job.byHand };
-      }
-      holdToWanted(job, target);
-      const hours = windowState(job.window, clock.nowMs());
-      if (!hours.open) {
-        const { start, end: until } = job.window ?? { start: '', end: '' };
-        const why =
-          closedOn?.manifest === job.manifest ? ` The last window closed while ${closedOn.what}.` : '';
-        say({
-          state: 'waiting',
-          sentence: `Firmware ${manifest.version} waits for ${start} to ${until} UTC.${why}`,
-          target,
-        });
-        return { settled: false, waitMs: Math.min(hours.opensInMs, WINDOW_LOOK_MS) };
-      }
+      const without = withoutInstall(job, target);
+      if (without !== undefined) return without;
       limit = AbortSignal.any([signal, untilClosed(job.window, clock, done.signal)]);
-      const known = target;
-      const outcome = await install(
-        {
-          disk,
-          source: untilFruitless(job.source),
-          progress: records.progress,
-          pace: endTrickle(paceAt(job.rateLimitKbps), clock),
-          pieceBytes: pieceBytesAt(job.rateLimitKbps),
-          allowDowngrade: job.allowDowngrade,
-          onStep: onStep(target),
-          async beforeEntry(during) {
-            underWay = 'a desired state was on trial';
-            await whileHeld(known, during);
-            underWay = LOOKED;
-            await trial.prepare(known, during);
-          },
-        },
-        target,
-        limit,
-      );
-      if (outcome === 'current') {
-        return { settled: true, waitMs: 0 };
-      }
-      underWay = LOOKED;
-      // A desired state that came while the entry was placed may be what the version is held to.
-      if (await whileHeld(target, limit)) await trial.prepare(target, limit);
-      // From here on nothing else can be wanted: the record says what the next start is.
-      await trial.enter(target, ending);
-      return { settled: false };
+      return await installAndEnter(job, target, limit, ending);
     } catch (thrown) {
       // Whatever ended it: no entry stays that any later start of the box would try.
       await trial.withdraw(ending).catch((failed: unknown) => {
         log.error('a boot entry that nobody wants cannot be removed', { error: failed });
       });
+      if (!limit.aborted) return await afterFailure(job, target, asBranchboxError(thrown));
       // Something else is wanted, or the window closed: what came is kept.
-      if (limit.aborted) {
-        if (!signal.aborted) closedOn = { manifest: job.manifest, what: underWay };
-        return { settled: false, waitMs: 0 };
-      }
-      const error = asBranchboxError(thrown);
-      const final = error.code === 'firmware/refused' || isWrong(error);
-      const laterMs = isWrong(error) ? RETRY_WRONG_MS : isLost(error) ? RETRY_LOST_MS : undefined;
-      if (final && job.byHand && target !== undefined)
-        await forgetStaged(disk, records.progress, target.digest, log);
-      if (final || laterMs !== undefined || job.byHand) {
-        await parts.refuse(job, target, error, final);
-        return { settled: true, ...(laterMs === undefined ? {} : { waitMs: laterMs }) };
-      }
-      throw error;
+      if (!signal.aborted) closedOn = { manifest: job.manifest, what: underWay };
+      return { settled: false, waitMs: 0 };
     } finally {
       done.abort();
     }
