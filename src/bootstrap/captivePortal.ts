@@ -8,10 +8,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { bracketed } from '../model/addresses.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { asciiOf } from '../model/foreignText.ts';
 import type { UplinkDialer } from '../system/uplinkDial.ts';
-import { bracketed, type Server, serverName, uplinkName } from './discover.ts';
+import { type Server, serverName, uplinkName } from './discover.ts';
 import type { Answer } from './https.ts';
 import type { Uplink } from './uplink.ts';
 

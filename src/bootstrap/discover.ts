@@ -2,6 +2,7 @@
  * Owns which bootstrap servers there are to ask, over which uplink, in which order. Pure.
  * Does not own asking. All that is found is untrusted: it names where to ask, never what to believe.
  */
+import { bracketed } from '../model/addresses.ts';
 import type { Problem } from '../model/errors.ts';
 import type { Uplink } from './uplink.ts';
 
@@ -28,8 +29,6 @@ export interface Discovery {
   readonly problems: readonly Problem[];
 }
 
-/** As URIs and Host headers have it (RFC 3986 3.2.2). */
-export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 /** `parseServer` reads it back behind `https://`. */
 export const serverName = (server: Server): string => `${bracketed(server.host)}:${server.port}`;
 /** A port with both families is two uplinks. */

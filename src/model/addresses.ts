@@ -76,6 +76,9 @@ export function isReachableNetwork(cidr: string): boolean {
   return isReachable(address) && isReachable(numberToIpv4(last)) && !contains(cidr, '127.0.0.1');
 }
 
+/** A host as URIs and Host headers have it (RFC 3986 3.2.2). */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
 /** Whether one station has it: the group bit is clear (IEEE 802, 8.2), and it is not all zero. */
 export function isStationMac(macAddress: string): boolean {
   return Number.parseInt(macAddress.slice(0, 2), 16) % 2 === 0 && macAddress !== '00:00:00:00:00:00';

@@ -4,6 +4,7 @@
  */
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import type { ConnectionOptions, SecureContext } from 'node:tls';
+import { bracketed } from '../model/addresses.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import type { UplinkDialer } from './uplinkDial.ts';
@@ -84,7 +85,7 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
             createConnection: () => socket,
             path,
             headers: {
-              host: `${host}:${port}`,
+              host: `${bracketed(host)}:${port}`,
               connection: 'close',
               // What is named by digest and ranges is the bytes themselves.
               'accept-encoding': 'identity',

@@ -9,6 +9,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as startTls, type TLSSocket } from 'node:tls';
 import { type DeviceCredentials, deviceTls } from '../../system/deviceClient.ts';
 import { openTunnel } from '../../system/httpProxy.ts';
+import { bracketed } from '../../model/addresses.ts';
 import { asciiOf } from '../../model/foreignText.ts';
 import type { HttpProxy } from '../../model/medium.ts';
 import type { Reach } from './findings.ts';
@@ -197,8 +198,6 @@ export function portalOf(
   }
   return undefined;
 }
-
-const bracketed = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host);
 
 /** For a person. Pure. */
 export const printable = (text: string): string => asciiOf(text, 64);

@@ -10,7 +10,7 @@ import { issue, makeCa } from '../pki/domain.ts';
 
 const validity = { notBeforeMs: Date.now() - 86_400_000, notAfterMs: Date.now() + 86_400_000 };
 const ca = makeCa('Device API', validity);
-const name = { commonName: 'controller', dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
+const name = { commonName: 'controller', dnsNames: ['localhost'], ipAddresses: ['127.0.0.1', '::1'] };
 const own = issue(ca, { kind: 'server', ...name }, validity);
 const box = issue(ca, { kind: 'ldevid', gatewayId: 'branch1' }, validity);
 /** Long enough for a busy machine to answer. */
@@ -19,19 +19,20 @@ const IDLE_MS = 1000;
 let server: Server;
 let answerWith: (response: ServerResponse) => void;
 let socket: TLSSocket;
-const open = async () => {
+const open = async (host = '127.0.0.1') => {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   const client = createDeviceClient({
-    server: () => ({ host: '127.0.0.1', port: address.port }),
+    server: () => ({ host, port: address.port }),
     credentials: async () => ({
       key: exportPrivateKey(box.key),
       certificatePem: box.certificate.pem,
       anchorPem: ca.certificate.pem,
     }),
     dialer: {
-      async connectTls({ host, port, tls }) {
-        socket = connect({ host, port, ...tls });
+      async connectTls({ port, tls }) {
+        // Of the same server, whatever it is called.
+        socket = connect({ host: '127.0.0.1', port, ...tls });
         await once(socket, 'secureConnect');
         return { socket, uplink: { ifname: 'lo', address: '127.0.0.1', dns: [] } };
       },
@@ -75,4 +76,17 @@ it('lets go of a server that says nothing more', async () => {
   }).rejects.toThrow(/no byte for 1 s|aborted/);
   answerWith = () => undefined;
   await expect(open()).rejects.toMatchObject({ code: 'controller/unreachable' });
+});
+
+it.each([
+  ['controller.example', /^controller\.example:\d+$/],
+  ['2001:db8::1', /^\[2001:db8::1\]:\d+$/],
+])('names its server %s as HTTP has it, for what may stand before that', async (host, told) => {
+  const heads: unknown[] = [];
+  answerWith = (response) => {
+    heads.push(response.req.headers.host);
+    response.end();
+  };
+  (await open(host)).destroy();
+  expect(heads).toEqual([expect.stringMatching(told)]);
 });
