@@ -61,7 +61,8 @@ export function createOrders(parts: {
     const tried = parts.onTrial();
     if (tried === undefined) return parts.move(jws);
     throw new BranchboxError('bootstrap/move-refused', {
-      message: `${tried} is on trial: order the move again when that has ended`,
+      message: `${tried} is on trial`,
+      mend: 'order the move again when that has ended',
     });
   };
   return {
@@ -100,7 +101,8 @@ export function createOrders(parts: {
       } catch (thrown) {
         const error = asBranchboxError(thrown);
         log.warn('an order was refused', { id, error });
-        await answer(false, error.message.slice(0, 2000));
+        const mend = error.mend === undefined ? '' : `; ${error.mend}`;
+        await answer(false, `${error.message}${mend}`.slice(0, 2000));
       }
     },
   };

@@ -125,9 +125,9 @@ async function readText(request: IncomingMessage, maxBytes: number): Promise<str
   return body.toString('utf8');
 }
 
-/** With what exactly is wrong: it goes to who ordered. */
+/** With what exactly is wrong, and what mends it: it goes to who ordered. */
 function refusalOf(thrown: unknown): string {
-  const { code, message, problems } = asBranchboxError(thrown);
+  const { code, message, problems, mend } = asBranchboxError(thrown);
   const details = problems.map((problem) => `${problem.path} ${problem.message}`).join('; ');
-  return `${code}: ${message}${details === '' ? '' : ` (${details})`}`;
+  return `${code}: ${message}${details === '' ? '' : ` (${details})`}${mend === undefined ? '' : `; ${mend}`}`;
 }

@@ -5,7 +5,13 @@
  * An order is one of the present owner's configuration signer, for this box's gateway, serial and factory key, taken once
  * and in its time. The agent looks at signature and gateway too; what counts is what is looked at here.
  */
-import type { BootstrapState, MoveEnd, MoveStatus, Owner } from '../model/bootstrap.ts';
+import {
+  type BootstrapState,
+  type MoveEnd,
+  type MoveStatus,
+  type Owner,
+  sentencesOf,
+} from '../model/bootstrap.ts';
 import { decodeJson } from '../model/decode.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { type Move, MOVE_RECORD_MAX_BYTES, MoveRecord } from '../model/move.ts';
@@ -70,11 +76,15 @@ export function createMoves(options: {
     const record = await read();
     const owner = await owners.read();
     if (owner === undefined || state !== 'OPERATIONAL' || record.move !== undefined) {
-      throw refused(
-        record.move === undefined
-          ? `the box is in ${state}, and moves from OPERATIONAL alone`
-          : `the box is on its way to ${record.move.owner.device.host} already`,
-      );
+      throw record.move === undefined
+        ? refused(
+            `the box is in ${state}, and moves from OPERATIONAL alone`,
+            `order it again once that is over; it waits for ${sentencesOf(state, undefined).waitsFor}`,
+          )
+        : refused(
+            `the box is on its way to ${record.move.owner.device.host} already`,
+            `order it again once that is over, by ${new Date(record.move.deadlineAtMs).toISOString()} at the latest`,
+          );
     }
     const atMs = clock.nowMs();
     const anchors = parseCertificates(owner.domainAnchorPem);
@@ -82,7 +92,10 @@ export function createMoves(options: {
     const byWhom = anchors.map(({ fingerprintSha256 }) => fingerprintSha256);
     const taken = Math.max(0, ...byWhom.map((print) => record.generations[print] ?? 0));
     if (order.generation <= taken) {
-      throw refused(`order ${order.generation} was taken before, or a later one was`);
+      throw refused(
+        `order ${order.generation} was taken before, or a later one was`,
+        'order the move anew: branchbox fleet move',
+      );
     }
     const next = await judgeNextOwner(
       {
@@ -195,5 +208,5 @@ export async function readMoveOrder(
   return order;
 }
 
-const refused = (message: string): BranchboxError =>
-  new BranchboxError('bootstrap/move-refused', { message });
+const refused = (message: string, mend: string): BranchboxError =>
+  new BranchboxError('bootstrap/move-refused', { message, mend });
