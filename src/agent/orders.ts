@@ -101,7 +101,7 @@ export function createOrders(parts: {
       } catch (thrown) {
         const error = asBranchboxError(thrown);
         log.warn('an order was refused', { id, error });
-        const mend = error.mend === undefined ? '' : `; ${error.mend}`;
+        const mend = error.mend === undefined ? '' : ` (${error.mend})`;
         await answer(false, `${error.message}${mend}`.slice(0, 2000));
       }
     },

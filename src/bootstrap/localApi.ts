@@ -12,6 +12,7 @@ import { ActivationOffer } from '../model/installer.ts';
 import type { MoveAnswer } from '../model/move.ts';
 import { BROKER_TELLING_MAX_BYTES, type BrokerProblem, BrokerTelling } from '../model/obstacle.ts';
 import type { Files } from '../system/ports.ts';
+import { renderProblem } from './machine.ts';
 import { readCapped } from '../system/readCapped.ts';
 
 const MAX_OFFER_BYTES = 1024;
@@ -79,7 +80,8 @@ export async function serveLocalApi(options: {
         .then(options.move)
         .then(
           (message) => answer(202, { ok: true, message } satisfies MoveAnswer),
-          (thrown: unknown) => answer(409, { ok: false, message: refusalOf(thrown) } satisfies MoveAnswer),
+          (thrown: unknown) =>
+            answer(409, { ok: false, message: renderProblem(asBranchboxError(thrown)) } satisfies MoveAnswer),
         );
       return;
     }
@@ -123,11 +125,4 @@ async function readText(request: IncomingMessage, maxBytes: number): Promise<str
   const body = await readCapped(request, maxBytes);
   if (body === undefined) throw new Error('too large');
   return body.toString('utf8');
-}
-
-/** With what exactly is wrong, and what mends it: it goes to who ordered. */
-function refusalOf(thrown: unknown): string {
-  const { code, message, problems, mend } = asBranchboxError(thrown);
-  const details = problems.map((problem) => `${problem.path} ${problem.message}`).join('; ');
-  return `${code}: ${message}${details === '' ? '' : ` (${details})`}${mend === undefined ? '' : `; ${mend}`}`;
 }

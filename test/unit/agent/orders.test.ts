@@ -94,7 +94,7 @@ describe('an order', () => {
     const trial = box(true, { onTrial: 'a desired state' });
     await trial.orders.carryOut('o7', signed(MOVE));
     expect(trial.happened).toEqual([
-      'o7 no: a desired state is on trial; order the move again when that has ended',
+      'o7 no: a desired state is on trial (order the move again when that has ended)',
     ]);
     const tried = box(true, { isTried: true });
     await tried.orders.carryOut('o8', signed(ORDER));

@@ -116,14 +116,14 @@ faultTable('order to move', [
   row(
     'while the box renews',
     'bootstrap/move-refused',
-    'the box is in RENEW, and moves from OPERATIONAL alone; order it again once that is over; it waits for a new certificate',
+    'the box is in RENEW, and moves from OPERATIONAL alone (order it again once that is over; it waits for a new certificate)',
     () => orderOf(bench, next),
     'RENEW',
   ),
   row(
     'while the box is quarantined',
     'bootstrap/move-refused',
-    'the box is in QUARANTINED, and moves from OPERATIONAL alone; order it again once that is over; it waits for an operator, with the traffic of tenants off',
+    'the box is in QUARANTINED, and moves from OPERATIONAL alone (order it again once that is over; it waits for an operator, with the traffic of tenants off)',
     () => orderOf(bench, next),
     'QUARANTINED',
   ),
