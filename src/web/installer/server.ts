@@ -111,18 +111,32 @@ async function answer(parts: PageParts, takeOffer: () => boolean, request: Incom
   if (!parts.isOpen(progress)) {
     return notice(404, 'enrolled', 'This box is enrolled: this page is about to go.');
   }
-  const form = (status: number, link: string | undefined, problem?: string): Answer => ({
+  const form: CodeForm = (status, link, problem) => ({
     status,
     body: renderCodePage({ token: parts.tokens.make(remoteAddress), link, problem }),
   });
-  if (asked.kind === 'status') {
-    return {
-      status: 200,
-      body: renderStatusPage({ progress, ports, uplinkTest, nowMs: parts.nowMs(), ownAddress }),
-    };
+  switch (asked.kind) {
+    case 'status':
+      return {
+        status: 200,
+        body: renderStatusPage({ progress, ports, uplinkTest, nowMs: parts.nowMs(), ownAddress }),
+      };
+    case 'form':
+      return form(200, asked.link);
+    case 'offer':
+      return await answerOffer(parts, takeOffer, request, { remoteAddress, form });
   }
-  if (asked.kind === 'form') return form(200, asked.link);
+}
 
+/** The page with the form, and what was wrong with a code that was sent by it. */
+type CodeForm = (status: number, link: string | undefined, problem?: string) => Answer;
+
+async function answerOffer(
+  parts: PageParts,
+  takeOffer: () => boolean,
+  request: IncomingMessage,
+  { remoteAddress, form }: { readonly remoteAddress: string; readonly form: CodeForm },
+): Promise<Answer> {
   const body = await readBody(request);
   if (body === undefined) return notice(413, 'too large', 'A code has at most ten letters and digits.');
   const sent = new URLSearchParams(body);
@@ -135,16 +149,12 @@ async function answer(parts: PageParts, takeOffer: () => boolean, request: Incom
     ...(link === undefined ? {} : { link }),
   });
   if (!offer.success) {
-    const problem = 'A code has four to ten letters and digits, and never I, O, 0 or 1.';
-    return form(400, link, problem);
+    return form(400, link, 'A code has four to ten letters and digits, and never I, O, 0 or 1.');
   }
   if (!takeOffer()) return form(429, link, 'Too many codes were sent. Wait a few seconds and try again.');
   if ((await parts.offer(offer.data)) === 'busy') {
-    return form(
-      409,
-      link,
-      'A code is being checked already. Look how far the box is before you send another.',
-    );
+    const problem = 'A code is being checked already. Look how far the box is before you send another.';
+    return form(409, link, problem);
   }
   return { status: 303, body: '', headers: { Location: '/' } };
 }
