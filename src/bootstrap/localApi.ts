@@ -12,7 +12,7 @@ import { ActivationOffer } from '../model/installer.ts';
 import type { MoveAnswer } from '../model/move.ts';
 import { BROKER_TELLING_MAX_BYTES, type BrokerProblem, BrokerTelling } from '../model/obstacle.ts';
 import type { Files } from '../system/ports.ts';
-import { renderProblem } from './machine.ts';
+import { renderProblem } from './renderStatus.ts';
 import { readCapped } from '../system/readCapped.ts';
 
 const MAX_OFFER_BYTES = 1024;
