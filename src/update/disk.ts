@@ -134,7 +134,7 @@ export function createFirmwareDisk(options: DiskOptions): FirmwareDisk {
     },
     removeEntries: async (files, signal) => esp.remove(await espNode(signal), files, signal),
     renameEntry: async (from, to, signal) => esp.rename(await espNode(signal), from, to, signal),
-    keepCommitted: async (half, signal) => esp.keepCommitted(await espNode(signal), half, signal),
+    keepOneName: async (half, signal) => esp.keepOneName(await espNode(signal), half, signal),
     async placeEntry(file, part, signal) {
       const staged = await openPart(options.stagedPath, constants.O_RDONLY | constants.O_NOFOLLOW);
       try {

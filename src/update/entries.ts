@@ -43,19 +43,22 @@ export const committedEntryName = (version: string): string => `branchbox_${vers
 export const badEntryName = ({ version, triesDone }: Pick<BootEntry, 'version' | 'triesDone'>): string =>
   `branchbox_${version}+0-${triesDone}.efi`;
 
-export interface HalfCommitted {
-  readonly committed: string;
-  readonly counted: string;
+export interface HalfRenamed {
+  readonly kept: string;
+  readonly other: string;
 }
 
 /**
- * Of versions whose commit was cut within its rename, which FAT may leave with both names. The committed one proves the
- * verdict: before a version is placed on trial, every other entry of that name is gone.
+ * Of versions of which a rename was cut, of a commit, of a count or of a verdict of bad, which FAT may leave with both names.
+ * The later one is kept: the committed, else the one with fewer tries left. Before a version is placed on trial, every other
+ * entry of that name is gone.
  */
-export const halfCommitted = (entries: readonly BootEntry[]): readonly HalfCommitted[] =>
-  entries.flatMap(({ file: counted, version, triesLeft, rootHash }) => {
-    if (triesLeft === undefined) return [];
-    const other = entries.find((entry) => entry.version === version && entry.triesLeft === undefined);
-    const isOther = rootHash !== undefined && other?.rootHash !== undefined && rootHash !== other.rootHash;
-    return other === undefined || isOther ? [] : [{ committed: other.file, counted }];
+export const halfRenamed = (entries: readonly BootEntry[]): readonly HalfRenamed[] =>
+  entries.flatMap(({ file: other, version, rootHash }) => {
+    const named = entries.filter((entry) => entry.version === version);
+    const latest = named.toSorted((a, b) => leftOf(a) - leftOf(b) || b.triesDone - a.triesDone)[0];
+    if (latest === undefined || latest.file === other) return [];
+    const isOther = rootHash !== undefined && latest.rootHash !== undefined && rootHash !== latest.rootHash;
+    return isOther ? [] : [{ kept: latest.file, other }];
   });
+const leftOf = ({ triesLeft }: BootEntry): number => triesLeft ?? -1;

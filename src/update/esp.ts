@@ -9,7 +9,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { FirmwarePart } from '../model/firmware.ts';
 import type { Runner } from '../system/ports.ts';
 import { createSerialQueue } from '../system/serialQueue.ts';
-import { type BootEntry, type HalfCommitted, parseEntryName } from './entries.ts';
+import { type BootEntry, type HalfRenamed, parseEntryName } from './entries.ts';
 import { hashFrom } from './fetchPart.ts';
 import type { Leftover } from './plan.ts';
 import type { PartFile } from './ports.ts';
@@ -40,7 +40,7 @@ export interface Esp {
   read(node: string, signal: AbortSignal): Promise<EspContent>;
   remove(node: string, files: readonly string[], signal: AbortSignal): Promise<void>;
   rename(node: string, from: string, to: string, signal: AbortSignal): Promise<void>;
-  keepCommitted(node: string, half: HalfCommitted, signal: AbortSignal): Promise<void>;
+  keepOneName(node: string, half: HalfRenamed, signal: AbortSignal): Promise<void>;
   /** The first bytes of `from`, as many as the part has. */
   place(node: string, file: string, from: PartFile, part: FirmwarePart, signal: AbortSignal): Promise<void>;
 }
@@ -121,15 +121,15 @@ export function createEsp(options: {
         await rename(join(folder, from), join(folder, to));
         await syncPath(folder);
       }),
-    async keepCommitted(node, { committed, counted }, signal) {
+    async keepOneName(node, { kept, other }, signal) {
       // First: to remove one of two names of the same clusters would free them under the other. It leaves them to one of
       // the two, whichever stands first, and the other empty.
       await inTurn(() => repair(node));
       await mounted(node, 'rw', signal, async () => {
-        const [own, other] = [join(folder, committed), join(folder, counted)];
+        const [own, second] = [join(folder, kept), join(folder, other)];
         const isWhole = async (path: string) => (await look(path)).rootHash !== undefined;
-        if (await isWhole(own)) await rm(other);
-        else if (await isWhole(other)) await rename(other, own);
+        if (await isWhole(own)) await rm(second);
+        else if (await isWhole(second)) await rename(second, own);
         await syncPath(folder);
       });
     },

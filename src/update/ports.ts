@@ -4,7 +4,7 @@
  * power can be cut at any byte.
  */
 import type { FirmwarePart } from '../model/firmware.ts';
-import type { HalfCommitted } from './entries.ts';
+import type { HalfRenamed } from './entries.ts';
 import type { Observation, Progress } from './plan.ts';
 import type { SlotName } from './slots.ts';
 
@@ -36,7 +36,7 @@ export interface FirmwareDisk {
   placeEntry(file: string, part: FirmwarePart, signal: AbortSignal): Promise<void>;
   renameEntry(from: string, to: string, signal: AbortSignal): Promise<void>;
   /** Of one entry under two names, that may stand for the same bytes on the medium: the committed name alone, whole. */
-  keepCommitted(half: HalfCommitted, signal: AbortSignal): Promise<void>;
+  keepOneName(half: HalfRenamed, signal: AbortSignal): Promise<void>;
   /** The loader's next start takes this entry (as the loader names it), once. */
   bootOnce(entryId: string): Promise<void>;
 }

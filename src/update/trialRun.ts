@@ -3,7 +3,7 @@
  * finds, and a way back that is told. Each can be cut anywhere: a restart finds what is left to do.
  * Does not own the rules (trial.ts), nor the trial itself to its verdict (trialWatch.ts).
  */
-import { badEntryName, type BootEntry, committedEntryName, halfCommitted } from './entries.ts';
+import { badEntryName, type BootEntry, committedEntryName, halfRenamed } from './entries.ts';
 import type { Target } from './manifest.ts';
 import type { Observation } from './plan.ts';
 import { takenBack } from './records.ts';
@@ -127,13 +127,13 @@ export function createTrialRun(parts: TrialParts): TrialRun {
     await records.dropTrial();
   };
 
-  /** What is on the disk, without what a commit that was cut within its rename left. */
+  /** What is on the disk, without what a rename that was cut left. */
   const observe = async (signal: AbortSignal): Promise<Observation> => {
     const observed = await disk.observe(signal);
-    const halves = halfCommitted(observed.entries);
+    const halves = halfRenamed(observed.entries);
     for (const half of halves) {
-      log.warn('a boot entry whose commit was cut has two names', { ...half });
-      await disk.keepCommitted(half, signal);
+      log.warn('a boot entry whose renaming was cut has two names', { ...half });
+      await disk.keepOneName(half, signal);
     }
     return halves.length === 0 ? observed : disk.observe(signal);
   };

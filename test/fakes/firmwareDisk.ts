@@ -197,16 +197,16 @@ export function createFakeFirmwareDisk(running: Version, known: readonly Version
       rename(temporary, file);
     },
     renameEntry: async (from, to) => rename(from, to),
-    async keepCommitted({ committed, counted }) {
+    async keepOneName({ kept, other }) {
       step();
       // As by fsck: one of the two keeps what both had.
-      for (const file of [committed, counted]) twins.delete(file);
-      const bytes = esp.get(counted);
-      const isWhole = entryOf(committed, esp.get(committed) ?? Buffer.alloc(0))?.rootHash !== undefined;
-      if (!isWhole && bytes !== undefined) rename(counted, committed);
+      for (const file of [kept, other]) twins.delete(file);
+      const bytes = esp.get(other);
+      const isWhole = entryOf(kept, esp.get(kept) ?? Buffer.alloc(0))?.rootHash !== undefined;
+      if (!isWhole && bytes !== undefined) rename(other, kept);
       else {
-        esp.delete(counted);
-        if (bytes !== undefined) undo.push(() => esp.set(counted, bytes));
+        esp.delete(other);
+        if (bytes !== undefined) undo.push(() => esp.set(other, bytes));
         syncDirectory();
       }
     },

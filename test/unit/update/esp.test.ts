@@ -154,7 +154,7 @@ it('a change that failed does not keep the next from its turn', async () => {
 
 const WHOLE = makeSignedProgram('a'.repeat(64), []);
 const EMPTY = Buffer.alloc(0);
-const HALF = { committed: 'branchbox_1.1.0.efi', counted: 'branchbox_1.1.0+0-1.efi' };
+const HALF = { kept: 'branchbox_1.1.0.efi', other: 'branchbox_1.1.0+0-1.efi' };
 it.each<[string, Buffer, Buffer]>([
   ['the committed name', WHOLE, EMPTY],
   ['the counted name', EMPTY, WHOLE],
@@ -162,18 +162,18 @@ it.each<[string, Buffer, Buffer]>([
 ])('of an entry whose bytes a repair left to %s the committed name stays', async (_, committed, counted) => {
   const { esp, ran } = counting();
   const folder = join(mountPoint, 'EFI/Linux');
-  writeFileSync(join(folder, HALF.committed), committed);
-  writeFileSync(join(folder, HALF.counted), counted);
-  await esp.keepCommitted(NODE, HALF, signal);
+  writeFileSync(join(folder, HALF.kept), committed);
+  writeFileSync(join(folder, HALF.other), counted);
+  await esp.keepOneName(NODE, HALF, signal);
   // Before anything is removed: one name less would free what the other stands for.
   expect(ran).toEqual(['fsck.fat', 'mount rw', 'umount while mounted']);
-  expect(readdirSync(folder)).toEqual([HALF.committed]);
-  expect(readFileSync(join(folder, HALF.committed)).equals(WHOLE)).toBe(true);
+  expect(readdirSync(folder)).toEqual([HALF.kept]);
+  expect(readFileSync(join(folder, HALF.kept)).equals(WHOLE)).toBe(true);
 });
 
 it('of an entry of which no name has the bytes nothing is taken', async () => {
   const folder = join(mountPoint, 'EFI/Linux');
   for (const name of Object.values(HALF)) writeFileSync(join(folder, name), EMPTY);
-  await counting().esp.keepCommitted(NODE, HALF, signal);
+  await counting().esp.keepOneName(NODE, HALF, signal);
   expect(readdirSync(folder)).toHaveLength(2);
 });

@@ -1,7 +1,7 @@
 /** The pure rules of an update: refusals, windows, what a start means. */
 import { describe, expect, it } from 'vitest';
 import { FirmwareManifest, UpdateWindow } from '../../../src/model/firmware.ts';
-import { type BootEntry, halfCommitted } from '../../../src/update/entries.ts';
+import { type BootEntry, halfRenamed } from '../../../src/update/entries.ts';
 import { windowState } from '../../../src/update/pace.ts';
 import { type Observation, planUpdate } from '../../../src/update/plan.ts';
 import {
@@ -102,15 +102,20 @@ describe('what was placed once and is not there untried', () => {
   });
 });
 
-it('a commit that was cut is one version under two names, and nothing else is', () => {
+it('a rename that was cut is one version under two names, and nothing else is', () => {
   const old = entry('1.0.0', oldHash);
   const counted = entry('1.1.0', newHash, 1, 1);
-  const half = { committed: 'branchbox_1.1.0.efi', counted: 'branchbox_1.1.0+1-1.efi' };
-  expect(halfCommitted([old, counted, entry('1.1.0', newHash)])).toEqual([half]);
+  const half = { kept: 'branchbox_1.1.0.efi', other: 'branchbox_1.1.0+1-1.efi' };
+  expect(halfRenamed([old, counted, entry('1.1.0', newHash)])).toEqual([half]);
   // What a repair emptied names no root.
-  expect(halfCommitted([old, counted, { ...entry('1.1.0', newHash), rootHash: undefined }])).toEqual([half]);
-  expect(halfCommitted([old, counted])).toEqual([]);
-  expect(halfCommitted([old, counted, entry('1.1.0', oldHash)])).toEqual([]);
+  expect(halfRenamed([old, counted, { ...entry('1.1.0', newHash), rootHash: undefined }])).toEqual([half]);
+  // By the loader, or by a verdict of bad: a name that counts less is the later one.
+  const untried = { ...entry('1.1.0', newHash, 2), file: 'branchbox_1.1.0+2.efi' };
+  expect(halfRenamed([old, counted, untried])).toEqual([{ kept: counted.file, other: untried.file }]);
+  const bad = entry('1.1.0', newHash, 0, 1);
+  expect(halfRenamed([old, bad, counted])).toEqual([{ kept: bad.file, other: counted.file }]);
+  expect(halfRenamed([old, counted])).toEqual([]);
+  expect(halfRenamed([old, counted, entry('1.1.0', oldHash)])).toEqual([]);
 });
 
 it('a manifest has each part once, none larger than its place, and plain names', () => {

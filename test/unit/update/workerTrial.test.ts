@@ -119,6 +119,31 @@ describe('a trial', () => {
     });
   });
 
+  it('that is counted under two names, of which the loader left one, is given up under both', async () => {
+    const disk = await restarted('branchbox_1.1.0+2.efi');
+    disk.power(1);
+    const cut = disk.disk.renameEntry(
+      'branchbox_1.1.0+2.efi',
+      'branchbox_1.1.0+1-1.efi',
+      AbortSignal.timeout(1000),
+    );
+    await expect(cut).rejects.toBeInstanceOf(PowerCut);
+    disk.crash(() => 1);
+    expect(disk.entries()).toEqual([
+      'branchbox_1.0.0.efi',
+      'branchbox_1.1.0+1-1.efi',
+      'branchbox_1.1.0+2.efi',
+    ]);
+    const dark: Vitals = { ...up, paths: new Map([['a~hub', false]]) };
+    const one = box({ running: NEW, disk, vitals: () => dark, bootId: 'two' });
+    await one.ended;
+    expect([one.state.restarts, disk.entries(), disk.faults()]).toEqual([
+      1,
+      ['branchbox_1.0.0.efi', 'branchbox_1.1.0+0-1.efi'],
+      [],
+    ]);
+  });
+
   it('is decided by whoever stands at the box', async () => {
     const one = box({ running: NEW, disk: await restarted(), vitals: () => undefined, bootId: 'two' });
     await one.until('trial');
