@@ -1,7 +1,7 @@
 /** Readiness of daemons that tell nobody: somebody listens, and a file that a killed one left is nobody. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,8 +17,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-async function waits(limitS: number) {
-  const child = spawn(SCRIPT, [path, String(limitS)], { stdio: ['ignore', 'ignore', 'pipe'] });
+async function waits(limitS: number, more: NodeJS.ProcessEnv = {}) {
+  const env = { ...process.env, ...more };
+  const child = spawn(SCRIPT, [path, String(limitS)], { stdio: ['ignore', 'ignore', 'pipe'], env });
   let said = '';
   child.stderr.on('data', (data: Buffer) => {
     said += data.toString();
@@ -36,6 +37,30 @@ it('goes on when somebody listens', async () => {
   const waiting = waits(20);
   const server = await listens();
   expect((await waiting).code).toBe(0);
+  server.close();
+});
+
+it('goes on waiting when the clock is set by years meanwhile, as it is in a start without a battery', async () => {
+  // Each time that it is asked another year; what waits looked once before anybody listens.
+  const looked = join(directory, 'looked');
+  writeFileSync(
+    join(directory, 'Jump.pm'),
+    `package Jump;
+    my $year = 0;
+    BEGIN {
+      *CORE::GLOBAL::time = sub { return 31_536_000 * ++$year };
+      *CORE::GLOBAL::select = sub {
+        open(my $file, '>', $ENV{LOOKED}) if @_ == 4;
+        return @_ == 4 ? CORE::select($_[0], $_[1], $_[2], $_[3]) : CORE::select($_[0]);
+      };
+    }
+    1;`,
+  );
+  const waiting = waits(20, { PERL5LIB: directory, PERL5OPT: '-MJump', LOOKED: looked });
+  const ended = waiting.then(() => true);
+  await expect.poll(async () => existsSync(looked) || (await Promise.race([ended, false]))).toBe(true);
+  const server = await listens();
+  expect(await waiting).toEqual({ code: 0, said: '' });
   server.close();
 });
 
