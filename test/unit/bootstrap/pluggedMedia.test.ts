@@ -61,6 +61,8 @@ it('are sticks with SATA behind a bridge too, which udev says are on another bus
     const [rule = ''] = readFileSync(path, 'utf8').match(/^[A-Z].*$/m) ?? [];
     expect(rule).toContain('SUBSYSTEMS=="usb"');
     expect(rule).not.toContain('ID_BUS');
+    // A card without partitions that is put into a reader changes a disk that was there before.
+    expect(rule).toContain('ACTION=="add|change"');
   }
 });
 
