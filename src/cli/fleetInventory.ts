@@ -14,9 +14,8 @@ import {
   jsonCall,
   withAccess,
 } from './controllerApi.ts';
+import { spanS } from './span.ts';
 import { print } from './terminal.ts';
-
-const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 /** What `fleet activation --json` prints. */
 export const ActivationMade = z.object({
@@ -106,7 +105,7 @@ export function registerInventory(fleet: Command): void {
           return;
         }
         const wanted = {
-          validS: parseSpanS(flags.valid),
+          validS: spanS('--valid', flags.valid, ['60s', '7d']),
           codeLength: parseLength(flags.length),
           link: flags.link,
         };
@@ -177,21 +176,9 @@ export function standingText(serial: string, json: string): string {
 }
 
 function parseLength(text: string): number {
-  if (/^\d{1,3}$/.test(text)) return Number(text);
+  if (/^(?:[4-9]|10)$/.test(text)) return Number(text);
   throw new BranchboxError('cli/usage', {
-    message: `--length wants a number of characters, not ${text}`,
-    mend: 'from 4 to 10: --length 8',
+    message: `--length wants a number of characters from 4 to 10, not ${text}`,
+    mend: 'for instance --length 8',
   });
-}
-
-/** `90s`, `15m`, `24h`, `7d`. */
-export function parseSpanS(text: string): number {
-  const [, count, unit] = /^(\d{1,7})([smhd])$/.exec(text) ?? [];
-  if (count === undefined || unit === undefined) {
-    throw new BranchboxError('cli/usage', {
-      message: `"${text}" is no time span`,
-      mend: 'for instance 90s, 15m, 24h or 7d',
-    });
-  }
-  return Number(count) * UNIT_S[unit as keyof typeof UNIT_S];
 }

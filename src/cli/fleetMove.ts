@@ -17,7 +17,7 @@ import {
   readInput,
   withAccess,
 } from './controllerApi.ts';
-import { parseSpanS } from './fleetInventory.ts';
+import { spanS } from './span.ts';
 import { print } from './terminal.ts';
 
 const Made = z.object({ invitation: Invitation, domainCaSha256: z.string() });
@@ -58,7 +58,7 @@ export function registerMove(fleet: Command): void {
         flags: Access & { readonly to: string; readonly within: string; readonly json?: boolean },
       ) => {
         const invitation = decodeJson(Invitation, await readInput(flags.to), flags.to, INVITATION_MAX_BYTES);
-        const wish = { invitation, withinS: parseSpanS(flags.within) };
+        const wish = { invitation, withinS: spanS('--within', flags.within, ['1m', '60m']) };
         const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/move'), wish));
         const { to, becomes, domainCaSha256, message } = decodeJson(Ordered, text, "the controller's answer");
         print(

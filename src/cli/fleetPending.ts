@@ -79,7 +79,8 @@ export function registerPending(fleet: Command): void {
     )
     .addHelpText('after', `\nexample: branchbox fleet approve SN-1 --gateway branch7 ${ACCESS_EXAMPLE}`)
     .action(async (serial: string, flags: Choice) => {
-      const { gateway, key } = flags;
+      const { gateway } = flags;
+      const key = keyTyped(flags.key);
       const body = { ...(gateway === undefined ? {} : { gateway }), ...(key === undefined ? {} : { key }) };
       const named = gateway !== undefined || key !== undefined;
       const inInventory = named
@@ -98,7 +99,7 @@ export function registerPending(fleet: Command): void {
     )
     .addHelpText('after', `\nexample: branchbox fleet deny SN-1 ${ACCESS_EXAMPLE}`)
     .action(async (serial: string, flags: Choice) => {
-      const { key } = flags;
+      const key = keyTyped(flags.key);
       const change = { approved: false, revoked: true };
       const inInventory =
         key === undefined && (await tried(callApi(flags, jsonCall('PATCH', inventoryPath(serial), change))));
@@ -128,6 +129,10 @@ export function registerPending(fleet: Command): void {
       );
     });
 }
+
+/** A claim code in whatever letters and groups; the beginning of a fingerprint as it is. */
+const keyTyped = (key: string | undefined): string | undefined =>
+  key === undefined || /^[0-9a-f]{8,64}$/.test(key) ? key : claimCodeTyped(key);
 
 /** false where the inventory holds no such box. */
 async function tried(call: Promise<unknown>): Promise<boolean> {

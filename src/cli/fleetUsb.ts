@@ -23,7 +23,7 @@ import {
   readInput,
   withAccess,
 } from './controllerApi.ts';
-import { parseSpanS } from './fleetInventory.ts';
+import { spanS } from './span.ts';
 import { inOptions } from './usbProblems.ts';
 import { planStaticAddresses } from './usbAddresses.ts';
 
@@ -77,7 +77,7 @@ export function registerUsb(fleet: Command): void {
     )
     .action(async (serial: string, flags: Flags) => {
       const network = await networkOf(flags);
-      const wish = { network, validS: parseSpanS(flags.valid) };
+      const wish = { network, validS: spanS('--valid', flags.valid, ['1h', '365d']) };
       const text = await callApi(flags, jsonCall('POST', `${inventoryPath(serial)}/medium`, wish));
       const made = decodeJson(MadeMedium, text, "the controller's answer");
       const written = await write(made, flags.out);

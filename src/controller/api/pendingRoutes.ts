@@ -11,7 +11,9 @@ import { ERROR_RESPONSES } from './errors.ts';
 
 const Params = z.object({ serial: InventoryEntry.shape.serial });
 /** Needed only where more than one key came with that serial. */
-const Key = z.union([z.string().regex(/^[0-9a-f]{8,64}$/, 'the beginning of a fingerprint'), ClaimCode]);
+const Key = z.union([z.string().regex(/^[0-9a-f]{8,64}$/), ClaimCode], {
+  error: 'a claim code such as ABCD-EFGH-JKLM, or the first 8 digits or more of a fingerprint',
+});
 const Approval = z.strictObject({ gateway: GatewayId.optional(), key: Key.optional() });
 const Denial = z.strictObject({ key: Key.optional() });
 const NewClaim = z.strictObject({ code: ClaimCode, gateway: GatewayId });

@@ -1,6 +1,7 @@
-/** A word that would do nothing beside the others is refused, and what a command says that it did is so. */
+/** A word that is out of its bounds, or would do nothing beside the others, is refused by its own name, and what a command says that it did is so. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createProgram } from '../../../src/cli/program.ts';
+import { claimCodeOf } from '../../../src/model/assignment.ts';
 import { accessTo, type RunningApi, useApi } from '../controller/apiWorld.ts';
 import { SMALL_FLEET } from '../controller/fixtures.ts';
 
@@ -31,7 +32,13 @@ it.each([
   ['fleet activation SN-1 --show --valid 2h', '--show'],
   ['fleet activation SN-1 --show --length 4', '--show'],
   ['fleet activation SN-1 --show --no-link', '--show'],
-  ['fleet activation SN-1 --length many', '--length wants a number of characters, not many'],
+  ['fleet activation SN-1 --length many', '--length wants a number of characters from 4 to 10, not many'],
+  ['fleet activation SN-1 --length 3', '--length wants a number of characters from 4 to 10, not 3'],
+  ['fleet activation SN-1 --length 11', '--length wants a number of characters from 4 to 10, not 11'],
+  ['fleet activation SN-1 --valid 59s', '--valid wants a span of time from 60s to 7d, not 59s'],
+  ['fleet activation SN-1 --valid 8d', '--valid wants a span of time from 60s to 7d, not 8d'],
+  ['fleet activation SN-1 --valid soon', '--valid wants a span of time from 60s to 7d, not soon'],
+  ['fleet usb SN-1 --out /nowhere --valid 10m', '--valid wants a span of time from 1h to 365d, not 10m'],
   ['fleet report branch1 --uplink lte', '--uplink says how to test'],
   ['fleet report branch1 --budget 131072', '--budget says how to test'],
 ])('%s', async (line, why) => {
@@ -46,4 +53,37 @@ it.each([
   if ('twoFactor' in known) await running.call('POST', '/api/v1/inventory', { serial: 'SN-9', ...known });
   await run(`fleet replace branch1 SN-9${flag}`);
   expect(printed).toContain(how);
+});
+
+it('fleet approve --key that is none says what a key is', async () => {
+  await expect(run('fleet approve SN-1 --key zz')).rejects.toMatchObject({
+    problems: [{ message: expect.stringContaining('claim code') }],
+  });
+});
+
+it('fleet approve --key takes a claim code as it is typed', async () => {
+  const spkiSha256 = 'ab'.repeat(32);
+  const claimCode = claimCodeOf(spkiSha256);
+  await running.store.pending.see({
+    serial: 'SN-7',
+    spkiSha256,
+    issuerKeyId: '01',
+    claimCode,
+    state: 'waiting',
+    unproven: { 'mac-address': [] },
+    rule: 'ours',
+    firstSeenMs: 1,
+    lastSeenMs: 1,
+  });
+  await run(`fleet deny SN-7 --key ${claimCode.toLowerCase().replaceAll('-', '')}`);
+  expect((await running.call('GET', '/api/v1/pending')).json).toMatchObject([{ state: 'denied' }]);
+});
+
+it('the bounds of spans and lengths are those of the controller', async () => {
+  await run('fleet inventory SN-5 --two-factor');
+  for (const words of ['--valid 60s', '--valid 7d', '--length 4', '--length 10'])
+    await run(`fleet activation SN-5 ${words}`);
+  const body = (wish: object) => running.call('POST', '/api/v1/inventory/SN-5/activation', wish);
+  for (const wish of [{ validS: 59 }, { validS: 7 * 86_400 + 1 }, { codeLength: 3 }, { codeLength: 11 }])
+    expect((await body(wish)).status).toBe(400);
 });
