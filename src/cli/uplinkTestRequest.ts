@@ -1,6 +1,6 @@
 /**
  * Owns what the command line asks for in a test of uplinks, on the box or from its controller: which one, and what it may cost.
- * Does not own who is asked (test.ts, fleetReport.ts), nor the bounds of a budget, which whoever tests checks.
+ * Does not own who is asked (test.ts, fleetReport.ts), who checks its bounds once more.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { BUDGET_BYTES, type UplinkTestRequest } from '../model/uplinkReport.ts';
@@ -16,10 +16,11 @@ export function uplinkTestRequest({
   readonly uplink?: string;
   readonly budget?: string;
 }): UplinkTestRequest {
-  const budgetBytes = budget === undefined ? undefined : Number(budget);
-  if (budgetBytes !== undefined && !Number.isInteger(budgetBytes)) {
+  const { min, max } = BUDGET_BYTES;
+  const budgetBytes = budget === undefined ? undefined : /^\d+$/.test(budget) ? Number(budget) : Number.NaN;
+  if (budgetBytes !== undefined && !(budgetBytes >= min && budgetBytes <= max)) {
     throw new BranchboxError('cli/usage', {
-      message: `--budget wants a number of bytes, not ${budget ?? ''}`,
+      message: `--budget wants a number of bytes from ${min} to ${max}, not ${budget ?? ''}`,
       mend: 'write it in digits alone: --budget 131072 is 128 KiB',
     });
   }

@@ -11,7 +11,8 @@ it('has a budget and an uplink, on the box and from the controller', async () =>
     budgetBytes: 131_072,
   });
   expect(uplinkTestRequest({})).toEqual({});
-  expect(() => uplinkTestRequest({ budget: 'much' })).toThrow('--budget wants a number of bytes, not much');
+  for (const budget of ['much', '', '1e6', '1', '99999999999'])
+    expect(() => uplinkTestRequest({ budget })).toThrow(`--budget wants a number of bytes from 65536 to`);
   const all = withSubcommands(await loadCommandLine());
   for (const name of ['branchbox test uplinks', 'branchbox fleet report']) {
     const command = all.find((one) => nameOf(one) === name);
