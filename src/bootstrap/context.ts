@@ -48,6 +48,8 @@ export interface StateContext {
   readonly clock: TrustedClock;
   /** When the voucher was made that named the owner last; undefined where the journal does not say. */
   readonly voucherMadeAtMs: () => number | undefined;
+  /** Whether a medium named the owner last. */
+  readonly ownedByMedium: () => boolean;
   readonly monotonicMs: () => number;
   readonly waker: Waker;
   readonly log: Logger;

@@ -211,6 +211,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       const madeAtMs = Date.parse(noteOfOwned()?.['voucherMadeAt'] ?? '');
       return Number.isNaN(madeAtMs) ? undefined : madeAtMs;
     },
+    ownedByMedium: () => noteOfOwned()?.['medium'] !== undefined,
     monotonicMs: () => system.clock.monotonicMs(),
     waker,
     log,

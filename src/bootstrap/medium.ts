@@ -61,9 +61,9 @@ interface Found {
 export interface MediumDesk {
   /**
    * The first medium that is good: network and owner are on disk, and OWNED follows. One that was taken before counts
-   * only with `again`. A bad one is told (`report`) and never fails: the box goes on as if it were not there.
+   * only with `again`; with `later` none that was there when the last one was taken. A bad one is told (`report`) and never fails: the box goes on as if it were not there.
    */
-  take(options?: { readonly again: boolean }): Promise<Next | undefined>;
+  take(options?: { readonly again?: boolean; readonly later?: boolean }): Promise<Next | undefined>;
   /** What the last one that was taken said. */
   network(): Promise<BootstrapNetwork | undefined>;
   /** As `network` said last: read at the start, and told by each medium that is taken. */
@@ -88,6 +88,8 @@ export function createMediumDesk(options: {
   const told = new Set<string>();
   let report: MediumReport | undefined;
   let known: BootstrapNetwork | undefined;
+  /** Marks of those that were there, too, when the last one was taken. */
+  let passedOver: ReadonlySet<string> = new Set();
 
   function refuse(where: string, mark: string, problem: BranchboxError): void {
     const details = problem.problems.map(({ path, message }) => `${path} ${message}`).join('; ');
@@ -177,7 +179,7 @@ export function createMediumDesk(options: {
   }
 
   return {
-    async take({ again } = { again: false }) {
+    async take({ again = false, later = false } = {}) {
       if (await owners.wasOwned()) return undefined;
       const names = (await files.list(mediaDirectory)).filter((name) => !name.startsWith('.'));
       const media: Found[] = [];
@@ -189,8 +191,11 @@ export function createMediumDesk(options: {
       if (kept !== undefined && media.every(({ mark }) => mark !== kept.mark)) media.push(kept);
       for (const medium of media) {
         if (!again && options.takenBefore(medium.mark)) continue;
+        if (later && passedOver.has(medium.mark)) continue;
         try {
-          return await accept(medium);
+          const next = await accept(medium);
+          passedOver = new Set(media.map(({ mark }) => mark));
+          return next;
         } catch (thrown) {
           if (!(thrown instanceof BranchboxError) || thrown.code.startsWith('system/')) throw thrown;
           refuse(medium.where, medium.mark, thrown);

@@ -33,22 +33,22 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
   const { factory, uplinks, cables, owners, enrolment, medium, ldevid, clock, waker, log } = context;
   const { revocations } = context;
 
-  async function until(condition: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
-    while (!(await condition())) await waker.wait(LOOK_AGAIN_MS, signal);
-  }
-
   /** Until there is a way out, or a medium tells whose box this is. */
   async function untilOrMedium(
     condition: () => Promise<boolean>,
     signal: AbortSignal,
+    take: () => Promise<Next | undefined> = () => medium.take(),
   ): Promise<Next | undefined> {
     for (;;) {
-      const taken = await medium.take();
+      const taken = await take();
       if (taken !== undefined) return taken;
       if (await condition()) return undefined;
       await waker.wait(LOOK_AGAIN_MS, signal);
     }
   }
+  /** Where a server named the owner, a stick moves the box no more. */
+  const takeLater = async (): Promise<Next | undefined> =>
+    context.ownedByMedium() ? medium.take({ later: true }) : undefined;
   const anAddress = async (): Promise<boolean> => (await uplinks.all()).length > 0;
   const servers = () => findBootstrapServers(context);
 
@@ -128,8 +128,10 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
           note: { because: 'the clock is behind the voucher that named the owner' },
         };
       }
-      // A medium tells the owner before there is a way to it: waiting for one is no failure.
-      await until(anAddress, signal);
+      // A medium tells the owner before there is a way to it: waiting for one is no failure. The line that it told may be wrong,
+      // and nobody else can mend that: until the enrolment server answered, a medium that comes later counts.
+      const taken = await untilOrMedium(anAddress, signal, takeLater);
+      if (taken !== undefined) return taken;
       // Proves the enrolment server before a key is made for it.
       const est = estOf(context, owner);
       try {

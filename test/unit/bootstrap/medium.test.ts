@@ -120,6 +120,67 @@ describe('a box with a medium', () => {
   });
 });
 
+const taken = () => bench.box.log.filter(({ message }) => message === 'bootstrap medium taken').length;
+const network = async () => BootstrapNetwork.parse(JSON.parse((await read('network.json')) ?? ''));
+const MENDED = { ...STATIC_NETWORK, vlan: 7 };
+
+describe('a medium that told a wrong line', () => {
+  it('is mended by another one, where it gave no address', async () => {
+    const { box } = bench;
+    const wan = box.uplinks;
+    box.uplinks = [];
+    await plugIn(bench, goodStick(bench));
+    await run('OWNED');
+    await pullOut(bench);
+    let looks = 0;
+    Object.defineProperty(box, 'uplinks', {
+      get: () => {
+        looks += 1;
+        if (looks === 5) void plugIn(bench, goodStick(bench, MENDED));
+        // Whoever leaves it in changes nothing more.
+        return looks < 50 ? [] : wan;
+      },
+    });
+    await run('OPERATIONAL');
+    expect([taken(), await network()]).toEqual([2, MENDED]);
+    expect(box.log.filter(failed)).toEqual([]);
+  });
+
+  it('is mended by another one before twelve tries, where it led nowhere', async () => {
+    const { box, controller } = bench;
+    await plugIn(bench, goodStick(bench));
+    controller.behaviour.cacerts = () => ({ status: 500 });
+    await run(failed);
+    await plugIn(bench, goodStick(bench, MENDED));
+    await run(() => taken() === 2);
+    expect(await network()).toEqual(MENDED);
+    expect(await states()).not.toContain('DISCOVER');
+    bench.mend();
+    await run('OPERATIONAL');
+    expect(box.log.filter(failed).length).toBeLessThan(12);
+  });
+
+  it('is not another one that was in beside it all the time', async () => {
+    const { box } = bench;
+    const wan = box.uplinks;
+    await plugIn(bench, goodStick(bench), 'sda1');
+    await plugIn(bench, goodStick(bench, MENDED), 'sdb1');
+    let looks = 0;
+    Object.defineProperty(box, 'uplinks', { get: () => ((looks += 1) < 30 ? [] : wan) });
+    await run('OPERATIONAL');
+    expect([taken(), await network()]).toEqual([1, STATIC_NETWORK]);
+  });
+
+  it('is none where a server named the owner: a stick moves such a box no more', async () => {
+    const { box, controller } = bench;
+    controller.behaviour.cacerts = () => ({ status: 500 });
+    await run('OWNED');
+    await plugIn(bench, goodStick(bench, MENDED));
+    await run((line) => failed(line) && box.log.filter(failed).length > 2);
+    expect(taken()).toBe(0);
+  });
+});
+
 describe('of two media', () => {
   it('the good one is taken, whatever the other is', async () => {
     await plugIn(
