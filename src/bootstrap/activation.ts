@@ -12,11 +12,11 @@ import { Secret } from '../model/secret.ts';
 const MAX_MESSAGE = 200;
 
 export interface Activation {
-  /** In the place of an earlier one that is not on its way; false where one is: its verdict comes first. */
+  /** Replaces an earlier code; false while that one is on its way to the server, whose verdict comes first. */
   offer(offer: ActivationOffer): boolean;
   /**
-   * For a request that is about to be sent: credentials of HTTP Basic (RFC 7617), the link's end, or `code` where there was
-   * none, and the code. `back` follows, whatever became of it.
+   * HTTP Basic credentials (RFC 7617) for a request that is about to be sent. User: the end of the link, or `code` where there
+   * was no link; password: the code. `back` follows, whatever became of the request.
    */
   credentials(): Secret | undefined;
   /** The request was answered, or failed. */
@@ -33,7 +33,7 @@ export function createActivation(options: { readonly onOffer: () => void }): Act
   let held: Secret<ActivationOffer> | undefined;
   let known: SecondFactor | undefined;
   let isOnItsWay = false;
-  /** The server had it, and waits for something else. */
+  /** The server got the code, and waits for something else. */
   let isPassedOver = false;
   return {
     offer(offer) {

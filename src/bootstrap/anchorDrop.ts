@@ -1,6 +1,6 @@
 /**
- * Owns the end of a CA rollover on the box: an anchor that its owner offers no more is dropped, as soon as nothing of the
- * box stands on it. Does not own taking the next one (rollover.ts).
+ * Owns the end of a CA rollover on the box: an anchor that the owner no longer offers is dropped, once the box's own certificate
+ * does not chain to it any more. Does not own taking the next one (rollover.ts).
  *
  * That the owner's server proved itself is enough here, though not for a new anchor: dropping takes only what the box does
  * not need, and whoever has that server's key can do worse (standing.ts).
@@ -13,7 +13,7 @@ import type { TlsIdentity } from './https.ts';
 import { overUplinks } from './overUplinks.ts';
 import { estOf, proveStrictly } from './ownerServers.ts';
 
-/** Pure. Those that the owner still offers; all where it offers none of them. */
+/** The anchors that the owner still offers; all of them where it offers none, since that must be a mistake. Pure. */
 export function anchorsOffered(
   anchors: readonly Certificate[],
   offered: readonly Certificate[],
@@ -22,7 +22,7 @@ export function anchorsOffered(
   return kept.length === 0 ? anchors : kept;
 }
 
-/** The owner's record as it is after this. `identity`: the certificate of the box. Throws where the owner cannot be asked. */
+/** Resolves to the owner's record afterwards. `identity`: the box's certificate. Throws where the owner cannot be asked. */
 export async function dropAnchors(
   context: StateContext,
   owner: Owner,
@@ -39,7 +39,7 @@ export async function dropAnchors(
   const kept = anchorsOffered(anchors, offered);
   if (kept.length === anchors.length || !(await standsOn(identity, kept))) return owner;
   const next: Owner = { ...owner, domainAnchorPem: toPem(kept) };
-  // Both servers, judged by what is left alone: a box must not shut itself off.
+  // First both servers prove themselves by the remaining anchors alone: a box must not lock itself out.
   await proveStrictly(context, next, identity, signal);
   await overUplinks(await uplinks.all(), (uplink) => estOf(context, next).cacerts(uplink, identity, signal));
   await owners.writeFinal(next);
@@ -49,7 +49,7 @@ export async function dropAnchors(
   return next;
 }
 
-/** Whether the box's own certificate is under one of them. When it ends is not the question. */
+/** Whether the box's own certificate chains to one of them, whether or not it has expired. */
 async function standsOn(identity: TlsIdentity, anchors: readonly Certificate[]): Promise<boolean> {
   const [leaf, ...intermediates] = parseCertificates(identity.certificatePem);
   if (leaf === undefined) return false;

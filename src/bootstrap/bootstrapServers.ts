@@ -1,6 +1,6 @@
 /**
- * Owns gathering what names bootstrap servers just now: uplinks, what DNS lists over each, a medium, the built-in list.
- * Does not own their order nor what is taken (discover.ts).
+ * Owns gathering all that names bootstrap servers at this moment: DHCP of each uplink, DNS-SD over each, a medium, the built-in
+ * list. Does not own their order nor which entries are usable (discover.ts).
  */
 import type { StateContext } from './context.ts';
 import { discover, type Discovery } from './discover.ts';

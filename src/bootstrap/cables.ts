@@ -1,6 +1,6 @@
 /**
- * Owns whether a cable is in a WAN port, for the words that an installer is told. Which ports are WAN ports is the
- * agent's to know; where it does not say, a cable in any port counts. Decides nothing: a lease is a way without it.
+ * Owns whether a cable is plugged into a WAN port, which tells LINK from ADDR for the installer and decides nothing else: a lease
+ * is a way out whatever this says. Only the agent knows which ports are WAN ports; while it does not say, any cable counts.
  */
 import { decodeJson } from '../model/decode.ts';
 import { InstallerPorts } from '../model/installer.ts';

@@ -13,15 +13,15 @@ export interface TrustedClock {
   /** What nowMs rests on (model basisOf). */
   basis(): 'witness' | 'system' | 'floor';
   /**
-   * Of something that was made just now and begins at `startMs`: that moment, or as much later than now as clocks may
-   * differ. A start years ahead would raise the floor for good. What time it is is known by a witness of this start of
-   * the box, else by the system's clock, unless that stands behind the floor: then it is known to be wrong, and nothing
-   * but the start itself tells how much.
+   * The beginning that something made just now (a certificate, a list) may claim: `startMs`, capped at the known time plus what
+   * clocks may differ by. Without the cap a beginning years ahead would raise the floor for good. The known time is a witness of
+   * this boot, else the system's clock. Where that stands behind the floor it is known to be wrong, only `startMs` itself tells by
+   * how much, and there is no cap.
    */
   latestStartMs(startMs: number): number;
   /** Something signed by whom we trust says that it was made at this moment. Durable. */
   raise(momentMs: number): Promise<void>;
-  /** The moment is now, for this start of the box: it was made after our nonce was. Nothing is raised by it. */
+  /** It is this moment now: what says so was made after our nonce. Holds until the next boot, and raises no floor. */
   learn(momentMs: number): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ export async function openTrustedClock(options: {
   /** The moment as a floor, where it is one. */
   async function keep(momentMs: number): Promise<Pick<KnownTime, 'floor'> | undefined> {
     if (!Number.isFinite(momentMs)) return undefined;
-    // Not by the floor as it is counted here: a box that ran on past that must not fall back behind it at its next start.
+    // Compared with what is on disk, not with the running floor: a box that ran on past this moment must keep it over a restart.
     if (momentMs > keptMs) {
       await files.writeDurable(path, `${Math.floor(momentMs)}\n`);
       keptMs = momentMs;

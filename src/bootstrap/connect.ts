@@ -21,7 +21,7 @@ export function connectByUplink(
       cert: identity.certificatePem,
       ...(anchorsPem !== undefined && { ca: anchorsPem, allowPartialTrustChain: true }),
     };
-    // Outside of what follows: a key that cannot be used is no matter of this uplink.
+    // Outside the try: a key that cannot be used is no failure of this uplink.
     const shown = isTpmKey(identity.key)
       ? { secureContext: tpm.context({ ...who, minVersion: 'TLSv1.2' }) }
       : who;
@@ -41,7 +41,7 @@ export function connectByUplink(
       });
       return socket;
     } catch (thrown) {
-      // Of the one uplink that was asked for: its own words, not those for all uplinks.
+      // The reason of the one uplink that was asked for, not the summary over all uplinks.
       const { message, problems } = asBranchboxError(thrown);
       const why = problems[0]?.message ?? message;
       throw new BranchboxError('bootstrap/unreachable', { message: why, cause: thrown });

@@ -46,7 +46,7 @@ export interface StateContext {
   /** Bootstrap servers that the network's DNS lists (RFC 8572 4.2), `host:port`. */
   readonly listedServers: (uplink: Uplink) => Promise<readonly string[]>;
   readonly clock: TrustedClock;
-  /** When the voucher was made that named the owner last; undefined where the journal does not say. */
+  /** When the voucher that last named the owner was made; undefined where the journal does not say. */
   readonly voucherMadeAtMs: () => number | undefined;
   /** Whether a medium named the owner last. */
   readonly ownedByMedium: () => boolean;

@@ -19,12 +19,12 @@ const MAX_CONTENT_BYTES = 128 * 1024;
 
 export interface RedirectTarget {
   readonly server: Server;
-  /** Only where the redirect was signed, or of a server that proved itself so: then the server must prove itself by them. */
+  /** What that server must prove itself by; only where the redirect was signed, or its server had proved itself. */
   readonly anchors: readonly Certificate[] | undefined;
 }
 
 export interface RedirectTargets {
-  /** In the order of the list, the first ones. */
+  /** The first ones that can be asked, in the order of the list. */
   readonly targets: readonly RedirectTarget[];
   /** Entries that a box can make no use of. */
   readonly passedOver: readonly Problem[];
@@ -81,7 +81,7 @@ export function targetsOf(information: RedirectInformation, isTrusted: boolean):
 
 type Entry = RedirectInformation[typeof REDIRECT]['bootstrap-server'][number];
 
-/** Of an entry that its YANG lets stand, or why a box can make no use of it; nothing of the entry is repeated in that. */
+/** The target of an entry that is valid YANG, or why a box cannot use it; the reason quotes nothing of the entry. */
 function targetOf({ address, port, ...entry }: Entry, isTrusted: boolean): RedirectTarget | string {
   if (address.includes('%')) return 'has an address with a zone, which is known to its writer alone';
   // Neither TLS nor a certificate has the dot that may end a name.
@@ -94,12 +94,12 @@ function targetOf({ address, port, ...entry }: Entry, isTrusted: boolean): Redir
     return { server: { host, port }, anchors: anchorsOf(parseCertsOnly(Buffer.from(anchor, 'base64'))) };
   } catch (thrown) {
     if (!(thrown instanceof BranchboxError)) throw thrown;
-    // Never without it: who named it wants that server to prove itself.
+    // The anchor is never left out instead: whoever named it wants that server to prove itself.
     return `has a trust anchor that cannot be used: ${thrown.message}`;
   }
 }
 
-/** Of a chain the lowest alone counts (RFC 8572 2.1): its root may have other CAs below it, which nobody named. */
+/** Of a chain only the lowest is an anchor (RFC 8572 2.1): its root may have other CAs below it, which nobody named. */
 const anchorsOf = (chain: readonly Certificate[]): readonly Certificate[] =>
   chain.filter(
     ({ subjectDer }) =>

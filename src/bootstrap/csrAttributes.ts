@@ -1,13 +1,13 @@
 /**
- * Owns what an enrolment server's CSR attributes (RFC 7030 4.5.2) demand: that a request names its TLS session, which a box
- * can, and what no request of this box has, whose keys are P-256 and signatures ecdsa-with-SHA256, whatever is asked for.
+ * Owns what an enrolment server's CSR attributes (RFC 7030 4.5.2) demand: that a request names its TLS session, which this box can
+ * do, and other keys or signatures than P-256 and ecdsa-with-SHA256, which it has not.
  * Does not own asking for them (est.ts).
  */
 import { decode } from '../pki/der.ts';
 import { childrenOf, readOid, TAG } from '../pki/der-read.ts';
 import { OID } from '../pki/oids.ts';
 
-/** Of a list that names ways to do the same, one that the box has will do. */
+/** Alternatives: where the list also names the one that the box has, none of these is demanded. */
 const KEYS: ReadonlyMap<string, string> = new Map([
   [OID.rsaEncryption, 'an RSA key'],
   ['1.3.132.0.34', 'a key on P-384'],

@@ -1,8 +1,8 @@
 /**
- * Owns noticing a lease that leads nowhere, on the way into service: over its uplink nobody at all is reached, again and
- * again, or bootstrap servers answer and none of them gives anything good for some minutes, or they say nothing but to come
- * again for long, while a second DHCP server on the same wire may know the way. Names its server for firmware/other-dhcp, and says so to the installer. Does not own reaching
- * anybody (connect.ts), which answer is good (provisional.ts), nor leaving that server.
+ * Owns noticing a lease that leads nowhere, on the way into service: over its uplink nobody is reached again and again; or
+ * bootstrap servers answer, and for minutes none gives anything good; or for long they only say to come again. Another DHCP
+ * server on the same wire may know the way, so the one that gave the lease is named to firmware/other-dhcp, and to the installer.
+ * Does not own reaching anybody (connect.ts), which answer is good (provisional.ts), nor leaving that server.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { LEADS_NOWHERE_DIRECTORY, readLeaseServers } from '../system/leases.ts';
@@ -11,9 +11,9 @@ import type { Connect } from './https.ts';
 import type { Uplink } from './uplink.ts';
 
 /**
- * A server or a line that comes up a little later is none; one that answers may be the right one, of which somebody mends
- * something; and one that says to come again may wait for a person, or be the right one with a thousand boxes before it.
- * Where nobody else answered, that server is taken again, and not left again before `notAgainMs`: its line may merely be dark.
+ * How long is enough. `nobody`: a server or a line may come up a little late. `nothing good`: it may be the right server, which
+ * somebody is mending. `come again`: it may wait for a person, or have a thousand boxes to serve first. Where no other DHCP server
+ * answers, the same one is taken again, and not left again before `notAgainMs`: its line may merely be dark.
  */
 const ENOUGH = {
   nobody: { failures: 4, afterMs: 20_000, notAgainMs: 600_000 },
@@ -21,7 +21,7 @@ const ENOUGH = {
   'come again': { failures: 2, afterMs: 900_000, notAgainMs: 3_600_000 },
 } as const;
 type Reason = keyof typeof ENOUGH;
-/** Of one wire; whoever answers there makes up as many as he likes. */
+/** Servers left at a time: whoever answers on a wire can make up as many as he likes. */
 const MAX_LEFT = 16;
 
 /** What the installer is told of that server, and the mend. */
@@ -40,7 +40,7 @@ const TOLD: Readonly<Record<Reason, { readonly gave: string; readonly mend: stri
   };
 })();
 
-/** How long it has been so, as long as the interface's address is the same. */
+/** Since when it has been so; begins anew with another address of the interface. */
 interface Count {
   readonly address: string;
   readonly sinceMs: number;
@@ -48,16 +48,13 @@ interface Count {
 }
 
 export interface DeadLeases {
-  /** The same connections; one that reaches nobody says where its lease is given up. */
+  /** Wraps `connect`: where that reaches nobody, its failure also says that the lease is given up, once it is. */
   telling(connect: Connect): Connect;
-  /** Of a round in which servers were asked over that uplink and none gave anything good: the same failure, which says so too. */
+  /** After a round in which none of the servers over that uplink gave anything good. Resolves to the failure, as above. */
   gaveNothing(uplink: Uplink, failure: BranchboxError): Promise<BranchboxError>;
-  /**
-   * Of a round in which somebody who proved nothing says to come again, and nobody gave anything good: the same failure, which
-   * may say so too.
-   */
+  /** After a round in which nobody gave anything good and somebody who proved nothing said to come again; likewise. */
   saidComeAgain(uplink: Uplink, failure: BranchboxError): Promise<BranchboxError>;
-  /** Until that is enough by time, where it was said: a round is worth it then, also one that asks nobody. */
+  /** Time left until that is enough; undefined where nobody said so. A round is due then, even one that asks nobody. */
   enoughInMs(uplink: Uplink): number | undefined;
   /** Somebody gave something good over it: it leads somewhere. */
   leadsSomewhere(uplink: Uplink): void;
@@ -91,11 +88,11 @@ export function createDeadLeases(options: {
     return now.failures >= failures && nowMs - now.sinceMs >= afterMs;
   }
 
-  /** Whether it is named by now. */
+  /** Names that server to whoever leaves it; false where it is not named. */
   async function name(ifname: string, server: string, reason: Reason): Promise<boolean> {
     const nowMs = monotonicMs();
     for (const [key, untilMs] of left) if (nowMs >= untilMs) left.delete(key);
-    // Whom it waited for may still go dark: that is left in its own time.
+    // Apart: a server that was left for "come again" may go dark later, which is judged by its own times.
     const key = `${ifname} ${server}${reason === 'come again' ? ` ${reason}` : ''}`;
     if (left.has(key)) return true;
     if (left.size >= MAX_LEFT) return false;

@@ -63,8 +63,8 @@ export function createEnrolment(options: {
 }): Enrolment {
   const { files, keys, clock, serial, log } = options;
   /**
-   * RFC 7030 4.2.3: whoever is told to come again repeats the request, and a server may know it by its bytes, of which a
-   * signature of ECDSA has others each time. A start of the box makes one of its own.
+   * RFC 7030 4.2.3: a client that is told to come again repeats its request. A server may recognise that by its bytes, which no
+   * two ECDSA signatures share, so the request is kept; a restart makes another one.
    */
   let made:
     | {
@@ -152,7 +152,7 @@ export function createEnrolment(options: {
       ) {
         return made.request;
       }
-      // A number of its CA's own is none that this box may have issued once more (accept).
+      // A certificate in which the CA put a number of its own is not asked for again: `accept` would refuse it.
       const repeats = renewed !== undefined && (renewed.subject.serialNumber ?? serial) === serial;
       const request = repeats
         ? await createRenewalRequestBy(key, renewed, challengePassword)
@@ -173,14 +173,14 @@ export function createEnrolment(options: {
       if (stored === undefined) {
         throw new BranchboxError('system/file', { message: `${paths.key} went away while enrolling` });
       }
-      // It came over a session that the owner proved, just now: its beginning is a lower bound of the time, which
-      // a clock in 1970 that lost its voucher's witness by a restart needs. It is no later than the server's certificate
-      // ends: a CA whose clock is years ahead may not tell a box what time it is.
+      // The owner's server proved itself just now, so the certificate's beginning is a lower bound of the time. A clock in 1970
+      // needs that where a restart lost what the voucher told. It is capped at the end of the server's certificate: a CA whose
+      // clock is years ahead may not tell a box what time it is.
       const { leaf, chain } = await check(owner, stored, issued, others, ({ notBeforeMs }) =>
         Math.max(clock.nowMs(), Math.min(clock.latestStartMs(notBeforeMs), serverEndsAtMs)),
       );
-      // Optional (IEEE 802.1AR 8.6): ours names the gateway alone, and a CA of somebody else may name both. Of what is
-      // issued alone: a box that is in service by one with a number of its CA's own is not put out of it by new software.
+      // Optional (IEEE 802.1AR 8.6): our CA names the gateway alone, others may name both. Asked of new certificates only: new
+      // software must not put a box out of service whose present one has a number of its CA's own.
       if ((leaf.subject.serialNumber ?? serial) !== serial) {
         throw new BranchboxError('pki/mismatch', {
           message: `The issued certificate is for the box ${leaf.subject.serialNumber}, this box is ${serial}`,

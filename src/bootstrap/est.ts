@@ -111,10 +111,10 @@ export function createEstClient(options: {
       };
       let answer = await https(exchange, signal);
       let why = '';
-      if (mayBeOfRequest(answer)) {
+      if (mayBlameRequest(answer)) {
         const { unmet, namesSession } = await demandsOf(exchange, signal);
         if (namesSession && unmet.length === 0) {
-          // The session that it goes into, which is another one: here only is it known.
+          // Each exchange has a session of its own: which one is known only here.
           const body = async (socket: TLSSocket): Promise<Body> => {
             const binding = channelBinding(socket, 'client') ?? new Uint8Array();
             return bodyOf(await requestNaming(Buffer.from(binding).toString('base64')));
@@ -148,7 +148,7 @@ export function createEstClient(options: {
           fields: { retryAfterMs, asksForCode: true, codeRefused: (wordsOf(answer) ?? '').slice(0, 1000) },
         });
       }
-      if (mayBeOfRequest(answer)) {
+      if (mayBlameRequest(answer)) {
         const what = describeStatus(answer.status, wordsOf(answer));
         throw refused(exchange, `${what}${why}`, answer);
       }
@@ -157,8 +157,8 @@ export function createEstClient(options: {
   };
 
   /**
-   * Why it may have refused a request. Asked for behind a refusal alone: a box has one kind of request to send, and a
-   * thousand boxes need no other exchange each.
+   * Why the server may have refused the request. Asked only after a refusal: a box has one kind of request to send, and a
+   * thousand boxes need not make another exchange each.
    */
   async function demandsOf({ uplink, identity }: Exchange, signal: AbortSignal): Promise<CsrDemands> {
     const exchange = reading('csrattrs', 'application/csrattrs', uplink, identity);
@@ -167,7 +167,7 @@ export function createEstClient(options: {
       if (answer.status !== 200 || answer.contentType !== 'application/csrattrs') return NO_DEMANDS;
       return csrDemands(derOf(exchange, answer));
     } catch (thrown) {
-      // What is told is the refusal.
+      // The refusal itself is told then.
       if (thrown instanceof BranchboxError) return NO_DEMANDS;
       throw thrown;
     }
@@ -177,10 +177,10 @@ export function createEstClient(options: {
 const NO_DEMANDS: CsrDemands = { unmet: [], namesSession: false };
 
 /**
- * Whether it may have been refused for what it holds. RFC 7030 has no status for one that does not name the session: libest's
- * server answers 401, without the challenge that would ask for a password.
+ * Whether the request may have been refused for its content. RFC 7030 has no status for one that does not name the session:
+ * libest's server answers 401, without the challenge that would ask for a password.
  */
-const mayBeOfRequest = ({ status, asksForBasic }: Answer): boolean =>
+const mayBlameRequest = ({ status, asksForBasic }: Answer): boolean =>
   status === 400 || status === 403 || (status === 401 && !asksForBasic);
 
 const unmetOf = (unmet: readonly string[]): string =>

@@ -38,7 +38,7 @@ export interface PeerJudge {
 
 export interface Body {
   readonly contentType: string;
-  /** Not of HTTP, and asked for all the same by what was made for RFC 7030. */
+  /** No field of HTTP; servers made for RFC 7030 ask for it. */
   readonly transferEncoding?: 'base64';
   readonly text: string;
 }
@@ -52,7 +52,7 @@ export interface Exchange {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly accept: string;
-  /** As a function: of the session that it goes into, once the peer was judged. */
+  /** A function is called with the session, once the peer was judged. */
   readonly body?: Body | ((socket: TLSSocket) => Promise<Body>);
   /** `user:password` of HTTP Basic (RFC 7617), sent once the peer was judged. */
   readonly basic?: Secret | undefined;
@@ -95,7 +95,7 @@ export function createHttps(options: {
         anchorsPem: exchange.peer?.anchorsPem,
         signal,
       });
-      // A server of TLS 1.3 judges our certificate behind its handshake, while we judge its own.
+      // In TLS 1.3 the server judges our certificate after the handshake has ended here, while we judge its own.
       socket.on('error', (error: Error) => {
         ended ??= error;
       });
@@ -128,14 +128,14 @@ function ask(
   const { server, maxBytes } = exchange;
   return new Promise((resolve, reject) => {
     // Node's client waits for ever on a socket that ended before it had it, whatever its own signal says.
-    const gone = (): void => reject(ended() ?? new Error('hung up behind the handshake'));
+    const gone = (): void => reject(ended() ?? new Error('hung up after the handshake'));
     if (socket.destroyed) {
       gone();
       return;
     }
     const giveUp = (): void => reject(signal.reason);
     signal.addEventListener('abort', giveUp, { once: true });
-    // It lives until its time is up, and holds whom it is to tell: the session too, and its key's place in the TPM.
+    // The signal lives on until its time is up. A listener would keep the session alive as long, and its key's slot in the TPM.
     socket.once('close', () => signal.removeEventListener('abort', giveUp));
     socket.once('close', gone);
     const request = httpRequest({
@@ -159,7 +159,7 @@ function ask(
     });
     request.on('error', reject);
     request.on('response', (response) => {
-      // From here on it is the answer that is whole or not.
+      // From here on the response itself tells where it ends too early.
       socket.off('close', gone);
       const chunks: Buffer[] = [];
       let sizeBytes = 0;

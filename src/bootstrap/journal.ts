@@ -55,7 +55,7 @@ export async function openJournal(options: {
 }): Promise<Journal> {
   const { files, clock, log, path } = options;
   let entries: readonly JournalEntry[] = [];
-  /** Of those that were entered in this start, in order: they are the last ones. */
+  /** Monotonic times of the entries that were made in this start, which are the last ones. */
   let enteredAt: readonly number[] = [];
   try {
     entries = (await readJournal(files, path))?.entries ?? [];
@@ -72,7 +72,7 @@ export async function openJournal(options: {
     }
   }
 
-  /** A clock that was set took the moments before with it: what stays is how long ago they were. */
+  /** Where the clock was set meanwhile, how long ago an entry of this start was made is what still holds. */
   function byClockOfNow(): readonly JournalEntry[] {
     const startedMs = clock.nowMs() - clock.monotonicMs();
     const first = entries.length - enteredAt.length;
@@ -101,7 +101,7 @@ export async function openJournal(options: {
       await enter(state);
     } catch (thrown) {
       if (!(thrown instanceof BranchboxError)) throw thrown;
-      // It follows from the files, at the next start too. What comes after it waits until it can be written.
+      // The first state follows from the files, at the next start too. Each later one waits until it can be written.
       entries = [{ state, enteredAtMs: clock.nowMs(), note: {} }];
       enteredAt = [clock.monotonicMs()];
       log.error('the bootstrap journal cannot be begun', { state, problem: thrown.message });

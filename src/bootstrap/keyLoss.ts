@@ -1,6 +1,6 @@
 /**
- * Owns telling how it stands with the keys of this box: what holds each, and that one is lost, which one, and what
- * mends it. Does not own the keys (deviceKeys.ts), nor recovery: a lost LDevID is as one that is gone (enrol.ts).
+ * Owns telling how the keys of this box are: what holds each, and where one is lost, which one and what mends that. Does not own
+ * the keys (deviceKeys.ts) nor recovery: a lost LDevID is treated as a missing one (enrol.ts).
  */
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import type { KeyHolding } from '../model/keyHolder.ts';

@@ -20,7 +20,7 @@ export interface Next {
 }
 /** Resolves with the state that follows; throws what is worth another try. */
 export type Action = (signal: AbortSignal) => Promise<Next>;
-/** From any state: what a box cannot go on without is asked for anew. */
+/** From any state that needs the owner's record and finds none. */
 export const WITHOUT_OWNER: Next = { state: 'DISCOVER', note: { because: 'the owner record was missing' } };
 export type Actions = Readonly<Record<BootstrapState, Action>>;
 
@@ -44,7 +44,7 @@ export function createMachine(options: {
   readonly journal: Journal;
   readonly actions: Actions;
   readonly waker: Waker;
-  /** Woken when a person gave what a server may be waiting for: that is worth asking before its time. */
+  /** Woken when a person gave what a server may be waiting for: worth asking again before the time that it named. */
   readonly given: Waker;
   readonly progress: Pick<Progress, 'entered' | 'failed' | 'givenUp'>;
   readonly clock: Clock;

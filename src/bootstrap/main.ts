@@ -254,13 +254,13 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
   });
 
   const status = createLiveStatus(context, { journal, machine, keys, blockDevices: options.blockDevices });
-  // Its end ends the watch and the socket too, also when the machine fails.
+  // The machine's end, by a failure too, ends watches and sockets.
   const ended = new AbortController();
   const running = AbortSignal.any([signal, ended.signal]);
   watchLeases(files, () => waker.wake(), running, options.leaseDirectory);
   if (!(await owners.wasOwned())) files.watch(mediaDirectory, () => waker.wake(), running);
   await serveSockets(context, { status, journal, machine, marks, clock: system.clock }, running);
-  // Killed in the middle of one, or what was left of it at the start could not be ended: nothing of this box counts.
+  // A reset was cut off, and could not be ended at boot: nothing that is left of this box's state counts.
   const asked = await marks.read();
   if (asked !== undefined && journal.current().state !== 'WIPE') void machine.turnTo(wipeFor(asked));
   try {

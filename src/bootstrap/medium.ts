@@ -60,8 +60,9 @@ interface Found {
 
 export interface MediumDesk {
   /**
-   * The first medium that is good: network and owner are on disk, and OWNED follows. One that was taken before counts
-   * only with `again`; with `later` none that was there when the last one was taken. A bad one is told (`report`) and never fails: the box goes on as if it were not there.
+   * Takes the first good medium: its network and owner are on disk when this resolves, to OWNED. One that was taken before
+   * counts only with `again`; with `later`, none that was there when the last one was taken. A bad one is told (`report`), and
+   * the box goes on as if it were not there.
    */
   take(options?: { readonly again?: boolean; readonly later?: boolean }): Promise<Next | undefined>;
   /** What the last one that was taken said. */

@@ -1,6 +1,6 @@
 /**
- * Owns a move to another controller, step by step (MIGRATE): enrolling there beside the identity that the box has, leaving
- * the stage to the agent, and then either the next owner's in the place of the present one's, or nothing changed.
+ * Owns a move to another controller, step by step (MIGRATE): enrolling there beside the identity that the box has, waiting while
+ * the agent tries the next owner's desired state, and then either putting the next owner in place of the present one, or nothing.
  * Does not own which order is taken (moves.ts) nor trying a desired state (the agent).
  *
  * Until `done` is on disk nothing of the present owner is touched, so that going back is forgetting. This process alone
@@ -17,7 +17,7 @@ import { createOwnerTrust } from './ownerTrust.ts';
 import { movedCommittedPath, movedLdevidPaths } from './paths.ts';
 import { askedAfterMs, retriedAfter } from './retry.ts';
 
-/** The agent's directory is polled: the one that is looked for comes to be in the midst of this. */
+/** Polled, not watched: the agent makes the directory in question only during the move. */
 const LOOK_AGAIN_MS = 2_000;
 /** In the last minute of a move, which the usual pauses would outlast. */
 const LAST_MINUTE_MS = 60_000;
@@ -131,7 +131,7 @@ export function createMigration(context: ServiceContext): Action {
       await files.writeDurable(ldevid.certificate, certificate, 0o644);
     }
     await owners.writeFinal(move.owner);
-    // A renewal with the owner before, and a medium that named it.
+    // Left of the owner before: a renewal that was under way, and a medium that named it.
     await files.remove(next.certificate);
     await files.remove(next.key);
     await context.medium.forget();

@@ -35,7 +35,7 @@ export interface Moves {
   /** The move that the box is on; undefined where it is on none. */
   current(): Promise<Move | undefined>;
   status(): Promise<MoveStatus | undefined>;
-  /** Whether one may begin now is decided by the state; on disk when it resolves, to what is then said. */
+  /** Takes an order where `state` lets a move begin. On disk when it resolves, to the answer for whoever ordered. */
   offer(jws: string, state: BootstrapState): Promise<string>;
   /** Durable when it resolves: this is what decides. */
   enter(stage: Move['stage']): Promise<void>;

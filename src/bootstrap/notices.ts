@@ -1,12 +1,12 @@
 /**
- * Owns what did not stop a box and is to be known by who stands before it: sentences by subject, the last ones of each,
- * for this start of the process. Does not own what stops it (machine.ts lastProblem).
+ * Owns what did not stop the box, and whoever stands before it should know: sentences by subject, the last ones of each, for this
+ * start of the process. Does not own what stops it (machine.ts lastProblem).
  */
 import { NOTICES_MAX, NOTICE_MAX_LENGTH } from '../model/bootstrap.ts';
 
 /**
- * `named`: servers that were named and are none. `passed`: lines and servers that led nowhere. `trust`: of the owner. `revocations`: its list.
- * `media`: plugged in, and not read.
+ * `named`: what was named as a server and is none. `passed`: lines and servers that led nowhere. `trust`: whether the owner trusts
+ * the box. `revocations`: the owner's list. `media`: plugged in, and not read.
  */
 export type NoticeSubject = 'named' | 'passed' | 'trust' | 'revocations' | 'media';
 

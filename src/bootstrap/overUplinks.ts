@@ -1,19 +1,19 @@
 /**
- * Owns over which uplink the owner's servers are asked: one after the other, until it works or another would hear the same.
+ * Owns over which uplink the owner's servers are asked: one after the other, until one works or no other would do better.
  * Does not own what is asked.
  */
 import { BranchboxError, type ErrorCode } from '../model/errors.ts';
 import { moreTelling } from './telling.ts';
 import type { Uplink } from './uplink.ts';
 
-/** Told by the owner itself, whom another uplink would lead to as well. */
+/** The owner's own words, which another uplink would bring back as well. */
 const OWNERS_VERDICTS: readonly ErrorCode[] = [
   'bootstrap/pending',
   'bootstrap/refused',
   'bootstrap/quarantined',
   'bootstrap/superseded',
 ];
-/** Of this box itself: over no uplink would it be another. */
+/** Failures of this box itself, the same over every uplink. */
 const OWN_KEYS: readonly ErrorCode[] = ['bootstrap/key-lost', 'system/key-unusable'];
 
 /** The first uplink over which it works; a refusal by the owner is final, another uplink would hear the same. */

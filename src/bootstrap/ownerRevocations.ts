@@ -1,10 +1,11 @@
 /**
- * Owns what the owner revoked, as the box knows it: the owner's revocation lists had from its device API, kept on disk, and when
- * they are had anew. Does not own which of them is taken (listsToTake.ts), nor judging a server by them (peer.ts, pki/tlsPeer).
+ * Owns what the owner revoked, as far as the box knows: the owner's revocation lists, fetched from its device API, kept on disk
+ * and fetched again in time. Does not own which of them are taken (listsToTake.ts), nor judging a server by them (peer.ts,
+ * pki/tlsPeer).
  *
- * Before anything is told to an owner who says that it has a list, there must be one. In service the last one goes on to count,
- * however long it is overdue: a signer that is away must not cut boxes off their controller. None is ever taken that is older
- * than the one that is kept.
+ * An owner who says that it has a list is told nothing before the box has it. In service the last one goes on to count, however
+ * long it is overdue: a signer that is away must not cut boxes off from their controller. None is ever taken that is older than
+ * the one on disk.
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
@@ -30,15 +31,15 @@ import { strictPeer } from './peer.ts';
 import type { Uplinks } from './uplink.ts';
 
 export interface OwnerRevocations {
-  /** As kept; none where nothing is, or where it cannot be read. */
+  /** Those on disk; none where there are none, or they cannot be read. */
   lists(): Promise<readonly SignedList[]>;
-  /** There is one of this owner when it resolves, where it says that it has one. Throws what kept it from that. */
+  /** Resolves once a list of this owner is on disk, or at once where the owner says that it has none. Throws why not. */
   require(owner: Owner, identity: TlsIdentity, signal: AbortSignal): Promise<void>;
-  /** Anew. What fails is told (notices), and tried again; rejects at the signal alone. */
+  /** Fetches them again. A failure is told (notices) and tried again later; rejects only at the signal. */
   refresh(owner: Owner, identity: () => Promise<TlsIdentity>, signal: AbortSignal): Promise<void>;
-  /** Until the next refresh; of an owner without a list for ever. */
+  /** Time until the next refresh; infinite for an owner without a list. */
   dueInMs(owner: Owner): number;
-  /** Those of whoever is not the owner go. */
+  /** Removes the lists of everybody but this owner. */
   forgetOthers(owner: Owner): Promise<void>;
 }
 
@@ -48,7 +49,7 @@ const EVERY_MS = 24 * HOUR_MS;
 /** Half of a list's life, spread over the next fifth, where that is sooner. */
 const RENEW_FROM = 0.5;
 const RENEW_SPREAD = 0.2;
-/** After one that failed, and of an owner whose list is not renewed. */
+/** After a refresh that failed, and at least between two. */
 const AGAIN_MS = HOUR_MS / 4;
 
 export function createOwnerRevocations(options: {
@@ -56,7 +57,7 @@ export function createOwnerRevocations(options: {
   readonly path: string;
   readonly https: Https;
   readonly uplinks: Uplinks;
-  /** Whose lists are kept beside those of who is asked: in a move there are two. */
+  /** Whose box it is now: in a move its lists are kept beside those of the owner that is asked. */
   readonly present: () => Promise<Owner | undefined>;
   readonly clock: TrustedClock;
   readonly monotonicMs: () => number;
@@ -66,7 +67,7 @@ export function createOwnerRevocations(options: {
   readonly log: Logger;
 }): OwnerRevocations {
   const { files, path, https, uplinks, clock, monotonicMs, random, notices, log } = options;
-  /** By the machine's count; the first one of a start is due at once. */
+  /** Monotonic; the first refresh of a start is due at once. */
   let nextAtMs = Number.NEGATIVE_INFINITY;
 
   async function lists(): Promise<readonly SignedList[]> {
@@ -122,7 +123,7 @@ export function createOwnerRevocations(options: {
         ...anchors,
         ...server.slice(1),
       ]);
-      // On disk by now: who hands out a list that names himself is refused from here on, too.
+      // After it is on disk: a server that is on the list which it hands out is refused from here on, too.
       refuseRevoked(serverName(owner.device), server, came);
     });
   }
@@ -184,7 +185,7 @@ export function createOwnerRevocations(options: {
     waitAfter(kept, failure !== undefined);
     notices.set('revocations', failure === undefined ? [] : told(failure, kept));
     if (failure === undefined) return;
-    log.warn('the revocation list of the owner was not had', {
+    log.warn("the owner's revocation list could not be renewed", {
       code: failure.code,
       problem: failure.message,
     });
@@ -201,7 +202,7 @@ export function createOwnerRevocations(options: {
           ? `the one that this box has ended ${minuteOf(Math.min(...ended))} and goes on to count`
           : 'the one that this box has goes on to count';
     return [
-      `the revocation list of the owner was not had: ${renderProblem(failure)}; ${held}, and it is tried again`,
+      `the owner's revocation list could not be renewed: ${renderProblem(failure)}; ${held}, and it is tried again`,
     ];
   }
 

@@ -12,7 +12,7 @@ import { renderProblem } from './renderStatus.ts';
 import { proveStrictly } from './ownerServers.ts';
 
 export interface OwnerTrust {
-  /** Our certificate while it is one; else the factory identity, which the owner knows us by as well. */
+  /** Our certificate while it is valid; else the factory identity, which the owner knows us by as well. */
   credentialNow(owner: Owner): Promise<{ readonly tls: TlsIdentity; readonly enrolled: boolean }>;
   /** Where this was thrown because the owner does not trust the box: marked on disk, and the state that follows. */
   distrustedFor(thrown: unknown): Promise<Next | undefined>;
@@ -21,7 +21,7 @@ export interface OwnerTrust {
   /** Asks the owner how we stand, and drops the anchors that it dropped. No answer changes nothing: who cuts a cable must not stop traffic by it. */
   look(signal: AbortSignal): Promise<Next | undefined>;
   lookIfDue(signal: AbortSignal): Promise<Next | undefined>;
-  /** What the owner revoked, anew where it is time. */
+  /** Refreshes what the owner revoked, where that is due. */
   listIfDue(signal: AbortSignal): Promise<void>;
 }
 
@@ -43,8 +43,8 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
   }
 
   /**
-   * A certificate that lets the box in nowhere is none: as where it was lost, the factory identity gets the next one. The
-   * anchors stay until that is there (anchorDrop.ts).
+   * A certificate that no server accepts is removed: as with one that was lost, the factory identity gets the next one. The
+   * anchors stay until the box has that (anchorDrop.ts).
    */
   async function supersededFor(thrown: unknown): Promise<Next | undefined> {
     if (!(thrown instanceof BranchboxError) || thrown.code !== 'bootstrap/superseded') return undefined;
@@ -70,7 +70,7 @@ export function createOwnerTrust(context: ServiceContext): OwnerTrust {
       notices.set('trust', [
         `whether the owner still trusts this box was asked, and not answered by the owner: ${renderProblem(thrown)}; the box stays as it is and asks again`,
       ]);
-      // By the time as it is known now the answer may be another one: not a day from now.
+      // The time is known better now and the answer may be another: asked again soon, not in a day.
       if (await context.timeWitness.seekAfter(thrown, signal)) looks.hint();
       log.info('the owner did not say how this box stands', { code: thrown.code, problem: thrown.message });
     }

@@ -1,6 +1,7 @@
 /**
  * Owns which USB media are plugged in, as udev and the kernel tell it, and what is said of those that nobody reads (medium.ts):
- * of each on a box that has its owner, before that of those with another file system; and of one that no update is read off. Does not open a medium, nor ask for more of it than that it is there.
+ * on a box that has its owner all of them, before that those with a file system that is not read, and one that no update is
+ * read off. Does not open a medium, nor ask for more of it than that it is there.
  */
 import type { Files } from '../system/ports.ts';
 
@@ -58,7 +59,7 @@ interface PluggedMedium {
   readonly fileSystem: string;
 }
 
-/** What the installer reads of media that nobody reads. */
+/** A sentence for the installer about each medium that nobody reads. */
 export async function unreadMedia(
   files: Reading,
   hasOwner: boolean,

@@ -33,7 +33,7 @@ export interface RenewalDue {
   now(): Next | undefined;
 }
 
-/** Of the certificate on disk; what a renewal that was killed behind its move left goes first. */
+/** For the certificate on disk. Removes what a renewal that was killed after its move left behind. */
 export async function renewalDue(context: ServiceContext, owner: Owner): Promise<RenewalDue> {
   const { files, enrolment, ldevid, next, clock } = context;
   const current = await enrolment.read(owner, ldevid);

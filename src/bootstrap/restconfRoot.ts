@@ -2,8 +2,9 @@
  * Owns where the operations of a bootstrap server stand: below /restconf, as nearly everywhere, and where nothing of
  * RESTCONF answers there, below what its host-meta names (RFC 8040 3.1, RFC 6415). Does not own the operations.
  *
- * Not asked for first, although RFC 8040 has it so: it would be another handshake of each box with each server. Whoever
- * answers is nobody, so a root is a path of the same server, nothing else of the document counts, and none is kept.
+ * The host-meta is not asked for first, although RFC 8040 has it so: it would be another handshake of each box with each server.
+ * Whoever answers is not authenticated, so a root is a path on the same server only, nothing else of the document counts, and
+ * none is remembered.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Answer, Exchange, Https } from './https.ts';
@@ -18,7 +19,7 @@ const MAX_ROOT = 256;
 export type Operation = 'get-bootstrapping-data' | 'report-progress';
 
 export interface Operations {
-  /** As Https does; of the exchange but its path. */
+  /** As Https does, with the path filled in. */
   invoke(
     operation: Operation,
     exchange: Omit<Exchange, 'path'>,

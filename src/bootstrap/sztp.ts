@@ -83,7 +83,7 @@ export function createSztpClient(options: {
   const { factory, clock, os, candidateTimeoutMs = CANDIDATE_TIMEOUT_MS } = options;
   const operations = createOperations(options.https);
   const tellRefusal = createRefusalReports(clock);
-  /** The candidate whose time ran out last, and where in the list it gave: behind that the next round begins. */
+  /** The candidate whose time ran out last, and how far into its list of servers: the next round begins behind that. */
   let ranOut: { readonly candidate: string; readonly at: number } | undefined;
 
   async function ask(

@@ -15,7 +15,7 @@ export interface Uplink {
   readonly dns: readonly string[];
   /** From DHCP option 143, DHCPv6 option 136; untrusted. */
   readonly bootstrapServers: readonly string[];
-  /** How many DHCP named, where that is more than these: a lease has so many and no more. */
+  /** How many servers DHCP named, where that is more than a lease keeps. */
   readonly namedServers?: number;
   /** As DHCP named it: where DNS-SD may list bootstrap servers; untrusted. */
   readonly domain?: string;
@@ -45,7 +45,7 @@ export function uplinkOf(
   };
 }
 
-/** What the box can reach the world by, read anew at each call. */
+/** Ways out of the box, read anew at each call. */
 export interface Uplinks {
   all(): Promise<readonly Uplink[]>;
 }

@@ -1,6 +1,6 @@
 /**
- * Owns what a box before its enrolment has of a network: uplinks and cables, connecting over one of them, and what that
- * network says of itself (a portal, servers that its DNS lists). Does not own any of these, nor whom the box asks.
+ * Owns putting together how the identity process reaches a network: uplinks and cables, connecting over one of them, and what the
+ * network says of itself (a portal, servers that its DNS lists). Does not own any of these parts, nor whom the box asks.
  */
 import type { System } from '../system/ports.ts';
 import { findService } from '../system/serviceDiscovery.ts';

@@ -8,7 +8,7 @@ import type { Files } from '../system/ports.ts';
 import type { Waker } from '../system/waker.ts';
 import type { Action, Next } from './machine.ts';
 
-/** Nobody tells of the mark's end but the mark. */
+/** Polled: nothing else tells that the mark was taken away. */
 const LOOK_AGAIN_MS = 2_000;
 const MAX_MARK_BYTES = 4096;
 
@@ -49,7 +49,7 @@ export async function readResetMark(
 export interface ResetMarks {
   /** The one that stands now. */
   read(): Promise<ResetMark | undefined>;
-  /** Whether one was read before: what this process knows may then be of what was erased since. */
+  /** Whether one was read before: what this process holds in memory may then be of data that was erased since. */
   wasSeen(): boolean;
 }
 

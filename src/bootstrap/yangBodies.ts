@@ -18,11 +18,11 @@ import type { Operation, Operations } from './restconfRoot.ts';
 
 /** Three artefacts in base64, some 20 KB together in practice. */
 const MAX_ANSWER_BYTES = 512 * 1024;
-/** It does not read what it was sent, or does not write what was asked for. */
+/** Unsupported Media Type, Not Acceptable: the server has another encoding. */
 const OTHER_ENCODING: readonly number[] = [415, 406];
 const XML_TYPES: readonly string[] = [SZTP_XML_MEDIA_TYPE, 'application/xml', 'text/xml'];
 const JSON_TYPES: readonly string[] = [SZTP_MEDIA_TYPE, 'application/json'];
-/** What a server says that does not know: of no type, or what Go's library makes of a body that nobody named one for. */
+/** From servers that set no type: none, or what Go's net/http guesses. */
 const NAMELESS_TYPES: readonly string[] = ['', 'text/plain'];
 
 type Request = GetBootstrappingDataRequest | ReportProgressRequest;

@@ -87,7 +87,7 @@ it('boxes have the list before they enrol, and refuse whoever has the old key fr
   await controller.end('SIGTERM');
   const impostor = await startImpostor();
   process = startBox(first);
-  await process.said(new RegExp(`the revocation list of the owner was not had.*${REVOKED.source}`));
+  await process.said(new RegExp(`the owner's revocation list could not be renewed.*${REVOKED.source}`));
   await ask(first, 'POST', '/doubt');
   await process.said(new RegExp(`the owner did not say how this box stands.*${REVOKED.source}`));
   expect((await statusOf(first)).notices?.join(' ')).toContain('that its owner revoked');

@@ -76,7 +76,7 @@ const closed = (socket: TLSSocket): Promise<unknown> => {
 };
 
 it.each<[string, (socket: TLSSocket, below: Socket) => void, RegExp]>([
-  ['ends it', (socket) => socket.end(), /^wan1: hung up behind the handshake$/],
+  ['ends it', (socket) => socket.end(), /^wan1: hung up after the handshake$/],
   ['breaks it off', (_socket, below) => below.resetAndDestroy(), /^wan1: .*ECONNRESET/],
 ])('a server that %s before it is asked is no wait without end', async (_, served, words) => {
   expect(await problemOf(served, closed)).toMatch(words);

@@ -118,7 +118,8 @@ const serviceWithList = async (): Promise<void> => {
   withLists(authorities, controller);
   await box.run({ controller, until: 'OPERATIONAL' });
 };
-const notHad = (line: LogLine): boolean => line.message === 'the revocation list of the owner was not had';
+const notHad = (line: LogLine): boolean =>
+  line.message === "the owner's revocation list could not be renewed";
 const isKept = (line: LogLine): boolean => line.message === 'revocation list of the owner kept';
 const keptNumber = async (): Promise<number | undefined> => {
   const text = (await bench.box.files.readText(ownerListsPath(bench.box.paths))) ?? '';
@@ -132,7 +133,7 @@ faultTable('list of revoked servers, in service', [
     fault: 'an older one than the box has (to hide what was revoked since)',
     must: 'refuse it, keep the newer one, tell it, and stay in service',
     outcome: 'pki/untrusted in OPERATIONAL, holds list 5',
-    told: `OPERATIONAL, waits for nothing; notice: the revocation list of the owner was not had: pki/untrusted: The revocation list is of 2026-06-01 (number 4), and older than the one that this box has, of 2026-06-01 (number 5): somebody may want to hide what was revoked since (find out who answers in the place of the controller: the numbers of its lists never go back); the one that this box has goes on to count, and it is tried again; mend: nothing to do`,
+    told: `OPERATIONAL, waits for nothing; notice: the owner's revocation list could not be renewed: pki/untrusted: The revocation list is of 2026-06-01 (number 4), and older than the one that this box has, of 2026-06-01 (number 5): somebody may want to hide what was revoked since (find out who answers in the place of the controller: the numbers of its lists never go back); the one that this box has goes on to count, and it is tried again; mend: nothing to do`,
     async run() {
       const { controller, box } = bench;
       withLists(bench.authorities, controller);
@@ -148,7 +149,7 @@ faultTable('list of revoked servers, in service', [
     must: 'stay in service, hold to the last one, tell it, and go on trying',
     outcome:
       'bootstrap/refused in OPERATIONAL, holds list 1, 2 tries; renewed by the same server: OPERATIONAL, 2 enrolments',
-    told: "OPERATIONAL, waits for nothing; notice: the revocation list of the owner was not had: bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 503: busy when it was asked for the owner's list of revoked servers; the one that this box has ended 2026-06-11T12:00Z and goes on to count, and it is tried again; mend: nothing to do",
+    told: "OPERATIONAL, waits for nothing; notice: the owner's revocation list could not be renewed: bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 503: busy when it was asked for the owner's list of revoked servers; the one that this box has ended 2026-06-11T12:00Z and goes on to count, and it is tried again; mend: nothing to do",
     async run() {
       const { controller, box } = bench;
       await serviceWithList();
@@ -205,7 +206,7 @@ faultTable('list of revoked servers, in service', [
     fault: 'it names the very server that hands it out',
     must: 'keep it, refuse that server from this moment on, tell it, and stay in service',
     outcome: 'pki/untrusted in OPERATIONAL, holds list 2, 0 s later',
-    told: `OPERATIONAL, waits for nothing; notice: the revocation list of the owner was not had: pki/untrusted: ${REVOKED} (${MEND}); the one that this box has goes on to count, and it is tried again; mend: nothing to do`,
+    told: `OPERATIONAL, waits for nothing; notice: the owner's revocation list could not be renewed: pki/untrusted: ${REVOKED} (${MEND}); the one that this box has goes on to count, and it is tried again; mend: nothing to do`,
     async run() {
       const { controller, box } = bench;
       await serviceWithList();
