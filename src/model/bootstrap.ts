@@ -110,7 +110,7 @@ export function sentencesOf(
   if (offline && KNOWN_AND_OFFLINE.has(state)) {
     return {
       waitsFor: 'an address on a WAN port; whose box this is is known already',
-      mend: 'plug in a WAN cable; it goes on by itself',
+      mend: 'plug in a WAN cable; where one is in, check its line, and what a stick said of it; it goes on by itself',
     };
   }
   if (state !== 'ENROLLING' || secondFactor === undefined) return BOOTSTRAP_SENTENCES[state];

@@ -13,7 +13,12 @@ import { createProgress } from '../../../src/bootstrap/progress.ts';
 import { describeBootstrap } from '../../../src/cli/bootstrap.ts';
 import { overviewOf } from '../../../src/controller/overview.ts';
 import type { InventoryEntry } from '../../../src/controller/store/entities.ts';
-import { type BootstrapState, BOOTSTRAP_STATES, BootstrapStanding } from '../../../src/model/bootstrap.ts';
+import {
+  type BootstrapState,
+  BOOTSTRAP_STATES,
+  BootstrapStanding,
+  sentencesOf,
+} from '../../../src/model/bootstrap.ts';
 import { HardwareModel, type LedState } from '../../../src/model/hardware.ts';
 import { GatewayEvent, GatewayStatus } from '../../../src/model/status.ts';
 import { renderStatusPage } from '../../../src/web/installer/page.ts';
@@ -221,6 +226,11 @@ it('a revoked box, which can tell nothing itself, is told of in the words of its
   );
   // One that was denied before it ever came is in no such state.
   expect(atController(undefined, { state: 'revoked' })?.sentence).toBe('its box is revoked');
+});
+
+it('a box whose cable is in and gives no address is not told to plug one in and wait', () => {
+  for (const state of ['OWNED', 'ENROLLING', 'LDEVID'] as const)
+    expect(sentencesOf(state, undefined, true).mend).toContain('what a stick said of it');
 });
 
 const MODELS = join(import.meta.dirname, '../../../firmware/models');
