@@ -16,7 +16,7 @@ export interface CommandEntry {
   readonly load: () => Promise<CommandModule>;
 }
 
-/** Set by the bundler (image/bundle.ts): a box has no checkout to make a lab from, and the code stays out of it. */
+/** Set by the bundler (image/bundle.ts): a box has no checkout to make a lab from, so the lab's code is left out. */
 declare const BRANCHBOX_BUNDLED: boolean | undefined;
 const LAB: readonly CommandEntry[] =
   typeof BRANCHBOX_BUNDLED === 'undefined'

@@ -110,7 +110,7 @@ export function register(program: Command): void {
   registerReport(fleet);
 }
 
-/** Before it is sent: it may be gigabytes, and what refuses it in the end is a box, with an app that does not come. */
+/** Checked before it is sent: it may be gigabytes, and in the end a box would refuse it, with an app that never starts. */
 async function holdAgainstArchive(file: string): Promise<void> {
   const why = await whyNoImageArchive(file).catch((cause: unknown) => {
     throw unreadable(file, cause);

@@ -14,7 +14,7 @@ import { print } from './terminal.ts';
 
 const Reports = z.array(z.object({ receivedAtMs: z.number(), report: UplinkReport }));
 const LOOK_INTERVAL_MS = 1_000;
-/** Of the newest: as many as a box may have to send at once. */
+/** The newest ones, as many as a box may have to send at once. */
 const REPORTS_LOOKED_AT = 3;
 /** 15 uplinks of a minute each would take longer; who has so many looks again later. */
 const PATIENCE_MS = 180_000;
@@ -62,7 +62,7 @@ async function reportsOf(access: Access, gateway: string): Promise<readonly Upli
   return decodeJson(Reports, text, "the controller's answer").map(({ report }) => report);
 }
 
-/** A box sends others too, as one that it made before it was connected: what was ordered is what is waited for. */
+/** The report that was ordered: a box also sends others, such as one that it made before it was connected. */
 export const orderedSince = (
   now: readonly UplinkReport[],
   before: readonly UplinkReport[],

@@ -120,7 +120,7 @@ async function write(made: MadeMedium, out: string): Promise<readonly string[]> 
   return [...written, label];
 }
 
-/** What says nothing without another: left out in silence, it would be missed by the installer, far away. */
+/** Options that mean nothing without another. Ignoring one in silence would be noticed only by the installer, far away. */
 const BELONGS_TO = [
   ['modemUser', 'modem'],
   ['modemPasswordFile', 'modem'],
@@ -219,7 +219,7 @@ async function password(what: string, file: string | undefined): Promise<string>
     });
   }
   process.stderr.write(`${what}: `);
-  // What is typed is not shown.
+  // Swallows the echo: what is typed must not be shown.
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
   try {

@@ -69,7 +69,7 @@ export async function labUp(
   process.stdout.write(`\n${renderStatus(status)}\n${renderNextCommands(status)}`);
 }
 
-/** Whoever stops it half-way is told that something stands, and how it goes. */
+/** Whoever stops it half-way is told what is left, and how to remove it. */
 function sayWhenInterrupted(lab: string): void {
   for (const [signal, number] of [
     ['SIGINT', 2],
@@ -97,7 +97,7 @@ export async function labDown(lab: string): Promise<void> {
 
 async function removeAll(lab: string, paths: LabPaths): Promise<void> {
   if (isClean(findRemains(paths))) {
-    // Nothing is left of it, which is what was asked for; but who mistyped a name still has his lab.
+    // Nothing of it is left, which is what was asked for; but after a mistyped name the lab that was meant still runs.
     process.stderr.write(`branchbox: ${describeNoLab(lab, labsBeside(paths))}\n`);
     return;
   }

@@ -1,11 +1,11 @@
 /**
- * Owns what goes to a terminal: nothing in it steers one, whoever's words they are. Does not own the words.
+ * Owns printing to a terminal so that nothing printed can steer it, whoever wrote it. Does not own what is printed.
  */
 
 /**
- * What a terminal would obey, or show in another order than it stands: what is shown holds words of boxes (a status, a name), of
- * servers and of networks (leases, errors), and any of them may be in other hands. Spelled as JSON and TOML spell it, so that
- * a document stays the same. Pure.
+ * Spells out characters that a terminal obeys or that reorder text: what is printed holds words of boxes, servers and networks
+ * (status, names, leases, errors), any of which may be in other hands. Spelled as JSON and TOML do, so that a document keeps its
+ * meaning. Pure.
  */
 export const spelledOut = (text: string): string =>
   text.replaceAll(

@@ -1,6 +1,6 @@
 /**
  * Owns what the command line asks for in a test of uplinks, on the box or from its controller: which one, and what it may cost.
- * Does not own who is asked (test.ts, fleetReport.ts), who checks its bounds once more.
+ * Does not own who is asked (test.ts, fleetReport.ts), nor the last word on a budget's bounds, which the box that tests has.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { BUDGET_BYTES, type UplinkTestRequest } from '../model/uplinkReport.ts';

@@ -20,8 +20,8 @@ export const ACTIVATION_LIMITS = {
   codeLength: { min: 4, max: 10, usual: 8 },
   validS: { min: 60, max: 7 * 86_400, usual: 86_400 },
   /**
-   * Per key: else whoever has another identity of this serial would use up the tries of the honest box. And so many
-   * keys, that a code of four characters is not found by one who makes keys: all together 80 of a million.
+   * Per key: else whoever has another identity of this serial would use up the tries of the honest box. The number of keys is
+   * capped too, so that nobody finds a code of four characters by making keys: 80 tries of a million in all.
    */
   tries: { perKey: 5, keys: 16 },
 } as const;

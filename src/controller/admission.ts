@@ -13,8 +13,8 @@ import type { Store } from './store/store.ts';
 export type Admission =
   | { readonly kind: 'admitted'; readonly gateway: HeldPlace }
   /**
-   * Known, but not approved or without a place in the fleet: worth asking again. `byCode`: a code that the installer
-   * types would approve it.
+   * Known, but not approved, or without a place in the fleet: worth asking again. `byCode`: an installer's code would approve
+   * it.
    */
   | { readonly kind: 'pending'; readonly why: string; readonly byCode?: boolean }
   /** A code was sent and not taken. */
@@ -61,7 +61,7 @@ export function createAdmissions(options: {
     }
     const gateway = await gatewayOf(serial);
     if (!entry.approved) {
-      // A code is for once: it is not used up by a box that could not enrol.
+      // A code works once: a box that could not enrol yet must not use it up.
       return entry.twoFactor && gateway !== undefined
         ? { kind: 'pending', why: 'this box waits for its activation code, or an approval', byCode: true }
         : { kind: 'pending', why: 'this box waits for an approval' };
@@ -149,7 +149,7 @@ export function createAdmissions(options: {
   };
 }
 
-/** By which a box is known again: its key, and whose certificate it has of it. */
+/** What a box is recognised by: its key, and the CA that certified it. */
 export const identityOf = ({
   spkiSha256,
   authorityKeyId,

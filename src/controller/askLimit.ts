@@ -1,6 +1,6 @@
 /**
- * Owns how often one box may have an answer that costs something lasting: a signature, a voucher, a line of a log.
- * A bucket of tokens for each name, in memory: a restart fills them all. Does not own what is said to who is refused.
+ * Owns how often one box may have an answer that costs something lasting: a signature, a voucher, a line of a log. A token bucket
+ * for each name, in memory: a restart fills them all. Does not own what a refused box is told.
  */
 import type { Clock } from '../system/ports.ts';
 
@@ -11,9 +11,9 @@ export interface AskLimit {
 
 export function createAskLimit(options: {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** As many at once. */
+  /** Tokens in a full bucket. */
   readonly burst: number;
-  /** Until one more is there. */
+  /** Time for one more token. */
   readonly refillMs: number;
 }): AskLimit {
   const { clock, burst, refillMs } = options;

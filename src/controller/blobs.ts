@@ -1,7 +1,7 @@
 /**
- * Owns uploads as files (app bundles, parts of firmware): taking one in under a size cap while hashing it, and handing
- * it out by its digest. Does not own who may have one (deviceApi), what form one has (who opens them says it) nor what is
- * in it: the box holds the digest against what it loads.
+ * Owns uploads as files (app bundles, parts of firmware): taking one in under a size cap while hashing it, and handing it out by
+ * its digest. Does not own who may have one (deviceApi.ts), which form it must have (`form`) nor its content: the box checks the
+ * digest of what it loads.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';

@@ -1,10 +1,10 @@
 /**
- * Owns the end of a CA rollover at the controller: which boxes would not come along, dropping the CA before everywhere that
- * it counts, once, and what is on record of it. Does not own the CAs (the signer), what believes them (domainTrust.ts,
- * servers.ts, broker/) nor what a box does then.
+ * Owns the end of a CA rollover at the controller: which boxes would be left behind, dropping the previous CA once and everywhere
+ * that it counts, and the record of that. Does not own the CAs (the signer), what believes them (domainTrust.ts, servers.ts,
+ * broker/) nor what a box does then.
  *
- * The signer's word is the one that counts: written before it, `begun`; after it everything here follows, at once or at the
- * next start.
+ * The signer decides. `begun` is recorded before it is asked; once it has dropped the CA everything here follows, at once or at
+ * the next start.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -20,7 +20,7 @@ import type { FleetService } from './fleetService.ts';
 import type { SignerClient } from './signer/client.ts';
 import type { Store } from './store/store.ts';
 
-/** In the store's single values. */
+/** Key of the journal among the store's single values. */
 const JOURNAL = 'domain-ca-drops';
 const CONTROLLER = 'controller';
 
@@ -78,9 +78,9 @@ export interface DropAnswer {
 
 export interface CaDrop {
   overview(): Promise<CaOverview>;
-  /** Again: done. Throws controller/conflict where boxes are behind and it is not insisted, or the tag does not fit. */
+  /** Idempotent. Throws controller/conflict where boxes are behind and `insist` is not set, or the tag does not fit. */
   drop(wish: DropWish): Promise<DropAnswer>;
-  /** What a process before this one did not end. To be called once, before anybody is served. */
+  /** Finishes what a process before this one did not. To be called once, before anybody is served. */
   settle(): Promise<void>;
 }
 
@@ -90,7 +90,7 @@ export function createCaDrop(options: {
   readonly admissions: Pick<Admissions, 'standing'>;
   readonly signer: Pick<SignerClient, 'drop'>;
   readonly trust: DomainTrust;
-  /** All that holds anchors of its own takes them from `trust` anew. Repeatable. */
+  /** Makes everything that holds anchors of its own take them from `trust` again. Repeatable. */
   readonly follow: () => Promise<void>;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly log: Logger;
@@ -122,7 +122,7 @@ export function createCaDrop(options: {
     for (const { id: gatewayId, serial } of await fleet.places()) {
       if (serial === undefined || (await admissions.standing(gatewayId, serial)).kind !== 'admitted')
         continue;
-      // It is another controller's by its own word.
+      // It told that it is with another controller now.
       if ((await store.inventory.get(serial))?.move?.movedAtMs !== undefined) continue;
       const issued = await store.records.certificate(latest.get(`${gatewayId} ${serial}`) ?? '');
       if (issued === undefined) continue;
@@ -143,7 +143,7 @@ export function createCaDrop(options: {
     };
   }
 
-  /** A state that a dropped CA stands behind is believed by no box: its next round signs it anew, as it is. */
+  /** No box believes a state that a dropped CA stands behind: marks each, so that the next round signs it again. */
   async function renewStates(): Promise<void> {
     for (const record of await store.gateways.allDesired()) {
       if (record.jws === '') continue;
@@ -166,7 +166,7 @@ export function createCaDrop(options: {
     const earlier = present.dropped.find((one) => one.sha256 === sha256);
     const isPrevious = present.previous?.sha256 === sha256;
     if (!isPrevious && earlier === undefined) throw unknown(sha256, present);
-    // Who repeats it names what was there before: a drop that is done is done, whatever the tag.
+    // A repeated call names the tag from before the drop: what is done is done, whatever the tag.
     if (isPrevious && ifMatch !== undefined && !ifMatch(tagOf(present))) {
       throw new BranchboxError('controller/conflict', {
         message: 'the domain CAs, or the boxes under them, are not those that were named',
@@ -201,7 +201,7 @@ export function createCaDrop(options: {
     drop: (wish) => inTurn(() => drop(wish)),
     async settle() {
       const open = (await readJournal()).find(({ doneAtMs }) => doneAtMs === undefined);
-      // The signer still has it: nothing was done, and whoever ordered it was told so.
+      // Where the signer still has the CA nothing was done, and whoever ordered it was told so.
       if (
         open === undefined ||
         trust.previous.some(({ fingerprintSha256 }) => fingerprintSha256 === open.sha256)

@@ -29,7 +29,7 @@ interface Meaning {
 
 /** What comes after is thrown away this far, so that the answer is not lost with it (requestBody.ts says why). */
 const REST = { maxBytes: 1024 * 1024, timeoutMs: 2_000 } as const;
-/** RFC 9110 5.6.2 and 9.1; longer ones are none that anybody made. */
+/** A method is a token (RFC 9110 5.6.2, 9.1); none is longer than this. */
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) \S/;
 
 export function createClientErrors(refusal: (status: number, why: string) => Answer): ClientErrors {
@@ -55,7 +55,7 @@ export function createClientErrors(refusal: (status: number, why: string) => Ans
       const { request, response } = exchanges.get(socket) ?? {};
       const isAnswering = response !== undefined && !response.writableFinished;
       if (isAnswering && request?.complete === true) {
-        // What is refused came behind a request that has its answer still to come.
+        // The refused bytes came after a request whose answer is still to come.
         ending.add(socket);
         return void response.once('finish', () =>
           socket.writable ? refuse(socket, meaning) : socket.destroy(),
@@ -75,7 +75,7 @@ export function createClientErrors(refusal: (status: number, why: string) => Ans
   };
 }
 
-/** undefined: whoever is there speaks no HTTP, or hung up. Pure. */
+/** undefined: the peer speaks no HTTP, or hung up. Pure. */
 function meaningOf(error: ParserError): Meaning | undefined {
   switch (error.code) {
     case 'HPE_INVALID_METHOD': {

@@ -1,11 +1,11 @@
 /**
- * Owns telling a problem of a gateway's design at what the author of the fleet wrote. Pure.
- * Does not own what one gateway's own words must be: the fleet's schema says that first (model/fleet.ts), so what is
- * left here is what many parts make together, such as too many tunnels.
+ * Owns translating a problem of a gateway's design into the place in the fleet that its author wrote. Pure.
+ * Does not own what a gateway's own fields must be: the fleet's schema (model/fleet.ts) is checked first, so what is left for here
+ * is what several parts cause together, such as too many tunnels.
  */
 import type { Problem } from '../model/errors.ts';
 
-/** Parts of a design, by what they are made of; `own` is the gateway's path. The others are called alike. */
+/** Where in the fleet a part of a design comes from; `own` is the gateway's path. Other parts have the same name in both. */
 const MADE_OF: Readonly<Record<string, (own: string) => string>> = {
   fleet: () => '$.fleet',
   overlay: () => '$.gateways',
@@ -14,7 +14,7 @@ const MADE_OF: Readonly<Record<string, (own: string) => string>> = {
   controller: () => '$',
 };
 
-/** `index` is the gateway's place in the fleet. The lists of a design are sorted, so no place in them is told. */
+/** `index`: the gateway's position in the fleet. Lists of a design are sorted, so positions in them are not told. */
 export function asWritten({ path, message }: Problem, index: number): Problem {
   const own = `$.gateways[${index}]`;
   const section = /^\$\.(\w+)/.exec(path)?.[1];

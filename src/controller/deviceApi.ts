@@ -36,7 +36,7 @@ export function createDeviceHandler(options: {
 }): Handler {
   return async (request, socket, response) => {
     const { method, path } = requestLine(request);
-    // Of whoever asks: a box wants it before it says who it is, and one in quarantine needs it no less.
+    // For anybody: a box wants it before it shows who it is, and one in quarantine needs it no less.
     if (path === REVOCATION_LISTS_PATH && (method === 'GET' || method === 'HEAD')) {
       return { status: 200, mediaType: 'application/x-pem-file', body: options.revocationLists() };
     }
@@ -80,8 +80,8 @@ export function createDeviceHandler(options: {
   };
 
   /**
-   * Of a box whose own certificate ended. Only a box that was enrolled is told that it is quarantined: the key that
-   * comes with the serial is the one that was bound.
+   * For a box whose own certificate has expired. Only a box that was enrolled is told that it is quarantined: its key must be the
+   * one that was bound to the serial.
    */
   async function factoryStanding(serial: string, idevid: Certificate): Promise<Answer> {
     const admission = await options.admissions.consider(serial, idevid);
@@ -94,8 +94,8 @@ export function createDeviceHandler(options: {
   }
 
   /**
-   * Of a box whose certificate we issued, that is in its time, and whose CA was dropped meanwhile: what it shows lets it in
-   * nowhere, and it would not know before that ends. The handshake proved that it has the key.
+   * For a box whose certificate we issued and which is still in its time, but whose CA was dropped meanwhile: no server accepts
+   * it any more, and the box would not learn that before it expires. The handshake proved that it has the key.
    */
   async function supersededStanding(ldevid: Certificate): Promise<Answer | undefined> {
     const nowMs = options.clock.nowMs();
@@ -136,7 +136,7 @@ export function createDeviceHandler(options: {
   }
 }
 
-/** By path, whoever asks: what a gateway may not have is 404 to any of these. */
+/** Methods by path, the same for every gateway; what this one may not have is 404 to any of them. */
 const METHODS_AT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^\/v1\/(ping|revocation-lists|bundles\/.+|firmware\/.+)$/, ['GET', 'HEAD']],
   [/^\/v1\/uplink-test\/download\/\d+$/, ['GET']],

@@ -6,8 +6,8 @@ import type { Files, Logger } from '../system/ports.ts';
 import type { Store } from './store/store.ts';
 
 /**
- * Kept beside the database too: one that was put back from a copy is noticed where its epoch is lower. A copy of the same
- * epoch is not: what boxes answer tells it (overview.ts, `ahead`).
+ * The epoch is also kept in a file beside the database: a database that was restored from a copy with a lower epoch is noticed by
+ * that. A copy of the same epoch is not; what boxes report tells it (overview.ts, `ahead`).
  */
 export async function settleEpoch(options: {
   readonly store: Store;

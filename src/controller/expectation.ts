@@ -1,12 +1,12 @@
 /**
- * Owns what is made of `Expect` (RFC 9110 10.1.1): a client that waits before it sends a body is told to go on when the
- * body is first read. So whatever its head alone decides (method, credential, media type, length) is answered with no
- * 100 before it, and the body never crosses the line. Does not own what is decided, nor in which form.
+ * Owns `Expect: 100-continue` (RFC 9110 10.1.1): a client that waits before it sends its body is told to continue when the body is
+ * first read. So whatever the head alone decides (method, credential, media type, length) is answered without a 100, and the body
+ * is never sent. Does not own what is decided, nor in which form.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 
-/** To a request of which `isUnmet`, by whoever answers requests. */
+/** The answer to a request of which `isUnmet`. */
 export const UNMET = { status: 417, why: 'no expectation is met here but 100-continue' } as const;
 
 export function heedExpectations(server: Server): void {
@@ -20,19 +20,19 @@ export function heedExpectations(server: Server): void {
   });
 }
 
-/** Also where one of several is. */
+/** Whether any of its expectations is not met here. */
 export const isUnmet = ({ expect = '' }: IncomingHttpHeaders): boolean =>
   expect
     .split(',')
     .map((one) => one.trim().toLowerCase())
     .some((one) => one !== '' && one !== '100-continue');
 
-/** By the one method that all ways to read a stream come down to. */
+/** Hooks _read, which every way to read a stream comes down to. */
 function continueAtRead(request: IncomingMessage, response: ServerResponse): void {
   const read = request._read.bind(request);
   request._read = (sizeBytes) => {
     request._read = read;
-    // Who reads on behind an answer (requestBody.ts) asks for nothing.
+    // After an answer the body is only drained (requestBody.ts): no 100 then.
     if (!response.headersSent) response.writeContinue();
     read(sizeBytes);
   };

@@ -1,25 +1,24 @@
 /**
- * Owns a line in which networks take turns, in each network its addresses, and of one address first come, first served: who
- * comes a thousand times, or from a thousand addresses of his, waits behind himself. Does not own what a turn is. Pure.
+ * Owns a queue in which networks take turns, within each network its addresses, and of one address first come, first served: who
+ * comes a thousand times, or from a thousand addresses of his own, waits behind himself. Does not own what a turn is. Pure.
  */
 
 export interface FairLine<T> {
   /**
-   * `of`: networks of the comer, the widest first; all comers' are as many. Where the line is full, somebody of the
-   * network with the most in it goes, and there of the one within that has the most: undefined, nobody; else who, the comer
-   * himself where that is he.
+   * `of`: the comer's networks, the widest first, the same number for every comer. Where the queue is full, somebody has to go:
+   * from the network that has most in it, and within that again. Returns who went, which may be the comer; undefined: nobody.
    */
   push(of: readonly string[], comer: T): T | undefined;
-  /** Of the network whose turn was longest ago. */
+  /** The next, from the network whose turn was longest ago. */
   shift(): T | undefined;
 }
 
 interface Network<T> {
-  /** Waiting in all of it. */
+  /** How many wait in all of it. */
   length: number;
   /** In the order of their turns; none is empty. */
   readonly parts: Map<string, Network<T>>;
-  /** Of the narrowest alone. */
+  /** Only in the narrowest. */
   readonly comers: T[];
 }
 
@@ -89,7 +88,7 @@ function longestOf<T>({ parts }: Network<T>): [string, Network<T>] | undefined {
   return found;
 }
 
-/** Where somebody gives way to a comer of these networks; undefined: nowhere. */
+/** Where somebody must give way to a comer of these networks; undefined: the comer himself must. */
 function wayToDrop<T>(all: Network<T>, of: readonly string[]): Way<T> | undefined {
   const way: Way<T> = [];
   let network = all;
@@ -98,7 +97,7 @@ function wayToDrop<T>(all: Network<T>, of: readonly string[]): Way<T> | undefine
   for (let longest = longestOf(network); longest !== undefined; longest = longestOf(network)) {
     const own: Network<T> | undefined = depth === undefined ? undefined : network.parts.get(of[depth] ?? '');
     if (depth !== undefined && own !== longest[1]) {
-      // One more would only turn it round; but within his own network another may have more than he.
+      // Only for a network that has at least two more: with one more the two would only swap. Else within his own network.
       if (longest[1].length > (own?.length ?? 0) + 1) depth = undefined;
       else if (own === undefined) return undefined;
       else longest = [of[depth] ?? '', own];

@@ -19,11 +19,11 @@ export interface FleetChange {
   readonly actor: string;
   /** For the audit log: `segments/red`. */
   readonly subject: string;
-  /** What the caller saw, one of several, or whichever there is; a fleet that moved on since is a conflict. */
+  /** The revision must be one of these, or `any` that exists; another is a conflict. Absent: not asked. */
   readonly ifRevision?: readonly number[] | 'any';
   /**
-   * The whole next document, not yet decoded. By `edit` from the present one, which itself means that nothing is changed;
-   * by `replace` whatever the present one is, so that one which breaks a rule of this version can be mended.
+   * The whole next document, not yet decoded. `edit` makes it of the present one, and returns that itself where nothing is to
+   * change; `replace` works whatever the present one is, so that one which breaks a rule of this version can be mended.
    */
   readonly next:
     | { readonly edit: (present: Fleet | undefined) => unknown }
@@ -41,7 +41,7 @@ export interface FleetService {
   places(): Promise<readonly HeldPlace[]>;
   /** Why no gateway can be told anything new, as found when the fleet was last read. */
   readonly ailment: string | undefined;
-  /** What means the same as the present one, lists in the same order, is no change: its revision stays. */
+  /** A document that means the same as the present one, with lists in the same order, keeps its revision. */
   change(change: FleetChange): Promise<FleetRevision>;
 }
 
@@ -55,7 +55,7 @@ export function gatewayOf(fleet: Fleet | undefined, id: string): Fleet['gateways
   });
 }
 
-/** What was stored by an earlier version. Anything else, a disk that fails for instance, is what it is. */
+/** Of what an earlier version stored; any other error, of a failing disk for instance, stays as it is. */
 function unreadable(error: BranchboxError): BranchboxError {
   if (error.code !== 'model/invalid') return error;
   return new BranchboxError('controller/conflict', {
@@ -66,7 +66,7 @@ function unreadable(error: BranchboxError): BranchboxError {
   });
 }
 
-/** As stored: there a field that is undefined is none. */
+/** Compared as they would be stored, where a field that is undefined is none. */
 function isSame(next: unknown, stored: unknown): boolean {
   return isDeepStrictEqual(JSON.parse(JSON.stringify(next)), JSON.parse(JSON.stringify(stored)));
 }
@@ -105,7 +105,7 @@ export function createFleetService(options: {
     return outline;
   }
 
-  /** undefined also where the stored one is to be mended. */
+  /** undefined also where the stored one breaks a rule of this version. */
   async function readHolding(): Promise<FleetRevision | undefined> {
     try {
       return await read();

@@ -26,11 +26,11 @@ export interface GatewayMessagesOptions {
   readonly command: (gatewayId: string, command: Command) => Promise<void>;
   readonly onDone: (gatewayId: string, reply: Extract<Reply, { kind: 'done' }>) => void;
   readonly presence: Pick<Presence, 'heard' | 'gone'>;
-  /** A gateway said something that others' designs depend on (its public key). */
+  /** A gateway reported something that others' designs depend on (its public key). */
   readonly onNewFacts: () => void;
 }
 
-/** Of one gateway, that wait while one is stored; a box sends what was not stored again. One that floods is cut short. */
+/** Messages of one gateway that may wait while one is stored. More are dropped; a box sends again what was not stored. */
 const MAX_WAITING = 64;
 
 export type MessageHandler = (topic: string, payload: Buffer) => Promise<void>;

@@ -28,11 +28,11 @@ export interface GatewaySide {
   readonly presence: Presence;
   /** The newest list. */
   revocationList(): Revocations['list'];
-  /** The signer has an entry of its own more. */
+  /** The signer has one more entry of its own: a list with it is signed. */
   listAnew(): void;
-  /** The fleet, the inventory, or who enrolled. */
+  /** The fleet, the inventory or who is enrolled changed. */
   changed(): void;
-  /** Other domain CAs count: whoever is let in by none of them is out when this resolves. */
+  /** Other domain CAs count: when this resolves, no session stands that none of them lets in. */
   trust(domainAnchorPem: string): Promise<void>;
   renew(credentials: ServiceCredentials): Promise<void>;
   ailments(): readonly string[];

@@ -1,7 +1,7 @@
 /**
- * Owns how many TLS handshakes are worked on at once: others wait in line before a byte of theirs is looked at, so that
- * a thousand boxes do not all time out half way through, and networks take turns, in each its addresses, so that one that
- * opens connections without end waits behind itself. Does not own TLS, the line's order (fairLine.ts), nor the line that the kernel keeps.
+ * Owns how many TLS handshakes are worked on at once. The others wait in line before a byte of theirs is read, so that a thousand
+ * boxes do not all time out half way through; networks take turns, so that one which opens connections without end waits behind
+ * itself. Does not own TLS, the line's order (fairLine.ts), nor the kernel's own backlog.
  */
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
@@ -25,7 +25,7 @@ export function createHandshakeGate(options: {
   readonly waiting: number;
   /** A client gives up about then: its handshake would be for nobody. */
   readonly patienceMs: number;
-  /** A peer that is silent has its turn for so long, or some such peers would hold up everybody. */
+  /** How long a silent peer keeps its turn: a few of them must not hold up everybody. */
   readonly turnMs: number;
 }): HandshakeGate {
   const { clock, together, waiting, patienceMs, turnMs } = options;

@@ -77,7 +77,7 @@ export async function runController(options: {
 
   const host = publicName(config);
   const endpoints = { mqtt: { host, port: listen.mqttPort }, device: { host, port: listen.devicePort } };
-  /** The fleet, the inventory, or who enrolled. */
+  /** The fleet, the inventory or who is enrolled changed. */
   const onChange = (): void => gateways.changed();
   const { fleet, activations, admissions, pending } = createMembership({
     store,

@@ -1,6 +1,6 @@
 /**
- * Owns what a box says to the controller that it left: that it is with the one it was ordered to, so that here it is not
- * merely silent. Does not own who asks (deviceApi.ts, which proved the certificate) nor the order (orders.ts).
+ * Owns a box's last message to the controller that it left: that it has moved as ordered, so that here it does not merely look
+ * silent. Does not own who sends it (deviceApi.ts, which proved the certificate) nor the order (orders.ts).
  *
  * Nothing follows from it but what an operator reads. Where it went is what was ordered here, never what it says; and a
  * box that was ordered nowhere, or by another order, cannot say it at all.
@@ -40,7 +40,7 @@ export function createMovedRoute(options: {
     if (move?.generation !== generation) {
       return refusal(409, 'this box was not ordered to move by that order');
     }
-    // Its first word stands: what it says again is that the answer was lost.
+    // The first message stands: one that is repeated only means that the answer was lost.
     if (move.movedAtMs !== undefined) return { status: 204 };
     const atMs = clock.nowMs();
     await store.inventory.recordMove(serial, { ...move, movedAtMs: atMs });

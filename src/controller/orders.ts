@@ -12,7 +12,7 @@ import { readInvitation } from './moving.ts';
 import type { SignerClient } from './signer/client.ts';
 import type { Store } from './store/store.ts';
 
-/** A box answers within a second; one on LTE that just lost its uplink is asked again by whoever ordered. */
+/** A box answers within a second. One on LTE that just lost its uplink may not: whoever ordered has to order again. */
 const ANSWER_TIMEOUT_MS = 15_000;
 
 /** A test that begins later than this would surprise whoever ordered it. */
@@ -83,7 +83,7 @@ export function createOrders(parts: {
       });
     await audit(`order ${id}`);
     const answer = Promise.withResolvers<Extract<Reply, { kind: 'done' }> | undefined>();
-    // The topic is part of what is waited for: no box answers for another.
+    // Keyed by the gateway of the topic too: no box can answer for another.
     waiting.set(`${gatewayId} ${id}`, answer.resolve);
     const timer = setTimeout(() => answer.resolve(undefined), timeoutMs);
     try {
@@ -183,7 +183,7 @@ export function createOrders(parts: {
         }),
         { done: 'moved' },
       ).catch(async (thrown: unknown) => {
-        // A box that is on its way refuses a second order, and one that is there hears none: the one before counts.
+        // A box that is moving refuses a second order, and one that has moved hears none: the order before still counts.
         const refused = thrown instanceof BranchboxError && thrown.code === 'controller/refused';
         if (refused || before?.movedAtMs !== undefined) await store.inventory.recordMove(box.serial, before);
         throw thrown;

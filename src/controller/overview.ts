@@ -1,5 +1,5 @@
 /**
- * Owns the fleet at a glance: what each gateway should be, what it says it is, and what is between the two. Pure.
+ * Owns the fleet at a glance: what each gateway should be, what it says it is, and how the two differ. Pure.
  * Does not own a gateway's health: that is its own word (telemetry/health).
  */
 import { z } from 'zod';
@@ -29,13 +29,13 @@ export const GatewayOverview = z.strictObject({
    */
   sync: z.enum(['in-sync', 'pending', 'refused', 'ahead', 'silent', 'moved', 'revoked', 'unknown']),
   sentence: z.string(),
-  /** By its own word; none of a box that is silent or revoked, whose last word is at its own resource. */
+  /** As the box reports it; absent while it is silent or revoked: its last report is at its own resource. */
   health: GatewayStatus.shape.health.optional(),
   firmware: GatewayStatus.shape.firmware,
   /** Where it is on its way into service, or within it, by its own last word. */
   bootstrap: GatewayStatus.shape.bootstrap,
   statusReceivedAtMs: z.number().optional(),
-  /** The session ended then, or its last status came then and none since, though one a minute should. */
+  /** When its session ended, or its last status came: one is due each minute. */
   silentSinceMs: z.number().optional(),
 });
 export type GatewayOverview = z.output<typeof GatewayOverview>;
@@ -105,7 +105,7 @@ function judge(
   const judgement = { ...word, sentence: `${word.sentence}${onItsWay(record?.status)}` };
   if (silentSinceMs === undefined) return judgement;
   const movedAtMs = entry?.move?.movedAtMs;
-  // Heard after that, it is here, whatever it said.
+  // A box that was heard after that is here, whatever it said.
   if (entry?.move !== undefined && movedAtMs !== undefined && heardAtMs <= movedAtMs) {
     const { to, becomes } = entry.move;
     return {
@@ -117,7 +117,7 @@ function judge(
   return { sync: 'silent', sentence: `silent since ${since}; its last word: ${judgement.sentence}` };
 }
 
-/** By what it last said. */
+/** By what it last reported. */
 function judgeWord(
   wanted: DesiredRecord | undefined,
   status: GatewayStatus | undefined,

@@ -14,7 +14,7 @@ export type Peer =
   | { readonly kind: 'none' }
   /** `certificate`: the other end has its key, and no chain to an anchor of ours. */
   | { readonly kind: 'untrusted'; readonly certificate?: Certificate }
-  /** `why`: for whoever made it. A manufacturer that is trusted made it so, or nobody can read it. */
+  /** Cannot be read, or comes from a trusted manufacturer and names no usable serial. `why`: for whoever made it. */
   | { readonly kind: 'unusable'; readonly why: string }
   | { readonly kind: 'idevid'; readonly certificate: Certificate; readonly serial: string }
   | { readonly kind: 'ldevid'; readonly certificate: Certificate; readonly gatewayId: string };
@@ -31,7 +31,7 @@ export interface PeerAnchors {
 /** Chains longer than this are nobody's. */
 const MAX_CHAIN = 6;
 
-/** The TLS stack's own verdict is not used: it knows one pile of anchors, and here it matters which one. */
+/** The TLS stack's own verdict is not used: it has one set of anchors, and here it matters which anchor it was. */
 export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: number): Promise<Peer> {
   const chain = presented(socket);
   if (typeof chain === 'string')

@@ -1,6 +1,6 @@
 /**
- * Owns whether the processes that the controller lives on answer: asked when somebody wants to know, at most once in
- * a while however many want to, since anybody may. Does not own the broker, whose connection tells by itself.
+ * Owns whether the processes that the controller depends on answer. They are asked when somebody wants to know, which anybody may,
+ * so at most once in a while. Does not own the broker, whose connection tells by itself.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Clock } from '../system/ports.ts';

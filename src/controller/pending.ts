@@ -1,7 +1,7 @@
 /**
- * Owns boxes that nobody named: a claim code that was typed for one, or the fleet's rules, decide whether it is let in,
- * waits in a list for a person, or stays unknown. What it says of itself can put it in the list and never lets it in.
- * Does not own what stands in a rule (model/assignment) nor giving a place (placing.ts).
+ * Owns boxes whose serial nobody named: a claim code that was typed for one, or the fleet's rules, decide whether it is let in,
+ * waits in a list for a person, or stays unknown. What a box says of itself can put it on the list and never lets it in.
+ * Does not own what a rule may say (model/assignment) nor giving a place (placing.ts).
  */
 import {
   type AssignmentRule,
@@ -24,7 +24,7 @@ const DAY_MS = 86_400_000;
 /** A box that asks is seen at least each minute; one that was switched off for a weekend keeps its line. */
 const WAITING_KEPT_MS = 7 * DAY_MS;
 const DENIED_KEPT_MS = 90 * DAY_MS;
-/** A line is written anew this often at most, unless it says something new: each costs a flush of the disk. */
+/** An unchanged line is written again this often at most: each write is a flush of the disk. */
 const SEEN_AGAIN_MS = 60_000;
 const CLAIM_KEPT_MS = 30 * DAY_MS;
 
@@ -46,7 +46,7 @@ export type Meeting =
 export interface PendingBoxes {
   /** A factory identity that the inventory does not hold asks. */
   meet(stranger: Stranger): Promise<Meeting>;
-  /** One that it holds and that is not approved, or has no place: whether a claim was typed for it. */
+  /** A box of the inventory that is not approved or has no place: whether a claim code lets it in now. */
   claimed(serial: string, idevid: Certificate): Promise<boolean>;
   /** By an operator; `key`: the beginning of a fingerprint or a claim code, where several keys came with that serial. */
   approve(

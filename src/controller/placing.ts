@@ -1,6 +1,6 @@
 /**
- * Owns giving a box that nobody named a place in the fleet: which gateway it becomes, its key bound before it is
- * approved, and that the place outlives a fleet file that tells no serial.
+ * Owns giving a box whose serial nobody named a place in the fleet: which gateway it becomes, that its key is bound before it is
+ * approved, and that the place survives a fleet file which names no serial there.
  * Does not own who may be let in (pending.ts decides by rules, an operator by the API).
  */
 import type { AssignmentRule } from '../model/assignment.ts';
@@ -116,8 +116,8 @@ function withBox(present: Fleet | undefined, serial: string, place: Place): Flee
 }
 
 /**
- * A whole fleet in place of the present one: a gateway that tells no serial keeps the box that was placed there, for the
- * file of a person knows nothing of it. `joined`: serials that were placed. Pure.
+ * For a whole fleet that replaces the present one: a gateway without a serial keeps the box that was placed there, since a person's
+ * file does not know of it. `joined`: serials that were placed. Pure.
  */
 export function keepPlaced(next: Fleet, places: readonly HeldPlace[], joined: ReadonlySet<string>): Fleet {
   const told = new Set(next.gateways.map(({ serial }) => serial));

@@ -58,7 +58,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         const startedAtMs = clock.monotonicMs();
         await publishAll(options, published);
         pauseMs = RETRY_MS;
-        // A thousand boxes that enrol trigger a thousand rounds over a thousand gateways: at most a tenth of the time.
+        // A thousand boxes that enrol trigger a thousand rounds over a thousand gateways: they take a tenth of the time at most.
         const restMs = 9 * (clock.monotonicMs() - startedAtMs);
         if (restMs > 0) await clock.sleep(restMs, ending.signal).catch(() => undefined);
       } catch (thrown) {

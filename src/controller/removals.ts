@@ -1,17 +1,18 @@
 /**
- * Owns that boxes do not lose their place in the fleet by the dozen unless that is said, nor one to a revoked box: one is an
- * ordinary change, more is what a document does that was cut short, or is of another fleet. Does not own what that does to a box (admission.ts,
+ * Owns that boxes do not lose their place in the fleet by the dozen unless the caller says so, nor one of them to a revoked box:
+ * one is an ordinary change, more is typical of a document that was cut short, or belongs to another fleet. Does not own what
+ * follows for a box (admission.ts,
  * revocations.ts). Pure.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
 import type { HeldPlace } from './store/entities.ts';
 
-/** So many need no word. */
+/** So many may go without being announced. */
 const UNASKED = 1;
 const NAMED = 5;
 
-/** Throws controller/conflict where other than `meant` boxes would lose their place; more than one where nothing is said. */
+/** Throws controller/conflict unless `meant` boxes would lose their place; where it is undefined, one at most. */
 export function checkRemovals(
   places: readonly HeldPlace[],
   next: Pick<Fleet, 'gateways'>,

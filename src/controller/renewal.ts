@@ -1,6 +1,6 @@
 /**
- * Owns when the certificates of the controller's servers are looked at, by time or because one is not to be used any more,
- * and that new ones reach every server. Does not own which are due (serviceCredentials.ts) nor how a server takes one.
+ * Owns when the certificates of the controller's servers are checked, in time or because one must not be used any more, and that
+ * new ones reach every server. Does not own which are due (serviceCredentials.ts) nor how a server takes one.
  */
 import type { Clock, Logger } from '../system/ports.ts';
 import { createSerialQueue } from '../system/serialQueue.ts';
@@ -12,8 +12,8 @@ export interface Renewal {
   /** What every server has. */
   current(): ServiceCredentials;
   /**
-   * Looks now. `without`: the number of a certificate that no server has any more when this resolves. Throws what kept one of
-   * them from it; the next look hands it to all again.
+   * Checks now. `without`: the number of a certificate that no server uses any more once this resolves. Throws why one of them
+   * still does; the next check hands the new one to all again.
    */
   look(without?: string): Promise<void>;
   /** Looks by time. Ends with `signal`, and with nothing else: what fails is looked at again. */
@@ -36,7 +36,7 @@ export function createRenewal(options: {
     // Keys print as redacted: what is compared are certificates.
     if (JSON.stringify(next) === JSON.stringify(current)) return;
     await hand(next);
-    // Only now: what one of them did not take is handed to all again.
+    // Only now: where one server did not take it, the next check hands it to all again.
     current = next;
     log.info('renewed the certificates of the servers');
   }

@@ -3,8 +3,8 @@
  * design, the new serial gets its place, and the old one is revoked.
  * Does not own what revoking costs (revocations.ts), nor enrolling the new box (est/): it comes by itself, as any.
  *
- * In this order: known, then placed, then the old one revoked. Cut in between, the old box has no place any more, which
- * keeps it out as well, and nothing is lost that a repeated call would not find.
+ * In this order: the new box is made known, gets the place, then the old one is revoked. Where that is cut off in between, the old
+ * box has no place any more, which keeps it out as well, and a repeated call completes it.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';

@@ -1,5 +1,5 @@
 /**
- * Owns reading what a request brings: under a cap, and thrown away where it is refused.
+ * Owns reading a request's body under a cap, and throwing it away where the request is refused.
  * Does not own what either is answered.
  *
  * A socket that is closed while bytes stand in it unread is reset, and the reset overtakes the answer: a client that is

@@ -1,6 +1,6 @@
 /**
- * Owns that a certificate which no longer counts is let in by nobody who goes by the revocation list: which ones those
- * are, a list of them from the signer in time, the broker told of it, and the living sessions of those boxes ended.
+ * Owns that nobody who goes by the revocation list lets in a certificate that no longer counts: which ones those are, a list of
+ * them from the signer in time, telling the broker, and ending the living sessions of those boxes.
  * Does not own whether a box counts (admission.ts) nor how a session is ended (broker/).
  */
 import { asBranchboxError } from '../model/errors.ts';
@@ -27,11 +27,11 @@ export interface RevocationOptions {
 export interface Revocations {
   /** The newest list: DER (RFC 2585's application/pkix-crl), and PEM with that of the CA before where there is one. */
   readonly list: { readonly der: Uint8Array; readonly pem: string };
-  /** Why boxes may be let in that should not be; undefined: all is told. */
+  /** Why boxes may be let in that should not be; undefined: the broker has the newest list. */
   readonly ailment: string | undefined;
   /** The inventory or the fleet changed. Returns at once; many calls become one round. */
   trigger(): void;
-  /** The signer has an entry more of its own: a list with it. Returns at once. */
+  /** The signer has one more entry of its own: a list with it is signed. Returns at once. */
   listAnew(): void;
   /** Until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
@@ -95,7 +95,7 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
       ]),
     ];
     if (had < wanted || current.about !== JSON.stringify(revoked) || clock.nowMs() >= current.dueAtMs) {
-      // One that is asked for meanwhile may be about an entry that this list is without.
+      // Counted before it is signed: a list that is asked for meanwhile may be about an entry that this one lacks.
       const answers = wanted;
       current = await sign(revoked);
       had = answers;

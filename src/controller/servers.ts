@@ -1,6 +1,6 @@
 /**
- * Owns the controller's HTTPS servers for boxes (SZTP, EST, device API) as a group: their TLS, which client issuers each names, listening, new
- * certificates without a restart, and their end. Does not own what any of them answers.
+ * Owns the controller's HTTPS servers for boxes (SZTP, EST, device API) as a group: their TLS, which client issuers each names,
+ * listening, new certificates without a restart, and their end. Does not own what any of them answers.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Server, ServerOptions } from 'node:https';

@@ -28,7 +28,7 @@ export type ServiceCertificates = z.output<typeof ServiceCertificates>;
 
 export interface ServiceRevocations {
   overview(): Promise<ServiceCertificates>;
-  /** Again: nothing new. `replaced`: it was in use, and another one is. Throws controller/conflict for a box's certificate. */
+  /** Idempotent. `replaced`: it was in use, and now another one is. Throws controller/conflict for a box's certificate. */
   revoke(wish: {
     readonly number: string;
     readonly reason: ForGoodReason;

@@ -1,20 +1,20 @@
 /**
- * Owns how much work that costs (chains, signatures, vouchers, the disk) is begun at once, and when those who come while
- * it is full should come again: each is told a later moment than the one before, at the pace at which work ends, so that
- * they do not come back together. Does not own how that is said (sztp/, est/).
+ * Owns how much costly work (chains, signatures, vouchers, the disk) is begun at once, and when those who come while it is full
+ * should come again: each is told a later moment than the one before, at the pace at which work ends, so that they do not come
+ * back together. Does not own how that is said (sztp/, est/).
  */
 import type { Clock } from '../system/ports.ts';
 
 export interface WorkGate {
-  /** The work's result; or, and it was not begun, whole seconds until it is worth asking again. */
+  /** The work's result; or, where the work was not begun, whole seconds until it is worth asking again. */
   run<T>(work: () => Promise<T>): Promise<{ readonly done: T } | { readonly retryAfterS: number }>;
-  /** Somebody waits: not the time to ask for what can be done without. */
+  /** Whether somebody waits: not the time to ask boxes for anything optional. */
   hasLine(): boolean;
 }
 
 /** Until some work ended here: what a voucher and two signatures take on two busy cores. */
 const FIRST_GUESS_MS = 50;
-/** Of the newest piece in the mean of all. */
+/** Weight of the newest piece in the moving average. */
 const WEIGHT = 0.1;
 /** Longer than any storm that one machine is meant for; a box that is told more may as well be forgotten. */
 const RETRY_S = { min: 1, max: 120 } as const;

@@ -63,7 +63,7 @@ export interface Certificate {
   /** SHA-256 as lower-case hexadecimal. */
   readonly spkiSha256: string;
   readonly fingerprintSha256: string;
-  /** A string says why its signature does not count. An anchor's is not asked for. */
+  /** A string says why its signature does not count; an anchor's signature is never looked at. */
   readonly signatureAlgorithm: SignatureAlgorithm | string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
@@ -100,8 +100,8 @@ export function parseCertificates(pem: string): readonly Certificate[] {
 }
 
 /**
- * Those of a message or a handshake that can be used here; `problem`: why one of the others cannot (another version, another
- * kind of key), for where it is missed. A chain may go on above the CA that is believed, to a root as old as it likes.
+ * The certificates of a message or a handshake that can be used here. `problem`: why the first of the others cannot (another
+ * version or kind of key), for whoever misses it. A chain may go on above the CA that is believed, to a root as old as it likes.
  */
 export function readUsable(ders: readonly Uint8Array[]): {
   readonly usable: readonly Certificate[];

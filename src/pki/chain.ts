@@ -26,12 +26,12 @@ export interface ChainOptions {
    * the leaf must name none, so that a certificate issued for TLS alone signs nothing else.
    */
   readonly extendedKeyUsage?: string;
-  /** A leaf that names no usage at all is for each (RFC 5280 4.2.1.12), where it names a host and is no CA: a server of others. */
+  /** Takes a leaf that names no usage at all, and so is for any (RFC 5280 4.2.1.12), if it names a host and is no CA. */
   readonly takesUnnamedUsage?: boolean;
 }
 
 export const UNRESTRICTED = 'unrestricted';
-/** As `unrestricted`, of a CA: its key must be for certificates, not for other signatures. */
+/** As `unrestricted`, for a leaf that is a CA: its key usage must allow signing certificates instead. */
 export const CERTIFICATION = 'certification';
 
 /** Leaf and anchor included. The field's hierarchies have three levels; each more costs signature checks. */

@@ -25,8 +25,8 @@ export interface Conveyed {
 const TYPES: Readonly<Record<ConveyedFormat, string>> = { json: OID.conveyedJson, xml: OID.conveyedXml };
 
 /**
- * What others sign is often plain data, which RFC 8572 3.1 allows; its encoding is to be known otherwise then, and a
- * document tells it by how it begins.
+ * Others often sign it as plain data, which RFC 8572 3.1 allows. The type does not name the encoding then, but the document does
+ * by how it begins.
  */
 function formatOf(contentType: string, content: Uint8Array): ConveyedFormat {
   if (contentType === TYPES.json) return 'json';

@@ -1,7 +1,7 @@
 /**
- * Owns reading a revocation list (RFC 5280 5 and 6.3): from hostile bytes, believed only by the signature of a CA that is named,
- * and whether one names a certificate. Complete lists alone: what is left out of one counts. Why a certificate was revoked is
- * not read: nobody is refused the less for it.
+ * Owns reading a revocation list (RFC 5280 5 and 6.3) from hostile bytes, believing it only by the signature of a CA that the
+ * caller names, and whether one names a certificate. Complete lists alone: a certificate that is not on one counts. The reason of
+ * an entry is not read: no reason makes its certificate good.
  * Does not own making one (crl.ts), nor its dates and which of two is newer: who asks knows the time.
  */
 import { BranchboxError } from '../model/errors.ts';
@@ -25,7 +25,7 @@ import { readSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from
 
 export interface SignedList {
   readonly der: Uint8Array;
-  /** The name as encoded, and the key where it is named, of whose certificates it is about. */
+  /** The CA whose certificates it is about: its name as encoded, and its key where the list names that. */
   readonly issuerDer: Uint8Array;
   readonly authorityKeyId: Uint8Array | undefined;
   /** Grows with each list of an issuer (RFC 5280 5.2.3). */

@@ -79,7 +79,7 @@ export function readInteger(node: DerNode | undefined, what: string): Uint8Array
   return content;
 }
 
-/** A serial number of a certificate (RFC 5280 4.1.2.2) as it is told: lower-case hex, without the octet that keeps it positive. */
+/** Serial number of a certificate (RFC 5280 4.1.2.2): lower-case hex, without the octet that only keeps it positive. */
 export const certificateNumberOf = (node: DerNode | undefined, what: string): string =>
   Buffer.from(readInteger(node, what))
     .toString('hex')

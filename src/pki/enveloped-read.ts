@@ -30,7 +30,7 @@ export interface Enveloped {
 
 export interface Authenticated {
   readonly mac: Uint8Array;
-  /** What is authenticated beside the content (RFC 5083 2.2). */
+  /** Additional authenticated data: the attributes (RFC 5083 2.2). */
   readonly beside: Uint8Array;
 }
 
@@ -61,7 +61,7 @@ const OBJECT_IDENTIFIER = 0x06;
 const SEQUENCE = 0x30;
 const SET = 0x31;
 
-/** Type of what may be CMS, by its first octets alone: in hexadecimal, as encoded. */
+/** Content type of what may be CMS, by its first octets alone; hexadecimal, as encoded. */
 export function outerType(bytes: Uint8Array): string | undefined {
   const outer = headerAt(bytes, 0);
   if (outer.tag !== SEQUENCE) return undefined;

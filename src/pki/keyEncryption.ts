@@ -51,7 +51,7 @@ export function recipientOf(privateKey: KeyObject): Recipient {
   };
 }
 
-/** SHA-1 is no weaker than another hash in either place: nothing there hangs on collisions, and OpenSSL takes it untold. */
+/** SHA-1 is as good as another hash here: neither OAEP nor the KDF depends on collisions, and SHA-1 is OpenSSL's default. */
 const HASHES: ReadonlyMap<string, string> = new Map([
   [OID.sha1, 'sha1'],
   [OID.sha256, 'sha256'],

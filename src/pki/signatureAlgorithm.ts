@@ -1,6 +1,6 @@
 /**
- * Owns which signature algorithms count, by whomever they are used: in certificates, CMS and requests.
- * Does not own verifying. SHA-1 and below are not accepted from anybody.
+ * Owns which signature algorithms count in certificates, revocation lists, CMS and requests, and verifying a bare signature by one.
+ * Does not own chains (chain.ts) nor CMS (cms-verify.ts). SHA-1 and weaker hashes are accepted from nobody.
  *
  * RSASSA-PSS (RFC 4055) says in its parameters how it was made, and a verifier does as they say. So they are read to the last
  * bit: one hash, also in the mask; a salt of at least the hash's length. Shorter ones are refused (RFC 4055 3.1 and RFC 8017
@@ -42,11 +42,11 @@ const HASHES: ReadonlyMap<string, SignatureHash> = new Map<string, SignatureHash
 /** The hash of an identifier, where it is one that counts. */
 export const hashOf = (id: string): SignatureHash | undefined => HASHES.get(id);
 
-/** Of an identifier that says all. */
+/** Of an identifier that needs no parameters. */
 export const algorithmOf = (id: string): SignatureAlgorithm | string =>
   ALGORITHMS.get(id) ?? `is signed with ${id}, which is not accepted`;
 
-/** An AlgorithmIdentifier. A string says why it does not count, whole with its subject: "is signed with …". */
+/** An AlgorithmIdentifier. A string says why it does not count, as the rest of a sentence: "is signed with …". */
 export function readSignatureAlgorithm(node: DerNode | undefined): SignatureAlgorithm | string {
   const [id, parameters, ...more] = childrenOf(node, TAG.sequence, 'Signature algorithm');
   const name = readOid(id, 'Signature algorithm');
@@ -115,7 +115,7 @@ export function keyProblem(key: KeyObject, algorithm: SignatureAlgorithm): strin
     : 'is signed with another hash or a shorter salt than its key is for (RFC 4055 3.3)';
 }
 
-/** For what carries no chain: a request, signed by the key in it. */
+/** For what pkijs does not verify: a request, by the key in it, and a revocation list. */
 export function verifySignature(
   algorithm: SignatureAlgorithm,
   signed: Uint8Array,

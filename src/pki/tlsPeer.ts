@@ -15,7 +15,7 @@ import { refuseRevoked, type SignedList } from './crlVerify.ts';
 import { OID } from './oids.ts';
 
 const DATE_VERDICTS: readonly string[] = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
-/** Of a chain that ends at somebody else. */
+/** What the library says of a chain that ends at another authority. */
 const FOREIGN_VERDICTS: readonly string[] = [
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -73,8 +73,8 @@ export async function judgeTlsPeer(
 }
 
 /**
- * Throws pki/untrusted where a list names whoever showed himself in a handshake that is over. That it is he whom the lists are
- * about was found then: whom the chain as it stands leads to is not asked again.
+ * Throws pki/untrusted where a list names the peer of a handshake that is over. Its chain was judged in that handshake, and is
+ * not judged again here.
  */
 export function refuseRevokedPeer(socket: TLSSocket, who: string, lists: readonly SignedList[]): void {
   if (lists.length > 0) refuseRevoked(who, presentedBy(socket), lists);

@@ -36,7 +36,7 @@ export interface ApiContext {
   readonly serviceRevocations: ServiceRevocations;
   /** DER. */
   readonly revocationList: () => Uint8Array;
-  /** A box was approved, revoked, taken back or forgotten. */
+  /** A box was approved, revoked, released or forgotten. */
   readonly onInventoryChange: () => void;
   readonly clock: Clock;
 }

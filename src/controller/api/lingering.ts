@@ -1,6 +1,6 @@
 /**
- * Owns that whoever is refused in the middle of a body hears why: the answer first, whole, and its end when the rest was
- * read on and thrown away, or a cap was reached (requestBody.ts). Does not own what is refused.
+ * Owns that a client which is refused in the middle of its body hears why: the whole answer is sent first, and ends only when the
+ * rest of the body was read and thrown away, or a cap was reached (requestBody.ts). Does not own what is refused.
  */
 import { Readable } from 'node:stream';
 import type { Api } from './context.ts';

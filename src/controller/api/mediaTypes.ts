@@ -1,6 +1,6 @@
 /**
- * Owns which bodies are looked at all: those of a media type that the route takes, in no coding; and what is said beside
- * a 415, whoever found it (RFC 9110 15.5.16, RFC 5789 3.1).
+ * Owns which request bodies are looked at at all: those without a content coding, of a media type that the route takes; and the
+ * headers of a 415, wherever it comes from (RFC 9110 15.5.16, RFC 5789 3.1).
  * Does not own which route takes which (each route's schema, read by negotiation.ts).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -9,14 +9,14 @@ import { hasBody } from '../requestBody.ts';
 import type { Api } from './context.ts';
 import { consumedBy, mediaTypeOf } from './negotiation.ts';
 
-/** Where a body has no meaning it is parsed all the same, and passed over. */
+/** A route without a body of its own: what is sent is parsed all the same, and ignored. */
 const ANY_ROUTE = ['application/json'];
 
 export function refuseForeignBodies(api: Api): void {
   // Before a body is read, and whatever any route reads: each says what it takes.
   api.addHook('onRequest', async (request) => {
     const { headers, method, routeOptions, is404 } = request;
-    // What is refused anyway has a reason of its own, and reads of GET have no body.
+    // What is refused anyway has its own reason, and GET and HEAD have no body.
     if (is404 || routeOptions.schema?.hide === true || method === 'GET' || method === 'HEAD') return;
     const takes = takenBy(request);
     const given = headers['content-type'];

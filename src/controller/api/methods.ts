@@ -24,8 +24,8 @@ export const answerWholeServer = (reply: FastifyReply): FastifyReply =>
   reply.code(204).header('Allow', ORDER.join(', ')).send();
 
 /**
- * To be called before any route is registered: what a request's target names, whatever its method. Found as fastify finds
- * routes, by its own router; a route for each path and each method of HTTP would be a thousand.
+ * To be called before any route is registered. Resolves a request's target to the resource that it names, whatever the method, by
+ * fastify's own router; registering each path for every method of HTTP would take a thousand routes.
  */
 export function watchResources(api: Api): (target: string) => Resource | undefined {
   const known = new Map<string, Resource>();

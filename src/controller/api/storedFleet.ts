@@ -1,6 +1,6 @@
 /**
- * Owns how a stored fleet is told that breaks a rule which came with this version: as it is, its problems beside it, so
- * that it can be corrected and sent back. Does not own what is told of one that holds (fleetRoutes.ts).
+ * Owns the answer for a stored fleet that breaks a rule of this version: the fleet as it is, with its problems, so that it can be
+ * corrected and sent back. Does not own the answer for a valid one (fleetRoutes.ts).
  */
 import type { FastifyReply } from 'fastify';
 import { stringify as stringifyToml } from 'smol-toml';
@@ -12,7 +12,7 @@ import { setRevision } from './fleetRevision.ts';
 
 const StoredFleet = ApiError.extend({ stored: z.looseObject({}) });
 
-/** No 200: whoever is given a fleet may count on its schema. */
+/** Not 200: a fleet that comes with 200 fits its schema. */
 export const STORED_FLEET_RESPONSE = {
   409: {
     description: 'What is stored, and the rules of this version that it breaks',

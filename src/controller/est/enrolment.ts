@@ -31,7 +31,7 @@ export interface EnrolmentOptions {
 type Operation = 'simpleenroll' | 'simplereenroll';
 
 export interface Enrolment {
-  /** Before its request is looked at: whose certificate it would be, or the answer to whoever may have none. */
+  /** Before the request is looked at: whose certificate it would be, or the refusal. */
   authorise(operation: Operation, peer: Peer, withCode: boolean): Promise<Enrollee | Answer>;
   /** `csr`: DER, decodable. */
   enrol(
@@ -79,7 +79,7 @@ async function authorise(
   // By simplereenroll, too: clients that hold any certificate may know no other way (strongSwan's pki), and what a factory
   // identity gets is judged as anew either way.
   const admission = await options.admissions.consider(peer.serial, peer.certificate);
-  // Judged with a good request in hand alone: a malformed one must not use the code up.
+  // The code is judged only with a good request in hand: a malformed one must not use it up.
   if (admission.kind === 'pending' && admission.byCode === true && withCode) {
     return { gatewayId: undefined, serial: peer.serial };
   }

@@ -11,8 +11,8 @@ import { Serial } from '../../model/ids.ts';
 import type { Files } from '../../system/ports.ts';
 
 /**
- * Of the log of one device. A box asks at will, and each answer is one more of the same kind for the same domain: of
- * those the last are kept, as the log of RFC 8995 5.8 may be truncated, so that nothing else is pushed out by them.
+ * How much of one device's log is kept. A box may ask at will, and each answer is one more entry of the same kind for the same
+ * domain: only the last of such entries are kept, as RFC 8995 5.8 allows, so that they do not push out anything else.
  */
 const VOUCHERS_KEPT = { alike: 10, ofDevice: 100 } as const;
 

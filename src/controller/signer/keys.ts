@@ -19,7 +19,7 @@ export interface SignerKeys {
   readonly links: readonly Certificate[];
   /** The CA before, after a rollover, until it is dropped. */
   readonly previous: Credential | undefined;
-  /** It counts no more, and its key is removed. Again: nothing. Throws controller/conflict where it is another one. */
+  /** The CA before counts no more, and its key is removed. Idempotent. Throws controller/conflict for any other CA. */
   drop(fingerprintSha256: string): Promise<void>;
   configurationSigning(): Promise<Credential>;
   owner(): Promise<Credential>;
@@ -54,7 +54,7 @@ export async function openSignerKeys(options: {
   const domainCa = signing.ca;
   let { previous } = signing;
   const dropped = await readDropped(place);
-  // Whoever was away since before the rollover knows the dropped one alone, and goes on by its word for this one.
+  // A box that was away since before the rollover knows only the dropped CA: its link to this one lets that box go on.
   const links =
     previous === undefined ? dropped.links.filter((one) => isLink(one, domainCa.certificate)) : signing.links;
   await files.writeDurable(join(directory, 'domain-ca.crt'), domainCa.certificate.pem, 0o644);

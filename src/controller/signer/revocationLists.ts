@@ -51,7 +51,7 @@ export async function openRevocationLists(options: {
   async function issue(named: readonly RevokedCertificate[]): Promise<IssuedLists> {
     const forGood = options.forGood?.() ?? [];
     const numbers = new Set(forGood.map(({ number }) => number));
-    // One entry a certificate, and the reason of who broke in does not count.
+    // One entry a certificate, with the reason that is kept here: whoever broke into the controller does not choose it.
     const revoked = [...named.filter(({ number }) => !numbers.has(number)), ...forGood];
     const thisUpdateMs = clock.nowMs();
     // Seconds since 1970 where they are ahead: it grows (RFC 5280 5.2.3) even when this directory was lost.
@@ -60,7 +60,7 @@ export async function openRevocationLists(options: {
       const nextUpdateMs = Math.min(thisUpdateMs + REVOCATION_LIST_LIFE_MS, by.certificate.notAfterMs);
       return createRevocationList({ issuer: by, number, thisUpdateMs, nextUpdateMs, revoked });
     };
-    // Numbers of certificates are of 159 random bits: who is on the list of another CA than his own is not found there.
+    // All entries stand on each CA's list. Certificate numbers have 159 random bits, so an entry of another CA hits nobody.
     const list = signedBy(issuer);
     const previous = options.previous?.();
     const others = previous === undefined ? [] : [signedBy(previous)];

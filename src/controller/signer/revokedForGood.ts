@@ -13,7 +13,7 @@ import { CertificateNumber, type ForGoodReason, RevokedForGoodEntry } from './me
 
 export interface RevokedForGood {
   all(): readonly RevokedForGoodEntry[];
-  /** On disk when it resolves. Again: the first entry stands. */
+  /** On disk when it resolves. Idempotent: the first entry stands. */
   add(number: string, reason: ForGoodReason): Promise<RevokedForGoodEntry>;
 }
 

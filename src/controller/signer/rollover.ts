@@ -1,7 +1,7 @@
 /**
- * Owns the next domain CA: made beside the present one, and certified by it both ways (RFC 4210 4.4), so that every box
- * takes it at its next renewal; then, by a word of its own, that it signs. Does not own what the box takes
- * (bootstrap/rollover), signing (signer.ts) nor the end of the CA before (rolloverEnd.ts).
+ * Owns the next domain CA: making it beside the present one, the two certifying each other (RFC 4210 4.4), so that every box takes
+ * it at its next renewal; then, by a separate order, having it sign. Does not own what a box takes (bootstrap/rollover), signing
+ * (signer.ts) nor the end of the CA before (rolloverEnd.ts).
  */
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
@@ -51,7 +51,7 @@ export async function readSigningCa(
   return { ca, links, previous: present };
 }
 
-/** That key, certified by somebody else. */
+/** Whether it is that CA's key, certified by another CA. */
 export const isLink = (one: Certificate, ca: Certificate): boolean =>
   one.fingerprintSha256 !== ca.fingerprintSha256 && one.spkiSha256 === ca.spkiSha256;
 
@@ -81,7 +81,7 @@ export async function readOffered(
   return text === undefined ? [] : parseCertificates(text);
 }
 
-/** Begun before: what was made then. Throws system/file where there is no present CA. */
+/** Idempotent: where it was begun before, what was made then. Throws system/file where there is no present CA. */
 export async function beginRollover(options: {
   readonly files: Files;
   readonly clock: Pick<Clock, 'nowMs'>;

@@ -8,7 +8,7 @@ import type { Database } from './database.ts';
 import { OpenClaim, PendingBox } from './entities.ts';
 import type { Store } from './store.ts';
 
-/** Of each state. Whoever fills it needs that many factory identities; who waits keeps his line. */
+/** Of each state. Filling the list takes that many factory identities; a box that waits keeps its line. */
 const MAX_BOXES = 1_000;
 /** One that claims another's serial must not hide it, and many must not fill the list. */
 const MAX_KEYS_OF_SERIAL = 4;

@@ -1,7 +1,7 @@
 /**
- * Owns the two UDP sockets that probes of boxes come to; each answers by the one that was asked. A port that cannot be
- * had is no reason for the controller not to start: tests then tell less. One alone is as none, since probes to a port that
- * nobody answers at look like a line that lets no UDP through.
+ * Owns the two UDP sockets that boxes send probes to; an answer leaves by the socket that was asked. The controller starts also
+ * where a port is taken: tests then measure less. One port alone is not used either, since unanswered probes to the other would
+ * look like a line that lets no UDP through.
  * Does not own who is answered and how (sessions.ts).
  */
 import { createSocket, type Socket } from 'node:dgram';
