@@ -4,9 +4,6 @@
  * (movedRoute); and by whoever asks, what was revoked.
  * Does not own MQTT, by which all else goes.
  */
-import type { ReadStream } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import { PING_PATH, REVOCATION_LISTS_PATH } from '../model/deviceApi.ts';
 import { firmwareOf } from '../model/fleet.ts';
 import type { Certificate } from '../pki/certificate.ts';
@@ -17,6 +14,7 @@ import { type FirmwareStore, manifestOf } from './firmware.ts';
 import { type FleetService, gatewayOf } from './fleetService.ts';
 import { type Answer, type Handler, requestLine } from './exchange.ts';
 import { peerOf, type PeerAnchors } from './peer.ts';
+import { type Served, serveBytes } from './serveBytes.ts';
 import type { MovedRoute } from './movedRoute.ts';
 import type { Store } from './store/store.ts';
 import type { UplinkTestRoutes } from './uplinkTest/deviceRoutes.ts';
@@ -75,7 +73,7 @@ export function createDeviceHandler(options: {
           ? await firmwarePart(peer.gatewayId, sha256)
           : undefined;
     if (found === undefined) return nothing();
-    await send(found, request, response);
+    await serveBytes(found, request, response);
     return 'sent';
   };
 
@@ -143,43 +141,12 @@ const METHODS_AT: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^\/v1\/(moved|uplink-test\/(session|upload))$/, ['POST']],
 ];
 
-interface Served {
-  readonly sizeBytes: number;
-  readonly mediaType: string;
-  readonly open: (range: { readonly start: number; readonly end: number }) => ReadStream;
-}
-
 export function deviceFailed(): Answer {
   return json(500, { code: 'internal', message: 'the request failed here' });
 }
 
 export function deviceRefusal(status: number, message: string): Answer {
   return json(status, { code: 'controller/refused', message });
-}
-
-async function send(
-  { sizeBytes, mediaType, open }: Served,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const start = resumeAt(request.headers.range, sizeBytes);
-  const range =
-    start === undefined ? {} : { 'Content-Range': `bytes ${start}-${sizeBytes - 1}/${sizeBytes}` };
-  response.writeHead(start === undefined ? 200 : 206, {
-    'Content-Type': mediaType,
-    'Content-Length': sizeBytes - (start ?? 0),
-    'Accept-Ranges': 'bytes',
-    ...range,
-  });
-  if (request.method === 'HEAD') return void response.end();
-  // A box that hangs up in the middle is no failure of ours: it comes back with a range.
-  await pipeline(open({ start: start ?? 0, end: sizeBytes - 1 }), response).catch(() => response.destroy());
-}
-
-/** Only `bytes=N-`, to go on after a cut; RFC 9110 14.2 lets a server ignore any other range. */
-function resumeAt(header: string | undefined, sizeBytes: number): number | undefined {
-  const start = Number(/^bytes=(\d{1,15})-$/.exec(header ?? '')?.[1] ?? Number.NaN);
-  return start > 0 && start < sizeBytes ? start : undefined;
 }
 
 /** What makes a box stop its tenants' traffic; model/deviceApi QuarantineAnswer. */
