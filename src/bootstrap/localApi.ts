@@ -1,7 +1,7 @@
 /**
- * Owns what the identity process may be asked on the box over unix sockets: `GET /bootstrap`, `POST /doubt`,
- * `POST /broker` and `POST /move` by the agent, `POST /wipe` by a factory reset, for root alone; on a socket for the installer's page `GET /bootstrap` and `POST /activation`, for whoever serves that page.
- * Does not own what it says (renderStatus.ts) nor what becomes of a code (activation.ts).
+ * Owns how the identity process answers over its unix sockets: HTTP, a route for each part that it is given, bodies under a cap.
+ * Does not own which socket has which routes (sockets.ts), what the status says (renderStatus.ts), nor what becomes of a code
+ * (activation.ts).
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -21,8 +21,7 @@ const MAX_CONNECTIONS = 32;
 /** As Command of model/mqtt.ts caps it. */
 const MAX_ORDER_BYTES = 48 * 1024;
 
-/** Until the signal aborts. A socket that an earlier process left is taken over. */
-export async function serveLocalApi(options: {
+export interface LocalApiOptions {
   readonly files: Files;
   readonly socketPath: string;
   readonly status: () => Promise<BootstrapStatus>;
@@ -30,69 +29,28 @@ export async function serveLocalApi(options: {
   readonly offer?: (offer: ActivationOffer) => boolean;
   /** The controller ended a session or turned it away: the box may no longer be trusted. Nothing is believed of it. */
   readonly doubt?: () => void;
-  /** What keeps the agent from its broker; without it it is connected. */
+  /** What keeps the agent from its broker; undefined: it is connected. */
   readonly broker?: (problem: BrokerProblem | undefined) => void;
   /** An order to move to another controller, as it came; resolves with what is said, rejects with why not. */
   readonly move?: (jws: string) => Promise<string>;
   /** A factory reset begins: resolves once that is told wherever it can be; false where there is no mark of one. */
   readonly wipe?: () => Promise<boolean>;
   readonly signal: AbortSignal;
-}): Promise<Server> {
+}
+
+/** Until the signal aborts. A socket that an earlier process left is taken over. */
+export async function serveLocalApi(options: LocalApiOptions): Promise<Server> {
   const { files, socketPath, signal } = options;
+  const routes = routesOf(options);
   const server = createServer((request, response) => {
-    const answer = (status: number, body: unknown): void => {
+    const send = ({ status, body }: Answer): void => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(`${JSON.stringify(body)}\n`);
     };
-    if (options.offer !== undefined && request.method === 'POST' && request.url === '/activation') {
-      takeOffer(request, options.offer).then(
-        (taken) => answer(taken ? 200 : 409, { taken }),
-        () => answer(400, { error: 'this is no code' }),
-      );
-      return;
-    }
-    if (options.doubt !== undefined && request.method === 'POST' && request.url === '/doubt') {
-      request.resume();
-      options.doubt();
-      answer(202, {});
-      return;
-    }
-    const { broker } = options;
-    if (broker !== undefined && request.method === 'POST' && request.url === '/broker') {
-      readText(request, BROKER_TELLING_MAX_BYTES)
-        .then((text) => broker(BrokerTelling.parse(JSON.parse(text)).problem))
-        .then(
-          () => answer(202, {}),
-          () => answer(400, { error: 'this tells nothing of a broker' }),
-        );
-      return;
-    }
-    if (options.wipe !== undefined && request.method === 'POST' && request.url === '/wipe') {
-      request.resume();
-      options.wipe().then(
-        (taken) => answer(taken ? 200 : 409, { taken }),
-        () => answer(500, { error: 'it cannot be told' }),
-      );
-      return;
-    }
-    if (options.move !== undefined && request.method === 'POST' && request.url === '/move') {
-      readText(request, MAX_ORDER_BYTES)
-        .then(options.move)
-        .then(
-          (message) => answer(202, { ok: true, message } satisfies MoveAnswer),
-          (thrown: unknown) =>
-            answer(409, { ok: false, message: renderProblem(asBranchboxError(thrown)) } satisfies MoveAnswer),
-        );
-      return;
-    }
-    if (request.method !== 'GET' || request.url !== '/bootstrap') {
-      answer(404, { error: 'there is GET /bootstrap and nothing else' });
-      return;
-    }
-    options.status().then(
-      (status) => answer(200, status),
-      () => answer(500, { error: 'the status cannot be read' }),
-    );
+    const route = routes.get(`${request.method ?? ''} ${request.url ?? ''}`);
+    if (route === undefined)
+      send({ status: 404, body: { error: `there is ${[...routes.keys()].join(', ')}` } });
+    else void route(request).then(send);
   });
   server.maxConnections = MAX_CONNECTIONS;
   await mkdir(dirname(socketPath), { recursive: true });
@@ -113,13 +71,68 @@ export async function serveLocalApi(options: {
   return server;
 }
 
-/** Rejects on anything but an offer; what was sent is in no message. */
-async function takeOffer(
-  request: IncomingMessage,
-  offer: (offer: ActivationOffer) => boolean,
-): Promise<boolean> {
-  return offer(ActivationOffer.parse(JSON.parse(await readText(request, MAX_OFFER_BYTES))));
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
 }
+
+/** Never rejects: a failure is an answer, and quotes nothing of what was sent. */
+type Route = (request: IncomingMessage) => Promise<Answer>;
+
+function routesOf(options: LocalApiOptions): ReadonlyMap<string, Route> {
+  const { status, offer, doubt, broker, move, wipe } = options;
+  const routes = new Map<string, Route>([
+    ['GET /bootstrap', async () => status().then(ok, () => failed(500, 'the status cannot be read'))],
+  ]);
+  if (offer !== undefined) {
+    routes.set('POST /activation', async (request) =>
+      readText(request, MAX_OFFER_BYTES)
+        .then((text) => takenOrNot(offer(ActivationOffer.parse(JSON.parse(text)))))
+        .catch(() => failed(400, 'this is no code')),
+    );
+  }
+  if (doubt !== undefined) {
+    routes.set('POST /doubt', async (request) => {
+      request.resume();
+      doubt();
+      return { status: 202, body: {} };
+    });
+  }
+  if (broker !== undefined) {
+    routes.set('POST /broker', async (request) =>
+      readText(request, BROKER_TELLING_MAX_BYTES)
+        .then((text) => broker(BrokerTelling.parse(JSON.parse(text)).problem))
+        .then(
+          () => ({ status: 202, body: {} }),
+          () => failed(400, 'this tells nothing of a broker'),
+        ),
+    );
+  }
+  if (wipe !== undefined) {
+    routes.set('POST /wipe', async (request) => {
+      request.resume();
+      return wipe().then(takenOrNot, () => failed(500, 'it cannot be told'));
+    });
+  }
+  if (move !== undefined) {
+    routes.set('POST /move', async (request) =>
+      readText(request, MAX_ORDER_BYTES)
+        .then(move)
+        .then(
+          (message) => ({ status: 202, body: { ok: true, message } satisfies MoveAnswer }),
+          (thrown: unknown) => ({
+            status: 409,
+            body: { ok: false, message: renderProblem(asBranchboxError(thrown)) } satisfies MoveAnswer,
+          }),
+        ),
+    );
+  }
+  return routes;
+}
+
+const ok = (body: unknown): Answer => ({ status: 200, body });
+const failed = (status: number, error: string): Answer => ({ status, body: { error } });
+const takenOrNot = (taken: boolean): Answer => ({ status: taken ? 200 : 409, body: { taken } });
 
 async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
   const body = await readCapped(request, maxBytes);

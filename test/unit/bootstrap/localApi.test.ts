@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serveLocalApi } from '../../../src/bootstrap/localApi.ts';
+import { askSocket } from '../../../src/system/askSocket.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 
 describe('the socket of the identity process', () => {
@@ -52,5 +53,28 @@ describe('the socket of the identity process', () => {
     }
     await expect.poll(() => closed).toBe(68);
     for (const socket of open) socket.destroy();
+  });
+
+  it.each([
+    ['/activation', { code: 'ABCD2345' }, 200],
+    ['/activation', 'no code at all', 400],
+    ['/doubt', {}, 404],
+    ['/wipe', {}, 404],
+    ['/move', 'jws', 404],
+  ])('answers POST %s with %j by %i where nothing but a code may come', async (path, body, status) => {
+    await serve();
+    const asked = { path, body: JSON.stringify(body), timeoutMs: 10_000, maxAnswerBytes: 4096 };
+    expect((await askSocket({ socketPath }, asked)).status).toBe(status);
+  });
+
+  it('answers a status that cannot be read, and goes on', async () => {
+    await serve();
+    const asked = { path: '/bootstrap', timeoutMs: 10_000, maxAnswerBytes: 4096 };
+    for (let i = 0; i < 2; i += 1) {
+      expect(await askSocket({ socketPath }, asked)).toMatchObject({
+        status: 500,
+        text: expect.stringContaining('the status cannot be read'),
+      });
+    }
   });
 });
