@@ -58,7 +58,7 @@ export async function createBoxStatus(parts: {
 }): Promise<BoxStatus> {
   const { system, paths, turn, facts, identity, updater, keeper, link } = parts;
   const { files, clock, log } = system;
-  const queue = createOutbox({ path: outboxPath(turn.paths), nowMs: clock.nowMs });
+  const queue = createOutbox({ path: outboxPath(turn.paths), nowMs: clock.nowMs, log });
   const status = createStatusSource({ ...parts, eventsDropped: queue.dropped });
   const bootstrap = createBootstrapLook({ socketPath: paths.identitySocket, clock });
   const readBody = async (): Promise<StatusBody> =>

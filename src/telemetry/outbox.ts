@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { randomUUID } from 'node:crypto';
 import { GatewayEvent } from '../model/status.ts';
+import type { Logger } from '../system/ports.ts';
 
 type NewEvent = Pick<GatewayEvent, 'atMs' | 'kind' | 'subject' | 'sentence'>;
 
@@ -25,6 +26,7 @@ export interface Outbox {
 export interface OutboxOptions {
   readonly path: string;
   readonly nowMs: () => number;
+  readonly log: Pick<Logger, 'warn' | 'error'>;
   readonly maxEvents?: number;
   readonly maxBytes?: number;
 }
@@ -35,9 +37,7 @@ const MAX_BYTES = 8 * 1024 * 1024;
 export function createOutbox(options: OutboxOptions): Outbox {
   const maxEvents = options.maxEvents ?? MAX_EVENTS;
   const maxBytes = options.maxBytes ?? MAX_BYTES;
-  const database = openWhole(options.path);
-  /** Told apart from another outbox's after a lost file: ids must not repeat. */
-  const origin = originOf(database);
+  const { database, origin } = openWhole(options.path, options.log);
   const insert = database.prepare('INSERT INTO event (body, bytes) VALUES (?, ?)');
   const oldest = database.prepare('SELECT number, body FROM event ORDER BY number LIMIT ?');
   const remove = database.prepare('DELETE FROM event WHERE number = ?');
@@ -127,27 +127,49 @@ export function createOutbox(options: OutboxOptions): Outbox {
           const [from, number] = id.split('/');
           if (from === origin && /^\d{1,15}$/.test(number ?? '')) remove.run(Number(number));
         }
-        held = sizes();
       });
+      held = sizes();
       if (held.events === 0 && dropped() > 0) tellLoss();
     },
     close: () => database.close(),
   };
 }
 
-/** A file that cannot be read any more is put aside: old events are worth less than a box that starts. */
-function openWhole(path: string): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+interface Opened {
+  readonly database: DatabaseSync;
+  /** Told apart from another outbox's after a lost file: ids must not repeat. */
+  readonly origin: string;
+}
+
+/**
+ * Damaged (rescode.html): CORRUPT, NOTADB, and IOERR_READ, IOERR_SHORT_READ, IOERR_CORRUPTFS. Any other code may be of a
+ * disk that takes nothing now, and says nothing of the events on it.
+ */
+const DAMAGED: readonly unknown[] = [11, 26, 266, 522, 8458];
+
+/**
+ * A damaged file is put aside: old events are worth less than a box that starts. So are new ones: where the disk takes
+ * nothing, they are in memory, and those on disk wait for the next start.
+ */
+function openWhole(path: string, log: OutboxOptions['log']): Opened {
   try {
-    return open(path);
-  } catch {
-    renameSync(path, `${path}.broken`);
-    for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
-    return open(path);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    try {
+      return open(path);
+    } catch (thrown) {
+      if (!(thrown instanceof Error && 'errcode' in thrown && DAMAGED.includes(thrown.errcode))) throw thrown;
+      log.warn('events that cannot be read are put aside', { path: `${path}.broken`, error: thrown });
+      renameSync(path, `${path}.broken`);
+      for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
+      return open(path);
+    }
+  } catch (thrown) {
+    log.error('events are kept in memory alone until the agent starts again', { path, error: thrown });
+    return open(':memory:');
   }
 }
 
-function open(path: string): DatabaseSync {
+function open(path: string): Opened {
   const database = new DatabaseSync(path);
   try {
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000');
@@ -156,8 +178,10 @@ function open(path: string): DatabaseSync {
       'CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, bytes INTEGER NOT NULL);' +
         'CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)',
     );
-    chmodSync(path, 0o600);
-    return database;
+    // Opening reads the first page alone; this reads every event.
+    database.prepare('SELECT sum(length(body)) FROM event').get();
+    if (path !== ':memory:') chmodSync(path, 0o600);
+    return { database, origin: originOf(database) };
   } catch (thrown) {
     database.close();
     throw thrown;
@@ -175,7 +199,8 @@ function inTransaction(database: DatabaseSync, change: () => void): void {
     change();
     database.exec('COMMIT');
   } catch (thrown) {
-    database.exec('ROLLBACK');
+    // A full disk or a failed read ends the transaction in SQLite itself (lang_transaction.html, "Response To Errors").
+    if (database.isTransaction) database.exec('ROLLBACK');
     throw thrown;
   }
 }

@@ -92,6 +92,7 @@ async function startAgent(): Promise<Agent> {
   const outbox = createOutbox({
     path: world.at('agent/outbox.sqlite'),
     nowMs: clock.nowMs,
+    log,
     maxEvents: MAX_EVENTS,
     maxBytes: MAX_BYTES,
   });

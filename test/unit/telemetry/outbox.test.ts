@@ -1,10 +1,21 @@
 /** The outbox of events over a real file, held against restarts, its bounds and a damaged file. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createOutbox } from '../../../src/telemetry/outbox.ts';
+import { createOutbox as createLogged } from '../../../src/telemetry/outbox.ts';
+import { silentLog } from '../../fakes/silentLog.ts';
 
 let directory: string;
 let path: string;
@@ -15,6 +26,8 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const nowMs = () => 7;
+const createOutbox = (options: Omit<Parameters<typeof createLogged>[0], 'log'>) =>
+  createLogged({ ...options, log: silentLog });
 const event = (sentence: string) => ({ atMs: 1, kind: 'path-changed' as const, subject: 's', sentence });
 const words = (box: ReturnType<typeof createOutbox>) => box.pending(100).map(({ sentence }) => sentence);
 
@@ -86,6 +99,45 @@ test('bytes are a bound too', () => {
 test('a file that is no database is put aside', () => {
   writeFileSync(path, 'power was cut here, '.repeat(1000));
   const box = createOutbox({ nowMs, path });
+  box.add(event('a'));
+  expect(words(box)).toEqual(['a']);
+  box.close();
+});
+
+test('a file that is damaged behind its first page is put aside', () => {
+  const first = createOutbox({ nowMs, path });
+  for (let i = 0; i < 200; i += 1) first.add(event('x'.repeat(300)));
+  first.close();
+  const file = openSync(path, 'r+');
+  const pageBytes = 4096;
+  for (let at = 3 * pageBytes; at < statSync(path).size; at += pageBytes)
+    writeSync(file, Buffer.alloc(pageBytes, 'power was cut here, '), 0, pageBytes, at);
+  closeSync(file);
+  const box = createOutbox({ nowMs, path });
+  box.add(event('a'));
+  expect(words(box)).toEqual(['a']);
+  box.close();
+});
+
+// As where the file system has no file left for it.
+test('a journal that cannot be made costs no event that is on disk, and nobody the agent', () => {
+  const first = createOutbox({ nowMs, path });
+  first.add(event('a'));
+  first.close();
+  mkdirSync(`${path}-wal`);
+  const meanwhile = createOutbox({ nowMs, path });
+  meanwhile.add(event('b'));
+  expect(words(meanwhile)).toEqual(['b']);
+  meanwhile.close();
+  rmdirSync(`${path}-wal`);
+  const again = createOutbox({ nowMs, path });
+  expect(words(again)).toEqual(['a']);
+  again.close();
+});
+
+test('a directory that cannot be made costs nobody the agent', () => {
+  writeFileSync(join(directory, 'file'), '');
+  const box = createOutbox({ nowMs, path: join(directory, 'file', 'outbox.sqlite') });
   box.add(event('a'));
   expect(words(box)).toEqual(['a']);
   box.close();
