@@ -41,4 +41,5 @@ rm -rf "$root/etc/systemd/system"
 mkdir -p "$root/etc/systemd/system"
 # Remounts what /etc/fstab says, which there is none of.
 ln -s /dev/null "$root/etc/systemd/system/systemd-remount-fs.service"
-systemctl --root="$root" preset-all --preset-mode=enable-only >/dev/null 2>&1
+# It says each link that it makes.
+systemctl --root="$root" preset-all --preset-mode=enable-only >/tmp/log 2>&1 || { cat /tmp/log >&2; exit 1; }
