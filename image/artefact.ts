@@ -1,4 +1,4 @@
-/** Owns what is said of a file that is published: its name, size and digest. */
+/** Owns what is said of a published file: its name, size and digest. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';

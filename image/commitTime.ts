@@ -1,6 +1,7 @@
 /**
- * Owns the time that everything in an image bears: the commit's, so that two builds of a commit are the same
- * (reproducible-builds.org, SOURCE_DATE_EPOCH). Does not own what is stamped with it.
+ * Owns the timestamp that everything in an image carries: the commit's, so that two builds of a commit are the same
+ * (reproducible-builds.org, SOURCE_DATE_EPOCH).
+ * Does not own what is stamped with it.
  */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes the root tree of the image from Debian's packages as they were unpacked: finish-tree.sh RAW TARGET RECIPE
 # Runs in the tools tree. RECIPE is the directory of prune.txt, modules.txt and microcode.txt.
-# Owns: what leaves the tree, which modules stay, that nobody can log in by a password, who may by a key, and TARGET: root/, busybox, vmlinuz, microcode, kernel-version,
-# packages.tsv (name, version, source, source version, architecture). TARGET is whole or absent.
+# Owns: what leaves the tree, which modules stay, that nobody can log in with a password and who can with a key, and
+# TARGET: root/, busybox, vmlinuz, microcode, kernel-version, packages.tsv (name, version, source, source version,
+# architecture). TARGET is whole or absent.
 # Does not own what of Branchbox is laid over it (payload.ts).
 set -eu
 raw=$1

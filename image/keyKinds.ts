@@ -1,6 +1,6 @@
 /**
- * Owns whether the signing keys of a directory are of the kinds that boxes and firmware verify, and each of its own
- * certificate: told before what takes minutes, and not by the step that would have signed.
+ * Owns whether the signing keys of a directory are of the kinds that boxes and firmware verify, and belong to their
+ * certificates: checked before the steps that take minutes, not by the step that would have signed.
  * Does not own where keys are (keys.ts), nor whether boxes believe who signed (signing.ts).
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';

@@ -1,7 +1,7 @@
 /**
- * Owns the texts that licences of npm's packages and of Node ask to be passed on with them: one file, beside the bundle
- * that holds their code without its comments. Does not own Debian's, which each package brings itself, nor licences by
- * name (inventory.ts).
+ * Owns the texts that the licences of npm's packages and of Node require to be passed on: one file, beside the bundle,
+ * whose code has lost its comments.
+ * Does not own Debian's, which each package brings itself, nor licences by name (inventory.ts).
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
 /**
- * Owns the number of a user or a group by its name, out of what the machine says of them. Pure; does not own reading that.
+ * Owns finding the id of a user or a group by its name in the text of passwd(5) or group(5). Pure.
+ * Does not own reading the files.
  */
 
 /** Of a user in passwd(5), of a group in group(5): the third field in both. Pure. */

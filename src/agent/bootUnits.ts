@@ -1,7 +1,7 @@
 /**
- * Owns the note of which units a boot starts without waiting for the agent: uplinks' address clients, so that their
- * leases are there when it first looks, and the container engine where there are apps. firmware/boot-uplinks reads it; a
- * wrong one costs nothing but a start.
+ * Owns the note of the units that the next boot starts without waiting for the agent: the uplinks' address clients, so
+ * that there are leases when it first looks, and the container engine where there are apps. firmware/boot-uplinks reads
+ * it; a wrong note costs no more than a needless start.
  */
 import type { AnyItem } from '../reconcile/item.ts';
 import type { Files, Logger } from '../system/ports.ts';

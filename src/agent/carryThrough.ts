@@ -1,5 +1,6 @@
 /**
- * Owns one trial from its first change to its verdict: the box settles, the controller answers, and it is settled still.
+ * Owns one trial from its first change to its verdict: the box settles, the controller answers, and the box is still
+ * settled then.
  * Does not own what the verdict does (desiredState.ts) nor how long a trial has (reconcile/trial).
  */
 import { asBranchboxError, type Problem } from '../model/errors.ts';

@@ -1,6 +1,7 @@
 /**
- * Owns reading which processes of this box an error ended lately, the agent's own earlier runs among them. They run again
- * by now: it is told so that somebody hears of it. Does not own the records (system/linux/longLived.ts).
+ * Owns reading which processes of this box an error ended lately, earlier runs of the agent included. By then they run
+ * again: it is reported so that somebody learns of it.
+ * Does not own the records (system/linux/longLived.ts).
  */
 import { CRASH_RECORD_MAX_BYTES, CrashRecord } from '../model/crash.ts';
 import { decodeJson } from '../model/decode.ts';

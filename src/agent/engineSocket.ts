@@ -1,6 +1,7 @@
 /**
- * Owns whether the container engine's socket is there, and waiting for it: on a box without apps there never is one, and
- * nothing is asked of it. Does not own what is asked through it (containers/engine).
+ * Owns whether the container engine's socket is there, and waiting for it: a box without apps never has one, and
+ * nothing is asked of its engine.
+ * Does not own what is asked through it (containers/engine).
  */
 import { basename, dirname } from 'node:path';
 import type { Clock, Files } from '../system/ports.ts';

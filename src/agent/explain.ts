@@ -1,7 +1,6 @@
 /**
- * Owns the answer to "why is it as it is": one item as wanted, as on the box, what it stands on, what went wrong; and
- * the list of all that can be asked for.
- * Pure over the last run of each lane.
+ * Owns the answer to "why is this as it is?" for one item: what is wanted, what is on the box, what it depends on, what
+ * went wrong; and the list of items that can be asked about. Pure, from the last run of each lane.
  */
 import { type BranchboxError, renderError } from '../model/errors.ts';
 import type { Explanation, ItemList } from '../model/localStatus.ts';

@@ -1,5 +1,5 @@
 /**
- * Owns gathering facts: what never changes in a boot once, the rest anew at every run, from files and one socket.
+ * Owns gathering facts, from files and one socket: what never changes during a boot once, everything else at every run.
  * Does not own their schema (model/facts) nor what follows from them.
  */
 import { randomUUID } from 'node:crypto';

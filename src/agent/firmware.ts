@@ -1,6 +1,6 @@
 /**
- * Owns putting the updater of this box together: what it is told of the box, and how it is told apart from one that has
- * no slots. Does not own any decision of an update (update).
+ * Owns putting the updater of this box together: what it learns of the box, and which one a box without slots has.
+ * Does not own any decision of an update (update).
  */
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import type { App } from '../model/app.ts';

@@ -1,8 +1,9 @@
 /**
- * Owns finding out what this kernel can do, by trying it in a network namespace that is gone right after.
- * Nothing of the box changes. Does not own what follows from a missing feature.
- * A refusal is an answer; a probe that did not get to ask is none and throws: what is found stands for the whole
- * boot, and a machine that was busy for ten seconds must not go without a firewall until the next.
+ * Owns finding out what this kernel can do, by trying it in a network namespace that is removed right after; nothing of
+ * the box changes.
+ * Does not own what follows from a missing feature. A refusal by the kernel is an answer. A probe that could not ask is
+ * none, and throws: what is found stands for the whole boot, and a machine that was busy for ten seconds must not go
+ * without a firewall until the next.
  */
 import { access } from 'node:fs/promises';
 import { BranchboxError } from '../model/errors.ts';

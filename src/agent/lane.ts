@@ -1,6 +1,6 @@
 /**
- * Owns one lane: a reconciler over some kinds of a box's items, with the rest as given. Erases which kinds, so that
- * lanes can be kept in one list.
+ * Owns one lane: a reconciler over some kinds of a box's items, with all the others as given. Its type does not say
+ * which kinds, so that lanes can be kept in one list.
  */
 import type { BranchboxError } from '../model/errors.ts';
 import type { ItemId } from '../model/ids.ts';

@@ -1,7 +1,6 @@
 /**
- * Owns the socket for who looks at the box without a right to change it (the account that SSH lets in): all read-outs,
- * nothing that may be asked for, and one after the other. Open to that account's group alone; not there on a machine that
- * has no such group.
+ * Owns the socket for those who may look at the box but not change it (the account that SSH lets in): all read-outs, no
+ * actions, one request at a time. Open to that account's group alone, and absent on a machine that has no such group.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { SSH_USER } from '../model/ssh.ts';

@@ -1,6 +1,6 @@
 /**
- * Owns what follows from uplinks over modems: what each is asked for, and the lease that tells of a bearer's address
- * where all leases are told (system/leases). Pure.
+ * Owns what follows from uplinks over modems: what each modem is asked for, and a bearer's address told as a lease, in
+ * the place where all leases are told (system/leases). Pure.
  * Does not own dialling (modemSteps.ts) nor the address itself (net/address).
  */
 import type { Facts } from '../model/facts.ts';

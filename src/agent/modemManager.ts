@@ -1,7 +1,7 @@
 /**
- * Owns talking to ModemManager over the system's message bus: reading its modems, and its methods.
- * All is read anew whenever it signals anything; nobody believes what a signal says.
- * Does not own what its answers mean (modemWords.ts), what is done next (wan/modem) nor when (modems.ts).
+ * Owns talking to ModemManager over the system's message bus: reading its modems, calling its methods. A signal only
+ * causes everything to be read anew; what it says is not believed.
+ * Does not own what the answers mean (modemWords.ts), what is done next (wan/modem) nor when (modems.ts).
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';

@@ -1,6 +1,7 @@
 /**
- * Owns what is kept of PINs that were given to SIMs, over every restart: three wrong ones block a SIM, so that a PIN
- * which this SIM refused is never sent to it again. No PIN is in it, only its digest: the desired state beside it has the PIN.
+ * Owns the record of which PIN was sent to which SIM, over every restart: three wrong ones block a SIM, so a PIN that a
+ * SIM refused is never sent to it again. The record holds digests of PINs, never a PIN; those are in the desired state
+ * beside it.
  * Does not own when one is sent (wan/modem).
  */
 import { createHash } from 'node:crypto';

@@ -1,7 +1,8 @@
 /**
- * Owns that each modem takes its steps, one at a time, without waiting for the others; and what was tried of each for as
- * long as the same is wanted of it.
- * Does not own which step is next (wan/modem), when that is asked (modems.ts), nor its words on the bus (modemManager.ts).
+ * Owns taking the steps of each modem, one at a time and without waiting for other modems; and remembering what was
+ * tried of it for as long as the same is wanted of it.
+ * Does not own which step is next (wan/modem), when that is asked (modems.ts), nor the words on the bus
+ * (modemManager.ts).
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { ModemStatus } from '../model/localStatus.ts';

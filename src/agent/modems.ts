@@ -1,8 +1,8 @@
 /**
- * Owns the life of the box's modems: ModemManager reached where a modem is wanted, a look whenever it or the wishes change,
- * and what is told of what was seen (leases, states).
- * Does not own the step that each modem then takes (modemSteps.ts), ModemManager's words on the bus (modemManager.ts), nor
- * the address (wan/uplinks).
+ * Owns the life of the box's modems: a connection to ModemManager where a modem is wanted, a look whenever it signals
+ * or the wishes change, and telling what was seen (leases, states).
+ * Does not own the step that each modem then takes (modemSteps.ts), the words on the bus (modemManager.ts), nor the
+ * address (wan/uplinks).
  */
 import type { ModemStatus } from '../model/localStatus.ts';
 import type { System } from '../system/ports.ts';

@@ -1,8 +1,9 @@
 /**
- * Owns which known ids somebody may have meant by one that nobody knows: those that are a slip of the fingers away, then
- * those that it begins, then those that name the same thing. Pure; does not own what is known (explain.ts).
+ * Owns which known ids somebody may have meant by an unknown one: first those within a few typing mistakes, then those
+ * that it begins, then those that name the same thing. Pure.
+ * Does not own what is known (explain.ts).
  *
- * What is asked comes over a socket, and a box has thousands of ids: each costs at most LONGEST x (2 x SLIPS + 1) steps
+ * The question comes over a socket, and a box has thousands of ids: each costs at most LONGEST x (2 x SLIPS + 1) steps
  * (only the cells of the table that can still be within SLIPS are looked at).
  */
 

@@ -1,7 +1,7 @@
 /**
- * Owns whom programs of the box that are not ours ask for names (chrony for its time servers, the container engine for
- * registries): /etc/resolv.conf of the image is a link to this file. Does not own how the agent and the identity process
- * ask: each over the uplink that it uses (system/uplinkResolver).
+ * Owns which DNS servers the box's other programs ask (chrony for its time servers, the container engine for
+ * registries): /etc/resolv.conf of the image is a link to this file.
+ * Does not own how the agent and the identity process ask: each over the uplink that it uses (system/uplinkResolver).
  */
 import type { Facts } from '../model/facts.ts';
 import { isLinkLocal } from '../model/prefixes.ts';

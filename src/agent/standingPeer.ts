@@ -1,6 +1,7 @@
 /**
- * Owns whether the server of a session that stands was revoked since: a handshake judges once, and a session may outlive the
- * list that names who is at its other end. Whatever else changed since (anchors, dates) is no reason to end one.
+ * Owns whether the server of a running session has been revoked since: a handshake judges only once, and a session may
+ * outlive a newer revocation list that names its server. Nothing else that changed since (anchors, dates) is a reason
+ * to end one.
  * Does not own the lists (bootstrap/ownerRevocations) nor ending a session (controllerLink).
  */
 import type { TLSSocket } from 'node:tls';

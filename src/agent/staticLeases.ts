@@ -1,6 +1,7 @@
 /**
- * Owns telling of static uplinks where leases of either family are told (system/leases), so that whoever asks by which address
- * the box gets out looks in one place: the identity process and the installer's page too.
+ * Owns telling static uplinks as leases, in the place where the leases of both families are told (system/leases): so
+ * whoever asks by which address the box gets out looks in one place, the identity process and the installer's page
+ * included.
  * Does not own the address itself (net/address) nor what the DHCP client's hook wrote: each file says whose it is.
  */
 import { splitCidr } from '../model/addresses.ts';

@@ -1,9 +1,9 @@
 /**
- * Owns telling the init system that the agent lives (sd_notify(3), WATCHDOG=1): said by the loop that looks at the box,
- * and only while no lane hangs, so that it proves work and not a timer. Until that loop has turned once, by a timer, but
- * only while the start goes on from step to step: a slow machine may need minutes for it. Does not own what happens
- * without (WatchdogSec=).
- * Node has no unix datagram sockets: a child relays lines to them, and only where somebody listens.
+ * Owns telling the init system that the agent lives (sd_notify(3), WATCHDOG=1). The loop that looks at the box says so,
+ * and only while no lane hangs: it proves work, not a timer. Until that loop has turned once a timer says it, but only
+ * while the start goes on from step to step: a slow machine may need minutes for it.
+ * Does not own what happens without (WatchdogSec=). Node has no unix datagram sockets: a child relays lines to them,
+ * and only where somebody listens.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock, Logger } from '../system/ports.ts';

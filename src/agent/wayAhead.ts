@@ -1,6 +1,6 @@
 /**
- * Owns a way to the controller that is made while the session still stands over another uplink, for the session that takes
- * its place: where none comes about, or the broker does not let this box in by it, nothing was given up.
+ * Owns making a way to the controller over another uplink while the present session still stands, for the session that
+ * is to take its place: where no way comes about, or the broker does not let the box in by it, nothing was given up.
  * Does not own when (linkReturn) nor sessions (controllerLink).
  */
 import { once } from 'node:events';

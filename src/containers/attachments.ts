@@ -1,8 +1,9 @@
 /**
- * Owns attachments: a veth from a segment's bridge into an anchor's namespace, with the address, MAC, MTU and
- * gateway that the desired state gives; no NAT, no published port. Changed in place where that can be done, so
- * that the app does not restart.
- * Does not own the anchor, nor the policy of the link: its element is a need, so it is there before the link is up.
+ * Owns attachments: a veth from a segment's bridge into an anchor's namespace, with the address, MAC, MTU and gateway
+ * that the desired state gives; no NAT, no published port. Changed in place where possible, so that the app does not
+ * restart.
+ * Does not own the anchor, nor the policy of the link: the link needs the policy's element, so that is there before the
+ * link is up.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { LEAST_IPV6_MTU } from '../net/linkRender.ts';

@@ -1,6 +1,6 @@
 /**
- * Owns observing gates that the box itself shows: links that are not ours to make.
- * Those that come from facts (a kernel's features, ports by label) are gates.ts's; ids agree, so either may report one.
+ * Owns observing gates that the box itself shows: links that are not ours to make. Gates that follow from facts (a
+ * kernel's features, ports by label) are gates.ts's; both give them the same ids, so either may report one.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';

@@ -1,6 +1,6 @@
 /**
- * Owns which gates (things of others that our items wait for) are there by the facts, and a sentence for each that
- * is not. Does not gather facts.
+ * Owns which gates (things that belong to others and that our items wait for) are there according to the facts, and a
+ * sentence for each that is not. Does not gather facts.
  */
 import type { Facts } from '../model/facts.ts';
 import { itemId } from '../model/ids.ts';

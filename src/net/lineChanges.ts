@@ -1,6 +1,6 @@
 /**
- * Owns creating, changing and deleting items of which each is one line of `ip` or `bridge`. Does not own the lines, nor
- * what is observed.
+ * Owns creating, changing and deleting items that are one line of `ip` or `bridge` each.
+ * Does not own the lines, nor what is observed.
  */
 import type { Driver } from '../reconcile/driver.ts';
 import type { AnyItem } from '../reconcile/item.ts';

@@ -1,5 +1,6 @@
 /**
- * Owns changing nft by whole transactions: all items in one, and where one of them is bad, all the others in one.
+ * Owns changing nft by whole transactions: one for all items, and where one of them makes it fail, one for all the
+ * others.
  * Does not own any command.
  */
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';

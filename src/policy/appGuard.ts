@@ -1,7 +1,7 @@
 /**
- * Owns that an app speaks as itself alone: by its link, its MAC address and its IPv4 address, in Ethernet, ARP and IP.
- * Every link of an app is closed by its name's beginning; an element opens it for one source. So a link that comes up
- * too early, or whose element is gone, is silent and not free. Pure.
+ * Owns that an app speaks only as itself: from its link, its MAC address and its IPv4 address, in Ethernet, ARP and IP.
+ * Every app link, known by how its name begins, is closed; a set's element opens one for one source. So a link that
+ * comes up too early, or whose element is gone, is silent rather than unguarded. Pure.
  */
 import { splitCidr } from '../model/addresses.ts';
 import type { DesiredSpec } from '../model/desired.ts';

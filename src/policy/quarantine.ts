@@ -1,5 +1,5 @@
 /**
- * Owns that no frame of a tenant passes a box whose owner took its trust from it: two chains over all bridges, in and out.
+ * Owns that no tenant's frame passes a box that its owner no longer trusts: two chains over all bridges, in and out.
  * What carries the frames stays as it is, so that a release is one transaction and no app is lost. Pure.
  * Does not own what tunnels may bring (render.ts: nothing, then), nor when a box is quarantined (bootstrap/standing).
  */

@@ -1,8 +1,9 @@
 /**
- * Owns opening SSH where the desired state says so: its server, and port 22 from the networks that are named. Pure.
- * The rules stand always, over sets that are empty while it is closed. The server starts behind the firewall, and nobody
- * is let in before it runs: what else listened on port 22 of a machine (Debian's own server, which ours ends) answers none.
- * Who is in sends nothing: what the box may say to a hub (VXLAN, BFD, BGP) and to a segment is not his to say.
+ * Owns opening SSH where the desired state says so: its server, and port 22 from the networks that are named. Pure. The
+ * rules always stand, over sets that are empty while it is closed. The server starts after the firewall, and the port
+ * opens only once it runs: whatever else listened on port 22 of a machine (Debian's own server, which ours ends) is
+ * never reached. Whoever is logged in sends no packets of his own: he must not be able to speak as the box to a hub
+ * (VXLAN, BFD, BGP) or to a segment.
  * Does not own whose keys count (agent/sshKeys.ts) nor what a session may do (firmware/sshd_config).
  */
 import { SSH_UNIT, type SshAccess } from '../model/ssh.ts';

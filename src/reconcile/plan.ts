@@ -1,6 +1,6 @@
 /**
- * Owns the decision what to do so that the box becomes what is wanted: deletes, dependents first; then modifies
- * and creates in the order of their needs. Pure, and independent of the order of its inputs.
+ * Owns the decision what to do so that the box becomes what is wanted: first deletes, dependents before what they
+ * depend on; then modifies and creates in the order of their needs. Pure, and independent of the order of its inputs.
  * Does not act (apply.ts), nor know any kind.
  */
 import { BranchboxError } from '../model/errors.ts';

@@ -1,7 +1,7 @@
 /**
- * Owns one connection to a message bus (D-Bus): the greeting, calls with a time of their own, signals. An own one, since
- * what is called takes five kinds of values, and a PIN must be in no argument of a process, as it would be with mmcli
- * and busctl. Does not own the form of messages (dbusEncode.ts, dbusDecode.ts) nor who is called.
+ * Owns one connection to a message bus (D-Bus): the greeting, calls with a time cap each, signals. Written here, since
+ * our calls take five kinds of values, and mmcli or busctl would have a PIN among their arguments.
+ * Does not own the form of messages (dbusEncode.ts, dbusDecode.ts) nor who is called.
  */
 import { createConnection, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';

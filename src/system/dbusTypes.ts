@@ -1,6 +1,7 @@
 /**
- * Owns what both ways of a D-Bus message go by (D-Bus Specification 0.43, "Type System", "Message Format"): kinds, fields of a
- * header, alignments, and taking signatures apart. Does not own bytes (dbusEncode.ts, dbusDecode.ts). Pure.
+ * Owns what reading and writing D-Bus messages share (D-Bus Specification 0.43, "Type System", "Message Format"):
+ * kinds, header fields, alignments, and taking signatures apart.
+ * Does not own bytes (dbusEncode.ts, dbusDecode.ts). Pure.
  */
 import { BranchboxError } from '../model/errors.ts';
 

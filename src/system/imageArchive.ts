@@ -1,6 +1,7 @@
 /**
- * Owns telling a file that may be an app's image, as `docker save` writes one, from one that can be none: by the headers of
- * its tar, read one at a time, and never what they head. Does not own what is in the image: the engine of the box loads it.
+ * Owns telling a file that may be an app's image, as `docker save` writes one, from a file that cannot be one: by the
+ * headers of its tar, read one at a time, and never by what follows them.
+ * Does not own what is in the image: the engine of the box loads it.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 

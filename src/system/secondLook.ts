@@ -1,6 +1,7 @@
 /**
- * Owns ending a process that was started while the box's TPM did not answer, and that turns out to need it: Node takes the
- * TPM's provider at its start alone, and the init system starts the process again. Does not own looking (tpm-ready).
+ * Owns ending a process that started while the box's TPM did not answer, and that turns out to need it: Node loads the
+ * TPM's provider only at its own start, so the init system starts the process again.
+ * Does not own looking (tpm-ready).
  */
 import type { Clock } from './ports.ts';
 

@@ -1,6 +1,7 @@
 /**
- * Owns the words for why a TLS session ended: of OpenSSL's line (number of a thread, place in its source) the reason, and
- * what an alert says of this end. Does not own sessions.
+ * Owns the words for why a TLS session ended: the reason in OpenSSL's line (which also has a thread's number and a
+ * place in its source), and what an alert says of this end.
+ * Does not own sessions.
  */
 import type { Obstacle } from '../model/obstacle.ts';
 

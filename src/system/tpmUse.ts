@@ -3,10 +3,10 @@
  * a process has in a TPM.
  * Does not own making such keys nor telling why one cannot be used (bootstrap/tpmKeys.ts).
  *
- * The kernel's resource manager gives an open of /dev/tpmrm0 three transient objects (drivers/char/tpm/tpm2-space.c,
- * context_tbl), a TPM itself has no more for certain. OpenSSL's provider holds one as long as OpenSSL holds the key, and
- * two while it loads one (its parent too). Node frees a key when its collector comes by, which nobody notices on a box
- * at rest: so the last TLS context is kept and used again, and the collector is run before another key is loaded.
+ * The kernel's resource manager gives each open of /dev/tpmrm0 three transient objects (drivers/char/tpm/tpm2-space.c,
+ * context_tbl), and no TPM promises more. OpenSSL's provider holds one for as long as OpenSSL holds the key, and two
+ * while it loads one (the parent too). Node frees a key only at a garbage collection, which hardly comes on a box at
+ * rest: so the last TLS context is kept and used again, and a collection is run before another key is loaded.
  */
 import { createPrivateKey, sign } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';

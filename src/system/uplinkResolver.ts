@@ -1,5 +1,5 @@
 /**
- * Owns whom a name is asked of over one uplink: that uplink's own DNS servers, from its own address.
+ * Owns which DNS servers are asked for a name over one uplink: that uplink's own, from its own address.
  * Does not own what is asked (uplinkDial.ts, serviceDiscovery.ts).
  */
 import { Resolver } from 'node:dns/promises';

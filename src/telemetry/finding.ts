@@ -1,4 +1,4 @@
-/** Owns the form of one finding of a box's health: a condition that does not know yet since when it is. Pure. */
+/** Owns the form of one finding of a box's health: a condition without the time since which it holds. Pure. */
 import type { Condition } from '../model/status.ts';
 
 export type Finding = Omit<Condition, 'sinceMs'>;

@@ -1,8 +1,9 @@
 /**
- * Owns the verdict on a box: conditions with code, severity, and a sentence that says what, where, why and what mends
- * it, in their order; what is found of what was asked for (desired state, items, apps); and the box's state from all. Does not
- * own what is found of its traffic (trafficFindings.ts) and of the box itself (ownFindings.ts). Pure: the same input gives the
- * same conditions, and a condition keeps the time since it is there.
+ * Owns the verdict on a box: its conditions in their order, each with code, severity, and a sentence that says what,
+ * where, why and what mends it; those of what was asked for (desired state, items, apps); and the box's state, which
+ * follows from all.
+ * Does not own the findings of its traffic (trafficFindings.ts) and of the box itself (ownFindings.ts). Pure: the same
+ * input gives the same conditions, and a condition keeps the time since which it holds.
  */
 import type { ItemId } from '../model/ids.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';

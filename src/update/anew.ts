@@ -1,6 +1,7 @@
 /**
- * Owns what follows where bytes of a part that were put on the disk cannot be had back: the part begins anew, once; after
- * that the disk is told of. Noted on disk, so that a line that drops or a restart in between makes it no endless download.
+ * Owns what follows where the disk does not give back bytes of a part that were written to it: the part is fetched
+ * again, once; after that it is the disk's failure and reported as such. Recorded on disk, so that dropped lines and
+ * restarts in between do not make it an endless download.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { FirmwarePart } from '../model/firmware.ts';

@@ -1,7 +1,7 @@
 /**
- * Owns reading by whom a PE file is signed, and which digest of it a signature or a list of firmware's names: Microsoft's
- * Authenticode and PE/COFF specification. Does not own whether anybody trusts that (secureBoot.ts). Pure.
- * Verifies no signature.
+ * Owns reading who signed a PE file, and by which digest a signature or a list of the firmware's names it: Microsoft's
+ * Authenticode and PE/COFF specification.
+ * Does not own whether anybody trusts that (secureBoot.ts). Pure. Verifies no signature.
  */
 import { createHash, type X509Certificate } from 'node:crypto';
 import { decode } from '../pki/der.ts';

@@ -1,6 +1,7 @@
 /**
- * Owns looking at the box before a trial until it is known what is up: one look may fall on a line that is just coming
- * back, or on an agent that has only started. Does not own what a trial is held to (trial.ts).
+ * Owns looking at the box before a trial until it is known what is up: a single look may fall on a line that is just
+ * coming back, or on an agent that has just started.
+ * Does not own what a trial is held to (trial.ts).
  */
 import type { Clock } from '../system/ports.ts';
 import { type Baseline, baselineOf, VERDICT_MS, type Vitals } from './trial.ts';

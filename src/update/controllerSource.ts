@@ -1,7 +1,7 @@
 /**
- * Owns having parts of a firmware version from the controller's device API, in ranges where a line is to be left to others in
- * between. Hostile until the digest is right: no more is taken than a manifest names. Does not own what is done with the bytes
- * (fetchPart.ts).
+ * Owns fetching parts of a firmware version from the controller's device API; in ranges where the line is to be left to
+ * others in between. Hostile until the digest is right: no more is taken than a manifest names.
+ * Does not own what is done with the bytes (fetchPart.ts).
  */
 import type { IncomingMessage } from 'node:http';
 import { firmwarePath } from '../model/deviceApi.ts';

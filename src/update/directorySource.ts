@@ -1,6 +1,7 @@
 /**
- * Owns having a firmware version from a directory that somebody mounted (a stick): its one manifest, and its parts. Hostile until
- * the digest is right: no link is followed, and no more is read than a manifest names. Does not own mounting it (stick.ts).
+ * Owns taking a firmware version from a directory that somebody mounted (a stick): its one manifest, and its parts.
+ * Hostile until the digest is right: no link is followed, and no more is read than a manifest names.
+ * Does not own mounting it (stick.ts).
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';

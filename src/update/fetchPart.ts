@@ -1,6 +1,7 @@
 /**
- * Owns bringing one part onto its place: on from what is durable there, hashed and counted while it comes, noted as
- * durable only after it is. Does not own where it comes from (sources) nor what stands around it (install.ts).
+ * Owns bringing one part to its place: it goes on from what is durable there, hashes and counts what comes, and notes
+ * it as durable only once it is.
+ * Does not own where it comes from (sources) nor what happens around it (install.ts).
  */
 import { createHash, type Hash } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';

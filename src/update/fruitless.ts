@@ -1,6 +1,7 @@
 /**
- * Owns giving a source up that answers and brings nothing new, where it does not say itself how much it has: a line that
- * drops is gone on with, a part that ends there each time is not what was named. Does not own when it is asked again.
+ * Owns giving up a source that answers but brings nothing new, where it does not say itself how much it has: after a
+ * dropped line the fetch goes on, but a part that ends at the same place each time is not what was named.
+ * Does not own when it is asked again.
  */
 import { wrong } from './fetchPart.ts';
 import type { PartBytes, PartSource } from './ports.ts';

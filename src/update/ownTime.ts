@@ -1,7 +1,8 @@
 /**
- * Owns how long a start of the box has lasted without the check of the data partition, which may take an hour and is no
- * version's doing: by this time versions are judged, and compared. Does not own the check (open-data), nor the deadline
- * without an agent, which counts the same (firmware/trial-deadline).
+ * Owns how long a start of the box has lasted, without the check of the data partition: that may take an hour, and is
+ * no version's doing. Versions are judged and compared by this time.
+ * Does not own the check (open-data), nor the deadline without an agent, which counts the same
+ * (firmware/trial-deadline).
  */
 import type { Files } from '../system/ports.ts';
 

@@ -1,6 +1,7 @@
 /**
- * Owns reading firmware's lists of what it trusts and what it takes back, `db` and `dbx`: EFI_SIGNATURE_LISTs (UEFI 2.10,
- * 32.4.1). Does not own what follows from them (secureBoot.ts). Pure.
+ * Owns reading the firmware's lists of what it trusts (`db`) and what it no longer does (`dbx`): EFI_SIGNATURE_LISTs
+ * (UEFI 2.10, 32.4.1).
+ * Does not own what follows from them (secureBoot.ts). Pure.
  */
 import { X509Certificate } from 'node:crypto';
 

@@ -1,6 +1,7 @@
 /**
- * Owns when the boot entry that waits in /var is let go: it is of 25 MB, and of use only to the update whose progress
- * names its bytes. Does not own the file (disk.ts).
+ * Owns when the boot entry that waits in /var is deleted: it has 25 MB, and is of use only to the update whose progress
+ * names its bytes.
+ * Does not own the file (disk.ts).
  */
 import type { Logger } from '../system/ports.ts';
 import type { FirmwareDisk, ProgressStore } from './ports.ts';

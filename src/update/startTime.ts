@@ -1,5 +1,5 @@
 /**
- * Owns how long this start of the box took until all that is wanted was up. By it the next version is given its time:
+ * Owns how long this start of the box took until all that is wanted was up. The next version's time is measured by it:
  * what is slow here (an old processor, many apps, a modem that registers late) is slow for that one too.
  */
 import type { Files } from '../system/ports.ts';

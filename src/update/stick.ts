@@ -1,7 +1,8 @@
 /**
- * Owns a USB stick that was plugged into the running box: mounted where nobody but this process sees it, only while its
- * update is read. A stick is hostile: FAT alone, read-only, nothing of it is run; its size does not matter, since no
- * more is read than a signed manifest names. Does not own whether a version may be taken (job.ts).
+ * Owns a USB stick that was plugged into the running box: mounted where only this process sees it, and only while its
+ * update is read. A stick is hostile: FAT only, read-only, nothing on it is run; its size does not matter, since no
+ * more is read than a signed manifest names.
+ * Does not own whether a version may be taken (job.ts).
  */
 import { lstat, mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

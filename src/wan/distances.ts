@@ -1,7 +1,7 @@
 /**
- * Owns which path goes first to a destination. To one VTEP that is the peer's preference alone. To what lies beyond
- * (a range that several hubs forward to) the paths of different hubs have to be put in one order, as their
- * preferences are only unique to one VTEP each: hubs as the desired state lists them, within each by preference.
+ * Owns which path goes first to a destination. To one VTEP that is the peer's preference alone. To what lies beyond (a
+ * range that several hubs forward to) the paths of different hubs have to be put in one order, since preferences are
+ * unique only among the paths to one VTEP: hubs in the order of the desired state, and within each by preference.
  */
 import type { Tunnel, TunnelPeer } from '../model/desired.ts';
 

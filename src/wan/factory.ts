@@ -1,8 +1,8 @@
 /**
- * Owns what a box holds before it has any desired state: every WAN port by DHCP and by what its router advertises, each
- * with a table of its own, and every modem by what its
- * SIM's provider gives who names no APN, so that bootstrap can try all of them. Slots follow the order of the ports in the hardware model.
- * A bootstrap medium may have said more of one port (model/medium): then that.
+ * Owns what a box holds before it has any desired state, so that bootstrap can try every way out: each WAN port, by
+ * DHCP and by what its router advertises, with a table of its own; and each modem, without an APN, so that its SIM's
+ * provider chooses. Slots follow the order of the ports in the hardware model. Where a bootstrap medium said more of a
+ * port (model/medium), that counts.
  */
 import type { Uplink } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';

@@ -1,5 +1,5 @@
 /**
- * Owns the words in which one modem is spoken of: what is wanted of it, what ModemManager shows, what was tried before.
+ * Owns the types that describe one modem: what is wanted of it, what ModemManager shows, what was tried before.
  * Does not own what follows from them (modem.ts).
  */
 import type { ModemReason } from '../model/localStatus.ts';

@@ -1,6 +1,6 @@
 /**
- * Owns the token in the form: that who posts a code has read this page, from this address, within the last hour.
- * The key lives as long as the process.
+ * Owns the token in the form: it proves that whoever sends a code read this page, from this address, within the last
+ * hour. The key lives as long as the process.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 

@@ -1,5 +1,5 @@
 /**
- * Owns making HTML: whatever is put into a template is text unless it was made here. Pure.
+ * Owns making HTML: whatever is put into a template is escaped as text, unless it is markup made here. Pure.
  */
 
 /** Markup that was made by `html`. */

@@ -1,8 +1,8 @@
 /**
- * Owns what a request asks for, as far as its line and headers say: which page, or why it is turned away. Pure.
- * Since any name leads to this box, a page of somebody else's that is still open in the phone finds itself here under
- * its own name. So pages are given under two names alone, the box's address and INSTALLER_NAME, which nobody else can
- * have; whatever asks by another name is sent to the address, where its scripts may not read.
+ * Owns what a request asks for, as far as its line and headers say: which page, or why it is turned away. Pure. Every
+ * name leads to this box, so a page of another site that is still open in the phone reaches this server under that
+ * site's name. Pages are therefore served under two names alone, the box's address and INSTALLER_NAME, which nobody
+ * else can have; a request by any other name is sent to the address, where that site's scripts may not read.
  */
 import { ACTIVATION_PATH, ActivationLinkId, INSTALLER_NAME } from '../../model/installer.ts';
 

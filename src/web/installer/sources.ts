@@ -1,6 +1,7 @@
 /**
  * Owns asking the box's processes over the sockets that are there for the page: how far the identity process is, which
- * ports the agent sees, and handing a code over. Does not own what is shown of it.
+ * ports the agent sees; and handing a code over.
+ * Does not own what is shown of it.
  */
 import { BootstrapStatus } from '../../model/bootstrap.ts';
 import { decodeJson } from '../../model/decode.ts';
