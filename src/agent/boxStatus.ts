@@ -66,7 +66,7 @@ export async function createBoxStatus(parts: {
       gatewayId: parts.gatewayId(),
       spec: keeper().spec(),
       facts: await facts.gather(parts.signal),
-      // What is of the present owner is nothing that the next one should read.
+      // The next owner must not read what is the present owner's.
       states: keeper().spec() === undefined && turn.before !== undefined ? [] : parts.holding().states(),
       desired: keeper().snapshot(),
       link: link().state(),

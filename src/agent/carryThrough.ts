@@ -11,7 +11,7 @@ export interface TrialSteps {
    * speaks against it where that is for good; goes on trying until the signal aborts.
    */
   readonly settle: (signal: AbortSignal) => Promise<void>;
-  /** What stands against the state that is held to now. */
+  /** Why the box does not hold the present state. */
   readonly problems: () => readonly Problem[];
   /** Called when what is held to changes: lanes start over. */
   readonly onChange: () => void;

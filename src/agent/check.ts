@@ -7,7 +7,7 @@ import { KERNEL_FEATURES } from '../model/facts.ts';
 import type { KeyHolding } from '../model/keyHolder.ts';
 import type { LocalCheck } from '../model/localStatus.ts';
 
-/** What no item needs yet says so first: a test holds this against what is rendered. */
+/** What no item needs yet says so first: a test compares this with what is rendered. */
 const USES: Readonly<Record<KernelFeature, string>> = {
   wireguard: 'tunnels in the kernel; without it wireguard-go carries them, at more processor time',
   tun: 'wireguard-go; without it and without wireguard there are no tunnels',

@@ -22,7 +22,7 @@ export interface Way {
   >;
 }
 
-/** As far as TLS, by which no session of this box ends: that is what the same client id does. */
+/** Up to TLS, which ends no session of this box; an MQTT CONNECT with the same client id would. */
 export function connectController(way: Way, signal: AbortSignal): Promise<UplinkConnection> {
   return way.dialer.connectTls({
     ...way.endpoint,
@@ -36,7 +36,7 @@ export function connectController(way: Way, signal: AbortSignal): Promise<Uplink
 
 export async function dialController(
   parts: Way & {
-    /** One that stands already. */
+    /** A way that has been made already. */
     readonly made?: UplinkConnection | undefined;
     readonly onMessage: (topic: string, payload: Uint8Array) => void;
   },

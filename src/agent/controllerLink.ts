@@ -39,7 +39,7 @@ export interface LinkParts {
   readonly onProblem: (problem: BrokerProblem | undefined) => void;
   /** The broker turned the box away, or the box could not show who it is. */
   readonly onRefused: () => void;
-  /** The session was ended, since the owner revoked whom it was with meanwhile. */
+  /** The session was ended because the owner has revoked its server. */
   readonly onRevoked: (why: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -131,7 +131,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     clock,
     send: (request) => send('reply', JSON.stringify(request)),
     renew() {
-      // Not over one that is being made on what stood before either.
+      // Nor over one that is being made from what was known before.
       dial?.abort(new Error('a new connection is to prove the state on trial'));
       ahead.drop();
       live?.session.end('a new connection is to prove the state on trial');
@@ -159,7 +159,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       if (command.kind === 'proof') proof.answered(command.nonce);
       else parts.onCommand(command);
     } catch (thrown) {
-      // From within an event of the connection: nobody else would take it.
+      // Within an event of the connection, where nobody else would catch it.
       log.error('a command cannot be carried out', { kind: command.kind, error: asBranchboxError(thrown) });
     }
   };
@@ -206,7 +206,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     parts.onState();
   };
 
-  /** Whether the connection stands on what the box would choose now. */
+  /** Whether the connection uses what the box would choose now. */
   const check = (): void => {
     const at = live;
     if (at === undefined) return;
@@ -215,7 +215,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     if (own?.alive === true) wasAlive = true;
     goingBack.look(own === undefined ? undefined : betterUplink(uplinks, own)?.ifname);
     if (own === undefined) at.session.end(`${at.uplink.ifname} lost its address`);
-    // One that was dark when it was dialled got through where those that live did not.
+    // An uplink that was thought dark got through where the living ones did not.
     else if (!own.alive && wasAlive && uplinks.some(({ alive }) => alive))
       at.session.end(`${own.ifname} is dark`);
     else {
@@ -278,7 +278,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   };
 }
 
-/** With what each uplink says: that none leads there tells nobody what to mend. Pure. */
+/** With the reason of each uplink: that none leads there would tell nobody what to mend. Pure. */
 function problemOf({ message, problems, fields, code }: BranchboxError): BrokerProblem {
   const { obstacle } = fields;
   const words = problems.length === 0 ? [message] : problems.map((problem) => problem.message);

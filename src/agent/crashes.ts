@@ -7,7 +7,7 @@ import { CRASH_RECORD_MAX_BYTES, CrashRecord } from '../model/crash.ts';
 import { decodeJson } from '../model/decode.ts';
 import type { Files } from '../system/ports.ts';
 
-/** Long enough to be seen, also where the box was off line for a while; its event stays. */
+/** Long enough to be noticed even where the box was offline for a while; its event stays. */
 const TOLD_MS = 3_600_000;
 /** The processes of a box are few. */
 const MAX_RECORDS = 8;

@@ -22,10 +22,10 @@ import { carryThrough, type TrialSteps } from './carryThrough.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
 import { decodeHeld, type HeldState, type TrialStore } from './trialStore.ts';
 
-/** Timers of Node end here. */
+/** The longest delay that Node's timers take. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const RETRY_CHECK_MS = 5000;
-/** Messages that wait while one is judged: more is a broker that floods, and of states the newest counts. */
+/** Messages that wait while one is judged. More means that the broker floods; of states the newest counts anyway. */
 const MAX_OFFERED = 8;
 
 export interface DesiredParts extends TrialSteps {
@@ -132,7 +132,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     };
     // Before anything changes, and before anybody is shown the new state.
     await store.writeTrial(record);
-    // The end of the one before is nobody's verdict any more.
+    // How the trial before ended decides nothing any more.
     trial?.stop.abort(new Error('a newer desired state came'));
     const stop = new AbortController();
     const durationMs = trialMs(committed !== undefined && parts.wasSettled());

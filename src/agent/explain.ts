@@ -55,7 +55,7 @@ interface Index {
   readonly gates: ReadonlySet<string>;
   readonly blocked: ReadonlyMap<string, readonly ItemId[]>;
   readonly errors: ReadonlyMap<string, BranchboxError>;
-  /** What a wanted item stands on. */
+  /** What a wanted item depends on. */
   readonly needed: ReadonlySet<string>;
   readonly defects: Knowledge['defects'];
 }
@@ -107,7 +107,7 @@ function judgeItem(id: string, known: Index): Pick<Explanation, 'state' | 'sente
     : { state: 'different', sentence: 'It differs from what is wanted, and will be changed.' };
 }
 
-/** Why each is not there, in a sentence; of what waits itself that which it waits for in the end. */
+/** Why each is not there, in a sentence; for one that waits itself, what it waits for in the end. */
 function rootsOf(needs: readonly ItemId[], known: Index, seen = new Set<string>()): readonly string[] {
   return needs.flatMap((need) => {
     if (seen.has(need)) return [];

@@ -147,7 +147,7 @@ async function readFindings(system: System, paths: AgentPaths, signal: AbortSign
   return findings;
 }
 
-/** Not kept, they are found again by the next start: no reason for this one to end. */
+/** If they are not kept, the next start finds them again: no reason to end this one. */
 async function writeFindings(
   { files, log }: System,
   paths: AgentPaths,

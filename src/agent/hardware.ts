@@ -68,7 +68,7 @@ export const namedInterfaces = (model: Pick<HardwareModel, 'ports'>): ReadonlySe
 /** Named ports in the model's order, then those discovered in the machine's. Pure. */
 export function matchPorts(model: HardwareModel, found: readonly FoundInterface[]): readonly PortFact[] {
   const taken = new Set<string>();
-  // Of several interfaces at one place that names no number the first is the port, at every start the same one.
+  // Where a place names no number and has several interfaces, the first is the port: the same one at every start.
   const all = inOrder(found);
   const named = model.ports.map(({ label, role, match }): PortFact => {
     // One place in two forms is one port: it must not be a provider's and a tenant's at once.
@@ -86,7 +86,7 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
   const labels = new Set<string>(named.map(({ label }) => label));
   const discovered: PortFact[] = [];
   const add = (label: string, role: PortFact['role'], one: FoundInterface): void => {
-    // A second of a name has none: better no port than one that is another after the next boot.
+    // A second interface of one name is no port: better none than one that may be another after the next boot.
     if (labels.has(label) || !PortLabel.safeParse(label).success) return;
     labels.add(label);
     discovered.push(portFact(label, role, one, all));
@@ -108,7 +108,7 @@ export function matchPorts(model: HardwareModel, found: readonly FoundInterface[
   return [...named, ...discovered, ...dialled.filter(({ label }) => !labels.has(label))];
 }
 
-/** By slot; what is in none is `modem1`, `modem2` …, in the order of the machine. An empty slot is no port. */
+/** By slot; a modem in no slot is `modem1`, `modem2` …, in the order of the machine. An empty slot is no port. */
 function matchModems(
   model: HardwareModel,
   all: readonly FoundInterface[],

@@ -26,7 +26,7 @@ export interface LaneState {
   readonly defect: BranchboxError | undefined;
 }
 
-/** Of an agent, on a slow box, until its network is as wanted. */
+/** For an agent to get its network as wanted, on a slow box. */
 const START_MS = 180_000;
 
 export interface Holding {
@@ -36,9 +36,9 @@ export interface Holding {
   restart(): void;
   /** Resolves when the network is as wanted since the last restart; rejects where it never will be, or on abort. */
   settle(signal: AbortSignal): Promise<void>;
-  /** It was, at least once, or has had the time that a start may take: who is never well has no longer trials. */
+  /** It was, at least once, or has had the time that a start may take: a box that is never well must not prolong trials. */
   wasSettled(): boolean;
-  /** What stands against it. */
+  /** What is in the way of that. */
   problems(): readonly Problem[];
   states(): readonly LaneState[];
   /** How long the network's lane is in one run by now; undefined where it is in none. Apps may pull images for hours. */

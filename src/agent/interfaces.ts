@@ -9,7 +9,7 @@ import type { FoundInterface } from './hardware.ts';
 const SYS_NET = '/sys/class/net';
 /** ARPHRD_ETHER of linux/if_arp.h. */
 const ETHERNET = '1';
-/** Modems whose Ethernet is none: ModemManager dials, and their address comes from it. */
+/** Modems that look like Ethernet and are not: ModemManager dials, and gives their address. */
 const MODEM_DRIVERS: ReadonlySet<string> = new Set(['qmi_wwan', 'cdc_mbim']);
 
 /**

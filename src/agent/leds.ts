@@ -22,7 +22,7 @@ export interface Leds {
 export function createLeds(parts: {
   readonly model: Pick<HardwareModel, 'leds'>;
   readonly files: Pick<Files, 'writeKernel' | 'readText'>;
-  /** The identity process's. */
+  /** The identity process's journal. */
   readonly journalPath: string;
   readonly log: Logger;
 }): Leds {
@@ -41,7 +41,7 @@ export function createLeds(parts: {
       const text = await files.readText(journalPath, MAX_JOURNAL_BYTES);
       return text === undefined ? undefined : decodeJson(Journal, text, journalPath).entries.at(-1)?.state;
     } catch {
-      // A journal that cannot be read is the identity process's to tell.
+      // That a journal cannot be read is for the identity process to report.
       return undefined;
     }
   }

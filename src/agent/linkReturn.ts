@@ -6,11 +6,11 @@
 import type { Clock } from '../system/ports.ts';
 import type { RankedUplink } from './uplinkChoice.ts';
 
-/** One that is back often goes again at once; what the box says meanwhile is little, also for a metered one. */
+/** An uplink that came back often goes again at once. Little is said until then, even over a metered one. */
 export const RETURN_HOLD_MS = 15_000;
 /** An uplink that lives, but does not get as far as the controller, costs a dial each quarter of an hour at most. */
 export const RETURN_HOLD_MAX_MS = 900_000;
-/** A connection that stayed for so long went back rightly. */
+/** A connection that stays for so long was right to go back. */
 export const RETURN_SETTLED_MS = 600_000;
 
 /** later: this was no time for it, and nothing was tried. */

@@ -27,7 +27,7 @@ const LIMITS = {
   requestTimeout: 10_000,
   connectionsCheckingInterval: 2_000,
 } as const;
-/** Of a connection, beyond a read-out's time: who takes no answer would have it kept for him. */
+/** Of a connection, beyond a read-out's time: otherwise an answer that nobody reads would be kept for ever. */
 const SILENCE_MS = 20_000;
 const BASE = 'http://agent';
 

@@ -43,7 +43,7 @@ function inTurn(readOuts: LocalApi['readOuts']): LocalApi['readOuts'] {
         if (limit.aborted) throw late();
         return readOut(query, limit);
       });
-      // What does not end in its time holds up nobody longer.
+      // What does not end in time must not hold up the next.
       const over = new Promise<void>((resolve) => limit.addEventListener('abort', () => resolve()));
       last = Promise.race([mine, over]).catch(() => {});
       return mine;

@@ -43,7 +43,7 @@ export function planModemWishes(
 /** undefined where the bearer's address is not told but asked for by DHCP. */
 export function renderModemLease(ifname: string, { ipv4 }: BearerSeen): string | undefined {
   if (ipv4?.by !== 'static') return undefined;
-  // Nobody else is on the link: an address alone. The way out is the link itself, whatever the network calls its gateway.
+  // Nobody else is on the link, so the address stands alone; the link is the way out, whatever gateway the network names.
   return [
     `${MODEM_LEASE}interface=${ifname}`,
     `new_ip_address=${ipv4.address}`,

@@ -97,7 +97,7 @@ async function readAll(bus: Bus, path: string, of: string): Promise<Properties> 
   return isProperties(properties) ? properties : {};
 }
 
-/** What went between two calls has no properties any more. */
+/** An object that went away between two calls has no properties any more. */
 const readGone = (bus: Bus, path: string, of: string): Promise<Properties> =>
   readAll(bus, path, of).catch((thrown: unknown) => {
     if (thrown instanceof BranchboxError && /Unknown(Object|Method|Interface)$/.test(nameOf(thrown)))

@@ -29,10 +29,10 @@ type Sim = Pick<ModemSeen, 'iccid' | 'imei' | 'pinTries'>;
 
 export interface ModemPins {
   standing(sim: Sim, pin: Secret | undefined): ModemTries['pin'];
-  /** Before it is sent: a box that loses its power then must know. */
+  /** Before it is sent: after a power cut the box must know. */
   sending(sim: Sim, pin: Secret): Promise<void>;
   refused(sim: Sim, pin: Secret): Promise<void>;
-  /** It had no answer: as many tries as the modem says next may be of before. */
+  /** No answer came: the count of tries that the modem reports next may be an old one. */
   unanswered(sim: Sim, pin: Secret): Promise<void>;
   /** Taken, or not given to the SIM at all. */
   forget(sim: Sim, pin: Secret): Promise<void>;

@@ -12,7 +12,7 @@ import type { ModemSeen, ModemTries, ModemWish } from '../wan/modemSeen.ts';
 import { type ModemManager, nameOf } from './modemManager.ts';
 import type { ModemPins } from './modemPins.ts';
 
-/** A connection that stood so long was one: what follows it begins with a short pause again. */
+/** A connection that lasted so long worked: the next pause is a short one again. */
 const STOOD_MS = 60_000;
 
 export interface ModemLook {
@@ -24,7 +24,7 @@ export interface ModemLook {
 export interface ModemSteps {
   /** Begins the step that follows from what is seen, unless one of that modem is under way. */
   next(wish: ModemWish, to: ModemManager, modems: readonly ModemSeen[]): ModemLook;
-  /** What nobody wants any more costs its owner nothing any more. */
+  /** A modem that nobody wants any more must cost its owner nothing. */
   letGo(asked: readonly ModemWish[], manager: () => ModemManager | undefined): Promise<void>;
   /** Until the pause before a dial ends; Infinity where there is none. */
   nextDialInMs(): number;
@@ -38,7 +38,7 @@ interface Memory {
   lastRefusal: ModemTries['lastRefusal'];
   connectedSinceMs: number | undefined;
   isOwnDial: boolean;
-  /** What it was dialled for: other words make a new start of it. */
+  /** What it was dialled with: other settings start over. */
   words: string;
   isBusy: boolean;
   /** As last seen. */
@@ -131,7 +131,7 @@ export function createModemSteps(parts: {
       const step = take(to, plan, wish, seen, memory)
         .catch((error: unknown) => log.error('a step of a modem failed', { port: wish.port, error }))
         .finally(() => {
-          // Of other words meanwhile there is another memory.
+          // Where the settings changed meanwhile, this is not what is remembered.
           underWay.delete(step);
           for (const one of [memory, memories.get(wish.port)]) if (one !== undefined) one.isBusy = false;
           onTaken();
@@ -186,7 +186,7 @@ async function sendPin(
     const name = thrown instanceof BranchboxError ? nameOf(thrown) : '';
     if (NOT_GIVEN.test(name)) await pins.forget(sim, pin);
     else if (name === 'timeout') await pins.unanswered(sim, pin);
-    // Who was to answer is gone: whoever comes next counts the tries anew.
+    // The modem that was to answer is gone: whatever comes next counts the tries anew.
     else if (name !== 'closed' && !name.endsWith('.NoReply')) await pins.refused(sim, pin);
     throw thrown;
   }

@@ -36,7 +36,7 @@ export function createModems(parts: {
   }) => Promise<ModemManager>;
   /** Other modems than before ask by DHCP. */
   readonly onWays: () => void;
-  /** What is said of one is another thing; its signal alone is none. */
+  /** The reported state of one changed; a change of its signal strength alone does not count. */
   readonly onStates: () => void;
 }): Modems {
   const { system } = parts;
@@ -108,7 +108,7 @@ export function createModems(parts: {
       const modems = await to.modems();
       await tell(asked.map((wish) => steps.next(wish, to, modems)));
     } catch (thrown) {
-      // What stood stands on without it: bearers are the modems' own.
+      // Connections go on without it: bearers are the modems' own.
       const sentence = `ModemManager does not answer (${thrown instanceof Error ? thrown.message : 'no reason'}): \`systemctl status ${UNIT}\`.`;
       log.warn('ModemManager cannot be asked', { error: thrown });
       // The next look starts it and connects anew: the bus may be there without it.

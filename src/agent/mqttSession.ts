@@ -10,7 +10,7 @@ import { type Reply, topicsOf } from '../model/mqtt.ts';
 /** Seconds. A dead connection is mostly noticed earlier, by a publish that nobody acknowledged. */
 const KEEPALIVE_S = 10;
 const CONNECT_TIMEOUT_MS = 5000;
-/** From CONNECT to the last subscription. A broker may take the one and never answer the other. */
+/** From CONNECT to the last subscription: a broker may accept the first and never answer the other. */
 const OPEN_TIMEOUT_MS = 10_000;
 /** An acknowledgement later than this means that the way is dark: LTE round trips stay well below. */
 const PUBLISH_TIMEOUT_MS = 2500;
@@ -51,7 +51,7 @@ export async function openMqttSession(options: {
   const ended = Promise.withResolvers<string>();
   let reason = 'the connection was closed';
   let isOver = false;
-  /** Of what waits now. No race against one promise for all: it would keep a word of each, as long as the session lives. */
+  /** Of what waits now. Not a race against one promise for all: it would keep a reaction of each while the session lives. */
   const waiting = new Set<(refusal: BranchboxError) => void>();
   const finish = (): void => {
     isOver = true;

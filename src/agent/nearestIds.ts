@@ -20,7 +20,7 @@ const SHORTEST_PART = 2;
 export function nearestIds(asked: string, known: Iterable<string>): readonly string[] {
   if (asked.length < SHORTEST_PART || asked.length > LONGEST) return [];
   const word = asked.toLowerCase();
-  // A short word is another one sooner.
+  // In a short word fewer slips make another word.
   const slips = Math.min(SLIPS, Math.floor(word.length / 3));
   const parts = partsOf(word);
   const found: {

@@ -49,7 +49,7 @@ export function createOrders(parts: {
   readonly testUplinks: (request: UplinkTestRequest) => Promise<string>;
   /** The identity process takes it, and says what it then does; rejects with why not. */
   readonly move: (jws: string) => Promise<string>;
-  /** What has not ended yet, and must not end as somebody else's. */
+  /** What has not ended yet, and must not end under another owner. */
   readonly onTrial: () => string | undefined;
   /** Another controller is tried, and the box is not its own yet. */
   readonly isTried: boolean;

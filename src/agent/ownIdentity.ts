@@ -28,7 +28,7 @@ export interface StoredIdentity extends DeviceCredentials {
   readonly revocationListsPem?: string | undefined;
 }
 export interface OwnIdentity extends StoredIdentity {
-  /** What time it was when this was read: whatever a date decides is judged by it, not by the system's clock. */
+  /** The time when this was read: dates are judged by it, not by the system's clock. */
   readonly atMs: number;
 }
 

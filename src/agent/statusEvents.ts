@@ -26,7 +26,7 @@ export function eventsOf(before: Told | undefined, after: Told): readonly NewEve
   for (const [key, { code, subject }] of conditionsBefore) {
     if (!conditionsAfter.has(key)) add('condition-cleared', subject, `${code} is over`);
   }
-  // What an agent finds at its start is no change.
+  // What an agent finds when it starts is not a change.
   if (before === undefined) return events;
   const { bootstrap } = after;
   if (

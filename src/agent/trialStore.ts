@@ -64,7 +64,7 @@ export function createTrialStore(files: Files, paths: AgentPaths, log: Logger): 
       const jws = await files.readText(path, JWS_MAX_BYTES);
       return jws === undefined ? undefined : decodeHeld(jws.trim(), path);
     });
-  /** One that stays is told apart at the next start, by its digest. */
+  /** If it stays, the next start knows by its digest that it is over. */
   const forgetTrial = (): Promise<void> =>
     files.remove(trial).catch((error: unknown) => {
       log.warn('the journal of a trial that ended cannot be removed', { path: trial, error });

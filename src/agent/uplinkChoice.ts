@@ -13,7 +13,7 @@ import type { UplinkAddress } from '../system/uplinkDial.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
 
 export interface RankedUplink extends UplinkAddress {
-  /** false: known to be dark; tried last, and left where another is alive. */
+  /** false: known to be dark. Tried last, and given up where another is alive. */
   readonly alive: boolean;
 }
 

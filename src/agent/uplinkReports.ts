@@ -69,7 +69,7 @@ export async function openUplinkReports(
   };
 }
 
-/** One that cannot be read, or of another release, is as none. */
+/** One that cannot be read, or is from another release, counts as none. */
 async function readReport(files: Pick<Files, 'readText'>, path: string): Promise<UplinkReport | undefined> {
   try {
     const text = await files.readText(path, 2 * REPORT_MAX_BYTES);

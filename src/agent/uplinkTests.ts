@@ -189,7 +189,7 @@ export async function createUplinkTests(parts: {
     },
     wake: () => waker.wake(),
     async stored(id) {
-      // Not noted, it is sent again by the next start, and the controller keeps it once.
+      // If that is not recorded, the next start sends it again, and the controller keeps one.
       await reports.stored(id).catch((error: unknown) => {
         log.warn('that the controller has an uplink report cannot be noted', { id, error });
       });
@@ -203,7 +203,7 @@ export async function createUplinkTests(parts: {
           await deliver();
           const owned = parts.gatewayId() !== undefined;
           if (!owned && addressesOf(parts.facts(), parts.network()) !== testedFor) {
-            // Longer each time: whoever gives addresses must not have other lines' volume spent.
+            // Longer each time: a network that keeps giving new addresses must not use up the volume of other lines.
             await clock.sleep(Math.min((testsBefore + 1) * SETTLE_MS, PAUSE_MS), signal);
             testedFor = addressesOf(parts.facts(), parts.network());
             if (testedFor !== '' && running === undefined) {

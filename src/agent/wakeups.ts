@@ -32,7 +32,7 @@ interface Wakeups {
   readonly onEngine: () => void;
 }
 
-/** Who looks anew at what. */
+/** Whom each event has look again. */
 export function wakeupsOf(parts: {
   readonly turn: Pick<MoveTurn, 'look'>;
   readonly facts: Pick<FactsGatherer, 'gather' | 'forgetEngine'>;

@@ -37,9 +37,9 @@ import { holdStaticLeases, renderStaticLeases } from './staticLeases.ts';
 const ACCOUNTS = '/etc/passwd';
 
 export interface Wanted {
-  /** For whoever makes it so: what follows from it on disk is written. */
+  /** For applying: what follows from it on disk is written, too. */
   items(limit: AbortSignal): Promise<readonly AnyItem[]>;
-  /** For whoever only looks. */
+  /** For looking: writes nothing. */
   read(limit: AbortSignal): Promise<readonly AnyItem[]>;
   /** As last read; undefined while the owner trusts this box. */
   quarantine(): Quarantine | undefined;

@@ -76,7 +76,7 @@ export function createWatchdog(parts: {
   return {
     starting(step) {
       start = { step, sinceMs: clock.monotonicMs() };
-      // Only a loop of events that turns comes to this.
+      // Reached only while the event loop turns.
       feeding ??= setInterval(feedStart, waitMs(parts.waitUs) / FEEDS).unref();
       feedStart();
     },

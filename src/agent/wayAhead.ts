@@ -11,7 +11,7 @@ import type { Logger } from '../system/ports.ts';
 import type { UplinkConnection } from '../system/uplinkDial.ts';
 import { connectController, type Way } from './controllerDial.ts';
 
-/** Where the broker tells nothing: it was not asked to, and a way that is held to be good is tried then. */
+/** After so long a silent broker is taken for willing: it need not send anything, and the way is tried. */
 const VERDICT_TIMEOUT_MS = 1500;
 
 export interface WayAhead {
@@ -61,7 +61,7 @@ export function createWayAhead(
       made = undefined;
       if (ready === undefined) return undefined;
       const { by, own } = ready;
-      // A session as somebody else, or with somebody else, would be ended at once, or not be noticed at all.
+      // With another identity, or another server, the session would be ended at once, or the difference not be noticed.
       const leadsThere =
         by.endpoint.host === to.endpoint.host &&
         by.endpoint.port === to.endpoint.port &&

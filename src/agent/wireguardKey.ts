@@ -17,7 +17,7 @@ export async function ensureWireguardKey(files: Files, path: string): Promise<st
   return makeWireguardKey(files, path);
 }
 
-/** In the place of one that is there: peers know nothing of it, and take it once the controller told them. */
+/** Replaces the present one. Peers do not know it, and accept it once the controller has told them. */
 export async function makeWireguardKey(files: Pick<Files, 'writeDurable'>, path: string): Promise<string> {
   const { privateKey } = generateKeyPairSync('x25519');
   const { d } = privateKey.export({ format: 'jwk' });

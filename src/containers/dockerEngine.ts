@@ -11,7 +11,7 @@ import { BranchboxError } from '../model/errors.ts';
 
 /** The newest version these calls were written against. */
 const NEWEST_API = { major: 1, minor: 45 };
-/** A kill takes the kernel long where the disk is slow. */
+/** On a slow disk the kernel takes long to kill a process. */
 const REMOVE_TIMEOUT_MS = 60_000;
 /** Between two lines of progress: a layer is unpacked silently. */
 const PROGRESS_TIMEOUT_MS = 180_000;

@@ -105,7 +105,7 @@ export function createEngineHttp({ socketPath }: EngineHttpOptions): EngineHttp 
     async lines(call, onLine) {
       const answer = await open(call);
       if (isError(call, answer)) return refuse(call, answer);
-      // Read in turn, and not by events: what is thrown over a line that is none must end the call, not the process.
+      // Read in a loop, not by events: an error over a malformed line must end the call, not the process.
       for await (const line of linesOf(answer, socketPath)) onLine(line);
     },
   };

@@ -12,7 +12,7 @@ export interface OwnContainer extends EngineContainer {
   readonly app: string;
 }
 export interface Inventory {
-  /** Whether the engine was there to ask: nothing found says nothing where it was not. */
+  /** Whether the engine answered; if not, an empty list means nothing. */
   readonly answered: boolean;
   readonly anchors: readonly OwnContainer[];
   readonly apps: readonly OwnContainer[];

@@ -36,7 +36,7 @@ export interface AppAttachmentSpec {
   readonly address: string;
   readonly gateway?: string;
   readonly mtu: number;
-  /** lost: one end is not where it belongs, so that only a new pair helps. */
+  /** lost: one end is not where it belongs; only a new pair helps. */
   readonly wiring: 'whole' | 'lost';
 }
 export type AppAttachmentItem = ItemBase<'app-attachment', AppAttachmentSpec>;

@@ -22,7 +22,7 @@ export interface HealthInput extends OwnCondition, TrafficCondition {
   readonly eventsDropped: number;
 }
 
-/** Of one kind at most so many: a box with 1,000 blocked items says it in a few sentences. */
+/** At most so many of one kind: a box with 1,000 blocked items says so in a few sentences. */
 const MAX_OF_A_CODE = 20;
 
 export function judge(input: HealthInput): readonly Finding[] {

@@ -113,7 +113,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         });
         const unreadable = rows.filter(({ event }) => event === undefined);
         if (unreadable.length === 0) return rows.flatMap(({ event }) => event ?? []);
-        // Else they would stand before all that came after them.
+        // Otherwise they would block everything behind them.
         inTransaction(database, () => {
           for (const { number } of unreadable) remove.run(number);
           countDropped(unreadable.length);

@@ -68,7 +68,7 @@ function createLine(place: Place, ending: AbortSignal): Line {
         if (session === fresh) session = undefined;
       });
       session = fresh;
-      // As vtysh begins too: bfdd shows nothing to who is not enabled.
+      // As vtysh begins too: without it bfdd shows nothing.
       if ((await fresh.exchange('enable', signal)) === undefined) return undefined;
     }
     return session?.exchange(command, signal);
@@ -118,7 +118,7 @@ function openSession({ path, timeoutMs }: Place, onEnd: () => void): Session {
   socket.on('data', (chunk) => {
     chunks.push(chunk);
     sizeBytes += chunk.length;
-    // Words that nobody asked for belong to no answer.
+    // Bytes that nobody asked for belong to no answer.
     if (sizeBytes > MAX_ANSWER_BYTES || answer === undefined) return end();
     // The mark may be split over chunks, at any byte.
     tail = Buffer.concat([tail, chunk]).subarray(-4);

@@ -41,7 +41,7 @@ export interface CarryOutParts {
   /** A restart now would cut something else that is on trial. */
   readonly restartHeld: () => boolean;
   readonly say: (standing: Standing) => void;
-  /** `final`: of the version, and not of how it was tried; only that is remembered. */
+  /** `final`: the fault is in the version itself, not in how it was tried; only such a refusal is remembered. */
   readonly refuse: (
     job: Job,
     target: Target | undefined,
