@@ -95,7 +95,7 @@ faultTable('bootstrap server', [
     fault: 'one that hangs up after the handshake',
     must: 'go on asking',
     outcome: 'bootstrap/unreachable in PROVISIONAL',
-    told: 'bootstrap/unreachable: controller.branchbox.example:PORT over wan1: hung up behind the handshake',
+    told: 'bootstrap/unreachable: controller.branchbox.example:PORT over wan1: hung up after the handshake',
     run: async () => {
       const { controller } = bench;
       const cut: TestController = {
