@@ -97,7 +97,7 @@ export async function runUntilRefused<I extends { readonly id: ItemId }>(
       fit.push({ item, firstLine: lines.length });
       lines.push(...own);
     } catch {
-      // Whoever tries it alone hears why.
+      // Tried alone, each says why it fails.
     }
   }
   if (lines.length === 0) return { done: [] };
@@ -141,6 +141,6 @@ export function parseComplaints(stderr: string): readonly Complaint[] {
   return complaints;
 }
 
-/** What deleting something that went by itself makes `ip` say. */
+/** What `ip` says when told to delete something that is already gone. */
 export const ALREADY_GONE =
   /Cannot find device|No such (device|process|file or directory)|Address not found|Cannot assign requested address/;

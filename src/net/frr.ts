@@ -23,7 +23,7 @@ export const FRR_CONFIG_FILE = '/etc/frr/frr.conf';
 const CHANGE_FILE = '/run/branchbox/frr-change.conf';
 /** All must answer before an observation counts: vtysh leaves out, without a word, what a dead daemon held. */
 const DAEMONS = ['mgmtd', 'zebra', 'staticd', 'bfdd', 'bgpd'] as const;
-/** 4,096 clients of a hub are about 1 MB of text. */
+/** The configuration of a hub with 4,096 clients is about 1 MB. */
 const CONFIG_MAX_BYTES = 16 * 1024 * 1024;
 /** 300 VNI blocks took 0.8 s on a laptop core; a small box under load is ten times slower. */
 const VTYSH_TIMEOUT_MS = 30_000;

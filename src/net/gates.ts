@@ -22,7 +22,7 @@ export function presentGates(facts: Facts): ExternalItem[] {
   return gates;
 }
 
-/** Why an item waits, for `explain` and the condition item-blocked; undefined where the id is no gate. */
+/** Why an item waits, for `explain` and the condition item-blocked; undefined where the id is not a gate. */
 export function missingGateSentence(id: string): string | undefined {
   if (id === 'external:engine') {
     return 'No container engine answers at /run/docker.sock. It is started where a box has apps; `systemctl status docker.service` says how far it is.';

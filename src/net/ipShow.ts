@@ -23,7 +23,7 @@ interface Asked {
 }
 
 export function createIpShow(runner: Pick<Runner, 'run' | 'runChecked'>): IpShow {
-  /** By signal: who gives up must not take another's answer along. */
+  /** By signal: a caller that gives up must not take the others' answer away. */
   const turns = new Map<AbortSignal, Map<string, Asked>>();
 
   const answer = async (asked: ReadonlyMap<string, Asked>, signal: AbortSignal): Promise<void> => {

@@ -126,7 +126,7 @@ function specOf(found: KernelLink, addressSet: boolean): LinkSpec {
 /** 0x8100, as `ip -N` and `ip` print it. */
 const DOT1Q: ReadonlySet<unknown> = new Set(['[33024]', '802.1Q']);
 
-/** Drift that only a new link mends. */
+/** Drift that only making the link anew corrects. */
 export const DRIFT_FOR_GOOD: ReadonlySet<string> = new Set([
   'vxlan learning on',
   'vxlan port',

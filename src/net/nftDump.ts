@@ -57,7 +57,7 @@ export interface NftState {
   readonly sets: readonly KernelSet[];
 }
 
-/** Without counters. With elements, which are wanted at every observation: one process tells all. */
+/** Without counters. With elements, since every observation needs them: one process for all. */
 export async function readNft(runner: Pick<Runner, 'runChecked'>, signal: AbortSignal): Promise<NftState> {
   return stateOf(await readDump(runner, 'nft', ['-j', '-s', 'list', 'ruleset'], Listing, signal));
 }

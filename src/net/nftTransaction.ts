@@ -61,7 +61,7 @@ async function transact(
       .map((one) => refused(one.id, 'nft', complaints.get(one.id) ?? '', one.lines.join('; ')));
     return [...bad, ...(await transact(runner, good, signal))];
   }
-  // It named no line: halves find out.
+  // nft named no line: halving finds out which.
   const [only] = work;
   if (work.length === 1 && only !== undefined) {
     return [refused(only.id, 'nft', result.stderr, only.lines.join('; '))];

@@ -36,7 +36,7 @@ export function createRoaming(
   let known: Endpoints | undefined;
   /** As it is on the disk; undefined where that is not known. */
   let stored: string | undefined;
-  /** Told once, and not at each look of a box whose disk is full. */
+  /** Logged once, not at each look of a box whose disk is full. */
   let isFailing = false;
   const readStored = async (): Promise<Endpoints> => {
     const endpoints = parseEndpoints(await files.readText(FILE, MAX_BYTES));
@@ -81,7 +81,7 @@ export function mergeEndpoints(
   const after: Endpoints = { ...before };
   for (const { link, peers } of states) {
     const told = noted.get(link);
-    // A new interface knows nobody yet: nothing follows from that.
+    // A new interface knows nobody yet: that says nothing about its peers.
     if (told === undefined || peers.length === 0) continue;
     const places: Endpoints[string] = {};
     for (const { publicKey, endpoint } of told.peers) {

@@ -84,7 +84,7 @@ function observed(routes: z.output<typeof KernelRoutes>): readonly RouteItem[] {
       type: unreachable ? 'unreachable' : 'unicast',
       metric: found.metric ?? 0,
       ...(found.gateway === undefined ? {} : { via: found.gateway }),
-      // IPv6 shows unreachable routes on lo, where nobody put them.
+      // IPv6 shows unreachable routes on lo, though nobody put them there.
       ...(found.dev === undefined || unreachable ? {} : { dev: found.dev }),
       ...(found.flags.includes('onlink') ? { onlink: true } : {}),
       ...(found.prefsrc === undefined ? {} : { source: found.prefsrc }),

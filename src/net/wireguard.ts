@@ -109,7 +109,7 @@ export function createWireGuardDriver({
     modify: (changes, signal) =>
       eachInTurn(
         changes.map((change) => change.to),
-        // One that runs knows better where its peers are.
+        // A running interface knows better where its peers are.
         (item) => configure(item, (spec) => Promise.resolve(spec), signal),
       ),
     /** setconf of nothing takes peers, key, port and mark away. */
@@ -125,7 +125,7 @@ export function createWireGuardDriver({
 
 const isWireGuard = (found: KernelLink): boolean => found.kind === 'wireguard' || isTun(found);
 
-/** The spec it was given, as long as it is as that says. */
+/** The spec it was given, as long as the interface matches it. */
 function observedSpec(state: WireGuardState, note: WireGuardSpec | undefined): WireGuardSpec {
   if (note !== undefined && isAsSpecified(state, note)) return note;
   return { ...state, privateKeyFile: note?.privateKeyFile ?? '' };

@@ -18,7 +18,7 @@ const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 60_000;
 
 export interface LoopRun<I extends AnyItem> {
-  /** How often the loop was restarted before this run began: tells whose report it is. */
+  /** How often the loop was restarted before this run began: tells which wish its report is about. */
   readonly era: number;
   readonly report: Report<I>;
 }

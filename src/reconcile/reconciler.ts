@@ -14,13 +14,13 @@ import { renderPlan, renderStep } from './planText.ts';
 
 export interface Observation<I extends AnyItem> {
   readonly items: readonly I[];
-  /** What others brought about of that which the wanted items need. */
+  /** The needs of wanted items that others bring about. */
   readonly gates: ReadonlySet<ItemId>;
   /** Kinds that could not be observed (FRR is not running): nothing of them is planned. */
   readonly unobserved: ReadonlyMap<string, BranchboxError>;
 }
 
-/** A plan that nobody applied yet. */
+/** A plan that has not been applied. */
 export interface Proposal<I extends AnyItem> extends Plan<I> {
   /** Wanted kinds that could not be observed, each with the reason: whether anything of them is to be done is not known. */
   readonly unobserved: ReadonlyMap<string, BranchboxError>;
@@ -103,7 +103,7 @@ export function createReconciler<I extends AnyItem>(parts: {
         }
       }),
     );
-    // Both awaited together: neither may fail with nobody listening.
+    // Awaited together, so that neither rejects unhandled.
     const [found, there] = await Promise.all([kinds, gates]);
     return { items: found.flat(), gates: there, unobserved };
   };
@@ -167,7 +167,7 @@ export function createReconciler<I extends AnyItem>(parts: {
           observation = await observeAgain(observation, touched, signal);
           plan = planFor(desired, observation);
         }
-        // Whatever is not as it was meant to be, is met with a look at everything.
+        // If anything is not as it was meant to be, everything is looked at.
         if (touched === undefined || plan.steps.length > 0) {
           observation = await observe(desired, signal);
           plan = planFor(desired, observation);
@@ -193,7 +193,7 @@ function someOf<I extends AnyItem>(plan: Plan<I>): { readonly steps: readonly st
   return { steps: plan.steps.slice(0, MAX_LOGGED_STEPS).map((step) => renderStep(step).slice(0, 160)) };
 }
 
-/** Steps that say they were done and still are to do. */
+/** Steps that were reported as done, and are still to be done. */
 function addLeftovers<I extends AnyItem>(
   plan: Plan<I>,
   failures: Map<ItemId, BranchboxError>,

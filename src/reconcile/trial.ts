@@ -25,7 +25,7 @@ export const trialMs = (wasUp: boolean): number => (wasUp ? TRIAL_MS : FIRST_TRI
 export const RETRY_AFTER_MS = 120_000;
 /** A trial that was killed may have been so by its own state: only this many end it for good. */
 const MAX_INTERRUPTIONS = 3;
-/** Of rolled-back digests; far more than a controller makes in a box's life of one trial after another. */
+/** How many rolled-back digests are kept: far more than a controller makes in a box's life of trials one after another. */
 export const MAX_ROLLED_BACK = 64;
 
 const Digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -162,7 +162,7 @@ export function retriable(
   return { digest: newest.digest, jws: record.jws };
 }
 
-/** What of a run's result speaks against the state on trial. */
+/** What in a run's result counts against the state on trial. */
 export function trialProblems<I extends AnyItem>(
   report: Pick<Report<I>, 'plan' | 'failures'>,
   before: ReadonlySet<ItemId>,

@@ -33,7 +33,7 @@ export function askSocket(
       response.on('data', (chunk: string) => {
         text += chunk;
         if (text.length <= maxAnswerBytes) return;
-        // First, since its end may be there already.
+        // First, since the stream may have ended already.
         reject(new Error('the answer is too large'));
         asked.destroy();
       });

@@ -12,7 +12,7 @@ export interface Incoming {
   readonly errorName: string | undefined;
   readonly replySerial: number | undefined;
   readonly sender: string | undefined;
-  /** Variants stand as what is in them, dictionaries as records by their key as text, 64 bits as bigint. */
+  /** A variant is its value, a dictionary a record by its keys as text, a 64-bit integer a bigint. */
   readonly body: readonly unknown[];
 }
 

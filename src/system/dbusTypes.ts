@@ -65,7 +65,7 @@ function endOfType(signature: string, at: number, depth: number): number {
   }
   const close = head === '(' ? ')' : '}';
   let next = at + 1;
-  // An array of such would have no end.
+  // An array of empty structures would never end.
   if (signature[next] === close) throw malformed(`signature ${signature}`);
   while (signature[next] !== close) next = endOfType(signature, next, depth + 1);
   return next + 1;

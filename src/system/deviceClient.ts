@@ -19,7 +19,7 @@ export interface DeviceCredentials {
    * Where a TPM holds the key: one context for every connection of the process (tpmUse.ts). Throws system/key-unusable.
    */
   readonly context?: (() => SecureContext) | undefined;
-  /** There where the library alone cannot judge (pki/tlsPeer): by a clock that is known to be wrong, or by what the owner revoked. */
+  /** Where the library alone cannot judge (pki/tlsPeer): the clock is known to be wrong, or the owner revoked something. */
   readonly judge?: PeerJudgement | undefined;
 }
 
@@ -102,7 +102,7 @@ export function createDeviceClient(options: DeviceClientOptions): DeviceClient {
         );
         request.setTimeout(idleTimeoutMs);
         request.on('timeout', () => {
-          // Bytes are there that nobody took: the silence is the reader's, who may be held to a rate.
+          // Bytes wait to be read: the silence is the reader's, whose rate may be limited.
           if (answer !== undefined && answer.readableLength > 0) socket.setTimeout(idleTimeoutMs);
           else request.destroy(new Error(`no byte for ${idleTimeoutMs / 1000} s`));
         });

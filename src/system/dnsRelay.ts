@@ -9,7 +9,7 @@ import { type AddressInfo, connect, createServer, type Socket as Stream } from '
 
 const DNS_PORT = 53;
 const LOOPBACK = '127.0.0.1';
-/** Of one resolver that asks a few names twice at most; who else is on the loopback gets no more. */
+/** Enough for one resolver that asks for a few names twice at most; no more for whoever else is on the loopback. */
 const MAX_QUESTIONS = 64;
 
 export interface DnsRelay {

@@ -1,6 +1,6 @@
 /** Owns reading a body to its end under a cap. Does not own what is said of one that is larger. */
 
-/** undefined where it is larger; then the rest is left unread. */
+/** undefined if the body is larger; the rest is then left unread. */
 export async function readCapped(
   body: AsyncIterable<unknown>,
   maxBytes: number,

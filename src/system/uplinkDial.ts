@@ -38,7 +38,7 @@ export interface UplinkDialer {
 const DEFAULT_TIMEOUT_MS = 3000;
 /** As RFC 8305 section 5 has it for two address families, wider since an LTE round trip alone can take 250 ms. */
 const STAGGER_MS = 500;
-/** Of one name. Of its addresses one that is alive may be busy with the handshakes of a thousand boxes: no more than needed. */
+/** Addresses tried of one name. A living one may be busy with the handshakes of a thousand boxes, so no more than needed. */
 const ADDRESS_STAGGER_MS = 700;
 /** The fourth begins at 2.1 s, which leaves it a third of an uplink's time by default. */
 const MAX_ADDRESSES = 4;

@@ -85,7 +85,7 @@ export function connectTlsTo(
         signal.removeEventListener('abort', onAbort);
         secured.removeListener('close', onClose);
         secured.removeAllListeners('error');
-        // Until the new owner listens, an error must not end the process; `close` tells it all the same.
+        // Until the new owner listens, an error must not end the process; `close` reports it anyway.
         secured.on('error', () => {});
         resolve(secured);
       };

@@ -19,9 +19,9 @@ import { forgetStaged } from './staged.ts';
 import type { Standing } from './standing.ts';
 import type { TrialRun } from './trialRun.ts';
 
-/** A version whose bytes were not what its manifest names: somebody has to mend that first. */
+/** After bytes that were not what the manifest names: somebody has to correct that first. */
 const RETRY_WRONG_MS = 3_600_000;
-/** A disk that does not keep them mends itself even less, and each try may be 500 MB of a metered line. */
+/** A disk that loses bytes heals even less by itself, and each try may cost 500 MB of a metered line. */
 const RETRY_LOST_MS = 86_400_000;
 const HELD_LOOK_MS = 1000;
 /** The clock may be set while a window is waited for: a box that was long without power has no time of day at its start. */
@@ -66,7 +66,7 @@ export function createCarryOut(
   const { disk, running, records, history, trial, say, clock, log } = parts;
   const untilFruitless = createFruitless();
   const paceAt = createPaces(clock);
-  /** Of the job; for a sentence. */
+  /** What the job is doing, for a sentence. */
   let underWay = '';
   let closedOn: { readonly manifest: string; readonly what: string } | undefined;
   const onStep = (target: Target) => (step: Step, doneBytes: number) => {
@@ -85,7 +85,7 @@ export function createCarryOut(
     });
   };
 
-  /** True where it was. */
+  /** Resolves to whether it was held at all. */
   const whileHeld = async (target: Target, signal: AbortSignal): Promise<boolean> => {
     let held = false;
     for (; parts.restartHeld(); held = true) {

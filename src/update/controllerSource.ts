@@ -61,7 +61,7 @@ export function createControllerSource(device: DeviceClient): PartSource {
         if (codingOf(answer) !== undefined) throw unexpected(answer, part);
         const said = wholeBytesOf(answer);
         if (said !== undefined) holdToSize(part, name, said);
-        // It knew ranges before: the next try asks it for whatever it has.
+        // The server took ranges before: the next try asks for all of it.
         if (answer.statusCode !== 206 || isMisled(answer, part, asked)) throw unexpected(answer, part);
       } catch (thrown) {
         answer.destroy();
@@ -79,7 +79,7 @@ export function createControllerSource(device: DeviceClient): PartSource {
       let answer = await get(part, asked, signal);
       let said = wholeBytesOf(answer);
       if (isRange && isMisled(answer, part, asked)) {
-        // Asked the same again, it would say the same again.
+        // The same request would be answered in the same way.
         answer.destroy();
         answer = await get(part, WHOLE, signal);
         said = wholeBytesOf(answer) ?? (answer.statusCode === 200 ? undefined : said);

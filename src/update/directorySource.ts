@@ -48,7 +48,7 @@ export async function openDirectory(directory: string): Promise<FirmwareDirector
     manifest: Buffer.concat(chunks).toString('latin1'),
     source: {
       name: directory,
-      // Its name was decoded as a plain file name.
+      // The manifest decoded its name as a plain file name.
       open: async (part, fromBytes, signal) => ({
         skipBytes: 0,
         chunks: partFrom(directory, part, fromBytes, signal),

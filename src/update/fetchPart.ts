@@ -78,7 +78,7 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
       }
     }
   } catch (thrown) {
-    // Of what stood before nothing is said by it.
+    // That says nothing about what was on the disk before.
     if (isWrong(thrown)) await onDurable(fetch.durableBytes);
     // What came before the line went dead is good. A sync that failed is not asked again: it would say yes to what is lost.
     else if (!isDiskError(thrown)) await settle().catch(() => undefined);
@@ -92,7 +92,7 @@ export async function fetchPart(fetch: FetchParts): Promise<void> {
   }
   const sha256 = hash.digest('hex');
   if (sha256 !== part.sha256) {
-    // Of what stood before, or of what came: only a beginning anew tells.
+    // Either what was on the disk or what came is wrong: only starting over tells which.
     if (fetch.durableBytes > 0) {
       throw spoiled(
         `the ${fetch.durableBytes} bytes that stood of ${part.file}, with the rest from ${source.name}, have SHA-256 ${sha256}, not ${part.sha256}`,
@@ -137,7 +137,7 @@ export function holdToSize({ file, sizeBytes }: FirmwarePart, source: string, sa
 export const isWrong = (thrown: unknown): boolean =>
   thrown instanceof BranchboxError && thrown.fields['wrong'] === true;
 
-/** Bytes that were put somewhere and cannot be had back. */
+/** Bytes that were written and are not read back. */
 export const spoiled = (message: string, cause?: unknown): BranchboxError =>
   new BranchboxError('firmware/disk', {
     message,

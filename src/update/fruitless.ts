@@ -6,7 +6,7 @@
 import { wrong } from './fetchPart.ts';
 import type { PartBytes, PartSource } from './ports.ts';
 
-/** One after the other: with the rests between them a quarter of an hour. */
+/** In a row: with the pauses between them a quarter of an hour. */
 const MAX_FRUITLESS = 8;
 
 /** Made once, for sources of any name: what it counts is of one part of one of them at a time. */

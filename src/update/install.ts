@@ -37,7 +37,7 @@ export interface InstallParts {
 
 export type Installed = 'current' | 'ready';
 
-/** A plan that does not end is a disk that does not keep what it is told. Each part may begin anew. */
+/** A plan that never ends means a disk that does not keep what is written. Each part may be fetched anew once. */
 const MAX_ROUNDS = 4 + PART_ROLES.length;
 
 /** Throws `firmware/refused` before anything that starts changed, `firmware/source` or `firmware/disk` where it can be gone on with. */
@@ -88,7 +88,7 @@ async function applyStep(
         verified: false,
         placed: false,
       });
-      // A longer one that waited there before would leave its end.
+      // A longer one that was there before would leave its tail.
       await disk.dropStaged();
       return 'done';
     case 'fetch':
@@ -173,7 +173,7 @@ async function placeStep(
   await note(progress, { placed: true });
 }
 
-/** The loader's count does not help where firmware refuses an entry: it asks nobody for another. */
+/** The loader's count does not help where the firmware refuses an entry: it tries no other. */
 async function refuseWhatWouldNotStart(
   disk: FirmwareDisk,
   target: Target,

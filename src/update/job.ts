@@ -15,7 +15,7 @@ export interface Job {
   readonly manifest: string;
   readonly source: PartSource;
   readonly byHand: boolean;
-  /** By hand, and nobody answers for it. */
+  /** By hand, by somebody who need not be trusted. */
   readonly stick?: {
     /** Nothing else than this is taken; undefined where the controller wants none, and then a newer one is. */
     readonly wanted: { readonly version: string; readonly digest: string } | undefined;
@@ -48,7 +48,7 @@ export function stickJob({ manifest, source, close }: OpenStick, wanted: WantedF
   };
 }
 
-/** Told apart by what they ask for, not by who made them. */
+/** Compared by what they ask for, not by who made them. */
 export const keyOf = (job: Job | undefined): string =>
   job === undefined ? '' : JSON.stringify({ ...job, source: job.source.name });
 

@@ -10,7 +10,7 @@ import { rootHashOf } from './uki.ts';
 export type Located =
   | {
       readonly ok: true;
-      /** Of the whole disk. */
+      /** The device of the whole disk. */
       readonly device: string;
       readonly rootHash: string;
       readonly version: string;

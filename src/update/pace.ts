@@ -38,7 +38,7 @@ export function createPace(rateLimitKbps: number | undefined, clock: Clock): Pac
   };
 }
 
-/** One pace for all tries at a rate: what a line that dropped had brought is still to be paid for. */
+/** One pace for all tries at a rate: what came before a line dropped still counts. */
 export function createPaces(clock: Clock): (rateLimitKbps: number | undefined) => Pace {
   let last: { readonly rateLimitKbps: number | undefined; readonly pace: Pace } | undefined;
   return (rateLimitKbps) => {

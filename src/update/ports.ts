@@ -42,7 +42,7 @@ export interface FirmwareDisk {
 }
 
 export interface PartBytes {
-  /** So many of the first were there before: they come, and cost, and are not wanted. */
+  /** So many of the first bytes are there already: they come, and cost, and are to be skipped. */
   readonly skipBytes: number;
   readonly chunks: AsyncIterable<Uint8Array>;
 }

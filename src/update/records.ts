@@ -93,7 +93,7 @@ export function createUpdateRecords(files: Files, directory: string, log: Logger
     },
     async end(ending) {
       await keep([...(await history()), ending]);
-      // Of one that is kept nothing is believed later: where its slot goes bad it is fetched anew.
+      // Nothing of a kept version is believed later: if its slot goes bad, it is fetched anew.
       if (ending.result === 'committed') await files.remove(at('progress.json'));
       // Last: cut in between, a restart finds the trial and ends it once more.
       await files.remove(at('trial-ended'));

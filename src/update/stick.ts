@@ -39,7 +39,7 @@ export function createSticks(options: {
   const { runner, mountPoint } = options;
   const fileSystem = options.fileSystem ?? FAT;
   const close = async (): Promise<void> => {
-    // Lazily: a part may be open, and the stick gone.
+    // Lazily: a part may still be open, or the stick gone.
     await runner.run('umount', ['-l', mountPoint], { timeoutMs: MOUNT_TIMEOUT_MS }).catch(() => undefined);
   };
   return {

@@ -86,7 +86,7 @@ export function createTrialWatch(parts: TrialWatchParts): TrialWatch {
     try {
       if (entry.triesLeft !== 0) await disk.renameEntry(entry.file, badEntryName(entry), signal);
     } catch (thrown) {
-      // Its tries run out by themselves.
+      // The entry's tries run out by themselves.
       log.error('the boot entry cannot be marked', { error: thrown });
     }
     say('trial', `Firmware ${running.version} is given up; the box restarts into the version before.`);

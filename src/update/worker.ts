@@ -23,7 +23,7 @@ const RETRY_FIRST_MS = 5000;
 const RETRY_MAX_MS = 300_000;
 /** A stick that does not answer is let go. */
 const STICK_MS = 60_000;
-/** So long stays said how what was asked for by hand ended, before what is wanted is gone on with. */
+/** How long the end of a job by hand stays shown before the wanted version is taken up again. */
 const AFTER_HAND_MS = 60_000;
 /** What is wanted is looked at this often without an event. */
 const RESYNC_MS = 3_600_000;
@@ -105,7 +105,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
 
   const carryOut = createCarryOut({ ...parts, history: () => history, trial, say, refuse });
 
-  /** False: there is nothing on it. Who plugged it in sees no more than console and LED. */
+  /** False: there is nothing on it. Whoever plugged it in sees only console and LED. */
   const takeStick = async (name: string): Promise<boolean> => {
     if (manual !== undefined || opening) {
       throw new BranchboxError('firmware/refused', { message: 'another update by hand is under way' });
@@ -158,7 +158,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
       let cameBytes = await durableBytes();
       while (!signal.aborted) {
         decided = undefined;
-        // What woke it is what is looked at now; how that ends stays said until there is more.
+        // What woke the loop is looked at now; how it ends stays shown until there is news.
         await waker.rest(0, signal);
         const job = nextJob();
         let waitMs: number | undefined;
@@ -179,7 +179,7 @@ export function createUpdater(parts: UpdaterParts): Updater {
             const error = asBranchboxError(thrown);
             const beforeBytes = cameBytes;
             cameBytes = await durableBytes();
-            // A line that drops and brings something each time is not to be waited for longer and longer.
+            // A line that drops but brings something each time must not be waited for longer and longer.
             if (cameBytes > beforeBytes) delayMs = RETRY_FIRST_MS;
             log.warn('firmware waits', { error, delayMs });
             say({

@@ -19,13 +19,13 @@ export interface ModemPlan {
   readonly step: ModemStep;
   readonly reason: ModemReason;
   readonly sentence: string;
-  /** That stands now. */
+  /** The bearer that is connected now. */
   readonly bearer?: BearerSeen;
 }
 
 const FIRST_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 300_000;
-/** Modems hang: each so many dials in vain one is started anew in place of the dial. */
+/** Modems hang: every so many failed dials a modem is restarted instead of dialled. */
 const DIALS_BEFORE_RESET = 6;
 /** The last try is for a person: a wrong one then blocks the SIM. */
 const LEAST_PIN_TRIES = 2;
@@ -196,7 +196,7 @@ function planDial(wish: ModemWish, tries: ModemTries, nowMs: number, wait: Wait)
       ? ['connecting', `The modem at ${wish.port} is registered, and dials.`]
       : [lastRefusal.reason, refusalSentence(wish, lastRefusal)];
   if (nowMs < tries.nextDialMs) return wait(...told);
-  // A network that says no to the words is not brought round by a modem that starts anew.
+  // Restarting the modem does not help against a network that refuses APN or password.
   const isHanging = lastRefusal?.reason === 'dial-failed' && tries.dials % DIALS_BEFORE_RESET === 0;
   return { ...wait(...told), step: { kind: tries.dials > 0 && isHanging ? 'reset' : 'dial' } };
 }
@@ -211,7 +211,7 @@ function refusalSentence(wish: ModemWish, { reason, words }: NonNullable<ModemTr
   return `The modem at ${wish.port} does not connect by ${apn} (${words}); it goes on trying.`;
 }
 
-/** What an error of ModemManager says of the words that it was given. */
+/** What an error of ModemManager says of the APN and password that it was given. */
 export function dialRefusalOf(name: string, words: string): DialRefusal {
   const said = `${name} ${words}`;
   if (/UserAuth|authentication|PasswordError|PapFail|ChapFail/i.test(said)) return 'user-refused';

@@ -10,7 +10,7 @@ export interface ModemWish {
   readonly port: string;
   /** undefined where it is not plugged in. */
   readonly ifname: string | undefined;
-  /** Absent: what the network gives who names none. */
+  /** Absent: the network chooses. */
   readonly apn?: string | undefined;
   readonly user?: string | undefined;
   readonly password?: Secret | undefined;
@@ -73,7 +73,7 @@ export interface ModemTries {
   readonly dials: number;
   /** Monotonic. */
   readonly nextDialMs: number;
-  /** What stands was dialled by this process for what is wanted now. */
+  /** The present connection was dialled by this process, for what is wanted now. */
   readonly isOwnDial: boolean;
   readonly lastRefusal: { readonly reason: DialRefusal; readonly words: string } | undefined;
 }

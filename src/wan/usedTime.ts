@@ -21,7 +21,7 @@ const RENEW_EVERY_MS = 86_400_000;
 /** used-time.json */
 export const UsedTime = z.strictObject({
   schema: z.literal(1),
-  /** Of another key it says nothing. */
+  /** It says nothing of any other key. */
   publicKey: z.string().max(64),
   /** No handshake of this key was later; undefined before its first. */
   untilMs: z.int().min(0).optional(),

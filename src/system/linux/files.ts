@@ -12,7 +12,7 @@ import { syncPath } from '../syncPath.ts';
 
 const DEFAULT_MAX_BYTES = 1024 * 1024;
 const READ_CHUNK_BYTES = 64 * 1024;
-/** From Node's pool: an agent at rest reads some thirty small files every five seconds, and 64 KiB for each is work for the collector. */
+/** Small enough for Node's pool: an agent at rest reads some thirty small files every five seconds. */
 const FIRST_CHUNK_BYTES = 2048;
 /** Long enough that a rename's pair of events, or a burst of writes, is one call. */
 const COALESCE_MS = 20;

@@ -48,12 +48,12 @@ export async function runLongLived(
     }
     throw thrown;
   } finally {
-    // Other loops of a process whose one loop failed go on; a half of it must not live.
+    // If one loop of a process failed, the others would go on: half a process must not live.
     setTimeout(() => process.exit(), LEFTOVERS_MS).unref();
   }
 }
 
-/** At once, since nothing comes after; what cannot be written is lost and keeps nothing up. So both of these. */
+/** Synchronously, since nothing comes after. What cannot be written is lost, and holds nothing up. The record, too. */
 function tellCrash({ name, version }: LongLived, thrown: unknown): void {
   const log = createLogger({ name, write: (line) => void attempt(() => writeSync(STDERR, line)) });
   log.error('the process is ended by an error', { version, error: thrown });

@@ -38,7 +38,7 @@ export async function checkDns(options: {
   const answers = await Promise.all(asked);
   const names = hosts.map((host, index) => ({
     host,
-    // As the box itself asks (system/uplinkResolver): of one that answers no other is asked, whatever it said.
+    // As the box itself asks (system/uplinkResolver): once a server has answered, whatever it said, no other is asked.
     addresses: (
       answers.map(({ named }) => named[index]).find((one) => one?.state === 'answers')?.addresses ?? []
     ).slice(0, MAX_ADDRESSES),

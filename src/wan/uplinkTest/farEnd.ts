@@ -62,7 +62,7 @@ export function createFarEnd(
       request.once('response', resolve);
       request.on('error', reject);
     });
-    // Whoever awaits it hears of it; until then it is nobody's.
+    // Whoever awaits it gets the error; until then it must not count as unhandled.
     response.catch(() => undefined);
     return { request, response };
   };

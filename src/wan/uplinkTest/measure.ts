@@ -29,11 +29,11 @@ export type UplinkTester = (
 
 /** Of one uplink, whatever its far end does. */
 const UPLINK_TIMEOUT_MS = 60_000;
-/** What is neither waiting for the controller nor a transfer. */
+/** For what is neither waiting for the controller nor a transfer. */
 const LAST_MS = 2_000;
 /** Of finding a far end, however many addresses it has: the last that is tried in it may take 25 s more. */
 const REACH_TIMEOUT_MS = 20_000;
-/** RFC 9293 3.1: a segment may carry so much beside its data, which its size as the kernel tells it leaves out. */
+/** RFC 9293 3.1: options that a segment may carry; the size that the kernel reports leaves them out. */
 const TCP_OPTIONS_BYTES = 40;
 
 export function createUplinkTester(system: {
@@ -74,7 +74,7 @@ async function testUplink(
     const why = signal.aborted ? 'the test took too long' : reasonOf(thrown);
     found = { ...found, probing: { kind: 'no-far-end', why } };
     const [first] = subject.targets;
-    // Whoever was tried until then was not reached, or it would be known.
+    // None that was tried until then was reached: that would be recorded.
     if (found.dns !== undefined && found.reach === undefined && first !== undefined) {
       found = { ...found, reach: { kind: 'silent', host: first.host, why } };
     }
@@ -88,7 +88,7 @@ async function measure(parts: MeasureParts, subject: Subject, course: Course): P
   const address = ownAddress(subject);
   const { ifname } = subject;
   if (address === undefined || ifname === undefined || !subject.carrier) return;
-  // Whatever would be measured would be of the other line.
+  // Anything measured would be about the other line.
   if (subject.twin !== undefined) return;
   const endsAtMs = nowMs() + UPLINK_TIMEOUT_MS;
   onStep('gateway');
@@ -200,7 +200,7 @@ function mtuAsReceived(mtu: Findings['mtu'], packet: number | undefined): Findin
   return packet + TCP_OPTIONS_BYTES < back ? { ...mtu, fromController: packet } : undefined;
 }
 
-/** What a far end is sought by. */
+/** What it takes to find a far end. */
 interface ReachFrom {
   readonly subject: Subject;
   readonly address: string;

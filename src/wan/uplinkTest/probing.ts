@@ -101,7 +101,7 @@ export async function probe(
     const untilMs = nowMs() + MTU_SEARCH_MS;
     const passes = async (packetBytes: number, answerBytes: number): Promise<boolean> => {
       for (let i = 0; i < MTU_TRIES; i += 1) {
-        // What ICMP taught the kernel, it cuts by itself; then an answer would prove nothing.
+        // What ICMP taught the kernel to be too large it fragments itself; an answer would then prove nothing.
         const learned = await kernel.learnedMtu(to, address, signal);
         if (learned !== undefined && learned < packetBytes) return false;
         if ((await prober.ask({ packetBytes, answerBytes, timeoutMs })) !== undefined) return true;

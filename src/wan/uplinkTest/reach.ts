@@ -111,7 +111,7 @@ async function connectOnce(
   });
   try {
     await settled(secure, 'secureConnect', signal);
-    // What ends it meanwhile is seen by whoever uses it.
+    // If it ends meanwhile, whoever uses it sees that.
     secure.on('error', () => {});
     await credentials?.judge?.(secure, target.host);
   } catch (thrown) {

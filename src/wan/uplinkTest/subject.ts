@@ -36,7 +36,7 @@ export interface Subject {
   readonly dns: readonly string[];
   /** An uplink that has the very same address: by it goes what is sent from there (wan/uplinks: the first rule counts). */
   readonly twin: string | undefined;
-  /** Of these two the way out is the other end of a session, which lives as long as that. */
+  /** For these two the gateway is the other end of a session, and lives as long as the session. */
   readonly pppoe: boolean;
   readonly modem: boolean;
   /** Of DHCP or a router's advertisement: an address that is missing is the provider's matter, else the site's. */
@@ -49,7 +49,7 @@ export interface Subject {
   readonly proxy: HttpProxy | undefined;
 }
 
-/** A lease that names more is not meant well. */
+/** A lease that names more means harm. */
 const MAX_TARGETS = 3;
 
 /** What a box knows of itself when it plans a test. */

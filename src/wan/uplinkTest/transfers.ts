@@ -73,7 +73,7 @@ export async function findRate(
     last = moved;
     if (moved.durationMs >= TELLING_MS) break;
     bytes = Math.min(bytes * 2, TRANSFER_MAX_BYTES);
-    // What is left but half a step is given to the last.
+    // Where less than a whole step is left, a last transfer takes it, if it is more than half a step.
     if (left < bytes) bytes = left >= FIRST_TRANSFER_BYTES && left > last.bytes ? left : bytes;
   }
   return { rate: last && rateOf(last.bytes, withoutTrip(last.durationMs, roundTripMs)), unmoved };

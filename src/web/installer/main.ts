@@ -20,7 +20,7 @@ export async function runInstallerPage({ signal }: { readonly signal: AbortSigna
   const sources = createSources({ directory: SOCKETS, monotonicMs });
   const server = createPageServer({
     look: () => sources.look(),
-    // While the identity process is away nobody knows better than the agent, which runs this unit.
+    // While the identity process is away the agent, which runs this unit, knows best.
     isOpen: (progress) =>
       progress === undefined || progress.state === 'WIPE' || isBeforeEnrolment(progress.state),
     offer: (offer) => sources.offer(offer),

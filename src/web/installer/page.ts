@@ -167,7 +167,7 @@ function describeAge(ageMs: number): string {
   return `, for ${parts.filter((part) => part !== '').join(' ')}`;
 }
 
-/** Does not refresh: what is half typed must not go. `problem`: of what was sent last. */
+/** Does not refresh: a half-typed code must not vanish. `problem`: with the code that was sent last. */
 export function renderCodePage(form: {
   readonly token: string;
   readonly link: string | undefined;

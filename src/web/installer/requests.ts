@@ -54,7 +54,7 @@ export function readRequest(head: RequestHead, ownAddress: string): Asked {
   if (isReading) {
     const given = url.searchParams.get('link');
     if (given === null) return { kind: 'form', link: undefined };
-    // Mails break lines in it, and take the full stop or bracket behind it along.
+    // Mails break a link into lines, and take the full stop or bracket behind it along.
     const link = given.replaceAll(/[^A-Za-z0-9_-]/g, '');
     if (ActivationLinkId.safeParse(link).success) return { kind: 'form', link };
     return refused(400, 'The link is not whole: copy all of it from the mail.');
