@@ -123,31 +123,8 @@ export function createEstClient(options: {
         }
         why = unmetOf(unmet);
       }
-      const retryAfterMs = answer.retryAfterMs ?? DEFAULT_RETRY_MS;
-      if (answer.status === 202) {
-        throw new BranchboxError('bootstrap/pending', {
-          message: answer.asksForBasic
-            ? 'The enrolment server waits for the activation code, or for an approval of this box'
-            : 'The enrolment server waits for an approval of this box',
-          mend: 'an operator approves the box at the controller',
-          fields: { retryAfterMs, asksForCode: answer.asksForBasic },
-        });
-      }
-      // RFC 7030 3.2.3: a server that wants HTTP's credentials beside the certificate says so by a challenge.
-      if (answer.status === 401 && answer.asksForBasic && code === undefined) {
-        throw new BranchboxError('bootstrap/pending', {
-          message: 'The enrolment server waits for the activation code of this box',
-          mend: 'the installer types the code at the page of this box',
-          fields: { retryAfterMs, asksForCode: true },
-        });
-      }
-      if (answer.status === 401 && code !== undefined) {
-        throw new BranchboxError('bootstrap/pending', {
-          message: 'The enrolment server did not take the activation code',
-          mend: 'type the code again, or have an operator make a new one',
-          fields: { retryAfterMs, asksForCode: true, codeRefused: (wordsOf(answer) ?? '').slice(0, 1000) },
-        });
-      }
+      const pending = pendingOf(answer, code !== undefined);
+      if (pending !== undefined) throw pending;
       if (mayBlameRequest(answer)) {
         const what = describeStatus(answer.status, wordsOf(answer));
         throw refused(exchange, `${what}${why}`, answer);
@@ -172,6 +149,35 @@ export function createEstClient(options: {
       throw thrown;
     }
   }
+}
+
+/** Why the server gives no certificate yet; undefined where the answer is no such thing. Pure. */
+function pendingOf(answer: Answer, withCode: boolean): BranchboxError | undefined {
+  const retryAfterMs = answer.retryAfterMs ?? DEFAULT_RETRY_MS;
+  if (answer.status === 202) {
+    return new BranchboxError('bootstrap/pending', {
+      message: answer.asksForBasic
+        ? 'The enrolment server waits for the activation code, or for an approval of this box'
+        : 'The enrolment server waits for an approval of this box',
+      mend: 'an operator approves the box at the controller',
+      fields: { retryAfterMs, asksForCode: answer.asksForBasic },
+    });
+  }
+  if (answer.status !== 401) return undefined;
+  if (withCode) {
+    return new BranchboxError('bootstrap/pending', {
+      message: 'The enrolment server did not take the activation code',
+      mend: 'type the code again, or have an operator make a new one',
+      fields: { retryAfterMs, asksForCode: true, codeRefused: (wordsOf(answer) ?? '').slice(0, 1000) },
+    });
+  }
+  // RFC 7030 3.2.3: a server that wants HTTP's credentials beside the certificate says so by a challenge.
+  if (!answer.asksForBasic) return undefined;
+  return new BranchboxError('bootstrap/pending', {
+    message: 'The enrolment server waits for the activation code of this box',
+    mend: 'the installer types the code at the page of this box',
+    fields: { retryAfterMs, asksForCode: true },
+  });
 }
 
 const NO_DEMANDS: CsrDemands = { unmet: [], namesSession: false };

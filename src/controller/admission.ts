@@ -22,6 +22,9 @@ export type Admission =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused'; readonly why: string };
 
+/** When a box that is pending should ask again: a person decides, so EST and SZTP say the same. */
+export const PENDING_RETRY_AFTER_S = 15;
+
 export interface Admissions {
   /** Looks, and marks another key under a known serial; binds nothing. */
   consider(serial: string, idevid: Certificate): Promise<Admission>;

@@ -5,10 +5,9 @@
 import { BranchboxError } from '../../model/errors.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { certsOnly } from '../../pki/cms.ts';
-import type { Admission } from '../admission.ts';
+import { type Admission, PENDING_RETRY_AFTER_S } from '../admission.ts';
 import type { Answer } from '../exchange.ts';
 
-const RETRY_AFTER_PENDING_S = 15;
 const RETRY_AFTER_AWAY_S = 5;
 /**
  * RFC 9110 11.6.1: with any status it says that credentials would help. On a 202 it tells a box that a code is wanted,
@@ -28,12 +27,12 @@ export function estFailed(thrown: unknown): Answer {
 export function refused(admission: Admission): Answer {
   if (admission.kind === 'pending') {
     return plain(202, admission.why, {
-      'Retry-After': String(RETRY_AFTER_PENDING_S),
+      'Retry-After': String(PENDING_RETRY_AFTER_S),
       ...(admission.byCode === true ? CODE_CHALLENGE : {}),
     });
   }
   if (admission.kind === 'wrong-code') {
-    return plain(401, admission.why, { 'Retry-After': String(RETRY_AFTER_PENDING_S), ...CODE_CHALLENGE });
+    return plain(401, admission.why, { 'Retry-After': String(PENDING_RETRY_AFTER_S), ...CODE_CHALLENGE });
   }
   return plain(403, admission.kind === 'refused' ? admission.why : 'this box is not known here');
 }

@@ -16,7 +16,7 @@ import {
 import { toBase64 } from '../../pki/base64.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
-import type { Admissions } from '../admission.ts';
+import { type Admissions, PENDING_RETRY_AFTER_S } from '../admission.ts';
 import { type AskLimit, createAskLimit } from '../askLimit.ts';
 import { type Handler, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
@@ -41,8 +41,8 @@ const NONCELESS_LIFE_MS = 24 * 3_600_000;
  */
 const ASKS = { burst: 30, refillMs: 60_000 } as const;
 
-/** As EST says it (est/answers): a person decides, and the box is right to go on asking here. */
-const UNTIL_APPROVED = { 'Retry-After': '15' } as const;
+/** The box is right to go on asking here. */
+const UNTIL_APPROVED = { 'Retry-After': String(PENDING_RETRY_AFTER_S) } as const;
 
 /** Of both operations: each is a chain, two signatures, a voucher and a line in the audit log. */
 const WORK = { together: 4, waiting: 32 } as const;
