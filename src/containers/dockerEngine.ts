@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { decodeJson } from './engineJson.ts';
 import { containerBody } from './dockerContainer.ts';
 import type { Engine, EngineContainer } from './engine.ts';
-import { createEngineHttp, type EngineHttp } from './engineHttp.ts';
+import { createEngineHttp, type EngineAnswer, type EngineCall, type EngineHttp } from './engineHttp.ts';
 import { BranchboxError } from '../model/errors.ts';
 
 /** The newest version these calls were written against. */
@@ -61,37 +61,31 @@ export function createDockerEngine(options: { readonly socketPath: string }): En
 /** Apart from the socket, so that answers can be played in tests. */
 export function dockerEngineOver(http: EngineHttp): Engine {
   /** Asked once, and again after a refusal: the engine may have been upgraded under us. */
-  let negotiated: Promise<string> | undefined;
-  const prefix = async (signal: AbortSignal): Promise<string> => {
-    negotiated ??= http
-      .call({ method: 'GET', path: '/version', signal })
-      .then((answer) => apiPrefix(decodeJson(Version, answer.text).ApiVersion));
+  let prefix: string | undefined;
+  const negotiate = async (signal: AbortSignal): Promise<string> => {
+    const answer = await http.call({ method: 'GET', path: '/version', signal });
+    return apiPrefix(decodeJson(Version, answer.text).ApiVersion);
+  };
+  /** Every call but that one goes this way: `send` gets it with the path of the version that is spoken. */
+  const inVersion = async <T>(call: EngineCall, send: (call: EngineCall) => Promise<T>): Promise<T> => {
+    // Not a promise that callers share: the first of them may give up, and take the others along.
+    const spoken = prefix ?? (await negotiate(call.signal));
+    prefix = spoken;
     try {
-      return await negotiated;
+      return await send({ ...call, path: spoken + call.path });
     } catch (thrown) {
-      negotiated = undefined;
+      if (thrown instanceof BranchboxError && thrown.code === 'engine/refused') prefix = undefined;
       throw thrown;
     }
   };
-  const call = async (
-    rest: Omit<Parameters<EngineHttp['call']>[0], 'path'> & { readonly path: string },
-  ): Promise<string> => {
-    const path = (await prefix(rest.signal)) + rest.path;
-    try {
-      return (await http.call({ ...rest, path })).text;
-    } catch (thrown) {
-      if (thrown instanceof BranchboxError && thrown.code === 'engine/refused') negotiated = undefined;
-      throw thrown;
-    }
-  };
+  const ask = (call: EngineCall): Promise<EngineAnswer> => inVersion(call, (whole) => http.call(whole));
+  const call = async (of: EngineCall): Promise<string> => (await ask(of)).text;
+  const lines = (of: EngineCall, onLine: (line: string) => void): Promise<void> =>
+    inVersion(of, (whole) => http.lines(whole, onLine));
   /** A progress stream says 200 first and its error later. */
-  const progress = async (
-    rest: Parameters<EngineHttp['lines']>[0],
-    onText: (text: string) => void,
-  ): Promise<void> => {
+  const progress = async (of: EngineCall, onText: (text: string) => void): Promise<void> => {
     let error: string | undefined;
-    const path = (await prefix(rest.signal)) + rest.path;
-    await http.lines({ ...rest, path, idleTimeoutMs: PROGRESS_TIMEOUT_MS }, (line) => {
+    await lines({ ...of, idleTimeoutMs: PROGRESS_TIMEOUT_MS }, (line) => {
       if (line.trim() === '') return;
       const step = decodeJson(Progress, line);
       error ??= step.error;
@@ -121,12 +115,7 @@ export function dockerEngineOver(http: EngineHttp): Engine {
     },
     async inspectContainer(idOrName, signal) {
       const path = `/containers/${encodeURIComponent(idOrName)}/json`;
-      const answer = await http.call({
-        method: 'GET',
-        path: (await prefix(signal)) + path,
-        signal,
-        accept: [404],
-      });
+      const answer = await ask({ method: 'GET', path, signal, accept: [404] });
       if (answer.status === 404) return undefined;
       const found = decodeJson(Inspected, answer.text);
       const sandbox = found.NetworkSettings.SandboxKey;
@@ -210,8 +199,7 @@ export function dockerEngineOver(http: EngineHttp): Engine {
     async follow(label, onEvent, signal) {
       // Docker holds a label filter against images too, and theirs carry none of ours: filtered here.
       const query = encode({ filters: JSON.stringify({ type: ['container', 'image'] }) });
-      const path = `${await prefix(signal)}/events?${query}`;
-      await http.lines({ method: 'GET', path, signal, idleTimeoutMs: 0 }, (line) => {
+      await lines({ method: 'GET', path: `/events?${query}`, signal, idleTimeoutMs: 0 }, (line) => {
         const event = decodeJson(Event, line);
         const app = event.Actor?.Attributes?.[label];
         if (event.Type === 'image' || app !== undefined) {
