@@ -212,7 +212,7 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     if (known) return;
     const sentence = problems.map(({ path, message }) => `${path} ${message}`).join('; ');
     log.warn('desired state refused', { reason, problems });
-    emit('desired-refused', id.digest, `${reason}: ${sentence}`.slice(0, 2000));
+    emit('desired-refused', id.digest, `${reason}: ${sentence}`);
   };
   /** One thing at a time: a message is judged by what the one before it did. */
   const inLine = (work: () => Promise<void>): Promise<void> => {

@@ -4,7 +4,7 @@
  */
 import { decodeJson } from '../model/decode.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
-import { Order, ORDER_MAX_BYTES, type Reply } from '../model/mqtt.ts';
+import { Order, ORDER_MAX_BYTES, type Reply, REPLY_MESSAGE_MAX_CHARS } from '../model/mqtt.ts';
 import type { UplinkTestRequest } from '../model/uplinkReport.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { verifyJws } from '../pki/jws.ts';
@@ -68,7 +68,7 @@ export function createOrders(parts: {
   return {
     async carryOut(id, jws) {
       const answer = (ok: boolean, message: string): Promise<boolean> =>
-        parts.reply({ kind: 'done', id, ok, message });
+        parts.reply({ kind: 'done', id, ok, message: message.slice(0, REPLY_MESSAGE_MAX_CHARS) });
       try {
         const own = await parts.identity();
         if (own === undefined)
@@ -102,7 +102,7 @@ export function createOrders(parts: {
         const error = asBranchboxError(thrown);
         log.warn('an order was refused', { id, error });
         const mend = error.mend === undefined ? '' : ` (${error.mend})`;
-        await answer(false, `${error.message}${mend}`.slice(0, 2000));
+        await answer(false, `${error.message}${mend}`);
       }
     },
   };

@@ -3,7 +3,7 @@
  * Does not own what a status says (telemetry), nor the connection.
  */
 import { MESSAGE_MAX_BYTES, type EventBatch } from '../model/mqtt.ts';
-import { type GatewayEvent, type GatewayStatus, STATUS_SCHEMA } from '../model/status.ts';
+import { EVENT_MAX_CHARS, type GatewayEvent, type GatewayStatus, STATUS_SCHEMA } from '../model/status.ts';
 import { asBranchboxError } from '../model/errors.ts';
 import { sameSpec } from '../reconcile/equal.ts';
 import type { Clock, Files, Logger } from '../system/ports.ts';
@@ -74,8 +74,8 @@ export async function createReporting(parts: {
     queue.add({
       atMs: clock.nowMs(),
       kind,
-      subject: subject.slice(0, 200),
-      sentence: sentence.slice(0, 2000),
+      subject: subject.slice(0, EVENT_MAX_CHARS.subject),
+      sentence: sentence.slice(0, EVENT_MAX_CHARS.sentence),
     });
     wake();
   };

@@ -94,6 +94,9 @@ export const Command = z.discriminatedUnion('kind', [
 ]);
 export type Command = z.output<typeof Command>;
 
+/** Of the sentence that answers a command. */
+export const REPLY_MESSAGE_MAX_CHARS = 2000;
+
 /** `/reply`: box to controller. */
 export const Reply = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('proof-request'), gatewayId: GatewayId, nonce: z.string().max(64) }),
@@ -101,7 +104,7 @@ export const Reply = z.discriminatedUnion('kind', [
     kind: z.literal('done'),
     id: z.string().max(64),
     ok: z.boolean(),
-    message: z.string().max(2000),
+    message: z.string().max(REPLY_MESSAGE_MAX_CHARS),
   }),
   /** Left with the broker at CONNECT (MQTT 5, 3.1.2.5): it says so when the session ended, however it did. */
   z.strictObject({ kind: z.literal('gone'), gatewayId: GatewayId }),

@@ -144,6 +144,8 @@ export const GatewayStatus = z.strictObject({
 });
 export type GatewayStatus = z.output<typeof GatewayStatus>;
 
+export const EVENT_MAX_CHARS = { subject: 200, sentence: 2000 } as const;
+
 /** One thing that happened; kept in the outbox until the controller has it. */
 export const GatewayEvent = z.strictObject({
   /** `<outbox>/<number>`, never used twice: lets the controller drop a repeat. */
@@ -166,7 +168,7 @@ export const GatewayEvent = z.strictObject({
     'firmware-committed',
     'firmware-rolled-back',
   ]),
-  subject: z.string().max(200),
-  sentence: z.string().max(2000),
+  subject: z.string().max(EVENT_MAX_CHARS.subject),
+  sentence: z.string().max(EVENT_MAX_CHARS.sentence),
 });
 export type GatewayEvent = z.output<typeof GatewayEvent>;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createOrders } from '../../../src/agent/orders.ts';
-import type { Reply } from '../../../src/model/mqtt.ts';
+import { Reply } from '../../../src/model/mqtt.ts';
 import { NOW_MS } from '../pki/domain.ts';
 import { ANCHORS, desired, GATEWAY, signed } from './signedState.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
@@ -21,7 +21,10 @@ const MOVE = {
   ownerCertificate: 'AAAA',
 };
 
-function box(owned = true, change: { readonly onTrial?: string; readonly isTried?: boolean } = {}) {
+function box(
+  owned = true,
+  change: { readonly onTrial?: string; readonly isTried?: boolean; readonly moving?: string } = {},
+) {
   const happened: string[] = [];
   const orders = createOrders({
     identity: async () => (owned ? { anchors: ANCHORS, gatewayId: GATEWAY, atMs: NOW_MS } : undefined),
@@ -33,11 +36,12 @@ function box(owned = true, change: { readonly onTrial?: string; readonly isTried
     },
     move: async () => {
       happened.push('handed on');
-      return 'moving';
+      return change.moving ?? 'moving';
     },
     onTrial: () => change.onTrial,
     isTried: change.isTried ?? false,
-    reply: async (reply: Reply) => {
+    reply: async (reply) => {
+      expect(Reply.safeParse(reply).error).toBeUndefined();
       if (reply.kind === 'done') happened.push(`${reply.id} ${reply.ok ? 'yes' : 'no'}: ${reply.message}`);
       return true;
     },
@@ -54,6 +58,12 @@ describe('an order', () => {
       'o1 yes: resetting to factory state',
       'start branchbox-factory-reset@controller.service',
     ]);
+  });
+
+  it('is answered in as many words as the controller takes', async () => {
+    const { happened, orders } = box(true, { moving: 'moving '.repeat(500) });
+    await orders.carryOut('o1', signed(MOVE));
+    expect(happened).toEqual(['handed on', expect.stringMatching(/^o1 yes: moving/)]);
   });
 
   it.each([
