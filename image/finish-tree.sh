@@ -95,8 +95,9 @@ chown --reference="$raw/etc/shadow" "$part/shadow"
 chmod --reference="$raw/etc/shadow" "$part/shadow"
 mv "$part/shadow" "$root/etc/shadow"
 
-# --- but one, by a key, where the desired state opens SSH: to look (docs/ssh.md). No password fits `*`; what begins with `!`
-# sshd takes for locked. 922: adduser counts up from 100, systemd-sysusers down from 999.
+# --- but one account may log in, with a key, to look, where the desired state opens SSH (docs/ssh.md). No password fits `*`;
+# sshd takes an account whose password begins with `!` for locked. 922: adduser counts up from 100, systemd-sysusers down
+# from 999.
 with() {
   awk -F : -v OFS=: "$2" "$root/etc/$1" >"$part/with"
   chown --reference="$root/etc/$1" "$part/with"
