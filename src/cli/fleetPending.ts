@@ -83,15 +83,13 @@ export function registerPending(fleet: Command): void {
       const key = keyTyped(flags.key);
       const body = { ...(gateway === undefined ? {} : { gateway }), ...(key === undefined ? {} : { key }) };
       const named = gateway !== undefined || key !== undefined;
-      const inInventory = named
-        ? false
-        : await tried(callApi(flags, jsonCall('PATCH', inventoryPath(serial), { approved: true })));
+      const inInventory = named ? false : await tried(approveKnown(flags, serial));
       if (!inInventory) await callApi(flags, jsonCall('POST', pendingPath(serial, 'approve'), body));
       print(`${serial} may enrol`);
     });
   withAccess(fleet.command('deny <serial>'))
     .description(
-      'refuses a box; one that enrolled already stops its tenants\u2019 traffic until `fleet release`, one that waited comes in by `fleet approve`',
+      'refuses a box; one of the inventory (if it enrolled already, its tenants\u2019 traffic stops) comes back by `fleet release`, one that waited alone by `fleet approve`',
     )
     .option(
       '--key <start>',
@@ -128,6 +126,18 @@ export function registerPending(fleet: Command): void {
           : `${serial} may enrol as ${flags.gateway ?? ''}`,
       );
     });
+}
+
+/** Of the inventory. An approval does not take a revocation back, and of a revoked box nothing else would be true. */
+async function approveKnown(access: Access, serial: string): Promise<void> {
+  const text = await callApi(access, { method: 'GET', path: inventoryPath(serial) });
+  if (decodeJson(z.object({ state: z.string() }), text, "the controller's answer").state === 'revoked') {
+    throw new BranchboxError('controller/conflict', {
+      message: `${serial} is revoked, so it may not enrol`,
+      mend: `trust it again, which lets it enrol: branchbox fleet release ${serial}`,
+    });
+  }
+  await callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true }));
 }
 
 /** A claim code in whatever letters and groups; the beginning of a fingerprint as it is. */

@@ -87,3 +87,19 @@ it('the bounds of spans and lengths are those of the controller', async () => {
   for (const wish of [{ validS: 59 }, { validS: 7 * 86_400 + 1 }, { codeLength: 3 }, { codeLength: 11 }])
     expect((await body(wish)).status).toBe(400);
 });
+
+it('fleet approve of a box that was denied does not say that it may enrol', async () => {
+  await run('fleet inventory SN-6 --two-factor');
+  await run('fleet deny SN-6');
+  printed = '';
+  await expect(run('fleet approve SN-6')).rejects.toMatchObject({
+    code: 'controller/conflict',
+    message: 'SN-6 is revoked, so it may not enrol',
+    mend: expect.stringContaining('branchbox fleet release SN-6'),
+  });
+  expect(printed).toBe('');
+  expect((await running.call('GET', '/api/v1/inventory/SN-6')).json).toMatchObject({ approved: false });
+  await run('fleet release SN-6');
+  await run('fleet approve SN-6');
+  expect(printed).toContain('SN-6 may enrol');
+});
