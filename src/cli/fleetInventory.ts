@@ -30,6 +30,8 @@ export const ActivationMade = z.object({
 /** Of an entry of the inventory. */
 const Standing = z.object({ approved: z.boolean(), twoFactor: z.boolean() });
 
+const Released = z.object({ twoFactor: z.boolean(), identity: z.unknown().optional() });
+
 interface InventoryFlags extends Access {
   readonly twoFactor?: boolean;
   readonly pending?: boolean;
@@ -124,8 +126,16 @@ export function registerInventory(fleet: Command): void {
     .description('trusts a box again that was refused or revoked: it leaves its quarantine by itself')
     .addHelpText('after', `\nexample: branchbox fleet release SN-1 ${ACCESS_EXAMPLE}`)
     .action(async (serial: string, access: Access) => {
-      await callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true, revoked: false }));
-      print(`${serial} is trusted again`);
+      const text = await callApi(access, { method: 'GET', path: inventoryPath(serial) });
+      const { twoFactor, identity } = decodeJson(Released, text, "the controller's answer");
+      // Refused before it ever enrolled: what was asked of it then is asked of it still.
+      const lacksCode = twoFactor && identity === undefined;
+      const change = { approved: !lacksCode, revoked: false };
+      await callApi(access, jsonCall('PATCH', inventoryPath(serial), change));
+      const how = lacksCode
+        ? `; it enrols once its installer typed a code (branchbox fleet activation ${serial})`
+        : '';
+      print(`${serial} is trusted again${how}`);
     });
 }
 

@@ -134,7 +134,7 @@ async function approveKnown(access: Access, serial: string): Promise<void> {
   if (decodeJson(z.object({ state: z.string() }), text, "the controller's answer").state === 'revoked') {
     throw new BranchboxError('controller/conflict', {
       message: `${serial} is revoked, so it may not enrol`,
-      mend: `trust it again, which lets it enrol: branchbox fleet release ${serial}`,
+      mend: `trust it again first: branchbox fleet release ${serial}`,
     });
   }
   await callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true }));

@@ -103,3 +103,23 @@ it('fleet approve of a box that was denied does not say that it may enrol', asyn
   await run('fleet approve SN-6');
   expect(printed).toContain('SN-6 may enrol');
 });
+
+it('fleet release of a box that never typed its code does not spare it the code', async () => {
+  await run('fleet inventory SN-8 --two-factor');
+  await run('fleet deny SN-8');
+  await run('fleet release SN-8');
+  expect((await running.call('GET', '/api/v1/inventory/SN-8')).json).toMatchObject({
+    state: 'expected',
+    approved: false,
+    twoFactor: true,
+  });
+  expect(printed).toContain('it enrols once its installer typed a code (branchbox fleet activation SN-8)');
+  // One that had enrolled is the box that it was.
+  await running.store.inventory.bind('SN-8', { spkiSha256: 'ab'.repeat(32), issuerKeyId: '01' }, 1);
+  await run('fleet deny SN-8');
+  await run('fleet release SN-8');
+  expect((await running.call('GET', '/api/v1/inventory/SN-8')).json).toMatchObject({
+    state: 'enrolled',
+    approved: true,
+  });
+});
