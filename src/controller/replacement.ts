@@ -22,7 +22,7 @@ export interface Replacement {
 /** Throws controller/not-found of a gateway that there is not, controller/conflict of a serial that cannot take it. */
 export async function replaceBox(
   parts: {
-    readonly store: Pick<Store, 'inventory' | 'records'>;
+    readonly store: Pick<Store, 'inventory' | 'pending' | 'records'>;
     readonly fleet: FleetService;
     readonly clock: Pick<Clock, 'nowMs'>;
     readonly onInventoryChange: () => void;
@@ -62,6 +62,7 @@ export async function replaceBox(
   } as const;
   if (known === undefined) await store.inventory.add(serial, how, clock.nowMs());
   else await store.inventory.update(serial, how);
+  if (how.approved) await store.pending.remove(serial);
   await fleet.change({
     actor,
     subject: `gateways/${gatewayId}`,

@@ -64,6 +64,8 @@ export function registerInventoryRoutes(api: Api, { store, onInventoryChange, cl
           mend: `change it with PATCH /api/v1/inventory/${serial}`,
         });
       }
+      // It may have waited by a rule, unknown; one that is not approved waits on, by the key that it came with.
+      if (approved) await store.pending.remove(serial);
       await audit('inventory-added', serial);
       return reply.code(201).send(await find(serial));
     },

@@ -86,3 +86,14 @@ it('on a terminal a box’s own words are in brackets, and cannot move the curso
   expect(text).toContain('SN-two');
   expect(render([], [])).toBe('nobody waits');
 });
+
+it.each([
+  ['made known', () => running.call('POST', '/api/v1/inventory', { serial: 'SN-new' })],
+  [
+    'put in the place of another',
+    () => running.call('POST', '/api/v1/gateways/branch1/replacement', { serial: 'SN-new' }),
+  ],
+])('a box that waited and was %s waits for nobody any more', async (_, act) => {
+  expect((await act()).status).toBeLessThan(300);
+  expect((await running.call('GET', '/api/v1/pending')).json).toEqual([]);
+});
