@@ -72,6 +72,33 @@ describe('the disk of an installation', () => {
     expect(mounted(`${target()}0p1`)).toContain('installed. Take the stick away');
   });
 
+  it('is kept from udev, which has the kernel read its table anew whenever somebody closed it', () => {
+    conf();
+    // As it makes a file system in a partition, which must be there then.
+    on(
+      'printf "#!/bin/sh\nflock -n -x /dev/$TARGET true && echo free >>$SCRATCH/locks || echo kept >>$SCRATCH/locks\nfor word; do :; done\nexec mkfs.ext4 -q -F \\"\\$word\\"\n" >$SCRATCH/bin/mkfs.vfat',
+    );
+    expect(install()).toContain('installed');
+    expect(on('cat $SCRATCH/locks')).toBe('kept\n');
+  });
+
+  it('has what others left on it gone: RAID, LVM, the table of a larger disk', () => {
+    conf();
+    on(`printf 'label: gpt\\nsize=1G, name=lvm\\n' | sfdisk --quiet /dev/$TARGET
+      dd if=/dev/zero of=/dev/$TARGET bs=1M count=1 conv=notrunc 2>/dev/null
+      at() { dd of=/dev/$TARGET bs=1 seek=$1 conv=notrunc 2>/dev/null; }
+      size=$(blockdev --getsize64 /dev/$TARGET)
+      # LVM2: a label in the second sector; MD 1.0: 8 KiB before the end.
+      printf 'LABELONE\\001\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\040\\000\\000\\000LVM2 001' | at 512
+      printf '\\374\\116\\053\\251\\001\\000\\000\\000' | at $(((size - 8192) / 4096 * 4096))`);
+    expect(install()).toContain('installed');
+    expect(on('wipefs --noheadings --output TYPE /dev/$TARGET').trim().split(/\s+/).toSorted()).toEqual([
+      'PMBR',
+      'gpt',
+      'gpt',
+    ]);
+  });
+
   it('takes none of other sectors, before anything is written', () => {
     conf();
     const sectors = (disk: string): string =>
