@@ -81,7 +81,10 @@ function whyUnread(fileSystem: string, hasOwner: boolean, takesUpdates: boolean)
   if (!hasOwner) return `it has ${name}, and a bootstrap medium is read off FAT or ext4 alone ${MEND}`;
   if (takesUpdates && fileSystem !== READ_FOR_UPDATES)
     return `it has ${name}, and an update is read off FAT alone ${MEND}`;
-  return 'no bootstrap medium is read, this box has its owner (a factory reset would make it read; else pull it out)';
+  const why = 'no bootstrap medium is read, this box has its owner (a factory reset would make it read';
+  return takesUpdates
+    ? `${why}); what becomes of an update on it, the firmware says`
+    : `${why}; else pull it out)`;
 }
 
 /** File systems on USB, of these kinds. */
