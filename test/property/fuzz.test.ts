@@ -86,6 +86,7 @@ describe('a parser that is wrong', () => {
 const READS = /^export (?:async )?(?:function|const) ((?:parse|decode|read|verify|judge)[A-Z]?\w*)/gm;
 /** Not given to the fuzzer, and why. */
 const EXEMPT: Readonly<Record<string, string>> = {
+  'base64#parseBase64': 'within JWS and PEM',
   'der#decode': 'within all of DER',
   'der-read#*': 'takes decoded nodes apart, within all of DER',
   'extension-read#*': 'takes decoded nodes apart, within certificates and revocation lists',

@@ -214,7 +214,7 @@ faultTable('move to another controller', [
     fault: 'ordered once more by the same order, after the box came back',
     must: 'take no order twice',
     outcome: `bootstrap/move-refused, no move, ${BACK.slice('returned, '.length)}`,
-    told: 'bootstrap/move-refused: order 7 was taken before, or a later one was',
+    told: 'bootstrap/move-refused: order 7 was taken before, or a later one was (order the move anew: branchbox fleet move)',
     async run() {
       next.controller.behaviour.enrol = () => ({ status: 403 });
       const order = orderOf(bench, next, { notAfterMs: bench.box.clock.nowMs() + 3_600_000 });
@@ -226,7 +226,7 @@ faultTable('move to another controller', [
     fault: 'ordered while the box is on its way',
     must: 'go on with the first',
     outcome: 'bootstrap/move-refused, a move, OPERATIONAL of branch1',
-    told: 'bootstrap/move-refused: the box is on its way to controller.branchbox.example already',
+    told: 'bootstrap/move-refused: the box is on its way to controller.branchbox.example already (order it again once that is over, by 2026-06-01T12:15:00.000Z at the latest)',
     async run() {
       await offer(bench.box, orderOf(bench, next));
       return refusal(bench, orderOf(bench, next, { generation: GENERATION + 1 }));
