@@ -67,6 +67,12 @@ describe('the device API', () => {
       rest.headers.get('content-range'),
       rest.body.equals(version.bytes.root.subarray(3000)),
     ]).toEqual([206, 'bytes 3000-3999/4000', true]);
+    const piece = await device(box1, 'ldevid', path, '-r', '1000-1499');
+    expect([
+      piece.status,
+      piece.headers.get('content-range'),
+      piece.body.equals(version.bytes.root.subarray(1000, 1500)),
+    ]).toEqual([206, 'bytes 1000-1499/4000', true]);
     expect((await device(world.at('box-SN-two'), 'ldevid', path)).status).toBe(404);
     await world.fleet('apply', world.at('fleet.toml'));
     expect(await world.fleet('firmware', 'remove', '1.1.0')).toContain('forgotten');

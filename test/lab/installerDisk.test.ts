@@ -88,9 +88,10 @@ describe('the disk of an installation', () => {
       dd if=/dev/zero of=/dev/$TARGET bs=1M count=1 conv=notrunc 2>/dev/null
       at() { dd of=/dev/$TARGET bs=1 seek=$1 conv=notrunc 2>/dev/null; }
       size=$(blockdev --getsize64 /dev/$TARGET)
-      # LVM2: a label in the second sector; MD 1.0: 8 KiB before the end.
+      # LVM2: a label in the second sector. MD 0.90: behind all that a table writes, 64 KiB before the end.
       printf 'LABELONE\\001\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\040\\000\\000\\000LVM2 001' | at 512
-      printf '\\374\\116\\053\\251\\001\\000\\000\\000' | at $(((size - 8192) / 4096 * 4096))`);
+      printf '\\374\\116\\053\\251\\000\\000\\000\\000\\132\\000\\000\\000' | at $((size - 65536))`);
+    expect(on('wipefs --noheadings --output TYPE /dev/$TARGET')).toContain('linux_raid_member');
     expect(install()).toContain('installed');
     expect(on('wipefs --noheadings --output TYPE /dev/$TARGET').trim().split(/\s+/).toSorted()).toEqual([
       'PMBR',
