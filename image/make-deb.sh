@@ -69,7 +69,15 @@ CONTROL
 cat >$root/DEBIAN/postinst <<'SCRIPT'
 #!/bin/sh
 set -e
-[ "$1" = configure ] || exit 0
+case $1 in
+configure) ;;
+abort-remove)
+  # prerm had stopped it.
+  [ ! -d /run/systemd/system ] || systemctl start branchbox-gateway.target || :
+  exit 0
+  ;;
+*) exit 0 ;;
+esac
 # Whom SSH lets in where the desired state opens it (docs/ssh.md). No password fits `*`, and sshd does not take it for locked.
 getent passwd branchbox-look >/dev/null ||
   useradd --system --user-group --home-dir / --no-create-home --shell /bin/bash --password '*' branchbox-look
@@ -90,7 +98,8 @@ fi
 systemctl daemon-reload
 systemctl stop frr.service docker.socket mosquitto.service || :
 modprobe br_netfilter || :
-systemctl restart containerd.service docker.service
+systemctl restart containerd.service docker.service ||
+  echo 'branchbox: the container engine did not start (journalctl -u docker.service). Apps wait for it; all else runs.' >&2
 systemctl restart branchbox-gateway.target
 # An upgrade: the new code runs; traffic goes on meanwhile.
 systemctl try-restart branchbox-agent.service branchbox-identity.service
