@@ -19,7 +19,7 @@ const LONG = [
   'test/unit/{controller/{activation,apiHttp,apiWire},system/{deviceClient,linux,uplinkDial}}.test.ts',
   // Updates from their beginning to their end, and hundreds of documents.
   'test/unit/update/{worker,workerTrial,trialRecord,downgrade,hostileSource}.test.ts',
-  'test/property/{controller-allocations,documentProblems,firmwareInstall,installerPage,netDrivers,pkiBitFlips}.test.ts',
+  'test/property/{controllerAllocations,documentProblems,firmwareInstall,installerPage,netDrivers,pkiBitFlips}.test.ts',
 ];
 
 const VIRTUAL_MACHINE = {

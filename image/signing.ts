@@ -9,7 +9,7 @@ import { asBranchboxError, BranchboxError } from '../src/model/errors.ts';
 import { FirmwareManifest } from '../src/model/firmware.ts';
 import { type Certificate, parseCertificates } from '../src/pki/certificate.ts';
 import { decode } from '../src/pki/der.ts';
-import { childrenOf, TAG } from '../src/pki/der-read.ts';
+import { childrenOf, TAG } from '../src/pki/derRead.ts';
 import { completeJws, jwsToSign } from '../src/pki/jws.ts';
 import { verifyManifest } from '../src/update/manifest.ts';
 import type { Keys } from './keys.ts';

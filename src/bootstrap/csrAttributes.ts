@@ -4,7 +4,7 @@
  * Does not own asking for them (est.ts).
  */
 import { decode } from '../pki/der.ts';
-import { childrenOf, readOid, TAG } from '../pki/der-read.ts';
+import { childrenOf, readOid, TAG } from '../pki/derRead.ts';
 import { OID } from '../pki/oids.ts';
 
 /** Alternatives: where the list also names the one that the box has, none of these is demanded. */

@@ -18,8 +18,8 @@ import {
   readSmallInteger,
   readTime,
   TAG,
-} from './der-read.ts';
-import { decodeKnown, readAuthorityKeyId, readExtensions } from './extension-read.ts';
+} from './derRead.ts';
+import { decodeKnown, readAuthorityKeyId, readExtensions } from './extensionRead.ts';
 import { importPublicKey } from './keys.ts';
 import {
   type AlternativeNames,

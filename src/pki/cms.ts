@@ -1,10 +1,10 @@
 /**
  * Owns making signed data with its content inside (CMS, RFC 5652), and certs-only messages both ways.
- * Does not own verifying (cms-verify.ts) nor what a content means.
+ * Does not own verifying (cmsVerify.ts) nor what a content means.
  */
 import { createHash, sign } from 'node:crypto';
 import { type Certificate, readUsable } from './certificate.ts';
-import { readCms } from './cms-read.ts';
+import { readCms } from './cmsRead.ts';
 import {
   type Der,
   encode,

@@ -16,8 +16,8 @@ import {
   readSmallInteger,
   readTime,
   TAG,
-} from './der-read.ts';
-import { decodeKnown, type FoundExtension, readAuthorityKeyId, readExtensions } from './extension-read.ts';
+} from './derRead.ts';
+import { decodeKnown, type FoundExtension, readAuthorityKeyId, readExtensions } from './extensionRead.ts';
 import { describe } from './chain.ts';
 import { OID } from './oids.ts';
 import { fromPem, toPemBlock } from './pem.ts';

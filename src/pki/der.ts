@@ -109,7 +109,7 @@ function encodeOid(dotted: string): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** A node read from bytes; der-read.ts has what takes it apart. */
+/** A node read from bytes; derRead.ts has what takes it apart. */
 export interface DerNode {
   /** The identifier octet: class, constructed bit and number. */
   readonly tag: number;

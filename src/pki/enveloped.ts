@@ -8,12 +8,12 @@
  */
 import { createDecipheriv, randomBytes } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
-import { headerAt } from './ber-read.ts';
+import { headerAt } from './berRead.ts';
 import type { Certificate } from './certificate.ts';
 import { MAX_CMS_BYTES } from './cms.ts';
 import { type DerNode, decode, encode, malformed, octets, oid, sequence, tagged } from './der.ts';
-import { childrenOf, readOctets, readOid, readSmallInteger, TAG } from './der-read.ts';
-import { type Enveloped, outerType, readEnveloped, type RecipientName } from './enveloped-read.ts';
+import { childrenOf, readOctets, readOid, readSmallInteger, TAG } from './derRead.ts';
+import { type Enveloped, outerType, readEnveloped, type RecipientName } from './envelopedRead.ts';
 import { contentKeyOf, type Recipient } from './keyEncryption.ts';
 import { OID } from './oids.ts';
 

@@ -19,7 +19,7 @@ import {
   taggedPrimitive,
   time,
 } from './der.ts';
-import { childrenOf, readBitString, TAG } from './der-read.ts';
+import { childrenOf, readBitString, TAG } from './derRead.ts';
 import { exportPublicKey, publicKeyOf } from './keys.ts';
 import { encodeAlternativeNames, encodeHardwareModule, encodeName } from './name.ts';
 import { OID } from './oids.ts';

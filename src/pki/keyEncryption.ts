@@ -14,8 +14,8 @@ import {
 } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
 import { bitString, decode, encode, malformed, octets, raw, sequence, tagged, type DerNode } from './der.ts';
-import { childrenOf, contextTag, readOctets, readOid, TAG } from './der-read.ts';
-import type { RecipientInfo } from './enveloped-read.ts';
+import { childrenOf, contextTag, readOctets, readOid, TAG } from './derRead.ts';
+import type { RecipientInfo } from './envelopedRead.ts';
 import { exportPublicKey, publicKeyOf } from './keys.ts';
 import { OID } from './oids.ts';
 

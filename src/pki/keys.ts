@@ -6,7 +6,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import { decode } from './der.ts';
-import { childrenOf, TAG } from './der-read.ts';
+import { childrenOf, TAG } from './derRead.ts';
 import { readPssParameters } from './signatureAlgorithm.ts';
 
 export interface KeyPair {

@@ -15,7 +15,7 @@ import {
   taggedPrimitive,
   utf8,
 } from './der.ts';
-import { childrenOf, contextPrimitive, contextTag, readOid, readText, TAG } from './der-read.ts';
+import { childrenOf, contextPrimitive, contextTag, readOid, readText, TAG } from './derRead.ts';
 import { OID } from './oids.ts';
 
 export interface CertificateName {

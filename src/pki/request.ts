@@ -31,7 +31,7 @@ import {
   readSmallInteger,
   readText,
   TAG,
-} from './der-read.ts';
+} from './derRead.ts';
 import { exportPublicKey, importPublicKey, publicKeyOf, type Signer } from './keys.ts';
 import {
   type AlternativeNames,

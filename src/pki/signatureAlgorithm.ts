@@ -1,6 +1,6 @@
 /**
  * Owns which signature algorithms count in certificates, revocation lists, CMS and requests, and verifying a bare signature by one.
- * Does not own chains (chain.ts) nor CMS (cms-verify.ts). SHA-1 and weaker hashes are accepted from nobody.
+ * Does not own chains (chain.ts) nor CMS (cmsVerify.ts). SHA-1 and weaker hashes are accepted from nobody.
  *
  * RSASSA-PSS (RFC 4055) says in its parameters how it was made, and a verifier does as they say. So they are read to the last
  * bit: one hash, also in the mask; a salt of at least the hash's length. Shorter ones are refused (RFC 4055 3.1 and RFC 8017
@@ -9,7 +9,7 @@
  */
 import { constants, type KeyObject, verify } from 'node:crypto';
 import { type DerNode, malformed } from './der.ts';
-import { childrenOf, contextTag, expectTag, readOid, readSmallInteger, TAG } from './der-read.ts';
+import { childrenOf, contextTag, expectTag, readOid, readSmallInteger, TAG } from './derRead.ts';
 import { OID } from './oids.ts';
 
 export type SignatureHash = 'sha256' | 'sha384' | 'sha512';

@@ -8,7 +8,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Secret } from '../model/secret.ts';
 import { decode, malformed } from './der.ts';
-import { childrenOf, readOctets, readOid, TAG } from './der-read.ts';
+import { childrenOf, readOctets, readOid, TAG } from './derRead.ts';
 import { importPublicKey } from './keys.ts';
 import { fromPem } from './pem.ts';
 

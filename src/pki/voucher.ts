@@ -11,7 +11,7 @@ import { fromBase64, toBase64 } from './base64.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { UNRESTRICTED } from './chain.ts';
 import { signData } from './cms.ts';
-import { verifySignedData } from './cms-verify.ts';
+import { verifySignedData } from './cmsVerify.ts';
 import { malformed } from './der.ts';
 import type { Credential } from './issue.ts';
 import { OID } from './oids.ts';

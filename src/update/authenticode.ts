@@ -5,7 +5,7 @@
  */
 import { createHash, type X509Certificate } from 'node:crypto';
 import { decode } from '../pki/der.ts';
-import { childrenOf, contextTag, TAG } from '../pki/der-read.ts';
+import { childrenOf, contextTag, TAG } from '../pki/derRead.ts';
 import { parseCertificate } from './signatureLists.ts';
 import { exactly, MAX_SECTIONS, type PeHeaders, type ReadAt, readHeaders, SECTION_BYTES } from './uki.ts';
 

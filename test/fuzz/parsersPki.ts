@@ -5,8 +5,8 @@ import { createPrivateKey } from 'node:crypto';
 import { type Certificate, parseCertificate, parseCertificates } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
 import { parseCertsOnly } from '../../src/pki/cms.ts';
-import { verifySignedData } from '../../src/pki/cms-verify.ts';
-import { readCms } from '../../src/pki/cms-read.ts';
+import { verifySignedData } from '../../src/pki/cmsVerify.ts';
+import { readCms } from '../../src/pki/cmsRead.ts';
 import { readUntrustedConveyed, verifyConveyed } from '../../src/pki/conveyed.ts';
 import { openEnveloped } from '../../src/pki/enveloped.ts';
 import { recipientOf } from '../../src/pki/keyEncryption.ts';
@@ -110,7 +110,7 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     {
       ...common,
       name: 'cms',
-      covers: ['cms-read#readCms', 'conveyed#readUntrustedConveyed'],
+      covers: ['cmsRead#readCms', 'conveyed#readUntrustedConveyed'],
       share: 10,
       samples: [der('bareRedirect'), der('conveyed'), der('signedRedirect')],
       parse: (input) => readUntrustedConveyed(input).format,
@@ -128,7 +128,7 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
       ...common,
       name: 'enveloped',
       maxBytes: 512 * 1024,
-      covers: ['enveloped-read#readEnveloped', 'enveloped#openEnveloped', 'keyEncryption#contentKeyOf'],
+      covers: ['envelopedRead#readEnveloped', 'enveloped#openEnveloped', 'keyEncryption#contentKeyOf'],
       share: 3,
       samples: [der('enveloped')],
       parse: (input) => openedBy(input, toBox),
@@ -162,7 +162,7 @@ export function pkiParsers(samples: Samples): readonly FuzzParser[] {
     {
       ...signed,
       name: 'signed-data-ber',
-      covers: ['cms-verify#verifySignedData'],
+      covers: ['cmsVerify#verifySignedData'],
       share: 2,
       samples: [der('berSigned')],
       parse: async (input) => {

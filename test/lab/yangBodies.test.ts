@@ -22,7 +22,7 @@ import {
 } from '../../src/model/sztp.ts';
 import { xmlOfYang, yangOfXml } from '../../src/model/yangXml.ts';
 import { certsOnly } from '../../src/pki/cms.ts';
-import { readCms } from '../../src/pki/cms-read.ts';
+import { readCms } from '../../src/pki/cmsRead.ts';
 import { createFiles } from '../../src/system/linux/files.ts';
 import { makeCa } from '../unit/pki/domain.ts';
 import { type ControllerClients, startControllerClients } from './controllerClients.ts';

@@ -88,8 +88,8 @@ const READS = /^export (?:async )?(?:function|const) ((?:parse|decode|read|verif
 const EXEMPT: Readonly<Record<string, string>> = {
   'base64#parseBase64': 'within JWS and PEM',
   'der#decode': 'within all of DER',
-  'der-read#*': 'takes decoded nodes apart, within all of DER',
-  'extension-read#*': 'takes decoded nodes apart, within certificates and revocation lists',
+  'derRead#*': 'takes decoded nodes apart, within all of DER',
+  'extensionRead#*': 'takes decoded nodes apart, within certificates and revocation lists',
   'hardwareClock#readHardwareClock': 'what the kernel says of this machine: digits, or nothing',
   'factory#readFactory': 'made in the factory, on a medium that nobody else writes',
   'statusByFiles#readStatus': 'reads the journal',

@@ -3,7 +3,7 @@ import { assert, asyncProperty, nat } from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseCertificate } from '../../src/pki/certificate.ts';
 import { validateChain } from '../../src/pki/chain.ts';
-import { verifySignedData } from '../../src/pki/cms-verify.ts';
+import { verifySignedData } from '../../src/pki/cmsVerify.ts';
 import { signData } from '../../src/pki/cms.ts';
 import { signJws, verifyJws } from '../../src/pki/jws.ts';
 import { OID } from '../../src/pki/oids.ts';

@@ -1,7 +1,7 @@
 /** CMS messages that we write and read, held against openssl and what must be refused. */
 import { describe, expect, it } from 'vitest';
 import { certsOnly, parseCertsOnly, signData } from '../../../src/pki/cms.ts';
-import { verifySignedData } from '../../../src/pki/cms-verify.ts';
+import { verifySignedData } from '../../../src/pki/cmsVerify.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import {

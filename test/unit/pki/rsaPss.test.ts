@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parseCertificate } from '../../../src/pki/certificate.ts';
 import { validateChain } from '../../../src/pki/chain.ts';
-import { verifySignedData } from '../../../src/pki/cms-verify.ts';
+import { verifySignedData } from '../../../src/pki/cmsVerify.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import { parseRequest } from '../../../src/pki/request.ts';
 import { verifyVoucher } from '../../../src/pki/voucher.ts';

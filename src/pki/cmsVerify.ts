@@ -1,12 +1,12 @@
 /**
  * Owns verifying signed data (CMS, RFC 5652): content type, signature and its signer's chain, of hostile bytes.
- * Does not own reading the form (cms-read.ts) nor what a content means.
+ * Does not own reading the form (cmsRead.ts) nor what a content means.
  */
 import { BranchboxError } from '../model/errors.ts';
 import { type Certificate, readUsable, sameCertificate } from './certificate.ts';
 import { MAX_CERTIFICATES, validateChain } from './chain.ts';
 import { MAX_CMS_BYTES } from './cms.ts';
-import { type CmsSigner, readCms } from './cms-read.ts';
+import { type CmsSigner, readCms } from './cmsRead.ts';
 import { decode, malformed } from './der.ts';
 import { OID } from './oids.ts';
 import { toPkijs } from './pkijsCertificate.ts';

@@ -1,10 +1,10 @@
 /**
  * Owns BER as others write CMS (indefinite lengths, octet strings in pieces), read by asn1js, and taking the nodes apart.
- * Does not own any structure made of them (cms-read.ts, enveloped-read.ts).
+ * Does not own any structure made of them (cmsRead.ts, envelopedRead.ts).
  */
 import * as asn1js from 'asn1js';
 import { malformed } from './der.ts';
-import { MAX_OID_OCTETS } from './der-read.ts';
+import { MAX_OID_OCTETS } from './derRead.ts';
 
 const CONSTRUCTED = 0x20;
 const BIT_STRING = 0x03;

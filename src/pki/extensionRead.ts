@@ -3,7 +3,7 @@
  * Does not own which ones count, nor what a critical one means to who reads it.
  */
 import { decode, type DerNode, malformed } from './der.ts';
-import { childrenOf, contextPrimitive, readBoolean, readOctets, readOid, TAG } from './der-read.ts';
+import { childrenOf, contextPrimitive, readBoolean, readOctets, readOid, TAG } from './derRead.ts';
 
 export interface FoundExtension {
   readonly id: string;

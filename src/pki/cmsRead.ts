@@ -3,7 +3,7 @@
  * Does not own verifying anything: nothing read here is trusted.
  */
 import * as asn1js from 'asn1js';
-import { berOf, encodedOf, isContext, octetsOf, oidOf, partsOf } from './ber-read.ts';
+import { berOf, encodedOf, isContext, octetsOf, oidOf, partsOf } from './berRead.ts';
 import { malformed } from './der.ts';
 import { OID } from './oids.ts';
 

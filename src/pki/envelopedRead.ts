@@ -12,9 +12,9 @@ import {
   octetsOf,
   oidOf,
   partsOf,
-} from './ber-read.ts';
+} from './berRead.ts';
 import { decode, malformed } from './der.ts';
-import { readBitString } from './der-read.ts';
+import { readBitString } from './derRead.ts';
 import { OID } from './oids.ts';
 
 export interface Enveloped {
