@@ -16,7 +16,7 @@ import {
   type ItemId,
 } from '../model/ids.ts';
 import { splitCidr } from '../model/addresses.ts';
-import { fdb, nftElement } from '../net/identity.ts';
+import { fdb, nftElement } from '../net/itemIds.ts';
 import type { NetItem } from '../net/items.ts';
 import {
   anchorItemId,

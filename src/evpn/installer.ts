@@ -6,7 +6,7 @@
 import type { Facts } from '../model/facts.ts';
 import { INSTALLER_PAGE_UNIT, installerDhcpUnit, planInstallerPorts } from '../model/installer.ts';
 import { linkItem } from '../model/ids.ts';
-import { address, link, portGate, service } from '../net/identity.ts';
+import { address, link, portGate, service } from '../net/itemIds.ts';
 import type { NetItem } from '../net/items.ts';
 
 /** Ethernet's: whatever an installer plugs in. */

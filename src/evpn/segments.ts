@@ -5,7 +5,7 @@ import type { DesiredSpec, Segment } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { bridgeItem, bridgeOf, itemId, vxlanOf } from '../model/ids.ts';
 import { portIfname } from '../model/underlay.ts';
-import { kernelGate, link, portGate } from '../net/identity.ts';
+import { kernelGate, link, portGate } from '../net/itemIds.ts';
 import type { NetItem } from '../net/items.ts';
 
 /**

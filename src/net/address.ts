@@ -4,7 +4,7 @@
 import { KERNEL_PROTOCOL, linkItem } from '../model/ids.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
-import { address } from './identity.ts';
+import { address } from './itemIds.ts';
 import type { AddressItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import { lineChanges } from './lineChanges.ts';

@@ -5,7 +5,7 @@
 import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { AnyItem, Outcome } from '../reconcile/item.ts';
-import { external, portGate } from './identity.ts';
+import { external, portGate } from './itemIds.ts';
 import type { ExternalItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import { failed } from './outcome.ts';

@@ -7,7 +7,7 @@ import { linkItem } from '../model/ids.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { parseDump, readDump } from './dump.ts';
-import { fdb } from './identity.ts';
+import { fdb } from './itemIds.ts';
 import type { FdbItem } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import { lineChanges } from './lineChanges.ts';

@@ -4,7 +4,7 @@
  */
 import type { Facts } from '../model/facts.ts';
 import { itemId } from '../model/ids.ts';
-import { external, portGate, programGate } from './identity.ts';
+import { external, portGate, programGate } from './itemIds.ts';
 import type { ExternalItem } from './items.ts';
 
 /** Observed externals: a port that is plugged into the machine, a feature of its kernel. */

@@ -4,7 +4,7 @@
  */
 import { LINK_ALIAS_PREFIX, itemId, VXLAN_PORT } from '../model/ids.ts';
 import { parseJson, shareRead } from './dump.ts';
-import { link } from './identity.ts';
+import { link } from './itemIds.ts';
 import type { IpShow } from './ipShow.ts';
 import type { LinkItem, LinkSpec } from './items.ts';
 import { type KernelLink, kernelLinks } from './kernelLink.ts';

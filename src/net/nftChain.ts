@@ -9,7 +9,7 @@ import type { Driver } from '../reconcile/driver.ts';
 import type { Outcome } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
 import { createAppliedNotes } from './applied.ts';
-import { nftChain } from './identity.ts';
+import { nftChain } from './itemIds.ts';
 import type { NftChainItem, NftChainSpec } from './items.ts';
 import { type KernelChain, type NftState, readNftChains } from './nftDump.ts';
 import { afterwards, changeNft } from './nftTransaction.ts';

@@ -5,7 +5,7 @@
  */
 import { itemId, NFT_TABLE } from '../model/ids.ts';
 import type { Driver } from '../reconcile/driver.ts';
-import { nftElement } from './identity.ts';
+import { nftElement } from './itemIds.ts';
 import type { NftElementItem, NftElementSpec } from './items.ts';
 import type { NftDriverNeeds } from './nftChain.ts';
 import type { KernelSet } from './nftDump.ts';

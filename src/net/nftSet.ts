@@ -3,7 +3,7 @@
  */
 import { type ItemId, NFT_TABLE } from '../model/ids.ts';
 import type { Driver } from '../reconcile/driver.ts';
-import { nftSet } from './identity.ts';
+import { nftSet } from './itemIds.ts';
 import type { NftSetItem, NftSetSpec } from './items.ts';
 import type { NftDriverNeeds } from './nftChain.ts';
 import type { KernelSet } from './nftDump.ts';

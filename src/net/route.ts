@@ -7,7 +7,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { checkDump, parseDump } from './dump.ts';
-import { route } from './identity.ts';
+import { route } from './itemIds.ts';
 import type { RouteItem, RouteSpec } from './items.ts';
 import type { IpShow } from './ipShow.ts';
 import { lineChanges } from './lineChanges.ts';

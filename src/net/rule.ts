@@ -8,7 +8,7 @@ import type { Outcome } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
 import { ALREADY_GONE, runBatch } from './batch.ts';
 import { checkDump, parseDump, readDump } from './dump.ts';
-import { rule } from './identity.ts';
+import { rule } from './itemIds.ts';
 import type { IpShow } from './ipShow.ts';
 import type { RuleItem, RuleSpec } from './items.ts';
 import { isIpv6, MAX_U32, numberWord, prefixWord } from './word.ts';

@@ -6,7 +6,7 @@
 import { SSH_UNIT } from '../model/ssh.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
-import { service } from './identity.ts';
+import { service } from './itemIds.ts';
 import type { ServiceItem } from './items.ts';
 import { eachAtOnce } from './outcome.ts';
 

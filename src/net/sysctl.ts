@@ -8,7 +8,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { createAppliedNotes } from './applied.ts';
-import { sysctl } from './identity.ts';
+import { sysctl } from './itemIds.ts';
 import type { SysctlItem } from './items.ts';
 import { eachInTurn } from './outcome.ts';
 

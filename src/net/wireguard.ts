@@ -9,7 +9,7 @@ import { Secret } from '../model/secret.ts';
 import type { Driver } from '../reconcile/driver.ts';
 import type { System } from '../system/ports.ts';
 import { createAppliedNotes } from './applied.ts';
-import { wireguard } from './identity.ts';
+import { wireguard } from './itemIds.ts';
 import type { WireGuardItem, WireGuardSpec } from './items.ts';
 import type { KernelLink } from './kernelLink.ts';
 import { isOurs, isTun } from './linkRead.ts';

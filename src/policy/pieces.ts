@@ -4,7 +4,7 @@
  */
 import type { KernelFeature } from '../model/facts.ts';
 import { type ItemId, itemId } from '../model/ids.ts';
-import { kernelGate, nftChain, nftElement, nftSet } from '../net/identity.ts';
+import { kernelGate, nftChain, nftElement, nftSet } from '../net/itemIds.ts';
 import type { NetItem, NftChainSpec, NftFamily } from '../net/items.ts';
 import { referencesOf } from '../net/nftChain.ts';
 

@@ -7,7 +7,7 @@
  * Does not own whose keys count (agent/sshKeys.ts) nor what a session may do (firmware/sshd_config).
  */
 import { SSH_UNIT, type SshAccess } from '../model/ssh.ts';
-import { kernelGate, nftSet, programGate, service } from '../net/identity.ts';
+import { kernelGate, nftSet, programGate, service } from '../net/itemIds.ts';
 import type { NetItem } from '../net/items.ts';
 import { chainIds, elements, SETS } from './pieces.ts';
 

@@ -6,7 +6,7 @@
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { RULE_PREFERENCE, linkItem } from '../model/ids.ts';
-import { address, link, rule } from '../net/identity.ts';
+import { address, link, rule } from '../net/itemIds.ts';
 import type { NetItem } from '../net/items.ts';
 import { orderPaths } from './distances.ts';
 import { renderBfdProfiles, renderTunnel } from './tunnels.ts';

@@ -10,7 +10,7 @@ import type { Facts } from '../model/facts.ts';
 import { type ItemId, itemId, linkItem, uplinkMark, wireguardOf } from '../model/ids.ts';
 import { attachmentOf, FAMILIES, type Family, familyOf, hasFamily } from '../model/underlay.ts';
 import { frrLine } from '../net/frrConfig.ts';
-import { address, clockGate, kernelGate, link, route, wireguard } from '../net/identity.ts';
+import { address, clockGate, kernelGate, link, route, wireguard } from '../net/itemIds.ts';
 import type { NetItem, WireGuardPeerSpec } from '../net/items.ts';
 import type { DistanceOf } from './distances.ts';
 import { callsByTunnel } from './usedTime.ts';

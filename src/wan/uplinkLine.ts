@@ -4,7 +4,7 @@
 import type { Facts } from '../model/facts.ts';
 import { linkItem, pppoeOf, vlanOf } from '../model/ids.ts';
 import { carrierIfname, type Line, UPLINK_MTU_BYTES, uplinkMtu } from '../model/underlay.ts';
-import { kernelGate, link, portGate } from '../net/identity.ts';
+import { kernelGate, link, portGate } from '../net/itemIds.ts';
 import type { NetItem } from '../net/items.ts';
 
 /** The interface of an uplink; its port's label where that is missing, in items that its gate keeps blocked anyway. */

@@ -5,7 +5,7 @@
 import type { Uplink } from '../model/desired.ts';
 import { RULE_PREFERENCE, uplinkMark, uplinkTable } from '../model/ids.ts';
 import { type Addressing, FAMILIES, type Family, hasFamily } from '../model/underlay.ts';
-import { rule } from '../net/identity.ts';
+import { rule } from '../net/itemIds.ts';
 import type { RuleItem } from '../net/items.ts';
 
 /** A rule of a family; IPv4's says nothing of it. */

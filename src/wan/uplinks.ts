@@ -36,7 +36,7 @@ import {
   route,
   rule,
   service,
-} from '../net/identity.ts';
+} from '../net/itemIds.ts';
 import type { AddressItem, NetItem, ServiceItem } from '../net/items.ts';
 import { carrierOf, ifnameOfUplink, renderLine } from './uplinkLine.ts';
 import { familiesOf, ofFamily, renderPins } from './uplinkPins.ts';

@@ -9,7 +9,7 @@ import type { Facts } from '../../src/model/facts.ts';
 import { KERNEL_FEATURES } from '../../src/model/facts.ts';
 import { renderEvpn } from '../../src/evpn/render.ts';
 import { createNetDrivers } from '../../src/net/drivers.ts';
-import { address, external, kernelGate } from '../../src/net/identity.ts';
+import { address, external, kernelGate } from '../../src/net/itemIds.ts';
 import type { FrrLineItem, NetItem, ServiceItem } from '../../src/net/items.ts';
 import { renderPolicy } from '../../src/policy/render.ts';
 import { createReconciler } from '../../src/reconcile/reconciler.ts';

@@ -10,7 +10,7 @@ import { createContainerDrivers } from '../../src/containers/drivers.ts';
 import { anchorName, appContainerName, type ContainerItem, LABEL_APP } from '../../src/containers/items.ts';
 import { renderContainers } from '../../src/containers/render.ts';
 import { createNetDrivers } from '../../src/net/drivers.ts';
-import { external, kernelGate, link } from '../../src/net/identity.ts';
+import { external, kernelGate, link } from '../../src/net/itemIds.ts';
 import type { NetItem } from '../../src/net/items.ts';
 import { renderPolicy } from '../../src/policy/render.ts';
 import type { DesiredSpec } from '../../src/model/desired.ts';

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ensureRootTree } from '../../src/lab/rootTree.ts';
 import { linkItem } from '../../src/model/ids.ts';
 import { createNetDrivers } from '../../src/net/drivers.ts';
-import { link } from '../../src/net/identity.ts';
+import { link } from '../../src/net/itemIds.ts';
 import { renderAdd, renderFinish } from '../../src/net/linkRender.ts';
 import { createReconciler } from '../../src/reconcile/reconciler.ts';
 import { createClock } from '../../src/system/linux/clock.ts';

@@ -3,7 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNetDrivers } from '../../src/net/drivers.ts';
-import { external, kernelGate } from '../../src/net/identity.ts';
+import { external, kernelGate } from '../../src/net/itemIds.ts';
 import type { NetItem } from '../../src/net/items.ts';
 import { renderQuarantine } from '../../src/policy/quarantine.ts';
 import { renderPolicy } from '../../src/policy/render.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { linkItem } from '../../src/model/ids.ts';
 import { createNetDrivers } from '../../src/net/drivers.ts';
-import { address, fdb, link, nftChain, nftElement, nftSet, route, rule } from '../../src/net/identity.ts';
+import { address, fdb, link, nftChain, nftElement, nftSet, route, rule } from '../../src/net/itemIds.ts';
 import { createReconciler } from '../../src/reconcile/reconciler.ts';
 import { createFakeBox, type FakeBox } from '../fakes/box.ts';
 import { printBox } from '../fakes/box/print.ts';

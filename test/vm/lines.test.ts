@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { renderPppoeLines } from '../../src/agent/pppoeLines.ts';
 import { itemId } from '../../src/model/ids.ts';
 import { BootstrapNetwork } from '../../src/model/medium.ts';
-import { link } from '../../src/net/identity.ts';
+import { link } from '../../src/net/itemIds.ts';
 import { observedLinks, parseLinks } from '../../src/net/linkRead.ts';
 import { renderAdd, renderDelete, renderFinish } from '../../src/net/linkRender.ts';
 import { parseLease } from '../../src/system/leases.ts';

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { createBootUnits, renderBootUnits } from '../../../src/agent/bootUnits.ts';
 import { linkItem } from '../../../src/model/ids.ts';
-import { link, service } from '../../../src/net/identity.ts';
+import { link, service } from '../../../src/net/itemIds.ts';
 import { renderContainers } from '../../../src/containers/render.ts';
 import { appFacts, appSpec } from '../../lab/appSpec.ts';
 import { createFakeBox } from '../../fakes/box.ts';

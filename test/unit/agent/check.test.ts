@@ -8,7 +8,7 @@ import { DesiredState } from '../../../src/model/desired.ts';
 import { Facts, KERNEL_FEATURES } from '../../../src/model/facts.ts';
 import { readTpmReadiness } from '../../../src/model/keyHolder.ts';
 import { BootstrapNetwork } from '../../../src/model/medium.ts';
-import { kernelGate } from '../../../src/net/identity.ts';
+import { kernelGate } from '../../../src/net/itemIds.ts';
 
 const ROOT = join(import.meta.dirname, '../../golden/box');
 

@@ -10,7 +10,7 @@ import { describe as describeExplanation } from '../../../src/cli/explain.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { type Facts, KERNEL_FEATURES } from '../../../src/model/facts.ts';
 import { Explanation } from '../../../src/model/localStatus.ts';
-import { leaseGate } from '../../../src/net/identity.ts';
+import { leaseGate } from '../../../src/net/itemIds.ts';
 import { trialProblems, troubledBefore } from '../../../src/reconcile/trial.ts';
 import { modelItem } from '../../fakes/modelBox.ts';
 import { desired } from './signedState.ts';

@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest';
 import { linkItem } from '../../../src/model/ids.ts';
-import { link } from '../../../src/net/identity.ts';
+import { link } from '../../../src/net/itemIds.ts';
 import type { FrrLineItem, NetItem } from '../../../src/net/items.ts';
 import type { Plan } from '../../../src/reconcile/item.ts';
 import type { Report } from '../../../src/reconcile/reconciler.ts';

@@ -1,7 +1,7 @@
 /** The fake box itself: it must refuse what it has not learned, and be open to more. */
 import { expect, test } from 'vitest';
 import { createNetDrivers } from '../../../src/net/drivers.ts';
-import { external, kernelGate, link, service, wireguard } from '../../../src/net/identity.ts';
+import { external, kernelGate, link, service, wireguard } from '../../../src/net/itemIds.ts';
 import { createFakeBox } from '../../fakes/box.ts';
 import { fakePublicKey } from '../../fakes/box/wgCommand.ts';
 

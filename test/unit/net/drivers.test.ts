@@ -1,7 +1,7 @@
 /** The network drivers on the fake box: scenarios shared with the real kernel, and what only a fake can show. */
 import { describe, expect, test } from 'vitest';
 import { createNetDrivers } from '../../../src/net/drivers.ts';
-import { link } from '../../../src/net/identity.ts';
+import { link } from '../../../src/net/itemIds.ts';
 import { createReconciler } from '../../../src/reconcile/reconciler.ts';
 import { linkItem } from '../../../src/model/ids.ts';
 import { createFakeBox, type FakeBox } from '../../fakes/box.ts';

@@ -2,7 +2,7 @@
  * Owns scenarios of sysctls and WireGuard. They run on the fake box and on a real kernel (scenarios.ts).
  */
 import { expect } from 'vitest';
-import { address, link, sysctl, wireguard } from '../../../src/net/identity.ts';
+import { address, link, sysctl, wireguard } from '../../../src/net/itemIds.ts';
 import { lines, settle, type Scenario } from './bench.ts';
 
 const PEER = 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=';

@@ -4,7 +4,7 @@ import { itemId } from '../../../src/model/ids.ts';
 import { observedAddresses } from '../../../src/net/address.ts';
 import { parseComplaints, runBatch } from '../../../src/net/batch.ts';
 import { parseFdb } from '../../../src/net/fdb.ts';
-import { address, link, route } from '../../../src/net/identity.ts';
+import { address, link, route } from '../../../src/net/itemIds.ts';
 import { createLinkDriver } from '../../../src/net/link.ts';
 import { observedLinks, parseLinks } from '../../../src/net/linkRead.ts';
 import { renderAdd, renderDelete, renderFinish, renderModify } from '../../../src/net/linkRender.ts';

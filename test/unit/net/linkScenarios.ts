@@ -3,7 +3,7 @@
  */
 import { expect } from 'vitest';
 import { linkItem } from '../../../src/model/ids.ts';
-import { fdb } from '../../../src/net/identity.ts';
+import { fdb } from '../../../src/net/itemIds.ts';
 import { addPort, bridge, lines, port, settle, vxlan, type Scenario } from './bench.ts';
 
 export const LINK_SCENARIOS: readonly Scenario[] = [

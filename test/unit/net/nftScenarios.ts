@@ -3,7 +3,7 @@
  */
 import { expect } from 'vitest';
 import { itemId } from '../../../src/model/ids.ts';
-import { nftChain, nftElement, nftSet } from '../../../src/net/identity.ts';
+import { nftChain, nftElement, nftSet } from '../../../src/net/itemIds.ts';
 import { lines, settle, type Scenario } from './bench.ts';
 
 const chain = (rules: readonly string[]) =>

@@ -3,7 +3,7 @@
  */
 import { expect } from 'vitest';
 import { itemId, linkItem } from '../../../src/model/ids.ts';
-import { address, fdb, link, route, rule } from '../../../src/net/identity.ts';
+import { address, fdb, link, route, rule } from '../../../src/net/itemIds.ts';
 import { addPort, lines, port, settle, type BoxItem, type Scenario } from './bench.ts';
 
 function uplink(gateway: string): BoxItem[] {
