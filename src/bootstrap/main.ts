@@ -47,9 +47,10 @@ import {
 } from './paths.ts';
 import type { BlockDevicePaths } from './pluggedMedia.ts';
 import { createProgress } from './progress.ts';
+import { createQuarantineMark } from './quarantineMark.ts';
 import { createServiceActions } from './service.ts';
 import { serveSockets } from './sockets.ts';
-import { createQuarantineMark, createStandingLooks } from './standing.ts';
+import { createStandingLooks } from './standingLooks.ts';
 import { stateByFiles } from './stateByFiles.ts';
 import { createEarlyActions } from './states.ts';
 import { createSztpClient, type SztpClient } from './sztp.ts';

@@ -44,7 +44,7 @@ export interface OwnerRevocations {
 }
 
 const HOUR_MS = 3_600_000;
-/** As often as a box asks how it stands (standing.ts): what was revoked is known after a day and a half. */
+/** As often as a box asks how it stands (standingLooks.ts): what was revoked is known after a day and a half. */
 const EVERY_MS = 24 * HOUR_MS;
 /** Half of a list's life, spread over the next fifth, where that is sooner. */
 const RENEW_FROM = 0.5;

@@ -1,6 +1,7 @@
 /**
  * Owns learning whether the owner still trusts this box, and what follows where it does not. Does not own the question
- * nor its mark on disk (standing.ts), nor the states (service.ts, renew.ts).
+ * (standing.ts), when it is asked (standingLooks.ts) and the mark on disk (quarantineMark.ts), nor the states (service.ts,
+ * renew.ts).
  */
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';

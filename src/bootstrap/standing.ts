@@ -1,16 +1,15 @@
 /**
- * Owns how this box stands with its owner: the question, what answer counts, when it is asked, and the mark on disk that
- * the agent follows. Does not own the states (service.ts) nor what a mark stops (the agent's plan).
+ * Owns the question how this box stands with its owner, and what answer counts. Does not own when it is asked
+ * (standingLooks.ts), the mark on disk that follows (quarantineMark.ts), nor the states (service.ts).
  *
  * Only an answer of the owner's own server counts, judged as strictly as ever (peer.ts) over a connection on which this
  * box proved itself: silence, errors, and whatever is said in MQTT or by a TLS alert are a reason to ask and no more.
  */
 import type { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
-import { type Owner, Quarantine } from '../model/bootstrap.ts';
+import type { Owner } from '../model/bootstrap.ts';
 import { PING_PATH, QuarantineAnswer, SupersededAnswer } from '../model/deviceApi.ts';
 import { BranchboxError } from '../model/errors.ts';
-import type { Clock, Files } from '../system/ports.ts';
 import {
   type Answer,
   describeStatus,
@@ -23,11 +22,6 @@ import {
 import type { Uplink } from './uplink.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024;
-const MAX_MARK_BYTES = 16 * 1024;
-/** What no session of the agent tells (MQTT is blocked, or the agent never saw it end): once a day, spread over half of it. */
-const LOOK_MS = 24 * 3_600_000;
-/** Hints come from a connection that may be lost every second: a handshake costs the controller a millisecond. */
-const HINT_GAP_MS = 10_000;
 
 /**
  * Throws bootstrap/quarantined or bootstrap/superseded where the owner says so, bootstrap/refused where it says anything
@@ -87,67 +81,4 @@ function standingOf<S extends z.ZodType>(
   } catch {
     return undefined;
   }
-}
-
-export interface QuarantineMark {
-  /** A mark that cannot be read stands all the same: it was meant once. */
-  isSet(): Promise<boolean>;
-  /** Keeps the time of the first. */
-  set(why: string, nowMs: number): Promise<void>;
-  clear(): Promise<void>;
-}
-
-export function createQuarantineMark(files: Files, path: string): QuarantineMark {
-  async function read(): Promise<Quarantine | 'unreadable' | undefined> {
-    try {
-      const text = await files.readText(path, MAX_MARK_BYTES);
-      return text === undefined ? undefined : decodeJson(Quarantine, text, path);
-    } catch (thrown) {
-      if (thrown instanceof BranchboxError) return 'unreadable';
-      throw thrown;
-    }
-  }
-  return {
-    isSet: async () => (await read()) !== undefined,
-    async set(why, nowMs) {
-      const before = await read();
-      if (typeof before === 'object' && before.why === why) return;
-      const sinceMs = typeof before === 'object' ? before.sinceMs : nowMs;
-      const mark: Quarantine = { schema: 1, sinceMs, why: why.slice(0, 1000) };
-      await files.writeDurable(path, `${JSON.stringify(mark)}\n`, 0o644);
-    },
-    clear: () => files.remove(path),
-  };
-}
-
-/** When a box in service asks how it stands. */
-export interface StandingLooks {
-  /** Somebody has a reason to think that it changed. */
-  hint(): void;
-  dueInMs(): number;
-  looked(): void;
-}
-
-export function createStandingLooks(options: {
-  readonly clock: Pick<Clock, 'monotonicMs'>;
-  readonly random: () => number;
-}): StandingLooks {
-  const { clock, random } = options;
-  const spread = (): number => LOOK_MS * (0.75 + random() / 2);
-  let everyMs = spread();
-  let atMs = clock.monotonicMs();
-  let hinted = false;
-  let hintableAtMs = atMs;
-  return {
-    hint() {
-      hinted = true;
-    },
-    dueInMs: () => Math.max(0, (hinted ? hintableAtMs : atMs + everyMs) - clock.monotonicMs()),
-    looked() {
-      atMs = clock.monotonicMs();
-      hintableAtMs = atMs + HINT_GAP_MS;
-      everyMs = spread();
-      hinted = false;
-    },
-  };
 }

@@ -1,6 +1,6 @@
 /**
  * Owns where a box's files say that it is, for a journal that is new or lost, and after a reset that was called off.
- * Does not own the files (ownerStore.ts, standing.ts, moves.ts, enrol.ts) nor what a person is told of them
+ * Does not own the files (ownerStore.ts, quarantineMark.ts, moves.ts, enrol.ts) nor what a person is told of them
  * (statusByFiles.ts).
  */
 import type { BootstrapState } from '../model/bootstrap.ts';

@@ -4,7 +4,8 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { quarantinePath } from '../../../src/bootstrap/paths.ts';
-import { createStandingLooks, quarantineOf } from '../../../src/bootstrap/standing.ts';
+import { quarantineOf } from '../../../src/bootstrap/standing.ts';
+import { createStandingLooks } from '../../../src/bootstrap/standingLooks.ts';
 import { Journal, Quarantine } from '../../../src/model/bootstrap.ts';
 import { decodeJson } from '../../../src/model/decode.ts';
 import {
