@@ -1,6 +1,6 @@
 /**
  * Owns the end of a CA rollover on the box: an anchor that the owner no longer offers is dropped, once the box's own certificate
- * does not chain to it any more. Does not own taking the next one (rollover.ts).
+ * does not chain to it any more. Does not own taking the next one (anchorLearn.ts).
  *
  * That the owner's server proved itself is enough here, though not for a new anchor: dropping takes only what the box does
  * not need, and whoever has that server's key can do worse (standing.ts).
@@ -11,7 +11,8 @@ import { validateChain } from '../pki/chain.ts';
 import type { StateContext } from './context.ts';
 import type { TlsIdentity } from './https.ts';
 import { overUplinks } from './overUplinks.ts';
-import { estOf, proveStrictly } from './ownerServers.ts';
+import { proveStrictly } from './ownerProof.ts';
+import { estOf } from './ownerServers.ts';
 
 /** The anchors that the owner still offers; all of them where it offers none, since that must be a mistake. Pure. */
 export function anchorsOffered(

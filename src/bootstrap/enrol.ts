@@ -1,6 +1,6 @@
 /**
  * Owns a certificate from key to checked answer, on disk at each step so that a power cut never enrols twice
- * where the certificate is already there. Does not own when to enrol (ownerServers.ts, renew.ts).
+ * where the certificate is already there. Does not own when to enrol (ownerEnrolment.ts, renew.ts).
  */
 import type { KeyObject } from 'node:crypto';
 import type { Owner } from '../model/bootstrap.ts';

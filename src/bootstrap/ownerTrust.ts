@@ -10,7 +10,7 @@ import type { ServiceContext } from './context.ts';
 import type { TlsIdentity } from './https.ts';
 import type { Next } from './machine.ts';
 import { renderProblem } from './renderStatus.ts';
-import { proveStrictly } from './ownerServers.ts';
+import { proveStrictly } from './ownerProof.ts';
 
 export interface OwnerTrust {
   /** Our certificate while it is valid; else the factory identity, which the owner knows us by as well. */

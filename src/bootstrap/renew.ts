@@ -1,6 +1,6 @@
 /**
  * Owns a box's next certificate: when it is due, getting it (RENEW, and RECOVER where the one before has ended), proving it
- * and moving it over the one before. Does not own enrolling (ownerServers.ts, enrol.ts) nor waiting until it is due
+ * and moving it over the one before. Does not own enrolling (ownerEnrolment.ts, enrol.ts) nor waiting until it is due
  * (service.ts).
  */
 import type { Owner } from '../model/bootstrap.ts';
@@ -9,7 +9,8 @@ import type { Certificate } from '../pki/certificate.ts';
 import type { ServiceContext } from './context.ts';
 import type { LocalIdentity } from './enrol.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
-import { enrol, proveAnew } from './ownerServers.ts';
+import { enrol } from './ownerEnrolment.ts';
+import { proveAnew } from './ownerProof.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
 import { askedAfterMs, RETRY_AFTER_MS, retriedAfter } from './retry.ts';
 
@@ -131,7 +132,7 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     const fresh =
       ready !== undefined && enrolment.canHaveBegun(ready)
         ? ready
-        : await enrol(context, owner, next, operation, credential, signal);
+        : await enrol(context, { owner, paths: next, operation, identity: credential }, signal);
     // Proved before the old one is given up; by the record as it is now, which may have got the next CA.
     await proveAnew(context, (await owners.read()) ?? owner, fresh, signal);
     await moveOver();

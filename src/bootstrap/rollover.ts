@@ -1,6 +1,7 @@
 /**
  * Owns which CAs of its owner a box believes while the owner changes from one to the next: what the enrolment server
- * offers beside the CA that the voucher pinned, judged by that one's signature. Does not own fetching (est.ts).
+ * offers beside the CA that the voucher pinned, judged by that one's signature. Does not own fetching (est.ts)
+ * nor the owner's record (anchorLearn.ts, anchorDrop.ts).
  *
  * RFC 7030 4.1.3 and RFC 4210 4.4: `cacerts` holds the new CA and NewWithOld, the new key certified by the old one. That
  * the server proved itself is not enough: its key is not the CA's.

@@ -5,7 +5,7 @@
 import type { BootstrapState, Owner } from '../model/bootstrap.ts';
 import type { ServiceContext } from './context.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
-import { proveStrictly } from './ownerServers.ts';
+import { proveStrictly } from './ownerProof.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
 import { createMigration } from './migrate.ts';
 import { movedLdevidPaths } from './paths.ts';

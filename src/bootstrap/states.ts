@@ -10,7 +10,9 @@ import type { StateContext } from './context.ts';
 import { candidateName, type Server } from './discover.ts';
 import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
 import { overUplinks } from './overUplinks.ts';
-import { enrolWithCode, estOf, proveAnew } from './ownerServers.ts';
+import { enrolWithCode } from './ownerEnrolment.ts';
+import { proveAnew } from './ownerProof.ts';
+import { estOf } from './ownerServers.ts';
 import { createProvisional } from './provisional.ts';
 
 /** Leases and files are watched; this is for what no watch tells (a carrier), and for a watch that was lost. */

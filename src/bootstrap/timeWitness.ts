@@ -5,7 +5,7 @@
  * long ago. Does not own vouchers (onboarding.ts) nor the clock (clockFloor.ts).
  *
  * Where the system's clock is not behind the floor nobody is asked: it may be right, and setting it is for time servers.
- * What was told is for this start alone. Only a certificate that the owner's server took raises the floor (ownerServers.ts),
+ * What was told is for this start alone. Only a certificate that the owner's server took raises the floor (ownerProof.ts),
  * so that not even a manufacturer whose clock is years ahead strands a box that is in service.
  */
 import { asBranchboxError, BranchboxError, type ErrorCode } from '../model/errors.ts';
