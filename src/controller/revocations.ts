@@ -5,7 +5,7 @@
  */
 import { asBranchboxError } from '../model/errors.ts';
 import type { RevokedCertificate } from '../pki/crl.ts';
-import { toPemBlock } from '../pki/pem.ts';
+import { REVOCATION_LIST_LABEL, toPemBlock } from '../pki/pem.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import { createWaker } from '../system/waker.ts';
 import type { Admissions } from './admission.ts';
@@ -75,7 +75,7 @@ export async function openRevocations(options: RevocationOptions): Promise<Revoc
       nextUpdate: new Date(nextUpdateMs).toISOString(),
     });
     return {
-      list: { der, pem: [der, ...others].map((one) => toPemBlock('X509 CRL', one)).join('') },
+      list: { der, pem: [der, ...others].map((one) => toPemBlock(REVOCATION_LIST_LABEL, one)).join('') },
       about: JSON.stringify(revoked),
       dueAtMs: nowMs + (nextUpdateMs - nowMs) / 2,
       told: false,

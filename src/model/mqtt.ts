@@ -127,3 +127,5 @@ export const MESSAGE_MAX_BYTES = {
   cmd: 64 * 1024,
   reply: 64 * 1024,
 } as const;
+/** Room for MQTT's own header and properties about the largest message. */
+export const PACKET_OVERHEAD_BYTES = 64 * 1024;

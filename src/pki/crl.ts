@@ -18,7 +18,7 @@ import {
 } from './der.ts';
 import { type Credential, extension, keyIdOf } from './issue.ts';
 import { OID } from './oids.ts';
-import { toPemBlock } from './pem.ts';
+import { REVOCATION_LIST_LABEL, toPemBlock } from './pem.ts';
 
 /** RFC 5280 5.3.1, those that a complete list may name; `unspecified` is said by naming none. */
 const REASON_NUMBERS = {
@@ -58,7 +58,6 @@ export interface RevocationList {
 
 /** 10,000 entries of 60 bytes. */
 export const MAX_REVOKED = 10_000;
-const LABEL = 'X509 CRL';
 
 /** Times are cut to whole seconds, as they are encoded. */
 export function createRevocationList(options: {
@@ -93,7 +92,7 @@ export function createRevocationList(options: {
   );
   const signature = sign('sha256', encode(body), issuer.key);
   const der = encode(sequence(body, algorithm, bitString(signature)));
-  return { der, pem: toPemBlock(LABEL, der), number, thisUpdateMs, nextUpdateMs, revoked };
+  return { der, pem: toPemBlock(REVOCATION_LIST_LABEL, der), number, thisUpdateMs, nextUpdateMs, revoked };
 }
 
 function entryOf({ number, revokedAtMs, reason }: RevokedCertificate): Der {

@@ -20,7 +20,7 @@ import {
 import { decodeKnown, type FoundExtension, readAuthorityKeyId, readExtensions } from './extensionRead.ts';
 import { describe } from './chain.ts';
 import { OID } from './oids.ts';
-import { fromPem, toPemBlock } from './pem.ts';
+import { fromPem, REVOCATION_LIST_LABEL, toPemBlock } from './pem.ts';
 import { readSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from './signatureAlgorithm.ts';
 
 export interface SignedList {
@@ -38,7 +38,6 @@ export interface SignedList {
 
 /** 10,000 boxes and 1,000 servers, at 60 to 90 bytes. */
 const MAX_LIST_BYTES = 1024 * 1024;
-const LABEL = 'X509 CRL';
 const KNOWN: ReadonlySet<string> = new Set([OID.authorityKeyIdentifier, OID.crlNumber]);
 /** In a rollover there are two. */
 const MAX_LISTS = 8;
@@ -47,14 +46,14 @@ export const MAX_LISTS_CHARS = 4 * 1024 * 1024;
 
 /** PEM with one list or some; what they say is believed after verifyRevocationList alone. Throws pki/malformed. */
 export function readRevocationLists(pem: string): readonly SignedList[] {
-  const ders = fromPem(pem, LABEL, MAX_LISTS_CHARS);
+  const ders = fromPem(pem, REVOCATION_LIST_LABEL, MAX_LISTS_CHARS);
   if (ders.length > MAX_LISTS)
     throw malformed(`${ders.length} revocation lists came, more than ${MAX_LISTS}`);
   return ders.map((der) => readParts(der).list);
 }
 
 export const renderRevocationLists = (lists: readonly SignedList[]): string =>
-  lists.map(({ der }) => toPemBlock(LABEL, der)).join('');
+  lists.map(({ der }) => toPemBlock(REVOCATION_LIST_LABEL, der)).join('');
 
 /** Throws pki/untrusted where none of these CAs signed it, pki/malformed where it is none. */
 export function verifyRevocationList(der: Uint8Array, cas: readonly Certificate[]): SignedList {

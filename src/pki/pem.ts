@@ -8,6 +8,9 @@ import { malformed } from './der.ts';
 /** A bundle of a hundred certificates stays below this. */
 const MAX_PEM_CHARS = 512 * 1024;
 
+/** RFC 7468 6. */
+export const REVOCATION_LIST_LABEL = 'X509 CRL';
+
 /** The contents of all blocks of that label, in order; other labels are passed over. */
 export function fromPem(text: string, label: string, maxChars = MAX_PEM_CHARS): readonly Uint8Array[] {
   if (text.length > maxChars) throw malformed(`PEM text is larger than ${maxChars} characters`);

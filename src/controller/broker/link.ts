@@ -4,7 +4,13 @@
  */
 import mqtt, { type MqttClient } from 'mqtt';
 import { BranchboxError } from '../../model/errors.ts';
-import { ALL_EVENTS, ALL_REPLIES, ALL_STATUS, MESSAGE_MAX_BYTES } from '../../model/mqtt.ts';
+import {
+  ALL_EVENTS,
+  ALL_REPLIES,
+  ALL_STATUS,
+  MESSAGE_MAX_BYTES,
+  PACKET_OVERHEAD_BYTES,
+} from '../../model/mqtt.ts';
 import type { Logger } from '../../system/ports.ts';
 import type { BrokerAddress } from './sessions.ts';
 import { CLIENT_NAME, type ServiceCredential } from '../serviceCredentials.ts';
@@ -33,7 +39,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A broker on this machine answers at once; a message that waits longer is had again by the next trigger. */
 const PUBLISH_TIMEOUT_MS = 10_000;
 const KEEPALIVE_S = 15;
-const PACKET_OVERHEAD_BYTES = 64 * 1024;
 
 export function openBrokerLink(options: LinkOptions): BrokerLink {
   const { log } = options;

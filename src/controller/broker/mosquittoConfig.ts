@@ -3,7 +3,7 @@
  * Does not own the process (broker.ts). docs/mqtt.md says what each rule is for.
  */
 import { DESIRED_MAX_BYTES } from '../../model/desired.ts';
-import { topicsOf } from '../../model/mqtt.ts';
+import { PACKET_OVERHEAD_BYTES, topicsOf } from '../../model/mqtt.ts';
 
 export interface BrokerPlace {
   /** Everything of the broker's: configuration, credentials, persistence. */
@@ -15,9 +15,6 @@ export interface BrokerPlace {
 }
 
 export const REVOCATIONS_FILE = 'revoked.crl';
-
-/** Room for MQTT's own header and properties about the largest message. */
-const PACKET_OVERHEAD_BYTES = 64 * 1024;
 
 export function renderBrokerConfig(place: BrokerPlace): string {
   const file = (name: string) => `${place.directory}/${name}`;
