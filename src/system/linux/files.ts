@@ -99,11 +99,22 @@ export function createFiles(): Files {
   };
 }
 
-/** A directory that was just made is a name in the one above, and a power cut takes it as it takes any other. */
-async function makeDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true });
-  if (first === undefined) return;
-  for (let at = directory; at.length >= first.length; at = dirname(at)) await syncPath(dirname(at));
+/**
+ * A directory that was just made is a name in the one above, and a power cut takes it as it takes any other. One by one: Node's
+ * `recursive` never ends where the kernel says ENOENT below a directory that is there, as it does of /proc.
+ */
+async function makeDirectory(directory: string, aboveIsThere = false): Promise<void> {
+  try {
+    await mkdir(directory);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || aboveIsThere) throw cause;
+    await makeDirectory(dirname(directory));
+    await makeDirectory(directory, true);
+    return;
+  }
+  await syncPath(dirname(directory));
 }
 
 /** By chunks, since /proc and /sys files name no true size. A chunk is read into until it is full: most files fill none. */

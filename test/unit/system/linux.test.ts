@@ -87,6 +87,20 @@ describe('files', () => {
     expect(await readdir(join(directory, 'a'))).toEqual(['key']);
   });
 
+  it('makes the directories that a file lies in, and refuses where there can be none', async () => {
+    const path = join(directory, 'one', 'two', 'three', 'key');
+    await files.writeDurable(path, 'first');
+    expect(await files.readText(path)).toBe('first');
+    await writeFile(join(directory, 'file'), '');
+    // /proc says ENOENT of a name that nobody can make.
+    for (const place of ['/proc/branchbox', '/proc/branchbox/below', join(directory, 'file/below')]) {
+      await expect(files.writeDurable(join(place, 'key'), 'first')).rejects.toMatchObject({
+        code: 'system/file',
+        message: expect.stringContaining(`${place}/key cannot be written`),
+      });
+    }
+  });
+
   it('tells a missing file from one that is too large', async () => {
     expect(await files.readText(join(directory, 'none'))).toBeUndefined();
     expect(await files.list(join(directory, 'none'))).toEqual([]);

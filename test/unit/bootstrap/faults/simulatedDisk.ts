@@ -24,6 +24,7 @@ type Change =
 export type DiskImage = ReadonlyMap<string, Buffer | undefined>;
 
 const noEntry = (path: string): Error => Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
+const exists = (path: string): Error => Object.assign(new Error(`EEXIST: ${path}`), { code: 'EEXIST' });
 
 export class SimulatedDisk {
   readonly #changes: Change[] = [];
@@ -96,11 +97,10 @@ export class SimulatedDisk {
   }
 
   readonly fs = {
-    mkdir: async (path: string): Promise<string | undefined> => {
-      const missing: string[] = [];
-      for (let at = path; at !== '/' && !this.#names.has(at); at = dirname(at)) missing.unshift(at);
-      for (const name of missing) this.#name(name, this.#nodeOf(undefined));
-      return missing[0];
+    mkdir: async (path: string): Promise<void> => {
+      if (path === '/' || this.#names.has(path)) throw exists(path);
+      if (dirname(path) !== '/' && !this.#names.has(dirname(path))) throw noEntry(path);
+      this.#name(path, this.#nodeOf(undefined));
     },
     open: async (path: string, flags: string) => {
       if (flags === 'wx') this.#name(path, this.#nodeOf(Buffer.alloc(0)));
