@@ -64,6 +64,7 @@ export async function runController(options: {
         store,
         files,
         clock,
+        log,
         directory: state('tls'),
         names: config.names,
         addresses: config.addresses,

@@ -4,11 +4,12 @@
  * voucher tells its progress to nobody else. Does not own the domain's keys: those are the signer's.
  */
 import { join } from 'node:path';
+import { BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import { exportPrivateKey, generateKeyPair, importPrivateKey, publicKeyOf, sameKey } from '../pki/keys.ts';
 import { createRequest } from '../pki/request.ts';
-import type { Clock, Files } from '../system/ports.ts';
+import type { Clock, Files, Logger } from '../system/ports.ts';
 import type { IssuedCertificate, SignerClient } from './signer/client.ts';
 import type { Store } from './store/store.ts';
 
@@ -36,6 +37,7 @@ export interface CredentialOptions {
   readonly store: Store;
   readonly files: Files;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly directory: string;
   readonly names: readonly string[];
   readonly addresses: readonly string[];
@@ -95,25 +97,53 @@ async function ensure(
   return { key, certificatePem, notAfterMs: certificate.notAfterMs };
 }
 
-/** undefined where there is none, where key and certificate do not fit, where it is due or not to be used. */
+/** undefined where there is none whole, where key and certificate do not fit, where it is due or not to be used. */
 async function load(
   options: CredentialOptions,
   unusable: ReadonlySet<string>,
   kind: 'server' | 'client',
 ): Promise<ServiceCredential | undefined> {
-  const { files, directory, clock, names } = options;
-  const keyPem = await files.readText(join(directory, `${kind}.key`));
-  const certificatePem = await files.readText(join(directory, `${kind}.crt`));
-  if (keyPem === undefined || certificatePem === undefined) return undefined;
-  const key = new Secret(keyPem);
-  const [leaf] = parseCertificates(certificatePem);
+  const { clock, names } = options;
+  const held = await readWhole(options, `${kind}.key`, (pem) => {
+    const key = new Secret(pem);
+    return { key, publicKey: publicKeyOf(importPrivateKey(key)) };
+  });
+  const certified = await readWhole(options, `${kind}.crt`, (certificatePem) => {
+    return { certificatePem, leaf: parseCertificates(certificatePem)[0] };
+  });
+  if (held === undefined || certified === undefined) return undefined;
+  const { leaf, certificatePem } = certified;
   if (leaf === undefined || isDue(leaf, clock.nowMs()) || unusable.has(leaf.number)) {
     return undefined;
   }
   if (!Buffer.from(leaf.issuerDer).equals(options.domain.subjectDer)) return undefined;
-  if (!sameKey(publicKeyOf(importPrivateKey(key)), leaf.publicKey)) return undefined;
+  if (!sameKey(held.publicKey, leaf.publicKey)) return undefined;
   if (kind === 'server' && !names.every((name) => leaf.dnsNames.includes(name))) return undefined;
-  return { key, certificatePem, notAfterMs: leaf.notAfterMs };
+  return { key: held.key, certificatePem, notAfterMs: leaf.notAfterMs };
+}
+
+/** undefined where it is not there, or damaged: that is put aside, since a new one is had for the asking. */
+async function readWhole<T>(
+  { files, directory, log }: CredentialOptions,
+  name: string,
+  read: (text: string) => T,
+): Promise<T | undefined> {
+  const path = join(directory, name);
+  try {
+    const text = await files.readText(path);
+    return text === undefined ? undefined : read(text);
+  } catch (thrown) {
+    // An unreadable disk sector as well as a text that is none.
+    if (!(thrown instanceof BranchboxError)) throw thrown;
+    const damaged = await files.readBytes(path).catch(() => undefined);
+    log.error('a file of the controller is damaged, its key and certificate are made anew', {
+      path,
+      problem: thrown.message,
+      ...(damaged !== undefined && { aside: `${path}.damaged` }),
+    });
+    if (damaged !== undefined) await files.writeDurable(`${path}.damaged`, damaged, 0o600);
+    return undefined;
+  }
 }
 
 function isDue(certificate: Certificate, nowMs: number): boolean {

@@ -42,6 +42,7 @@ async function world() {
         store,
         files: createFiles(),
         clock,
+        log,
         directory: join(directory, 'tls'),
         names: ['controller.example'],
         addresses: [],
