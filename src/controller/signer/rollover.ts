@@ -36,36 +36,50 @@ export async function readSigningCa(
   present: Credential,
 ): Promise<SigningCa> {
   const { files, directory } = options;
-  const word = (await files.readText(join(directory, SIGNING_FILE)))?.trim();
-  if (word !== NEXT_SIGNS) return { ca: present, links: [], previous: undefined };
+  if (!(await isNextToSign(files, directory))) return { ca: present, links: [], previous: undefined };
   const ca = await createKeyFiles(options).load(NEXT_CA);
   const links = (await readOffered(files, directory)).filter(
     (one) => ca !== undefined && isLink(one, ca.certificate),
   );
-  if (ca === undefined || links.length === 0) {
-    throw new BranchboxError('system/file', {
-      message: `${directory} says that the next domain CA signs, and lacks it or its link`,
-      mend: 'restore the directory from its copy',
-    });
-  }
+  if (ca === undefined || links.length === 0) throw lacksNext(directory);
   return { ca, links, previous: present };
 }
+
+const isNextToSign = async (files: Pick<Files, 'readText'>, directory: string): Promise<boolean> =>
+  (await files.readText(join(directory, SIGNING_FILE)))?.trim() === NEXT_SIGNS;
+
+const lacksNext = (directory: string): BranchboxError =>
+  new BranchboxError('system/file', {
+    message: `${directory} says that the next domain CA signs, and lacks it or its link`,
+    mend: 'restore the directory from its copy',
+  });
 
 /** Whether it is that CA's key, certified by another CA. */
 export const isLink = (one: Certificate, ca: Certificate): boolean =>
   one.fingerprintSha256 !== ca.fingerprintSha256 && one.spkiSha256 === ca.spkiSha256;
 
-/** From the next start of the signer on. Resolves to the CA that signs then; throws system/file before it was begun. */
+/**
+ * From the next start of the signer on. Resolves to the CA that signs then; throws system/file before it was begun, and where the
+ * signer would not start by it.
+ */
 export async function signByNext(options: {
   readonly files: Files;
   readonly directory: string;
 }): Promise<Certificate> {
   const { files, directory } = options;
-  const [next] = await readOffered(files, directory);
+  const offered = await readOffered(files, directory);
+  const [next] = offered;
   if (next === undefined) {
     throw new BranchboxError('system/file', {
       message: `${directory} holds no next domain CA`,
       mend: 'begin first: branchbox signer rollover --state DIR',
+    });
+  }
+  const held = await createKeyFiles(options).load(NEXT_CA);
+  if (held === undefined || !fits(offered, held.certificate)) {
+    throw new BranchboxError('system/file', {
+      message: `${directory} offers the next domain CA ${next.fingerprintSha256}, and does not hold its key`,
+      mend: 'begin again, which offers the one whose key is there: branchbox signer rollover --state DIR',
     });
   }
   await files.writeDurable(join(directory, SIGNING_FILE), `${NEXT_SIGNS}\n`);
@@ -81,36 +95,46 @@ export async function readOffered(
   return text === undefined ? [] : parseCertificates(text);
 }
 
-/** Idempotent: where it was begun before, what was made then. Throws system/file where there is no present CA. */
+/**
+ * Idempotent: where it was begun before, what was made then. Two at once end with the same: the key that was written last counts,
+ * and whoever made the links of another one makes them again. Throws system/file where there is no present CA.
+ */
 export async function beginRollover(options: {
   readonly files: Files;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly directory: string;
 }): Promise<readonly Certificate[]> {
   const { files, clock, directory } = options;
-  const begun = await readOffered(files, directory);
-  if (begun.length > 0) return begun;
   const keyFiles = createKeyFiles({ files, directory });
-  const present = await keyFiles.load(PRESENT_CA);
-  if (present === undefined) {
-    throw new BranchboxError('system/file', {
-      message: `${directory} holds no domain CA`,
-      mend: 'name the directory of a signer that was started once',
-    });
+  for (;;) {
+    const begun = await readOffered(files, directory);
+    const held = await keyFiles.load(NEXT_CA);
+    if (held !== undefined && fits(begun, held.certificate)) return begun;
+    if (held === undefined && (await isNextToSign(files, directory))) throw lacksNext(directory);
+    const present = await keyFiles.load(PRESENT_CA);
+    if (present === undefined) {
+      throw new BranchboxError('system/file', {
+        message: `${directory} holds no domain CA`,
+        mend: 'name the directory of a signer that was started once',
+      });
+    }
+    const nowMs = clock.nowMs();
+    const validity = { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + CA_LIFE_MS };
+    const commonName = `Branchbox domain CA ${new Date(nowMs).toISOString().slice(0, 10)}`;
+    // Killed after this: the key is there, and the links are made for it by the next call.
+    const next =
+      held ??
+      (await keyFiles.make(NEXT_CA, ({ privateKey }) =>
+        selfSignedCa({ commonName, key: privateKey, validity }),
+      ));
+    const offered = [next.certificate, link(next, present), link(present, next)];
+    await files.writeDurable(join(directory, OFFERED_FILE), toPem(offered), 0o644);
   }
-  const nowMs = clock.nowMs();
-  const validity = { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + CA_LIFE_MS };
-  const commonName = `Branchbox domain CA ${new Date(nowMs).toISOString().slice(0, 10)}`;
-  // Killed after this: the key is there, and the links are made for it by the next call.
-  const next =
-    (await keyFiles.load(NEXT_CA)) ??
-    (await keyFiles.make(NEXT_CA, ({ privateKey }) =>
-      selfSignedCa({ commonName, key: privateKey, validity }),
-    ));
-  const offered = [next.certificate, link(next, present), link(present, next)];
-  await files.writeDurable(join(directory, OFFERED_FILE), toPem(offered), 0o644);
-  return offered;
 }
+
+/** Whether what is offered is this CA and its links. */
+const fits = (offered: readonly Certificate[], next: Certificate): boolean =>
+  offered[0]?.fingerprintSha256 === next.fingerprintSha256 && offered.some((one) => isLink(one, next));
 
 /** One CA's key under its own name, certified by another, for as long as both are valid. */
 function link(of: Credential, by: Credential): Certificate {
