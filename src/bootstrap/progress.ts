@@ -74,7 +74,10 @@ export function createProgress(options: {
         : options
             .report({ server, progress, message: message.slice(0, MAX_MESSAGE) })
             .catch((thrown: unknown) => {
-              if (!(thrown instanceof BranchboxError)) return;
+              if (!(thrown instanceof BranchboxError)) {
+                log.error('progress report failed', { error: thrown });
+                return;
+              }
               if (thrown.code.startsWith('pki/') || thrown.code === 'bootstrap/refused')
                 deaf.add(onboarder.server);
               log.info('progress report not taken', { code: thrown.code, problem: thrown.message });
