@@ -57,7 +57,7 @@ export function register(program: Command): void {
     .option('--json', 'print what was made as JSON')
     .addHelpText(
       'after',
-      '\nexample: branchbox manufacturer identity --state /var/lib/branchbox/manufacturer --serial SN-1 --model lab --out sn-1',
+      '\nexample: branchbox manufacturer identity --state /var/lib/branchbox/manufacturer --serial SN-1 --model generic --out sn-1',
     )
     .action(async (options: IdentityOptions) => {
       const { state: directory, serial, model, out, request: requestPath } = options;

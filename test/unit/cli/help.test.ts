@@ -1,5 +1,7 @@
 /** Every command and group of commands says how it is used with an example, and each example is one that is taken. */
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { matchPorts, parseHardwareModel } from '../../../src/agent/hardware.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { fitWhole, helpOf, loadCommandLine, nameOf, withSubcommands } from './commandLine.ts';
 
@@ -44,6 +46,24 @@ it.each([
 function shellCommands(line: string): readonly (readonly string[])[] {
   return line.split(/\s(?:&&|\||;)\s/).map((one) => (one.split(/\s>\s?/)[0] ?? '').trim().split(/\s+/));
 }
+
+it('the example of a factory identity names a model by which a box on a desk has ports', () => {
+  const identity = commands.find(({ name }) => name === 'branchbox manufacturer identity');
+  const help = identity === undefined ? '' : helpOf(identity.command);
+  const name = /^example: .* --model (\S+)/m.exec(help)?.[1] ?? '';
+  const file = new URL(`../../../firmware/models/${name}.toml`, import.meta.url);
+  const nic = {
+    ifname: 'enp1s0',
+    device: '/sys/devices/pci0000:00/0000:00:1c.0/0000:01:00.0/net/enp1s0',
+    devPort: 0,
+    isWired: true,
+    isModem: false,
+    macAddress: undefined,
+    carrier: true,
+  };
+  const ports = matchPorts(parseHardwareModel(readFileSync(file, 'utf8'), name), [nic]);
+  expect(ports.map(({ ifname }) => ifname)).toContain('enp1s0');
+});
 
 it('says its version', async () => {
   const program = await loadCommandLine();
