@@ -58,8 +58,13 @@ export function createSticks(options: {
       const how = `ro,nodev,nosuid,noexec,noatime,${fileSystem.options}`;
       const words = ['-t', fileSystem.type, '-o', how, `/dev/${basename(place)}`, mountPoint];
       const mounted = await runner.run('mount', words, { timeoutMs: MOUNT_TIMEOUT_MS, signal });
-      // Of a file system that is none, or broken: nobody said that an update is on it.
-      if (mounted.exitCode !== 0) return undefined;
+      if (mounted.exitCode !== 0) {
+        // Pulled out meanwhile.
+        if (!(await exists(place))) return undefined;
+        throw unusable(
+          `its FAT file system is damaged and cannot be mounted (format ${name} with FAT32, copy the files onto it again, or take another stick)`,
+        );
+      }
       try {
         if (!(await holdsFolder(mountPoint))) {
           await close();

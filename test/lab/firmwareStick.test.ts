@@ -86,9 +86,9 @@ describe('a stick', () => {
     expect(mounts()).not.toContain(at('stick'));
   });
 
-  test('with another file system, or the box’s own disk, is not for us', async () => {
+  test('that cannot be mounted is told, and the box’s own disk is not for us', async () => {
     plugInto('usb3');
-    expect(await sticks().open('sdb', signal)).toBeUndefined();
+    await expect(sticks().open('sdb', signal)).rejects.toThrow(/cannot be mounted/);
     make('mkdir -p branchbox/update; echo manifest >branchbox/update/v.update.jws');
     expect(await sticks(loop).open('sdb', signal)).toBeUndefined();
   });
