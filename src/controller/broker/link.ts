@@ -62,13 +62,18 @@ export function openBrokerLink(options: LinkOptions): BrokerLink {
     properties: { maximumPacketSize: MESSAGE_MAX_BYTES.status + PACKET_OVERHEAD_BYTES },
   });
   client.on('connect', () => {
+    const { stream } = client;
     void client
       .subscribeAsync([ALL_STATUS, ALL_EVENTS, ALL_REPLIES], { qos: 1 })
       .then(() => {
         log.info('connected to the broker');
         options.onConnected();
       })
-      .catch((error: unknown) => log.warn('the broker took no subscription', { error: String(error) }));
+      .catch((error: unknown) => {
+        log.warn('the broker took no subscription', { error: String(error) });
+        // A connection on which nothing is heard; the next one subscribes again.
+        stream.destroy();
+      });
   });
   client.on('message', (topic, payload) => options.onMessage(topic, payload));
   client.on('error', (error) => log.warn('the connection to the broker failed', { error: error.message }));
