@@ -31,6 +31,7 @@ export function createBootstrapLook(parts: {
   const { socketPath, clock } = parts;
   let last: BootstrapStanding | undefined;
   let askedAtMs = Number.NEGATIVE_INFINITY;
+  let questions = 0;
 
   async function ask(): Promise<BootstrapStanding | undefined> {
     const limits = { timeoutMs: ANSWER_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
@@ -46,7 +47,11 @@ export function createBootstrapLook(parts: {
       if (clock.monotonicMs() - askedAtMs < freshMs) return last;
       // Before it is asked: what changes meanwhile is asked for anew.
       askedAtMs = clock.monotonicMs();
-      last = (await ask().catch(() => undefined)) ?? last;
+      questions += 1;
+      const own = questions;
+      const answer = await ask().catch(() => undefined);
+      // Whoever asked later knows better, also where the answer to that came first.
+      if (answer !== undefined && own === questions) last = answer;
       return last;
     },
     changed() {

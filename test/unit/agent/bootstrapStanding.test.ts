@@ -12,17 +12,22 @@ let directory: string;
 let state: BootstrapState;
 let asked: number;
 let nowMs: number;
+/** Keeps an answer that is made already. */
+let hold: (() => Promise<void>) | undefined;
 let server: Server;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'bbt-standing-'));
   state = 'RENEW';
   asked = 0;
   nowMs = 0;
+  hold = undefined;
   server = createServer((_, response) => {
     asked += 1;
     const history = [{ state, enteredAtMs: 7, note: {} }];
     const lastProblem = 'the CA is away';
-    response.end(JSON.stringify(renderStatus({ history, serial: 'SN-1', gatewayId: 'b1', lastProblem })));
+    const text = JSON.stringify(renderStatus({ history, serial: 'SN-1', gatewayId: 'b1', lastProblem }));
+    if (hold === undefined) response.end(text);
+    else void hold().then(() => response.end(text));
   });
   await new Promise<void>((resolve) => void server.listen(join(directory, 's'), resolve));
 });
@@ -59,6 +64,28 @@ it('is asked for once in a while, and at once when something was journalled', as
   nowMs += 5_000;
   await look.read();
   expect(asked).toBe(4);
+});
+
+it('is not taken back by an answer that was asked for before something was journalled', async () => {
+  const look = createBootstrapLook({
+    socketPath: join(directory, 's'),
+    clock: { monotonicMs: () => nowMs },
+  });
+  const answer = Promise.withResolvers<void>();
+  const came = Promise.withResolvers<void>();
+  hold = () => {
+    came.resolve();
+    return answer.promise;
+  };
+  const early = look.read();
+  await came.promise;
+  hold = undefined;
+  state = 'OPERATIONAL';
+  look.changed();
+  expect(await look.read()).toMatchObject({ state: 'OPERATIONAL' });
+  answer.resolve();
+  expect(await early).toMatchObject({ state: 'OPERATIONAL' });
+  expect(await look.read()).toMatchObject({ state: 'OPERATIONAL' });
 });
 
 it('is the last that was said while nobody answers, and nothing before the first answer', async () => {

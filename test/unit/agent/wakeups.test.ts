@@ -21,6 +21,28 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
+it('what the identity process wrote has bootstrap and status looked at anew, also where its files cannot be read', () => {
+  const woken: string[] = [];
+  const wakeups = wakeupsOf({
+    turn: { look: () => Promise.resolve() },
+    facts: { gather: () => new Promise(() => {}), forgetEngine() {} },
+    identity: { read: () => new Promise(() => {}) },
+    wanted: { look: () => Promise.resolve(false) },
+    holding: { wakeAll() {} },
+    reporting: { changed: () => void woken.push('status') },
+    bootstrap: { changed: () => void woken.push('bootstrap') },
+    moves: { onIdentity: () => void woken.push('LEDs') },
+    link: { wake() {} },
+    uplinkTests: { wake() {} },
+    installer: { closeOnceOwned() {} },
+    log,
+    signal,
+  });
+  wakeups.onIdentity();
+  // The status last: it would read what bootstrap said before.
+  expect(woken).toEqual(['LEDs', 'bootstrap', 'status']);
+});
+
 it('a lease whose facts cannot be read wakes whom it is for all the same', async () => {
   const woken: string[] = [];
   const wakeups = wakeupsOf({
