@@ -25,7 +25,7 @@ export interface Roaming {
    * interface was told last.
    */
   remember(states: readonly WireGuardState[], noted: ReadonlyMap<string, WireGuardSpec>): Promise<void>;
-  /** The spec of a new interface, with what is known of peers that it gives no endpoint. */
+  /** The spec of a new interface, with what is known of peers that it gives no endpoint. Never fails. */
   recall(spec: WireGuardSpec): Promise<WireGuardSpec>;
 }
 
@@ -34,12 +34,13 @@ export function createRoaming(
   log: System['log'],
 ): Roaming {
   let known: Endpoints | undefined;
-  /** As it is on the disk; undefined where that is not known. */
+  /** As it is on the disk, as far as it can be read there. */
   let stored: string | undefined;
   /** Logged once, not at each look of a box whose disk is full. */
   let isFailing = false;
   const readStored = async (): Promise<Endpoints> => {
-    const endpoints = parseEndpoints(await files.readText(FILE, MAX_BYTES));
+    // A sector that cannot be read costs what peers call by themselves, and not the look at them.
+    const endpoints = parseEndpoints(await files.readText(FILE, MAX_BYTES).catch(() => undefined));
     stored = JSON.stringify(endpoints);
     return endpoints;
   };

@@ -61,6 +61,16 @@ test.each(['{', '[]', '{"wg-hub":{"branch1":{"address":"nowhere","port":1}}}'])(
   },
 );
 
+test('a file that cannot be read is as none, and is written anew', async () => {
+  const { disk, files } = createDisk();
+  const readText = () => Promise.reject(new Error('EIO'));
+  const roaming = createRoaming({ ...files, readText }, log);
+  const wanted = spec(peer('branch1'));
+  expect(await roaming.recall(wanted)).toEqual(wanted);
+  await roaming.remember([state(peer('branch1', place))], told(wanted));
+  expect(disk.text).toContain('203.0.113.1');
+});
+
 test('a full disk keeps nobody from looking at WireGuard; once there is room, what was heard meanwhile is kept', async () => {
   const { disk, files } = createDisk();
   let isFull = true;
