@@ -19,7 +19,7 @@ const ON_ENTRY: Partial<Readonly<Record<BootstrapState, ProgressType>>> = {
   OWNED: 'bootstrap-initiated',
   ENROLLING: 'config-initiated',
   LDEVID: 'config-complete',
-  // Behind LDEVID alone: a recovery and a failed trial come by it, too.
+  // After LDEVID alone (entered): a recovery and a failed trial lead to STRICT, too.
   STRICT: 'bootstrap-complete',
   // Of nobody's bootstrap any more, but who shows a box's last word is to show this one.
   WIPE: 'informational',
@@ -40,7 +40,7 @@ export interface Telling {
 }
 
 export interface Progress {
-  /** The journal has it, behind `from`. */
+  /** The journal has it, after `from`. */
   entered(state: BootstrapState, from: BootstrapState): void;
   /** A step failed, or waits for somebody (`bootstrap/pending`). */
   failed(state: BootstrapState, error: BranchboxError, problem: string): void;

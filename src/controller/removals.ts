@@ -1,8 +1,7 @@
 /**
- * Owns that boxes do not lose their place in the fleet by the dozen unless the caller says so, nor one of them to a revoked box:
- * one is an ordinary change, more is typical of a document that was cut short, or belongs to another fleet. Does not own what
- * follows for a box (admission.ts,
- * revocations.ts). Pure.
+ * Owns that boxes do not lose their place in the fleet by the dozen unless the caller says so (one is an ordinary change, more is
+ * typical of a document that was cut short, or belongs to another fleet), nor any of them to a revoked box. Does not own what
+ * follows for a box (admission.ts, revocations.ts). Pure.
  */
 import { BranchboxError } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';

@@ -35,7 +35,7 @@ export interface FirmwareDisk {
   /** The staged bytes, whole under this name or not there; held against `part` as they are read back. */
   placeEntry(file: string, part: FirmwarePart, signal: AbortSignal): Promise<void>;
   renameEntry(from: string, to: string, signal: AbortSignal): Promise<void>;
-  /** Of one entry under two names, that may stand for the same bytes on the medium: the committed name alone, whole. */
+  /** Of one entry under two names, that may stand for the same bytes on the medium: the name that is kept alone, whole. */
   keepOneName(half: HalfRenamed, signal: AbortSignal): Promise<void>;
   /** The loader's next start takes this entry (as the loader names it), once. */
   bootOnce(entryId: string): Promise<void>;

@@ -63,7 +63,6 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       basis: () => 'system' as const,
       latestStartMs: (startMs: number) => startMs,
       raise: () => Promise.resolve(),
-      witness: () => Promise.resolve(),
       learn: async () => {},
     },
   };
