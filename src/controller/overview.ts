@@ -32,7 +32,7 @@ export const GatewayOverview = z.strictObject({
   /** As the box reports it; absent while it is silent or revoked: its last report is at its own resource. */
   health: GatewayStatus.shape.health.optional(),
   firmware: GatewayStatus.shape.firmware,
-  /** Where it is on its way into service, or within it, by its own last word. */
+  /** Where it is on its way into service, or within it, by its own last word; absent where it is revoked: that overrules it. */
   bootstrap: GatewayStatus.shape.bootstrap,
   statusReceivedAtMs: z.number().optional(),
   /** When its session ended, or its last status came: one is due each minute. */
@@ -79,7 +79,9 @@ export function overviewOf(known: {
       ...(record === undefined || !isHeard ? {} : { health: record.status.health }),
       ...(silentSinceMs === undefined ? {} : { silentSinceMs }),
       ...(record?.status.firmware === undefined ? {} : { firmware: record.status.firmware }),
-      ...(record?.status.bootstrap === undefined ? {} : { bootstrap: record.status.bootstrap }),
+      ...(record?.status.bootstrap === undefined || entry?.state === 'revoked'
+        ? {}
+        : { bootstrap: record.status.bootstrap }),
     };
   });
 }

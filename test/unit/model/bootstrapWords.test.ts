@@ -221,9 +221,10 @@ describe.each(BOOTSTRAP_STATES)('%s', (state) => {
 
 it('a revoked box, which can tell nothing itself, is told of in the words of its own page', () => {
   const { waitsFor, mend } = TABLE.QUARANTINED;
-  expect(atController(statusIn('OPERATIONAL'), { state: 'revoked' })?.sentence).toContain(
-    `QUARANTINED: waits for ${waitsFor}; ${mend}`,
-  );
+  const revoked = atController(statusIn('OPERATIONAL'), { state: 'revoked' });
+  expect(revoked?.sentence).toContain(`QUARANTINED: waits for ${waitsFor}; ${mend}`);
+  // Its last word from before would say the opposite beside that.
+  expect(revoked).not.toHaveProperty('bootstrap');
   // One that was denied before it ever came is in no such state.
   expect(atController(undefined, { state: 'revoked' })?.sentence).toBe('its box is revoked');
 });
