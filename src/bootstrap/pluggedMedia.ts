@@ -83,7 +83,7 @@ function whyUnread(fileSystem: string, hasOwner: boolean, takesUpdates: boolean)
     return `it has ${name}, and an update is read off FAT alone ${MEND}`;
   const why = 'no bootstrap medium is read, this box has its owner (a factory reset would make it read';
   return takesUpdates
-    ? `${why}); what becomes of an update on it, the firmware says`
+    ? `${why}); what becomes of an update on it is told under firmware (branchbox status, or the console)`
     : `${why}; else pull it out)`;
 }
 

@@ -124,7 +124,7 @@ it.each([
     told('8:17', VFAT);
     // And who brought an update is not told to pull it out.
     expect(await unread(true)).toEqual([
-      'USB medium sdb1: no bootstrap medium is read, this box has its owner (a factory reset would make it read); what becomes of an update on it, the firmware says',
+      'USB medium sdb1: no bootstrap medium is read, this box has its owner (a factory reset would make it read); what becomes of an update on it is told under firmware (branchbox status, or the console)',
     ]);
   },
 );
