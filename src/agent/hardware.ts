@@ -185,25 +185,20 @@ function portFact(
   all: readonly FoundInterface[],
 ): PortFact {
   const macAddress = MacAddress.safeParse(one.macAddress);
-  const place = placeOf(one, all);
+  const place = placesOf(one.device).at(-1);
   return {
     label,
     role,
     ifname: one.ifname,
     ...(place === undefined ? {} : { place }),
+    ...(place !== undefined && isNumbered(one, all) ? { placeNumber: one.devPort } : {}),
     ...(macAddress.success ? { macAddress: macAddress.data } : {}),
     carrier: one.carrier,
   };
 }
 
-/** As a model would name it: with its number where that tells it from others of its device. */
-function placeOf(
-  { device, devPort, ifname }: FoundInterface,
-  all: readonly FoundInterface[],
-): string | undefined {
-  const place = placesOf(device).at(-1);
+/** Whether its number tells it from others of its device. */
+function isNumbered({ device, devPort, ifname }: FoundInterface, all: readonly FoundInterface[]): boolean {
   const others = all.filter((other) => other.device === device && other.ifname !== ifname);
-  const isNumbered =
-    others.length > 0 && others.every((other) => other.devPort !== devPort) && !isOnUsb(device);
-  return place !== undefined && isNumbered ? `${place}#${devPort}` : place;
+  return others.length > 0 && others.every((other) => other.devPort !== devPort) && !isOnUsb(device);
 }

@@ -44,8 +44,13 @@ export const PortFact = z.strictObject({
   role: z.enum(['wan', 'lan']),
   /** The name the kernel gave it today; undefined where the port is not there. */
   ifname: InterfaceName.optional(),
-  /** In the machine, as a hardware model would name it; undefined where it has none (veth). */
+  /**
+   * In the machine, as a hardware model would name it, but for the number; undefined where it has none (veth). A field by
+   * itself, since a controller of before refuses what does not have the form of a place that it knows, and passes over a field.
+   */
   place: Place.optional(),
+  /** What a model writes behind `#`, where that tells the port from others of its place. */
+  placeNumber: z.int().min(0).optional(),
   macAddress: MacAddress.optional(),
   carrier: z.boolean(),
   /** It is a modem: somebody has to dial before it carries anything. */

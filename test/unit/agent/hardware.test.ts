@@ -151,14 +151,17 @@ describe('hardware models', () => {
       'match.path = "0000:00:1c.0/00.0#1"',
     );
     const ports = matchPorts(parseHardwareModel(text, 'test.toml'), cards);
-    expect(ports.map(({ label, ifname, place }) => [label, ifname, place])).toEqual([
-      ['wan1', 'eth1', '0000:00:1c.0/00.0#0'],
-      ['lan1', 'eth0', '0000:00:1c.0/00.0#1'],
+    const place = '0000:00:1c.0/00.0';
+    expect(ports).toMatchObject([
+      { label: 'wan1', ifname: 'eth1', place, placeNumber: 0 },
+      { label: 'lan1', ifname: 'eth0', place, placeNumber: 1 },
     ]);
     // So that who describes a box of the generic model is told by what to name each.
-    expect(matchPorts(read('generic'), cards).map(({ place }) => place)).toEqual(
-      [1, 0, 10].map((port) => `0000:00:1c.0/00.0#${port}`),
+    expect(matchPorts(read('generic'), cards)).toMatchObject(
+      [1, 0, 10].map((placeNumber) => ({ place, placeNumber })),
     );
+    // One that is alone at its place is told by that, whatever its driver counts.
+    expect(matchPorts(read('generic'), cards.slice(0, 1))[0]).not.toHaveProperty('placeNumber');
   });
 
   it('know a place by its address and by its hops', () => {

@@ -209,11 +209,16 @@ describe('the local console', () => {
 
   it('names the places of ports where nobody described the box', async () => {
     const [wan] = status.facts.ports;
-    const facts = { ...status.facts, ports: [{ ...wan, place: '0000:00:1c.0/00.0' }] };
+    const place = '0000:00:1c.0/00.0';
+    const ports = [
+      { ...wan, place },
+      { ...wan, label: 'wan2', place, placeNumber: 0 },
+    ];
+    const facts = { ...status.facts, ports };
     await serve('agent.sock', '/status', { ...status, facts });
     expect(await screen()).not.toContain('Places');
     put('etc/branchbox/factory/model', 'generic\n');
-    expect(await screen()).toContain('Places      wan1 0000:00:1c.0/00.0\n');
+    expect(await screen()).toContain(`Places      wan1 ${place}   wan2 ${place}#0\n`);
   });
 
   it('says what becomes of a stick, in words that fit', async () => {
