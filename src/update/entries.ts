@@ -49,9 +49,9 @@ export interface HalfRenamed {
 }
 
 /**
- * Of versions of which a rename was cut, of a commit, of a count or of a verdict of bad, which FAT may leave with both names.
- * The later one is kept: the committed, else the one with fewer tries left. Before a version is placed on trial, every other
- * entry of that name is gone.
+ * Versions whose renaming (by a commit, by the loader's count, by a verdict of bad) was cut, which FAT may leave under both
+ * names. The later name is kept: the committed one, else the one with fewer tries left. Before a version is placed on trial,
+ * every other entry of that version is gone.
  */
 export const halfRenamed = (entries: readonly BootEntry[]): readonly HalfRenamed[] =>
   entries.flatMap(({ file: other, version, rootHash }) => {
