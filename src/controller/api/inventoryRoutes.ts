@@ -23,7 +23,10 @@ const Change = z.strictObject({
   revoked: z.boolean().optional(),
 });
 
-export function registerInventoryRoutes(api: Api, { store, onInventoryChange, clock }: ApiContext): void {
+export function registerInventoryRoutes(
+  api: Api,
+  { store, fleet, onInventoryChange, clock }: ApiContext,
+): void {
   const find = async (serial: string): Promise<InventoryEntry> => {
     const entry = await store.inventory.get(serial);
     if (entry !== undefined) return entry;
@@ -105,6 +108,9 @@ export function registerInventoryRoutes(api: Api, { store, onInventoryChange, cl
         ...(twoFactor === undefined ? {} : { twoFactor }),
         ...(revoked === undefined ? {} : { state }),
       });
+      // One that has no place yet waits on for that, and nothing else would list it.
+      const isPlaced = async () => (await fleet.places()).some((held) => held.serial === serial);
+      if (approved === true && (await isPlaced())) await store.pending.remove(serial);
       onInventoryChange();
       await audit('inventory-changed', serial, JSON.stringify(request.body));
       return find(serial);

@@ -97,3 +97,14 @@ it.each([
   expect((await act()).status).toBeLessThan(300);
   expect((await running.call('GET', '/api/v1/pending')).json).toEqual([]);
 });
+
+it('a box that waited and is approved in the inventory waits until it has a place, too', async () => {
+  const approve = () => running.call('PATCH', '/api/v1/inventory/SN-new', { approved: true });
+  const waiting = async () => (await running.call('GET', '/api/v1/pending')).json;
+  await running.call('POST', '/api/v1/inventory', { serial: 'SN-new', approved: false });
+  expect((await approve()).status).toBe(200);
+  expect(await waiting()).toEqual([BOX]);
+  await running.call('PUT', '/api/v1/gateways/free', { ...FREE, serial: 'SN-new' });
+  expect((await approve()).status).toBe(200);
+  expect(await waiting()).toEqual([]);
+});
