@@ -15,6 +15,7 @@ import type { Https } from './https.ts';
 import type { MediumDesk } from './medium.ts';
 import type { Moves } from './moves.ts';
 import type { Notices } from './notices.ts';
+import type { OwnedEntry } from './ownedEntry.ts';
 import type { OwnerRevocations } from './ownerRevocations.ts';
 import type { OwnerStore } from './ownerStore.ts';
 import type { BootstrapPaths, CredentialPaths } from './paths.ts';
@@ -47,10 +48,7 @@ export interface StateContext {
   /** Bootstrap servers that the network's DNS lists (RFC 8572 4.2), `host:port`. */
   readonly listedServers: (uplink: Uplink) => Promise<readonly string[]>;
   readonly clock: TrustedClock;
-  /** When the voucher that last named the owner was made; undefined where the journal does not say. */
-  readonly voucherMadeAtMs: () => number | undefined;
-  /** Whether a medium named the owner last. */
-  readonly ownedByMedium: () => boolean;
+  readonly owned: OwnedEntry;
   readonly monotonicMs: () => number;
   readonly waker: Waker;
   readonly log: Logger;

@@ -5,7 +5,6 @@
 import { randomBytes as nodeRandomBytes } from 'node:crypto';
 import type { BoxClaims } from '../model/assignment.ts';
 import { isBeforeEnrolment } from '../model/bootstrap.ts';
-import { asBranchboxError } from '../model/errors.ts';
 import { readTpmReadiness } from '../model/keyHolder.ts';
 import { watchLeases } from '../system/leases.ts';
 import type { System } from '../system/ports.ts';
@@ -29,9 +28,9 @@ import { createMachine } from './machine.ts';
 import { createMediumDesk, MEDIA_DIRECTORY } from './medium.ts';
 import { createMoves } from './moves.ts';
 import { createNotices } from './notices.ts';
+import { createOwnedEntry } from './ownedEntry.ts';
+import { reportToOwner } from './ownerReport.ts';
 import { createOwnerRevocations } from './ownerRevocations.ts';
-import { overUplinks } from './overUplinks.ts';
-import { ownerPeer } from './ownerServers.ts';
 import { createOwnerStore } from './ownerStore.ts';
 import {
   BOOTSTRAP_PATHS,
@@ -177,22 +176,11 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
       ...(claims && { claims }),
     });
   const sztp = sztpBy(clock, () => readClaims(files));
-  const noteOfOwned = () => journal.history().findLast((entry) => entry.state === 'OWNED')?.note;
+  const owned = createOwnedEntry(journal);
   const progress = createProgress({
-    onboarder() {
-      const note = noteOfOwned();
-      const server = note?.['server'];
-      return server === undefined ? undefined : { server, verbose: note?.['reporting'] === 'verbose' };
-    },
-    async report(telling) {
-      const owner = await owners.read();
-      if (owner === undefined) return;
-      // Where the list is not to be had nobody is told anything; the state that waits for it says why.
-      const missing = await revocations.require(owner, factory.tls, signal).catch(asBranchboxError);
-      if (missing !== undefined) return;
-      const peer = ownerPeer(owner, { clock, revocations });
-      await overUplinks(await uplinks.all(), (uplink) => sztp.report({ ...telling, uplink, peer, signal }));
-    },
+    onboarder: () => owned.onboarder(),
+    report: (telling) =>
+      reportToOwner({ owners, revocations, factory, clock, uplinks, sztp }, telling, signal),
     secondFactor: () => activation.state(),
     log,
   });
@@ -208,11 +196,7 @@ export async function runIdentity(options: IdentityOptions): Promise<void> {
     sztp,
     https,
     clock,
-    voucherMadeAtMs() {
-      const madeAtMs = Date.parse(noteOfOwned()?.['voucherMadeAt'] ?? '');
-      return Number.isNaN(madeAtMs) ? undefined : madeAtMs;
-    },
-    ownedByMedium: () => noteOfOwned()?.['medium'] !== undefined,
+    owned,
     monotonicMs: () => system.clock.monotonicMs(),
     waker,
     log,

@@ -50,7 +50,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
   }
   /** Where a server named the owner, a stick moves the box no more. */
   const takeLater = async (): Promise<Next | undefined> =>
-    context.ownedByMedium() ? medium.take({ later: true }) : undefined;
+    context.owned.isByMedium() ? medium.take({ later: true }) : undefined;
   const anAddress = async (): Promise<boolean> => (await uplinks.all()).length > 0;
   const servers = () => findBootstrapServers(context);
 
@@ -121,7 +121,7 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
     async OWNED(signal) {
       const owner = await ownerOrAfresh();
       if (owner === undefined) return WITHOUT_OWNER;
-      const madeAtMs = context.voucherMadeAtMs();
+      const madeAtMs = context.owned.voucherMadeAtMs();
       // Started again since the voucher told the time, and that is lost: a server of which the dates cannot be checked is
       // nobody. Another voucher tells it again.
       if (madeAtMs !== undefined && clock.nowMs() < madeAtMs - AGREEMENT_MS) {
