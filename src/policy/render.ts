@@ -29,6 +29,15 @@ const EPHEMERAL_PORTS = '32768-60999';
  * queries (RFC 4541 3).
  */
 const NEIGHBOUR_DISCOVERY = ['echo-request', 'nd-neighbor-solicit', 'nd-neighbor-advert', 'nd-router-advert'];
+/** For who stands before a box that is not enrolled: an address, names and the installer's page. */
+const INSTALLER_RULES = [
+  'udp sport 68 udp dport 67 accept',
+  'udp dport 53 accept',
+  // 443 and 853: nobody listens, and the kernel says so. A phone that tries HTTPS or DNS over TLS first would wait for an
+  // answer that is dropped.
+  'tcp dport { 53, 80, 443, 853 } accept',
+  'icmp type echo-request accept',
+];
 /** Before conntrack (NF_IP_PRI_CONNTRACK is -200): what is judged packet by packet needs no state. */
 const PRIORITY_RAW = -300;
 const PRIORITY_FILTER = 0;
@@ -133,20 +142,7 @@ function renderBox(
       `iifname @${SETS.installerPorts} jump ${CHAINS.installerInput}`,
     ]),
     // Without such a port it is closed, too. Forwarding stays dropped: a phone reaches the box and nothing behind it.
-    chain(
-      CHAINS.installerInput,
-      undefined,
-      installerPorts.length === 0
-        ? []
-        : [
-            'udp sport 68 udp dport 67 accept',
-            'udp dport 53 accept',
-            // 443 and 853: nobody listens, and the kernel says so. A phone that tries HTTPS or DNS over TLS first
-            // would wait for an answer that is dropped.
-            'tcp dport { 53, 80, 443, 853 } accept',
-            'icmp type echo-request accept',
-          ],
-    ),
+    chain(CHAINS.installerInput, undefined, installerPorts.length === 0 ? [] : INSTALLER_RULES),
     chain(CHAINS.uplinkInput, undefined, [
       'icmp type echo-request accept',
       `icmpv6 type { ${[...NEIGHBOUR_DISCOVERY, ...(ipv6 ? ['mld-listener-query'] : [])].join(', ')} } accept`,
