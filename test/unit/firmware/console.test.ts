@@ -131,6 +131,26 @@ describe('the local console', () => {
     },
   );
 
+  it('keeps what the agent says on the screen, however much is worth a look', async () => {
+    const notices = Array.from(
+      { length: 8 },
+      (_, index) => `server${index} names no server ${'x '.repeat(200)}`,
+    );
+    await serve('identity.sock', '/bootstrap', { ...bootstrap, notices });
+    const firmware = {
+      version: '0.2.0',
+      state: 'downloading',
+      sentence: 'y '.repeat(200),
+      progressPercent: 7,
+    };
+    await serve('agent.sock', '/status', { ...status, firmware });
+    const text = await screen();
+    expect(text).toContain('Worth a look: server0');
+    expect(text).toContain('... (all of it: branchbox bootstrap status)');
+    expect(text).toContain('Controller  not connected');
+    expect(text).toContain('Firmware    downloading 7 %');
+  });
+
   it('says what to do where the disk does not come up, and nothing of processes that cannot be there', async () => {
     put('run/branchbox/rescue', 'var.mount branchbox-disk.service\n');
     const text = await screen();
