@@ -246,12 +246,16 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     offer,
     async run(signal) {
       signal.addEventListener('abort', () => clearTimeout(notYet), { once: true });
+      let triedAtMs = Number.NEGATIVE_INFINITY;
       while (!signal.aborted) {
         await clock.sleep(RETRY_CHECK_MS, signal).catch(() => undefined);
         if (trial !== undefined) continue;
         if (committed !== undefined && parts.controllerAwayMs() < RETRY_AFTER_MS) continue;
         const retry = retriable(rolledBack, committed?.id);
         if (retry === undefined || !isOldEnough(rolledBack, clock.nowMs())) continue;
+        // One that could not even be journalled (a full disk) leaves no later record to count from.
+        if (clock.monotonicMs() - triedAtMs < RETRY_AFTER_MS) continue;
+        triedAtMs = clock.monotonicMs();
         log.warn('what was rolled back is tried again', {
           digest: retry.digest,
           why: committed === undefined ? 'nothing is committed yet' : 'the controller is away either way',

@@ -6,6 +6,7 @@ import { createFiles } from '../../../src/system/linux/files.ts';
 import type { Files } from '../../../src/system/ports.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
 import { useKeeperBoxes } from './keeperBox.ts';
+import { NOW_MS } from '../pki/domain.ts';
 import { desired, signed } from './signedState.ts';
 
 const { box, files, finished, directory } = useKeeperBoxes();
@@ -69,6 +70,35 @@ describe('on a disk that takes nothing any more', () => {
     const next = await box({ store: store() });
     expect(next.keeper.snapshot().committed?.generation).toBe(1);
     expect(next.events).toEqual(['desired-rolled-back 1/2']);
+  });
+
+  it('a state whose retry cannot be journalled is tried every two minutes, not at each look', async () => {
+    const { disk, store } = createDisk();
+    let nowMs = NOW_MS;
+    let tries = 0;
+    const stop = new AbortController();
+    const one = await box({
+      store: store(),
+      settle: () => Promise.reject(new Error('never')),
+      log: {
+        ...log,
+        warn: (message) => void (tries += Number(message === 'what was rolled back is tried again')),
+      },
+      clock: {
+        nowMs: () => nowMs,
+        monotonicMs: () => nowMs - NOW_MS,
+        sleep: async (durationMs) => {
+          nowMs += durationMs;
+          if (nowMs - NOW_MS > 600_000) stop.abort();
+        },
+      },
+    });
+    await one.keeper.offer(signed(desired(1)));
+    await finished(one.keeper);
+    disk.full = true;
+    await one.keeper.run(stop.signal);
+    // Within ten minutes, the first after two.
+    expect(tries).toBe(5);
   });
 
   it('a newer state that cannot be journalled leaves the one on trial on trial', async () => {

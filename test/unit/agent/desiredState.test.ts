@@ -141,7 +141,7 @@ describe('a new desired state', () => {
       },
       clock: {
         nowMs: () => nowMs,
-        monotonicMs: () => 0,
+        monotonicMs: () => nowMs - NOW_MS,
         sleep: async (ms) => {
           nowMs += ms;
           answers ||= tries === 3;
