@@ -53,7 +53,9 @@ if (values.variant !== variant) {
 const { version, keys, out, cache } = values;
 const problem = version === undefined ? undefined : versionProblem(version);
 if (problem !== undefined) {
-  process.stderr.write(`--version ${JSON.stringify(version)} is none: ${problem}\n${USAGE}`);
+  process.stderr.write(
+    `--version ${JSON.stringify(version)} names no version of an image: ${problem}\n${USAGE}`,
+  );
   process.exit(2);
 }
 

@@ -70,7 +70,7 @@ async function packageVersion(): Promise<string> {
   const problem = versionProblem(version);
   if (problem === undefined) return version;
   throw new BranchboxError('model/invalid', {
-    message: `The version ${JSON.stringify(version)} of package.json is none of an image: ${problem}`,
+    message: `The version ${JSON.stringify(version)} of package.json names no version of an image: ${problem}`,
     mend: 'Say another: npm run image -- --version VERSION.',
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Owns which request bodies are looked at at all: those without a content coding, of a media type that the route takes; and the
+ * Owns which request bodies are read: those without a content coding, of a media type that the route takes; and the
  * headers of a 415, wherever it comes from (RFC 9110 15.5.16, RFC 5789 3.1).
  * Does not own which route takes which (each route's schema, read by negotiation.ts).
  */
