@@ -39,7 +39,7 @@ export function createRoaming(
   /** Logged once, not at each look of a box whose disk is full. */
   let isFailing = false;
   const readStored = async (): Promise<Endpoints> => {
-    // A sector that cannot be read costs what peers call by themselves, and not the look at them.
+    // An unreadable sector costs the places, so that peers must call first; it must not cost the look at WireGuard, too.
     const endpoints = parseEndpoints(await files.readText(FILE, MAX_BYTES).catch(() => undefined));
     stored = JSON.stringify(endpoints);
     return endpoints;
