@@ -190,7 +190,7 @@ describe('EST', () => {
     await world.fleet('deny', 'SN-three');
     expect((await ask('-u', `${id}:${code}`)).status).toBe(403);
     const refusal = world.fleet('activation', 'SN-three', '--valid', '8d');
-    await expect(refusal).rejects.toThrow(/validS/);
+    await expect(refusal).rejects.toThrow(/--valid wants a span of time from 60s to 7d, not 8d/);
   });
 
   it('answers each mistake by its code', async () => {
