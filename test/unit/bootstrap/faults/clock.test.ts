@@ -5,8 +5,7 @@
 import { expect } from 'vitest';
 import { type BootstrapState, Journal } from '../../../../src/model/bootstrap.ts';
 import { serverNamed } from '../../pki/domain.ts';
-import { createVoucher } from '../../../../src/pki/voucher.ts';
-import { DAY_MS, HOST, issued, NOW_MS, SERIAL } from '../authorities.ts';
+import { DAY_MS, HOST, issued, NOW_MS } from '../authorities.ts';
 import { createFaultBench, failed } from '../faultBench.ts';
 import { goodStick, plugIn } from '../stick.ts';
 import { everywhereTo, issueAtTheTimeOf, startController } from '../servers.ts';
@@ -90,80 +89,7 @@ faultTable('clock', [
       return { outcome: `${outcome}, after ${failures.length} × ${codes}`, told: problemOf(failures[0]) };
     },
   },
-  {
-    fault: "right, and the manufacturer's is five years ahead for a while",
-    must: 'refuse what the owner signed (it seems to have ended), keep no floor by that voucher, and go on with a right one',
-    outcome: GOOD,
-    told: 'pki/expired: The chain of "owner" is not valid at that time: "owner" ended 2026-08-30T12:00:00.000Z',
-    run: async () => {
-      const { behaviour } = bench.controller;
-      const { artefacts } = behaviour;
-      behaviour.artefacts = (nonce) => ({
-        ...artefacts(nonce),
-        voucher: voucherMadeAt(NOW_MS + 5 * YEAR_MS, nonce),
-      });
-      await bench.box.run({ controller: bench.controller, until: failed });
-      behaviour.artefacts = artefacts;
-      await runUntil('OPERATIONAL');
-      return { outcome: (await standing(bench)).outcome, told: problemOf(bench.box.log.find(failed)) };
-    },
-  },
-  ...[false, true].map(
-    (again): FaultRow => ({
-      fault: `right, and the manufacturer's is two years ahead for a while, and what the owner signs lasts for four${again ? '; started again in OWNED' : ''}`,
-      must: 'refuse the owner’s server (it seems to have ended), keep no floor by that voucher, and go on with a right one',
-      outcome: GOOD,
-      told: again
-        ? 'DISCOVER by that start, with no failure'
-        : 'pki/expired: The chain of "controller.branchbox.example" is not valid at that time: "controller.branchbox.example" ended 2026-08-30T12:00:00.000Z',
-      run: async () => {
-        const { authorities, box } = bench;
-        const profile = { kind: 'owner', commonName: 'owner' } as const;
-        const validity = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NOW_MS + 4 * YEAR_MS };
-        const lasting = await startController({
-          ...authorities,
-          ownerSigner: issued(authorities.domain, profile, validity),
-        });
-        try {
-          const { behaviour } = lasting;
-          const { artefacts } = behaviour;
-          const controller = { ...lasting, connect: everywhereTo(lasting) };
-          behaviour.artefacts = (nonce) => ({
-            ...artefacts(nonce),
-            voucher: voucherMadeAt(NOW_MS + 2 * YEAR_MS, nonce),
-          });
-          await box.run({ controller, until: again ? 'OWNED' : failed });
-          behaviour.artefacts = artefacts;
-          await box.run({ controller, until: 'OPERATIONAL' });
-          const failure = box.log.find(failed);
-          const { outcome } = await standing(bench);
-          const floor = Number(await read('clock-floor')) === NOW_MS ? ', floor at the voucher' : '';
-          return {
-            outcome: `${outcome.split(',')[0]}, ${lasting.enrolments.length} enrolments${floor}`,
-            told:
-              again && failure === undefined ? 'DISCOVER by that start, with no failure' : problemOf(failure),
-          };
-        } finally {
-          await lasting.close();
-        }
-      },
-    }),
-  ),
 ]);
-
-const voucherMadeAt = (createdOnMs: number, nonce: Uint8Array): Uint8Array =>
-  createVoucher({
-    voucher: {
-      serialNumber: SERIAL,
-      assertion: 'verified',
-      createdOnMs,
-      expiresOnMs: undefined,
-      nonce,
-      idevidIssuer: bench.authorities.idevid.certificate.authorityKeyId,
-      pinnedDomainCert: bench.authorities.domain.certificate,
-    },
-    signer: bench.authorities.voucherSigner,
-  });
 
 /** In service, restarted under another clock; what it asks of anybody counts. */
 async function restarted(atMs: number, until: BootstrapState | 'a failure'): Promise<Seen> {
