@@ -7,6 +7,18 @@ import { conveyedBy, createFaultBench, failed, ownerOf } from './faultBench.ts';
 import { onboarding, sztpReply } from './servers.ts';
 
 const bench = createFaultBench();
+/** One answer that was refused, and of whom it was. */
+const refused = () => ({
+  kind: 'refused' as const,
+  why: new BranchboxError('pki/mismatch', { message: 'no such image' }),
+  progress: ['boot-image-error' as const],
+  anchors: [bench.authorities.domain.certificate],
+});
+const ASKED = {
+  server: { host: 'controller.example', port: 8443 },
+  uplink: { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] },
+  reporting: 'minimal' as const,
+};
 
 it('is each problem, also where two are of one sentence', async () => {
   const { controller, box } = bench;
@@ -28,24 +40,14 @@ it('is sent again where it was lost on its way, and not where the server takes n
   const sent: string[] = [];
   const tell = createRefusalReports({ nowMs: () => NOW_MS });
   const once = () =>
-    tell(
-      {
-        kind: 'refused',
-        why: new BranchboxError('pki/mismatch', { message: 'no such image' }),
-        progress: ['boot-image-error'],
-        anchors: [bench.authorities.domain.certificate],
+    tell(refused(), {
+      ...ASKED,
+      async report({ progress }) {
+        sent.push(progress);
+        throw new BranchboxError(code, { message: 'nothing came back' });
       },
-      {
-        server: { host: 'controller.example', port: 8443 },
-        uplink: { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] },
-        reporting: 'minimal',
-        async report({ progress }) {
-          sent.push(progress);
-          throw new BranchboxError(code, { message: 'nothing came back' });
-        },
-        signal: new AbortController().signal,
-      },
-    );
+      signal: new AbortController().signal,
+    });
   await once();
   code = 'bootstrap/refused';
   await once();
@@ -58,21 +60,11 @@ it('is sent again where the time of a server ended in the middle of it', async (
   let sent = 0;
   const tell = createRefusalReports({ nowMs: () => NOW_MS });
   const once = (report: () => Promise<void>) =>
-    tell(
-      {
-        kind: 'refused',
-        why: new BranchboxError('pki/mismatch', { message: 'no such image' }),
-        progress: ['boot-image-error'],
-        anchors: [bench.authorities.domain.certificate],
-      },
-      {
-        server: { host: 'controller.example', port: 8443 },
-        uplink: { ifname: 'wan1', address: '192.0.2.2', dns: [], bootstrapServers: [] },
-        reporting: 'minimal',
-        report,
-        signal: limit.signal,
-      },
-    );
+    tell(refused(), {
+      ...ASKED,
+      report,
+      signal: limit.signal,
+    });
   const cutOff = once(async () => {
     limit.abort();
     limit.signal.throwIfAborted();

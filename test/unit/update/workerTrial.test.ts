@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { verifyManifest } from '../../../src/update/manifest.ts';
 import { STABLE_MS, VERDICT_MS, type Vitals } from '../../../src/update/trial.ts';
 import { createNoUpdater } from '../../../src/update/updater.ts';
-import { createFakeFirmwareDisk, PowerCut } from '../../fakes/firmwareDisk.ts';
+import { createFakeFirmwareDisk, type FakeFirmwareDisk, PowerCut } from '../../fakes/firmwareDisk.ts';
 import { createFakeSource } from '../../fakes/firmwareSource.ts';
 import { makeVersion } from '../../fakes/firmwareVersion.ts';
 import { NOW_MS } from '../pki/domain.ts';
@@ -19,6 +19,14 @@ describe('a trial', () => {
     await before.ended;
     await before.fake.disk.renameEntry('branchbox_1.1.0+2.efi', tries, AbortSignal.timeout(1000));
     return before.fake;
+  }
+
+  /** The power goes within the rename of a boot entry: both names are left. */
+  async function cutRename(disk: FakeFirmwareDisk, from: string, to: string): Promise<void> {
+    disk.power(1);
+    const cut = disk.disk.renameEntry(from, to, AbortSignal.timeout(1000));
+    await expect(cut).rejects.toBeInstanceOf(PowerCut);
+    disk.crash(() => 1);
   }
 
   it('that stays healthy is committed', async () => {
@@ -77,14 +85,7 @@ describe('a trial', () => {
   describe('whose commit was cut within its rename, with both names left', () => {
     async function halfCommitted() {
       const disk = await restarted();
-      disk.power(1);
-      const cut = disk.disk.renameEntry(
-        'branchbox_1.1.0+1-1.efi',
-        'branchbox_1.1.0.efi',
-        AbortSignal.timeout(1000),
-      );
-      await expect(cut).rejects.toBeInstanceOf(PowerCut);
-      disk.crash(() => 1);
+      await cutRename(disk, 'branchbox_1.1.0+1-1.efi', 'branchbox_1.1.0.efi');
       expect(disk.entries()).toEqual([
         'branchbox_1.0.0.efi',
         'branchbox_1.1.0+1-1.efi',
@@ -121,14 +122,7 @@ describe('a trial', () => {
 
   it('that is counted under two names, of which the loader left one, is given up under both', async () => {
     const disk = await restarted('branchbox_1.1.0+2.efi');
-    disk.power(1);
-    const cut = disk.disk.renameEntry(
-      'branchbox_1.1.0+2.efi',
-      'branchbox_1.1.0+1-1.efi',
-      AbortSignal.timeout(1000),
-    );
-    await expect(cut).rejects.toBeInstanceOf(PowerCut);
-    disk.crash(() => 1);
+    await cutRename(disk, 'branchbox_1.1.0+2.efi', 'branchbox_1.1.0+1-1.efi');
     expect(disk.entries()).toEqual([
       'branchbox_1.0.0.efi',
       'branchbox_1.1.0+1-1.efi',
