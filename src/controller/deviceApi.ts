@@ -13,7 +13,7 @@ import type { Blobs } from './blobs.ts';
 import { type FirmwareStore, manifestOf } from './firmware.ts';
 import { type FleetService, gatewayOf } from './fleetService.ts';
 import { type Answer, type Handler, requestLine } from './exchange.ts';
-import { peerOf, type PeerAnchors } from './peer.ts';
+import { createPeerOf, type PeerAnchors } from './peer.ts';
 import { type Served, serveBytes } from './serveBytes.ts';
 import type { MovedRoute } from './movedRoute.ts';
 import type { Store } from './store/store.ts';
@@ -32,6 +32,7 @@ export function createDeviceHandler(options: {
   readonly anchors: PeerAnchors;
   readonly clock: Clock;
 }): Handler {
+  const peerOf = createPeerOf();
   return async (request, socket, response) => {
     const { method, path } = requestLine(request);
     // For anybody: a box wants it before it shows who it is, and one in quarantine needs it no less.

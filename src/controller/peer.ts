@@ -2,7 +2,8 @@
  * Owns who is at the other end of a TLS connection: a factory identity, a gateway of ours, or nobody we know.
  * Does not own what either may do.
  */
-import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
 import { GatewayId } from '../model/ids.ts';
 import { type Certificate, parseCertificate, readUsable } from '../pki/certificate.ts';
@@ -28,12 +29,26 @@ export interface PeerAnchors {
   readonly previous: readonly Certificate[];
 }
 
-/** Chains longer than this are nobody's. */
-const MAX_CHAIN = 6;
+/** Certificates taken from a handshake: a real chain has two to four, and may come with some that are of no use. */
+const MAX_CHAIN = 8;
 
-/** The TLS stack's own verdict is not used: it has one set of anchors, and here it matters which anchor it was. */
-export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: number): Promise<Peer> {
-  const chain = presented(socket);
+export type PeerOf = (socket: TLSSocket, anchors: PeerAnchors, nowMs: number) => Promise<Peer>;
+
+/**
+ * The TLS stack's own verdict is not used: it has one set of anchors, and here it matters which anchor it was. A server has one
+ * of these for all its connections: Node gives the certificates of a session once, and takes them out of it by that.
+ */
+export function createPeerOf(): PeerOf {
+  const presented = new WeakMap<TLSSocket, readonly Uint8Array[]>();
+  return (socket, anchors, nowMs) => {
+    const chain = presented.get(socket) ?? presentedBy(socket);
+    presented.set(socket, chain);
+    return judge(chain, anchors, nowMs);
+  };
+}
+
+async function judge(presented: readonly Uint8Array[], anchors: PeerAnchors, nowMs: number): Promise<Peer> {
+  const chain = readChain(presented);
   if (typeof chain === 'string')
     return { kind: 'unusable', why: `a client certificate cannot be read: ${chain}` };
   const [leaf, ...intermediates] = chain;
@@ -57,33 +72,28 @@ export async function peerOf(socket: TLSSocket, anchors: PeerAnchors, nowMs: num
   return { kind: 'untrusted', certificate: leaf };
 }
 
-/** Leaf first, above it those that can be used; a string says why the leaf cannot be read. */
-function presented(socket: TLSSocket): readonly Certificate[] | string {
+/**
+ * As they came, the leaf first and the others in any order (RFC 8446 4.4.2). Node's older call, getPeerCertificate, follows the
+ * chain instead, and loses its way where an issuer came last.
+ */
+function presentedBy(socket: TLSSocket): readonly Uint8Array[] {
   const chain: Uint8Array[] = [];
-  let next: PeerCertificate | undefined = socket.getPeerCertificate(true);
-  while (next?.raw !== undefined && chain.length < MAX_CHAIN) {
+  let next: X509Certificate | undefined = socket.getPeerX509Certificate();
+  while (next !== undefined && chain.length < MAX_CHAIN) {
     chain.push(Uint8Array.from(next.raw));
-    const issuer: PeerCertificate | undefined = 'issuerCertificate' in next ? issuerOf(next) : undefined;
-    // Node ends the list with a certificate that is its own issuer.
-    if (issuer === next) break;
-    next = issuer;
+    next = next.issuerCertificate;
   }
-  const [leaf, ...above] = chain;
+  return chain;
+}
+
+/** Leaf first, then those that can be used; a string says why the leaf cannot be read. */
+function readChain([leaf, ...others]: readonly Uint8Array[]): readonly Certificate[] | string {
   if (leaf === undefined) return [];
   try {
-    return [parseCertificate(leaf), ...readUsable(above).usable];
+    return [parseCertificate(leaf), ...readUsable(others).usable];
   } catch (thrown) {
     return thrown instanceof BranchboxError ? thrown.message : 'it is no certificate';
   }
-}
-
-function issuerOf(certificate: object): PeerCertificate | undefined {
-  const issuer: unknown = Reflect.get(certificate, 'issuerCertificate');
-  return isPeerCertificate(issuer) ? issuer : undefined;
-}
-
-function isPeerCertificate(value: unknown): value is PeerCertificate {
-  return typeof value === 'object' && value !== null && 'raw' in value && Buffer.isBuffer(value.raw);
 }
 
 async function holds(check: () => Promise<unknown>): Promise<boolean> {

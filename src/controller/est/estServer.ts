@@ -5,7 +5,7 @@
 import { type Certificate, sameCertificate } from '../../pki/certificate.ts';
 import { readBasic } from '../activation.ts';
 import { type Handler, requestLine } from '../exchange.ts';
-import { peerOf, type PeerAnchors } from '../peer.ts';
+import { createPeerOf, type PeerAnchors } from '../peer.ts';
 import { readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
 import { createWorkGate } from '../workGate.ts';
@@ -47,6 +47,7 @@ export interface EstServerOptions extends EnrolmentOptions {
 export function createEstHandler(options: EstServerOptions): Handler {
   const enrolment = createEnrolment(options);
   const gate = createWorkGate({ clock: options.clock, ...WORK });
+  const peerOf = createPeerOf();
   const cacerts = createCacerts(options);
   return async (request, socket) => {
     const { method, path, mediaType } = requestLine(request);

@@ -20,7 +20,7 @@ import { type Admissions, PENDING_RETRY_AFTER_S } from '../admission.ts';
 import { type AskLimit, createAskLimit } from '../askLimit.ts';
 import { type Handler, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
-import { peerOf, type PeerAnchors } from '../peer.ts';
+import { createPeerOf, type PeerAnchors } from '../peer.ts';
 import type { PendingBoxes } from '../pending.ts';
 import { announcedBytes, readBody } from '../requestBody.ts';
 import type { SignerClient } from '../signer/client.ts';
@@ -67,6 +67,7 @@ interface Asker {
 export function createBootstrapHandler(options: BootstrapServerOptions): Handler {
   const asks = createAskLimit({ clock: options.clock, ...ASKS });
   const gate = createWorkGate({ clock: options.clock, ...WORK });
+  const peerOf = createPeerOf();
   return async (request, socket) => {
     const encoding = encodingAsked(request);
     const { method, path } = requestLine(request);

@@ -3,7 +3,7 @@
  * target, the TLS session that a request names, who is asked to authenticate and who cannot.
  */
 import { once } from 'node:events';
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -14,17 +14,20 @@ import { createExchangeServer, tlsOptions } from '../../../src/controller/exchan
 import { createHandshakeGate } from '../../../src/controller/handshakeGate.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import { Secret } from '../../../src/model/secret.ts';
-import { issueCertificate } from '../../../src/pki/issue.ts';
+import { toPem } from '../../../src/pki/certificate.ts';
+import { type Credential, issueCertificate, NO_EXPIRY_MS, type Profile } from '../../../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../src/pki/keys.ts';
 import { toPemBlock } from '../../../src/pki/pem.ts';
 import { createRequest, parseRequest } from '../../../src/pki/request.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
-import { hasOpenssl, issue, makeCa, NOW_MS, oldRootAbove, VALIDITY } from '../pki/domain.ts';
+import { DAY_MS, hasOpenssl, issue, makeCa, NOW_MS, oldRootAbove, VALIDITY } from '../pki/domain.ts';
 import { makeServerCredential } from './wire.ts';
 
 const clock = { nowMs: () => NOW_MS, monotonicMs: () => 0, sleep: async () => undefined };
 const log = createLogger({ name: 'test', write: () => undefined });
-const manufacturer = makeCa('Manufacturer');
+/** By the machine's clock too, by which OpenSSL judges. */
+const LASTING = { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NO_EXPIRY_MS };
+const manufacturer = makeCa('Manufacturer', LASTING);
 const domain = makeCa('Domain');
 const box = issue(manufacturer, { kind: 'idevid', serialNumber: 'SN-1', commonName: 'box' });
 const stranger = issue(makeCa('Nobody'), { kind: 'idevid', serialNumber: 'SN-1', commonName: 'box' });
@@ -246,6 +249,56 @@ it('a connection has one handshake, which is the one that a request names', asyn
   socket.renegotiate({}, () => undefined);
   expect(String((await ended)[0])).toMatch(/no.renegotiation/i);
   socket.destroy();
+});
+
+const below = (by: Credential, profile: Profile): Credential => issue(by, profile, LASTING);
+const upper = below(manufacturer, { kind: 'ca', commonName: 'Manufacturer, plant 2' });
+const lower = below(upper, { kind: 'ca', commonName: 'Manufacturer, plant 2, line 1' });
+const pemOf = (...chain: readonly Credential[]): string => toPem(chain.map(({ certificate }) => certificate));
+// Where OpenSSL has nothing to say against a chain, some releases of Node lose it (exchange.ts).
+it.each([
+  ['one CA', upper, pemOf(upper)],
+  ['two CAs', lower, pemOf(lower, upper)],
+  ['two CAs and the root, in another order', lower, pemOf(upper, manufacturer, lower)],
+  ['two CAs that stand behind another’s', lower, pemOf(domain, lower, upper)],
+])('a factory identity is known below %s that came along', async (_, by, above) => {
+  const as = below(by, { kind: 'idevid', serialNumber: 'SN-1', commonName: 'box' });
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const tls = { cert: as.certificate.pem + above, minVersion: version, maxVersion: version };
+    const answer = await ask({ as, tls, headers: CSR_TYPE, body: () => base64(csr()) });
+    expect([version, answer.status, answer.text.slice(0, 3)]).toEqual([version, 200, 'MII']);
+  }
+});
+
+it('a factory identity is known in each request of its connection', async () => {
+  const as = below(upper, { kind: 'idevid', serialNumber: 'SN-1', commonName: 'box' });
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: 1,
+    rejectUnauthorized: false,
+    key: exportPrivateKey(as.key).reveal(),
+    cert: as.certificate.pem + upper.certificate.pem,
+  });
+  const { port } = server.address() as AddressInfo;
+  const sockets = new Set<unknown>();
+  for (let time = 0; time < 3; time += 1) {
+    const asking = request({
+      agent,
+      host: '127.0.0.1',
+      port,
+      method: 'POST',
+      path: ENROL,
+      headers: CSR_TYPE,
+    });
+    asking.end(base64(csr()));
+    const [answer] = await once(asking, 'response');
+    sockets.add(answer.socket);
+    answer.resume();
+    await once(answer, 'end');
+    expect([time, answer.statusCode]).toEqual([time, 200]);
+  }
+  expect(sockets.size).toBe(1);
+  agent.destroy();
 });
 
 it.runIf(hasOpenssl)(
