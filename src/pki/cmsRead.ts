@@ -3,7 +3,7 @@
  * Does not own verifying anything: nothing read here is trusted.
  */
 import * as asn1js from 'asn1js';
-import { berOf, encodedOf, isContext, octetsOf, oidOf, partsOf } from './berRead.ts';
+import { berOf, encodedOf, implicitOctetsOf, isContext, octetsOf, oidOf, partsOf } from './berRead.ts';
 import { malformed } from './der.ts';
 import { OID } from './oids.ts';
 
@@ -20,6 +20,8 @@ export interface CmsParts {
 }
 
 export interface CmsSigner {
+  /** By which the signer's certificate is named, where that is not by issuer and number. */
+  readonly keyId: Uint8Array | undefined;
   /** The identifier of the content's hash. */
   readonly digest: string;
   readonly signature: string;
@@ -59,10 +61,11 @@ function readSignedData(node: unknown): Omit<CmsParts, 'contentType'> {
 
 /** RFC 5652 5.3: version, who, digest, [0] attributes, signature algorithm, signature, [1] attributes. */
 function readSigner(node: unknown): CmsSigner {
-  const [, , digest, ...rest] = partsOf(node, 'Signer');
+  const [, who, digest, ...rest] = partsOf(node, 'Signer');
   const signature = rest.find((part) => !isContext(part, 0));
   if (!(signature instanceof asn1js.Sequence)) throw malformed('A signer names no signature algorithm');
   return {
+    keyId: isContext(who, 0) ? implicitOctetsOf(who) : undefined,
     digest: oidOf(partsOf(digest, 'Digest algorithm')[0]),
     signature: oidOf(partsOf(signature, 'Signature algorithm')[0]),
     signatureDer: encodedOf(signature),

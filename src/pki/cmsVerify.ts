@@ -118,6 +118,14 @@ async function signerOf(
     signed.certificates = certificates.map((one) => toPkijs(pkijs, one));
     const [info] = signed.signerInfos;
     if (info === undefined) throw malformed('Signed data has no signer');
+    // pkijs takes a key identifier for the SHA-1 of the key. It is whatever the certificate says (RFC 5652 5.3), and that is made
+    // in other ways too (RFC 7093). Nobody signs who is named, so that this one can be named the other way.
+    const named = certificates.findIndex(({ subjectKeyId }) => isSame(subjectKeyId, how.keyId));
+    const shown = signed.certificates[named];
+    if (shown instanceof pkijs.Certificate) {
+      const { issuer, serialNumber } = shown;
+      info.sid = new pkijs.IssuerAndSerialNumber({ issuer, serialNumber });
+    }
     const unfitAttributes = attributesProblem(info.signedAttrs?.attributes, signedOver);
     if (unfitAttributes !== undefined) throw untrusted(unfitAttributes);
     const result = await signed.verify({ signer: 0, checkChain: false, extendedMode: true });
@@ -177,6 +185,9 @@ function isObjectIdentifier(value: unknown): value is { getValue(): string } {
     typeof value === 'object' && value !== null && 'getValue' in value && typeof value.getValue === 'function'
   );
 }
+
+const isSame = (left: Uint8Array | undefined, right: Uint8Array | undefined): boolean =>
+  left !== undefined && right !== undefined && Buffer.from(left).equals(right);
 
 /** As pkijs says that no certificate is the one that the signature names. */
 const isSignerMissing = (cause: unknown): boolean =>

@@ -1,7 +1,9 @@
 /** CMS messages that we write and read, held against openssl and what must be refused. */
 import { describe, expect, it } from 'vitest';
+import { parseCertificate } from '../../../src/pki/certificate.ts';
 import { certsOnly, parseCertsOnly, signData } from '../../../src/pki/cms.ts';
 import { verifySignedData } from '../../../src/pki/cmsVerify.ts';
+import { NO_EXPIRY_MS } from '../../../src/pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import {
@@ -164,6 +166,55 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
   ])('reads its %s', async (_, extra) => {
     const result = await verifySignedData(signed(extra), options);
     expect(Buffer.from(result.content)).toEqual(content);
+  });
+
+  it('knows its signer by the key identifier of its certificate, however that was made', async () => {
+    using tool = openssl();
+    const lasting = makeCa('Test CA', { notBeforeMs: NOW_MS - DAY_MS, notAfterMs: NO_EXPIRY_MS });
+    tool.write('ca', lasting.certificate.pem);
+    tool.write('ca.key', exportPrivateKey(lasting.key).reveal());
+    const makeSigner = (name: string, keyId: string): void => {
+      tool.write('e', `subjectKeyIdentifier = ${keyId}\n`);
+      const key = exportPrivateKey(generateKeyPair().privateKey).reveal();
+      tool.run('req', '-new', '-key', tool.write(`${name}.key`, key), '-subj', `/CN=${name}`, '-out', 'csr');
+      const by = ['-CA', 'ca', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'e'];
+      tool.run('x509', '-req', '-in', 'csr', ...by, '-out', name);
+    };
+    // RFC 7093: of SHA-256, cut or whole; RFC 5280 4.2.1.2: any other way.
+    makeSigner('short', '00:11:22:33');
+    makeSigner('long', Buffer.alloc(32, 0xab).toString('hex'));
+    tool.write('in', content);
+    const sign = (name: string, beside: string): Buffer => {
+      const keys = ['-signer', name, '-inkey', `${name}.key`, '-keyid', '-certfile', beside];
+      const type = ['-econtent_type', OID.voucherJson];
+      tool.run(
+        'cms',
+        '-sign',
+        '-binary',
+        '-nodetach',
+        '-in',
+        'in',
+        '-outform',
+        'DER',
+        '-out',
+        'm',
+        ...keys,
+        ...type,
+      );
+      return tool.read('m');
+    };
+    for (const [name, beside] of [
+      ['short', 'long'],
+      ['long', 'short'],
+    ] as const) {
+      const { notBeforeMs: atMs } = parseCertificate(tool.read(name).toString());
+      const result = await verifySignedData(sign(name, beside), {
+        ...options,
+        anchors: [lasting.certificate],
+        atMs,
+      });
+      expect([result.signer.subject.commonName, Buffer.from(result.content)]).toEqual([name, content]);
+    }
   });
 
   it('refuses a signature without attributes over a type of its own', async () => {
