@@ -25,6 +25,11 @@ const OBJECT_IDENTIFIER = 0x06;
 const MAX_DEPTH = 24;
 /** As large as any cap lets in, and a little more. */
 const MAX_REPEATED_BYTES = 256 * 1024;
+/**
+ * Of a mutant, above every cap (judge.ts). A part that is repeated is one object at each of its places, so that bends within
+ * it multiply: three of them made 148 GB.
+ */
+const MAX_BENT_BYTES = 2 * 1024 * 1024;
 const SIZES: readonly number[] = [17, 33, 200, 2_000];
 const LARGE_SIZES: readonly number[] = [20_000, 70_000];
 /** Large ones seldom: they take as long as hundreds of others. */
@@ -73,24 +78,38 @@ function partOf(tag: number, content: Uint8Array, depth: number): Part {
   return { tag, before, children: isWrapped ? read(inside, depth + 1) : undefined, content };
 }
 
-/**
- * Two passes into one buffer: most of a run once went into copying each part into the one around it. A part that stands a
- * thousand times is one object: it is measured and written once, and copied.
- */
-function write(parts: readonly Part[]): Uint8Array {
-  const measured = new Map<Part, { readonly content: number; readonly whole: number }>();
-  const sum = (all: readonly Part[]): number => all.reduce((size, part) => size + measure(part).whole, 0);
-  const measure = (part: Part): { readonly content: number; readonly whole: number } => {
+interface Size {
+  readonly content: number;
+  readonly whole: number;
+}
+
+/** Of parts that stay as they are meanwhile. One that stands a thousand times is one object, and measured once. */
+function createMeasure(): (part: Part) => Size {
+  const measured = new Map<Part, Size>();
+  const measure = (part: Part): Size => {
     const known = measured.get(part);
     if (known !== undefined) return known;
     const { instead, children, before } = part;
-    const content = children === undefined ? part.content.length : before.length + sum(children);
+    const content =
+      children === undefined ? part.content.length : before.length + sizeOfAll(children, measure);
     const whole = instead === undefined ? 1 + lengthOf(content).length + content : instead.length;
     const size = { content, whole };
     measured.set(part, size);
     return size;
   };
-  const bytes = Buffer.allocUnsafe(sum(parts));
+  return measure;
+}
+
+const sizeOfAll = (parts: readonly Part[], measure = createMeasure()): number =>
+  parts.reduce((size, part) => size + measure(part).whole, 0);
+
+/**
+ * Two passes into one buffer: most of a run once went into copying each part into the one around it. A part that stands a
+ * thousand times is written once, and copied.
+ */
+function write(parts: readonly Part[]): Uint8Array {
+  const measure = createMeasure();
+  const bytes = Buffer.allocUnsafe(sizeOfAll(parts, measure));
   const written = new Map<Part, number>();
   let at = 0;
   const put = (piece: Uint8Array): void => {
@@ -152,7 +171,10 @@ function bendOnce(root: Part[], chance: Chance, others: readonly Uint8Array[]): 
   const { siblings, at } = chance.one(places);
   const part = siblings[at];
   if (part === undefined) return;
-  const replace = (...by: readonly Part[]): void => void siblings.splice(at, 1, ...by);
+  const replace = (...by: readonly Part[]): void => {
+    siblings.splice(at, 1, ...by);
+    if (sizeOfAll(root) > MAX_BENT_BYTES) siblings.splice(at, by.length, part);
+  };
   const say = (bytes: Uint8Array): void => replace({ ...part, instead: bytes });
   const kind = chance.below(18);
   // These do not look at it, and it may be large.

@@ -6,7 +6,9 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../fuzz/campaign.ts';
+import type { Chance } from '../fuzz/chance.ts';
 import { createJudge } from '../fuzz/judge.ts';
+import { mutateDer } from '../fuzz/mutateDer.ts';
 import { createParsers } from '../fuzz/parsers.ts';
 import { createParsers as createPlanted } from '../fuzz/planted.ts';
 import { runSlice } from '../fuzz/slice.ts';
@@ -28,6 +30,25 @@ describe('every parser of outside input', () => {
       const { input } = await createJudge(parser);
       expect(input(SEED, 3)).toEqual(input(SEED, 3));
     }
+  });
+});
+
+describe('a mutant of DER', () => {
+  it('has an end, however often its parts are repeated within one another', () => {
+    // Three sequences around 100 octets.
+    const sample = Buffer.from(`306a306830660464${'00'.repeat(100)}`, 'hex');
+    let bend = 0;
+    // Each bend repeats the first part one deeper a thousand times.
+    const chance: Chance = {
+      below: (count) => (count === 18 ? 4 : count - 1),
+      once: (times) => times === 8,
+      one: (items) => items[bend++] ?? expect.fail('there is nothing to choose from'),
+      bytes: (count) => new Uint8Array(count),
+    };
+    const { length } = mutateDer(sample, chance, []);
+    expect(bend).toBe(3);
+    expect(length).toBeGreaterThan(100 * 1_000);
+    expect(length).toBeLessThanOrEqual(2 * 1024 * 1024);
   });
 });
 
