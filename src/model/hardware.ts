@@ -127,10 +127,11 @@ interface Parts {
   readonly ports: readonly z.output<typeof Port>[];
   readonly modems: readonly { readonly label: string; readonly match: { readonly path: string } }[];
   readonly leds: readonly z.output<typeof Led>[];
+  readonly consoles: readonly { readonly tty: string }[];
 }
 
 function problemsOf(model: Parts): string[] {
-  const { ports, modems, leds, discover } = model;
+  const { ports, modems, leds, consoles, discover } = model;
   const problems: string[] = [];
   const differ = (values: readonly string[], what: string): void => {
     const twice = values.find((value, index) => values.indexOf(value) !== index);
@@ -147,6 +148,10 @@ function problemsOf(model: Parts): string[] {
   differ(
     leds.map(({ sysfs }) => sysfs),
     'LEDs',
+  );
+  differ(
+    consoles.map(({ tty }) => tty),
+    'consoles',
   );
   if (ports.length === 0 && !discover.includes('pci')) problems.push('names no port and discovers none');
   if (ports.length > 0 && discover.includes('pci')) {

@@ -84,6 +84,7 @@ describe('hardware models', () => {
       ['"lan1"\nrole', '"wan1"\nrole', 'labels must differ'],
       ['match.interface = "lan1"', 'match.path = "0000:03:00.0"', 'places must differ'],
       ['"0000:03:00.0"', '"eth0"', 'a place such as'],
+      ['[[ports]]', `${'[[consoles]]\ntty = "ttyS0"\n'.repeat(2)}[[ports]]`, 'consoles must differ: ttyS0'],
       ['"tried"', '"documented"', 'name its sources'],
       ['standing = "tried"', 'standing = "tried"\ndiscover = ["pci"]', 'which of them would be the first'],
       ['= "test"', '= "../test"', 'lower-case letters'],
