@@ -33,6 +33,18 @@ it.each([
   expect(asked).toEqual([pieceBytes, pieceBytes, pieceBytes]);
 });
 
+it.each([
+  ['at its rate, all parts together', 8, 1],
+  ['as fast as it comes where there is none', undefined, 0],
+])('a version is fetched %s', async (_, rateLimitKbps, msPerByte) => {
+  const bytes = NEW.target.manifest.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const one = box({ wanted: wantedOf(NEW, rateLimitKbps === undefined ? {} : { rateLimitKbps }) });
+  await one.ended;
+  expect(one.state.restarts).toBe(1);
+  // By its own clock.
+  expect(one.clockMs()).toBe(bytes * msPerByte);
+});
+
 describe('a version that is wanted', () => {
   it('is fetched, put in place, recorded with what is up, and restarted into', async () => {
     const { fake, ended, state, records, events, said } = box({ wanted: wantedOf(NEW) });
