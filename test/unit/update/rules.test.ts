@@ -171,11 +171,13 @@ describe('a trial', () => {
     const down = vitals({
       controller: false,
       paths: new Map([['a~hub', false]]),
+      segments: new Map([['red', false]]),
       apps: new Map([['app', false]]),
     });
     expect(shortfalls(baseline, down).map(({ path }) => path)).toEqual([
       'controller',
       'path a~hub',
+      'segment red',
       'app app',
     ]);
     expect(shortfalls(baseline, undefined)).toHaveLength(1);
