@@ -130,5 +130,7 @@ userdel branchbox-look || :
 SCRIPT
 chmod -R u=rwX,go=rX $root
 chmod 755 $root/DEBIAN/postinst $root/DEBIAN/prerm $root/DEBIAN/postrm
+# What `dpkg --verify` holds the files on a machine against.
+(cd $root && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 find $root -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 dpkg-deb --root-owner-group -Zzstd -z12 --build $root "$out" >/dev/null

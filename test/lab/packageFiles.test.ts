@@ -76,6 +76,12 @@ it('of Debian’s units puts its own in their place, and gives them back where i
     const started = readFileSync(inRoot(`/etc/systemd/system/${unit}.service`), 'utf8');
     expect(started).toContain('ExecStartPost=/usr/lib/branchbox/wait-for-socket');
   }
+  // Each is known, so that one which a disk or somebody else changed is told.
+  const changed = async (): Promise<string> =>
+    toolbox.run([scratch], ['sh', '-c', `dpkg --root=${scratch}/root --verify branchbox || :`]);
+  expect(await changed()).toBe('');
+  writeFileSync(join(scratch, 'root/usr/lib/branchbox/containerd.toml'), 'changed');
+  expect(await changed()).toMatch(/^\S*5\S* +\/usr\/lib\/branchbox\/containerd\.toml\n$/);
   await dpkg('--remove', 'branchbox');
   // What stayed would be started in the place of Debian's, by programs that are gone.
   expect(filesThere()).toEqual([]);
