@@ -7,6 +7,7 @@ import { decodeJson } from '../model/decode.ts';
 import type { FirmwareStatus } from '../model/firmware.ts';
 import { type HardwareModel, LED_STATES, type LedPattern, type LedState } from '../model/hardware.ts';
 import type { Files, Logger } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 
 const LEDS = '/sys/class/leds';
 /** As the identity process caps it. */
@@ -46,27 +47,29 @@ export function createLeds(parts: {
     }
   }
 
-  return {
-    async show(state) {
-      const entered = await bootstrapState();
-      // An update says more than all else but a reset: the box is not to be unplugged.
-      const step = state === 'updating' && entered !== 'WIPE' ? undefined : entered;
-      const now = `${state} ${step ?? ''}`;
-      const due = now === shown ? model.leds.filter(({ sysfs }) => missing.has(sysfs)) : model.leds;
-      shown = now;
-      for (const { sysfs, shows } of due) {
-        try {
-          for (const [name, value] of ledWrites(patternOf(shows, state, step))) {
-            await files.writeKernel(`${LEDS}/${sysfs}/${name}`, value);
-          }
-          missing.delete(sysfs);
-        } catch (thrown) {
-          if (!missing.has(sysfs)) log.warn('an LED cannot be set', { led: sysfs, error: thrown });
-          missing.add(sysfs);
+  const write = async (state: LedState): Promise<void> => {
+    const entered = await bootstrapState();
+    // An update says more than all else but a reset: the box is not to be unplugged.
+    const step = state === 'updating' && entered !== 'WIPE' ? undefined : entered;
+    const now = `${state} ${step ?? ''}`;
+    const due = now === shown ? model.leds.filter(({ sysfs }) => missing.has(sysfs)) : model.leds;
+    shown = now;
+    for (const { sysfs, shows } of due) {
+      try {
+        for (const [name, value] of ledWrites(patternOf(shows, state, step))) {
+          await files.writeKernel(`${LEDS}/${sysfs}/${name}`, value);
         }
+        missing.delete(sysfs);
+      } catch (thrown) {
+        if (!missing.has(sysfs)) log.warn('an LED cannot be set', { led: sysfs, error: thrown });
+        missing.add(sysfs);
       }
-    },
+    }
   };
+
+  // A status and a new state of bootstrap may come at once: a pattern is some writes, and those of two do not mix.
+  const inTurn = createSerialQueue();
+  return { show: (state) => inTurn(() => write(state)) };
 }
 
 /** Pure. */

@@ -80,6 +80,16 @@ describe('LEDs', () => {
     expect(written).toEqual(['box:1/trigger=none', 'box:1/brightness=255']);
   });
 
+  it('show the last of two states that come at once, one after the other', async () => {
+    const written: string[] = [];
+    const shown = ledsBy(async (path, content) => {
+      await new Promise(setImmediate);
+      if (path.includes('box:1')) written.push(content);
+    });
+    await Promise.all([shown.show('failed'), shown.show('ok')]);
+    expect(written).toEqual(['timer', '100', '100', 'none', '255']);
+  });
+
   it('tell the states of bootstrap apart by their own words where the model does', async () => {
     const written: string[] = [];
     let state = 'LINK';
