@@ -45,6 +45,8 @@ export function createModems(parts: {
   let manager: ModemManager | undefined;
   let statuses: readonly ModemStatus[] = [];
   let dhcp: ReadonlySet<string> = new Set();
+  /** Whether leases say what was seen last. */
+  let isTold = true;
   let wakeUp = (): void => undefined;
   let isWoken = false;
   const wake = (): void => {
@@ -81,7 +83,14 @@ export function createModems(parts: {
       if (lease === undefined) asking.add(wish.port);
       else leases.set(`${wish.ifname}.env`, lease);
     }
-    await holdLeases(files, parts.leases, MODEM_LEASE, leases);
+    try {
+      await holdLeases(files, parts.leases, MODEM_LEASE, leases);
+      isTold = true;
+    } catch (thrown) {
+      // A full disk is no fault of ModemManager's, and no end of the agent: it is tried again at the next look.
+      isTold = false;
+      log.warn('the addresses of modems cannot be told', { error: thrown });
+    }
     const isOtherWay = [...asking].join() !== [...dhcp].join();
     dhcp = asking;
     say(found.map(({ status }) => status));
@@ -103,10 +112,11 @@ export function createModems(parts: {
       await tell([]);
       return;
     }
+    let found: readonly ModemLook[];
     try {
       const to = await reach();
       const modems = await to.modems();
-      await tell(asked.map((wish) => steps.next(wish, to, modems)));
+      found = asked.map((wish) => steps.next(wish, to, modems));
     } catch (thrown) {
       // Connections go on without it: bearers are the modems' own.
       const sentence = `ModemManager does not answer (${thrown instanceof Error ? thrown.message : 'no reason'}): \`systemctl status ${UNIT}\`.`;
@@ -116,7 +126,9 @@ export function createModems(parts: {
       manager = undefined;
       silent?.close();
       say(asked.map(({ port }) => ({ port, reason: 'no-manager', sentence })));
+      return;
     }
+    await tell(found);
   };
 
   return {
@@ -136,7 +148,7 @@ export function createModems(parts: {
         wakeUp = () => pause.abort();
         const ends = AbortSignal.any([signal, pause.signal]);
         // Without a modem that is wanted nothing runs.
-        if (wishes.length > 0)
+        if (wishes.length > 0 || !isTold)
           await clock.sleep(Math.min(LOOK_MS, steps.nextDialInMs()), ends).catch(() => undefined);
         else if (!ends.aborted)
           await new Promise((resolve) => ends.addEventListener('abort', resolve, { once: true }));

@@ -1,5 +1,5 @@
 /** A modem from its PIN to its lease, by the box's own client of D-Bus and a ModemManager with one modem. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -87,6 +87,16 @@ describe('a modem', () => {
     await box.become('connected');
     expect([...box.modems.byDhcp()]).toEqual(['lte1']);
     expect(await box.leases()).toEqual([]);
+  });
+
+  it('is known to be connected where its address cannot be written, and that is told once it can', async () => {
+    const inTheWay = join(directory, 'leases');
+    await writeFile(inTheWay, '');
+    box.modems.hold([wish]);
+    await box.become('connected');
+    expect(box.logged.join()).toContain('the addresses of modems cannot be told');
+    await rm(inTheWay);
+    while ((await box.leases()).length === 0) await new Promise(setImmediate);
   });
 
   it('is dialled anew for another APN, and let go when nobody wants it', async () => {
