@@ -102,7 +102,8 @@ export async function createReporting(parts: {
       sentAtMs: clock.nowMs(),
     };
     const text = JSON.stringify(status);
-    if (text.length > MESSAGE_MAX_BYTES.status) log.error('the status is too large', { bytes: text.length });
+    const bytes = Buffer.byteLength(text);
+    if (bytes > MESSAGE_MAX_BYTES.status) log.error('the status is too large', { bytes });
     else if (await parts.send('status', text)) {
       told = body;
       toldAtMs = clock.monotonicMs();
@@ -141,7 +142,7 @@ export async function createReporting(parts: {
           if (!signal.aborted) log.warn('the status cannot be read', { error: asBranchboxError(thrown) });
         }
         parts.onTurn();
-        if (!woken) await waitUntil(LOOK_MS, signal);
+        if (!woken && !signal.aborted) await waitUntil(LOOK_MS, signal);
         if (signal.aborted) return;
         await clock.sleep(DEBOUNCE_MS, signal).catch(() => undefined);
       }

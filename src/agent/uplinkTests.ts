@@ -166,7 +166,7 @@ export async function createUplinkTests(parts: {
       for (const report of reports.unstored()) {
         if (sent.has(report.id)) continue;
         const reply: Reply = { kind: 'uplink-report', gatewayId, report };
-        if (JSON.stringify(reply).length > MESSAGE_MAX_BYTES.reply) {
+        if (Buffer.byteLength(JSON.stringify(reply)) > MESSAGE_MAX_BYTES.reply) {
           log.warn('an uplink report is too large to be sent', { id: report.id });
           sent.add(report.id);
         } else if (await parts.reply(reply).catch(() => false)) sent.add(report.id);
