@@ -1,11 +1,22 @@
-/** A reset of a disk with a bad block, by factory-reset's own functions on a file; real disks are in test/lab/factoryReset.test.ts. */
+/**
+ * A reset of a disk with a bad block, and one where what runs does not end, by factory-reset's own functions on files; real disks
+ * are in test/lab/factoryReset.test.ts.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const RESET = readFileSync(join(import.meta.dirname, '../../../firmware/factory-reset'), 'utf8');
+const functionsOf = (...names: readonly string[]): string =>
+  names
+    .map(
+      (name) =>
+        new RegExp(`^${name}(?:=.*|\\(\\) \\{.*\\}|\\(\\) \\{\\n[^]*?^\\})$`, 'm').exec(RESET)?.[0] ?? '',
+    )
+    .join('\n');
 /** In KiB, so that a file stands for a large partition. */
 const SIZE = 40;
 const KEPT = 'k';
@@ -18,11 +29,8 @@ describe('a data partition with a bad block', () => {
   /** What is left of it, as the numbers of the parts, and what was said. */
   const erase = (type: string): { status: number | null; left: number[]; said: string } => {
     program('blkid', `echo ${type}`);
-    const functions = ['say', 'part_bytes', 'overwrite', 'zero_head', 'erase'].map(
-      (name) =>
-        new RegExp(`^${name}(?:=.*|\\(\\) \\{.*\\}|\\(\\) \\{\\n[^]*?^\\})$`, 'm').exec(RESET)?.[0] ?? '',
-    );
-    const script = `set -eu\n${functions.join('\n')}\nerase ${device}; echo went on`
+    const functions = functionsOf('say', 'part_bytes', 'overwrite', 'zero_head', 'erase');
+    const script = `set -eu\n${functions}\nerase ${device}; echo went on`
       .replaceAll('/sys/class/block', join(directory, 'block'))
       .replaceAll('bs=1M', 'bs=1K');
     const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
@@ -68,5 +76,79 @@ describe('a data partition with a bad block', () => {
     expect([status, left]).toEqual([0, [5]]);
     expect(said).toContain('1 parts of');
     expect(said).toMatch(/destroy the disk\n(.*\n)*went on/);
+  });
+});
+
+describe('a reset where the data is a directory', () => {
+  let directory: string;
+  let engine: Server | undefined;
+  const program = (name: string, script: string): void =>
+    writeFileSync(join(directory, 'bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  /** What was called, in order, and what was said. */
+  const clear = (): { status: number | null; calls: string[]; said: string } => {
+    const script =
+      `set -eu\ntarget=gateway.target\n${functionsOf('say', 'remove_containers', 'clear_directories')}
+      empty_directories() { echo emptied >>"$CALLS"; }
+      clear_directories`.replaceAll('/run/docker.sock', join(directory, 'docker.sock'));
+    const calls = join(directory, 'calls');
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
+      encoding: 'utf8',
+      env: { PATH: `${directory}/bin:${process.env['PATH'] ?? ''}`, CALLS: calls },
+    });
+    return { status, calls: readFileSync(calls, 'utf8').trim().split('\n'), said: stdout + stderr };
+  };
+  const startEngine = async (): Promise<void> => {
+    engine = createServer();
+    await new Promise<void>((resolve) => engine?.listen(join(directory, 'docker.sock'), resolve));
+  };
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'bbt-reset-'));
+    mkdirSync(join(directory, 'bin'));
+    program('systemctl', 'echo "$1 $2" >>"$CALLS"');
+  });
+  afterEach(() => {
+    engine?.close();
+    engine = undefined;
+    rmSync(directory, { recursive: true });
+  });
+
+  it('removes the containers that the engine names, before that is stopped', async () => {
+    await startEngine();
+    const id = 'a1'.repeat(32);
+    program(
+      'curl',
+      `case "$*" in *DELETE*) echo remove >>"$CALLS" ;; *) echo '[{"Id":"${id}","Image":"x"}]' ;; esac`,
+    );
+    expect(clear()).toEqual({
+      status: 0,
+      calls: [
+        'stop branchbox-agent.service',
+        'remove',
+        'stop docker.service',
+        'emptied',
+        'start gateway.target',
+      ],
+      said: '',
+    });
+  });
+
+  it('says so where the engine does not answer, and goes on', async () => {
+    await startEngine();
+    program('curl', 'exit 28');
+    const { status, calls, said } = clear();
+    expect([status, calls.slice(-2)]).toEqual([0, ['emptied', 'start gateway.target']]);
+    expect(said).toContain('the container engine does not answer');
+  });
+
+  it('says nothing of an engine where there is none', () => {
+    expect(clear()).toMatchObject({ status: 0, said: '' });
+  });
+
+  it('goes on where something does not stop: the agent is stopped by then', () => {
+    program('systemctl', 'echo "$1 $2" >>"$CALLS"; [ "$1 $2" != "stop docker.service" ]');
+    const { status, calls, said } = clear();
+    expect([status, calls.slice(-2)]).toEqual([0, ['emptied', 'start gateway.target']]);
+    expect(said).toContain('not all that runs here was stopped');
   });
 });
