@@ -32,7 +32,10 @@ const SCRYPT = { N: 2 ** 14, r: 8, p: 1 } as const;
 const derive: (code: string, salt: Buffer, bytes: number, cost: typeof SCRYPT) => Promise<Buffer> =
   promisify(scrypt);
 
-/** What HTTP Basic brought: the end of the link (or `code`, where there is none) and the code. */
+/** User name of HTTP Basic where there is no link (bootstrap/activation). */
+const NO_LINK = 'code';
+
+/** What HTTP Basic brought: the end of the link (or NO_LINK) and the code. */
 export interface ActivationCredentials {
   readonly link: string;
   readonly code: Secret;
@@ -91,13 +94,15 @@ export function createActivations(options: {
     async judge(serial, spkiSha256, credentials) {
       const known = await store.activations.get(serial);
       if (known === undefined) {
-        return free(NO_TRY['no-code']);
+        return free(noCode(serial));
       }
       if (known.endsAtMs <= clock.nowMs()) return free('The code is too old. Ask for a new one.');
       // Whoever lacks the link costs the installer no try.
       if (known.linkSha256 !== undefined && known.linkSha256 !== sha256(credentials.link)) {
         return free(
-          'This code goes with a link. Open the newest link that was mailed, and type the code there.',
+          credentials.link === NO_LINK
+            ? `This code goes with a link. Open the newest link that was mailed for ${serial}, and type the code there.`
+            : `This is not the newest link for ${serial}. See that the mail names this serial, and open its newest link.`,
         );
       }
       const code = ActivationCode.safeParse(plainCode(credentials.code.reveal()));
@@ -109,15 +114,17 @@ export function createActivations(options: {
         ACTIVATION_LIMITS.tries,
         clock.nowMs(),
       );
-      if (taken.kind !== 'taken') return free(NO_TRY[taken.kind]);
+      if (taken.kind !== 'taken') {
+        return free(taken.kind === 'no-code' ? noCode(serial) : NO_TRY[taken.kind]);
+      }
       const { record, triesLeft: left } = taken;
       const digest = await derive(code.data, Buffer.from(record.salt, 'base64'), DIGEST_BYTES, SCRYPT);
       if (!timingSafeEqual(digest, Buffer.from(record.codeDigest, 'base64'))) {
         const tries = left === 1 ? '1 try is left' : `${left} tries are left`;
         const why =
           left === 0
-            ? 'The code is wrong, for the fifth time. Ask for a new one.'
-            : `The code is wrong. ${tries}.`;
+            ? `The code is wrong for ${serial}, for the fifth time. Ask for a new one.`
+            : `The code is wrong for ${serial}. ${tries}.`;
         return { kind: 'refused', why, counted: true };
       }
       // Once only, and two at once are not both the first.
@@ -127,8 +134,11 @@ export function createActivations(options: {
   };
 }
 
+/** Whoever types a code may stand at another box than it was made for: what is said of it names the serial. */
+const noCode = (serial: string): string =>
+  `There is no code for ${serial}. See that yours was made for this serial, or ask for one.`;
+
 const NO_TRY = {
-  'no-code': 'There is no code for this box. Ask for one.',
   'used-up': 'The code was wrong five times. Ask for a new one.',
   'too-many-keys':
     'Too many boxes that say to be this one tried the code. Ask for a new one, and say so to whoever sends it.',

@@ -136,7 +136,7 @@ describe('EST', () => {
       'Basic realm="activation code", charset="UTF-8"',
     ]);
     expect(Number(waiting.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect((await ask('-u', 'code:ABCD2345')).body.toString()).toContain('There is no code for this box');
+    expect((await ask('-u', 'code:ABCD2345')).body.toString()).toContain('There is no code for SN-three');
 
     const made = await world.fleet('activation', 'SN-three', '--length', '4', '--valid', '60s', '--json');
     const { code, link } = JSON.parse(made) as { code: string; link: string };
@@ -145,7 +145,7 @@ describe('EST', () => {
     const refused = await ask('-u', `${id}:${wrong}`);
     expect([refused.status, refused.body.toString()]).toEqual([
       401,
-      'The code is wrong. 4 tries are left.\n',
+      'The code is wrong for SN-three. 4 tries are left.\n',
     ]);
     // Neither a request that is none, nor somebody without the link, uses it up.
     await writeFile(world.at('no-request'), 'AAAA\n');
@@ -170,7 +170,7 @@ describe('EST', () => {
       );
     }
     expect(words.slice(-2)).toEqual([
-      'The code is wrong, for the fifth time. Ask for a new one.\n',
+      'The code is wrong for SN-three, for the fifth time. Ask for a new one.\n',
       'The code was wrong five times. Ask for a new one.\n',
     ]);
     expect(await world.api('/api/v1/inventory/SN-three/activation')).toMatchObject({

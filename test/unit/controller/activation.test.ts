@@ -85,7 +85,7 @@ describe('a code', () => {
     await store.inventory.update(SERIAL, { approved: false });
     expect(await world.admissions.admit(SERIAL, box, sent(linkOf(link), spelt))).toEqual({
       kind: 'wrong-code',
-      why: 'There is no code for this box. Ask for one.',
+      why: `There is no code for ${SERIAL}. See that yours was made for this serial, or ask for one.`,
     });
   });
 
@@ -129,11 +129,11 @@ describe('a code', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => attempt(wrongOf(code.reveal()))));
     expect(answers.every(({ kind }) => kind === 'wrong-code')).toBe(true);
     const words = answers.flatMap((answer) => (answer.kind === 'wrong-code' ? [answer.why] : []));
-    expect(words.filter((why) => why.startsWith('The code is wrong.')).toSorted()).toEqual([
-      'The code is wrong. 1 try is left.',
-      'The code is wrong. 2 tries are left.',
-      'The code is wrong. 3 tries are left.',
-      'The code is wrong. 4 tries are left.',
+    expect(words.filter((why) => why.startsWith(`The code is wrong for ${SERIAL}.`)).toSorted()).toEqual([
+      `The code is wrong for ${SERIAL}. 1 try is left.`,
+      `The code is wrong for ${SERIAL}. 2 tries are left.`,
+      `The code is wrong for ${SERIAL}. 3 tries are left.`,
+      `The code is wrong for ${SERIAL}. 4 tries are left.`,
     ]);
     expect(await attempt(code.reveal())).toMatchObject({
       why: 'The code was wrong five times. Ask for a new one.',
@@ -166,7 +166,7 @@ describe('a code', () => {
       action === 'activation-refused' ? [detail] : [],
     );
     expect(refused).toHaveLength(6);
-    expect(refused).toContain(`The code is wrong. 4 tries are left. (key ${box.spkiSha256})`);
+    expect(refused).toContain(`The code is wrong for ${SERIAL}. 4 tries are left. (key ${box.spkiSha256})`);
     expect((await world.admissions.admit(SERIAL, box, sent(linkOf(link), code.reveal()))).kind).toBe(
       'admitted',
     );
@@ -207,8 +207,8 @@ describe('a code', () => {
       const words: string[] = [];
       for (let times = 0; times < 6; times += 1) words.push(await take());
       expect(words.slice(-3)).toEqual([
-        'The code is wrong. 1 try is left.',
-        'The code is wrong, for the fifth time. Ask for a new one.',
+        `The code is wrong for ${SERIAL}. 1 try is left.`,
+        `The code is wrong for ${SERIAL}, for the fifth time. Ask for a new one.`,
         'The code was wrong five times. Ask for a new one.',
       ]);
     } finally {
@@ -216,12 +216,14 @@ describe('a code', () => {
     }
   });
 
-  it('costs no try where the link is missing or another’s', async () => {
+  it.each([
+    ['code', `This code goes with a link. Open the newest link that was mailed for ${SERIAL}`],
+    ['A'.repeat(22), `This is not the newest link for ${SERIAL}. See that the mail names this serial`],
+    ['', `This is not the newest link for ${SERIAL}.`],
+  ])('costs no try where the link is missing or another’s: %j', async (link, why) => {
     const { code } = await world.activations.make(SERIAL, usual);
-    for (const link of ['code', 'A'.repeat(22), '']) {
-      const answer = await world.activations.judge(SERIAL, KEY, sent(link, code.reveal()));
-      expect(answer).toMatchObject({ kind: 'refused', counted: false });
-    }
+    const answer = await world.activations.judge(SERIAL, KEY, sent(link, code.reveal()));
+    expect(answer).toMatchObject({ kind: 'refused', counted: false, why: expect.stringContaining(why) });
     expect(await store.activations.tries(SERIAL)).toEqual([]);
   });
 

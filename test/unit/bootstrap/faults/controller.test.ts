@@ -44,6 +44,8 @@ const sent = (code: string) => ({ link: 'code', code: new Secret(code) });
 const wrongOf = (code: string): string => (code.startsWith('A') ? 'B' : 'A') + code.slice(1);
 const codeFor = async (serial: string): Promise<string> =>
   (await world.activations.make(serial, usual)).code.reveal();
+const noCode = (who: string): string =>
+  `There is no code for ${who}. See that yours was made for this serial, or ask for one.`;
 /** Whose verdict it is, and what that box tells. */
 const seen = async (admission: Admission): Promise<Seen> => ({
   outcome: admission.kind,
@@ -68,7 +70,7 @@ faultTable('activation code', [
     'wrong',
     'say so, and how many tries are left',
     'wrong-code',
-    codeNotTaken('The code is wrong. 4 tries are left.'),
+    codeNotTaken(`The code is wrong for ${SERIAL}. 4 tries are left.`),
     async () => world.admissions.admit(SERIAL, box, sent(wrongOf(await codeFor(SERIAL)))),
   ),
   row(
@@ -98,7 +100,7 @@ faultTable('activation code', [
     'right, typed at the wrong box',
     'let neither in',
     'wrong-code',
-    codeNotTaken('There is no code for this box. Ask for one.'),
+    codeNotTaken(noCode(OTHER)),
     async () => {
       const code = await codeFor(SERIAL);
       return world.admissions.admit(OTHER, other, sent(code));
@@ -108,7 +110,7 @@ faultTable('activation code', [
     'replaced by a newer one',
     'take the newer alone',
     'wrong-code',
-    codeNotTaken('The code is wrong. 4 tries are left.'),
+    codeNotTaken(`The code is wrong for ${SERIAL}. 4 tries are left.`),
     async () => {
       const code = await codeFor(SERIAL);
       await codeFor(SERIAL);
@@ -119,7 +121,7 @@ faultTable('activation code', [
     'wrong twenty times, of a clone of the serial with another key',
     'leave the honest box its own five tries',
     'wrong-code',
-    codeNotTaken('The code is wrong. 4 tries are left.'),
+    codeNotTaken(`The code is wrong for ${SERIAL}. 4 tries are left.`),
     async () => {
       const code = await codeFor(SERIAL);
       for (let times = 0; times < 20; times += 1)
@@ -173,7 +175,7 @@ faultTable('controller', [
     fault: 'a code used a second time',
     must: 'take it not',
     outcome: 'refused',
-    told: 'There is no code for this box. Ask for one.',
+    told: noCode(SERIAL),
     run: async () => {
       const code = await codeFor(SERIAL);
       await world.admissions.admit(SERIAL, box, sent(code));
