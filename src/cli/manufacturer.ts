@@ -30,7 +30,14 @@ export function register(program: Command): void {
     .action(async (options: { state: string; name: string; address: string[] }) => {
       const { state: directory, name: dnsName } = options;
       // A unit passes what its environment file says, and that may be nothing.
-      const addresses = options.address.filter((address) => isIP(address) !== 0);
+      const addresses = options.address.filter((address) => address !== '');
+      const wrong = addresses.find((address) => isIP(address) === 0 || address.includes('%'));
+      if (wrong !== undefined) {
+        throw new BranchboxError('cli/usage', {
+          message: `--address wants IP addresses, not "${wrong}"`,
+          mend: 'for instance --address 192.0.2.1 2001:db8::1; a name goes to --name',
+        });
+      }
       await (await main()).runInit({ directory, dnsName, addresses });
     });
   manufacturer
@@ -88,7 +95,8 @@ function parseListen(text: string): { readonly host: string; readonly port: numb
   const port = Number(match?.[3]);
   if (isIP(host) === 0 || !(port >= 0 && port <= 65_535)) {
     throw new BranchboxError('cli/usage', {
-      message: `"${text}" is no address and port such as 0.0.0.0:9443`,
+      message: `--listen wants an address and a port, not "${text}"`,
+      mend: 'for instance --listen 0.0.0.0:9443, or --listen [::]:9443',
     });
   }
   return { host, port };

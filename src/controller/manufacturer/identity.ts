@@ -16,6 +16,8 @@ import type { Clock, Files } from '../../system/ports.ts';
 import { createDevices } from './devices.ts';
 import { openManufacturerKeys } from './keys.ts';
 
+const MAX_SERIAL_BYTES = 1024;
+
 export interface IdentityMade {
   readonly serial: string;
   /** SHA-256 of the key, as inventories list it. */
@@ -36,7 +38,8 @@ export async function makeIdentity(options: {
   const { files, clock, directory, serial, model, out } = options;
   if (!Serial.safeParse(serial).success) {
     throw new BranchboxError('cli/usage', {
-      message: `"${serial}" is no serial: letters, digits, dots and dashes`,
+      message: `"${serial}" is no serial: 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first`,
+      mend: 'take the serial of the label without blanks and colons, for instance SN-1',
     });
   }
   if (!ModelName.safeParse(model).success) {
@@ -53,6 +56,7 @@ export async function makeIdentity(options: {
       mend: 'a serial is given once; take another',
     });
   }
+  await holdAgainstOther(files, out, serial);
   const { publicKey, keyPem } =
     options.request === undefined
       ? softwareKey()
@@ -74,6 +78,16 @@ export async function makeIdentity(options: {
   const { spkiSha256 } = certificate;
   await devices.save({ schema: 1, serial, model, spkiSha256, madeAtMs: nowMs });
   return { serial, spkiSha256 };
+}
+
+/** A serial is given once: the key of another box that is overwritten here is lost, and that box with it. */
+async function holdAgainstOther(files: Files, out: string, serial: string): Promise<void> {
+  const there = (await files.readText(join(out, 'serial'), MAX_SERIAL_BYTES))?.trim();
+  if (there === undefined || there === serial) return;
+  throw new BranchboxError('controller/conflict', {
+    message: `${out} holds the identity of ${there}, which that of ${serial} would overwrite`,
+    mend: 'name a directory for each box: --out',
+  });
 }
 
 function softwareKey(): { readonly publicKey: KeyObject; readonly keyPem: Secret } {

@@ -7,6 +7,7 @@
  *   voucher-ca  issues the voucher signer alone; the boxes' anchor for vouchers
  *   service-ca  issues this service's TLS certificate and its customers' client certificates
  */
+import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
 import { type Credential, issueCertificate, NO_EXPIRY_MS, selfSignedCa } from '../../pki/issue.ts';
@@ -68,12 +69,20 @@ export async function initManufacturer(
     );
   }
   const tls = await keyFiles.load('tls');
-  if (tls === undefined || !tls.certificate.dnsNames.includes(dnsName)) {
+  const { certificate } = tls ?? {};
+  const isNamed =
+    certificate?.dnsNames.includes(dnsName) === true &&
+    addresses.every((address) => certificate.ipAddresses.includes(canonicalAddress(address)));
+  if (!isNamed) {
     await makeTls(place, serviceCa, { dnsNames: [dnsName], ipAddresses: addresses });
   }
   await makeFirstClient(place, serviceCa);
   return openManufacturerKeys(place);
 }
+
+/** As a certificate is read: IPv6 has many spellings, and the URL parser knows one. */
+const canonicalAddress = (address: string): string =>
+  isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 
 /** Throws where `init` has not been run. */
 export async function openManufacturerKeys(place: Place): Promise<ManufacturerKeys> {

@@ -45,7 +45,10 @@ export async function runIdentity(options: {
   const request =
     requestPath === undefined ? undefined : await system.files.readText(requestPath, MAX_REQUEST_BYTES);
   if (requestPath !== undefined && request === undefined) {
-    throw new BranchboxError('cli/usage', { message: `There is no request at ${requestPath}` });
+    throw new BranchboxError('cli/usage', {
+      message: `There is no request at ${requestPath}`,
+      mend: 'name the file that `branchbox identity request` of that box was written to',
+    });
   }
   return makeIdentity({ ...system, ...rest, request });
 }
