@@ -1,6 +1,6 @@
 /**
- * Owns whether a cable is plugged into a WAN port, which tells LINK from ADDR for the installer and decides nothing else: a lease
- * is a way out whatever this says. Only the agent knows which ports are WAN ports; while it does not say, any cable counts.
+ * Owns which WAN ports there are, and whether a cable is plugged into one, which tells LINK from ADDR for the installer and decides
+ * nothing else: a lease is a way out whatever this says. Only the agent knows which ports are WAN ports; while it does not say, any cable counts.
  */
 import { decodeJson } from '../model/decode.ts';
 import { InstallerPorts } from '../model/installer.ts';
@@ -12,6 +12,8 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 
 export interface Cables {
   inWanPort(): Promise<boolean>;
+  /** Labels; empty while the agent does not say. */
+  wanPorts(): Promise<readonly string[]>;
 }
 
 /** `portsSocket` is the agent's for whoever stands before the box (agent/installerSocket). */
@@ -23,9 +25,12 @@ export function createCables(files: Pick<Files, 'list' | 'readText'>, portsSocke
     );
     return decodeJson(InstallerPorts, text, 'The answer of the agent');
   };
+  const wan = async (): Promise<InstallerPorts['ports']> =>
+    (await told().catch(() => undefined))?.ports.filter(({ role }) => role === 'wan') ?? [];
   return {
+    wanPorts: async () => (await wan()).map(({ label }) => label),
     async inWanPort() {
-      const ports = (await told().catch(() => undefined))?.ports.filter(({ role }) => role === 'wan') ?? [];
+      const ports = await wan();
       // A model without a WAN port is one of modems alone, or none yet.
       return ports.length > 0 ? ports.some(({ carrier }) => carrier) : inAnyPort(files);
     },

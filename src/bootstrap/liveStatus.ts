@@ -10,6 +10,7 @@ import type { DeviceKeys } from './deviceKeys.ts';
 import type { Journal } from './journal.ts';
 import { createKeyHoldings } from './keyLoss.ts';
 import type { Machine } from './machine.ts';
+import { mediumLineNotices } from './mediumLine.ts';
 import { renderStatus } from './renderStatus.ts';
 import { type BlockDevicePaths, unreadMedia } from './pluggedMedia.ts';
 
@@ -22,7 +23,16 @@ export interface LiveStatus {
 export function createLiveStatus(
   context: Pick<
     ServiceContext,
-    'files' | 'factory' | 'ldevid' | 'owners' | 'activation' | 'medium' | 'moves' | 'uplinks' | 'notices'
+    | 'files'
+    | 'factory'
+    | 'ldevid'
+    | 'owners'
+    | 'activation'
+    | 'medium'
+    | 'moves'
+    | 'uplinks'
+    | 'cables'
+    | 'notices'
   >,
   parts: {
     readonly journal: Pick<Journal, 'history'>;
@@ -32,7 +42,7 @@ export function createLiveStatus(
     readonly blockDevices: BlockDevicePaths | undefined;
   },
 ): LiveStatus {
-  const { files, factory, ldevid, owners, activation, medium, moves, uplinks, notices } = context;
+  const { files, factory, ldevid, owners, activation, medium, moves, uplinks, cables, notices } = context;
   const { journal, machine, keys } = parts;
   const keyHoldings = createKeyHoldings({ files, keys, factory, ldevid });
   let brokerProblem: BrokerProblem | undefined;
@@ -42,7 +52,13 @@ export function createLiveStatus(
     },
     async read() {
       // Asked for anew each time: it goes when the medium goes.
-      notices.set('media', await unreadMedia(files, await owners.wasOwned(), parts.blockDevices));
+      const wasOwned = await owners.wasOwned();
+      notices.set('media', await unreadMedia(files, wasOwned, parts.blockDevices));
+      const isOffline = (await uplinks.all()).length === 0;
+      // In service the desired state describes the lines.
+      const line = wasOwned ? undefined : medium.described();
+      const wanPorts = line?.port === undefined ? [] : await cables.wanPorts();
+      notices.set('line', mediumLineNotices(line, { isOffline, wanPorts }));
       return renderStatus({
         history: journal.history(),
         keys: await keyHoldings(),
@@ -52,7 +68,7 @@ export function createLiveStatus(
         secondFactor: activation.state(),
         medium: medium.report(),
         move: await moves.status(),
-        offline: (await uplinks.all()).length === 0,
+        offline: isOffline,
         broker: brokerProblem,
         lastProblem: machine.lastProblem(),
         notices: notices.all(),

@@ -68,6 +68,8 @@ export interface MediumDesk {
   /** What the last one that was taken said. */
   network(): Promise<BootstrapNetwork | undefined>;
   /** As `network` said last: read at the start, and told by each medium that is taken. */
+  described(): BootstrapNetwork | undefined;
+  /** Of it. */
   proxy(): HttpProxy | undefined;
   report(): MediumReport | undefined;
   /** The box is in service: only the network stays. */
@@ -215,6 +217,7 @@ export function createMediumDesk(options: {
         return undefined;
       }
     },
+    described: () => known,
     proxy: () => known?.proxy,
     report: () => report,
     forget: () => files.remove(keptMediumPath(paths)),

@@ -6,9 +6,9 @@ import { NOTICES_MAX, NOTICE_MAX_LENGTH } from '../model/bootstrap.ts';
 
 /**
  * `named`: what was named as a server and is none. `passed`: lines and servers that led nowhere. `trust`: whether the owner trusts
- * the box. `revocations`: the owner's list. `media`: plugged in, and not read.
+ * the box. `revocations`: the owner's list. `media`: plugged in, and not read. `line`: that a medium described.
  */
-export type NoticeSubject = 'named' | 'passed' | 'trust' | 'revocations' | 'media';
+export type NoticeSubject = 'named' | 'passed' | 'trust' | 'revocations' | 'media' | 'line';
 
 export interface Notices {
   /** In place of those before; none where all is well. */

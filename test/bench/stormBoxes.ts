@@ -90,7 +90,7 @@ async function run({ files, box, serial }: Awaited<ReturnType<typeof loaded>>): 
         },
       ],
     },
-    cables: { inWanPort: async () => true },
+    cables: { inWanPort: async () => true, wanPorts: async () => [] },
   }).catch((thrown: unknown) => void problems.push(String(thrown)));
   return { serial, totalMs, states, busy, problems };
 }

@@ -69,6 +69,8 @@ export interface Box {
   uplinks: Uplink[];
   /** Whether one is in a WAN port. */
   cable: boolean;
+  /** Labels, as the agent tells them. */
+  wanPorts: readonly string[];
   /** What DNS-SD lists in any domain. */
   listed: string[];
   /** undefined: it has none. */
@@ -141,6 +143,7 @@ export async function createBox(
       { ifname: 'wan1', address: '127.0.0.1', dns: [], bootstrapServers: [`https://${HOST}:${port}`] },
     ],
     cable: true,
+    wanPorts: [],
     listed: [],
     tpm: undefined,
     async run({ controller, until, lookAt, dieAt }) {
@@ -197,7 +200,7 @@ export async function createBox(
           return controller.connect({ ...options, identity: { ...options.identity, key } });
         }),
         uplinks: { all: async () => box.uplinks },
-        cables: { inWanPort: async () => box.cable },
+        cables: { inWanPort: async () => box.cable, wanPorts: async () => box.wanPorts },
         findService: async () => box.listed,
         random: () => 0.5,
       });

@@ -41,6 +41,22 @@ describe('a box with a medium', () => {
     expect(await read('network.json')).toBeDefined();
   });
 
+  it('tells what that says of the line until the box comes out by it', async () => {
+    const { box } = bench;
+    const wan = box.uplinks;
+    box.uplinks = [];
+    box.wanPorts = ['wan1', 'wan2'];
+    await plugIn(bench, goodStick(bench, { ...STATIC_NETWORK, port: 'wan9' }));
+    await run('OWNED');
+    expect(box.told?.notices).toEqual([
+      expect.stringContaining('port wan9, and this box has no such WAN port'),
+    ]);
+    await pullOut(bench);
+    box.uplinks = wan;
+    await run('OPERATIONAL');
+    expect(box.told?.notices).toBeUndefined();
+  });
+
   it('that is plugged in while the box waits for an address is taken then', async () => {
     const { box } = bench;
     box.uplinks = [];

@@ -52,7 +52,7 @@ describe.skipIf(!hasOpenssl)('artefacts encrypted by openssl', () => {
       fault: 'none: those of a USB medium',
       must: 'take them',
       outcome: 'OWNED',
-      told: 'OWNED, waits for an address on a WAN port; whose box this is is known already; USB medium taken: The medium names gateway branch1, good until 2026-07-01T12:00:00.000Z; mend: plug in a WAN cable; where one is in, check its line, and what a stick said of it; it goes on by itself',
+      told: 'OWNED, waits for an address on a WAN port; whose box this is is known already; notice: The USB medium describes the line of the first WAN port: the address 192.0.2.5/24. There is no address yet: where that lasts, check that the cable is in that port; else have another medium made (branchbox fleet usb) and plug it in; USB medium taken: The medium names gateway branch1, good until 2026-07-01T12:00:00.000Z; mend: plug in a WAN cable; where one is in, check its line, and what a stick said of it; it goes on by itself',
       async run() {
         bench.box.uplinks = [];
         await plugIn(bench, all(goodStick(bench)));
