@@ -61,17 +61,20 @@ export const ControllerConfig = z.strictObject({
 });
 export type ControllerConfig = z.output<typeof ControllerConfig>;
 
-export function parseControllerConfig(text: string): ControllerConfig {
+/** `path`: of the file, for whoever has to mend it. */
+export function parseControllerConfig(text: string, path: string): ControllerConfig {
+  const what = `the controller's configuration ${path}`;
   let value: unknown;
   try {
     value = parseToml(text);
   } catch (cause) {
     throw new BranchboxError('model/invalid', {
-      message: `the controller's configuration is not TOML: ${cause instanceof Error ? cause.message : 'unreadable'}`,
+      message: `${what} is not TOML: ${cause instanceof Error ? cause.message : 'unreadable'}`,
+      mend: 'docs/controller.md has one as an example',
       cause,
     });
   }
-  return decode(ControllerConfig, value, "the controller's configuration");
+  return decode(ControllerConfig, value, what);
 }
 
 /** The first name: what boxes are told. */

@@ -14,16 +14,17 @@ import type { SignerAnchors, SignerClient } from './signer/client.ts';
 const SIGNER_RETRY_MS = 500;
 
 export async function readConfig(files: Files, path: string): Promise<ControllerConfig> {
-  return parseControllerConfig(await readNeeded(files, path));
+  return parseControllerConfig(await readNeeded(files, path, 'name the one that is there: --config'), path);
 }
 
-export async function readNeeded(files: Files, path: string): Promise<string> {
+export async function readNeeded(
+  files: Files,
+  path: string,
+  mend = 'name it in the configuration',
+): Promise<string> {
   const text = await files.readText(path);
   if (text !== undefined) return text;
-  throw new BranchboxError('system/file', {
-    message: `${path} is not there`,
-    mend: 'name it in the configuration',
-  });
+  throw new BranchboxError('system/file', { message: `${path} is not there`, mend });
 }
 
 /** The client of its service, and the anchors of factory identities that are taken for its own. */

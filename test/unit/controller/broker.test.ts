@@ -88,6 +88,7 @@ describe('the configuration', () => {
   it('needs a name and a manufacturer, and has a default for the rest', () => {
     const config = parseControllerConfig(
       'names = ["controller.example"]\n[manufacturer]\nurl = "https://manufacturer.example:9443"\n',
+      'controller.toml',
     );
     expect(config.listen).toMatchObject({
       sztpPort: 8443,
@@ -96,8 +97,9 @@ describe('the configuration', () => {
       devicePort: 8446,
       mqttPort: 8883,
     });
-    expect(() => parseControllerConfig('names = []\nport = 1\n')).toThrow(
+    expect(() => parseControllerConfig('names = []\nport = 1\n', '/etc/controller.toml')).toThrow(
       expect.objectContaining({
+        message: expect.stringContaining('/etc/controller.toml'),
         problems: expect.arrayContaining([
           expect.objectContaining({ path: '$.names' }),
           expect.objectContaining({ path: '$.manufacturer' }),
@@ -105,6 +107,8 @@ describe('the configuration', () => {
         ]),
       }),
     );
-    expect(() => parseControllerConfig('names = ')).toThrow(/not TOML/);
+    expect(() => parseControllerConfig('names = ', '/etc/controller.toml')).toThrow(
+      /\/etc\/controller\.toml is not TOML/,
+    );
   });
 });
