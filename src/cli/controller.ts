@@ -32,6 +32,7 @@ export function register(program: Command): void {
     )
     .requiredOption('--config <file>', 'its configuration')
     .requiredOption('--out <directory>', 'where the files go')
+    .option('--json', 'as JSON, which it is anyway')
     .addHelpText(
       'after',
       '\nexample: branchbox controller anchors --config /etc/branchbox/controller.toml --out anchors',

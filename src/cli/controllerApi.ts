@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import { readCapped } from '../system/readCapped.ts';
+import { print, spelledOut } from './terminal.ts';
 
 /** Where a controller's API is, and by what it is believed and believes. */
 export interface Access {
@@ -28,6 +29,8 @@ export interface Call {
   readonly accept?: string;
   readonly body?: string;
   readonly file?: string;
+  /** Each time that another tenth of the file has left. */
+  readonly onTenth?: (sentBytes: number, ofBytes: number) => void;
 }
 
 /** A bundle over a slow line takes minutes; a line that is silent this long is dead. */
@@ -60,6 +63,18 @@ export const withAccess = (command: Command): Command =>
     .requiredOption('--api <url>', 'for instance https://controller.branchbox.example:8445')
     .requiredOption('--ca <file>', 'anchor of the controller: domain.pem')
     .requiredOption('--credential <file>', 'the admin credential');
+
+/** Of a command that prints what the controller answered, in words or as it is. */
+export interface Readout extends Access {
+  readonly json?: boolean;
+}
+
+export const withReadout = (command: Command): Command =>
+  withAccess(command).option('--json', 'for programs: the controller\u2019s own answer');
+
+/** An answer may be none (204), and `--json` is JSON all the same. */
+export const printAnswer = ({ json }: Pick<Readout, 'json'>, answer: string, words: string): void =>
+  void print(json === true ? answer.trim() || '{}' : words);
 
 export async function callApi(access: Access, call: Call): Promise<string> {
   const response = await send(access, call);
@@ -104,7 +119,7 @@ async function send(access: Access, call: Call): Promise<IncomingMessage> {
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('it is silent')));
     outgoing.on('error', (cause: NodeJS.ErrnoException) => reject(unanswered(access, cause)));
-    const { file } = call;
+    const { file, onTenth } = call;
     if (file === undefined) {
       outgoing.end(call.body);
       return;
@@ -112,10 +127,31 @@ async function send(access: Access, call: Call): Promise<IncomingMessage> {
     const read = createReadStream(file);
     // Before the pipeline, which would report it as an error of the connection.
     read.on('error', (cause) => reject(unreadable(file, cause)));
-    // Whichever of the two fails ends the other, and has rejected with its reason.
-    pipeline(read, outgoing, () => undefined);
+    const counted = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+      let sentBytes = 0;
+      let tenths = 0;
+      for await (const chunk of chunks) {
+        yield chunk;
+        sentBytes += chunk.length;
+        if (Math.floor((10 * sentBytes) / sizeBytes) === tenths) continue;
+        tenths = Math.floor((10 * sentBytes) / sizeBytes);
+        onTenth?.(sentBytes, sizeBytes);
+      }
+    };
+    // Whichever of them fails ends the others, and has rejected with its reason.
+    pipeline(read, counted, outgoing, () => undefined);
   });
 }
+
+/** On standard error, for whoever waits: gigabytes over a slow line take their time. Of what leaves at once nothing is told. */
+export const tellSent =
+  (file: string): NonNullable<Call['onTenth']> =>
+  (sentBytes, ofBytes) => {
+    if (ofBytes < TOLD_FROM_BYTES) return;
+    process.stderr.write(spelledOut(`${file}: ${mebibytes(sentBytes)} of ${mebibytes(ofBytes)} MiB\n`));
+  };
+const TOLD_FROM_BYTES = 16 * 1024 * 1024;
+const mebibytes = (bytes: number): number => Math.ceil(bytes / 1024 / 1024);
 
 /** OpenSSL's words for a chain that does not end at the anchor given (verify(1)). */
 const FOREIGN = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_)/;
@@ -152,13 +188,13 @@ async function sizeOf(path: string): Promise<number> {
   }
 }
 
-export function unreadable(path: string, cause: unknown): BranchboxError {
+export function unreadable(
+  path: string,
+  cause: unknown,
+  mend = 'name a file that is there and that may be read',
+): BranchboxError {
   const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-  return new BranchboxError('system/file', {
-    message: `${path} cannot be read: ${why}`,
-    mend: 'name a file that is there and that may be read',
-    cause,
-  });
+  return new BranchboxError('system/file', { message: `${path} cannot be read: ${why}`, mend, cause });
 }
 
 export async function readInput(path: string): Promise<string> {

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { minuteOf } from '../model/moment.ts';
-import { ACCESS_EXAMPLE, type Access, callApi, jsonCall, readInput, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, callApi, jsonCall, readInput, type Readout, withReadout } from './controllerApi.ts';
 import { print } from './terminal.ts';
 
 const PATH = '/api/v1/service-certificates';
@@ -31,23 +31,21 @@ const linesOf = ({ inUse, revoked }: Certificates): readonly string[] => [
   ),
 ];
 
-interface RevokeFlags extends Access {
+interface RevokeFlags extends Readout {
   readonly certificate?: string;
   readonly superseded?: boolean;
-  readonly json?: boolean;
 }
 
 export function registerCertificates(controller: Command): void {
-  withAccess(controller.command('certificates'))
+  withReadout(controller.command('certificates'))
     .description("the certificates of the controller's own servers, and those that are revoked for good")
-    .option('--json', 'for programs: the controller\u2019s own answer')
     .addHelpText('after', `\nexample: branchbox controller certificates ${ACCESS_EXAMPLE}`)
-    .action(async (flags: Access & { readonly json?: boolean }) => {
+    .action(async (flags: Readout) => {
       const text = await callApi(flags, { method: 'GET', path: PATH });
       if (flags.json === true) return void print(text);
       print(linesOf(decodeJson(Certificates, text, "the controller's answer")).join('\n'));
     });
-  withAccess(controller.command('revoke [number]'))
+  withReadout(controller.command('revoke [number]'))
     .description(
       'a certificate of a server counts no more, for good; one in use is replaced first, by another key',
     )
@@ -57,7 +55,6 @@ export function registerCertificates(controller: Command): void {
       'it was replaced, and its key is known to nobody; without it: the key may be known',
       false,
     )
-    .option('--json', 'for programs: the controller\u2019s own answer')
     .addHelpText('after', `\nexample: branchbox controller revoke --certificate server.crt ${ACCESS_EXAMPLE}`)
     .action(async (word: string | undefined, flags: RevokeFlags) => {
       const number = await numberOf(word, flags.certificate);

@@ -10,14 +10,17 @@ import { BranchboxError } from '../model/errors.ts';
 import { HOW_MADE, whyNoImageArchive } from '../system/imageArchive.ts';
 import {
   ACCESS_EXAMPLE,
-  type Access,
   type Call,
   callApi,
   gatewayPath,
   jsonCall,
+  printAnswer,
   readInput,
+  type Readout,
+  tellSent,
   unreadable,
   withAccess,
+  withReadout,
 } from './controllerApi.ts';
 import { registerFirmware } from './fleetFirmware.ts';
 import { registerUsb } from './fleetUsb.ts';
@@ -30,30 +33,26 @@ import { registerReport } from './fleetReport.ts';
 import { registerReplace } from './fleetReplace.ts';
 import { print } from './terminal.ts';
 
-interface Readout extends Access {
-  readonly json?: boolean;
-}
-
 export function register(program: Command): void {
   const fleet = program
     .command('fleet')
     .description('the fleet, its boxes and bundles, over the controller’s API')
     .addHelpText('after', `\nexample: branchbox fleet status ${ACCESS_EXAMPLE}`);
 
-  withAccess(fleet.command('apply <file>'))
+  withReadout(fleet.command('apply <file>'))
     .description('makes the fleet what a TOML file says')
     .option(
       '--removes <count>',
       'how many boxes lose their place by it; asked for where that is more than one, and held to wherever it is told',
     )
     .addHelpText('after', `\nexample: branchbox fleet apply fleet.toml ${ACCESS_EXAMPLE}`)
-    .action(async (file: string, flags: Access & { readonly removes?: string }) => {
+    .action(async (file: string, flags: Readout & { readonly removes?: string }) => {
       const body = await readInput(file);
-      const { removes, ...access } = flags;
+      const { removes } = flags;
       const query = removes === undefined ? '' : `?removes=${encodeURIComponent(removes)}`;
       const path = `/api/v1/fleet${query}`;
-      await callApi(access, { method: 'PUT', path, mediaType: 'application/toml', body });
-      print('the fleet is as described');
+      const text = await callApi(flags, { method: 'PUT', path, mediaType: 'application/toml', body });
+      printAnswer(flags, text, 'the fleet is as described');
     });
   withAccess(fleet.command('show'))
     .description('prints the fleet as TOML; what a newer version objects to in it stands at its top')
@@ -70,15 +69,15 @@ export function register(program: Command): void {
     .action(async (access: Readout) => {
       print(await callApi(access, { method: 'GET', path: '/api/v1/status' }));
     });
-  withAccess(fleet.command('gateway <file>'))
+  withReadout(fleet.command('gateway <file>'))
     .description(
       'puts one gateway into the fleet, new or in place of the one of that id; TOML, the fields of [[gateways]]',
     )
     .addHelpText('after', `\nexample: branchbox fleet gateway branch9.toml ${ACCESS_EXAMPLE}`)
-    .action(async (file: string, access: Access) => {
+    .action(async (file: string, flags: Readout) => {
       const gateway = await readGateway(file);
-      await callApi(access, jsonCall('PUT', gatewayPath(gateway.id), gateway));
-      print(`${gateway.id} is as described`);
+      const text = await callApi(flags, jsonCall('PUT', gatewayPath(gateway.id), gateway));
+      printAnswer(flags, text, `${gateway.id} is as described`);
     });
   registerInventory(fleet);
   registerUsb(fleet);
@@ -87,24 +86,33 @@ export function register(program: Command): void {
   registerMove(fleet);
   registerDisown(fleet);
   registerDomainCa(fleet);
-  withAccess(fleet.command('reset <gateway>'))
+  withReadout(fleet.command('reset <gateway>'))
     .description(
       'resets a gateway to factory state: its data goes, apps\u2019 volumes too, and it bootstraps anew',
     )
     .requiredOption('--yes', 'that this is meant')
     .addHelpText('after', `\nexample: branchbox fleet reset branch1 --yes ${ACCESS_EXAMPLE}`)
-    .action(async (gateway: string, access: Access) => {
+    .action(async (gateway: string, flags: Readout) => {
       const path = gatewayPath(gateway, '/factory-reset');
-      const text = await callApi(access, jsonCall('POST', path, { confirm: gateway }));
-      print(`${gateway}: ${z.object({ message: z.string() }).parse(JSON.parse(text)).message}`);
+      const text = await callApi(flags, jsonCall('POST', path, { confirm: gateway }));
+      const { message } = z.object({ message: z.string() }).parse(JSON.parse(text));
+      printAnswer(flags, text, `${gateway}: ${message}`);
     });
-  withAccess(fleet.command('bundle <file>'))
+  withReadout(fleet.command('bundle <file>'))
     .description('uploads an app image in `docker save` format and prints its SHA-256')
     .addHelpText('after', `\nexample: branchbox fleet bundle app.tar ${ACCESS_EXAMPLE}`)
-    .action(async (file: string, access: Access) => {
+    .action(async (file: string, flags: Readout) => {
       await holdAgainstArchive(file);
-      const call: Call = { method: 'POST', path: '/api/v1/bundles', mediaType: 'application/x-tar', file };
-      print(z.object({ sha256: z.string() }).parse(JSON.parse(await callApi(access, call))).sha256);
+      const onTenth = tellSent(file);
+      const call = {
+        method: 'POST',
+        path: '/api/v1/bundles',
+        mediaType: 'application/x-tar',
+        file,
+        onTenth,
+      } as const;
+      const text = await callApi(flags, call);
+      printAnswer(flags, text, z.object({ sha256: z.string() }).parse(JSON.parse(text)).sha256);
     });
   registerFirmware(fleet);
   registerReport(fleet);
@@ -126,6 +134,7 @@ async function readGateway(file: string): Promise<{ readonly id: string }> {
   } catch (cause) {
     if (cause instanceof BranchboxError) throw cause;
     const message = `${file} is not TOML: ${cause instanceof Error ? cause.message : String(cause)}`;
-    throw new BranchboxError('model/invalid', { message, cause });
+    const mend = 'a file as `branchbox fleet show` prints one gateway, without [[gateways]] above it';
+    throw new BranchboxError('model/invalid', { message, mend, cause });
   }
 }

@@ -8,7 +8,7 @@ import { Sha256 } from '../model/app.ts';
 import { decodeJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { minuteOf } from '../model/moment.ts';
-import { ACCESS_EXAMPLE, type Access, callApi, withAccess } from './controllerApi.ts';
+import { ACCESS_EXAMPLE, callApi, type Readout, withReadout } from './controllerApi.ts';
 import { print } from './terminal.ts';
 
 const PATH = '/api/v1/domain-cas';
@@ -27,11 +27,10 @@ const boxLine = ({ gatewayId, serial, notAfterMs }: Box): string =>
   `  ${gatewayId} ${serial}, certificate until ${minuteOf(notAfterMs)}`;
 
 export function registerDomainCa(fleet: Command): void {
-  withAccess(fleet.command('domain-cas'))
+  withReadout(fleet.command('domain-cas'))
     .description('the domain CAs that count, and which boxes did not renew under the one that signs')
-    .option('--json', 'for programs: the controller\u2019s own answer')
     .addHelpText('after', `\nexample: branchbox fleet domain-cas ${ACCESS_EXAMPLE}`)
-    .action(async (flags: Access & { readonly json?: boolean }) => {
+    .action(async (flags: Readout) => {
       const text = await callApi(flags, { method: 'GET', path: PATH });
       if (flags.json === true) return void print(text);
       const { signing, previous, dropped, boxes } = decodeJson(Overview, text, "the controller's answer");
@@ -51,17 +50,13 @@ export function registerDomainCa(fleet: Command): void {
         ].join('\n'),
       );
     });
-  withAccess(fleet.command('drop-ca <sha256>'))
+  withReadout(fleet.command('drop-ca <sha256>'))
     .description('the end of a CA rollover: the domain CA before counts nowhere any more, for good')
     .option('--dry-run', 'say which boxes would be shut out, and do nothing')
     .option('--insist', 'although boxes did not renew: they come back by their factory identity')
-    .option('--json', 'for programs: the controller\u2019s own answer')
     .addHelpText('after', `\nexample: branchbox fleet drop-ca SHA256 --dry-run ${ACCESS_EXAMPLE}`)
     .action(
-      async (
-        word: string,
-        flags: Access & { readonly dryRun?: boolean; readonly insist?: boolean; readonly json?: boolean },
-      ) => {
+      async (word: string, flags: Readout & { readonly dryRun?: boolean; readonly insist?: boolean }) => {
         const sha256 = fingerprintOf(word);
         const query = new URLSearchParams({
           dryRun: String(flags.dryRun === true),

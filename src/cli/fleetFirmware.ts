@@ -7,7 +7,16 @@ import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { BranchboxError } from '../model/errors.ts';
-import { ACCESS_EXAMPLE, type Access, callApi, readInput, withAccess } from './controllerApi.ts';
+import {
+  ACCESS_EXAMPLE,
+  callApi,
+  printAnswer,
+  readInput,
+  type Readout,
+  tellSent,
+  unreadable,
+  withReadout,
+} from './controllerApi.ts';
 import { renderTable } from './table.ts';
 import { print } from './terminal.ts';
 
@@ -27,12 +36,12 @@ export function registerFirmware(fleet: Command): void {
     .description('firmware versions that the controller offers its boxes')
     .addHelpText('after', `\nexample: branchbox fleet firmware list ${ACCESS_EXAMPLE}`);
 
-  withAccess(firmware.command('upload <release>'))
+  withReadout(firmware.command('upload <release>'))
     .description(
       'uploads a signed manifest (a *.update.jws, or a directory with one) and the parts beside it that the controller does not have yet',
     )
     .addHelpText('after', `\nexample: branchbox fleet firmware upload out/image ${ACCESS_EXAMPLE}`)
-    .action(async (release: string, access: Access) => {
+    .action(async (release: string, flags: Readout) => {
       const { directory, name } = await findManifest(release);
       const manifest = await readInput(join(directory, name));
       const call = {
@@ -41,26 +50,27 @@ export function registerFirmware(fleet: Command): void {
         mediaType: 'application/jose',
         body: manifest.trim(),
       } as const;
-      const { version, parts, missing } = Offered.parse(JSON.parse(await callApi(access, call)));
-      for (const { sha256, file, sizeBytes } of parts) {
+      const offered = Offered.parse(JSON.parse(await callApi(flags, call)));
+      const { version, parts, missing } = offered;
+      for (const { sha256, file } of parts) {
         if (!missing.includes(sha256)) continue;
-        print(`${file}: ${Math.ceil(sizeBytes / 1024 / 1024)} MiB`);
-        await callApi(access, {
+        await callApi(flags, {
           method: 'POST',
           path: `/api/v1/firmware/parts?sha256=${sha256}`,
           mediaType: 'application/octet-stream',
           file: join(directory, file),
+          onTenth: tellSent(file),
         });
       }
-      print(`firmware ${version} can be had; name it in the fleet: firmware = { version = "${version}" }`);
+      const words = `firmware ${version} can be had; name it in the fleet: firmware = { version = "${version}" }`;
+      printAnswer(flags, JSON.stringify({ ...offered, missing: [] }), words);
     });
-  withAccess(firmware.command('list'))
+  withReadout(firmware.command('list'))
     .description('prints the versions that are there')
-    .option('--json', 'for programs: the controller\u2019s own answer')
     .addHelpText('after', `\nexample: branchbox fleet firmware list ${ACCESS_EXAMPLE}`)
-    .action(async (access: Access & { readonly json?: boolean }) => {
-      const text = await callApi(access, { method: 'GET', path: '/api/v1/firmware' });
-      if (access.json === true) return void print(text);
+    .action(async (flags: Readout) => {
+      const text = await callApi(flags, { method: 'GET', path: '/api/v1/firmware' });
+      if (flags.json === true) return void print(text);
       const rows = z
         .array(Offered)
         .parse(JSON.parse(text))
@@ -71,12 +81,13 @@ export function registerFirmware(fleet: Command): void {
         ]);
       print(renderTable(['version', 'root hash', 'parts'], rows).join('\n') || 'none');
     });
-  withAccess(firmware.command('remove <version>'))
+  withReadout(firmware.command('remove <version>'))
     .description('forgets a version that no gateway is to run')
     .addHelpText('after', `\nexample: branchbox fleet firmware remove 0.1.0 ${ACCESS_EXAMPLE}`)
-    .action(async (version: string, access: Access) => {
-      await callApi(access, { method: 'DELETE', path: `/api/v1/firmware/${encodeURIComponent(version)}` });
-      print(`firmware ${version} is forgotten`);
+    .action(async (version: string, flags: Readout) => {
+      const path = `/api/v1/firmware/${encodeURIComponent(version)}`;
+      const text = await callApi(flags, { method: 'DELETE', path });
+      printAnswer(flags, text, `firmware ${version} is forgotten`);
     });
 }
 
@@ -86,7 +97,7 @@ export async function findManifest(
 ): Promise<{ readonly directory: string; readonly name: string }> {
   if (release.endsWith(MANIFEST_SUFFIX)) return { directory: dirname(release), name: basename(release) };
   const names = await readdir(release).catch((cause: unknown) => {
-    throw new BranchboxError('system/file', { message: `${release} cannot be read`, cause });
+    throw unreadable(release, cause, `name a *${MANIFEST_SUFFIX}, or a directory with one and its parts`);
   });
   const found = names.filter((one) => one.endsWith(MANIFEST_SUFFIX)).toSorted();
   const [name, ...more] = found;

@@ -12,7 +12,10 @@ import {
   callApi,
   inventoryPath,
   jsonCall,
+  printAnswer,
+  type Readout,
   withAccess,
+  withReadout,
 } from './controllerApi.ts';
 import { spanS } from './span.ts';
 import { print } from './terminal.ts';
@@ -32,7 +35,7 @@ const Standing = z.object({ approved: z.boolean(), twoFactor: z.boolean() });
 
 const Released = z.object({ twoFactor: z.boolean(), identity: z.unknown().optional() });
 
-interface InventoryFlags extends Access {
+interface InventoryFlags extends Readout {
   readonly twoFactor?: boolean;
   readonly pending?: boolean;
   readonly change?: boolean;
@@ -44,6 +47,7 @@ export function registerInventory(fleet: Command): void {
     .option('--two-factor', 'each enrols once its installer typed a code (branchbox fleet activation)')
     .option('--pending', 'each enrols once it was approved (branchbox fleet approve)')
     .option('--change', 'also those that are known already, at their next enrolment')
+    .option('--json', 'for programs: the entries, in the order of the serials')
     .addHelpText('after', `\nexample: branchbox fleet inventory SN-1 SN-2 --two-factor ${ACCESS_EXAMPLE}`)
     .action(async (serials: readonly string[], flags: InventoryFlags) => {
       if (flags.change === true && flags.twoFactor !== true && flags.pending !== true) {
@@ -57,16 +61,15 @@ export function registerInventory(fleet: Command): void {
         ...(flags.pending === true ? { approved: false } : {}),
       };
       const problems: BranchboxError[] = [];
+      const entries: string[] = [];
       for (const serial of serials) {
         const call = jsonCall('POST', '/api/v1/inventory', { serial, ...how });
-        const problem = await callApi(flags, call).then(
-          () => undefined,
-          (thrown: unknown) => {
-            if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/conflict') throw thrown;
-            return asWished(flags, serial);
-          },
-        );
-        if (problem !== undefined) problems.push(problem);
+        const entry = await callApi(flags, call).catch((thrown: unknown) => {
+          if (!(thrown instanceof BranchboxError) || thrown.code !== 'controller/conflict') throw thrown;
+          return asWished(flags, serial);
+        });
+        if (entry instanceof BranchboxError) problems.push(entry);
+        else entries.push(entry);
       }
       const [first] = problems;
       if (first !== undefined) {
@@ -75,7 +78,7 @@ export function registerInventory(fleet: Command): void {
           ...(first.mend !== undefined && { mend: first.mend }),
         });
       }
-      print(`${serials.length} in the inventory`);
+      printAnswer(flags, `[${entries.join(',')}]`, `${serials.length} in the inventory`);
     });
   withAccess(fleet.command('activation <serial>'))
     .description('makes the link and the code by which an installer activates a box, to be sent by two ways')
@@ -122,36 +125,35 @@ export function registerInventory(fleet: Command): void {
         print(`${mail}${made.message}`);
       },
     );
-  withAccess(fleet.command('release <serial>'))
+  withReadout(fleet.command('release <serial>'))
     .description('trusts a box again that was refused or revoked: it leaves its quarantine by itself')
     .addHelpText('after', `\nexample: branchbox fleet release SN-1 ${ACCESS_EXAMPLE}`)
-    .action(async (serial: string, access: Access) => {
-      const text = await callApi(access, { method: 'GET', path: inventoryPath(serial) });
+    .action(async (serial: string, flags: Readout) => {
+      const text = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
       const { twoFactor, identity } = decodeJson(Released, text, "the controller's answer");
       // Refused before it ever enrolled: what was asked of it then is asked of it still.
       const lacksCode = twoFactor && identity === undefined;
       const change = { approved: !lacksCode, revoked: false };
-      await callApi(access, jsonCall('PATCH', inventoryPath(serial), change));
+      const released = await callApi(flags, jsonCall('PATCH', inventoryPath(serial), change));
       const how = lacksCode
         ? `; it enrols once its installer typed a code (branchbox fleet activation ${serial})`
         : '';
-      print(`${serial} is trusted again${how}`);
+      printAnswer(flags, released, `${serial} is trusted again${how}`);
     });
 }
 
 /**
  * A box that is known already and enrols at once where its operator wished that it wait: changed where they asked for that,
- * else told. undefined where it is as wished.
+ * else told. Its entry where it is as wished.
  */
-async function asWished(flags: InventoryFlags, serial: string): Promise<BranchboxError | undefined> {
+async function asWished(flags: InventoryFlags, serial: string): Promise<string | BranchboxError> {
   const text = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
   const { approved, twoFactor } = decodeJson(Standing, text, "the controller's answer");
   const lacksFactor = flags.twoFactor === true && !twoFactor;
-  if (!lacksFactor && !(flags.pending === true && approved)) return undefined;
+  if (!lacksFactor && !(flags.pending === true && approved)) return text;
   if (flags.change === true) {
     const wish = { ...(lacksFactor && { twoFactor: true }), approved: false };
-    await callApi(flags, jsonCall('PATCH', inventoryPath(serial), wish));
-    return undefined;
+    return callApi(flags, jsonCall('PATCH', inventoryPath(serial), wish));
   }
   return new BranchboxError('controller/conflict', {
     message: `${serial} is known already, ${lacksFactor ? 'without a second factor' : 'as approved'}, and stays so`,

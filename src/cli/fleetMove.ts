@@ -9,16 +9,16 @@ import { Invitation, INVITATION_MAX_BYTES } from '../model/move.ts';
 import { createFiles } from '../system/linux/files.ts';
 import {
   ACCESS_EXAMPLE,
-  type Access,
   callApi,
   gatewayPath,
   inventoryPath,
   jsonCall,
+  printAnswer,
   readInput,
-  withAccess,
+  type Readout,
+  withReadout,
 } from './controllerApi.ts';
 import { spanS } from './span.ts';
-import { print } from './terminal.ts';
 
 const Made = z.object({ invitation: Invitation, domainCaSha256: z.string() });
 const Ordered = z.object({
@@ -29,43 +29,39 @@ const Ordered = z.object({
 });
 
 export function registerMove(fleet: Command): void {
-  withAccess(fleet.command('invite <serial>'))
+  withReadout(fleet.command('invite <serial>'))
     .description('as the next controller of a box that has its place here: writes what its present one needs')
     .requiredOption('--out <file>', 'the invitation; it holds no secret')
     .addHelpText('after', `\nexample: branchbox fleet invite SN-1 --out SN-1.invitation ${ACCESS_EXAMPLE}`)
-    .action(async (serial: string, flags: Access & { readonly out: string }) => {
+    .action(async (serial: string, flags: Readout & { readonly out: string }) => {
       const text = await callApi(flags, jsonCall('POST', `${inventoryPath(serial)}/invitation`, {}));
       const { invitation, domainCaSha256 } = decodeJson(Made, text, "the controller's answer");
       await createFiles().writeDurable(flags.out, `${JSON.stringify(invitation, null, 1)}\n`, 0o644);
-      print(
+      printAnswer(
+        flags,
+        text,
         `${serial} is invited as ${invitation.gatewayId}: ${flags.out}\ndomain CA ${domainCaSha256}: who orders the move is shown the same`,
       );
     });
-  withAccess(fleet.command('move <gateway>'))
+  withReadout(fleet.command('move <gateway>'))
     .description(
       'orders a gateway to move to the controller that invited it; where that does not take it, it stays',
     )
     .requiredOption('--to <file>', 'the invitation (branchbox fleet invite, at the other controller)')
     .option('--within <span>', 'when it comes back by itself, from 1m to 60m', '15m')
-    .option('--json', 'for programs: the controller\u2019s own answer')
     .addHelpText(
       'after',
       `\nexample: branchbox fleet move branch1 --to SN-1.invitation --within 15m ${ACCESS_EXAMPLE}`,
     )
-    .action(
-      async (
-        gateway: string,
-        flags: Access & { readonly to: string; readonly within: string; readonly json?: boolean },
-      ) => {
-        const invitation = decodeJson(Invitation, await readInput(flags.to), flags.to, INVITATION_MAX_BYTES);
-        const wish = { invitation, withinS: spanS('--within', flags.within, ['1m', '60m']) };
-        const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/move'), wish));
-        const { to, becomes, domainCaSha256, message } = decodeJson(Ordered, text, "the controller's answer");
-        print(
-          flags.json === true
-            ? text.trim()
-            : `${gateway} goes to ${to} as ${becomes}, under the domain CA ${domainCaSha256}\nthe box says: ${message}\nWhere it comes back its health says why (branchbox fleet status); once the other controller has it, take it out of this fleet.`,
-        );
-      },
-    );
+    .action(async (gateway: string, flags: Readout & { readonly to: string; readonly within: string }) => {
+      const invitation = decodeJson(Invitation, await readInput(flags.to), flags.to, INVITATION_MAX_BYTES);
+      const wish = { invitation, withinS: spanS('--within', flags.within, ['1m', '60m']) };
+      const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/move'), wish));
+      const { to, becomes, domainCaSha256, message } = decodeJson(Ordered, text, "the controller's answer");
+      printAnswer(
+        flags,
+        text,
+        `${gateway} goes to ${to} as ${becomes}, under the domain CA ${domainCaSha256}\nthe box says: ${message}\nWhere it comes back its health says why (branchbox fleet status); once the other controller has it, take it out of this fleet.`,
+      );
+    });
 }

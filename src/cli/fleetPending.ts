@@ -14,7 +14,10 @@ import {
   callApi,
   inventoryPath,
   jsonCall,
+  printAnswer,
+  type Readout,
   withAccess,
+  withReadout,
 } from './controllerApi.ts';
 import { renderTable } from './table.ts';
 import { print } from './terminal.ts';
@@ -43,7 +46,7 @@ const Inventory = z.array(
 const pendingPath = (serial: string, verb: string): string =>
   `/api/v1/pending/${encodeURIComponent(serial)}/${verb}`;
 
-interface Choice extends Access {
+interface Choice extends Readout {
   readonly key?: string;
   readonly gateway?: string;
 }
@@ -70,7 +73,7 @@ export function registerPending(fleet: Command): void {
         flags.json === true ? JSON.stringify({ pending: asTold, inventory }) : describe(pending, inventory),
       );
     });
-  withAccess(fleet.command('approve <serial>'))
+  withReadout(fleet.command('approve <serial>'))
     .description('lets a box enrol that waits for an approval or a code')
     .option('--gateway <name>', 'which gateway it becomes; otherwise the fleet or its rule says so')
     .option(
@@ -83,11 +86,12 @@ export function registerPending(fleet: Command): void {
       const key = keyTyped(flags.key);
       const body = { ...(gateway === undefined ? {} : { gateway }), ...(key === undefined ? {} : { key }) };
       const named = gateway !== undefined || key !== undefined;
-      const inInventory = named ? false : await tried(approveKnown(flags, serial));
-      if (!inInventory) await callApi(flags, jsonCall('POST', pendingPath(serial, 'approve'), body));
-      print(`${serial} may enrol`);
+      const text =
+        (named ? undefined : await tried(approveKnown(flags, serial))) ??
+        (await callApi(flags, jsonCall('POST', pendingPath(serial, 'approve'), body)));
+      printAnswer(flags, text, `${serial} may enrol`);
     });
-  withAccess(fleet.command('deny <serial>'))
+  withReadout(fleet.command('deny <serial>'))
     .description(
       'refuses a box; one of the inventory (if it enrolled already, its tenants\u2019 traffic stops) comes back by `fleet release`, one that waited alone by `fleet approve`',
     )
@@ -99,16 +103,19 @@ export function registerPending(fleet: Command): void {
     .action(async (serial: string, flags: Choice) => {
       const key = keyTyped(flags.key);
       const change = { approved: false, revoked: true };
-      const inInventory =
-        key === undefined && (await tried(callApi(flags, jsonCall('PATCH', inventoryPath(serial), change))));
-      if (inInventory) {
-        print(`${serial} is refused; branchbox fleet release ${serial} takes that back`);
+      const known =
+        key === undefined
+          ? await tried(callApi(flags, jsonCall('PATCH', inventoryPath(serial), change)))
+          : undefined;
+      if (known !== undefined) {
+        printAnswer(flags, known, `${serial} is refused; branchbox fleet release ${serial} takes that back`);
         return;
       }
-      await callApi(flags, jsonCall('POST', pendingPath(serial, 'deny'), key === undefined ? {} : { key }));
-      print(`${serial} is refused by its key; another box with that serial is not`);
+      const call = jsonCall('POST', pendingPath(serial, 'deny'), key === undefined ? {} : { key });
+      const words = `${serial} is refused by its key; another box with that serial is not`;
+      printAnswer(flags, await callApi(flags, call), words);
     });
-  withAccess(fleet.command('claim <code>'))
+  withReadout(fleet.command('claim <code>'))
     .description('lets in the box with that claim code on its label or page, now or when it comes')
     .requiredOption('--gateway <name>', 'which gateway it becomes')
     .addHelpText(
@@ -120,7 +127,9 @@ export function registerPending(fleet: Command): void {
       const text = await callApi(flags, jsonCall('POST', '/api/v1/claims', body));
       const Claimed = z.object({ serial: z.string().optional(), endsAtMs: z.number().optional() });
       const { serial, endsAtMs } = decodeJson(Claimed, text, "the controller's answer");
-      print(
+      printAnswer(
+        flags,
+        text,
         serial === undefined
           ? `the box with that code becomes ${flags.gateway ?? ''} when it comes, until ${new Date(endsAtMs ?? 0).toISOString()}`
           : `${serial} may enrol as ${flags.gateway ?? ''}`,
@@ -129,7 +138,7 @@ export function registerPending(fleet: Command): void {
 }
 
 /** Of the inventory. An approval does not take a revocation back, and of a revoked box nothing else would be true. */
-async function approveKnown(access: Access, serial: string): Promise<void> {
+async function approveKnown(access: Access, serial: string): Promise<string> {
   const text = await callApi(access, { method: 'GET', path: inventoryPath(serial) });
   if (decodeJson(z.object({ state: z.string() }), text, "the controller's answer").state === 'revoked') {
     throw new BranchboxError('controller/conflict', {
@@ -137,20 +146,19 @@ async function approveKnown(access: Access, serial: string): Promise<void> {
       mend: `trust it again first: branchbox fleet release ${serial}`,
     });
   }
-  await callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true }));
+  return callApi(access, jsonCall('PATCH', inventoryPath(serial), { approved: true }));
 }
 
 /** A claim code in whatever letters and groups; the beginning of a fingerprint as it is. */
 const keyTyped = (key: string | undefined): string | undefined =>
   key === undefined || /^[0-9a-f]{8,64}$/.test(key) ? key : claimCodeTyped(key);
 
-/** false where the inventory holds no such box. */
-async function tried(call: Promise<unknown>): Promise<boolean> {
+/** undefined where the inventory holds no such box. */
+async function tried(call: Promise<string>): Promise<string | undefined> {
   try {
-    await call;
-    return true;
+    return await call;
   } catch (thrown) {
-    if (thrown instanceof BranchboxError && thrown.code === 'controller/not-found') return false;
+    if (thrown instanceof BranchboxError && thrown.code === 'controller/not-found') return undefined;
     throw thrown;
   }
 }

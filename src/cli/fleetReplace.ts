@@ -6,12 +6,12 @@ import { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import {
   ACCESS_EXAMPLE,
-  type Access,
   callApi,
   gatewayPath,
   inventoryPath,
   jsonCall,
-  withAccess,
+  type Readout,
+  withReadout,
 } from './controllerApi.ts';
 import { print } from './terminal.ts';
 
@@ -21,32 +21,25 @@ const Done = z.object({ gatewayId: z.string(), serial: z.string(), replaced: z.s
 const Standing = z.object({ approved: z.boolean() });
 
 export function registerReplace(fleet: Command): void {
-  withAccess(fleet.command('replace <gateway> <serial>'))
+  withReadout(fleet.command('replace <gateway> <serial>'))
     .description('gives the place of a gateway to another box, and revokes the one that had it')
     .option('--two-factor', 'the new box enrols once its installer typed a code (branchbox fleet activation)')
-    .option('--json', 'for programs: the controller\u2019s own answer')
     .addHelpText('after', `\nexample: branchbox fleet replace branch1 SN-9 ${ACCESS_EXAMPLE}`)
-    .action(
-      async (
-        gateway: string,
-        serial: string,
-        flags: Access & { readonly twoFactor?: boolean; readonly json?: boolean },
-      ) => {
-        const wish = { serial, twoFactor: flags.twoFactor === true };
-        const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/replacement'), wish));
-        const { gatewayId, replaced } = decodeJson(Done, text, "the controller's answer");
-        const old = replaced === undefined ? 'the place was free' : `${replaced} is revoked`;
-        if (flags.json === true) {
-          print(text.trim());
-          return;
-        }
-        // As the controller has it: a second factor may have been asked of this box before.
-        const entry = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
-        const { approved } = decodeJson(Standing, entry, "the controller's answer");
-        const how = approved
-          ? 'it enrols by itself'
-          : `it enrols once its installer typed a code (branchbox fleet activation ${serial})`;
-        print(`${gatewayId} is the place of ${serial} now; ${old}. Connect the new box: ${how}.`);
-      },
-    );
+    .action(async (gateway: string, serial: string, flags: Readout & { readonly twoFactor?: boolean }) => {
+      const wish = { serial, twoFactor: flags.twoFactor === true };
+      const text = await callApi(flags, jsonCall('POST', gatewayPath(gateway, '/replacement'), wish));
+      const { gatewayId, replaced } = decodeJson(Done, text, "the controller's answer");
+      const old = replaced === undefined ? 'the place was free' : `${replaced} is revoked`;
+      if (flags.json === true) {
+        print(text.trim());
+        return;
+      }
+      // As the controller has it: a second factor may have been asked of this box before.
+      const entry = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
+      const { approved } = decodeJson(Standing, entry, "the controller's answer");
+      const how = approved
+        ? 'it enrols by itself'
+        : `it enrols once its installer typed a code (branchbox fleet activation ${serial})`;
+      print(`${gatewayId} is the place of ${serial} now; ${old}. Connect the new box: ${how}.`);
+    });
 }

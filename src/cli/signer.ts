@@ -3,6 +3,7 @@
  */
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { print } from './terminal.ts';
 
 export function register(program: Command): void {
   const signer = program
@@ -33,19 +34,24 @@ export function register(program: Command): void {
     )
     .requiredOption('--state <directory>', 'where the signer keeps its keys; it may be running')
     .option('--sign', 'the second step: the next domain CA signs, from the next start of the signer on')
+    .option('--json', 'for programs: `next`, the SHA-256 of the next domain CA')
     .addHelpText('after', '\nexample: branchbox signer rollover --state /var/lib/branchbox/signer')
-    .action(async (options: { readonly state: string; readonly sign?: boolean }) => {
+    .action(async (options: { readonly state: string; readonly sign?: boolean; readonly json?: boolean }) => {
       const { beginSignerRollover, signByNextCa } = await import('../controller/signer/main.ts');
       if (options.sign === true) {
         const { fingerprintSha256 } = await signByNextCa(options.state);
-        process.stdout.write(
-          `${fingerprintSha256} signs once the signer was started again; then start the controller again\n`,
+        print(
+          options.json === true
+            ? JSON.stringify({ next: fingerprintSha256 })
+            : `${fingerprintSha256} signs once the signer was started again; then start the controller again`,
         );
         return;
       }
       const [next] = await beginSignerRollover(options.state);
-      process.stdout.write(
-        `the next domain CA is ${next?.fingerprintSha256 ?? 'none'}; boxes trust it once they renewed, within 63 days\n`,
+      print(
+        options.json === true
+          ? JSON.stringify({ next: next?.fingerprintSha256 })
+          : `the next domain CA is ${next?.fingerprintSha256 ?? 'none'}; boxes trust it once they renewed, within 63 days`,
       );
     });
 }

@@ -5,9 +5,11 @@ import { createServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { callApi } from '../../../src/cli/controllerApi.ts';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { callApi, tellSent } from '../../../src/cli/controllerApi.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
+import { WIRE } from '../controller/apiWorld.ts';
 import { issue, makeCa } from '../pki/domain.ts';
 
 const call = { method: 'GET', path: '/api/v1/status' } as const;
@@ -113,4 +115,51 @@ it('an answer that is cut off in its middle is a controller that does not answer
     server.closeAllConnections();
     server.close();
   }
+});
+
+it('a file arrives as it is, and who waits is told of each tenth', async () => {
+  const content = Buffer.alloc(1024 * 1024, 'branchbox');
+  let got = Buffer.alloc(0);
+  const server = createServer(WIRE.tls, (request, response) => {
+    void buffer(request).then((body) => {
+      got = body;
+      response.end('done');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const access = {
+    api: `https://localhost:${port}`,
+    ca: put('ca', WIRE.anchorPem),
+    credential: put('credential', 'x'),
+  };
+  const file = join(directory, 'app.tar');
+  writeFileSync(file, content);
+  const told: number[] = [];
+  try {
+    const upload = { ...call, method: 'POST', mediaType: 'application/x-tar', file } as const;
+    const onTenth = (sentBytes: number, ofBytes: number) =>
+      void told.push(Math.floor((10 * sentBytes) / ofBytes));
+    expect(await callApi(access, { ...upload, onTenth })).toBe('done');
+    expect(got.equals(content)).toBe(true);
+    expect(told).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+it('what is small, and gone at once, is told of to nobody', () => {
+  const said: string[] = [];
+  const out = vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+  try {
+    const tell = tellSent('branchbox-0.2.0.root');
+    tell(1024 * 1024, 1024 * 1024);
+    tell(22 * 1024 * 1024, 216 * 1024 * 1024);
+  } finally {
+    out.mockRestore();
+  }
+  expect(said).toEqual(['branchbox-0.2.0.root: 22 of 216 MiB\n']);
 });

@@ -31,3 +31,12 @@ it('is the one whose manifest is named, where several are there', async () => {
   });
   expect(await findManifest(join(directory, name))).toEqual({ directory, name });
 });
+
+it('is none of a directory that is not there, which is said with why', async () => {
+  const missing = join(directory, 'none');
+  await expect(findManifest(missing)).rejects.toMatchObject({
+    code: 'system/file',
+    message: `${missing} cannot be read: ENOENT`,
+    mend: expect.stringContaining('*.update.jws'),
+  });
+});

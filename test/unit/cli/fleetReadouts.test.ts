@@ -1,13 +1,16 @@
-/** Every read-out of `branchbox fleet` and `branchbox controller` as a script gets it: by the real API over TLS, with --json. */
+/** Every read-out of `branchbox fleet` and `branchbox controller`, and what a change ended with, as a script gets it: by the real API over TLS, with --json. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stringify as stringifyToml } from 'smol-toml';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createProgram } from '../../../src/cli/program.ts';
 import { FleetOverview } from '../../../src/controller/overview.ts';
+import type { PendingBox } from '../../../src/controller/store/entities.ts';
 import { Fleet } from '../../../src/model/fleet.ts';
 import type { Credential } from '../../../src/pki/issue.ts';
 import { accessTo, type RunningApi, SERVICE_CERTIFICATES, useApi } from '../controller/apiWorld.ts';
 import { SMALL_FLEET } from '../controller/fixtures.ts';
+import { loadCommandLine, nameOf, withSubcommands } from './commandLine.ts';
 
 let running: RunningApi;
 let access: readonly string[];
@@ -19,6 +22,18 @@ beforeEach(async () => {
   await running.call('PUT', '/api/v1/fleet', SMALL_FLEET);
 });
 afterEach(() => vi.restoreAllMocks());
+
+const WAITING: PendingBox = {
+  serial: 'SN-7',
+  spkiSha256: 'ab'.repeat(32),
+  issuerKeyId: '01',
+  claimCode: 'ABCD-EFGH-JKLM',
+  state: 'waiting',
+  unproven: { 'mac-address': [] },
+  rule: 'ours',
+  firstSeenMs: 1,
+  lastSeenMs: 1,
+};
 
 const printed = (...words: readonly string[]): Promise<string> => printedBy('fleet', ...words);
 async function printedBy(group: 'fleet' | 'controller', ...words: readonly string[]): Promise<string> {
@@ -35,6 +50,39 @@ async function printedBy(group: 'fleet' | 'controller', ...words: readonly strin
 
 it.each(['status', 'show', 'pending', 'domain-cas', 'firmware list'])('%s --json is JSON', async (words) => {
   expect(JSON.parse(await printed(...words.split(' '), '--json'))).toEqual(expect.anything());
+});
+
+it.each([
+  ['apply FLEET', { gateways: expect.any(Array) }],
+  ['gateway GATEWAY', { id: 'branch1' }],
+  ['inventory SN-5 SN-1 --pending --change', [{ serial: 'SN-5', approved: false }, { approved: false }]],
+  ['approve SN-1', { serial: 'SN-1', approved: true }],
+  ['deny SN-1', { serial: 'SN-1', state: 'revoked' }],
+  // An entry of the list of those that wait, and the controller answers nothing.
+  ['deny SN-7', {}],
+  ['release SN-1', { serial: 'SN-1', approved: true }],
+  ['disown SN-sold --yes', { serial: 'SN-sold' }],
+  ['reset branch1 --yes', { message: 'resetting to factory state' }],
+])('%s --json is JSON, of what was done', async (line, told) => {
+  const toml = join(running.directory, 'fleet.toml');
+  const gateway = join(running.directory, 'branch1.toml');
+  await writeFile(toml, await printed('show'));
+  const { gateways } = Fleet.parse(JSON.parse(await printed('show', '--json')));
+  await writeFile(gateway, stringifyToml(JSON.parse(JSON.stringify(gateways[1]))));
+  await running.call('POST', '/api/v1/inventory', { serial: 'SN-1' });
+  await running.store.pending.see(WAITING);
+  const words = line.replace('FLEET', toml).replace('GATEWAY', gateway).split(' ');
+  expect(JSON.parse(await printed(...words, '--json'))).toMatchObject(told);
+});
+
+it('no command of fleet is without --json', async () => {
+  const fleet = (await loadCommandLine()).commands.find((command) => command.name() === 'fleet');
+  const leaves = (fleet === undefined ? [] : withSubcommands(fleet)).filter(
+    (one) => one.commands.length === 0,
+  );
+  expect(leaves.length).toBeGreaterThan(20);
+  const without = leaves.filter(({ options }) => options.every(({ long }) => long !== '--json'));
+  expect(without.map(nameOf)).toEqual([]);
 });
 
 it('the state of the fleet is of its committed schema, and needs no word for it', async () => {
