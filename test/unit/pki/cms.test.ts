@@ -263,6 +263,25 @@ describe.skipIf(!hasOpenssl)('with openssl', () => {
     expect(await refusal(verifySignedData(bare, options))).toBe('pki/untrusted');
   });
 
+  it.each([['beside its signer'], ['without a certificate', '-nocerts']])(
+    'knows its signer by a key identifier that is no SHA-1 of the key: %s',
+    async (_, ...extra) => {
+      using tool = openssl();
+      tool.write('s.key', exportPrivateKey(signer.key).reveal());
+      tool.write('in', content);
+      // RFC 7093 has others, and Go 1.25 makes them.
+      const id = ['-addext', 'subjectKeyIdentifier=0102030405060708', '-addext', 'basicConstraints=CA:FALSE'];
+      tool.run('req', '-x509', '-new', '-key', 's.key', '-subj', '/CN=signer', ...id, '-out', 's.pem');
+      const who = ['-signer', 's.pem', '-inkey', 's.key', '-keyid', ...extra];
+      const what = ['-in', 'in', '-econtent_type', OID.voucherJson];
+      tool.run('cms', '-sign', '-binary', '-nodetach', ...what, ...who, '-outform', 'DER', '-out', 'm');
+      const anchor = parseCertificate(tool.read('s.pem').toString());
+      const itself = { ...options, anchors: [anchor], atMs: anchor.notBeforeMs };
+      expect((await verifySignedData(tool.read('m'), itself)).signer.spkiSha256).toBe(anchor.spkiSha256);
+      expect(await refusal(verifySignedData(tool.read('m'), options))).toBe('pki/untrusted');
+    },
+  );
+
   it('reads its certs-only message', () => {
     using tool = openssl();
     tool.write('a.pem', ca.certificate.pem + signer.certificate.pem);
