@@ -92,7 +92,11 @@ export async function openMqttSession(options: {
   const opening = setTimeout(() => end('the broker does not answer'), openTimeoutMs);
   try {
     await unlessEnded(() => new Promise<void>((resolve) => client.once('connect', () => resolve())));
-    await unlessEnded(() => client.subscribeAsync([desired, cmd], { qos: 1 }));
+    await unlessEnded(() =>
+      client.subscribeAsync([desired, cmd], { qos: 1 }).catch((refused: Error) => {
+        throw refusedFor(`the broker took no subscription: ${refused.message}`);
+      }),
+    );
   } finally {
     clearTimeout(opening);
   }

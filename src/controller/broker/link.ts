@@ -32,16 +32,26 @@ export interface LinkOptions extends BrokerAddress {
   readonly onMessage: (topic: string, payload: Buffer) => void;
   /** After each connection: whatever was published meanwhile may be lost. */
   readonly onConnected: () => void;
+  readonly subscribeTimeoutMs?: number;
+  readonly reconnectMs?: typeof reconnectMsAfter;
 }
 
 const RECONNECT_MS = 500;
+/** Between connections on which the broker takes no subscription: it would go on refusing, and the log would fill. */
+const RECONNECT_MAX_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A broker on this machine answers at once; a message that waits longer is had again by the next trigger. */
+/** A broker on this machine answers at once. */
+const SUBSCRIBE_TIMEOUT_MS = 10_000;
+/** A message that waits longer is had again by the next trigger. */
 const PUBLISH_TIMEOUT_MS = 10_000;
 const KEEPALIVE_S = 15;
 
+/** How long the next connection waits, behind so many on which the broker took no subscription. Pure. */
+export const reconnectMsAfter = (refusals: number): number =>
+  Math.min(RECONNECT_MS * 2 ** refusals, RECONNECT_MAX_MS);
+
 export function openBrokerLink(options: LinkOptions): BrokerLink {
-  const { log } = options;
+  const { log, subscribeTimeoutMs = SUBSCRIBE_TIMEOUT_MS, reconnectMs = reconnectMsAfter } = options;
   const client: MqttClient = mqtt.connect({
     protocol: 'mqtts',
     protocolVersion: 5,
@@ -54,26 +64,44 @@ export function openBrokerLink(options: LinkOptions): BrokerLink {
     clientId: CLIENT_NAME,
     clean: true,
     keepalive: KEEPALIVE_S,
-    reconnectPeriod: RECONNECT_MS,
+    reconnectPeriod: reconnectMs(0),
     connectTimeout: CONNECT_TIMEOUT_MS,
     // A message is published again from the store; a queue here would only send old ones late.
     queueQoSZero: false,
     resubscribe: false,
     properties: { maximumPacketSize: MESSAGE_MAX_BYTES.status + PACKET_OVERHEAD_BYTES },
   });
+  /** Rejects where the broker refuses, goes, or does not answer; mqtt.js waits for an answer as long as the connection stands. */
+  const subscribe = async (): Promise<void> => {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error('it does not answer')), subscribeTimeoutMs);
+    try {
+      await Promise.race([client.subscribeAsync([ALL_STATUS, ALL_EVENTS, ALL_REPLIES], { qos: 1 }), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  let refusals = 0;
+  const refusedSoOften = (times: number): void => {
+    refusals = times;
+    client.options.reconnectPeriod = reconnectMs(times);
+  };
   client.on('connect', () => {
     const { stream } = client;
-    void client
-      .subscribeAsync([ALL_STATUS, ALL_EVENTS, ALL_REPLIES], { qos: 1 })
-      .then(() => {
+    void subscribe().then(
+      () => {
+        refusedSoOften(0);
         log.info('connected to the broker');
         options.onConnected();
-      })
-      .catch((error: unknown) => {
+      },
+      (error: unknown) => {
+        if (client.disconnecting) return;
         log.warn('the broker took no subscription', { error: String(error) });
+        refusedSoOften(refusals + 1);
         // A connection on which nothing is heard; the next one subscribes again.
         stream.destroy();
-      });
+      },
+    );
   });
   client.on('message', (topic, payload) => options.onMessage(topic, payload));
   client.on('error', (error) => log.warn('the connection to the broker failed', { error: error.message }));

@@ -47,6 +47,25 @@ describe('a broker', () => {
     expect(socket.destroyed).toBe(true);
   });
 
+  it.each([
+    ['does not answer a subscription', undefined, { message: 'MQTT: the broker does not answer' }],
+    [
+      'refuses one',
+      Buffer.from([0, 1, 0x87]),
+      {
+        message: 'MQTT: the broker took no subscription: Subscribe error: Not authorized',
+        fields: { obstacle: 'not-authorised' },
+      },
+    ],
+  ])('that %s is left, and it is said why', async (_what, reasons, refusal) => {
+    const socket = await brokerThat((type, packet, end) => {
+      if (type === CONNECT) end.write(CONNACK);
+      if (type !== SUBSCRIBE || reasons === undefined) return;
+      end.write(Buffer.concat([Buffer.from([0x90, 5]), packet.subarray(0, 2), reasons]));
+    });
+    await expect(open(socket)).rejects.toMatchObject({ code: 'controller/refused', ...refusal });
+  });
+
   it('that sends a packet without end is cut off before it fills the memory', async () => {
     let sentBytes = 0;
     const socket = await brokerThat((type, packet, end) => {
