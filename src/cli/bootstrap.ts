@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readStatus } from '../bootstrap/main.ts';
 import { BootstrapStatus } from '../model/bootstrap.ts';
+import { asBranchboxError, BranchboxError, renderError } from '../model/errors.ts';
 import { isKnownMoment } from '../model/moment.ts';
 import { decodeJson } from '../model/decode.ts';
 import { renderKeyHolding } from '../model/keyHolder.ts';
@@ -45,9 +46,12 @@ export function register(program: Command): void {
     );
 }
 
-/** With `follow` each change, until the box is in service: the identity process may end and begin meanwhile. */
+/**
+ * With `follow` each change, until the identity process says that the box is in service: it may end and begin meanwhile, and
+ * leave a journal that is cut, or was written before the box fell out of service.
+ */
 export async function tellBootstrap(
-  { json, follow }: StatusFlags,
+  flags: StatusFlags,
   box: {
     readonly socketPath: string;
     /** While the process is away. */
@@ -57,13 +61,27 @@ export async function tellBootstrap(
   },
 ): Promise<void> {
   for (let told = ''; ; ) {
-    const status = (await askProcess(box.socketPath)) ?? (await box.byFiles());
-    const text = json === true ? JSON.stringify(status) : describeBootstrap(status, follow === true);
-    if (text !== told) box.write(`${text}\n`);
-    told = text;
-    if (follow !== true || status.state === 'OPERATIONAL') return;
+    const asked = await askProcess(box.socketPath);
+    const status = asked ?? (await box.byFiles().catch(asBranchboxError));
+    if (status instanceof BranchboxError) {
+      // A machine without a factory identity is no gateway; whoever told once will tell again.
+      const passes = told !== '' || status.code === 'bootstrap/journal';
+      if (flags.follow !== true || !passes) throw status;
+    }
+    const text = textOf(status, flags);
+    if (text !== undefined && text !== told) {
+      box.write(`${text}\n`);
+      told = text;
+    }
+    if (flags.follow !== true || (asked !== undefined && asked.state === 'OPERATIONAL')) return;
     await box.pause();
   }
+}
+
+/** undefined: a program gets nothing but documents. */
+function textOf(status: BootstrapStatus | BranchboxError, { json, follow }: StatusFlags): string | undefined {
+  if (status instanceof BranchboxError) return json === true ? undefined : renderError(status);
+  return json === true ? JSON.stringify(status) : describeBootstrap(status, follow === true);
 }
 
 /** undefined where nobody listens, or who does cannot say: it begins or ends just now. */

@@ -124,6 +124,64 @@ describe('--follow', () => {
     expect(said.match(/the identity process does not run/g)).toHaveLength(2);
   });
 
+  it('does not end by what the journal says of a box that was in service before its process went', async () => {
+    const said = await follow({}, [
+      endProcess,
+      () => enter('OPERATIONAL'),
+      () => enter('RECOVER'),
+      startProcess,
+      () => enter('OPERATIONAL'),
+    ]);
+    expect(statesIn(said)).toEqual([
+      'DISCOVER',
+      'DISCOVER',
+      'OPERATIONAL',
+      'RECOVER',
+      'RECOVER',
+      'OPERATIONAL',
+    ]);
+  });
+
+  it('goes on where the journal is damaged, which the process puts aside as it starts', async () => {
+    const damage = () => writeFileSync(journalPath(paths), '{"schema":1,');
+    await endProcess();
+    damage();
+    const said = await follow({}, [
+      () => enter('OWNED'),
+      damage,
+      async () => {
+        enter('OWNED');
+        await startProcess();
+      },
+      () => enter('OPERATIONAL'),
+    ]);
+    expect(statesIn(said)).toEqual(['OWNED', 'OWNED', 'OPERATIONAL']);
+    expect(said.match(/^bootstrap\/journal: .*\n {2}mend: .*/gm)).toHaveLength(2);
+  });
+
+  it('with --json says nothing of a damaged journal, which is no document', async () => {
+    const said = await follow({ json: true }, [
+      endProcess,
+      () => writeFileSync(journalPath(paths), '{"schema":1,'),
+      async () => {
+        enter('OPERATIONAL');
+        await startProcess();
+      },
+    ]);
+    const told = said.trimEnd().split('\n');
+    expect(told.map((line) => BootstrapStatus.parse(JSON.parse(line)).state)).toEqual([
+      'DISCOVER',
+      'DISCOVER',
+      'OPERATIONAL',
+    ]);
+  });
+
+  it('ends at once on a machine that is no gateway', async () => {
+    await endProcess();
+    rmSync(paths.factory, { recursive: true });
+    await expect(follow({}, [])).rejects.toThrow('This machine has no factory identity');
+  });
+
   it('goes on where the process is there and cannot say', async () => {
     const said = await follow({}, [
       () => (canSay = false),
