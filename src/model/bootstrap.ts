@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { DnsName, Port } from './addresses.ts';
 import { GatewayId } from './ids.ts';
 import { KeyHolding } from './keyHolder.ts';
+import { shownWord } from './shownWord.ts';
 
 /** In the order of a clean run; each is journalled before it is acted on. */
 export const BOOTSTRAP_STATES = [
@@ -123,7 +124,7 @@ export function sentencesOf(
 
 /** In one line: a progress report, an event, the controller's overview. */
 export const renderState = (told: {
-  readonly state: BootstrapState;
+  readonly state: BootstrapStanding['state'];
   readonly waitsFor: string;
   readonly mend: string;
 }): string => `${told.state}: waits for ${told.waitsFor}; ${told.mend}`;
@@ -252,12 +253,12 @@ export const BootstrapStatus = z.strictObject({
 });
 export type BootstrapStatus = z.output<typeof BootstrapStatus>;
 
-/** Of it what a box in its owner's hands tells its controller. */
+/** Of it what a box in its owner's hands tells its controller, which may be older than the box. */
 export const BootstrapStanding = BootstrapStatus.pick({
   state: true,
   sinceMs: true,
   waitsFor: true,
   mend: true,
   lastProblem: true,
-});
+}).extend({ state: shownWord(BOOTSTRAP_STATES) });
 export type BootstrapStanding = z.output<typeof BootstrapStanding>;

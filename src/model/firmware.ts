@@ -3,6 +3,7 @@
  * Does not own who may sign one (update/manifest.ts) nor how a version gets onto a disk (update).
  */
 import { z } from 'zod';
+import { shownWord } from './shownWord.ts';
 
 export const FIRMWARE_SCHEMA = 1;
 /** Cap on the signed manifest: three parts and a chain of certificates stay far below it. */
@@ -128,6 +129,16 @@ export const FirmwareStatus = z.strictObject({
     .optional(),
 });
 export type FirmwareStatus = z.output<typeof FirmwareStatus>;
+
+/** The same to a controller, which may be older than the box. */
+export const ToldFirmware = FirmwareStatus.extend({
+  state: shownWord(FIRMWARE_STATES),
+  lastResult: FirmwareStatus.shape.lastResult
+    .unwrap()
+    .extend({ result: shownWord(FIRMWARE_RESULTS) })
+    .optional(),
+});
+export type ToldFirmware = z.output<typeof ToldFirmware>;
 
 /** `branchbox firmware status --json`. */
 export const LocalFirmware = z.strictObject({

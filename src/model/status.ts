@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { Ipv4, Ipv4Interface, Ipv6, Ipv6Interface } from './addresses.ts';
 import { BootstrapStanding } from './bootstrap.ts';
 import { Facts } from './facts.ts';
-import { FirmwareStatus } from './firmware.ts';
+import { ToldFirmware } from './firmware.ts';
 import {
   AppName,
   GatewayId,
@@ -17,6 +17,7 @@ import {
   TenantName,
   UplinkName,
 } from './ids.ts';
+import { shownWord } from './shownWord.ts';
 
 export const STATUS_SCHEMA = 1;
 
@@ -50,7 +51,7 @@ export const HEALTH_CODES = [
 ] as const;
 
 export const Condition = z.strictObject({
-  code: z.enum(HEALTH_CODES),
+  code: shownWord(HEALTH_CODES),
   severity: z.enum(['info', 'warning', 'error']),
   /** What it is about: an uplink's name, a path's id, an item's id. */
   subject: z.string(),
@@ -125,7 +126,7 @@ export const GatewayStatus = z.strictObject({
       digest: z.string(),
       epoch: z.int().optional(),
       generation: z.int().optional(),
-      reason: z.enum(['malformed', 'stale', 'other-box', 'untrusted', 'rolled-back', 'not-yet']),
+      reason: shownWord(['malformed', 'stale', 'other-box', 'untrusted', 'rolled-back', 'not-yet']),
       problems: z.array(z.strictObject({ path: z.string(), message: z.string() })),
       /** When what the box holds was published again after it: since then there is nothing to mend. */
       overAtMs: z.number().optional(),
@@ -138,7 +139,7 @@ export const GatewayStatus = z.strictObject({
   apps: z.array(AppStatus),
   facts: Facts,
   /** undefined from a version that does not tell yet. */
-  firmware: FirmwareStatus.optional(),
+  firmware: ToldFirmware.optional(),
   /** Where the identity process is; undefined from a version that does not tell yet, and until that process answered once. */
   bootstrap: BootstrapStanding.optional(),
 });
@@ -151,7 +152,7 @@ export const GatewayEvent = z.strictObject({
   /** `<outbox>/<number>`, never used twice: lets the controller drop a repeat. */
   id: z.string().max(80),
   atMs: z.number(),
-  kind: z.enum([
+  kind: shownWord([
     'agent-started',
     'desired-received',
     'desired-refused',

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createPresence } from '../../../src/controller/presence.ts';
 import { topicsOf } from '../../../src/model/mqtt.ts';
+import type { GatewayStatus } from '../../../src/model/status.ts';
 import { createPublishing as world } from './publishingWorld.ts';
 import { statusWith } from './statusFixture.ts';
 
@@ -23,6 +24,58 @@ describe('what a gateway says', () => {
     const told = status(3);
     await say(topic, { ...told, weather: 'fine', facts: { ...told.facts, colour: { of: 'the case' } } });
     expect((await store.gateways.status('branch1'))?.status).toEqual(told);
+  });
+
+  const sentence = 'a sentence';
+  const newer = (told: GatewayStatus, word: string) => ({
+    ...told,
+    health: {
+      state: 'degraded',
+      conditions: [{ code: word, severity: 'warning', subject: 's', sentence, sinceMs: 1 }],
+    },
+    refused: { digest: 'd', reason: word, problems: [] },
+    bootstrap: { state: word, sinceMs: 1, waitsFor: 'w', mend: 'm' },
+    firmware: {
+      version: '9.0',
+      state: word,
+      sentence,
+      lastResult: { version: '9.0', digest: 'd', result: word, sentence, atMs: 1 },
+    },
+  });
+
+  it('of a newer release may have words for people that this one does not know', async () => {
+    const { say, store } = await world();
+    const told = newer(status(3), 'PAUSED_by-itself');
+    await say(topic, told);
+    expect((await store.gateways.status('branch1'))?.status).toEqual(told);
+    const event = { id: 'b/1', atMs: 1, kind: 'fan-stopped', subject: 'fan1', sentence };
+    await say(topicsOf('branch1').events, { gatewayId: 'branch1', events: [event] });
+    expect(await store.gateways.events('branch1', { limit: 9 })).toMatchObject([event]);
+  });
+
+  it.each([7, '', 'two words', '\u001b[2J', 'x'.repeat(65)])(
+    'is refused with %j where a word stands',
+    async (word) => {
+      const { say, store } = await world();
+      const whole = newer(status(3), 'paused');
+      for (const key of ['health', 'refused', 'bootstrap', 'firmware'] as const)
+        await say(topic, { ...whole, [key]: newer(status(3), word as string)[key] });
+      await say(topic, {
+        ...whole,
+        firmware: { ...whole.firmware, lastResult: { ...whole.firmware.lastResult, result: word } },
+      });
+      const event = { id: 'b/1', atMs: 1, kind: word, subject: 's', sentence };
+      await say(topicsOf('branch1').events, { gatewayId: 'branch1', events: [event] });
+      expect(await store.gateways.status('branch1')).toBeUndefined();
+      expect(await store.gateways.events('branch1', { limit: 9 })).toEqual([]);
+    },
+  );
+
+  it('is refused with an unknown word where somebody goes by it', async () => {
+    const { say, store } = await world();
+    const told = status(3);
+    await say(topic, { ...told, health: { state: 'paused', conditions: [] } });
+    expect(await store.gateways.status('branch1')).toBeUndefined();
   });
 
   it('is not believed in another name, with another gateway’s key, or from outside the fleet', async () => {

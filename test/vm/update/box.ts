@@ -2,7 +2,7 @@
  * Owns what tests of updates ask: the controller of what the box told it, and the box of what it runs and what its boot
  * loader is given. Does not own what is expected.
  */
-import type { FirmwareStatus } from '../../../src/model/firmware.ts';
+import type { ToldFirmware } from '../../../src/model/firmware.ts';
 import type { GatewayEvent, GatewayStatus } from '../../../src/model/status.ts';
 import { inspectApp } from '../../lab/mainjob/engine.ts';
 import { api, editFleet, fleetGateway, labInfo } from '../../lab/mainjob/fleet.ts';
@@ -38,7 +38,7 @@ export async function reported(): Promise<GatewayStatus> {
 }
 
 /** The same for who asks again and again: one command where `api` takes four. */
-async function createReporter(): Promise<() => Promise<FirmwareStatus | undefined>> {
+async function createReporter(): Promise<() => Promise<ToldFirmware | undefined>> {
   // Leaves the anchor and the credential where curl finds them.
   await reported();
   const { endpoints } = await labInfo();
@@ -64,9 +64,9 @@ export async function eventsOf(kind: GatewayEvent['kind'], subject: string): Pro
  */
 export async function followTo(
   what: string,
-  isEnd: (firmware: FirmwareStatus) => boolean,
-  isOther: (firmware: FirmwareStatus) => boolean,
-): Promise<FirmwareStatus> {
+  isEnd: (firmware: ToldFirmware) => boolean,
+  isOther: (firmware: ToldFirmware) => boolean,
+): Promise<ToldFirmware> {
   const ask = await createReporter();
   const startMs = performance.now();
   let told = '';

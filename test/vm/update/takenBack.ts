@@ -3,7 +3,7 @@
  * Does not own what it says of it then.
  */
 import type { Variant } from '../../../image/staging.ts';
-import type { FirmwareStatus } from '../../../src/model/firmware.ts';
+import type { ToldFirmware } from '../../../src/model/firmware.ts';
 import { BOX, type Booted, followTo, want } from './box.ts';
 import { forget, makeVersion, upload } from './versions.ts';
 
@@ -11,7 +11,7 @@ import { forget, makeVersion, upload } from './versions.ts';
 export async function offerBroken(
   from: Pick<Booted, 'version'>,
   broken: { readonly version: string; readonly variant: Variant },
-): Promise<FirmwareStatus> {
+): Promise<ToldFirmware> {
   await want(undefined);
   await forget(broken.version);
   await upload(await makeVersion(broken.version, broken.variant));
