@@ -12,7 +12,7 @@ import type { Waker } from '../system/waker.ts';
 import type { Journal } from './journal.ts';
 import type { Progress } from './progress.ts';
 import { renderProblem } from './renderStatus.ts';
-import { askedAfterMs, backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF } from './retry.ts';
+import { askedAfterMs, backoffMs, BOOTSTRAP_BACKOFF, RENEWAL_BACKOFF, withinMs } from './retry.ts';
 
 export interface Next {
   readonly state: BootstrapState;
@@ -71,7 +71,12 @@ export function createMachine(options: {
     signal: AbortSignal,
   ) {
     const asked = askedAfterMs(error);
-    const own = backoffMs(attempt, SLOW.has(state) ? RENEWAL_BACKOFF : BOOTSTRAP_BACKOFF, options.random());
+    const { firstMs, maxMs } = SLOW.has(state) ? RENEWAL_BACKOFF : BOOTSTRAP_BACKOFF;
+    const own = backoffMs(
+      attempt,
+      { firstMs, maxMs: Math.min(maxMs, withinMs(error) ?? maxMs) },
+      options.random(),
+    );
     // Spread over a tenth more: a server that is busy told a thousand boxes the same number.
     const delayMs = asked !== undefined ? asked * (1 + options.random() / 10) : own;
     problem = renderProblem(error);

@@ -12,7 +12,7 @@ import { type Action, type Next, WITHOUT_OWNER } from './machine.ts';
 import { enrol } from './ownerEnrolment.ts';
 import { proveAnew } from './ownerProof.ts';
 import { createOwnerTrust } from './ownerTrust.ts';
-import { askedAfterMs, RETRY_AFTER_MS, retriedAfter } from './retry.ts';
+import { askedAfterMs, RETRY_AFTER_MS, retriedAfter, retriedWithin } from './retry.ts';
 
 /** Renewal begins at 60 % of a certificate's life and is spread over the next tenth. */
 const RENEW_FROM = 0.6;
@@ -109,11 +109,12 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
     }
   }
 
-  /** "Come back later" counts while there is a certificate to wait with: ten more tries fit in what is left of it. */
+  /** "Come back later" and back-off count while there is a certificate to wait with: ten more tries fit in what is left of it. */
   function within(failure: BranchboxError, endsAtMs: number | undefined): BranchboxError {
+    if (endsAtMs === undefined) return failure;
     const asked = askedAfterMs(failure);
-    if (asked === undefined || endsAtMs === undefined) return failure;
     const mostMs = Math.max(RETRY_AFTER_MS.min, (endsAtMs - clock.nowMs()) / 10);
+    if (asked === undefined) return retriedWithin(failure, mostMs);
     return asked > mostMs ? retriedAfter(failure, Math.round(mostMs)) : failure;
   }
 

@@ -30,22 +30,32 @@ const HOUR_MS = 3_600_000;
 export const RETRY_AFTER_MS = { min: 1_000, max: 24 * HOUR_MS, stranger: HOUR_MS } as const;
 
 /** The same failure, to be tried again after `retryAfterMs`, whatever its server asked for. Pure. */
-export function retriedAfter(failure: BranchboxError, retryAfterMs: number): BranchboxError {
+export const retriedAfter = (failure: BranchboxError, retryAfterMs: number): BranchboxError =>
+  withFields(failure, { retryAfterMs });
+
+/** The same failure, where the box's own back-off is to be no longer than that. Pure. */
+export const retriedWithin = (failure: BranchboxError, retryWithinMs: number): BranchboxError =>
+  withFields(failure, { retryWithinMs });
+
+function withFields(failure: BranchboxError, more: Readonly<Record<string, number>>): BranchboxError {
   const { code, message, problems, mend, fields } = failure;
   return new BranchboxError(code, {
     message,
     problems,
     ...(mend !== undefined && { mend }),
-    fields: { ...fields, retryAfterMs },
+    fields: { ...fields, ...more },
     cause: failure,
   });
 }
 
 /** What a server asked for with its refusal, in ms. Pure. */
-export function askedAfterMs({ fields }: BranchboxError): number | undefined {
-  const asked = fields['retryAfterMs'];
-  return typeof asked === 'number' ? asked : undefined;
-}
+export const askedAfterMs = ({ fields }: BranchboxError): number | undefined =>
+  numberOf(fields['retryAfterMs']);
+
+/** How long the box's own back-off may be after it, in ms. Pure. */
+export const withinMs = ({ fields }: BranchboxError): number | undefined => numberOf(fields['retryWithinMs']);
+
+const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
 
 export interface Moment {
   /** What the answer says it is at the server (`Date`): its own date counts from there, whatever the box's clock says. */

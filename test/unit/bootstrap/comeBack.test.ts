@@ -48,3 +48,25 @@ it('leaves ten tries of a renewal in what is left of the certificate', async () 
   expect(states).toEqual(['RENEW', 'OPERATIONAL']);
   expect(NOW_MS + 90 * DAY_MS - box.clock.nowMs()).toBeGreaterThan(5 * HOUR_MS);
 });
+
+it('does not sleep through the last tries of a renewal that fails', async () => {
+  const { box, controller, authorities } = bench;
+  await box.run({ controller, until: 'OPERATIONAL' });
+  const endsAtMs = NOW_MS + 90 * DAY_MS;
+  box.clock.setMs(endsAtMs - HOUR_MS);
+  issueAtTheTimeOf(box, authorities, controller);
+  controller.behaviour.enrol = () => ({ status: 500 });
+  const tries: { readonly leftMs: number; readonly delayMs: number }[] = [];
+  await box.run({
+    controller,
+    until: (line) => {
+      if (failed(line))
+        tries.push({ leftMs: endsAtMs - box.clock.nowMs(), delayMs: Number(line.fields['delayMs']) });
+      return line.message === 'bootstrap state entered' && line.fields['state'] === 'RECOVER';
+    },
+  });
+  expect(tries.filter(({ leftMs, delayMs }) => delayMs > Math.max(1_000, leftMs / 10))).toEqual([]);
+  // Begun an hour before the end, and gone on with until the last second.
+  expect(tries.at(0)?.leftMs).toBeGreaterThan(HOUR_MS / 2);
+  expect(tries.at(-1)?.leftMs).toBeLessThanOrEqual(1_000);
+});
