@@ -6,6 +6,7 @@
  * may not step any more is "synchronised" while it is twenty years off. NTP is not authenticated, so this is as right as a
  * box can know; what it decides must cost little where it is wrong.
  */
+import { floorOf } from '../model/knownTime.ts';
 import type { System } from '../system/ports.ts';
 
 /** `right`; no time server yet; or one that says a time which cannot be. */
@@ -28,8 +29,8 @@ export async function readTimeSync(
   const words = ['-c', '-n', '-h', '/run/chrony/chronyd.sock', 'tracking'];
   const result = await runner.run('chronyc', words, options).catch(() => undefined);
   if (result?.exitCode !== 0 || !isTracking(result.stdout)) return 'unknown';
-  const floor = (await files.readText(floorPath, 64).catch(() => undefined))?.trim() ?? '';
-  return /^\d{1,16}$/.test(floor) && clock.nowMs() < Number(floor) ? 'before-floor' : 'right';
+  const floorMs = floorOf(await files.readText(floorPath, 64).catch(() => undefined));
+  return floorMs !== undefined && clock.nowMs() < floorMs ? 'before-floor' : 'right';
 }
 
 /** `chronyc -c tracking`: fourteen fields, as chronyc(1) lists them. Pure. */

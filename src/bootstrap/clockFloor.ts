@@ -2,7 +2,15 @@
  * Owns what time it can be: a lower bound that only moves forward, and the best guess above it.
  * Does not own the system's clock, and never sets it; NTP before trust is a hint at best.
  */
-import { AGREEMENT_MS, basisOf, judgedMs, type KnownTime, type Moment, since } from '../model/knownTime.ts';
+import {
+  AGREEMENT_MS,
+  basisOf,
+  floorOf,
+  judgedMs,
+  type KnownTime,
+  type Moment,
+  since,
+} from '../model/knownTime.ts';
 import type { Clock, Files } from '../system/ports.ts';
 
 export interface TrustedClock {
@@ -37,7 +45,9 @@ export async function openTrustedClock(options: {
   readonly tell?: (known: KnownTime) => Promise<void>;
 }): Promise<TrustedClock> {
   const { files, clock, path } = options;
-  let keptMs = Math.max(options.builtAtMs, parseFloor(await files.readText(path, 64).catch(() => undefined)));
+  // Of a damaged file the build time still holds.
+  const writtenMs = floorOf(await files.readText(path, 64).catch(() => undefined)) ?? 0;
+  let keptMs = Math.max(options.builtAtMs, writtenMs);
   const momentHere = (momentMs: number): Moment => ({ momentMs, monotonicMs: clock.monotonicMs() });
   let known: KnownTime = {
     schema: 1,
@@ -79,10 +89,4 @@ export async function openTrustedClock(options: {
     },
     learn: (momentMs) => learned({ witness: momentHere(momentMs) }),
   };
-}
-
-/** A file that says nothing usable says 1970: the build time still holds. */
-function parseFloor(text: string | undefined): number {
-  const trimmed = text?.trim() ?? '';
-  return /^\d{1,16}$/.test(trimmed) ? Number(trimmed) : 0;
 }

@@ -26,6 +26,16 @@ export const KnownTime = z.strictObject({
 export type KnownTime = z.output<typeof KnownTime>;
 export const KNOWN_TIME_MAX_BYTES = 1024;
 
+/** No certificate and no voucher says a later one (RFC 5280 4.1.2.5: four digits of a year), and far below what Date holds. */
+const LAST_MOMENT_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+/** The floor as its file has it; undefined where that is lost or damaged. Pure. */
+export function floorOf(text: string | undefined): number | undefined {
+  const trimmed = text?.trim() ?? '';
+  const momentMs = /^\d{1,16}$/.test(trimmed) ? Number(trimmed) : Number.NaN;
+  return momentMs <= LAST_MOMENT_MS ? momentMs : undefined;
+}
+
 /** The system's clock and the machine's count, read together. */
 export interface MachineTime {
   readonly wallMs: number;

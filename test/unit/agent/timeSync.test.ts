@@ -30,6 +30,7 @@ it.each([
   ['right', SYNCED, 0, '1700000000000', 'right'],
   ['right where nothing was signed yet', SYNCED, 0, undefined, 'right'],
   ['right where the floor cannot be read', SYNCED, 0, 'x', 'right'],
+  ['right where the floor is damaged to what no date can be', SYNCED, 0, '9999999999999999', 'right'],
   ['a lie, before what was signed for this box', SYNCED, 0, '1800000000001', 'before-floor'],
   ['unknown without a server', UNSYNCED, 0, '1700000000000', 'unknown'],
   ['unknown without chrony', '506 Cannot talk to daemon', 1, undefined, 'unknown'],

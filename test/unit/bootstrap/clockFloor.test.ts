@@ -6,8 +6,8 @@ import { createBox, createTestClock } from './box.ts';
 
 describe('the trusted clock', () => {
   const build = NOW_MS - 1000 * HOUR_MS;
-  async function open(wallMs: number) {
-    const stored = new Map<string, string>();
+  async function open(wallMs: number, floor?: string) {
+    const stored = new Map<string, string>(floor === undefined ? [] : [['floor', floor]]);
     const files = {
       readText: async (path: string) => stored.get(path),
       writeDurable: async (path: string, content: string | Uint8Array) => {
@@ -31,6 +31,20 @@ describe('the trusted clock', () => {
     const { trusted } = await open(0);
     expect(trusted.nowMs()).toBe(build);
   });
+  it('is never before what it kept', async () => {
+    const { trusted } = await open(0, `${NOW_MS}\n`);
+    expect(trusted.nowMs()).toBe(NOW_MS);
+  });
+  it.each(['9999999999999999', '8640000000000001', '253402300800000', '-1', '1e12', '0x10', '', 'x'])(
+    'goes by the build where what it kept is damaged: %j',
+    async (floor) => {
+      const { trusted, stored } = await open(0, `${floor}\n`);
+      expect(new Date(trusted.nowMs()).toISOString()).toBe(new Date(build).toISOString());
+      // And is mended by the next that raises it.
+      await trusted.raise(NOW_MS);
+      expect(stored.get('floor')).toBe(`${NOW_MS}\n`);
+    },
+  );
   it('only moves forward', async () => {
     const { trusted, stored } = await open(NOW_MS);
     await trusted.raise(NOW_MS - HOUR_MS);
