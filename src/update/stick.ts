@@ -4,6 +4,7 @@
  * more is read than a signed manifest names.
  * Does not own whether a version may be taken (job.ts).
  */
+import type { Stats } from 'node:fs';
 import { lstat, mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BranchboxError } from '../model/errors.ts';
@@ -35,8 +36,10 @@ export function createSticks(options: {
   readonly fileSystem?: EspFileSystem;
   /** Of a test, whose devices are on no USB. */
   readonly blocks?: string;
+  /** Of a test, whose stick gives read errors. */
+  readonly lookUp?: (path: string) => Promise<Pick<Stats, 'isDirectory'>>;
 }): Sticks {
-  const { runner, mountPoint } = options;
+  const { runner, mountPoint, lookUp = lstat } = options;
   const fileSystem = options.fileSystem ?? FAT;
   const close = async (): Promise<void> => {
     // Lazily: a part may still be open, or the stick gone.
@@ -66,29 +69,46 @@ export function createSticks(options: {
         );
       }
       try {
-        if (!(await holdsFolder(mountPoint))) {
+        if (!(await holdsFolder(mountPoint, lookUp))) {
           await close();
           return undefined;
         }
         return { ...(await openDirectory(join(mountPoint, ...FOLDERS))), close };
       } catch (thrown) {
         await close();
-        throw thrown;
+        if (!(thrown instanceof UnreadableFolder)) throw thrown;
+        // Pulled out meanwhile.
+        if (!(await exists(place))) return undefined;
+        throw unusable(
+          `it gives read errors, so that nobody can tell whether an update is on it (take another stick): ${thrown.message}`,
+          thrown,
+        );
       }
     },
   };
 }
 
-async function holdsFolder(mountPoint: string): Promise<boolean> {
+class UnreadableFolder extends Error {}
+
+async function holdsFolder(
+  mountPoint: string,
+  lookUp: (path: string) => Promise<Pick<Stats, 'isDirectory'>>,
+): Promise<boolean> {
   let path = mountPoint;
   for (const folder of FOLDERS) {
     path = join(path, folder);
-    const found = await lstat(path).catch(() => undefined);
+    const found = await lookUp(path).catch((cause: unknown) => {
+      if (isMissing(cause)) return undefined;
+      throw new UnreadableFolder(cause instanceof Error ? cause.message : String(cause), { cause });
+    });
     // Nor a link, where a file system has them.
     if (found?.isDirectory() !== true) return false;
   }
   return true;
 }
+
+const isMissing = (thrown: unknown): boolean =>
+  thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
 
 const exists = (path: string): Promise<boolean> =>
   lstat(path).then(

@@ -1,8 +1,11 @@
-/** A stick that the kernel does not mount, as the one who plugged it in is told; the rest is test/lab/firmwareStick. */
+/**
+ * A stick that the kernel does not mount, or that gives read errors, as the one who plugged it in is told; the rest is
+ * test/lab/firmwareStick.
+ */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSticks } from '../../../src/update/stick.ts';
 
 let directory: string;
@@ -42,4 +45,50 @@ it('is refused with what to do', async () => {
 
 it('is none any more where it was pulled out meanwhile', async () => {
   expect(await open(() => rmSync(at(...PLACE), { recursive: true }))).toBeUndefined();
+});
+
+describe('one that is mounted', () => {
+  const mounted = (lookUp: (path: string) => Promise<{ isDirectory(): boolean }>) => {
+    const unmounted: string[] = [];
+    const opened = createSticks({
+      runner: {
+        async run(command, words) {
+          if (command === 'umount') unmounted.push(String(words.at(-1)));
+          return { exitCode: 0, stdout: '', stderr: '' };
+        },
+      },
+      mountPoint: at('stick'),
+      ownDevice: '/dev/sda',
+      blocks: at('blocks'),
+      lookUp,
+    }).open('sdb1', AbortSignal.timeout(10_000));
+    return { opened, unmounted };
+  };
+  /** As Node has it. */
+  const failing = (code: string) => async (path: string) => {
+    throw Object.assign(new Error(`${code}: lstat '${path}'`), { code });
+  };
+
+  it('and gives read errors is refused with what to do, and unmounted', async () => {
+    const { opened, unmounted } = mounted(failing('EIO'));
+    await expect(opened).rejects.toMatchObject({
+      code: 'firmware/source',
+      message: expect.stringMatching(/read errors.*\(take another stick\): EIO/),
+    });
+    // Before it, of an earlier one that was left, and behind it.
+    expect(unmounted).toEqual([at('stick'), at('stick')]);
+  });
+
+  it('and gives read errors since it was pulled out is none any more', async () => {
+    const { opened } = mounted(async (path) => {
+      rmSync(at(...PLACE), { recursive: true, force: true });
+      return failing('EIO')(path);
+    });
+    expect(await opened).toBeUndefined();
+  });
+
+  it('and has no update on it is nobody’s matter', async () => {
+    expect(await mounted(failing('ENOENT')).opened).toBeUndefined();
+    expect(await mounted(async () => ({ isDirectory: () => false })).opened).toBeUndefined();
+  });
 });
