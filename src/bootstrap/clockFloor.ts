@@ -29,6 +29,11 @@ export interface TrustedClock {
   latestStartMs(startMs: number): number;
   /** Something signed by whom we trust says that it was made at this moment. Durable. */
   raise(momentMs: number): Promise<void>;
+  /**
+   * `work` with nothing judged by an earlier moment than this one, which somebody signed who may have been wrong about it. Raises
+   * nothing.
+   */
+  notBefore<T>(momentMs: number, work: () => Promise<T>): Promise<T>;
   /** It is this moment now: what says so was made after our nonce. Holds until the next boot, and raises no floor. */
   learn(momentMs: number): Promise<void>;
 }
@@ -73,10 +78,11 @@ export async function openTrustedClock(options: {
     return momentMs > floorMs() ? { floor: momentHere(momentMs) } : undefined;
   }
   await learned({});
+  let supposedMs = 0;
   return {
     basis,
     floorMs,
-    nowMs: () => judgedMs(known, now()),
+    nowMs: () => Math.max(judgedMs(known, now()), supposedMs),
     latestStartMs(startMs) {
       if (basis() === 'floor') return startMs;
       const { witness } = known;
@@ -86,6 +92,14 @@ export async function openTrustedClock(options: {
     async raise(momentMs) {
       const floor = await keep(momentMs);
       if (floor !== undefined) await learned(floor);
+    },
+    async notBefore(momentMs, work) {
+      supposedMs = momentMs;
+      try {
+        return await work();
+      } finally {
+        supposedMs = 0;
+      }
     },
     learn: (momentMs) => learned({ witness: momentHere(momentMs) }),
   };

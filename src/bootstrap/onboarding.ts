@@ -120,8 +120,8 @@ export async function judge(
 /**
  * The same of a medium (RFC 8572 5.3 on signed data): nobody can be asked for a fresh voucher, so a nonceless one with
  * an expiry is wanted, and a redirect would lead nowhere. Judged at the clock's time where that is sane, so that an
- * old medium is refused; else at the floor, and no earlier than the voucher was made. What it was made at lifts the
- * floor, and is no witness of what time it is now.
+ * old medium is refused; else at the floor, and no earlier than the voucher was made. What it was made at is no witness of what
+ * time it is now, and lifts the floor only once the owner's server stood by it (states.ts).
  */
 export async function judgeMedium(
   artefacts: {
@@ -160,7 +160,6 @@ export async function judgeMedium(
   }
   mustBeMet(information, context.os);
   const { network, ...owner } = configurationOf(MediumConfiguration, information, voucher.pinnedDomainCert);
-  await clock.raise(voucher.createdOnMs);
   return { owner, network, voucher };
 }
 

@@ -122,9 +122,10 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       const owner = await ownerOrAfresh();
       if (owner === undefined) return WITHOUT_OWNER;
       const madeAtMs = context.owned.voucherMadeAtMs();
+      const byMedium = context.owned.isByMedium();
       // Started again since the voucher told the time, and that is lost: a server of which the dates cannot be checked is
-      // nobody. Another voucher tells it again.
-      if (madeAtMs !== undefined && clock.nowMs() < madeAtMs - AGREEMENT_MS) {
+      // nobody. Another voucher tells it again. A medium's told no time, and its owner's server is never judged by an earlier one.
+      if (!byMedium && madeAtMs !== undefined && clock.nowMs() < madeAtMs - AGREEMENT_MS) {
         return {
           state: 'DISCOVER',
           note: { because: 'the clock is behind the voucher that named the owner' },
@@ -136,13 +137,16 @@ export function createEarlyActions(context: StateContext): Readonly<Record<Early
       if (taken !== undefined) return taken;
       // Proves the enrolment server before a key is made for it.
       const est = estOf(context, owner);
-      try {
+      const prove = async (): Promise<void> => {
         await revocations.require(owner, factory.tls, signal);
         await overUplinks(await uplinks.all(), (uplink) => est.cacerts(uplink, factory.tls, signal));
+      };
+      try {
+        await (byMedium ? clock.notBefore(madeAtMs ?? 0, prove) : prove());
       } catch (thrown) {
         throw await orPortal(thrown, owner.est, signal);
       }
-      if (madeAtMs !== undefined) await clock.raise(Math.min(madeAtMs, clock.nowMs()));
+      if (madeAtMs !== undefined) await clock.raise(byMedium ? madeAtMs : Math.min(madeAtMs, clock.nowMs()));
       return { state: 'ENROLLING' };
     },
     async ENROLLING(signal) {

@@ -63,6 +63,7 @@ export function bootstrapParsers(samples: Samples): readonly FuzzParser[] {
       basis: () => 'system' as const,
       latestStartMs: (startMs: number) => startMs,
       raise: () => Promise.resolve(),
+      notBefore: <T>(_momentMs: number, work: () => Promise<T>) => work(),
       learn: async () => {},
     },
   };

@@ -86,6 +86,13 @@ describe('the trusted clock', () => {
     await trusted.learn(NOW_MS);
     expect([trusted.nowMs(), trusted.floorMs(), stored.get('floor')]).toEqual([NOW_MS, build, undefined]);
   });
+  it('judges by no earlier moment than the one supposed, while that lasts, and raises nothing by it', async () => {
+    const { trusted, stored } = await open(0);
+    expect(await trusted.notBefore(NOW_MS, async () => trusted.nowMs())).toBe(NOW_MS);
+    const refused = trusted.notBefore(NOW_MS, () => Promise.reject(new Error('refused')));
+    await expect(refused).rejects.toThrow('refused');
+    expect([trusted.nowMs(), trusted.floorMs(), stored.get('floor')]).toEqual([build, build, undefined]);
+  });
   it('takes a certificate that begins at the floor, though the witness was made by a clock behind it', async () => {
     const { trusted } = await open(NOW_MS);
     await trusted.raise(NOW_MS);

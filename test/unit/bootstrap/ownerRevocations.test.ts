@@ -55,6 +55,7 @@ function desk(options: { readonly witness?: boolean; readonly nowMs?: number } =
       floorMs: clock.nowMs,
       basis: () => 'system',
       latestStartMs: (startMs) => Math.min(startMs, clock.nowMs() + HOUR_MS),
+      notBefore: (_momentMs, work) => work(),
       raise: async () => undefined,
       learn: async () => undefined,
     },
