@@ -191,8 +191,8 @@ function expiriesOf(voucher: Voucher, floorMs: number): readonly Problem[] {
 }
 
 /**
- * RFC 8366 calls this "the Authority Key Identifier OCTET STRING", which is read in three ways in the field:
- * the key identifier alone (what we write), that as an OCTET STRING, or the whole AuthorityKeyIdentifier.
+ * RFC 8366 calls this "the Authority Key Identifier OCTET STRING", which can be read in four ways: the key identifier alone
+ * (what we write), that as an OCTET STRING, the whole AuthorityKeyIdentifier, or the OCTET STRING that an extension has it in.
  */
 function namesIssuer(named: Uint8Array, issuer: Uint8Array | undefined): boolean {
   if (issuer === undefined) return false;
@@ -201,6 +201,7 @@ function namesIssuer(named: Uint8Array, issuer: Uint8Array | undefined): boolean
     Buffer.from(issuer),
     Buffer.concat([Buffer.of(0x04, length), issuer]),
     Buffer.concat([Buffer.of(0x30, length + 2, 0x80, length), issuer]),
+    Buffer.concat([Buffer.of(0x04, length + 4, 0x30, length + 2, 0x80, length), issuer]),
   ];
   return forms.some((form) => form.equals(named));
 }

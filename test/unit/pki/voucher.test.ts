@@ -56,6 +56,17 @@ it.each([
   expect(await refusal(verify(voucher, expected))).toBe(code);
 });
 
+it.each([
+  ['as an OCTET STRING', '0414'],
+  ['as an AuthorityKeyIdentifier', '30168014'],
+  ['as the value of the extension', '041830168014'],
+])('an issuer that others name %s is that of the box, or of none', async (_, head) => {
+  const named = (keyId: Uint8Array = Buffer.alloc(0)) => Buffer.concat([Buffer.from(head, 'hex'), keyId]);
+  const by = (keyId: Uint8Array | undefined) => refusal(verify({ ...nonced, idevidIssuer: named(keyId) }));
+  expect(await by(idevidIssuer)).toBe('accepted');
+  expect(await by(voucherCa.certificate.subjectKeyId)).toBe('pki/mismatch');
+});
+
 it.each<[string, (base64: string) => string]>([
   ['in lines', (base64) => base64.replaceAll(/.{64}/g, '$&\r\n')],
   ['in the alphabet of URLs, unpadded', (base64) => Buffer.from(base64, 'base64').toString('base64url')],
