@@ -89,6 +89,16 @@ describe('a code', () => {
     });
   });
 
+  it('that two keys bring at once is good for one of them', async () => {
+    const { code, link } = await world.activations.make(SERIAL, usual);
+    const judged = await Promise.all(
+      [KEY, 'e'.repeat(64)].map((key) =>
+        world.activations.judge(SERIAL, key, sent(linkOf(link), code.reveal())),
+      ),
+    );
+    expect(judged.map(({ kind }) => kind).toSorted()).toEqual(['accepted', 'refused']);
+  });
+
   it('is for one key: another under that serial is put aside, and the code is not its own', async () => {
     const { code, link } = await world.activations.make(SERIAL, usual);
     const first = idevid(SERIAL);
