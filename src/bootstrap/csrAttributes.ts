@@ -1,9 +1,9 @@
 /**
- * Owns what an enrolment server's CSR attributes (RFC 7030 4.5.2) demand: that a request names its TLS session, which this box can
+ * Owns what an enrolment server's CSR attributes (RFC 7030 4.5.2, RFC 9908) demand: that a request names its TLS session, which this box can
  * do, and other keys or signatures than P-256 and ecdsa-with-SHA256, which it has not.
  * Does not own asking for them (est.ts).
  */
-import { decode } from '../pki/der.ts';
+import { type DerNode, decode } from '../pki/der.ts';
 import { childrenOf, readOid, TAG } from '../pki/derRead.ts';
 import { OID } from '../pki/oids.ts';
 
@@ -31,16 +31,13 @@ export interface CsrDemands {
   readonly namesSession: boolean;
 }
 
+/** As deep as they stand: RFC 9908 3.4 has a whole request as the value of an attribute. */
+const idsIn = (node: DerNode): readonly string[] =>
+  node.tag === TAG.oid ? [readOid(node, 'A CSR attribute')] : node.children.flatMap(idsIn);
+
 /** What is not known is ignored, as it must be. Throws pki/malformed. Pure. */
 export function csrDemands(csrAttrs: Uint8Array): CsrDemands {
-  const named = childrenOf(decode(csrAttrs), TAG.sequence, 'The CSR attributes').flatMap((one) => {
-    if (one.tag === TAG.oid) return [readOid(one, 'A CSR attribute')];
-    const [type, values] = childrenOf(one, TAG.sequence, 'A CSR attribute');
-    const ids = childrenOf(values, TAG.set, 'The values of a CSR attribute').filter(
-      ({ tag }) => tag === TAG.oid,
-    );
-    return [type, ...ids].map((id) => readOid(id, 'A CSR attribute'));
-  });
+  const named = childrenOf(decode(csrAttrs), TAG.sequence, 'The CSR attributes').flatMap(idsIn);
   const unmet = (table: ReadonlyMap<string, string>, own: string): readonly string[] =>
     named.includes(own) ? [] : named.flatMap((id) => table.get(id) ?? []);
   return {

@@ -33,10 +33,11 @@ export function estParsers(samples: Samples): readonly FuzzParser[] {
       covers: [],
       share: 1,
       mutate: mutateDer,
-      // The example of RFC 7030 4.5.2, and what this project's own server says.
+      // The example of RFC 7030 4.5.2, what this project's own server says, and a request of RFC 9908.
       samples: [
         'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==',
         'MCEwFQYHKoZIzj0CATEKBggqhkjOPQMBBwYIKoZIzj0EAwI=',
+        'MEEwPwYLKoZIhvcNAQkQAj0xMDAuAgEAoA8wDQYJKoZIhvcNAQEBBQChGDAWBgkqhkiG9w0BCQ4xCTAHMAUGA1UdEQ==',
       ].map((sample) => Buffer.from(sample, 'base64')),
       parse: (input) => JSON.stringify(csrDemands(input)),
     },

@@ -28,6 +28,15 @@ it.each<readonly [string, string, string]>([
     sized(CSR_ATTRIBUTES, 'MB4wEQYJKoZIhvcNAQEBMQQCAhAABgkqhkiG9w0BAQw='),
     `. It asks for an RSA key, a signature by sha384WithRSAEncryption, ${BOX}`,
   ],
+  [
+    'a request of RFC 9908, with an RSA key',
+    // SEQUENCE { id-aa-certificationRequestInfoTemplate, SET { SEQUENCE { 0, [0] { { rsaEncryption, NULL } }, [1] … } } }
+    sized(
+      CSR_ATTRIBUTES,
+      'MEEwPwYLKoZIhvcNAQkQAj0xMDAuAgEAoA8wDQYJKoZIhvcNAQEBBQChGDAWBgkqhkiG9w0BCQ4xCTAHMAUGA1UdEQ==',
+    ),
+    `. It asks for an RSA key, ${BOX}`,
+  ],
   ['what nobody knows', sized(CSR_ATTRIBUTES, 'MBcGBisGAQQBBTANBgYrBgEEAQYxAwwBYQ=='), ''],
   ['nothing', sized(CSR_ATTRIBUTES, 'MAA='), ''],
   ['nothing, by 204', http('204 No Content', [], ''), ''],
@@ -52,17 +61,24 @@ it.each<readonly [string, string, string]>([
   },
 );
 
-it.each<readonly [string, string, Omit<ForeignOptions, 'authorities' | 'wire'>]>([
+/** SEQUENCE { challengePassword } */
+const WANTED = 'MAsGCSqGSIb3DQEJBw==';
+it.each<readonly [string, string, Omit<ForeignOptions, 'authorities' | 'wire'>, string?]>([
   ['TLS 1.2', '400 Bad Request', { tls: { maxVersion: 'TLSv1.2' } }],
+  [
+    'as a request of RFC 9908 that has it among its attributes',
+    '400 Bad Request',
+    {},
+    'MCcwJQYLKoZIhvcNAQkQAj0xFjAUAgEAoQ8wDQYJKoZIhvcNAQkHMQA=',
+  ],
   ['TLS 1.3', '400 Bad Request', { tls: { minVersion: 'TLSv1.3' } }],
   ['two handshakes', '400 Bad Request', { renegotiates: true, tls: { maxVersion: 'TLSv1.2' } }],
   ['told as libest’s server does', '401 Unauthorized', { tls: { maxVersion: 'TLSv1.2' } }],
   ['told as forbidden', '403 Forbidden', {}],
 ])(
   'a server that wants the TLS session named in the request has it named: %s',
-  async (_, status, options) => {
-    // SEQUENCE { challengePassword }
-    const wanted = sized(CSR_ATTRIBUTES, 'MAsGCSqGSIb3DQEJBw==');
+  async (_, status, options, attributes = WANTED) => {
+    const wanted = sized(CSR_ATTRIBUTES, attributes);
     const wire: Wire = (asked) => {
       if (asked.path.endsWith('/csrattrs')) return wanted;
       return asked.method === 'GET' || asked.challengePassword === asked.session
