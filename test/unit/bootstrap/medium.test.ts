@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { Journal } from '../../../src/model/bootstrap.ts';
 import { BootstrapNetwork } from '../../../src/model/medium.ts';
-import { GATEWAY } from './authorities.ts';
+import { DAY_MS, GATEWAY, NOW_MS } from './authorities.ts';
 import { createFaultBench, failed } from './faultBench.ts';
 import { goodStick, plugIn, pullOut, STATIC_NETWORK, stickVoucher } from './stick.ts';
 
@@ -118,6 +118,8 @@ describe('a box with a medium', () => {
       await plugIn(bench, goodStick(bench));
       await run('OWNED');
       expect((await entries()).at(-1)?.note['medium']).toMatch(/^[0-9a-f]{16}$/);
+      // It is no earlier than its voucher was made, and a start later still knows that.
+      expect(await read('clock-floor')).toBe(`${NOW_MS - DAY_MS}\n`);
       for (const name of await box.files.list(box.paths.state))
         await box.files.remove(`${box.paths.state}/${name}`);
     }
