@@ -4,9 +4,11 @@
  */
 import { quarantinePath } from '../../../../src/bootstrap/paths.ts';
 import type { Quarantine } from '../../../../src/model/bootstrap.ts';
-import { DAY_MS, NOW_MS } from '../authorities.ts';
+import { ownerCertificate } from '../../../../src/pki/conveyed.ts';
+import { DAY_MS, issued, NOW_MS } from '../authorities.ts';
 import type { LogLine } from '../box.ts';
-import { createFaultBench, failed } from '../faultBench.ts';
+import { conveyedBy, createFaultBench, failed, ownerOf } from '../faultBench.ts';
+import { onboarding } from '../servers.ts';
 import { AFTER_730_DAYS, didNotSay, notBelieved, offFor, until } from './offFor.ts';
 import { type FaultRow, faultTable } from './table.ts';
 
@@ -59,6 +61,29 @@ faultTable('clock in 1970 in service, and no time server', [
         return until(later, failed, () => {
           later.ahead.voucherMs = 0;
         });
+      }),
+  },
+  {
+    fault: 'off for 730 days, and its owner wants another boot image of whoever is new',
+    must: 'know the time by the voucher, and tell nobody of the rest: nothing of it is for a box in service',
+    outcome:
+      'pki/expired, its floor where it was; RECOVER OPERATIONAL, simpleenroll by lab box, its floor at now; no word of the image',
+    told: AFTER_730_DAYS,
+    run: () =>
+      offFor(bench, 730, async (later) => {
+        const { behaviour, reports } = later.controller;
+        const { artefacts } = behaviour;
+        const validity = { notBeforeMs: later.nowMs() - DAY_MS, notAfterMs: later.nowMs() + DAY_MS };
+        const owner = issued(bench.authorities.domain, { kind: 'owner', commonName: 'owner' }, validity);
+        const wanted = onboarding(ownerOf(bench), { 'boot-image': { 'os-name': 'another' } });
+        behaviour.artefacts = (nonce) => ({
+          ...artefacts(nonce),
+          conveyed: conveyedBy(bench, wanted, owner),
+          ownerCertificate: ownerCertificate(owner),
+        });
+        const seen = await until(later, didNotSay);
+        const words = reports.some((report) => report.includes('boot-image')) ? 'told' : 'no word';
+        return { ...seen, outcome: `${seen.outcome}; ${words} of the image` };
       }),
   },
   {
