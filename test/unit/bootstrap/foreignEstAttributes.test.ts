@@ -63,13 +63,13 @@ it.each<readonly [string, string, string]>([
 
 /** SEQUENCE { challengePassword } */
 const WANTED = 'MAsGCSqGSIb3DQEJBw==';
-it.each<readonly [string, string, Omit<ForeignOptions, 'authorities' | 'wire'>, string?]>([
+type Demanding = Omit<ForeignOptions, 'authorities' | 'wire'> & { readonly attributes?: string };
+it.each<readonly [string, string, Demanding]>([
   ['TLS 1.2', '400 Bad Request', { tls: { maxVersion: 'TLSv1.2' } }],
   [
     'as a request of RFC 9908 that has it among its attributes',
     '400 Bad Request',
-    {},
-    'MCcwJQYLKoZIhvcNAQkQAj0xFjAUAgEAoQ8wDQYJKoZIhvcNAQkHMQA=',
+    { attributes: 'MCcwJQYLKoZIhvcNAQkQAj0xFjAUAgEAoQ8wDQYJKoZIhvcNAQkHMQA=' },
   ],
   ['TLS 1.3', '400 Bad Request', { tls: { minVersion: 'TLSv1.3' } }],
   ['two handshakes', '400 Bad Request', { renegotiates: true, tls: { maxVersion: 'TLSv1.2' } }],
@@ -77,7 +77,7 @@ it.each<readonly [string, string, Omit<ForeignOptions, 'authorities' | 'wire'>, 
   ['told as forbidden', '403 Forbidden', {}],
 ])(
   'a server that wants the TLS session named in the request has it named: %s',
-  async (_, status, options, attributes = WANTED) => {
+  async (_, status, { attributes = WANTED, ...options }) => {
     const wanted = sized(CSR_ATTRIBUTES, attributes);
     const wire: Wire = (asked) => {
       if (asked.path.endsWith('/csrattrs')) return wanted;
