@@ -11,7 +11,7 @@ import { BranchboxError } from '../../../src/model/errors.ts';
 import { signData } from '../../../src/pki/cms.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import { createVoucher, readVoucher, verifyVoucher, type Voucher } from '../../../src/pki/voucher.ts';
-import { DAY_MS, issue, makeCa, NOW_MS, refusal } from './domain.ts';
+import { DAY_MS, issue, makeCa, NOW_MS, refusal, VALIDITY } from './domain.ts';
 
 const voucherCa = makeCa('Voucher CA');
 const manufacturer = makeCa('Manufacturer CA');
@@ -152,6 +152,20 @@ it.each([0, 7, 33])(
 
 it('judges the end of a nonceless voucher by the floor', async () => {
   expect(await refusal(verify(nonceless, { nonce: undefined }, NOW_MS + 2 * DAY_MS))).toBe('pki/expired');
+});
+
+it('is no voucher where its signer had ended by the floor, whenever it says that it was made', async () => {
+  const afterEndMs = VALIDITY.notAfterMs + DAY_MS;
+  expect(await refusal(verify(nonced, {}, VALIDITY.notAfterMs))).toBe('accepted');
+  expect(await refusal(verify(nonced, {}, afterEndMs))).toBe('pki/expired');
+});
+
+it('is none that ended before it was made, under a clock in 1970 either', async () => {
+  const content = voucherOf({ 'created-on': '2026-06-01T12:00:00Z', 'expires-on': '2026-05-31T12:00:00Z' });
+  const theirs = signData({ contentType: OID.voucherJson, content, signer });
+  const expected = { ...EXPECTED, nonce: undefined };
+  const judged = verifyVoucher(theirs, { anchors: [voucherCa.certificate], floorMs: 0, expect: expected });
+  await expect(judged).rejects.toMatchObject({ code: 'pki/mismatch', problems: [{ path: '$.expires-on' }] });
 });
 
 it('tells every problem', async () => {
