@@ -12,7 +12,9 @@ import { type Certificate, parseCertificate } from './certificate.ts';
 import { UNRESTRICTED } from './chain.ts';
 import { signData } from './cms.ts';
 import { verifySignedData } from './cmsVerify.ts';
-import { malformed } from './der.ts';
+import { decode, malformed } from './der.ts';
+import { TAG } from './derRead.ts';
+import { readAuthorityKeyId } from './extensionRead.ts';
 import type { Credential } from './issue.ts';
 import { OID } from './oids.ts';
 
@@ -191,19 +193,23 @@ function expiriesOf(voucher: Voucher, floorMs: number): readonly Problem[] {
 }
 
 /**
- * RFC 8366 calls this "the Authority Key Identifier OCTET STRING", which can be read in four ways: the key identifier alone
- * (what we write), that as an OCTET STRING, the whole AuthorityKeyIdentifier, or the OCTET STRING that an extension has it in.
+ * RFC 8366 calls this "the Authority Key Identifier OCTET STRING", which is read in several ways in the field: the key identifier
+ * alone (what we write) or the whole AuthorityKeyIdentifier, which may also name the issuer's certificate; each as it is or within
+ * the OCTET STRING that it stands in. The key is what counts.
  */
 function namesIssuer(named: Uint8Array, issuer: Uint8Array | undefined): boolean {
   if (issuer === undefined) return false;
-  const length = issuer.length;
-  const forms = [
-    Buffer.from(issuer),
-    Buffer.concat([Buffer.of(0x04, length), issuer]),
-    Buffer.concat([Buffer.of(0x30, length + 2, 0x80, length), issuer]),
-    Buffer.concat([Buffer.of(0x04, length + 4, 0x30, length + 2, 0x80, length), issuer]),
-  ];
-  return forms.some((form) => form.equals(named));
+  if (sameBytes(named, issuer)) return true;
+  try {
+    const node = decode(named);
+    const isWithin = node.tag === TAG.octets;
+    if (isWithin && sameBytes(node.content, issuer)) return true;
+    const keyId = readAuthorityKeyId(isWithin ? decode(node.content) : node);
+    return keyId !== undefined && sameBytes(keyId, issuer);
+  } catch (thrown) {
+    if (!(thrown instanceof BranchboxError)) throw thrown;
+    return false;
+  }
 }
 
 const isNonce = (nonce: Uint8Array): boolean =>

@@ -9,6 +9,8 @@ import {
 } from '../../../src/pki/conveyed.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { signData } from '../../../src/pki/cms.ts';
+import { type Der, encode, octets, sequence, tagged, taggedPrimitive, utf8 } from '../../../src/pki/der.ts';
+import { encodeName } from '../../../src/pki/name.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import { createVoucher, readVoucher, verifyVoucher, type Voucher } from '../../../src/pki/voucher.ts';
 import { DAY_MS, issue, makeCa, NOW_MS, refusal, VALIDITY } from './domain.ts';
@@ -56,15 +58,31 @@ it.each([
   expect(await refusal(verify(voucher, expected))).toBe(code);
 });
 
-it.each([
-  ['as an OCTET STRING', '0414'],
-  ['as an AuthorityKeyIdentifier', '30168014'],
-  ['as the value of the extension', '041830168014'],
-])('an issuer that others name %s is that of the box, or of none', async (_, head) => {
-  const named = (keyId: Uint8Array = Buffer.alloc(0)) => Buffer.concat([Buffer.from(head, 'hex'), keyId]);
-  const by = (keyId: Uint8Array | undefined) => refusal(verify({ ...nonced, idevidIssuer: named(keyId) }));
-  expect(await by(idevidIssuer)).toBe('accepted');
-  expect(await by(voucherCa.certificate.subjectKeyId)).toBe('pki/mismatch');
+const issuerId = Uint8Array.from(idevidIssuer ?? []);
+const keyId = octets(issuerId);
+const keyIdAs = (content: Uint8Array) => taggedPrimitive(0, content);
+/** As CAs write it that name their own certificate beside their key (openssl: `keyid, issuer:always`). */
+const longId = (content: Uint8Array) =>
+  sequence(
+    keyIdAs(content),
+    tagged(1, tagged(4, encodeName({ commonName: 'Root' }))),
+    taggedPrimitive(2, Buffer.alloc(20, 0x48)),
+  );
+it.each<[string, Der, string]>([
+  ['the key identifier within its OCTET STRING', keyId, 'accepted'],
+  ['the extension', sequence(keyIdAs(issuerId)), 'accepted'],
+  ['the extension within its OCTET STRING', octets(encode(sequence(keyIdAs(issuerId)))), 'accepted'],
+  ['the extension that names the certificate too', longId(issuerId), 'accepted'],
+  ['the same within its OCTET STRING', octets(encode(longId(issuerId))), 'accepted'],
+  ['the extension of another key', longId(Buffer.alloc(20, 1)), 'pki/mismatch'],
+  ['the extension without a key', sequence(taggedPrimitive(2, issuerId)), 'pki/mismatch'],
+  ['the key identifier in what is no OCTET STRING', utf8('x'), 'pki/mismatch'],
+  ['an empty OCTET STRING', octets(new Uint8Array()), 'pki/mismatch'],
+])('idevid-issuer of others is read: %s', async (_, written, code) => {
+  expect(await refusal(verify({ ...nonced, idevidIssuer: encode(written) }))).toBe(code);
+});
+it('an idevid-issuer of nothing is nobody’s', async () => {
+  expect(await refusal(verify({ ...nonced, idevidIssuer: new Uint8Array() }))).toBe('pki/mismatch');
 });
 
 it.each<[string, (base64: string) => string]>([
