@@ -5,11 +5,11 @@
 import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
-import { parseCertificates } from '../pki/certificate.ts';
+import { type Certificate, parseCertificates } from '../pki/certificate.ts';
 import { learnAnchors } from './anchorLearn.ts';
 import type { StateContext } from './context.ts';
 import type { EnrolmentAnswer, LocalIdentity } from './enrol.ts';
-import type { PeerJudge, TlsIdentity } from './https.ts';
+import type { TlsIdentity } from './https.ts';
 import { overUplinks } from './overUplinks.ts';
 import { estOf, ownerPeer } from './ownerServers.ts';
 import type { CredentialPaths } from './paths.ts';
@@ -80,15 +80,11 @@ async function askForCertificate(
   signal: AbortSignal,
 ): Promise<EnrolmentAnswer> {
   const { enrolment, uplinks } = context;
-  const judge = ownerPeer(owner, context);
   let serverEndsAtMs = Number.NEGATIVE_INFINITY;
-  const peer: PeerJudge = {
-    ...judge,
-    async judge(socket, server) {
-      await judge.judge(socket, server);
-      serverEndsAtMs = socket.getPeerX509Certificate()?.validToDate.getTime() ?? serverEndsAtMs;
-    },
+  const onProved = ([server]: readonly Certificate[]): void => {
+    serverEndsAtMs = server?.notAfterMs ?? serverEndsAtMs;
   };
+  const peer = ownerPeer(owner, context, { onProved });
   const est = estOf(context, owner, peer);
   const [renewed] = operation === 'simplereenroll' ? parseCertificates(identity.certificatePem) : [];
   const request = await enrolment.request(owner, paths, renewed);

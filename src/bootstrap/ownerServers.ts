@@ -8,16 +8,20 @@ import { parseCertificates } from '../pki/certificate.ts';
 import type { StateContext } from './context.ts';
 import { createEstClient, type EstClient } from './est.ts';
 import type { PeerJudge } from './https.ts';
-import { strictPeer } from './peer.ts';
+import { strictPeer, type StrictPeer } from './peer.ts';
 
 /** Judged by the domain CA that the voucher pinned, those it vouched for since, and what they revoked; by nothing else. */
-export function ownerPeer(owner: Owner, context: Pick<StateContext, 'clock' | 'revocations'>): PeerJudge {
+export function ownerPeer(
+  owner: Owner,
+  context: Pick<StateContext, 'clock' | 'revocations'>,
+  more: Pick<StrictPeer, 'onProved'> = {},
+): PeerJudge {
   const { clock, revocations } = context;
   const anchors = parseCertificates(owner.domainAnchorPem);
-  return strictPeer({ anchors, nowMs: () => clock.nowMs(), lists: () => revocations.lists() });
+  return strictPeer({ anchors, nowMs: () => clock.nowMs(), lists: () => revocations.lists(), ...more });
 }
 
-/** `peer`: that judgement, in the hands of one who looks at the connection as well. */
+/** `peer`: that judgement, in the hands of one who wants to know who proved itself as well. */
 export function estOf(
   context: StateContext,
   owner: Owner,

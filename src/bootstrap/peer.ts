@@ -21,7 +21,7 @@ export function strictPeer({ anchors, nowMs, lists, onProved }: StrictPeer): Pee
   return {
     anchorsPem: toPem(anchors),
     async judge(socket, server) {
-      const by = { host: server.host, who: serverName(server), anchors, atMs: nowMs() };
+      const by = { host: server.host, who: serverName(server), anchors, atMs: nowMs(), takesAnyOrder: true };
       const chain = await judgeTlsPeer(socket, { ...by, lists: (await lists?.()) ?? [] });
       onProved?.(chain);
     },

@@ -42,12 +42,17 @@ export async function judgeTlsPeer(
     readonly atMs: number;
     /** Of the owner; none: nobody's are known. */
     readonly lists?: readonly SignedList[];
+    /**
+     * Takes what it sent above its certificate in any order, as TLS 1.3 has it (RFC 8446 4.4.2). The session may have no
+     * certificates after that: for one that nobody looks at again.
+     */
+    readonly takesAnyOrder?: boolean;
   },
 ): Promise<readonly Certificate[]> {
   const { who, host, anchors, atMs } = by;
   const presented = presentedBy(socket);
   const peer = socket.getPeerCertificate();
-  const [leaf, ...intermediates] = presented;
+  const [leaf, ...above] = presented;
   if (leaf === undefined) throw untrusted(who, 'showed no certificate');
   const verdict = socket.authorized ? undefined : verdictOf(socket);
   if (verdict !== undefined && !DATE_VERDICTS.includes(verdict)) {
@@ -56,18 +61,20 @@ export async function judgeTlsPeer(
   }
   const mismatch = checkServerIdentity(host, peer);
   if (mismatch !== undefined) throw untrusted(who, 'showed a certificate for another name');
-  const chain = await validateChain({
-    leaf,
-    intermediates,
-    anchors,
-    atMs,
-    extendedKeyUsage: OID.serverAuth,
-    takesUnnamedUsage: true,
-  }).catch((thrown: unknown) => {
-    // Where the clock is wrong the library speaks of dates alone, and it is found here.
-    if (!(thrown instanceof BranchboxError) || thrown.fields['foreign'] !== true) throw thrown;
-    throw new BranchboxError(thrown.code, { message: thrown.message + INTERCEPTED, cause: thrown });
-  });
+  const chainOver = (intermediates: readonly Certificate[]): Promise<readonly Certificate[]> => {
+    const usage = { extendedKeyUsage: OID.serverAuth, takesUnnamedUsage: true };
+    return validateChain({ leaf, intermediates, anchors, atMs, ...usage });
+  };
+  const chain = await chainOver(above)
+    .catch((thrown: unknown) => {
+      if (by.takesAnyOrder === true && isForeign(thrown)) return chainOver(sentAbove(socket));
+      throw thrown;
+    })
+    .catch((thrown: unknown) => {
+      // Where the clock is wrong the library speaks of dates alone, and it is found here.
+      if (!isForeign(thrown)) throw thrown;
+      throw new BranchboxError(thrown.code, { message: thrown.message + INTERCEPTED, cause: thrown });
+    });
   refuseRevoked(who, chain, by.lists ?? []);
   return chain;
 }
@@ -93,6 +100,23 @@ function presentedBy(socket: TLSSocket): readonly Certificate[] {
   const [leaf, ...above] = chain;
   return leaf === undefined ? [] : [parseCertificate(leaf), ...readUsable(above).usable];
 }
+
+/**
+ * All that it sent above its certificate. getPeerCertificate follows the chain instead, and loses its way where an issuer came
+ * last; this call has all, and takes it out of the session.
+ */
+function sentAbove(socket: TLSSocket): readonly Certificate[] {
+  const chain: Uint8Array[] = [];
+  let next = socket.getPeerX509Certificate()?.issuerCertificate;
+  while (next !== undefined && chain.length < MAX_CHAIN) {
+    chain.push(Uint8Array.from(next.raw));
+    next = next.issuerCertificate;
+  }
+  return readUsable(chain).usable;
+}
+
+const isForeign = (thrown: unknown): thrown is BranchboxError =>
+  thrown instanceof BranchboxError && thrown.fields['foreign'] === true;
 
 /** Typed as Error, yet the library sets the code's text. */
 function verdictOf(socket: TLSSocket): string {

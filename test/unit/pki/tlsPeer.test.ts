@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import { expect, it } from 'vitest';
+import { strictPeer } from '../../../src/bootstrap/peer.ts';
+import { type Certificate, toPem } from '../../../src/pki/certificate.ts';
 import { exportPrivateKey } from '../../../src/pki/keys.ts';
 import { judgeTlsPeer } from '../../../src/pki/tlsPeer.ts';
 import { DAY_MS, hasOpenssl, issue, makeCa, oldRootAbove, serverNamed } from './domain.ts';
@@ -39,3 +41,38 @@ it.runIf(hasOpenssl)(
     }
   },
 );
+
+it.each<readonly [string, readonly ('root' | 'upper' | 'lower')[]]>([
+  ['order', ['lower', 'upper']],
+  ['order, and the root', ['lower', 'upper', 'root']],
+  ['another order', ['upper', 'lower']],
+  ['another order, and the root', ['root', 'upper', 'lower']],
+])('a bootstrap server is believed by its sub CAs in %s', async (_, sent) => {
+  const root = makeCa('Domain', VALIDITY);
+  const upper = issue(root, { kind: 'ca', commonName: 'Upper' }, VALIDITY);
+  const lower = issue(upper, { kind: 'ca', commonName: 'Lower' }, VALIDITY);
+  const { key, certificate } = issue(lower, serverNamed('localhost'), VALIDITY);
+  const above = { root, upper, lower };
+  const cert = toPem([certificate, ...sent.map((name) => above[name].certificate)]);
+  const server = createServer({ key: exportPrivateKey(key).reveal(), cert });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: root.certificate.pem });
+  try {
+    await once(socket, 'secureConnect');
+    let proved: readonly Certificate[] = [];
+    const onProved = (chain: readonly Certificate[]): void => void (proved = chain);
+    const peer = strictPeer({ anchors: [root.certificate], nowMs: Date.now, onProved });
+    await peer.judge(socket, { host: 'localhost', port });
+    expect(proved.map(({ subject }) => subject.commonName)).toEqual([
+      'localhost',
+      'Lower',
+      'Upper',
+      'Domain',
+    ]);
+  } finally {
+    socket.destroy();
+    server.close();
+  }
+});
