@@ -8,7 +8,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { BranchboxError } from '../model/errors.ts';
-import { type Certificate, isSelfIssued, sameCertificate } from './certificate.ts';
+import { type Certificate, isSelfIssued, type KeyUsage, sameCertificate } from './certificate.ts';
 import { OID } from './oids.ts';
 import { toPkijs } from './pkijsCertificate.ts';
 import { keyProblem } from './signatureAlgorithm.ts';
@@ -131,8 +131,7 @@ function problemOf(path: readonly Certificate[], wanted: WantedUsage): string | 
   const { extendedKeyUsage: usage } = wanted;
   const [leaf] = path;
   if (leaf === undefined) return 'the path is empty';
-  const keyUsage = usage === CERTIFICATION ? 'keyCertSign' : 'digitalSignature';
-  if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes(keyUsage)) {
+  if (leaf.keyUsage !== undefined && !usagesFor(usage).some((one) => leaf.keyUsage?.includes(one))) {
     return usage === CERTIFICATION
       ? 'its key usage does not allow certificates'
       : 'its key usage does not allow signatures';
@@ -142,6 +141,12 @@ function problemOf(path: readonly Certificate[], wanted: WantedUsage): string | 
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** Key usages of a leaf, of which one is enough. Of who signs documents either is (RFC 8550 4.4.2); the other does no TLS. */
+function usagesFor(usage: string | undefined): readonly KeyUsage[] {
+  if (usage === CERTIFICATION) return ['keyCertSign'];
+  return usage === UNRESTRICTED ? ['digitalSignature', 'nonRepudiation'] : ['digitalSignature'];
 }
 
 function linkProblem(

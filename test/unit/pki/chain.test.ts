@@ -1,6 +1,6 @@
 /** The validation of chains, held against issuers, usages and circles that must be refused. */
 import { expect, it } from 'vitest';
-import type { Certificate } from '../../../src/pki/certificate.ts';
+import type { Certificate, KeyUsage } from '../../../src/pki/certificate.ts';
 import { UNRESTRICTED, validateChain } from '../../../src/pki/chain.ts';
 import { type Credential, issueCertificate, selfSignedCa } from '../../../src/pki/issue.ts';
 import { generateKeyPair } from '../../../src/pki/keys.ts';
@@ -56,6 +56,18 @@ it('takes a host that names no usage for a server where that is asked for', asyn
   expect(await judged({ ...unnamed, isCa: true })).toBe('pki/untrusted');
   // Who signs for an owner, say.
   expect(await judged({ ...unnamed, dnsNames: [] })).toBe('pki/untrusted');
+});
+
+it.each<[readonly KeyUsage[], string | undefined, string]>([
+  [['nonRepudiation'], UNRESTRICTED, 'accepted'],
+  [['digitalSignature', 'nonRepudiation', 'keyEncipherment'], UNRESTRICTED, 'accepted'],
+  [['keyEncipherment', 'keyAgreement'], UNRESTRICTED, 'pki/untrusted'],
+  [['nonRepudiation'], undefined, 'pki/untrusted'],
+])('a key for %j is %s: %s', async (keyUsage, usage, code) => {
+  const signer = issue(sub, { kind: 'voucher-signing', commonName: 'vouchers' });
+  const asked = usage === undefined ? {} : { extendedKeyUsage: usage };
+  const judged = validateChain({ ...base, ...asked, leaf: { ...signer.certificate, keyUsage } });
+  expect(await refusal(judged)).toBe(code);
 });
 
 it('refuses an issuer that is no CA', async () => {
