@@ -45,6 +45,7 @@ export function parseServer(uri: string): Server | string {
   if (url.protocol !== 'https:') return 'is not https';
   if (url.username !== '' || url.password !== '') return 'carries credentials';
   if (url.hostname === '') return 'names no host';
+  if (url.port === '0') return 'has port 0, which nobody listens on';
   // Neither TLS nor a certificate has the dot that may end a name.
   return { host: url.hostname.replace(/^\[|\]$|\.$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
 }

@@ -111,6 +111,7 @@ describe('discovery', () => {
     ['http://c.example', 'is not https'],
     ['file:///etc/passwd', 'is not https'],
     ['https://user:word@c.example', 'carries credentials'],
+    ['https://d.example:0', 'has port 0, which nobody listens on'],
     ['c.example', 'is not a URI'],
     ['', 'is not a URI'],
     [`https://${'a'.repeat(2000)}.example`, 'is longer than 1024 characters'],
