@@ -115,6 +115,28 @@ with shadow "{ print } END { print \"$look:*:::::::\" }"
 with gshadow "{ print } END { print \"$look:!*::\" }"
 grep -q "^systemd-journal:.*$look" "$root/etc/group" || { echo 'finish-tree: there is no group systemd-journal' >&2; exit 1; }
 
+# --- a package of which nothing is left is no part of it: nobody should look up the package manager's faults for a box. By
+# files: directories stay. What was nothing but its licence stays too, others of its source are under it. Of these two the
+# kernel image holds something (make-initrd.sh, ukify).
+elsewhere='busybox-static systemd-boot-efi'
+files_of() { (cd "$1" && find . ! -type d | sed -e 's/^[.]//' -e '/^\/usr\/share\/doc\//d'); }
+files_of "$raw" >"$part/before"
+files_of "$root" >"$part/after"
+awk -v elsewhere="$elsewhere" '
+  BEGIN { split(elsewhere, names, " "); for (i in names) kept[names[i]] }
+  FILENAME == ARGV[1] { before[$0]; next }
+  FILENAME == ARGV[2] { after[$0]; next }
+  FNR == 1 { package = FILENAME; sub(/.*\//, "", package); sub(/(:[a-z0-9]+)?[.]list$/, "", package) }
+  # dpkg knows some by /lib, which is a link.
+  { sub(/^\/(bin|sbin|lib|lib64)\//, "/usr&") }
+  $0 in before { had[package] }
+  $0 in after { kept[package] }
+  END { for (package in had) if (!(package in kept)) print package }
+' "$part/before" "$part/after" "$raw"/var/lib/dpkg/info/*.list >"$part/gone"
+awk -F '\t' 'FILENAME == ARGV[1] { gone[$0]; next } !($1 in gone)' "$part/gone" "$part/packages.tsv" >"$part/packages.part"
+mv "$part/packages.part" "$part/packages.tsv"
+rm "$part/before" "$part/after" "$part/gone"
+
 rm -f "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-" \
   "$root/etc/subuid-" "$root/etc/subgid-" "$root/etc/.pwd.lock"
 
