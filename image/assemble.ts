@@ -44,6 +44,8 @@ export interface Assembled {
 }
 
 const CHECKOUT = join(import.meta.dirname, '..');
+/** Of all that is published; written last (publish.ts). */
+export const CHECKSUMS = ['SHA256SUMS', 'SHA256SUMS.sig'] as const;
 export const FIRMWARE_ROOT = join(CHECKOUT, 'firmware/root');
 
 /** What is said to every kernel. The root hash makes the command line that of one root alone. Pure. */
@@ -105,7 +107,8 @@ export async function assemble(options: AssembleOptions, { runner, say }: Making
     done('unchanged');
     return { ...made, rootHash: hashBefore };
   }
-  await rm(record, { force: true });
+  // Checksums of another build would vouch for what is made now, and fail.
+  for (const stale of [record, ...CHECKSUMS.map((name) => join(out, name))]) await rm(stale, { force: true });
 
   await step('make-slot.sh', join(tree, 'root'), version, staged, FIRMWARE_ROOT, slot);
   const rootHash = (await readFile(join(slot, 'roothash'), 'utf8')).trim();

@@ -5,6 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe } from './artefact.ts';
+import { CHECKSUMS } from './assemble.ts';
 import type { Disk } from './disk.ts';
 import { readInventory } from './inventory.ts';
 import { signingEnvironment } from './keys.ts';
@@ -54,9 +55,10 @@ export async function publish(disk: Disk, { runner, say }: Making): Promise<void
 
   // The disk too: it is what is left once a download is unpacked, and what a cloud imports.
   const sums = renderSums([...artefacts, await describe(made.raw), await describe(manifest)]);
-  await writeFile(join(out, 'SHA256SUMS'), sums);
+  const [sumsName, signatureName] = CHECKSUMS;
+  await writeFile(join(out, sumsName), sums);
   const signer = await createReleaseSigner(keys, toolbox, out);
-  await writeFile(join(out, 'SHA256SUMS.sig'), await signer.sign(Buffer.from(sums)));
+  await writeFile(join(out, signatureName), await signer.sign(Buffer.from(sums)));
   // Not as files of keys are: these are for everybody.
   await writeFile(join(out, 'release.crt'), await readFile(keys.release.certificate));
   await writeFile(join(out, 'release-anchors.pem'), await readFile(keys.releaseAnchors));

@@ -2,9 +2,6 @@
  * Owns which image a lab's machines run: the disk, the tools tree that it was made in, and the keys that signed it,
  * noted in the lab when it comes up. Does not own making it (image/build.ts).
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
 import { z } from 'zod';
 import type { Making } from '../../../image/trees.ts';
 import { decodeJson } from '../../model/decode.ts';
@@ -24,53 +21,20 @@ const MachineImage = z.strictObject({
 });
 export type MachineImage = z.output<typeof MachineImage>;
 
-const CHECKOUT = join(import.meta.dirname, '../../..');
-/** What an image is made of; the lab's own code is not in it. */
-const SOURCES = ['src', 'firmware', 'image', 'package-lock.json'];
-const NOT_IN_IT = /^src\/(lab\/|cli\/lab)/;
-
-/** The image of the checkout; made where there is none, or an older one than its sources. */
-export async function prepareImage(making: Making): Promise<MachineImage> {
+/**
+ * The image of the checkout, by its own test keys; made where there is none in `out`, or another: of other sources, signed
+ * by other keys, or broken on purpose. A machine of the lab would not start from it.
+ */
+export async function prepareImage(making: Making, out?: string): Promise<MachineImage> {
   // esbuild and the recipe are loaded only here: `lab exec` must not pay for them.
-  const [{ assemble }, { ensureIngredients }, { ensureKeys }] = await Promise.all([
-    import('../../../image/assemble.ts'),
-    import('../../../image/ingredients.ts'),
-    import('../../../image/keys.ts'),
-  ]);
-  const out = join(CHECKOUT, 'out/image');
-  await mkdir(out, { recursive: true });
-  const ingredients = await ensureIngredients(making);
-  const keys = await ensureKeys(join(CHECKOUT, 'out/keys'), {
-    toolbox: ingredients.toolbox,
-    say: making.say,
-  });
-  const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
-  const raw = join(out, `branchbox-${version}.raw`);
-  if (!existsSync(raw) || statSync(raw).mtimeMs < newestSourceMs()) {
-    making.say(`making the image, version ${version}`);
-    const sourceDateEpoch = Math.floor(newestSourceMs() / 1000);
-    await assemble({ version, ingredients, keys, out, sourceDateEpoch }, making);
-  }
+  const { buildDisk } = await import('../../../image/disk.ts');
+  const { made, ingredients, keys } = await buildDisk(out === undefined ? {} : { out }, making);
   return {
-    raw,
-    unifiedKernel: join(out, `branchbox-${version}.efi`),
+    raw: made.raw,
+    unifiedKernel: made.uki,
     tools: ingredients.toolbox.tree,
     secureBoot: keys.db,
   };
-}
-
-function newestSourceMs(): number {
-  const files = SOURCES.flatMap((source) => {
-    const at = join(CHECKOUT, source);
-    if (!statSync(at).isDirectory()) return [source];
-    return readdirSync(at, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => relative(CHECKOUT, join(entry.parentPath, entry.name)));
-  });
-  const times = files
-    .filter((file) => !NOT_IN_IT.test(file))
-    .map((file) => statSync(join(CHECKOUT, file)).mtimeMs);
-  return Math.max(...times);
 }
 
 export const noteImage = (
