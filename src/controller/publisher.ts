@@ -69,14 +69,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
         pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS);
       }
     }
+    // With the look at `wanted`, in one step: a change that came in between would be nobody's.
+    running = undefined;
   }
 
   function trigger(): void {
     wanted = true;
     if (running !== undefined || ending.signal.aborted) return;
-    running = rounds().finally(() => {
-      running = undefined;
-    });
+    running = rounds();
   }
 
   return {

@@ -44,6 +44,33 @@ describe('publishing', () => {
     expect(await generationOf(store, 'branch2')).toBe(2);
   });
 
+  it('hears of a change at whatever moment of a round, its last one too', async () => {
+    const { fleet, publisher, round } = await world();
+    await round();
+    let rounds = 0;
+    const read = fleet.read.bind(fleet);
+    fleet.read = () => {
+      rounds += 1;
+      return read();
+    };
+    let isOver = false;
+    for (let turns = 0; !isOver; turns += 1) {
+      rounds = 0;
+      publisher.trigger();
+      const first = publisher.settled().then(() => {
+        isOver = true;
+      });
+      // So many turns of the queue in which promises settle; a round without anything new takes no event.
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      publisher.trigger();
+      const wasOver = isOver;
+      await first;
+      await publisher.settled();
+      expect([turns, rounds]).toEqual([turns, 2]);
+      isOver = wasOver;
+    }
+  });
+
   it('sends all of it once more to a broker that may have lost it, unchanged', async () => {
     const { round, publisher, published } = await world();
     await round();
