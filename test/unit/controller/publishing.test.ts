@@ -53,21 +53,23 @@ describe('publishing', () => {
       rounds += 1;
       return read();
     };
-    let isOver = false;
-    for (let turns = 0; !isOver; turns += 1) {
-      rounds = 0;
+    /** A change so many turns of the queue after the first one; whether the first one's round was over by then. */
+    const changeAfter = async (turns: number): Promise<boolean> => {
+      let isOver = false;
       publisher.trigger();
-      const first = publisher.settled().then(() => {
+      void publisher.settled().then(() => {
         isOver = true;
       });
-      // So many turns of the queue in which promises settle; a round without anything new takes no event.
       for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      const wasOver: boolean = isOver;
       publisher.trigger();
-      const wasOver = isOver;
-      await first;
       await publisher.settled();
+      return wasOver;
+    };
+    for (let turns = 0, wasOver = false; !wasOver; turns += 1) {
+      rounds = 0;
+      wasOver = await changeAfter(turns);
       expect([turns, rounds]).toEqual([turns, 2]);
-      isOver = wasOver;
     }
   });
 
