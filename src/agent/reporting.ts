@@ -7,6 +7,7 @@ import { EVENT_MAX_CHARS, type GatewayEvent, type GatewayStatus, STATUS_SCHEMA }
 import { asBranchboxError } from '../model/errors.ts';
 import { sameSpec } from '../reconcile/equal.ts';
 import type { Clock, Files, Logger } from '../system/ports.ts';
+import { createWaker } from '../system/waker.ts';
 import { eventsOf } from './statusEvents.ts';
 
 /** What changes together is told together. */
@@ -63,13 +64,8 @@ export async function createReporting(parts: {
   let told: StatusBody | undefined;
   let toldAtMs = 0;
   let batchSentAtMs: number | undefined;
-  let alarm: (() => void) | undefined;
-  let woken = true;
+  const waker = createWaker(clock);
 
-  const wake = (): void => {
-    woken = true;
-    alarm?.();
-  };
   const emit: Reporting['emit'] = (kind, subject, sentence) => {
     queue.add({
       atMs: clock.nowMs(),
@@ -77,7 +73,7 @@ export async function createReporting(parts: {
       subject: subject.slice(0, EVENT_MAX_CHARS.subject),
       sentence: sentence.slice(0, EVENT_MAX_CHARS.sentence),
     });
-    wake();
+    waker.wake();
   };
 
   const readStatus = async (signal: AbortSignal): Promise<void> => {
@@ -120,48 +116,36 @@ export async function createReporting(parts: {
 
   return {
     emit,
-    changed: wake,
+    changed: () => waker.wake(),
     latest: () => body,
     connected() {
       told = undefined;
       batchSentAtMs = undefined;
-      wake();
+      waker.wake();
     },
     stored(ids) {
       queue.stored(ids);
       batchSentAtMs = undefined;
-      wake();
+      waker.wake();
     },
     async run(signal) {
       while (!signal.aborted) {
-        woken = false;
+        // What woke it until now is looked at now.
+        await waker.rest(0, signal);
         try {
           await readStatus(signal);
           await Promise.all([tellStatus(), tellEvents()]);
         } catch (thrown) {
-          if (!signal.aborted) log.warn('the status cannot be read', { error: asBranchboxError(thrown) });
+          if (!signal.aborted)
+            log.warn('the status cannot be read or told', { error: asBranchboxError(thrown) });
         }
         parts.onTurn();
-        if (!woken && !signal.aborted) await waitUntil(LOOK_MS, signal);
+        await waker.rest(LOOK_MS, signal);
         if (signal.aborted) return;
         await clock.sleep(DEBOUNCE_MS, signal).catch(() => undefined);
       }
     },
   };
-
-  function waitUntil(durationMs: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        alarm = undefined;
-        resolve();
-      };
-      const timer = setTimeout(end, durationMs);
-      signal.addEventListener('abort', end, { once: true });
-      alarm = end;
-    });
-  }
 }
 
 /** Ages move at every look; they alone are no change. */

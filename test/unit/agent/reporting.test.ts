@@ -2,24 +2,29 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createReporting, type StatusBody } from '../../../src/agent/reporting.ts';
 import { MESSAGE_MAX_BYTES } from '../../../src/model/mqtt.ts';
-import { createClock } from '../../../src/system/linux/clock.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
+import type { Clock } from '../../../src/system/ports.ts';
 import { silentLog } from '../../fakes/silentLog.ts';
 import { statusWith } from '../controller/statusFixture.ts';
 
 let directory: string;
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'bbt-reporting-'));
-  // Whatever waits for a time waits for ever.
-  vi.useFakeTimers({ toFake: ['setTimeout'] });
-});
-afterEach(() => {
-  vi.useRealTimers();
-  rmSync(directory, { recursive: true });
-});
+beforeEach(() => (directory = mkdtempSync(join(tmpdir(), 'bbt-reporting-'))));
+afterEach(() => rmSync(directory, { recursive: true }));
+
+/** Whatever waits for a time waits for ever. */
+const clock: Clock = {
+  nowMs: () => 1,
+  monotonicMs: () => 1,
+  sleep: (durationMs, signal) =>
+    new Promise((resolve, reject) => {
+      if (durationMs === 0) resolve();
+      if (signal?.aborted === true) reject(signal.reason);
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+    }),
+};
 
 /** What a box with this model tells at its first look, and that it ends when it is to, in the midst of that. */
 async function toldOnce(model: string): Promise<readonly string[]> {
@@ -43,7 +48,7 @@ async function toldOnce(model: string): Promise<readonly string[]> {
     queue: { add: () => undefined, pending: () => [], stored: () => undefined },
     files: createFiles(),
     sequencePath: join(directory, 'sequence'),
-    clock: createClock(),
+    clock,
     log: silentLog,
   });
   await reporting.run(ending.signal);
