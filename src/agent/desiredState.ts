@@ -17,6 +17,7 @@ import {
   type TrialRecord,
 } from '../reconcile/trial.ts';
 import type { Clock, Logger } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import { acceptDesired } from './acceptDesired.ts';
 import { carryThrough, type TrialSteps } from './carryThrough.ts';
 import type { OwnIdentity } from './ownIdentity.ts';
@@ -214,12 +215,9 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
     log.warn('desired state refused', { reason, problems });
     emit('desired-refused', id.digest, `${reason}: ${sentence}`);
   };
+  const inTurn = createSerialQueue();
   /** One thing at a time: a message is judged by what the one before it did. */
-  const inLine = (work: () => Promise<void>): Promise<void> => {
-    last = last.then(work).catch(reportDefect);
-    return last;
-  };
-  let last: Promise<void> = Promise.resolve();
+  const inLine = (work: () => Promise<void>): Promise<void> => inTurn(work).catch(reportDefect);
   const offered: string[] = [];
   const offer = (jws: string): Promise<void> => {
     offered.push(jws);

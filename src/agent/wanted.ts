@@ -10,6 +10,7 @@ import type { PortFact } from '../model/facts.ts';
 import { SSH_USER } from '../model/ssh.ts';
 import type { AnyItem } from '../reconcile/item.ts';
 import type { System } from '../system/ports.ts';
+import { createSerialQueue } from '../system/serialQueue.ts';
 import type { Line } from '../model/underlay.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
 import type { Modems } from './modems.ts';
@@ -99,13 +100,10 @@ export async function createWanted(parts: {
       pppoe: renderPppoeLines(uplinks, network, facts),
     };
   };
-  let keysHeld: Promise<void> = Promise.resolve();
+  const inTurn = createSerialQueue();
   /** The lanes ask at once: one that came late, or with what was wanted before, would stop what another has started. */
-  const holdKeys = (): Promise<void> => {
-    const hold = () => holdAuthorizedKeys(parts.system, authorizedKeysPath(paths), parts.spec()?.ssh);
-    keysHeld = keysHeld.then(hold, hold);
-    return keysHeld;
-  };
+  const holdKeys = (): Promise<void> =>
+    inTurn(() => holdAuthorizedKeys(parts.system, authorizedKeysPath(paths), parts.spec()?.ssh));
   return {
     quarantine: () => quarantine,
     async read(limit) {
