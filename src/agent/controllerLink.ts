@@ -2,16 +2,17 @@
  * Owns keeping one connection to the controller: over the best living uplink, given up when that uplink dies or a
  * better one is back, made anew over another.
  * Does not own making one (controllerDial, wayAhead), when to go back (linkReturn), what a trial asks for
- * (controllerProof), the MQTT session itself (mqttSession), nor what is told over it (reporting).
+ * (controllerProof), the MQTT session itself (mqttSession), what comes over it (controllerMessages) nor what is told over it
+ * (reporting).
  */
 import { asBranchboxError, type BranchboxError } from '../model/errors.ts';
 import { type BrokerProblem, isObstacle, renderBrokerProblem } from '../model/obstacle.ts';
-import { decodeJson } from '../model/decode.ts';
-import { Command, MESSAGE_MAX_BYTES, topicsOf } from '../model/mqtt.ts';
+import { topicsOf } from '../model/mqtt.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { UplinkAddress, UplinkDialer } from '../system/uplinkDial.ts';
 import { createWaker } from '../system/waker.ts';
 import { dialController, type Way } from './controllerDial.ts';
+import { type MessageTakers, takeMessage } from './controllerMessages.ts';
 import { createControllerProof } from './controllerProof.ts';
 import { betterUplink, createLinkReturn } from './linkReturn.ts';
 import type { MqttSession } from './mqttSession.ts';
@@ -25,14 +26,12 @@ const RETRY_MAX_MS = 15_000;
 /** A connection that ends sooner counts as one that failed. */
 const SHORT_LIVED_MS = 3000;
 
-export interface LinkParts {
+export interface LinkParts extends Pick<MessageTakers, 'onDesired' | 'onCommand'> {
   readonly identity: () => Promise<StoredIdentity | undefined>;
   readonly dialer: Pick<UplinkDialer, 'connectTls'>;
   /** Best first. */
   readonly uplinks: () => readonly RankedUplink[];
   readonly endpoint: (identity: StoredIdentity) => { readonly host: string; readonly port: number };
-  readonly onDesired: (jws: string) => void;
-  readonly onCommand: (command: Exclude<Command, { kind: 'proof' }>) => void;
   /** Connected anew, or lost. */
   readonly onState: () => void;
   /** At each try that failed, and once more without a problem when one did not. */
@@ -139,30 +138,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     },
   });
 
-  const onMessage = (gatewayId: string, topic: string, payload: Uint8Array): void => {
-    const topics = topicsOf(gatewayId);
-    const text = Buffer.from(payload).toString('utf8');
-    if (topic === topics.desired) {
-      // A retained message that was cleared comes as an empty one.
-      if (text !== '') parts.onDesired(text);
-      return;
-    }
-    if (topic !== topics.cmd) return;
-    let command: Command;
-    try {
-      command = decodeJson(Command, text, 'a command', MESSAGE_MAX_BYTES.cmd);
-    } catch (thrown) {
-      log.warn('a command is not understood', { error: asBranchboxError(thrown) });
-      return;
-    }
-    try {
-      if (command.kind === 'proof') proof.answered(command.nonce);
-      else parts.onCommand(command);
-    } catch (thrown) {
-      // Within an event of the connection, where nobody else would catch it.
-      log.error('a command cannot be carried out', { kind: command.kind, error: asBranchboxError(thrown) });
-    }
-  };
+  const takers: MessageTakers = { ...parts, onProof: proof.answered };
 
   /** One connection from dialling to its end. */
   const connectOnce = async (identity: StoredIdentity, signal: AbortSignal): Promise<void> => {
@@ -175,7 +151,7 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
       {
         ...way,
         made: ahead.take(way),
-        onMessage: (topic, payload) => onMessage(gatewayId, topic, payload),
+        onMessage: (topic, payload) => takeMessage(gatewayId, { topic, payload }, takers, log),
       },
       AbortSignal.any([signal, dial.signal]),
     );
