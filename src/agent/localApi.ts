@@ -85,10 +85,12 @@ export async function serveLocalApi(parts: LocalApi, signal: AbortSignal): Promi
   // The group before its rights.
   if (group !== undefined) await chown(socket, 0, group);
   await chmod(socket, mode);
-  signal.addEventListener('abort', () => {
+  const stop = (): void => {
     server.close();
     server.closeAllConnections();
-  });
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
 }
 
 interface Answer {

@@ -35,7 +35,8 @@ export async function runInstallerPage({ signal }: { readonly signal: AbortSigna
   });
   log.info('the page for an installer is open', { port: PORT });
   await new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
   server.close();
   server.closeAllConnections();

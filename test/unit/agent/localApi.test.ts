@@ -126,4 +126,14 @@ describe('the local API of the agent', () => {
       .toBe('gone');
     await expect(ask('/good')).rejects.toThrow(/ENOENT/);
   });
+
+  it('does not stay where the agent is to end while it begins', async () => {
+    const late = join(directory, 'late.sock');
+    await serveLocalApi({ socket: late, log: silentLog, readOuts: {}, actions: {} }, AbortSignal.abort());
+    const answers = await new Promise((resolve) => {
+      const asked = connect(late, () => resolve(true));
+      asked.on('error', () => resolve(false));
+    });
+    expect(answers).toBe(false);
+  });
 });
