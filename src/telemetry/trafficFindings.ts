@@ -96,10 +96,12 @@ function pathFindings(input: TrafficInput): Finding[] {
         const sentence = `Whether the path to ${peer} over uplink ${uplink} is up is not known: FRR's bfdd does not answer. Routes stay as they are; \`systemctl status frr-bfdd.service\` says why.`;
         return finding('path-down', 'warning', id, sentence);
       }
+      // Not how long ago, which is in the status beside it: a sentence that changes with each look would be a status each time,
+      // over the lines that are left.
       const handshake =
         handshakeAgeS === undefined
           ? 'there was no WireGuard handshake'
-          : `the last WireGuard handshake was ${handshakeAgeS} s ago`;
+          : 'it stood before, since there was a WireGuard handshake';
       // A path that had its handshake did not wait for the clock.
       const isHeldBack = waitsFor !== undefined && (quarantine !== undefined || handshakeAgeS === undefined);
       return finding(

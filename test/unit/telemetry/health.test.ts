@@ -94,6 +94,13 @@ test('paths that wait for the clock are blamed on nobody else', () => {
   for (const { sentence } of blamed) expect(sentence).toMatch(/clock.*\(clock-behind\)/);
 });
 
+test('a path that is down says the same at each look, however long ago its handshake was: a change is a status', () => {
+  const said = (handshakeAgeS: number | undefined) =>
+    verdict(boxOf(bfd('down', 'down'), {}, { handshakeAgeS: () => handshakeAgeS }), nothing);
+  expect(said(5)).toEqual(said(86_400));
+  expect(said(5)).not.toEqual(said(undefined));
+});
+
 test('a root that is not whole degrades the box, and says what to do', () => {
   const found = verdict(well, nothing, { rootState: 'corrupted' });
   expect(found).toMatchObject([
