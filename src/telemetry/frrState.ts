@@ -98,14 +98,17 @@ export function parseSessions(answer: unknown): FrrState['sessions'] {
   );
 }
 
-/** What of the sessions moves a status: who is there, and how many routes each told. undefined where bgpd is silent. */
+/**
+ * What of the sessions moves a status: who is there, and how many routes each told; of one that is away not how far its next call
+ * has come, which a branch makes each second. undefined where bgpd is silent.
+ */
 export function parseNeighbours(answer: unknown): ReadonlyMap<string, string> | undefined {
   const decoded = Sessions.safeParse(answer);
   if (!decoded.success) return undefined;
   return new Map(
     Object.entries(decoded.data.peers ?? {}).map(([peer, { state, pfxRcd }]) => [
       peer,
-      `${state} ${pfxRcd ?? 0}`,
+      state === 'Established' ? `there ${pfxRcd ?? 0}` : 'away',
     ]),
   );
 }

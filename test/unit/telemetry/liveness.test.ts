@@ -45,6 +45,14 @@ describe('the look of each second', () => {
     expect(await callsOver([still, changed, still])).toBe(2);
   });
 
+  it('is quiet over a session that is away, however its calls go', async () => {
+    const away = ['Active', 'Connect', 'Idle', 'OpenSent', 'OpenConfirm'].map((state) => ({
+      ...still,
+      bgpd: session(state, 0),
+    }));
+    expect(await callsOver(away)).toBe(0);
+  });
+
   it('is quiet on a box without FRR', async () => {
     const silent = { bfdd: undefined, bgpd: undefined };
     expect(await callsOver([silent, silent])).toBe(0);
