@@ -102,6 +102,9 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
   let sinceMs = clock.nowMs();
   let lostAtMs = clock.monotonicMs();
   let lastProblem: string | undefined;
+  /** At who the box is and whom it believes; and whether that may have changed since. */
+  let isLooking = false;
+  let isOutdated = false;
 
   const wayOf = (identity: StoredIdentity): Way => ({
     dialer: parts.dialer,
@@ -194,9 +197,20 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
     // An uplink that was thought dark got through where the living ones did not.
     else if (!own.alive && wasAlive && uplinks.some(({ alive }) => alive))
       at.session.end(`${own.ifname} is dark`);
-    else {
-      void parts.identity().then((identity) => {
-        if (live !== at || identity === undefined) return;
+    else void checkServer();
+  };
+
+  /** One look at a time, and one more for what came meanwhile: the kernel tells of a thousand routes at once. */
+  const checkServer = async (): Promise<void> => {
+    isOutdated = true;
+    if (isLooking) return;
+    isLooking = true;
+    try {
+      while (isOutdated) {
+        isOutdated = false;
+        const at = live;
+        const identity = await parts.identity();
+        if (at === undefined || live !== at || identity === undefined) continue;
         const revoked = at.peer.revokedBy(identity);
         if (revoked !== undefined) {
           ahead.drop();
@@ -204,7 +218,9 @@ export function createControllerLink(parts: LinkParts): ControllerLink {
           at.session.end(revoked);
           parts.onRevoked(revoked);
         } else if (endpointText(identity) !== at.endpoint) at.session.end('the controller moved');
-      });
+      }
+    } finally {
+      isLooking = false;
     }
   };
 

@@ -33,6 +33,8 @@ let isWan1Alive: boolean;
 /** Source addresses of the connections, in order. */
 let dialled: string[];
 let changes: number;
+let identityReads: number;
+let port: number;
 let link: ControllerLink;
 let end: () => Promise<void>;
 
@@ -53,6 +55,7 @@ const heal = (): void => {
 
 beforeEach(async () => {
   [nowMs, sleeps, dialled, changes, isWan1Alive] = [1_000_000, [], [], 0, false];
+  identityReads = 0;
   wan1 = (pass) => pass();
   const broker = handBroker(obliging);
   const sockets = new Set<Socket>();
@@ -68,32 +71,37 @@ beforeEach(async () => {
   front.listen(0, '127.0.0.1');
   await once(front, 'listening');
   const address = front.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  port = typeof address === 'object' && address !== null ? address.port : 0;
   const endpoint = { host: '127.0.0.1', port };
   const uplinkOf = (ifname: string, address: string, alive: boolean) => ({ ifname, address, dns: [], alive });
   link = createControllerLink({
-    identity: async () => ({
-      gatewayId: GATEWAY,
-      key: new Secret(exportPrivateKey(device.key).reveal()),
-      certificatePem: device.certificate.pem,
-      anchorPem: ANCHOR_PEM,
-      anchors: [],
-      owner: {
-        schema: 1,
+    identity: async () => {
+      identityReads += 1;
+      // As files are read: not within the turn.
+      await new Promise(setImmediate);
+      return {
         gatewayId: GATEWAY,
-        est: endpoint,
-        mqtt: endpoint,
-        device: endpoint,
-        domainAnchorPem: ANCHOR_PEM,
-      },
-    }),
+        key: new Secret(exportPrivateKey(device.key).reveal()),
+        certificatePem: device.certificate.pem,
+        anchorPem: ANCHOR_PEM,
+        anchors: [],
+        owner: {
+          schema: 1,
+          gatewayId: GATEWAY,
+          est: endpoint,
+          mqtt: endpoint,
+          device: endpoint,
+          domainAnchorPem: ANCHOR_PEM,
+        },
+      };
+    },
     dialer: createUplinkDialer({ leases: () => [], log }),
     uplinks: () => {
       const lte = uplinkOf('wan2', WAN2, true);
       const internet = uplinkOf('wan1', WAN1, isWan1Alive);
       return isWan1Alive ? [internet, lte] : [lte, internet];
     },
-    endpoint: () => endpoint,
+    endpoint: () => ({ ...endpoint, port }),
     onDesired: () => undefined,
     onCommand: () => undefined,
     onState: () => (changes += 1),
@@ -185,4 +193,17 @@ it('gives up a way that is being made for going back where a trial asks for a co
   expect(dialled).toEqual([WAN2, WAN1, WAN1]);
   trial.abort(new Error('the trial is over'));
   await expect(proved).rejects.toThrow('the trial is over');
+});
+
+it('looks at who the box is once for all that the kernel tells at once, and once more for what came meanwhile', async () => {
+  const before = identityReads;
+  for (let route = 0; route < 1000; route += 1) link.wake();
+  expect(identityReads - before).toBe(1);
+  // The controller moved after that look began, to where nobody answers.
+  const changesBefore = changes;
+  port = 1;
+  link.wake();
+  await expect.poll(() => changes - changesBefore).toBe(1);
+  // The first look, the one for this, and the one by which the next connection is tried.
+  expect(identityReads - before).toBeLessThanOrEqual(3);
 });
