@@ -1,5 +1,5 @@
 /**
- * Owns how long to wait before trying again: exponential with full jitter, and what a server asked for.
+ * Owns how long to wait before trying again: exponential, spread over half of each step, and what a server asked for.
  * Pure. Does not own waiting.
  */
 
@@ -11,7 +11,7 @@ export interface Backoff {
   readonly maxMs: number;
 }
 
-/** A thousand boxes that lose their controller together must not come back together: full jitter. */
+/** A thousand boxes that lose their controller together must not come back together: `backoffMs` spreads them. */
 export const BOOTSTRAP_BACKOFF: Backoff = { firstMs: 1_000, maxMs: 60_000 };
 /** Renewal begins at 60 % of a life of weeks: no hurry. */
 export const RENEWAL_BACKOFF: Backoff = { firstMs: 60_000, maxMs: 3_600_000 };
