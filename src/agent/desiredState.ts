@@ -247,7 +247,8 @@ export async function createDesiredKeeper(parts: DesiredParts): Promise<DesiredK
       let triedAtMs = Number.NEGATIVE_INFINITY;
       while (!signal.aborted) {
         await clock.sleep(RETRY_CHECK_MS, signal).catch(() => undefined);
-        if (trial !== undefined) continue;
+        // A trial that is cut off at its beginning has used up its retry.
+        if (signal.aborted || trial !== undefined) continue;
         if (committed !== undefined && parts.controllerAwayMs() < RETRY_AFTER_MS) continue;
         const retry = retriable(rolledBack, committed?.id);
         if (retry === undefined || !isOldEnough(rolledBack, clock.nowMs())) continue;

@@ -159,6 +159,27 @@ describe('a new desired state', () => {
     expect(nowMs - NOW_MS).toBeGreaterThanOrEqual(3 * 120_000);
   });
 
+  it('that failed is not tried again by an agent that ends: its next start would call that interrupted', async () => {
+    let nowMs = NOW_MS;
+    const stop = new AbortController();
+    const one = await box({
+      settle: () => Promise.reject(new Error('never')),
+      clock: {
+        nowMs: () => nowMs,
+        monotonicMs: () => nowMs - NOW_MS,
+        sleep: async () => {
+          nowMs += 130_000;
+          stop.abort();
+        },
+      },
+    });
+    await one.keeper.offer(signed(desired(1)));
+    await finished(one.keeper);
+    await one.keeper.run(stop.signal);
+    expect(await files()).toEqual(['rolled-back.json']);
+    expect(one.events.filter((event) => event.startsWith('desired-received'))).toHaveLength(1);
+  });
+
   it('has more time on a box that was not up since it started', async () => {
     const first = await box();
     const timeOf = (one: typeof first): number => (one.keeper.snapshot().trial?.endsAtMs ?? 0) - NOW_MS;
