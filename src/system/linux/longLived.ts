@@ -41,6 +41,8 @@ export async function runLongLived(
   try {
     await work(ending.signal);
   } catch (thrown) {
+    // It waited for something, and ends as it was told to.
+    if (ending.signal.aborted && thrown === ending.signal.reason) return;
     // What was cut short by its end is no crash, and what can go wrong in words of its own the command line tells.
     if (!ending.signal.aborted) {
       if (!(thrown instanceof BranchboxError)) tellCrash(options, thrown);

@@ -101,3 +101,12 @@ it('a process whose work is over ends, whatever is still open, and leaves no rec
   expect(await runIt(work, (terminate) => terminate())).toEqual({ code: 0, stderr: '' });
   expect(await readCrashes(createFiles(), join(directory, 'crashes'), Date.now())).toEqual([]);
 });
+
+it('a process that is told to end while it waits for something ends well, and leaves no record', async () => {
+  const work = `
+    net.createServer().listen(0, '127.0.0.1', () => console.log('waits'));
+    await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  `;
+  expect(await runIt(work, (terminate) => terminate())).toEqual({ code: 0, stderr: '' });
+  expect(await readCrashes(createFiles(), join(directory, 'crashes'), Date.now())).toEqual([]);
+});
