@@ -49,6 +49,13 @@ export function register(program: Command): void {
     .action(async (file: string, flags: Readout & { readonly removes?: string }) => {
       const body = await readInput(file);
       const { removes } = flags;
+      parsedToml(body, file);
+      if (removes !== undefined && !/^\d{1,6}$/.test(removes)) {
+        throw new BranchboxError('cli/usage', {
+          message: `--removes wants a number of boxes, not "${removes}"`,
+          mend: 'the refusal of the fleet without it says how many: for instance --removes 2',
+        });
+      }
       const query = removes === undefined ? '' : `?removes=${encodeURIComponent(removes)}`;
       const path = `/api/v1/fleet${query}`;
       const text = await callApi(flags, { method: 'PUT', path, mediaType: 'application/toml', body });
@@ -128,13 +135,18 @@ async function holdAgainstArchive(file: string): Promise<void> {
 }
 
 async function readGateway(file: string): Promise<{ readonly id: string }> {
-  const text = await readInput(file);
+  return decode(z.looseObject({ id: z.string() }), parsedToml(await readInput(file), file), file);
+}
+
+/** Throws model/invalid by the name of the file, which the controller does not know. */
+function parsedToml(text: string, file: string): unknown {
   try {
-    return decode(z.looseObject({ id: z.string() }), parseToml(text), file);
+    return parseToml(text);
   } catch (cause) {
-    if (cause instanceof BranchboxError) throw cause;
-    const message = `${file} is not TOML: ${cause instanceof Error ? cause.message : String(cause)}`;
-    const mend = 'a file as `branchbox fleet show` prints one gateway, without [[gateways]] above it';
-    throw new BranchboxError('model/invalid', { message, mend, cause });
+    throw new BranchboxError('model/invalid', {
+      message: `${file} is not TOML: ${cause instanceof Error ? cause.message.trimEnd() : String(cause)}`,
+      mend: 'correct that line; docs/controller.md has a fleet as an example',
+      cause,
+    });
   }
 }

@@ -223,7 +223,14 @@ async function password(what: string, file: string | undefined): Promise<string>
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
   try {
-    return await reader.question('');
+    // Ctrl-D and Ctrl-C reject it.
+    return await reader.question('').catch((cause: unknown) => {
+      throw new BranchboxError('cli/usage', {
+        message: `${what}: none was typed`,
+        mend: 'type it, or name a file with it',
+        cause,
+      });
+    });
   } finally {
     reader.close();
     process.stderr.write('\n');

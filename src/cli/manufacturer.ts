@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import type { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { DnsName } from '../model/addresses.ts';
 import { claimCodeOf } from '../model/assignment.ts';
 import { BranchboxError } from '../model/errors.ts';
 
@@ -29,6 +30,13 @@ export function register(program: Command): void {
     )
     .action(async (options: { state: string; name: string; address: string[] }) => {
       const { state: directory, name: dnsName } = options;
+      // First: what is made here is made for good.
+      if (!DnsName.safeParse(dnsName).success) {
+        throw new BranchboxError('cli/usage', {
+          message: `--name wants a DNS name, not "${dnsName}"`,
+          mend: 'for instance --name manufacturer.example; addresses go to --address',
+        });
+      }
       // A unit passes what its environment file says, and that may be nothing.
       const addresses = options.address.filter((address) => address !== '');
       const wrong = addresses.find((address) => isIP(address) === 0 || address.includes('%'));
@@ -39,6 +47,9 @@ export function register(program: Command): void {
         });
       }
       await (await main()).runInit({ directory, dnsName, addresses });
+      process.stdout.write(
+        `the manufacturer's keys are in ${directory}; its controller needs of them: service-ca.crt, client.crt, client.key, ca.crt, voucher-ca.crt\n`,
+      );
     });
   manufacturer
     .command('serve')

@@ -91,7 +91,10 @@ export function createFirmwareStore(options: {
       const all = await list();
       const gone = all.find(({ manifest }) => manifest.version === version);
       if (gone === undefined) {
-        throw new BranchboxError('controller/not-found', { message: `no firmware ${version} is here` });
+        throw new BranchboxError('controller/not-found', {
+          message: `no firmware ${version} is here`,
+          mend: '`branchbox fleet firmware list` names those that are',
+        });
       }
       await store.removeManifest(version);
       const kept = new Set(

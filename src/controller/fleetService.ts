@@ -51,7 +51,7 @@ export function gatewayOf(fleet: Fleet | undefined, id: string): Fleet['gateways
   if (found !== undefined) return found;
   throw new BranchboxError('controller/not-found', {
     message: `no gateway is named ${id}`,
-    mend: 'GET /api/v1/gateways lists them',
+    mend: '`branchbox fleet show` and GET /api/v1/gateways list them',
   });
 }
 

@@ -23,6 +23,8 @@ const MOVE_ORDER_LIFE_MS = 10 * 60_000;
 /** Of the last order to move that was made here: boxes take none twice. */
 const MOVE_GENERATION = 'move-generation';
 
+const WAITS_FOR = 'check the name; `branchbox fleet status` says of each gateway what it waits for';
+
 export interface MoveWish {
   readonly invitation: Invitation;
   readonly withinS: number;
@@ -68,6 +70,7 @@ export function createOrders(parts: {
     if (wireguardPublicKey === undefined) {
       throw new BranchboxError('controller/not-found', {
         message: `no box has reported as ${gatewayId} yet, so there is none to be ${words.done}`,
+        mend: WAITS_FOR,
       });
     }
     const order = make({ schema: 1, gatewayId, wireguardPublicKey });
@@ -121,6 +124,7 @@ export function createOrders(parts: {
     if (serial === undefined || identity === undefined) {
       throw new BranchboxError('controller/not-found', {
         message: `no box has enrolled and reported as ${gatewayId} yet, so there is none to be moved`,
+        mend: WAITS_FOR,
       });
     }
     if (serial !== invited) {

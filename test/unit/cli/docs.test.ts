@@ -1,7 +1,9 @@
 /** The commands that README and docs show are ones that there are, with options that they have. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { parse as parseToml } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
 import packageJson from '../../../package.json' with { type: 'json' };
+import { Fleet } from '../../../src/model/fleet.ts';
 import { commandsIn } from './docsCommands.ts';
 import { fit, loadCommandLine, nameOf, withSubcommands } from './commandLine.ts';
 
@@ -23,6 +25,16 @@ it.each(pages)('$name shows no command that there is not', ({ text }) => {
   expect(wrong).toEqual([]);
   const scripts = [...text.matchAll(/npm run ([a-z:]+)/g)].map(([, script]) => script ?? '');
   expect(scripts.filter((script) => !Object.hasOwn(packageJson.scripts, script))).toEqual([]);
+});
+
+it('the fleet that the page of the controller shows would be taken', () => {
+  const page = pages.find(({ name }) => name === 'docs/controller.md')?.text ?? '';
+  const shown = /^```toml\n(# fleet\.toml; .*?)^```/ms.exec(page)?.[1] ?? '';
+  const fleet = Fleet.parse(parseToml(shown));
+  expect(fleet.gateways.map(({ id, apps, uplinks }) => [id, apps.length, uplinks.length])).toEqual([
+    ['hub', 0, 1],
+    ['branch1', 1, 2],
+  ]);
 });
 
 it('every command is shown on some page', () => {

@@ -39,6 +39,14 @@ it.each([
   ['fleet activation SN-1 --valid 8d', '--valid wants a span of time from 60s to 7d, not 8d'],
   ['fleet activation SN-1 --valid soon', '--valid wants a span of time from 60s to 7d, not soon'],
   ['fleet usb SN-1 --out /nowhere --valid 10m', '--valid wants a span of time from 1h to 365d, not 10m'],
+  ['fleet apply package.json', 'package.json is not TOML'],
+  ['fleet apply src/lab/topologies/default/fleet.toml --removes many', '--removes wants a number of boxes'],
+  ['manufacturer init --state /proc/none --name bad_name', '--name wants a DNS name, not "bad_name"'],
+  [
+    'manufacturer init --state /proc/none --name m.example --address 300.1.1.1',
+    '--address wants IP addresses',
+  ],
+  ['manufacturer serve --state /proc/none --listen 9443', '--listen wants an address and a port, not "9443"'],
   ['fleet report branch1 --uplink lte', '--uplink says how to test'],
   ['fleet report branch1 --budget 131072', '--budget says how to test'],
 ])('%s', async (line, why) => {
