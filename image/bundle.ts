@@ -6,6 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { takeNoWords } from './words.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..');
 const BUNDLE_DIRECTORY = join(CHECKOUT, 'out/bundle');
@@ -72,6 +73,10 @@ export async function bundle(entry: string, name: string, parent = BUNDLE_DIRECT
 }
 
 if (import.meta.main) {
+  takeNoWords(`usage: npm run build
+  Bundles the command line of a box into out/bundle/branchbox, as image and package have it. Takes no words.
+example: npm run build
+`);
   const made = await bundle('src/cli/main.ts', 'branchbox');
   process.stdout.write(
     `${made.directory}: ${Math.round(made.sizeBytes / 1024)} KiB in ${Math.round(made.durationMs)} ms\n`,

@@ -18,6 +18,7 @@ const BUILD_TIMEOUT_MS = 3 * 60 * 60_000;
 takeNoWords(`usage: npm run image:reproduce
   Builds the last commit twice from nothing, and says what differs; ends with 1 where something does that may not
   (docs/image.md). Needs root on Linux and a Debian mirror, as npm run image; half an hour of two cores.
+example: npm run image:reproduce
 `);
 const runner = createRunner();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

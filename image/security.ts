@@ -18,7 +18,7 @@ const files = UNITS.flatMap((units) =>
 );
 const [only, ...more] = process.argv.slice(2);
 if (more.length > 0 || (only !== undefined && !files.some(({ unit }) => unit === only))) {
-  const usage = `usage: npm run image:security [-- UNIT]\n  UNIT  what one is judged by: ${files.map(({ unit }) => unit).join(', ')}\n`;
+  const usage = `usage: npm run image:security [-- UNIT]\n  UNIT  what one is judged by: ${files.map(({ unit }) => unit).join(', ')}\nexample: npm run image:security -- branchbox-agent.service\n`;
   (only === '--help' ? process.stdout : process.stderr).write(usage);
   process.exit(only === '--help' ? 0 : 2);
 }

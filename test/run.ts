@@ -9,6 +9,7 @@ import { FAST_TESTS, type Gate, report, runEach, runFastHalf, runGate } from './
 takeNoWords(`usage: npm test
   Takes no words, and root. The fast half alone: npm run check. One test alone, for instance:
   npx vitest run --project lab test/lab/units.test.ts (docs/testing.md)
+example: npm test
 `);
 
 /** Makes the trees and installs what the machine lacks: it waits for a mirror, so the fast gates run meanwhile. */

@@ -8,6 +8,7 @@ import { type GateResult, report, runGate } from '../gates.ts';
 takeNoWords(`usage: npm run test:vm
   Takes no words, root, and emulated on two cores hours. One test alone, for instance:
   npx vitest run --project vm-long test/vm/update/stick.test.ts (docs/testing.md)
+example: npm run test:vm
 `);
 const results: GateResult[] = [];
 for (const name of ['vm-long', 'vm-alone'])

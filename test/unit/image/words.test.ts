@@ -25,17 +25,23 @@ const call = (entry: string, ...args: string[]): Promise<Ended> =>
 const build = (...args: string[]): Promise<Ended> => call('image/build.ts', ...args);
 
 it.each([
+  ['npm test', 'test/run.ts'],
+  ['npm run check', 'test/check.ts'],
+  ['npm run build', 'image/bundle.ts'],
+  ['npm run bench', 'test/bench/run.ts'],
+  ['npm run test:host', 'test/host/run.ts'],
   ['npm run image:reproduce', 'image/reproduce.ts'],
   ['npm run image:security', 'image/security.ts'],
   ['npm run test:vm', 'test/vm/run.ts'],
   ['npm run chaos:power', 'test/vm/power/run.ts'],
   ['npm run fuzz', 'test/fuzz/run.ts'],
 ])(
-  '%s tells what it takes, and begins nothing for a word that it does not know',
+  '%s tells what it takes by an example, and begins nothing for a word that it does not know',
   async (command, entry) => {
     const help = await call(entry, '--help');
     expect(help).toMatchObject({ code: 0 });
     expect(help.stdout + help.stderr).toContain(`usage: ${command}`);
+    expect(help.stdout + help.stderr).toMatch(new RegExp(`^examples?: .*${command}`, 'm'));
     const { code, stderr } = await call(entry, '--bogus');
     expect(code).toBe(2);
     expect(stderr).toContain(`usage: ${command}`);
