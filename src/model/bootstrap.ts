@@ -41,11 +41,11 @@ export const BOOTSTRAP_SENTENCES: Readonly<
   CLOCK_FLOOR: { waitsFor: 'a lower bound of the time', mend: 'nothing to do' },
   DISCOVER: {
     waitsFor: 'the name of a bootstrap server',
-    mend: 'check DHCP option 143, DNS (_sztp._tcp) or the built-in list',
+    mend: 'ask the operator for a bootstrap stick; or check DHCP option 143, DNS (_sztp._tcp) or the built-in list',
   },
   PROVISIONAL: {
     waitsFor: 'a bootstrap server to answer with signed data',
-    mend: "check that the box is in the controller's inventory",
+    mend: "ask the operator whether the controller's inventory has this box, by its serial",
   },
   OWNED: { waitsFor: 'the enrolment server of its owner', mend: 'check that the controller is reachable' },
   ENROLLING: { waitsFor: 'its certificate', mend: 'an operator may have to approve this box' },

@@ -172,6 +172,8 @@ export function renderCodePage(form: {
   readonly token: string;
   readonly link: string | undefined;
   readonly problem: string | undefined;
+  /** undefined while the identity process does not say. */
+  readonly serial: string | undefined;
 }): string {
   return document(
     'Branchbox: activation code',
@@ -179,7 +181,7 @@ export function renderCodePage(form: {
 ${form.problem === undefined ? undefined : html`<p class="no" role="alert" id="problem">${form.problem}</p>`}
 <form method="post" action="${ACTIVATION_PATH}">
 <label for="code">Code that you were told</label>
-<p id="hint">Four to ten letters and digits. Small letters, spaces and hyphens do not matter.</p>
+<p id="hint">${form.serial === undefined ? undefined : `This box is ${form.serial}, and the code must be for it. `}Four to ten letters and digits. Small letters, spaces and hyphens do not matter.</p>
 <input id="code" name="code" type="text" required maxlength="24" autocomplete="one-time-code" autocapitalize="characters" autocorrect="off" spellcheck="false" aria-describedby="hint${form.problem === undefined ? undefined : ' problem'}">
 <input type="hidden" name="token" value="${form.token}">
 ${form.link === undefined ? undefined : html`<input type="hidden" name="link" value="${form.link}">`}

@@ -113,7 +113,12 @@ async function answer(parts: PageParts, takeOffer: () => boolean, request: Incom
   }
   const form: CodeForm = (status, link, problem) => ({
     status,
-    body: renderCodePage({ token: parts.tokens.make(remoteAddress), link, problem }),
+    body: renderCodePage({
+      token: parts.tokens.make(remoteAddress),
+      link,
+      problem,
+      serial: progress?.serial,
+    }),
   });
   switch (asked.kind) {
     case 'status':

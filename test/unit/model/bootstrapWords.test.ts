@@ -51,12 +51,12 @@ const TABLE: Readonly<Record<BootstrapState, Row>> = {
   CLOCK_FLOOR: { waitsFor: 'a lower bound of the time', mend: NOTHING, reported: false },
   DISCOVER: {
     waitsFor: 'the name of a bootstrap server',
-    mend: 'check DHCP option 143, DNS (_sztp._tcp) or the built-in list',
+    mend: 'ask the operator for a bootstrap stick; or check DHCP option 143, DNS (_sztp._tcp) or the built-in list',
     reported: false,
   },
   PROVISIONAL: {
     waitsFor: 'a bootstrap server to answer with signed data',
-    mend: "check that the box is in the controller's inventory",
+    mend: "ask the operator whether the controller's inventory has this box, by its serial",
     reported: false,
   },
   OWNED: { waitsFor: 'the enrolment server of its owner', mend: REACH, reported: true },

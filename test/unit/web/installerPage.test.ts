@@ -151,6 +151,13 @@ describe('the page', () => {
     expect(offered).toEqual([{ code: 'ABCDEFGH', link: LINK }]);
   });
 
+  it('names the box beside the code, which may be for another one', async () => {
+    const named = 'This box is SN-&lt;1&gt;, and the code must be for it. Four to ten';
+    expect((await ask('/activate')).body).toContain(named);
+    progress = undefined;
+    expect((await ask('/activate')).body).toContain('<p id="hint">Four to ten');
+  });
+
   it('keeps the link in the form, and refuses one that was cut', async () => {
     expect((await ask(`/activate?link=${LINK}`)).body).toContain(`name="link" value="${LINK}"`);
     // What stood beside it in a sentence, or where a mail broke its line.

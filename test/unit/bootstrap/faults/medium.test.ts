@@ -163,7 +163,7 @@ faultTable('USB medium', [
     fault: 'with a file system that no box reads (exFAT)',
     must: 'say so to who plugged it in, and ask online as if it were not there',
     outcome: 'nothing to refuse in PROVISIONAL; mended',
-    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; notice: USB medium sdb1: it has exFAT, and a bootstrap medium is read off FAT or ext4 alone (format it with FAT32, copy the files onto it again, or take another stick); mend: check that the box is in the controller's inventory",
+    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; notice: USB medium sdb1: it has exFAT, and a bootstrap medium is read off FAT or ext4 alone (format it with FAT32, copy the files onto it again, or take another stick); mend: ask the operator whether the controller's inventory has this box, by its serial",
     async run() {
       await seenByUdev(bench, 'exfat');
       return passedOver(bench);

@@ -136,7 +136,7 @@ faultTable('uplinks', [
     fault: 'a bootstrap server that says to come again (an approval, many boxes), for ten minutes',
     must: 'leave nobody: it is waited for',
     outcome: 'named nobody; OPERATIONAL',
-    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; last problem: bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 404; mend: check that the box is in the controller's inventory",
+    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; last problem: bootstrap/refused: controller.branchbox.example:PORT over wan1 answered 404; mend: ask the operator whether the controller's inventory has this box, by its serial",
     run: async () => {
       bench.controller.behaviour.sztp = () => ({ status: 404, headers: { 'retry-after': '30' } });
       const told = toldUnless(await leftWrongServer(bench.controller));
@@ -203,7 +203,7 @@ faultTable('uplinks', [
     fault: 'the owner’s server, which signs what this box must refuse',
     must: 'say so, and leave nobody: the lease led there',
     outcome: 'named nobody; OPERATIONAL',
-    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; last problem: pki/mismatch: The onboarding information brings a post-configuration-script, and a box runs no code but its image's (have the owner leave post-configuration-script out); mend: check that the box is in the controller's inventory",
+    told: "PROVISIONAL, waits for a bootstrap server to answer with signed data; last problem: pki/mismatch: The onboarding information brings a post-configuration-script, and a box runs no code but its image's (have the owner leave post-configuration-script out); mend: ask the operator whether the controller's inventory has this box, by its serial",
     run: async () => {
       const { controller, good } = bench;
       controller.behaviour.artefacts = (nonce) => ({
