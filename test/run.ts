@@ -11,6 +11,13 @@ takeNoWords(`usage: npm test
   npx vitest run --project lab test/lab/units.test.ts (docs/testing.md)
 example: npm test
 `);
+// Now, and not behind all that goes without.
+if (process.getuid?.() !== 0) {
+  process.stderr.write(
+    'npm test makes network namespaces, which takes root on Linux\n  mend: run it as root, or what goes without: npm run check\n',
+  );
+  process.exit(1);
+}
 
 /** Makes the trees and installs what the machine lacks: it waits for a mirror, so the fast gates run meanwhile. */
 const SET_UP: Gate = { name: 'lab-set-up', command: './branchbox', args: ['lab', 'prepare'] };
