@@ -3,6 +3,7 @@
  * Does not own signing (the controller does) nor making a file system: DIR is where a stick is mounted, or is copied to
  * one. Passwords come from a file or a prompt, never from the command line, which everybody on the machine can read.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
@@ -24,6 +25,7 @@ import {
   withAccess,
 } from './controllerApi.ts';
 import { spanS } from './span.ts';
+import { spelledOut } from './terminal.ts';
 import { inOptions } from './usbProblems.ts';
 import { planStaticAddresses } from './usbAddresses.ts';
 
@@ -80,7 +82,15 @@ export function registerUsb(fleet: Command): void {
       const wish = { network, validS: spanS('--valid', flags.valid, ['1h', '365d']) };
       const text = await callApi(flags, jsonCall('POST', `${inventoryPath(serial)}/medium`, wish));
       const made = decodeJson(MadeMedium, text, "the controller's answer");
+      const isThere = existsSync(flags.out);
       const written = await write(made, flags.out);
+      if (!isThere) {
+        process.stderr.write(
+          spelledOut(
+            `${flags.out} was not there and was made: if a stick was meant, none is mounted there\n`,
+          ),
+        );
+      }
       const expiresOn = new Date(made.expiresOnMs).toISOString();
       if (flags.json === true) {
         const { gatewayId } = made;

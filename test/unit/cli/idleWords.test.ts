@@ -1,4 +1,5 @@
 /** A word that is out of its bounds, or would do nothing beside the others, is refused by its own name, and what a command says that it did is so. */
+import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createProgram } from '../../../src/cli/program.ts';
 import { claimCodeOf } from '../../../src/model/assignment.ts';
@@ -94,6 +95,18 @@ it('the bounds of spans and lengths are those of the controller', async () => {
   const body = (wish: object) => running.call('POST', '/api/v1/inventory/SN-5/activation', wish);
   for (const wish of [{ validS: 59 }, { validS: 7 * 86_400 + 1 }, { codeLength: 3 }, { codeLength: 11 }])
     expect((await body(wish)).status).toBe(400);
+});
+
+it('fleet usb says where it had to make the directory of a stick, which then is none', async () => {
+  await run('fleet inventory SN-branch1');
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const told = () => said.mock.calls.map(([text]) => String(text)).join('');
+  const mounted = running.directory;
+  await run(`fleet usb SN-branch1 --json --out ${mounted}`);
+  expect(told()).toBe('');
+  await run(`fleet usb SN-branch1 --json --out ${mounted}/stik`);
+  expect(told()).toContain(`${mounted}/stik was not there and was made`);
+  expect(existsSync(`${mounted}/stik/branchbox/bootstrap/SN-branch1/label.svg`)).toBe(true);
 });
 
 it('fleet approve of a box that was denied does not say that it may enrol', async () => {
