@@ -221,22 +221,6 @@ it('gives a serial once, and init changes nothing that is there', async () => {
   expect(again.tls.certificate.fingerprintSha256).toBe(keys.tls.certificate.fingerprintSha256);
 });
 
-it('init has its TLS certificate name an address that it is told later, and keeps every key that boxes hang on', async () => {
-  const own = await mkdtemp(join(tmpdir(), 'bbt-manufacturer-'));
-  try {
-    const init = (...addresses: readonly string[]) =>
-      initManufacturer({ files, clock, directory: own, dnsName: 'localhost', addresses });
-    const first = await init('127.0.0.1', '2001:db8::1');
-    expect((await init('2001:DB8::0:1')).tls.certificate.pem).toBe(first.tls.certificate.pem);
-    const later = await init('127.0.0.1', '192.0.2.1');
-    expect(later.tls.certificate.ipAddresses).toContain('192.0.2.1');
-    expect(later.ca.certificate.pem).toBe(first.ca.certificate.pem);
-    expect(later.voucherCa.certificate.pem).toBe(first.voucherCa.certificate.pem);
-  } finally {
-    await rm(own, { recursive: true });
-  }
-});
-
 it('does not write the identity of one box over that of another, whose key would be lost', async () => {
   await identity('BB-6');
   const key = await readFile(join(factory('BB-6'), 'idevid.key'), 'utf8');

@@ -1,4 +1,4 @@
-/** The certificate of the manufacturer's port, held against a process that runs for longer than it lasts. */
+/** The certificate of the manufacturer's port: a process that runs for longer than it lasts, and names that it is told later. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,4 +61,20 @@ it('is renewed while the process runs', async () => {
   await expect.poll(() => shownAt(port)).not.toBe(first);
   ending.abort();
   await served;
+});
+
+it('init has its TLS certificate name an address that it is told later, and keeps every key that boxes hang on', async () => {
+  const own = await mkdtemp(join(tmpdir(), 'bbt-manufacturer-'));
+  try {
+    const init = (...addresses: readonly string[]) =>
+      initManufacturer({ files, clock: createClock(), directory: own, dnsName: 'localhost', addresses });
+    const first = await init('127.0.0.1', '2001:db8::1');
+    expect((await init('2001:DB8::0:1')).tls.certificate.pem).toBe(first.tls.certificate.pem);
+    const later = await init('127.0.0.1', '192.0.2.1');
+    expect(later.tls.certificate.ipAddresses).toContain('192.0.2.1');
+    expect(later.ca.certificate.pem).toBe(first.ca.certificate.pem);
+    expect(later.voucherCa.certificate.pem).toBe(first.voucherCa.certificate.pem);
+  } finally {
+    await rm(own, { recursive: true });
+  }
 });
