@@ -94,9 +94,19 @@ export async function callApi(access: Access, call: Call): Promise<string> {
   throw errorOf(status, text);
 }
 
+/** One word: any other file, such as the anchor in its place, could not be sent at all (RFC 6750 2.1). */
+async function readCredential(path: string): Promise<Secret> {
+  const word = (await readInput(path)).trim();
+  if (/^[\x21-\x7e]+$/.test(word)) return new Secret(word);
+  throw new BranchboxError('cli/usage', {
+    message: `--credential ${path} is no admin credential, which is one word`,
+    mend: 'name the admin.credential of the state directory of the controller',
+  });
+}
+
 /** Resolves at the head of the answer. */
 async function send(access: Access, call: Call): Promise<IncomingMessage> {
-  const credential = new Secret((await readInput(access.credential)).trim());
+  const credential = await readCredential(access.credential);
   const ca = await readInput(access.ca);
   const sizeBytes = call.file === undefined ? Buffer.byteLength(call.body ?? '') : await sizeOf(call.file);
   const url = addressOf(access.api, call.path);

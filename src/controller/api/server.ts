@@ -115,7 +115,7 @@ export async function createApi(options: {
     reply.header('WWW-Authenticate', authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"');
     throw new BranchboxError('controller/refused', {
       message: 'this needs the admin credential as a bearer token',
-      mend: 'send `Authorization: Bearer` with the content of admin.credential in the state directory of the controller',
+      mend: 'send `Authorization: Bearer` with the content of admin.credential in the state directory of the controller (--credential)',
       fields: { httpStatus: 401 },
     });
   });

@@ -32,6 +32,17 @@ it.each(['http://127.0.0.1:8445', 'controller:8445', 'controller', ''])(
   },
 );
 
+it.each(['', '-----BEGIN CERTIFICATE-----\nMIIB\n', 'wörd'])(
+  'a credential that is none is said to be: %j',
+  async (text) => {
+    const access = { api: 'https://127.0.0.1:1', ca: put('ca', 'x'), credential: put('credential', text) };
+    await expect(callApi(access, call)).rejects.toMatchObject({
+      code: 'cli/usage',
+      message: `--credential ${access.credential} is no admin credential, which is one word`,
+    });
+  },
+);
+
 it('a file that is not there is named, with why', async () => {
   const access = { api: 'https://127.0.0.1:1', ca: put('ca', 'x'), credential: put('credential', 'x') };
   const missing = join(directory, 'missing');
