@@ -23,7 +23,7 @@ export async function execInNode(lab: string, node: string, command: readonly st
   if (nsenter === undefined || process.execve === undefined) {
     throw new BranchboxError('system/missing-tool', { message: 'nsenter (util-linux) is not installed' });
   }
-  for (const stream of [process.stdout, process.stderr]) waitForReader(stream);
+  waitForOtherEnds();
   process.execve(nsenter, ['nsenter', ...enterWords(pid), `TERM=${terminalType()}`, ...command]);
 }
 
@@ -38,13 +38,16 @@ export async function shellInNode(lab: string, node: string): Promise<void> {
 
 /**
  * Node makes a pipe non-blocking for whoever has the same open file (pipe(7)): what the command writes faster than it is read
- * would fail (EAGAIN) and be lost. Node has no documented word to take that back; its handle has libuv's.
+ * would fail (EAGAIN) and be lost, and where it is quicker than whoever writes to it, its reading fails the same way. Node has no
+ * documented word to take that back; its handle has libuv's.
  */
-function waitForReader(stream: NodeJS.WriteStream): void {
-  const handle: unknown = Reflect.get(stream, '_handle');
-  if (typeof handle !== 'object' || handle === null) return;
-  const setBlocking: unknown = Reflect.get(handle, 'setBlocking');
-  if (typeof setBlocking === 'function') Reflect.apply(setBlocking, handle, [true]);
+export function waitForOtherEnds(): void {
+  for (const stream of [process.stdin, process.stdout, process.stderr]) {
+    const handle: unknown = Reflect.get(stream, '_handle');
+    if (typeof handle !== 'object' || handle === null) continue;
+    const setBlocking: unknown = Reflect.get(handle, 'setBlocking');
+    if (typeof setBlocking === 'function') Reflect.apply(setBlocking, handle, [true]);
+  }
 }
 
 function isExecutable(path: string): boolean {
