@@ -73,6 +73,7 @@ export function createOrders(parts: {
         mend: WAITS_FOR,
       });
     }
+    await holdAgainstRevoked(gatewayId);
     const order = make({ schema: 1, gatewayId, wireguardPublicKey });
     const jws = await signer.order(order);
     const id = randomUUID();
@@ -111,6 +112,16 @@ export function createOrders(parts: {
       clearTimeout(timer);
       waiting.delete(`${gatewayId} ${id}`);
     }
+  }
+
+  /** The broker has no session with such a box: nothing would be heard, and nobody told why. */
+  async function holdAgainstRevoked(gatewayId: string): Promise<void> {
+    const serial = (await store.gateways.reportedKeys()).find((key) => key.gatewayId === gatewayId)?.serial;
+    if (serial === undefined || (await store.inventory.get(serial))?.state !== 'revoked') return;
+    throw new BranchboxError('controller/conflict', {
+      message: `the box of ${gatewayId}, ${serial}, is revoked, so it hears no order`,
+      mend: `trust it again first (branchbox fleet release ${serial}), or do it at the box`,
+    });
   }
 
   /** Serial and factory key of the box that is this gateway; refused where another one was invited. */

@@ -75,9 +75,15 @@ export function registerActivationRoutes(api: Api, { store, activations, clock }
           mend: `first ${patch} with { "twoFactor": true, "approved": false } or \`branchbox fleet inventory ${serial} --two-factor --change\``,
         });
       }
-      if (entry.approved || entry.state === 'revoked') {
+      if (entry.state === 'revoked') {
         throw new BranchboxError('controller/conflict', {
-          message: `${serial} is ${entry.state === 'revoked' ? 'revoked' : 'approved'} already: a code would change nothing`,
+          message: `${serial} is revoked: a code would change nothing`,
+          mend: `trust it again first: branchbox fleet release ${serial}`,
+        });
+      }
+      if (entry.approved) {
+        throw new BranchboxError('controller/conflict', {
+          message: `${serial} is approved already: a code would change nothing`,
           mend: `${patch} with { "approved": false } asks for a code at its next enrolment`,
         });
       }

@@ -24,6 +24,7 @@ async function world(timeoutMs: number) {
   const audit = async () =>
     (await store.records.auditPage({ limit: 10 })).map(({ detail }) => detail.replace(/order .*/, 'order'));
   return {
+    store,
     orders,
     sent,
     audit,
@@ -56,6 +57,19 @@ describe('an order to a gateway', () => {
       { jws: expect.stringContaining('"notAfterMs":60001,"request":{"uplink":"lte"}') },
     ]);
     expect(await audit()).toEqual(['order', 'accepted: testing']);
+  });
+
+  it('is not sent to a box that was revoked, which hears none', async () => {
+    const { orders, sent, store } = await world(60_000);
+    const { serial = '' } = (await store.gateways.reportedKeys())[0] ?? {};
+    await store.inventory.add(serial, { approved: true, twoFactor: false }, 1);
+    await store.inventory.update(serial, { state: 'revoked' });
+    await expect(orders.factoryReset('branch1', 'admin')).rejects.toMatchObject({
+      code: 'controller/conflict',
+      message: `the box of branch1, ${serial}, is revoked, so it hears no order`,
+      mend: expect.stringContaining(`branchbox fleet release ${serial}`),
+    });
+    expect(sent).toEqual([]);
   });
 
   it('that is refused, not answered or for nobody says so', async () => {
