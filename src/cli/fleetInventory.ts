@@ -150,7 +150,9 @@ async function asWished(flags: InventoryFlags, serial: string): Promise<string |
   const text = await callApi(flags, { method: 'GET', path: inventoryPath(serial) });
   const { approved, twoFactor } = decodeJson(Standing, text, "the controller's answer");
   const lacksFactor = flags.twoFactor === true && !twoFactor;
-  if (!lacksFactor && !(flags.pending === true && approved)) return text;
+  // One that typed its code before is as wished, unless it is to do so again.
+  const enrolsAtOnce = approved && (flags.pending === true || flags.change === true);
+  if (!lacksFactor && !enrolsAtOnce) return text;
   if (flags.change === true) {
     const wish = { ...(lacksFactor && { twoFactor: true }), approved: false };
     return callApi(flags, jsonCall('PATCH', inventoryPath(serial), wish));

@@ -51,3 +51,12 @@ it('is told that --change alone changes nothing', async () => {
     message: '--change says nothing of what is to change',
   });
 });
+
+it('--two-factor --change makes a box wait again that typed its code before; without --change it is as wished', async () => {
+  await inventory('SN-1', '--two-factor');
+  await running.store.inventory.update('SN-1', { approved: true });
+  await inventory('SN-1', '--two-factor');
+  expect(await running.store.inventory.get('SN-1')).toMatchObject({ approved: true });
+  await inventory('SN-1', '--two-factor', '--change');
+  expect(await running.store.inventory.get('SN-1')).toMatchObject({ approved: false, twoFactor: true });
+});
