@@ -118,11 +118,19 @@ describe('a box with a medium', () => {
       await plugIn(bench, goodStick(bench));
       await run('OWNED');
       expect((await entries()).at(-1)?.note['medium']).toMatch(/^[0-9a-f]{16}$/);
-      // It is no earlier than its voucher was made, and a start later still knows that.
-      expect(await read('clock-floor')).toBe(`${NOW_MS - DAY_MS}\n`);
       for (const name of await box.files.list(box.paths.state))
         await box.files.remove(`${box.paths.state}/${name}`);
     }
+  });
+
+  it('knows at a later start that it is no earlier than its voucher was made, once the owner’s server stood by that', async () => {
+    bench.box.clock.setMs(0);
+    await plugIn(bench, goodStick(bench));
+    await run('OWNED');
+    const made = `${NOW_MS - DAY_MS}\n`;
+    expect(await read('clock-floor')).not.toBe(made);
+    await run('ENROLLING');
+    expect(await read('clock-floor')).toBe(made);
   });
 
   it('does not look at one once it was owned, whatever became of the record', async () => {
