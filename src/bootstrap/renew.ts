@@ -111,9 +111,11 @@ export function createRenewalActions(context: ServiceContext): Readonly<Record<'
 
   /** "Come back later" and back-off count while there is a certificate to wait with: ten more tries fit in what is left of it. */
   function within(failure: BranchboxError, endsAtMs: number | undefined): BranchboxError {
-    if (endsAtMs === undefined) return failure;
+    const leftMs = endsAtMs === undefined ? 0 : endsAtMs - clock.nowMs();
+    // Ended, where the next one is there and is only not proved yet: there is nothing to be quick for.
+    if (leftMs <= 0) return failure;
     const asked = askedAfterMs(failure);
-    const mostMs = Math.max(RETRY_AFTER_MS.min, (endsAtMs - clock.nowMs()) / 10);
+    const mostMs = Math.max(RETRY_AFTER_MS.min, leftMs / 10);
     if (asked === undefined) return retriedWithin(failure, mostMs);
     return asked > mostMs ? retriedAfter(failure, Math.round(mostMs)) : failure;
   }

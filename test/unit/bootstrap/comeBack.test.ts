@@ -70,3 +70,25 @@ it('does not sleep through the last tries of a renewal that fails', async () => 
   expect(tries.at(0)?.leftMs).toBeGreaterThan(HOUR_MS / 2);
   expect(tries.at(-1)?.leftMs).toBeLessThanOrEqual(1_000);
 });
+
+it('hurries no more once the certificate has ended, and the next one is there and only not proved', async () => {
+  const { box, controller, authorities } = bench;
+  await box.run({ controller, until: 'OPERATIONAL' });
+  const endsAtMs = NOW_MS + 90 * DAY_MS;
+  box.clock.setMs(endsAtMs - HOUR_MS / 60);
+  issueAtTheTimeOf(box, authorities, controller);
+  controller.behaviour.ping = () => ({ status: 503 });
+  const delaysMs: number[] = [];
+  await box.run({
+    controller,
+    until: (line) => {
+      if (!failed(line)) return false;
+      if (box.clock.nowMs() < endsAtMs) box.clock.setMs(endsAtMs);
+      else delaysMs.push(Number(line.fields['delayMs']));
+      return delaysMs.length === 2;
+    },
+  });
+  // As after any failure of a renewal: a minute at first, and no less.
+  expect(Math.min(...delaysMs)).toBeGreaterThanOrEqual(HOUR_MS / 120);
+  expect(controller.enrolments.filter((one) => one.startsWith('simplereenroll'))).toHaveLength(1);
+});
