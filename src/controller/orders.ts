@@ -73,7 +73,7 @@ export function createOrders(parts: {
         mend: WAITS_FOR,
       });
     }
-    await holdAgainstRevoked(gatewayId);
+    await holdAgainstRevoked(gatewayId, words);
     const order = make({ schema: 1, gatewayId, wireguardPublicKey });
     const jws = await signer.order(order);
     const id = randomUUID();
@@ -115,9 +115,17 @@ export function createOrders(parts: {
   }
 
   /** The broker has no session with such a box: nothing would be heard, and nobody told why. */
-  async function holdAgainstRevoked(gatewayId: string): Promise<void> {
+  async function holdAgainstRevoked(gatewayId: string, words: { readonly done: string }): Promise<void> {
     const serial = (await store.gateways.reportedKeys()).find((key) => key.gatewayId === gatewayId)?.serial;
     if (serial === undefined || (await store.inventory.get(serial))?.state !== 'revoked') return;
+    const holder = (await store.fleet.outline())?.places.find(({ id }) => id === gatewayId)?.serial;
+    // Replaced: whoever asks means the new box, and to trust the old one again would mend nothing.
+    if (holder !== undefined && holder !== serial) {
+      throw new BranchboxError('controller/not-found', {
+        message: `${holder} has the place of ${gatewayId} now, and has not reported yet, so there is none to be ${words.done}`,
+        mend: WAITS_FOR,
+      });
+    }
     throw new BranchboxError('controller/conflict', {
       message: `the box of ${gatewayId}, ${serial}, is revoked, so it hears no order`,
       mend: `trust it again first (branchbox fleet release ${serial}), or do it at the box`,

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { NO_ALLOCATIONS } from '../../../src/controller/allocations.ts';
 import { createOrders } from '../../../src/controller/orders.ts';
 import { openSqliteStore } from '../../../src/controller/store/sqlite.ts';
 import type { Command } from '../../../src/model/mqtt.ts';
+import { SMALL_FLEET } from './fixtures.ts';
 import { statusWith } from './statusFixture.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
@@ -68,6 +70,23 @@ describe('an order to a gateway', () => {
       code: 'controller/conflict',
       message: `the box of branch1, ${serial}, is revoked, so it hears no order`,
       mend: expect.stringContaining(`branchbox fleet release ${serial}`),
+    });
+    expect(sent).toEqual([]);
+  });
+
+  it('waits for the box that was given the place, and speaks of no trust in the revoked one before it', async () => {
+    const { orders, sent, store } = await world(60_000);
+    const { serial = '' } = (await store.gateways.reportedKeys())[0] ?? {};
+    await store.inventory.add(serial, { approved: true, twoFactor: false }, 1);
+    await store.inventory.update(serial, { state: 'revoked' });
+    const gateways = SMALL_FLEET.gateways.map((one) =>
+      one.id === 'branch1' ? { ...one, serial: 'SN-9' } : one,
+    );
+    await store.fleet.replace({ fleet: { ...SMALL_FLEET, gateways }, allocations: NO_ALLOCATIONS }, 0, 1);
+    await expect(orders.factoryReset('branch1', 'admin')).rejects.toMatchObject({
+      code: 'controller/not-found',
+      message: 'SN-9 has the place of branch1 now, and has not reported yet, so there is none to be reset',
+      mend: expect.not.stringContaining('release'),
     });
     expect(sent).toEqual([]);
   });
