@@ -37,8 +37,10 @@ export function register(program: Command): void {
           mend: 'for instance --name manufacturer.example; addresses go to --address',
         });
       }
-      // A unit passes what its environment file says, and that may be nothing.
-      const addresses = options.address.filter((address) => address !== '');
+      // A unit passes what its environment file says as one word, and that may be several addresses or nothing.
+      const addresses = options.address
+        .flatMap((word) => word.split(/\s+/))
+        .filter((address) => address !== '');
       const wrong = addresses.find((address) => isIP(address) === 0 || address.includes('%'));
       if (wrong !== undefined) {
         throw new BranchboxError('cli/usage', {

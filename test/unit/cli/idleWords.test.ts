@@ -47,6 +47,11 @@ it.each([
     'manufacturer init --state /proc/none --name m.example --address 300.1.1.1',
     '--address wants IP addresses',
   ],
+  // As a unit passes two of its environment file: one word.
+  [
+    'manufacturer init --state /proc/none --name m.example --address 192.0.2.1\t300.1.1.1',
+    '--address wants IP addresses, not "300.1.1.1"',
+  ],
   ['manufacturer serve --state /proc/none --listen 9443', '--listen wants an address and a port, not "9443"'],
   ['fleet report branch1 --uplink lte', '--uplink says how to test'],
   ['fleet report branch1 --budget 131072', '--budget says how to test'],
