@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import { createServer as createTcpServer } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -19,6 +19,13 @@ const put = (name: string, text: string): string => {
   writeFileSync(path, text);
   return path;
 };
+/** To a server of the test's, once it listens; without an anchor. */
+async function accessTo(server: Server) {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { api: `https://localhost:${port}`, credential: put('credential', 'x') };
+}
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'bbt-cli-'));
 });
@@ -53,11 +60,8 @@ it('a file that is not there is named, with why', async () => {
 
 it('a file that is there and cannot be read while it is sent is named too, with why', async () => {
   // Takes the connection and says nothing: whatever ends the call is the file.
-  const silent = createTcpServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
-  await once(silent, 'listening');
-  const address = silent.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const access = { api: `https://127.0.0.1:${port}`, ca: put('ca', ''), credential: put('credential', 'x') };
+  const silent = createTcpServer((socket) => socket.on('error', () => undefined));
+  const access = { ...(await accessTo(silent)), ca: put('ca', '') };
   try {
     await expect(callApi(access, { ...call, method: 'PUT', file: directory })).rejects.toMatchObject({
       code: 'system/file',
@@ -77,11 +81,7 @@ it('another controller than the anchor vouches for is not one that does not answ
   const server = createServer({ key: exportPrivateKey(key).reveal(), cert: certificate.pem }, (_, response) =>
     response.end('fine'),
   );
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const access = { api: `https://localhost:${port}`, credential: put('credential', 'x') };
+  const access = await accessTo(server);
   try {
     const ca = (pem: string) => ({ ...access, ca: put('ca', pem) });
     expect(await callApi(ca(own.certificate.pem), call)).toBe('fine');
@@ -111,15 +111,7 @@ it('an answer that is cut off in its middle is a controller that does not answer
       response.write('{ "revision": ', () => request.socket.destroy());
     },
   );
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const access = {
-    api: `https://localhost:${port}`,
-    credential: put('credential', 'x'),
-    ca: put('ca', ca.certificate.pem),
-  };
+  const access = { ...(await accessTo(server)), ca: put('ca', ca.certificate.pem) };
   try {
     await expect(callApi(access, call)).rejects.toMatchObject({ code: 'controller/unreachable' });
   } finally {
@@ -137,15 +129,7 @@ it('a file arrives as it is, and who waits is told of each tenth', async () => {
       response.end('done');
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const access = {
-    api: `https://localhost:${port}`,
-    ca: put('ca', WIRE.anchorPem),
-    credential: put('credential', 'x'),
-  };
+  const access = { ...(await accessTo(server)), ca: put('ca', WIRE.anchorPem) };
   const file = join(directory, 'app.tar');
   writeFileSync(file, content);
   const told: number[] = [];
