@@ -2,7 +2,6 @@
  * Owns who is at the other end of a TLS connection: a factory identity, a gateway of ours, or nobody we know.
  * Does not own what either may do.
  */
-import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { BranchboxError } from '../model/errors.ts';
 import { GatewayId } from '../model/ids.ts';
@@ -10,6 +9,7 @@ import { type Certificate, parseCertificate, readUsable } from '../pki/certifica
 import { validateChain } from '../pki/chain.ts';
 import { deviceSerial } from '../pki/deviceSerial.ts';
 import { OID } from '../pki/oids.ts';
+import { takeSentCertificates } from '../pki/sentCertificates.ts';
 
 export type Peer =
   | { readonly kind: 'none' }
@@ -29,19 +29,16 @@ export interface PeerAnchors {
   readonly previous: readonly Certificate[];
 }
 
-/** Certificates taken from a handshake: a real chain has two to four, and may come with some that are of no use. */
-const MAX_CHAIN = 8;
-
 export type PeerOf = (socket: TLSSocket, anchors: PeerAnchors, nowMs: number) => Promise<Peer>;
 
 /**
  * The TLS stack's own verdict is not used: it has one set of anchors, and here it matters which anchor it was. A server has one
- * of these for all its connections: Node gives the certificates of a session once, and takes them out of it by that.
+ * of these for all its connections: the certificates of a session are had once (takeSentCertificates).
  */
 export function createPeerOf(): PeerOf {
   const presented = new WeakMap<TLSSocket, readonly Uint8Array[]>();
   return (socket, anchors, nowMs) => {
-    const chain = presented.get(socket) ?? presentedBy(socket);
+    const chain = presented.get(socket) ?? takeSentCertificates(socket);
     presented.set(socket, chain);
     return judge(chain, anchors, nowMs);
   };
@@ -70,20 +67,6 @@ async function judge(presented: readonly Uint8Array[], anchors: PeerAnchors, now
     if (gatewayId.success) return { kind: 'ldevid', certificate: leaf, gatewayId: gatewayId.data };
   }
   return { kind: 'untrusted', certificate: leaf };
-}
-
-/**
- * As they came, the leaf first and the others in any order (RFC 8446 4.4.2). Node's older call, getPeerCertificate, follows the
- * chain instead, and loses its way where an issuer came last.
- */
-function presentedBy(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let next: X509Certificate | undefined = socket.getPeerX509Certificate();
-  while (next !== undefined && chain.length < MAX_CHAIN) {
-    chain.push(Uint8Array.from(next.raw));
-    next = next.issuerCertificate;
-  }
-  return chain;
 }
 
 /** Leaf first, then those that can be used; a string says why the leaf cannot be read. */

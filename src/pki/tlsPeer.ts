@@ -13,6 +13,7 @@ import { type Certificate, parseCertificate, readUsable } from './certificate.ts
 import { validateChain } from './chain.ts';
 import { refuseRevoked, type SignedList } from './crlVerify.ts';
 import { OID } from './oids.ts';
+import { MAX_SENT_CERTIFICATES, takeSentCertificates } from './sentCertificates.ts';
 
 const DATE_VERDICTS: readonly string[] = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
 /** What the library says of a chain that ends at another authority. */
@@ -24,8 +25,6 @@ const FOREIGN_VERDICTS: readonly string[] = [
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ];
 const INTERCEPTED = '. Is TLS intercepted on the way (captive portal, inspecting firewall)?';
-/** Certificates taken from a handshake; a real chain has two to four. */
-const MAX_CHAIN = 8;
 
 /**
  * Its chain: leaf first, anchor last. Throws pki/untrusted, or pki/expired where the time alone is wrong. The library must have
@@ -67,8 +66,8 @@ export async function judgeTlsPeer(
   };
   const chain = await chainOver(above)
     .catch((thrown: unknown) => {
-      if (by.takesAnyOrder === true && isForeign(thrown)) return chainOver(sentAbove(socket));
-      throw thrown;
+      if (by.takesAnyOrder !== true || !isForeign(thrown)) throw thrown;
+      return chainOver(readUsable(takeSentCertificates(socket).slice(1)).usable);
     })
     .catch((thrown: unknown) => {
       // Where the clock is wrong the library speaks of dates alone, and it is found here.
@@ -92,27 +91,17 @@ function presentedBy(socket: TLSSocket): readonly Certificate[] {
   const chain: Uint8Array[] = [];
   const seen = new Set<string>();
   let current: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  while (current?.raw !== undefined && !seen.has(current.fingerprint256) && chain.length < MAX_CHAIN) {
+  while (
+    current?.raw !== undefined &&
+    !seen.has(current.fingerprint256) &&
+    chain.length < MAX_SENT_CERTIFICATES
+  ) {
     seen.add(current.fingerprint256);
     chain.push(current.raw);
     current = current.issuerCertificate;
   }
   const [leaf, ...above] = chain;
   return leaf === undefined ? [] : [parseCertificate(leaf), ...readUsable(above).usable];
-}
-
-/**
- * All that it sent above its certificate. getPeerCertificate follows the chain instead, and loses its way where an issuer came
- * last; this call has all, and takes it out of the session.
- */
-function sentAbove(socket: TLSSocket): readonly Certificate[] {
-  const chain: Uint8Array[] = [];
-  let next = socket.getPeerX509Certificate()?.issuerCertificate;
-  while (next !== undefined && chain.length < MAX_CHAIN) {
-    chain.push(Uint8Array.from(next.raw));
-    next = next.issuerCertificate;
-  }
-  return readUsable(chain).usable;
 }
 
 const isForeign = (thrown: unknown): thrown is BranchboxError =>

@@ -7,9 +7,9 @@
  *   voucher-ca  issues the voucher signer alone; the boxes' anchor for vouchers
  *   service-ca  issues this service's TLS certificate and its customers' client certificates
  */
-import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
+import { canonicalAddress } from '../../model/prefixes.ts';
 import { type Credential, issueCertificate, NO_EXPIRY_MS, selfSignedCa } from '../../pki/issue.ts';
 import { exportPrivateKey, generateKeyPair } from '../../pki/keys.ts';
 import type { Clock, Files } from '../../system/ports.ts';
@@ -79,10 +79,6 @@ export async function initManufacturer(
   await makeFirstClient(place, serviceCa);
   return openManufacturerKeys(place);
 }
-
-/** As a certificate is read: IPv6 has many spellings, and the URL parser knows one. */
-const canonicalAddress = (address: string): string =>
-  isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 
 /** Throws where `init` has not been run. */
 export async function openManufacturerKeys(place: Place): Promise<ManufacturerKeys> {
