@@ -122,8 +122,9 @@ export function decodeJson<S extends z.ZodType>(
   text: string,
   what: string,
   maxBytes = 4 * 1024 * 1024,
+  code: ErrorCode = 'model/invalid',
 ): z.output<S> {
-  return decode(schema, parseJson(text, what, maxBytes), what);
+  return decode(schema, parseJson(text, what, maxBytes, code), what, code);
 }
 
 /** As decodeJson, of a writer that may be newer than this reader: what it says beyond the schema is passed over. */
@@ -133,26 +134,24 @@ export function decodeNewerJson<S extends z.ZodType>(
   what: string,
   maxBytes: number,
 ): z.output<S> {
-  return decode(schema, withoutUnknown(schema, parseJson(text, what, maxBytes)), what);
+  return decode(schema, withoutUnknown(schema, parseJson(text, what, maxBytes, 'model/invalid')), what);
 }
 
 /** Far deeper than any schema here: what copies or prints a document by recursion must not run out of stack. */
 const MAX_DEPTH = 64;
 
-function parseJson(text: string, what: string, maxBytes: number): unknown {
+function parseJson(text: string, what: string, maxBytes: number, code: ErrorCode): unknown {
   if (text.length > maxBytes) {
-    throw new BranchboxError('model/invalid', { message: `${what} is larger than ${maxBytes} bytes` });
+    throw new BranchboxError(code, { message: `${what} is larger than ${maxBytes} bytes` });
   }
   if (isDeeper(text, MAX_DEPTH)) {
-    throw new BranchboxError('model/invalid', {
-      message: `${what} is nested deeper than ${MAX_DEPTH} levels`,
-    });
+    throw new BranchboxError(code, { message: `${what} is nested deeper than ${MAX_DEPTH} levels` });
   }
   try {
     // RFC 8259 8.1: a mark before UTF-8, as some editors and libraries write it, may be passed over.
     return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown;
   } catch (cause) {
-    throw new BranchboxError('model/invalid', { message: `${what} is not JSON`, cause });
+    throw new BranchboxError(code, { message: `${what} is not JSON`, cause });
   }
 }
 

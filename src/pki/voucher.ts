@@ -3,7 +3,7 @@
  * Does not own who gets one (the manufacturer decides) nor the clock floor (bootstrap/clockFloor).
  */
 import { z } from 'zod';
-import { decode as decodeSchema } from '../model/decode.ts';
+import { decodeJson } from '../model/decode.ts';
 import { BranchboxError, type Problem } from '../model/errors.ts';
 import { DateAndTime, momentOf } from '../model/dateAndTime.ts';
 import { yangBinary } from '../model/yangBinary.ts';
@@ -136,13 +136,15 @@ export async function verifyVoucher(
 
 /** What a voucher says, its signature not looked at: for showing one, never for acting on it. */
 export function readVoucher(content: Uint8Array): Voucher {
-  let json: unknown;
+  const what = 'A voucher';
+  let text: string;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(content);
   } catch (cause) {
-    throw malformed('A voucher is not JSON', cause);
+    throw malformed(`${what} is not UTF-8`, cause);
   }
-  const fields = decodeSchema(VoucherDocument, json, 'A voucher', 'pki/malformed')['ietf-voucher:voucher'];
+  const document = decodeJson(VoucherDocument, text, what, MAX_VOUCHER_BYTES, 'pki/malformed');
+  const fields = document['ietf-voucher:voucher'];
   const nonce = fields.nonce === undefined ? undefined : fromBase64(fields.nonce);
   return {
     serialNumber: fields['serial-number'],

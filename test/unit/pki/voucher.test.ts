@@ -186,6 +186,11 @@ it('is none that ended before it was made, under a clock in 1970 either', async 
   await expect(judged).rejects.toMatchObject({ code: 'pki/mismatch', problems: [{ path: '$.expires-on' }] });
 });
 
+it('is none where it is nested without end: whoever reads it must not run out of stack', () => {
+  const content = `{"ietf-voucher:voucher":{"created-on":${'['.repeat(10_000)}${']'.repeat(10_000)}}}`;
+  expect(() => readVoucher(Buffer.from(content))).toThrow('A voucher is nested deeper than 64 levels');
+});
+
 it('tells every problem', async () => {
   const problems = await verify(nonced, { serialNumber: 'BB-2', nonce: Buffer.alloc(16) }).catch(
     (thrown: unknown) =>
