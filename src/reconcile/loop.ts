@@ -153,11 +153,9 @@ function createBackoff(clock: Clock): Backoff {
       defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
       for (const id of waits.keys()) if (!failures.has(id)) waits.delete(id);
       for (const [id, error] of failures) {
-        if (held.has(id)) continue;
-        // What only waits for another's failure is tried together with that: a wait of its own that is over would have the
-        // loop run without a pause.
-        if (error.code === 'reconcile/blocked') waits.delete(id);
-        else waits.set(id, { ...later(waits.get(id)?.delayMs ?? 0), error });
+        // What only waits for another's failure is tried together with that.
+        if (held.has(id) || error.code === 'reconcile/blocked') continue;
+        waits.set(id, { ...later(waits.get(id)?.delayMs ?? 0), error });
       }
     },
     noteDefect() {

@@ -116,21 +116,6 @@ describe('the loop', () => {
     one.end();
   });
 
-  it('is woken by no wait of an item that by now only waits for another', async () => {
-    const other = itemId('alpha', 'other');
-    const startMs = Date.now();
-    const one = started(async () => {
-      if (Date.now() - startMs < 1000) return report([broken]);
-      const blocked = new BranchboxError('reconcile/blocked', { message: `waits for ${other}` });
-      return { ...report([other]), failures: new Map([...report([other]).failures, [broken, blocked]]) };
-    });
-    await vi.advanceTimersByTimeAsync(65_000);
-    const gaps = one.runs.slice(1).map((at, index) => Math.round(at - (one.runs[index] ?? 0)));
-    // Its own first one, then those of the other alone.
-    expect(gaps).toEqual([1, 1, 2, 4, 8, 16, 32]);
-    one.end();
-  });
-
   it('stops the run under way and forgets back-offs where something else is wanted', async () => {
     const one = started((held, signal) =>
       held.size > 0 || one.runs.length > 2
