@@ -4,6 +4,7 @@
 import {
   copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -155,12 +156,29 @@ describe('the image', () => {
         'ssh-agent',
         'ctr',
         'agetty',
+        'getty',
+        'login',
+        'sg',
         'su',
+        'sulogin',
       ];
+      // Not existsSync: a link to nothing is left over, too.
       const found = unwanted.filter((name) =>
-        ['usr/bin', 'usr/sbin'].some((place) => existsSync(join(root, place, name))),
+        ['usr/bin', 'usr/sbin'].some((place) =>
+          lstatSync(join(root, place, name), { throwIfNoEntry: false }),
+        ),
       );
       expect(found).toEqual([]);
+    });
+
+    it('has no unit that would show a login or a shell', async () => {
+      const units = await inRoot(
+        "find usr/lib/systemd/system etc/systemd -name '*getty*' -o -name 'autovt*' -o -name '*-shell*'",
+      );
+      expect(lines(units)).toEqual([]);
+      // The units that systemd starts a shell by when a start fails: ours is the rescue.
+      const sulogin = await inRoot('grep -rl sulogin usr/lib/systemd/system etc/systemd || :');
+      expect(lines(sulogin)).toEqual(['usr/lib/systemd/system/emergency.service']);
     });
 
     it('has nothing left of Debian’s that would call one', async () => {
