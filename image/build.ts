@@ -75,8 +75,8 @@ try {
       ...(out === undefined ? {} : { out }),
     },
     making,
+    (each) => (values.disk === true ? Promise.resolve() : publish(each, making)),
   );
-  if (values.disk !== true) await publish(disk, making);
   process.stdout.write(`${disk.made.raw}\n`);
 } catch (thrown) {
   const error = asBranchboxError(thrown);

@@ -22,17 +22,12 @@ export async function makePackage(disk: Disk, { runner }: Making): Promise<strin
   });
   const deb = join(out, `branchbox-${made.version}_amd64.deb`);
   const work = await mkdtemp(join(out, 'package-'));
+  const part = join(work, 'deb');
   try {
     await stage(work, ingredients, keys, undefined);
-    const words = [
-      work,
-      made.version,
-      join(import.meta.dirname, 'packages.txt'),
-      FIRMWARE_ROOT,
-      `${deb}.part`,
-    ];
+    const words = [work, made.version, join(import.meta.dirname, 'packages.txt'), FIRMWARE_ROOT, part];
     await toolbox.run([out, CHECKOUT], script('make-deb.sh', ...words), TIMEOUT_MS);
-    await rename(`${deb}.part`, deb);
+    await rename(part, deb);
   } finally {
     await rm(work, { recursive: true });
   }

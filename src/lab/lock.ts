@@ -1,8 +1,9 @@
 /**
  * Owns locks between processes of the host: an abstract unix socket that one process can be bound to, which the kernel
- * takes back when the process ends, however it does.
+ * takes back when the process ends, however it does. Whoever waits for one is connected to it: told who holds it, and
+ * that it is free by the connection's end.
  */
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';
 import type { LabPaths } from './paths.ts';
 
@@ -13,16 +14,58 @@ export interface Lock {
 /** Abstract names have 107 bytes; a path of a lab fits. */
 export const lockName = (path: string): string => `\0branchbox-lock:${path}`;
 
-/** undefined where another process, or this one, holds it. */
-export function tryLock(name: string): Promise<Lock | undefined> {
+/** undefined where another process, or this one, holds it. `holder`: what whoever waits is told. */
+export function tryLock(name: string, holder = ''): Promise<Lock | undefined> {
   return new Promise((resolve, reject) => {
-    const server = createServer();
+    const waiting = new Set<Socket>();
+    const server = createServer((socket) => {
+      waiting.add(socket);
+      socket.unref();
+      // One that waits no more.
+      socket.on('error', () => {});
+      socket.on('close', () => waiting.delete(socket));
+      socket.write(`${holder}\n`);
+    });
     server.unref();
     server.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(undefined);
       else reject(error);
     });
-    server.listen(name, () => resolve({ release: () => new Promise((done) => server.close(() => done())) }));
+    const release = (): Promise<void> =>
+      new Promise((done) => {
+        server.close(() => done());
+        for (const socket of waiting) socket.destroy();
+      });
+    server.listen(name, () => resolve({ release }));
+  });
+}
+
+/** As tryLock(), and waits where another holds it, which `onWait` is told once for each that does. */
+export async function waitForLock(
+  name: string,
+  holder: string,
+  onWait: (holder: string) => void,
+): Promise<Lock> {
+  for (;;) {
+    const lock = await tryLock(name, holder);
+    if (lock !== undefined) return lock;
+    await untilReleased(name, onWait);
+  }
+}
+
+function untilReleased(name: string, onWait: (holder: string) => void): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(name);
+    let said = '';
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => {
+      const isToldBefore = said.includes('\n');
+      said += text;
+      if (!isToldBefore && said.includes('\n')) onWait(said.split('\n')[0] ?? '');
+    });
+    // Gone in the meantime, or killed.
+    socket.on('error', () => {});
+    socket.on('close', () => resolve());
   });
 }
 
