@@ -2,7 +2,6 @@
  * Owns the quick stage: one version of the image out of what is there already: slot, signed kernel, disk, the update's
  * manifest. Does not own the slow stage (ingredients.ts) nor what is published beside it (publish.ts).
  */
-import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decode } from '../src/model/decode.ts';
@@ -11,6 +10,7 @@ import { parseCertificates } from '../src/pki/certificate.ts';
 import { describe } from './artefact.ts';
 import { type Ingredients, script } from './ingredients.ts';
 import { certificatesOf, type Keys, signingEnvironment } from './keys.ts';
+import { madeBefore, noteMade } from './madeBefore.ts';
 import { renderUpdateManifest } from './manifest.ts';
 import { createReleaseSigner, signedAtMs, signUpdateBy } from './signing.ts';
 import { digestOf, stage, type Variant } from './staging.ts';
@@ -64,7 +64,7 @@ export const commandLine = (rootHash: string, variant?: Variant): string =>
     ...(variant === 'no-network' ? ['module_blacklist=virtio_net'] : []),
   ].join(' ');
 
-/** What was made of the same inputs before is taken as it is. */
+/** What was made of the same inputs before, and is whole, is taken as it is. */
 export async function assemble(options: AssembleOptions, { runner, say }: Making): Promise<Assembled> {
   const { version, variant, ingredients, keys, out, sourceDateEpoch } = options;
   decode(FirmwareVersion, version, 'The version');
@@ -101,8 +101,9 @@ export async function assemble(options: AssembleOptions, { runner, say }: Making
     bundleBytes: bundled.sizeBytes,
     npmPackages: bundled.npmPackages,
   };
-  const [before, hashBefore] = await readRecord(record);
-  if (before === inputs && hashBefore !== undefined && [made.raw, made.update].every(existsSync)) {
+  const parts = [made.raw, made.root, made.verity, made.uki, made.update];
+  const hashBefore = await madeBefore(record, inputs, parts);
+  if (hashBefore !== undefined) {
     await rm(work, { recursive: true });
     done('unchanged');
     return { ...made, rootHash: hashBefore };
@@ -144,12 +145,7 @@ export async function assemble(options: AssembleOptions, { runner, say }: Making
   );
   await writeFile(made.update, await signUpdateBy(signer, manifest, anchors));
   await rm(work, { recursive: true });
-  await writeFile(record, `${inputs} ${rootHash}\n`);
+  await noteMade(record, { inputs, rootHash }, parts);
   done('update manifest');
   return { ...made, rootHash };
-}
-
-/** Digest of inputs and root hash of an earlier run. */
-async function readRecord(path: string): Promise<readonly (string | undefined)[]> {
-  return existsSync(path) ? (await readFile(path, 'utf8')).trim().split(' ') : [];
 }
