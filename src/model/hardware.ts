@@ -28,11 +28,26 @@ export const Place = z
     'a place such as 0000:03:00.0, 0000:00:1c.0/00.0, 0000:03:00.0#1 or usb-0000:00:14.0-3',
   );
 
+/** Of one bus: 32 devices of 8 functions (PCI_SLOT and PCI_FUNC of linux/pci.h). */
+const PCI_FUNCTION = String.raw`[01][0-9a-f]\.[0-7]`;
+const PCI_ADDRESS = `[0-9a-f]{4,8}:[0-9a-f]{2}:${PCI_FUNCTION}`;
+/** The kernel takes no hub of more ports (USB_MAXCHILDREN), and no more than five hubs in a row (USB 2.0, 4.1.1). */
+const USB_PORT = '(?:[1-9]|[12][0-9]|3[01])';
+/** One that a machine can have: a person wrote it, and a port that is nowhere would only be missed on the box. */
+const ModelPlace = z
+  .string()
+  .regex(
+    new RegExp(
+      String.raw`^(?:${PCI_ADDRESS}(?:/${PCI_FUNCTION})*(?:#\d{1,3})?|usb-${PCI_ADDRESS}-${USB_PORT}(?:\.${USB_PORT}){0,5})$`,
+    ),
+    'a place such as 0000:03:00.0, 0000:00:1c.0/00.0, 0000:03:00.0#1 or usb-0000:00:14.0-3: PCI devices are 00 to 1f, their functions 0 to 7; USB ports are 1 to 31, at most six in a row',
+  );
+
 const Port = z.strictObject({
   label: PortLabel,
   role: z.enum(['wan', 'lan']),
   /** By place in the machine, never by the order in which a kernel found things; by name only where names are ours. */
-  match: z.union([z.strictObject({ path: Place }), z.strictObject({ interface: InterfaceName })]),
+  match: z.union([z.strictObject({ path: ModelPlace }), z.strictObject({ interface: InterfaceName })]),
 });
 
 export const LED_STATES = ['unowned', 'ok', 'degraded', 'failed', 'updating', 'resetting'] as const;
@@ -85,7 +100,7 @@ export const HardwareModel = z
       .array(
         z.strictObject({
           label: PortLabel,
-          match: z.strictObject({ path: Place }),
+          match: z.strictObject({ path: ModelPlace }),
         }),
       )
       .max(8)

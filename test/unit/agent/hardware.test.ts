@@ -74,6 +74,17 @@ it('a port is reported with the place that a model would name', () => {
   ]);
 });
 
+/** What a refusal says; `taken` where there is none. */
+function problemsOf(read: () => unknown): string {
+  try {
+    read();
+    return 'taken';
+  } catch (thrown) {
+    if (!(thrown instanceof BranchboxError)) throw thrown;
+    return `${thrown.message} ${thrown.problems.map((one) => one.message).join(' ')}`;
+  }
+}
+
 describe('hardware models', () => {
   it.each(names)('%s decodes and is named as its file', (name) => {
     expect(read(name).model).toBe(name);
@@ -93,15 +104,34 @@ describe('hardware models', () => {
       ['standing = "tried"', 'standing = tried', 'is not TOML from line 3 on'],
     ];
     for (const [from, to, problem] of cases) {
-      let message = 'taken';
-      try {
-        parseHardwareModel(MODEL.replace(from, to), 'test.toml');
-      } catch (thrown) {
-        if (!(thrown instanceof BranchboxError)) throw thrown;
-        message = `${thrown.message} ${thrown.problems.map((one) => one.message).join(' ')}`;
-      }
-      expect(message).toContain(problem);
+      expect(problemsOf(() => parseHardwareModel(MODEL.replace(from, to), 'test.toml'))).toContain(problem);
     }
+  });
+
+  it.each([
+    ['0000:03:1f.7', true],
+    ['10000:e1:00.0', true],
+    ['0000:00:1c.0/00.0/1f.7#3', true],
+    ['usb-0000:00:14.0-31.1.2.3.4.5', true],
+    // No machine has a device or a function of that number: a port that is written so would never be found.
+    ['0000:03:20.0', false],
+    ['0000:03:a0.0', false],
+    ['0000:03:00.8', false],
+    ['0000:00:1c.0/20.0', false],
+    ['0000:00:1c.0/00.8', false],
+    ['usb-0000:00:20.0-3', false],
+    ['usb-0000:00:14.8-3', false],
+    ['usb-0000:00:14.0-0', false],
+    ['usb-0000:00:14.0-03', false],
+    ['usb-0000:00:14.0-3.32', false],
+    ['usb-0000:00:14.0-1.2.3.4.5.6.7', false],
+  ])('takes %s for a place that a machine can have: %s, and says what one is', (place, isTaken) => {
+    const read = (): unknown => parseHardwareModel(MODEL.replace('0000:03:00.0', place), 'test.toml');
+    if (isTaken) {
+      expect(read()).toMatchObject({ ports: [{ match: { path: place } }, {}] });
+      return;
+    }
+    expect(problemsOf(read)).toMatch(/devices are 00 to 1f, their functions 0 to 7; USB ports are 1 to 31/);
   });
 
   it('find ports by their place, not by the name of the day', () => {
