@@ -9,6 +9,9 @@ version=$2
 packages=$3
 files=$4
 out=$5
+# dpkg knows no `^`.
+debian_version=$(printf '%s' "$version" | tr '^' '+')
+maintainer='Branchbox maintainers <maintainers@branchbox.example>'
 root=/tmp/deb
 units=$root/usr/lib/systemd/system
 
@@ -51,12 +54,21 @@ Branchbox is licensed under the Apache License, Version 2.0: /usr/share/common-l
 
 The package holds code of packages of npm, and Node.js. Their licences: /usr/lib/branchbox/licences.txt.
 COPYRIGHT
+# Debian Policy 12.7. With no revision of Debian's in the version there is no other changelog to tell it from.
+case $version in *-*) changelog=changelog.Debian ;; *) changelog=changelog ;; esac
+gzip -9n >"$root/usr/share/doc/branchbox/$changelog.gz" <<CHANGELOG
+branchbox ($debian_version) trixie; urgency=medium
+
+  * Version $version. What changed is in the history of its sources.
+
+ -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
+CHANGELOG
 # systemd's version is Debian 13's: on an older Debian FRR lacks a daemon and sandboxes mean something else.
 cat >$root/DEBIAN/control <<CONTROL
 Package: branchbox
-Version: $(printf '%s' "$version" | tr '^' '+')
+Version: $debian_version
 Architecture: amd64
-Maintainer: Branchbox maintainers <maintainers@branchbox.example>
+Maintainer: $maintainer
 Section: net
 Priority: optional
 Installed-Size: $(du -sk --apparent-size $root | cut -f 1)
