@@ -87,9 +87,11 @@ describe('a reset where the data is a directory', () => {
   /** What was called, in order, and what was said. */
   const clear = (): { status: number | null; calls: string[]; said: string } => {
     const script =
-      `set -eu\ntarget=gateway.target\n${functionsOf('say', 'remove_containers', 'clear_directories')}
+      `set -eu\ntarget=gateway.target\n${functionsOf('say', 'remove_containers', 'running_containers', 'end_containers', 'clear_directories')}
       empty_directories() { echo emptied >>"$CALLS"; }
-      clear_directories`.replaceAll('/run/docker.sock', join(directory, 'docker.sock'));
+      clear_directories`
+        .replaceAll('/run/docker.sock', join(directory, 'docker.sock'))
+        .replaceAll('/run/containerd', join(directory, 'containerd'));
     const calls = join(directory, 'calls');
     const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
       encoding: 'utf8',
@@ -97,10 +99,25 @@ describe('a reset where the data is a directory', () => {
     });
     return { status, calls: readFileSync(calls, 'utf8').trim().split('\n'), said: stdout + stderr };
   };
-  const startEngine = async (): Promise<void> => {
+  const startEngine = async (socket = 'docker.sock'): Promise<void> => {
     engine = createServer();
-    await new Promise<void>((resolve) => engine?.listen(join(directory, 'docker.sock'), resolve));
+    await new Promise<void>((resolve) => engine?.listen(join(directory, socket), resolve));
   };
+  const ID = 'a1'.repeat(32);
+  const BUNDLES = 'containerd/io.containerd.runtime.v2.task/moby';
+  /** As containerd's shim notes it, without an end of the line. */
+  const runContainer = (pid: number): void => {
+    const bundle = join(directory, BUNDLES, ID);
+    mkdirSync(bundle, { recursive: true });
+    writeFileSync(join(bundle, 'init.pid'), String(pid));
+  };
+  /** An engine that answers, and whose containers end when they are removed. */
+  const removes = (): void =>
+    program(
+      'curl',
+      `case "$*" in *DELETE*) echo remove >>"$CALLS"; rm -r ${join(directory, BUNDLES, ID)} ;;
+      *) echo '[{"Id":"${ID}","Image":"x"}]' ;; esac`,
+    );
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'bbt-reset-'));
@@ -115,11 +132,8 @@ describe('a reset where the data is a directory', () => {
 
   it('removes the containers that the engine names, before that is stopped', async () => {
     await startEngine();
-    const id = 'a1'.repeat(32);
-    program(
-      'curl',
-      `case "$*" in *DELETE*) echo remove >>"$CALLS" ;; *) echo '[{"Id":"${id}","Image":"x"}]' ;; esac`,
-    );
+    runContainer(process.pid);
+    removes();
     expect(clear()).toEqual({
       status: 0,
       calls: [
@@ -141,8 +155,83 @@ describe('a reset where the data is a directory', () => {
     expect(said).toContain('the container engine does not answer');
   });
 
-  it('says nothing of an engine where there is none', () => {
+  it('asks an engine that hangs on one container for no other: the unit has five minutes for all', async () => {
+    await startEngine();
+    const others = ['b2', 'c3'].map((each) => `{"Id":"${each.repeat(32)}"}`);
+    program(
+      'curl',
+      `case "$*" in *DELETE*) echo remove >>"$CALLS"; exit 28 ;; *) echo '[{"Id":"${ID}"},${others.join()}]' ;; esac`,
+    );
+    const { status, calls, said } = clear();
+    expect([status, calls.filter((call) => call === 'remove')]).toEqual([0, ['remove']]);
+    expect(said).toContain('the container engine does not answer');
+  });
+
+  it('asks it for each other where it refuses one', async () => {
+    await startEngine();
+    program(
+      'curl',
+      `case "$*" in *DELETE*) echo remove >>"$CALLS"; exit 22 ;; *) echo '[{"Id":"${ID}"},{"Id":"${'b2'.repeat(32)}"}]' ;; esac`,
+    );
+    expect(clear().calls.filter((call) => call === 'remove')).toHaveLength(2);
+  });
+
+  it('says nothing of an engine where there is none, nor of a container that has ended', () => {
+    // No process has the number.
+    runContainer(2 ** 30);
     expect(clear()).toMatchObject({ status: 0, said: '' });
+  });
+
+  it('starts an engine that is down while its containers run on, and has it remove them', async () => {
+    await startEngine('docker.sock.later');
+    runContainer(process.pid);
+    removes();
+    const later = join(directory, 'docker.sock.later');
+    program(
+      'systemctl',
+      `echo "$1 $2" >>"$CALLS"; [ "$1 $2" != "start docker.service" ] || mv ${later} ${join(directory, 'docker.sock')}`,
+    );
+    const { status, calls, said } = clear();
+    expect(status).toBe(0);
+    expect(calls).toEqual([
+      'stop branchbox-agent.service',
+      'start docker.service',
+      'remove',
+      'stop docker.service',
+      'emptied',
+      'start gateway.target',
+    ]);
+    expect(said).toMatch(/1 containers still run: their engine is down/);
+    expect(said).not.toContain('restart');
+  });
+
+  it.each([
+    ['its engine does not start', 'exit 7', 'the container engine does not start'],
+    [
+      'it is not removed',
+      `case "$*" in *DELETE*) exit 22 ;; *) echo '[{"Id":"${'a1'.repeat(32)}"}]' ;; esac`,
+      '',
+    ],
+  ])('restarts with its mark where a container runs on: %s', async (_why, curl, told) => {
+    await startEngine();
+    runContainer(process.pid);
+    program('curl', curl);
+    program(
+      'systemctl',
+      `echo "$1 \${2:-}" >>"$CALLS"; [ "$1 \${2:-}" != "start docker.service" ] || ${told === '' ? 'true' : 'false'}`,
+    );
+    const { status, calls, said } = clear();
+    expect([status, calls]).toEqual([0, ['stop branchbox-agent.service', 'start docker.service', 'reboot']]);
+    expect(said).toContain(told);
+    expect(said).toContain('1 containers cannot be ended while this system runs: it restarts');
+  });
+
+  it('goes on, and has somebody restart it, where that cannot be done from here', () => {
+    runContainer(process.pid);
+    program('systemctl', 'echo "$1 $2" >>"$CALLS"; case $1$2 in reboot* | startdocker*) exit 1 ;; esac');
+    const { status, calls, said } = clear();
+    expect([status, calls.slice(-2)]).toEqual([0, ['emptied', 'start gateway.target']]);
+    expect(said).toMatch(/it does not restart by itself: restart it\. Until then 1 containers run on/);
   });
 
   it('goes on where something does not stop: the agent is stopped by then', () => {
