@@ -99,7 +99,7 @@ export function createEsp(options: {
   return {
     read: (node, signal) =>
       mounted(node, 'ro', signal, async () => {
-        const names = await readdir(folder).catch((): string[] => []);
+        const names = await namesIn(folder);
         const entries: BootEntry[] = [];
         for (const name of names.toSorted()) {
           const parsed = parseEntryName(name);
@@ -157,6 +157,19 @@ export function createEsp(options: {
       });
     },
   };
+}
+
+/**
+ * None where there is no such directory yet. One that cannot be read is no empty one: a version on trial would be taken for
+ * committed, since no entry of it has a count.
+ */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return [];
+    throw thrown;
+  }
 }
 
 async function look(path: string): Promise<Pick<BootEntry, 'sizeBytes' | 'rootHash'>> {

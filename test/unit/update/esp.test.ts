@@ -99,6 +99,19 @@ it('what a write that was cut left there is told with its size', async () => {
   ]);
 });
 
+it('has no entries where nobody made their directory yet, and is told where that cannot be read', async () => {
+  rmSync(join(mountPoint, 'EFI/Linux'), { recursive: true });
+  expect((await counting().esp.read(NODE, signal)).entries).toEqual([]);
+  // As a FAT that lost it.
+  writeFileSync(join(mountPoint, 'EFI/Linux'), '');
+  const { esp, ran } = counting();
+  await expect(esp.read(NODE, signal)).rejects.toMatchObject({
+    code: 'firmware/disk',
+    message: expect.stringMatching(/^the ESP \/dev\/esp failed: .*ENOTDIR/),
+  });
+  expect(ran).toEqual(['mount ro', 'umount while mounted']);
+});
+
 it('nothing is repaired while a read-out has it mounted', async () => {
   const { esp, ran, held, letGo } = counting({ hold: 'umount' });
   const reading = esp.read(NODE, signal);
