@@ -3,7 +3,7 @@
  * Does not own signing (make-uki.sh, make-disk.sh, signing.ts).
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BranchboxError, type Problem } from '../src/model/errors.ts';
 import { parseCertificates, toPem } from '../src/pki/certificate.ts';
@@ -110,8 +110,15 @@ export async function ensureKeys(
   if (there !== undefined) return there;
   say(`making test keys in ${directory}: for trying, not for boxes of yours (docs/image.md)`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await makeDbKey(join(directory, 'db'), toolbox);
-  await makeReleaseKey(join(directory, 'release'), join(directory, ANCHORS));
+  // Beside where they belong until all are there: a build that was stopped half way must not leave keys that are not whole.
+  const making = await mkdtemp(join(directory, 'making-'));
+  try {
+    await makeDbKey(join(making, 'db'), toolbox);
+    await makeReleaseKey(join(making, 'release'), join(making, ANCHORS));
+    for (const name of await readdir(making)) await rename(join(making, name), join(directory, name));
+  } finally {
+    await rm(making, { recursive: true });
+  }
   const made = readKeys(directory);
   if (made === undefined)
     throw new BranchboxError('internal', { message: `${directory} lost its test keys` });

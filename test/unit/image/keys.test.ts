@@ -12,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readKeys } from '../../../image/keys.ts';
+import { ensureKeys, readKeys } from '../../../image/keys.ts';
+import type { Toolbox } from '../../../image/toolbox.ts';
 import { asBranchboxError } from '../../../src/model/errors.ts';
 
 const openssl = (cwd: string, ...lines: readonly string[]): void => {
@@ -149,5 +150,41 @@ describe('signing keys', () => {
   it('are named by one URI alone', () => {
     expect(uri('pkcs11:token=t;object=release\n# the token in the safe\n')).toMatch(/more than one URI/);
     expect(readFileSync(join(place, 'release.uri'), 'utf8')).toContain('safe');
+  });
+});
+
+describe('test keys', () => {
+  let directory: string;
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'bbt-keys-'));
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  /** On the host, which has the same openssl; `words` may be cut short, as by somebody who stops the build. */
+  const toolbox = (isStopped: boolean): Toolbox => ({
+    tree: '/',
+    run: async (_visible, words) => {
+      if (isStopped) {
+        const [kept] = words.filter((word) => word.endsWith('.key'));
+        writeFileSync(kept ?? '', 'half a key');
+        throw new Error('stopped');
+      }
+      return execFileSync('openssl', words.slice(1), { stdio: 'pipe' }).toString();
+    },
+  });
+  const make = (isStopped: boolean) => ensureKeys(directory, { toolbox: toolbox(isStopped), say: () => {} });
+
+  it('are made by the next build where one was stopped while it made them', async () => {
+    await expect(make(true)).rejects.toThrow('stopped');
+    expect(readdirSync(directory)).toEqual([]);
+    const made = await make(false);
+    expect(readdirSync(directory).toSorted()).toEqual([
+      'db.crt',
+      'db.key',
+      'release-anchors.pem',
+      'release.crt',
+      'release.key',
+    ]);
+    expect(await make(true)).toEqual(made);
   });
 });
