@@ -3,7 +3,7 @@
  * are in test/lab/factoryReset.test.ts.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -239,5 +239,50 @@ describe('a reset where the data is a directory', () => {
     const { status, calls, said } = clear();
     expect([status, calls.slice(-2)]).toEqual([0, ['emptied', 'start gateway.target']]);
     expect(said).toContain('not all that runs here was stopped');
+  });
+});
+
+describe('a reset that the start of the box goes on with', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'bbt-reset-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+  const run = (script: string, ...words: string[]): string => {
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', script, 'factory-reset', ...words], {
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([0, '']);
+    return stdout;
+  };
+
+  it('says who asked for it and empties the directories; without a mark it does nothing', () => {
+    const script = RESET.replaceAll('/var/lib', directory).replaceAll('/etc/frr', directory);
+    mkdirSync(join(directory, 'docker'));
+    writeFileSync(join(directory, 'docker/volume'), 'a tenant’s');
+    expect(run(script, 'finish')).toBe('');
+    expect(readdirSync(join(directory, 'docker'))).toEqual(['volume']);
+    writeFileSync(join(directory, 'branchbox-factory-reset'), 'console 1750000000\n');
+    expect(run(script, 'finish')).toMatch(/^factory-reset: a reset was asked for: console 1750000000 *\n$/);
+    expect(readdirSync(directory)).toEqual(['docker']);
+    expect(readdirSync(join(directory, 'docker'))).toEqual([]);
+  });
+
+  it('says what its mark on the disk says, whatever somebody wrote there', () => {
+    mkdirSync(join(directory, 'esp-reset/branchbox'), { recursive: true });
+    // The file systems are directories.
+    const script = `set -eu; boot=${directory}; mark=branchbox/factory-reset
+      ${functionsOf('say', 'with_esp', 'is_marked', 'words_of', 'read_mark', 'wipe')}
+      partition_of() { [ "$2" != esp ] || echo '/dev/none 1'; }
+      mount() { :; }
+      umount() { :; }
+      wipe sda`;
+    expect(run(script)).toBe('');
+    writeFileSync(join(directory, 'esp-reset/branchbox/factory-reset'), 'sold\x1b[2J\nto B');
+    expect(run(script)).toMatch(
+      /^factory-reset: a reset was asked for: sold  2J to B\nfactory-reset: the data is gone/,
+    );
+    writeFileSync(join(directory, 'esp-reset/branchbox/factory-reset'), '');
+    expect(run(script)).toMatch(/^factory-reset: a reset was asked for: \nfactory-reset: the data is gone/);
   });
 });
