@@ -16,6 +16,8 @@ const RECIPE = join(import.meta.dirname, 'make-root.sh');
 export const CACHE_DIRECTORY = '/var/cache/branchbox';
 /** 30 s on a good connection; a slow mirror is no failure. */
 const MAKE_TIMEOUT_MS = 20 * 60_000;
+/** How much of what a try that failed said a person is shown. */
+const LAST_WORDS_CHARACTERS = 600;
 
 export interface Tree {
   /** First part of its name; the digest is the second. */
@@ -87,28 +89,44 @@ export async function ensureTree(tree: Tree, { runner, say, cache }: Making): Pr
     const packages = join(scratch, 'packages');
     const lists = tree.packages.map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'));
     await writeFile(packages, lists.join('\n'));
+    const failed: FailedTry[] = [];
+    const isMadeFrom = async (from: string, ...sources: readonly string[]): Promise<boolean> => {
+      const { exitCode, stderr } = await runner.run(RECIPE, [path, packages, components.join(), ...sources], {
+        timeoutMs: MAKE_TIMEOUT_MS,
+      });
+      if (exitCode !== 0) failed.push({ from, stderr });
+      return exitCode === 0;
+    };
     const sources = join(scratch, 'sources.list');
     if (mirror.length > 0) {
       await writeFile(sources, `${mirror.join('\n')}\n`);
-      const made = await runner.run(RECIPE, [path, packages, components.join(), sources], {
-        timeoutMs: MAKE_TIMEOUT_MS,
-      });
-      if (made.exitCode === 0) return path;
+      if (await isMadeFrom('this machine\u2019s mirror', sources)) return path;
       // This machine's mirror may hold its own release alone.
-      say('this machine\u2019s mirror does not have all of it; trying Debian\u2019s default mirror');
+      say('it could not be made from this machine\u2019s mirror; trying Debian\u2019s default mirror');
     }
-    const made = await runner.run(RECIPE, [path, packages, components.join()], {
-      timeoutMs: MAKE_TIMEOUT_MS,
-    });
-    if (made.exitCode === 0) return path;
-    throw new BranchboxError('lab/missing-capability', {
-      message: `the Debian 13 tree could not be made: ${made.stderr.trim().slice(-600)}`,
-      mend: 'the machine must reach a Debian mirror by its own apt settings',
-    });
+    if (await isMadeFrom('Debian\u2019s default mirror')) return path;
+    throw notMade(failed);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
+
+export interface FailedTry {
+  /** As a sentence says it. */
+  readonly from: string;
+  readonly stderr: string;
+}
+
+/** Why of each try: where the machine has no other way out than its own mirror, the last says only that. Pure. */
+export const notMade = (failed: readonly FailedTry[]): BranchboxError =>
+  new BranchboxError('lab/missing-capability', {
+    message: 'the Debian 13 tree could not be made',
+    problems: failed.map(({ from, stderr }) => ({
+      path: from,
+      message: stderr.trim().slice(-LAST_WORDS_CHARACTERS) || 'it does not say why',
+    })),
+    mend: 'the machine must reach a Debian mirror by its own apt settings',
+  });
 
 /** All of the machine's apt sources, as text. */
 export function aptSources(): string {

@@ -1,6 +1,7 @@
 /** Where a tree's packages come from, by the machine's own sources. */
 import { expect, it } from 'vitest';
-import { mirrorLines } from '../../../image/trees.ts';
+import { mirrorLines, notMade } from '../../../image/trees.ts';
+import { renderError } from '../../../src/model/errors.ts';
 
 it('takes the machine’s own mirror, in both forms of sources', () => {
   const lines = [
@@ -23,4 +24,16 @@ it('takes the machine’s own mirror, in both forms of sources', () => {
       'trixie',
     ),
   ).toEqual([]);
+});
+
+it('a tree that no mirror gave is told with why of each, the machine’s own too', () => {
+  const error = notMade([
+    { from: 'this machine’s mirror', stderr: `${'downloading\n'.repeat(100)}E: No space left on device\n` },
+    { from: 'Debian’s default mirror', stderr: 'E: Could not resolve deb.debian.org\n' },
+    { from: 'a third', stderr: '' },
+  ]);
+  const text = renderError(error);
+  expect(text).toMatch(/at this machine’s mirror: [^]*E: No space left on device\n {2}at Debian’s/);
+  expect(text).toContain('at Debian’s default mirror: E: Could not resolve deb.debian.org\n');
+  expect(text).toContain('at a third: it does not say why\n');
 });
