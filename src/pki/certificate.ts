@@ -83,6 +83,8 @@ export interface Certificate {
   readonly authorityKeyId: Uint8Array | undefined;
   /** Object identifiers of the extensions that must be understood. */
   readonly criticalExtensions: readonly string[];
+  /** DER of those that speak of certificate policies, by object identifier; policies.ts reads them where one is required. */
+  readonly policyExtensions: ReadonlyMap<string, Uint8Array>;
 }
 
 /** One certificate from DER, or from PEM that holds exactly one. Throws pki/malformed. */
@@ -178,6 +180,7 @@ type FromExtensions = Pick<
   | 'subjectKeyId'
   | 'authorityKeyId'
   | 'criticalExtensions'
+  | 'policyExtensions'
 > &
   AlternativeNames;
 
@@ -206,8 +209,16 @@ function fromExtensions(node: DerNode | undefined): FromExtensions {
     subjectKeyId: get(OID.subjectKeyIdentifier, (value) => readOctets(value, 'Subject key identifier')),
     authorityKeyId: get(OID.authorityKeyIdentifier, readAuthorityKeyId),
     criticalExtensions: found.filter(({ isCritical }) => isCritical).map(({ id }) => id),
+    policyExtensions: new Map(found.filter(({ id }) => POLICIES.has(id)).map(({ id, value }) => [id, value])),
   };
 }
+
+const POLICIES: ReadonlySet<string> = new Set([
+  OID.certificatePolicies,
+  OID.policyMappings,
+  OID.policyConstraints,
+  OID.inhibitAnyPolicy,
+]);
 
 const KNOWN: ReadonlySet<string> = new Set([
   OID.basicConstraints,

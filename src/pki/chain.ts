@@ -2,15 +2,17 @@
  * Owns the decision whether a certificate chains to an anchor (RFC 5280 6), at a time that the caller names.
  * Does not own revocation, nor reading certificates.
  *
- * Two opinions must agree. Here: bounded path building, signatures, CA bits, path length, usages, dates.
- * pkijs: the same again over the one path found, plus name constraints and policies. Its own path building is
- * not used: two CAs that certify each other send it round in circles, and it never looks at path lengths.
+ * Two opinions must agree. Here: bounded path building, signatures, CA bits, path length, usages, policies, dates.
+ * pkijs: the same again over the one path found, plus name constraints. Its own path building is not used: two CAs that
+ * certify each other send it round in circles, it never looks at path lengths, and its
+ * verdict on policies is wrong both ways.
  */
 import { X509Certificate } from 'node:crypto';
-import { BranchboxError } from '../model/errors.ts';
+import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { type Certificate, isSelfIssued, type KeyUsage, sameCertificate } from './certificate.ts';
 import { OID } from './oids.ts';
 import { toPkijs } from './pkijsCertificate.ts';
+import { policyProblem } from './policies.ts';
 import { keyProblem } from './signatureAlgorithm.ts';
 
 export interface ChainOptions {
@@ -140,7 +142,11 @@ function problemOf(path: readonly Certificate[], wanted: WantedUsage): string | 
     const problem = linkProblem(certificate, depth, path, wanted);
     if (problem !== undefined) return problem;
   }
-  return undefined;
+  try {
+    return policyProblem(path);
+  } catch (thrown) {
+    return asBranchboxError(thrown).message;
+  }
 }
 
 /** Key usages of a leaf, of which one is enough. Of who signs documents either is (RFC 8550 4.4.2); the other does no TLS. */
@@ -215,7 +221,13 @@ async function secondOpinion(path: readonly Certificate[], atMs: number): Promis
   // Imported where used: it costs 70 ms and 19 MB that most commands need not pay.
   const pkijs = await import('pkijs');
   try {
-    const line = path.map((certificate) => toPkijs(pkijs, certificate));
+    const line = path.map((certificate) => {
+      const shown = toPkijs(pkijs, certificate);
+      // policies.ts judges those. The signature is over the bytes as they were.
+      const rest = shown.extensions?.filter(({ extnID }) => !certificate.policyExtensions.has(extnID));
+      if (rest !== undefined) shown.extensions = rest;
+      return shown;
+    });
     const anchor = line.slice(-1);
     const engine = new pkijs.CertificateChainValidationEngine({
       trustedCerts: anchor,
