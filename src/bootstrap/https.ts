@@ -228,8 +228,26 @@ function meaningOf(status: number): string {
 
 function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
+  if ('code' in thrown && String(thrown.code).startsWith('HPE_')) {
+    return `answered with what is no HTTP/1.1 (${thrown.message})${isFolded(thrown) ? FOLDED_SAYS : ''}`;
+  }
   // Of OpenSSL's errors the code is their reason once more.
   return 'code' in thrown && typeof thrown.code === 'string' && !('reason' in thrown)
     ? `${thrown.code} ${thrown.message}`
     : tlsReason(thrown);
+}
+
+/**
+ * Node's parser reads no folded line, unless it is told to take whatever else is wrong, too: two lengths in one answer, say.
+ * RFC 9112 5.2 has nobody send one.
+ */
+const FOLDED_SAYS =
+  ': a header line goes on in the next one (obs-fold), which no server may send (RFC 9112 5.2) and this box does not read';
+
+/** `rawPacket`: what the parser was given last; in a body a line may begin with a space. */
+function isFolded(thrown: Error): boolean {
+  if (!('code' in thrown && 'rawPacket' in thrown && thrown.rawPacket instanceof Uint8Array)) return false;
+  if (thrown.code !== 'HPE_INVALID_HEADER_TOKEN' && thrown.code !== 'HPE_UNEXPECTED_SPACE') return false;
+  const [head] = Buffer.from(thrown.rawPacket).toString('latin1').split('\r\n\r\n', 1);
+  return /\n[ \t]/.test(head ?? '');
 }

@@ -92,6 +92,24 @@ it('what is judged in time is asked', async () => {
   ).toBe(204);
 });
 
+it.each([
+  ['no head', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n y', false],
+  [
+    'folded',
+    'HTTP/1.1 200 OK\r\nContent-Type: application/pkcs7-mime;\r\n smime-type=certs-only\r\n\r\n',
+    true,
+  ],
+  ['folded at its beginning', 'HTTP/1.1 200 OK\r\nContent-Length:\r\n\t0\r\n\r\n', true],
+  ['another thing', 'HTTP/1.1 200 OK\r\nno header\r\n\r\n and\r\n no fold\r\n', false],
+])('a head that is %s is refused in words (RFC 9112 5.2)', async (_, head, isFolded) => {
+  const said = await problemOf(
+    (socket) => socket.once('data', () => socket.end(head)),
+    async () => {},
+  );
+  expect(said).toMatch(/^wan1: answered with what is no HTTP\/1\.1 \(Parse Error: .+\)/);
+  expect(String(said).includes('(obs-fold), which no server may send (RFC 9112 5.2)')).toBe(isFolded);
+});
+
 it('asks for no content coding, which a server may choose where nobody says so (RFC 9110 12.5.3)', async () => {
   let head = '';
   await problemOf(
