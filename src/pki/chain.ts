@@ -25,7 +25,7 @@ export interface ChainOptions {
   readonly atMs: number;
   /**
    * A usage that the leaf itself must name (`anyExtendedKeyUsage` or none at all will not do), or `unrestricted`:
-   * the leaf must name none, so that a certificate issued for TLS alone signs nothing else.
+   * the leaf must name none or `anyExtendedKeyUsage`, so that a certificate issued for TLS alone signs nothing else.
    */
   readonly extendedKeyUsage?: string;
   /** Takes a leaf that names no usage at all, and so is for any (RFC 5280 4.2.1.12), if it names a host and is no CA. */
@@ -187,11 +187,15 @@ function linkProblem(
   if (certificate.pathLength !== undefined && below > certificate.pathLength) {
     return `${who} allows ${certificate.pathLength} CAs below it, there are ${below}`;
   }
-  if (usages !== undefined && usage !== undefined && !usages.includes(usage)) {
+  if (!isForAny(usages) && usage !== undefined && usages?.includes(usage) !== true) {
     return `${who} is a CA for other usages only`;
   }
   return undefined;
 }
+
+/** RFC 5280 4.2.1.12: who does not wish to restrict a key says so, or has no such extension. */
+const isForAny = (usages: readonly string[] | undefined): boolean =>
+  usages === undefined || usages.includes(OID.anyExtendedKeyUsage);
 
 function leafUsageProblem(
   usages: readonly string[] | undefined,
@@ -199,7 +203,9 @@ function leafUsageProblem(
 ): string | undefined {
   if (wanted === undefined) return undefined;
   if (wanted === UNRESTRICTED) {
-    return usages === undefined ? undefined : 'it is issued for other usages only (extended key usage)';
+    return isForAny(usages)
+      ? undefined
+      : `it is issued for other usages only (extended key usage ${usages?.join(', ') ?? ''})`;
   }
   return usages?.includes(wanted) === true ? undefined : `it does not carry the extended key usage ${wanted}`;
 }

@@ -45,6 +45,7 @@ export const OID = {
   inhibitAnyPolicy: '2.5.29.54',
 
   // Extended key usages.
+  anyExtendedKeyUsage: '2.5.29.37.0',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   /**

@@ -70,6 +70,39 @@ it.each<[readonly KeyUsage[], string | undefined, string]>([
   expect(await refusal(judged)).toBe(code);
 });
 
+const ANY = '2.5.29.37.0';
+const EMAIL = '1.3.6.1.5.5.7.3.4';
+const CODE = '1.3.6.1.5.5.7.3.3';
+
+it.each<[readonly string[] | undefined, readonly string[] | undefined, string]>([
+  [[ANY], undefined, 'accepted'],
+  [[OID.clientAuth, ANY], undefined, 'accepted'],
+  [undefined, [ANY], 'accepted'],
+  [[OID.serverAuth], undefined, 'pki/untrusted'],
+  [[OID.serverAuth], [ANY], 'pki/untrusted'],
+  [[EMAIL], undefined, 'pki/untrusted'],
+  [[CODE], undefined, 'pki/untrusted'],
+  [[ANY], [OID.serverAuth], 'pki/untrusted'],
+  [[], undefined, 'pki/untrusted'],
+])('who signs documents, for %j below a CA for %j: %s', async (ofSigner, ofCa, code) => {
+  const signer = issue(sub, { kind: 'voucher-signing', commonName: 'vouchers' });
+  const judged = validateChain({
+    ...base,
+    leaf: { ...signer.certificate, extendedKeyUsage: ofSigner },
+    intermediates: [{ ...sub.certificate, extendedKeyUsage: ofCa }],
+    extendedKeyUsage: UNRESTRICTED,
+  });
+  expect(await refusal(judged)).toBe(code);
+});
+
+it('a leaf must name the usage that is asked for, be it for any; a CA for any may issue it', async () => {
+  const asked = { ...base, extendedKeyUsage: OID.clientAuth };
+  const any = { ...leaf.certificate, extendedKeyUsage: [ANY] };
+  expect(await refusal(validateChain({ ...asked, leaf: any }))).toBe('pki/untrusted');
+  const intermediates = [{ ...sub.certificate, extendedKeyUsage: [ANY] }];
+  expect(await refusal(validateChain({ ...asked, intermediates }))).toBe('accepted');
+});
+
 it('refuses an issuer that is no CA', async () => {
   const box = issue(leaf, { kind: 'configuration-signing', commonName: 'forged' });
   const intermediates = [leaf.certificate, sub.certificate];

@@ -194,7 +194,7 @@ faultTable('onboarding information', [
   row(
     'signed by a gateway of the same owner',
     'pki/untrusted',
-    'The certificate of "branch2" is not trusted: it is issued for other usages only (extended key usage)',
+    'The certificate of "branch2" is not trusted: it is issued for other usages only (extended key usage 1.3.6.1.5.5.7.3.2)',
     () => signedBy(gatewaySigned()),
   ),
   row(
