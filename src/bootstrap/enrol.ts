@@ -2,14 +2,13 @@
  * Owns a certificate from key to checked answer, on disk at each step so that a power cut never enrols twice
  * where the certificate is already there. Does not own when to enrol (ownerEnrolment.ts, renew.ts).
  */
-import type { KeyObject } from 'node:crypto';
 import type { Owner } from '../model/bootstrap.ts';
 import { asBranchboxError, BranchboxError } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates, toPem } from '../pki/certificate.ts';
 import { validateChain } from '../pki/chain.ts';
-import { sameKey } from '../pki/keys.ts';
-import { createRenewalRequestBy, createRequestBy } from '../pki/request.ts';
+import { exportPublicKey, sameKey } from '../pki/keys.ts';
+import { createRenewalRequestBy, createRequestBy, type RequestDemands } from '../pki/request.ts';
 import type { Files, Logger } from '../system/ports.ts';
 import type { TrustedClock } from './clockFloor.ts';
 import type { DeviceKey, DeviceKeys } from './deviceKeys.ts';
@@ -39,13 +38,14 @@ export interface Enrolment {
   read(owner: Owner, paths: CredentialPaths): Promise<LocalIdentity | undefined>;
   /**
    * The request for the key at `paths.key`, which is made and stored first where there is none that can be read. `renewed`:
-   * the certificate whose names it repeats, whatever its CA made of those that were asked for (RFC 7030 4.2.2).
+   * the certificate whose names it repeats, whatever its CA made of those that were asked for (RFC 7030 4.2.2). `demands`: what the
+   * server wants in it beside those.
    */
   request(
     owner: Owner,
     paths: CredentialPaths,
     renewed?: Certificate,
-    challengePassword?: string,
+    demands?: RequestDemands,
   ): Promise<Uint8Array>;
   /** Checks what the CA issued and stores it. Throws pki/* where it is not ours, and stores nothing. */
   accept(owner: Owner, paths: CredentialPaths, answer: EnrolmentAnswer): Promise<LocalIdentity>;
@@ -64,16 +64,9 @@ export function createEnrolment(options: {
   const { files, keys, clock, serial, log } = options;
   /**
    * RFC 7030 4.2.3: a client that is told to come again repeats its request. A server may recognise that by its bytes, which no
-   * two ECDSA signatures share, so the request is kept; a restart makes another one.
+   * two ECDSA signatures share, so the request is kept, and the one that a server's demands made of it; a restart makes others.
    */
-  let made:
-    | {
-        readonly gatewayId: string;
-        readonly publicKey: KeyObject;
-        readonly renewed: Certificate | undefined;
-        readonly request: Uint8Array;
-      }
-    | undefined;
+  const made = new Map<'plain' | 'demanded', { readonly of: string; readonly request: Uint8Array }>();
 
   async function readKey(path: string): Promise<DeviceKey | undefined> {
     const text = await files.readText(path, MAX_FILE_BYTES);
@@ -137,34 +130,33 @@ export function createEnrolment(options: {
       }
     },
 
-    async request(owner, paths, renewed, challengePassword) {
+    async request(owner, paths, renewed, demands) {
       let key = await readKey(paths.key);
       if (key === undefined) {
         key = await keys.make();
         // Before it is used: a certificate for a key that a power cut took would be lost.
         await files.writeDurable(paths.key, key.pem.reveal(), 0o600);
       }
-      if (
-        challengePassword === undefined &&
-        made?.gatewayId === owner.gatewayId &&
-        sameKey(made.publicKey, key.publicKey) &&
-        made.renewed?.fingerprintSha256 === renewed?.fingerprintSha256
-      ) {
-        return made.request;
-      }
+      const kind = demands === undefined ? 'plain' : 'demanded';
+      const of = JSON.stringify([
+        owner.gatewayId,
+        Buffer.from(exportPublicKey(key.publicKey)).toString('base64'),
+        renewed?.fingerprintSha256,
+        demands?.extensions?.map(({ der }) => Buffer.from(der).toString('base64')),
+      ]);
+      const kept = made.get(kind);
+      if (demands?.challengePassword === undefined && kept?.of === of) return kept.request;
       // A certificate in which the CA put a number of its own is not asked for again: `accept` would refuse it.
       const repeats = renewed !== undefined && (renewed.subject.serialNumber ?? serial) === serial;
       const request = repeats
-        ? await createRenewalRequestBy(key, renewed, challengePassword)
+        ? await createRenewalRequestBy(key, renewed, demands)
         : await createRequestBy(key, {
             commonName: owner.gatewayId,
             serialNumber: serial,
-            challengePassword,
+            ...demands,
           });
       // One that names its session is of no other.
-      if (challengePassword === undefined) {
-        made = { gatewayId: owner.gatewayId, publicKey: key.publicKey, renewed, request };
-      }
+      if (demands?.challengePassword === undefined) made.set(kind, { of, request });
       return request;
     },
 

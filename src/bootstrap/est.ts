@@ -8,6 +8,7 @@ import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { parseCertsOnly } from '../pki/cms.ts';
+import type { RequestDemands } from '../pki/request.ts';
 import { channelBinding } from '../system/channelBinding.ts';
 import { type CsrDemands, csrDemands } from './csrAttributes.ts';
 import { type Server, serverName } from './discover.ts';
@@ -37,8 +38,8 @@ export interface EstClient {
   enrol(options: {
     readonly operation: 'simpleenroll' | 'simplereenroll';
     readonly request: Uint8Array;
-    /** The same with this challengePassword, for a server that wants the TLS session named. */
-    readonly requestNaming: (challengePassword: string) => Promise<Uint8Array>;
+    /** The same with what the server's attributes ask for. */
+    readonly requestMeeting: (demands: RequestDemands) => Promise<Uint8Array>;
     readonly uplink: Uplink;
     readonly identity: TlsIdentity;
     /** The installer's code, as credentials of HTTP Basic. */
@@ -96,7 +97,7 @@ export function createEstClient(options: {
       const exchange = reading('cacerts', 'application/pkcs7-mime', uplink, identity);
       return certificatesOf(exchange, await https(exchange, signal));
     },
-    async enrol({ operation, request, requestNaming, uplink, identity, code, signal }) {
+    async enrol({ operation, request, requestMeeting, uplink, identity, code, signal }) {
       const exchange: Exchange = {
         server,
         uplink,
@@ -112,16 +113,20 @@ export function createEstClient(options: {
       let answer = await https(exchange, signal);
       let why = '';
       if (mayBlameRequest(answer)) {
-        const { unmet, namesSession } = await demandsOf(exchange, signal);
-        if (namesSession && unmet.length === 0) {
+        const demands = await demandsOf(exchange, signal);
+        const { unmet, namesSession, extensions } = demands;
+        if ((namesSession || extensions.length > 0) && unmet.length === 0) {
           // Each exchange has a session of its own: which one is known only here.
-          const body = async (socket: TLSSocket): Promise<Body> => {
-            const binding = channelBinding(socket, 'client') ?? new Uint8Array();
-            return bodyOf(await requestNaming(Buffer.from(binding).toString('base64')));
-          };
+          const body = async (socket: TLSSocket): Promise<Body> =>
+            bodyOf(
+              await requestMeeting({
+                ...(namesSession && { challengePassword: bindingOf(socket) }),
+                extensions,
+              }),
+            );
           answer = await https({ ...exchange, body }, signal);
         }
-        why = unmetOf(unmet);
+        why = unmetOf(demands);
       }
       const pending = pendingOf(answer, code !== undefined);
       if (pending !== undefined) throw pending;
@@ -180,7 +185,10 @@ function pendingOf(answer: Answer, withCode: boolean): BranchboxError | undefine
   });
 }
 
-const NO_DEMANDS: CsrDemands = { unmet: [], namesSession: false };
+const NO_DEMANDS: CsrDemands = { unmet: [], namesSession: false, extensions: [], otherExtensions: [] };
+
+const bindingOf = (socket: TLSSocket): string =>
+  Buffer.from(channelBinding(socket, 'client') ?? []).toString('base64');
 
 /**
  * Whether the request may have been refused for its content. RFC 7030 has no status for one that does not name the session:
@@ -189,10 +197,20 @@ const NO_DEMANDS: CsrDemands = { unmet: [], namesSession: false };
 const mayBlameRequest = ({ status, asksForBasic }: Answer): boolean =>
   status === 400 || status === 403 || (status === 401 && !asksForBasic);
 
-const unmetOf = (unmet: readonly string[]): string =>
-  unmet.length === 0
-    ? ''
-    : `. It asks for ${unmet.join(', ')}, and this box has a key on P-256 and signs by ecdsa-with-SHA256`;
+function unmetOf({ unmet, otherExtensions }: CsrDemands): string {
+  const keys =
+    unmet.length === 0
+      ? ''
+      : `. It asks for ${unmet.join(', ')}, and this box has a key on P-256 and signs by ecdsa-with-SHA256`;
+  const extensions =
+    otherExtensions.length === 0
+      ? ''
+      : `. It asks for extensions of unknown kind or without their value, which this box puts into no request: ${otherExtensions.slice(0, MAX_NAMED).join(', ')}`;
+  return keys + extensions;
+}
+
+/** Of what a server lists without end. */
+const MAX_NAMED = 8;
 
 /**
  * libest's server answers 400 to base64 that does not end in a newline. RFC 8951 3.1 has the transfer encoding ignored; servers

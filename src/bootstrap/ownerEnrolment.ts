@@ -6,6 +6,7 @@ import type { Owner } from '../model/bootstrap.ts';
 import { BranchboxError } from '../model/errors.ts';
 import type { Secret } from '../model/secret.ts';
 import { type Certificate, parseCertificates } from '../pki/certificate.ts';
+import type { RequestDemands } from '../pki/request.ts';
 import { learnAnchors } from './anchorLearn.ts';
 import type { StateContext } from './context.ts';
 import type { EnrolmentAnswer, LocalIdentity } from './enrol.ts';
@@ -90,12 +91,12 @@ async function askForCertificate(
   const request = await enrolment.request(owner, paths, renewed);
   return overUplinks(await uplinks.all(), async (uplink) => {
     const others = await est.cacerts(uplink, identity, signal);
-    const requestNaming = (challengePassword: string): Promise<Uint8Array> =>
-      enrolment.request(owner, paths, renewed, challengePassword);
+    const requestMeeting = (demands: RequestDemands): Promise<Uint8Array> =>
+      enrolment.request(owner, paths, renewed, demands);
     const issued = await est.enrol({
       operation,
       request,
-      requestNaming,
+      requestMeeting,
       uplink,
       identity,
       code,

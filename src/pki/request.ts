@@ -55,13 +55,24 @@ export interface CertificateRequest extends AlternativeNames {
 /** A request of ours has 300 bytes; RSA 8192 with many names stays below this. */
 const MAX_REQUEST_BYTES = 16 * 1024;
 
-export interface RequestNames {
+export interface RequestNames extends RequestDemands {
   readonly commonName?: string;
   readonly serialNumber?: string;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
+}
+
+/** An Extension (RFC 5280 4.1) that somebody else wrote. */
+export interface RequestedExtension {
+  readonly id: string;
+  readonly der: Uint8Array;
+}
+
+/** What a server wants in a request beside its names. */
+export interface RequestDemands {
   /** RFC 2985 5.4.1; in EST (RFC 7030 3.5) base64 of the connection's channel binding. */
   readonly challengePassword?: string | undefined;
+  readonly extensions?: readonly RequestedExtension[];
 }
 
 /** DER. */
@@ -74,11 +85,11 @@ export function createRequest({ key, ...names }: RequestNames & { readonly key: 
 export const createRequestBy = (signer: Signer, names: RequestNames): Promise<Uint8Array> =>
   signedBy(signer, requestInfo(signer.publicKey, names));
 
-/** The same, for the names of a certificate, to the byte: what RFC 7030 4.2.2 holds a renewal to. */
+/** The same, for the names of a certificate, to the byte, and for no others: what RFC 7030 4.2.2 holds a renewal to. */
 export const createRenewalRequestBy = (
   signer: Signer,
   { subjectDer, alternativeNamesDer }: Certificate,
-  challengePassword?: string,
+  { challengePassword, extensions = [] }: RequestDemands = {},
 ) =>
   signedBy(
     signer,
@@ -86,7 +97,7 @@ export const createRenewalRequestBy = (
       signer.publicKey,
       raw(subjectDer),
       alternativeNamesDer === undefined ? undefined : raw(alternativeNamesDer),
-      challengePassword,
+      { challengePassword, extensions: extensions.filter(({ id }) => id !== OID.subjectAltName) },
     ),
   );
 
@@ -102,7 +113,7 @@ function requestInfo(publicKey: KeyObject, options: RequestNames): Der {
     dnsNames.length + ipAddresses.length === 0
       ? undefined
       : encodeAlternativeNames({ dnsNames, ipAddresses }),
-    options.challengePassword,
+    options,
   );
 }
 
@@ -110,15 +121,22 @@ function requestBody(
   publicKey: KeyObject,
   subject: Der,
   alternativeNames: Der | undefined,
-  challengePassword: string | undefined,
+  { challengePassword, extensions = [] }: RequestDemands,
 ): Der {
-  const asked = (names: Der): Der =>
-    setOf(sequence(sequence(oid(OID.subjectAltName), octets(encode(names)))));
+  const asked = [
+    ...(alternativeNames === undefined
+      ? []
+      : [sequence(oid(OID.subjectAltName), octets(encode(alternativeNames)))]),
+    // Two of one kind are no extensions (RFC 5280 4.2).
+    ...extensions
+      .filter(({ id }) => alternativeNames === undefined || id !== OID.subjectAltName)
+      .map(({ der }) => raw(der)),
+  ];
   const attributes = [
     ...(challengePassword === undefined
       ? []
       : [sequence(oid(OID.challengePassword), setOf(printable(challengePassword)))]),
-    ...(alternativeNames === undefined ? [] : [sequence(oid(OID.extensionRequest), asked(alternativeNames))]),
+    ...(asked.length === 0 ? [] : [sequence(oid(OID.extensionRequest), setOf(sequence(...asked)))]),
   ];
   return sequence(integer(0), subject, raw(exportPublicKey(publicKey)), taggedSetOf(0, ...attributes));
 }

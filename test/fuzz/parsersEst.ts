@@ -38,6 +38,7 @@ export function estParsers(samples: Samples): readonly FuzzParser[] {
         'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==',
         'MCEwFQYHKoZIzj0CATEKBggqhkjOPQMBBwYIKoZIzj0EAwI=',
         'MEEwPwYLKoZIhvcNAQkQAj0xMDAuAgEAoA8wDQYJKoZIhvcNAQEBBQChGDAWBgkqhkiG9w0BCQ4xCTAHMAUGA1UdEQ==',
+        'MGIwYAYJKoZIhvcNAQkOMVMwUTAcBgNVHREEFTATghFib3gub3duZXIuZXhhbXBsZTAOBgNVHQ8BAf8EBAMCB4AwEwYDVR0lBAwwCgYIKwYBBQUHAwIwDAYDVR0TAQH/BAIwAA==',
       ].map((sample) => Buffer.from(sample, 'base64')),
       parse: (input) => JSON.stringify(csrDemands(input)),
     },
@@ -55,8 +56,8 @@ export function estParsers(samples: Samples): readonly FuzzParser[] {
         const identity = { key: new Secret(''), certificatePem: '' };
         const { signal } = new AbortController();
         const asked = { operation: 'simpleenroll', request, uplink, identity, code, signal } as const;
-        const requestNaming = async () => request;
-        return String((await est.enrol({ ...asked, requestNaming })).length);
+        const requestMeeting = async () => request;
+        return String((await est.enrol({ ...asked, requestMeeting })).length);
       },
     },
     {

@@ -23,6 +23,8 @@ export interface Asked {
   /** What the request holds, and what is base64 of this session's first handshake (RFC 7030 3.5). */
   readonly challengePassword: string;
   readonly session: string;
+  /** The request in openssl's words. */
+  readonly request: string;
   /** Base64 on one line: of the CA's certificates, or of what was issued for the request. */
   readonly base64: string;
 }
@@ -191,6 +193,7 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
     asked.push(`${method} ${path}`);
     let base64 = cacerts;
     let challengePassword = '';
+    let request = '';
     if (method === 'POST') {
       const { CN } = socket.getPeerCertificate().subject ?? {};
       enrolled.push(`${String(CN ?? 'nobody')} as ${headers.get('content-type') ?? ''}`);
@@ -200,12 +203,13 @@ export async function startForeignEst(options: ForeignOptions): Promise<ForeignE
       if (path.endsWith('/simplereenroll')) {
         renewed.push({ held: namesIn('x509', 'box.pem'), asked: namesIn('req', 'box.csr') });
       }
-      const text = tool.run('req', '-in', 'box.csr', '-noout', '-text');
-      challengePassword = /challengePassword *:(\S*)/.exec(text)?.[1] ?? '';
+      request = tool.run('req', '-in', 'box.csr', '-noout', '-text');
+      challengePassword = /challengePassword *:(\S*)/.exec(request)?.[1] ?? '';
       sign('box.csr', 'box.pem', 'sub', 'box');
       base64 = certsOnly(options.issued ?? ['box']);
     }
-    return options.wire({ method, path, headers, body, times, challengePassword, session, base64 });
+    const said = { challengePassword, session, request, base64 };
+    return options.wire({ method, path, headers, body, times, ...said });
   };
   const server = createServer(
     {

@@ -1,6 +1,6 @@
 /**
  * What somebody else's EST server says that a request is to have (RFC 7030 4.5): told where it refuses one, and done where
- * it is the TLS session's name.
+ * it is the TLS session's name, or an extension with its value.
  */
 import { afterEach, expect, it } from 'vitest';
 import { GATEWAY } from './authorities.ts';
@@ -16,11 +16,13 @@ const CSR_ATTRIBUTES = ['Content-Type: application/csrattrs', 'Content-Transfer-
 const EXAMPLE =
   'MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJ\r\nBgcrBgEBAQEWBggqhkjOPQQDAw==\r\n';
 const BOX = 'and this box has a key on P-256 and signs by ecdsa-with-SHA256';
+const OTHERS =
+  '. It asks for extensions of unknown kind or without their value, which this box puts into no request: ';
 it.each<readonly [string, string, string]>([
   [
     'a key and a signature that no box has',
     sized(CSR_ATTRIBUTES, EXAMPLE),
-    `. It asks for a key on P-384, a signature by ecdsa-with-SHA384, ${BOX}`,
+    `. It asks for a key on P-384, a signature by ecdsa-with-SHA384, ${BOX}${OTHERS}1.3.6.1.1.1.1.22`,
   ],
   [
     'an RSA key of a length',
@@ -35,7 +37,7 @@ it.each<readonly [string, string, string]>([
       CSR_ATTRIBUTES,
       'MEEwPwYLKoZIhvcNAQkQAj0xMDAuAgEAoA8wDQYJKoZIhvcNAQEBBQChGDAWBgkqhkiG9w0BCQ4xCTAHMAUGA1UdEQ==',
     ),
-    `. It asks for an RSA key, ${BOX}`,
+    `. It asks for an RSA key, ${BOX}${OTHERS}subjectAltName`,
   ],
   ['what nobody knows', sized(CSR_ATTRIBUTES, 'MBcGBisGAQQBBTANBgYrBgEEAQYxAwwBYQ=='), ''],
   ['nothing', sized(CSR_ATTRIBUTES, 'MAA='), ''],
@@ -95,3 +97,63 @@ it.each<readonly [string, string, Demanding]>([
     expect(box.log.some(failed)).toBe(false);
   },
 );
+
+/** extensionRequest { subjectAltName box.owner.example, critical keyUsage, extKeyUsage clientAuth, critical basicConstraints } */
+const EXTENSIONS =
+  'MGIwYAYJKoZIhvcNAQkOMVMwUTAcBgNVHREEFTATghFib3gub3duZXIuZXhhbXBsZTAOBgNVHQ8BAf8EBAMCB4AwEwYDVR0lBAwwCgYIKwYBBQUHAwIwDAYDVR0TAQH/BAIwAA==';
+/** RFC 9908 3.4: critical keyUsage; extKeyUsage without a value, subjectAltName of an empty name and 0.0.0.0. */
+const TEMPLATE =
+  'MFUwUwYLKoZIhvcNAQkQAj0xRDBCAgEAoT0wOwYLKoZIhvcNAQkQAj4xLDAqMA4GA1UdDwEB/wQEAwIHgDAFBgNVHSUwEQYDVR0RBAowCIIAhwQAAAAA';
+/** A server that takes requests with these words of openssl's alone. */
+const demanding =
+  (attributes: string, words: RegExp, taken: Wire): Wire =>
+  (asked) => {
+    if (asked.path.endsWith('/csrattrs')) return sized(CSR_ATTRIBUTES, attributes);
+    if (asked.method === 'GET') return good(asked);
+    return words.test(asked.request) ? taken(asked) : http('400 Bad Request', ['Content-Length: 0'], '');
+  };
+
+it.each<readonly [string, string, RegExp, RegExp]>([
+  [
+    'RFC 7030 4.5.2',
+    EXTENSIONS,
+    /Key Usage: critical\s+Digital Signature\s+X509v3 Extended Key Usage:\s+TLS Web Client Auth/,
+    /Alternative Name:\s+DNS:box\.owner\.example\n/,
+  ],
+  [
+    'RFC 9908 3.4',
+    TEMPLATE,
+    /Key Usage: critical\s+Digital Signature/,
+    /Requested Extensions:\s+X509v3 Key Usage/,
+  ],
+])(
+  'extensions whose values a server gives stand in the request, the same bytes until it is approved: %s',
+  async (_, attributes, first, second) => {
+    const bodies: string[] = [];
+    const wire = demanding(attributes, first, (asked) => {
+      expect(asked.request).toMatch(second);
+      expect(asked.request).not.toMatch(/Basic Constraints|IP Address/);
+      bodies.push(asked.body);
+      return bodies.length === 1
+        ? http('202 Accepted', ['Retry-After: 1', 'Content-Length: 0'], '')
+        : good(asked);
+    });
+    const { names } = await enrolAt({ wire }, 'OPERATIONAL');
+    expect(names).toEqual([GATEWAY, 'Somebody else CA']);
+    expect(bodies).toHaveLength(2);
+    expect(bodies[1]).toBe(bodies[0]);
+  },
+);
+
+it('extensions that stand in no request are named where it is refused all the same', async () => {
+  let refusals = 0;
+  const wire = demanding(TEMPLATE, /Request/, (asked) => {
+    refusals += 1;
+    return refusals > 2 ? good(asked) : http('400 Bad Request', ['Content-Length: 0'], '');
+  });
+  const { box } = await enrolAt({ wire }, 'OPERATIONAL');
+  const problem = String(box.log.find(failed)?.fields['problem']);
+  expect(problem.replace(/^.* answered/, 'answered')).toBe(
+    `answered 400${OTHERS}extendedKeyUsage, subjectAltName`,
+  );
+});

@@ -1,6 +1,8 @@
 /** Certificates and requests that we write and read, held against openssl. */
+import { sign } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { parseCertificate, parseCertificates, toPem } from '../../../src/pki/certificate.ts';
+import { encode, octets, oid, sequence, taggedPrimitive } from '../../../src/pki/der.ts';
 import { NO_EXPIRY_MS, type Profile } from '../../../src/pki/issue.ts';
 import {
   exportPrivateKey,
@@ -8,9 +10,15 @@ import {
   importPrivateKey,
   publicKeyOf,
   sameKey,
+  type Signer,
 } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
-import { createRequest, parseRequest } from '../../../src/pki/request.ts';
+import {
+  createRenewalRequestBy,
+  createRequest,
+  createRequestBy,
+  parseRequest,
+} from '../../../src/pki/request.ts';
 import { AT_NOW, hasOpenssl, issue, makeCa, openssl, refusal, VALIDITY } from './domain.ts';
 
 const PROFILES: readonly Profile[] = [
@@ -127,6 +135,21 @@ it.skipIf(!hasOpenssl)('openssl reads our request, and we read those of openssl'
   );
   const parse = async (input: string | Uint8Array) => parseRequest(input);
   expect(await refusal(parse(tool.read('w.pem').toString()))).toBe('pki/malformed');
+});
+
+it('a renewal asks for the names of its certificate alone, whatever a server wants in it (RFC 7030 4.2.2)', async () => {
+  const ca = makeCa();
+  const names = { dnsNames: ['held.example'], ipAddresses: [] };
+  const held = issue(ca, { kind: 'server', commonName: 'held', ...names }).certificate;
+  const without = issue(ca, { kind: 'ldevid', gatewayId: 'b' }).certificate;
+  const { privateKey, publicKey } = generateKeyPair();
+  const signer: Signer = { publicKey, sign: async (bytes) => sign('sha256', bytes, privateKey) };
+  const value = octets(encode(sequence(taggedPrimitive(2, Buffer.from('wanted.example')))));
+  const extensions = [{ id: OID.subjectAltName, der: encode(sequence(oid(OID.subjectAltName), value)) }];
+  const asked = async (request: Promise<Uint8Array>) => parseRequest(await request).dnsNames;
+  expect(await asked(createRenewalRequestBy(signer, held, { extensions }))).toEqual(['held.example']);
+  expect(await asked(createRenewalRequestBy(signer, without, { extensions }))).toEqual([]);
+  expect(await asked(createRequestBy(signer, { commonName: 'b', extensions }))).toEqual(['wanted.example']);
 });
 
 it('refuses a request whose signature is of another key', async () => {
