@@ -12,7 +12,7 @@ import type { Admissions } from './admission.ts';
 import type { Blobs } from './blobs.ts';
 import { type FirmwareStore, manifestOf } from './firmware.ts';
 import { type FleetService, gatewayOf } from './fleetService.ts';
-import { type Answer, type Handler, requestLine } from './exchange.ts';
+import { type Answer, CERTIFICATE_CHALLENGE, type Handler, requestLine } from './exchange.ts';
 import { createPeerOf, type PeerAnchors } from './peer.ts';
 import { type Served, serveBytes } from './serveBytes.ts';
 import type { MovedRoute } from './movedRoute.ts';
@@ -47,8 +47,10 @@ export function createDeviceHandler(options: {
       const told = await supersededStanding(peer.certificate);
       if (told !== undefined) return told;
     }
-    if (peer.kind !== 'ldevid')
-      return json(401, { code: 'controller/refused', message: 'a gateway certificate is needed' });
+    if (peer.kind !== 'ldevid') {
+      const answer = json(401, { code: 'controller/refused', message: 'a gateway certificate is needed' });
+      return { ...answer, headers: CERTIFICATE_CHALLENGE };
+    }
     const admission = await options.admissions.recognise(peer.gatewayId, peer.certificate);
     if (admission.kind === 'refused') return quarantined(admission.why);
     if (admission.kind !== 'admitted') {

@@ -24,6 +24,12 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/**
+ * With each 401 of who showed no certificate (RFC 9110 11.6.1). No scheme is registered for those of TLS, and a registered one would
+ * promise that a password helps; one that is not known ends a client's tries.
+ */
+export const CERTIFICATE_CHALLENGE = { 'WWW-Authenticate': 'ClientCertificate' } as const;
+
 export type Handler = (
   request: IncomingMessage,
   socket: TLSSocket,

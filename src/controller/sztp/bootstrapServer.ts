@@ -18,7 +18,7 @@ import type { Certificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../system/ports.ts';
 import { type Admissions, PENDING_RETRY_AFTER_S } from '../admission.ts';
 import { type AskLimit, createAskLimit } from '../askLimit.ts';
-import { type Handler, requestLine } from '../exchange.ts';
+import { CERTIFICATE_CHALLENGE, type Handler, requestLine } from '../exchange.ts';
 import type { ManufacturerClient } from '../manufacturer/client.ts';
 import { createPeerOf, type PeerAnchors } from '../peer.ts';
 import type { PendingBoxes } from '../pending.ts';
@@ -106,7 +106,8 @@ export function createBootstrapHandler(options: BootstrapServerOptions): Handler
     if (peer.kind === 'unusable') return refusal(403, 'access-denied', peer.why);
     if (peer.kind !== 'idevid') {
       const why = 'a factory identity (IDevID) of a manufacturer known here is needed as client certificate';
-      return refusal(401, 'access-denied', why);
+      // RFC 8040 2.5.
+      return { ...refusal(401, 'access-denied', why), headers: CERTIFICATE_CHALLENGE };
     }
     const asker = {
       serial: peer.serial,

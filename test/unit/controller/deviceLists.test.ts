@@ -25,6 +25,7 @@ it('hands the lists to whoever asks, and their head', async () => {
 it.each(['POST /v1/revocation-lists', 'GET /v1/revocation-lists/', 'GET /v1/ping', 'GET /v1/bundles/aa'])(
   '%s needs a certificate',
   async (line) => {
-    expect((await ask(line)).status).toBe(401);
+    const { status, headers } = await ask(line);
+    expect([status, headers['www-authenticate']]).toEqual([401, 'ClientCertificate']);
   },
 );

@@ -51,6 +51,8 @@ describe('SZTP', () => {
     for (const accept of ['*/*', 'application/yang.data+xml']) {
       const asked = await speak(port, head(`POST ${SZTP_GET_PATH}`, ...dotted, `Accept: ${accept}`), xml);
       expect([asked.status, asked.headers['content-type']]).toEqual([401, 'application/yang-data+xml']);
+      // RFC 9110 11.6.1; what asks for a password would be no help.
+      expect(asked.headers['www-authenticate']).toBe('ClientCertificate');
     }
     const method = await speak(port, head(`FOO ${SZTP_GET_PATH}`));
     const [error] = RestconfErrors.parse(JSON.parse(method.text))['ietf-restconf:errors'].error;
