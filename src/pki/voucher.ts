@@ -51,18 +51,25 @@ const MAX_VOUCHER_BYTES = 32 * 1024;
 
 const Base64 = yangBinary(16 * 1024);
 
-/** Other leaves are passed over: RFC 8995 and others augment the model. */
+/**
+ * Other leaves are passed over: RFC 8995 and others augment the model, and last-renewal-date "is not processed" (RFC 8366 5.3). An
+ * assertion must be known to be acceptable before anything of a voucher is used (the same), so a newer one is refused.
+ */
 const VoucherDocument = z.object({
   'ietf-voucher:voucher': z.object({
     'created-on': DateAndTime,
     'expires-on': DateAndTime.optional(),
-    assertion: z.enum(ASSERTIONS),
+    assertion: z.enum(
+      ASSERTIONS,
+      `none of ${ASSERTIONS.join(', ')}, which alone are acceptable here (RFC 8366 5.3)`,
+    ),
     'serial-number': z.string().min(1).max(256),
     'idevid-issuer': Base64.optional(),
     'pinned-domain-cert': Base64,
-    'domain-cert-revocation-checks': z.boolean().optional(),
+    'domain-cert-revocation-checks': z
+      .boolean('neither true nor false, which stand without quotes (RFC 7951 6.3)')
+      .optional(),
     nonce: Base64.optional(),
-    'last-renewal-date': DateAndTime.optional(),
   }),
 });
 

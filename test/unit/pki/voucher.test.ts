@@ -128,6 +128,24 @@ it.each([
   );
 });
 
+it.each<[string, unknown, string]>([
+  ['domain-cert-revocation-checks', 'false', 'neither true nor false, which stand without quotes'],
+  ['domain-cert-revocation-checks', 0, 'neither true nor false, which stand without quotes'],
+  ['assertion', 'agent-proximity', 'none of verified, logged, proximity'],
+  ['assertion', '', 'none of verified, logged, proximity'],
+])('a voucher with %s %j is none, and the leaf is named', (leaf, value, words) => {
+  const problem = { path: `$.ietf-voucher:voucher.${leaf}`, message: expect.stringContaining(words) };
+  const read = () => readVoucher(voucherOf({ [leaf]: value }));
+  expect(read).toThrow(expect.objectContaining({ code: 'pki/malformed', problems: [problem] }));
+});
+
+it.each(['', '2016-06-01', '2016-06-01T12:00:00Z'])(
+  'last-renewal-date %j is not processed (RFC 8366 5.3)',
+  (written) => {
+    expect(readVoucher(voucherOf({ 'last-renewal-date': written })).serialNumber).toBe('BB-1');
+  },
+);
+
 const voucherOf = (leaves: object): Uint8Array =>
   Buffer.from(
     JSON.stringify({
