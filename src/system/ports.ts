@@ -51,6 +51,12 @@ export interface Files {
   watch(directory: string, onChange: () => void, signal: AbortSignal): void;
 }
 
+/** For what must be made once, however many processes begin it. */
+export interface FirstFiles extends Files {
+  /** As writeDurable, where there is no such file; false where there is, and that stays as it is. */
+  writeFirst(path: string, content: string | Uint8Array, mode?: number): Promise<boolean>;
+}
+
 export interface Clock {
   /** Wall clock, milliseconds since 1970. Not to be trusted for validity before the clock floor (bootstrap/clockFloor). */
   nowMs(): number;

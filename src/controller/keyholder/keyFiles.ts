@@ -15,7 +15,7 @@ import {
   publicKeyOf,
   sameKey,
 } from '../../pki/keys.ts';
-import type { Files } from '../../system/ports.ts';
+import type { Files, FirstFiles } from '../../system/ports.ts';
 
 export interface KeyFiles {
   /** undefined where it was never made; anything else that is not whole is an error, never a new key. */
@@ -44,11 +44,31 @@ export function createKeyFiles(options: { readonly files: Files; readonly direct
       return { key, certificate, chain: [] };
     },
     async make(name, certify) {
-      const pair = generateKeyPair();
-      const certificate = certify(pair);
-      const text = exportPrivateKey(pair.privateKey).reveal() + certificate.pem;
+      const { text, credential } = madeBy(certify);
       await files.writeDurable(pathOf(name), text, 0o600);
-      return { key: pair.privateKey, certificate, chain: [] };
+      return credential;
     },
+  };
+}
+
+/** As `make`, of two processes at once by one of them; undefined: there is one by now, and it stays. */
+export async function makeFirst(
+  { files, directory }: { readonly files: FirstFiles; readonly directory: string },
+  name: string,
+  certify: (pair: KeyPair) => Certificate,
+): Promise<Credential | undefined> {
+  const { text, credential } = madeBy(certify);
+  return (await files.writeFirst(join(directory, `${name}.pem`), text, 0o600)) ? credential : undefined;
+}
+
+function madeBy(certify: (pair: KeyPair) => Certificate): {
+  readonly text: string;
+  readonly credential: Credential;
+} {
+  const pair = generateKeyPair();
+  const certificate = certify(pair);
+  return {
+    text: exportPrivateKey(pair.privateKey).reveal() + certificate.pem,
+    credential: { key: pair.privateKey, certificate, chain: [] },
   };
 }

@@ -2,6 +2,7 @@
  * Owns putting the signer's process together on the real machine. Does not own what it does.
  */
 import { runLongLived } from '../../system/linux/longLived.ts';
+import { createFiles } from '../../system/linux/files.ts';
 import { createLinuxSystem } from '../../system/linux/system.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { beginRollover, signByNext } from './rollover.ts';
@@ -25,6 +26,6 @@ export const signByNextCa = (directory: string): Promise<Certificate> =>
 
 /** The next domain CA first; a signer over the same directory offers it from its next answer on. */
 export async function beginSignerRollover(directory: string): Promise<readonly Certificate[]> {
-  const { files, clock } = createLinuxSystem({ name: 'signer' });
-  return beginRollover({ files, clock, directory });
+  const { clock } = createLinuxSystem({ name: 'signer' });
+  return beginRollover({ files: createFiles(), clock, directory });
 }

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
 import { type Certificate, parseCertificates, toPem } from '../../pki/certificate.ts';
 import { type Credential, issueCertificate, selfSignedCa } from '../../pki/issue.ts';
-import type { Clock, Files } from '../../system/ports.ts';
-import { createKeyFiles } from '../keyholder/keyFiles.ts';
+import type { Clock, Files, FirstFiles } from '../../system/ports.ts';
+import { createKeyFiles, makeFirst } from '../keyholder/keyFiles.ts';
 import { BACKDATE_MS, CA_LIFE_MS } from './lives.ts';
 
 /** Names of key files (keyholder/keyFiles.ts). */
@@ -96,11 +96,11 @@ export async function readOffered(
 }
 
 /**
- * Idempotent: where it was begun before, what was made then. Two at once end with the same: the key that was written last counts,
- * and whoever made the links of another one makes them again. Throws system/file where there is no present CA.
+ * Idempotent: where it was begun before, what was made then. Two at once end with the same: the key that was written first counts,
+ * so that what either says of it holds. Throws system/file where there is no present CA.
  */
 export async function beginRollover(options: {
-  readonly files: Files;
+  readonly files: FirstFiles;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly directory: string;
 }): Promise<readonly Certificate[]> {
@@ -124,9 +124,10 @@ export async function beginRollover(options: {
     // Killed after this: the key is there, and the links are made for it by the next call.
     const next =
       held ??
-      (await keyFiles.make(NEXT_CA, ({ privateKey }) =>
+      (await makeFirst({ files, directory }, NEXT_CA, ({ privateKey }) =>
         selfSignedCa({ commonName, key: privateKey, validity }),
       ));
+    if (next === undefined) continue;
     const offered = [next.certificate, link(next, present), link(present, next)];
     await files.writeDurable(join(directory, OFFERED_FILE), toPem(offered), 0o644);
   }

@@ -4,10 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type FSWatcher, watch as watchDirectory } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BranchboxError } from '../../model/errors.ts';
-import type { Files } from '../ports.ts';
+import type { Files, FirstFiles } from '../ports.ts';
 import { syncPath } from '../syncPath.ts';
 
 const DEFAULT_MAX_BYTES = 1024 * 1024;
@@ -19,7 +19,7 @@ const COALESCE_MS = 20;
 /** How long to wait before watching again where a watched directory went away. */
 const REWATCH_MS = 1000;
 
-export function createFiles(): Files {
+export function createFiles(): FirstFiles {
   const readBytes: Files['readBytes'] = async (path, maxBytes = DEFAULT_MAX_BYTES) => {
     let handle: FileHandle;
     try {
@@ -40,28 +40,19 @@ export function createFiles(): Files {
       const bytes = await readBytes(path, maxBytes);
       return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8');
     },
-    async writeDurable(path, content, mode = 0o600) {
-      const directory = dirname(path);
-      // Hidden and random: a reader that lists the directory, or a second writer, never meets it.
-      const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}`);
-      try {
-        await makeDirectory(directory);
-        const handle = await open(temporary, 'wx', mode);
-        try {
-          // The umask took its share at open.
-          await handle.chmod(mode);
-          await handle.writeFile(content);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-        await rename(temporary, path);
-        await syncPath(directory);
-      } catch (cause) {
-        // On a read-only file system this fails as well: why it could not be written is what matters.
-        await rm(temporary, { force: true }).catch(() => undefined);
-        throw fileError(`${path} cannot be written`, cause);
-      }
+    writeDurable: (path, content, mode = 0o600) =>
+      writeBy(path, content, mode, (temporary) => rename(temporary, path)),
+    async writeFirst(path, content, mode = 0o600) {
+      let isFirst = true;
+      await writeBy(path, content, mode, async (temporary) => {
+        // link(2) replaces nothing, as rename(2) does.
+        await link(temporary, path).catch((cause: unknown) => {
+          if (!isThere(cause)) throw cause;
+          isFirst = false;
+        });
+        await rm(temporary);
+      });
+      return isFirst;
     },
     async writeKernel(path, content) {
       try {
@@ -97,6 +88,36 @@ export function createFiles(): Files {
       void watchFor(directory, onChange, signal);
     },
   };
+}
+
+/** `place`: gives the whole and synced temporary file its name. */
+async function writeBy(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  place: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const directory = dirname(path);
+  // Hidden and random: a reader that lists the directory, or a second writer, never meets it.
+  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  try {
+    await makeDirectory(directory);
+    const handle = await open(temporary, 'wx', mode);
+    try {
+      // The umask took its share at open.
+      await handle.chmod(mode);
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await place(temporary);
+    await syncPath(directory);
+  } catch (cause) {
+    // On a read-only file system this fails as well: why it could not be written is what matters.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw fileError(`${path} cannot be written`, cause);
+  }
 }
 
 /**
@@ -179,6 +200,9 @@ async function watchOnce(directory: string, changed: () => void, signal: AbortSi
     watcher.on('close', () => resolve(true));
   });
 }
+
+const isThere = (cause: unknown): boolean =>
+  cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
 
 function isMissing(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');

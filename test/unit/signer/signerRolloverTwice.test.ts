@@ -7,7 +7,7 @@ import { openSignerKeys } from '../../../src/controller/signer/keys.ts';
 import { beginRollover, NEXT_CA, OFFERED_FILE, signByNext } from '../../../src/controller/signer/rollover.ts';
 import { createClock } from '../../../src/system/linux/clock.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
-import type { Files } from '../../../src/system/ports.ts';
+import type { FirstFiles } from '../../../src/system/ports.ts';
 import { refusal } from '../pki/domain.ts';
 
 const files = createFiles();
@@ -20,20 +20,25 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 const at = (name: string): string => join(directory, name);
-const begin = (by: Files = files) => beginRollover({ files: by, clock, directory });
+const begin = (by: FirstFiles = files) => beginRollover({ files: by, clock, directory });
 const sign = () => signByNext({ files, directory });
 
 it('two at once end with one CA, the same for both, by which the signer starts', async () => {
   const otherLooked = Promise.withResolvers<void>();
   const oneMadeKey = Promise.withResolvers<void>();
   const otherEnded = Promise.withResolvers<void>();
-  // Neither finds a key; then one makes its own, the other makes and offers another, and the one offers the first.
+  // Neither finds a key; then one makes its own, which the other finds in the way and offers, and the one offers it again.
   const one = begin({
     ...files,
-    async writeDurable(path, content, mode) {
-      await (path === at(OFFERED_FILE) ? otherEnded : otherLooked).promise;
-      await files.writeDurable(path, content, mode);
+    async writeFirst(path, content, mode) {
+      await otherLooked.promise;
+      const isFirst = await files.writeFirst(path, content, mode);
       oneMadeKey.resolve();
+      return isFirst;
+    },
+    async writeDurable(path, content, mode) {
+      await otherEnded.promise;
+      await files.writeDurable(path, content, mode);
     },
   });
   const other = begin({
@@ -53,6 +58,27 @@ it('two at once end with one CA, the same for both, by which the signer starts',
   expect((await sign()).pem).toBe(made[0]?.pem);
   const { domainCa } = await openSignerKeys({ files, clock, directory });
   expect(domainCa.certificate.pem).toBe(made[0]?.pem);
+});
+
+it('what one of two said of the next CA holds, whenever the other looked', async () => {
+  const looked = Promise.withResolvers<void>();
+  const said = Promise.withResolvers<void>();
+  const late = begin({
+    ...files,
+    async readText(path, maxBytes) {
+      const text = await files.readText(path, maxBytes);
+      if (path === at(`${NEXT_CA}.pem`)) {
+        looked.resolve();
+        await said.promise;
+      }
+      return text;
+    },
+  });
+  await looked.promise;
+  const [printed] = await begin();
+  said.resolve();
+  expect((await late)[0]?.pem).toBe(printed?.pem);
+  expect((await begin())[0]?.pem).toBe(printed?.pem);
 });
 
 it('what is offered without its key is not let sign, and another beginning offers the one whose key is there', async () => {

@@ -87,6 +87,14 @@ describe('files', () => {
     expect(await readdir(join(directory, 'a'))).toEqual(['key']);
   });
 
+  it('writes what is to be there once, and leaves what is there', async () => {
+    const path = join(directory, 'below', 'once');
+    expect(await files.writeFirst(path, 'first', 0o640)).toBe(true);
+    expect(await files.writeFirst(path, 'second')).toBe(false);
+    expect([await files.readText(path), (await stat(path)).mode & 0o777]).toEqual(['first', 0o640]);
+    expect(await files.list(join(directory, 'below'))).toEqual(['once']);
+  });
+
   it('makes the directories that a file lies in, and refuses where there can be none', async () => {
     const path = join(directory, 'one', 'two', 'three', 'key');
     await files.writeDurable(path, 'first');
