@@ -118,19 +118,18 @@ export function createOrders(parts: {
   async function holdAgainstRevoked(gatewayId: string, words: { readonly done: string }): Promise<void> {
     const serial = (await store.gateways.reportedKeys()).find((key) => key.gatewayId === gatewayId)?.serial;
     if (serial === undefined || (await store.inventory.get(serial))?.state !== 'revoked') return;
-    const holder = (await store.fleet.outline())?.places.find(({ id }) => id === gatewayId)?.serial;
+    const holder = await holderOf(gatewayId);
     // Replaced: whoever asks means the new box, and to trust the old one again would mend nothing.
-    if (holder !== undefined && holder !== serial) {
-      throw new BranchboxError('controller/not-found', {
-        message: `${holder} has the place of ${gatewayId} now, and has not reported yet, so there is none to be ${words.done}`,
-        mend: WAITS_FOR,
-      });
-    }
+    if (holder !== undefined && holder !== serial) throw notReported(gatewayId, holder, words);
     throw new BranchboxError('controller/conflict', {
       message: `the box of ${gatewayId}, ${serial}, is revoked, so it hears no order`,
       mend: `trust it again first (branchbox fleet release ${serial}), or do it at the box`,
     });
   }
+
+  /** By the fleet as it is now; the box that reported last may be the one before. */
+  const holderOf = async (gatewayId: string): Promise<string | undefined> =>
+    (await store.fleet.outline())?.places.find(({ id }) => id === gatewayId)?.serial;
 
   /** Serial and factory key of the box that is this gateway; refused where another one was invited. */
   async function boxOf(
@@ -147,9 +146,11 @@ export function createOrders(parts: {
       });
     }
     if (serial !== invited) {
+      const holder = (await holderOf(gatewayId)) ?? serial;
+      if (holder === invited) throw notReported(gatewayId, holder, { done: 'moved' });
       throw new BranchboxError('controller/conflict', {
-        message: `the invitation is for ${invited}, ${gatewayId} is ${serial}`,
-        mend: `have the other controller invite it: branchbox fleet invite ${serial}`,
+        message: `the invitation is for ${invited}, ${gatewayId} is ${holder}`,
+        mend: `have the other controller invite it: branchbox fleet invite ${holder}`,
       });
     }
     return { serial, idevidSpkiSha256: identity.spkiSha256 };
@@ -225,3 +226,9 @@ export function createOrders(parts: {
     },
   };
 }
+
+const notReported = (gatewayId: string, holder: string, words: { readonly done: string }): BranchboxError =>
+  new BranchboxError('controller/not-found', {
+    message: `${holder} has the place of ${gatewayId} now, and has not reported yet, so there is none to be ${words.done}`,
+    mend: WAITS_FOR,
+  });

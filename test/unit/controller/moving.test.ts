@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { NO_ALLOCATIONS } from '../../../src/controller/allocations.ts';
 import { createInvitations, readInvitation } from '../../../src/controller/moving.ts';
 import { createMovedRoute } from '../../../src/controller/movedRoute.ts';
 import { createOrders } from '../../../src/controller/orders.ts';
@@ -13,6 +14,7 @@ import { onboardingOf } from '../../../src/controller/sztp/onboarding.ts';
 import { ownerCertificate, signConveyed } from '../../../src/pki/conveyed.ts';
 import { issue, makeCa, NOW_MS } from '../pki/domain.ts';
 import { type RunningApi, useApi } from './apiWorld.ts';
+import { SMALL_FLEET } from './fixtures.ts';
 import { statusWith } from './statusFixture.ts';
 import { silentLog } from '../../fakes/silentLog.ts';
 
@@ -182,6 +184,24 @@ describe('an order to move', () => {
     await known();
     await expect(order({ serial: 'SN-other' })).rejects.toMatchObject({ code: 'controller/conflict' });
     await expect(order({ domainAnchorPem: ANOTHER })).rejects.toMatchObject({ code: 'pki/untrusted' });
+    expect(signed).toEqual([]);
+  });
+
+  it('of a place that was given to another box waits for that one, and has no other invited', async () => {
+    await known();
+    const gateways = SMALL_FLEET.gateways.map((one) =>
+      one.id === 'branch1' ? { ...one, serial: 'SN-9' } : one,
+    );
+    await store.fleet.replace({ fleet: { ...SMALL_FLEET, gateways }, allocations: NO_ALLOCATIONS }, 0, 1);
+    await expect(order({ serial: 'SN-9' })).rejects.toMatchObject({
+      code: 'controller/not-found',
+      message: 'SN-9 has the place of branch1 now, and has not reported yet, so there is none to be moved',
+    });
+    await expect(order({ serial: 'SN-other' })).rejects.toMatchObject({
+      code: 'controller/conflict',
+      message: 'the invitation is for SN-other, branch1 is SN-9',
+      mend: 'have the other controller invite it: branchbox fleet invite SN-9',
+    });
     expect(signed).toEqual([]);
   });
 });
