@@ -39,7 +39,7 @@ import { createTrialStore } from './trialStore.ts';
 import { createTunnelClock } from './tunnelClock.ts';
 import { createUplinkTester } from '../wan/uplinkTest/measure.ts';
 import { createUplinkTests } from './uplinkTests.ts';
-import { rankUplinks } from './uplinkChoice.ts';
+import { linksOfUplinks, rankUplinks } from './uplinkChoice.ts';
 import { createWanted } from './wanted.ts';
 import { createWatchdog } from './watchdog.ts';
 import { followWakeups, wakeupsOf } from './wakeups.ts';
@@ -273,6 +273,7 @@ export async function runAgent({ version, tpmTold, signal: outer }: AgentOptions
       bootstrap,
       moves,
       link,
+      uplinkLinks: () => linksOfUplinks(spec(), facts.latest(), network.latest()),
       uplinkTests,
       installer,
       log,

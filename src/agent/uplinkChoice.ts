@@ -8,7 +8,15 @@ import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import type { BootstrapNetwork } from '../model/medium.ts';
 import type { GatewayStatus } from '../model/status.ts';
-import { type Addressing, attachmentOf, FAMILIES, type Line, uplinkIfname } from '../model/underlay.ts';
+import {
+  type Addressing,
+  attachmentOf,
+  carrierIfname,
+  FAMILIES,
+  type Line,
+  portIfname,
+  uplinkIfname,
+} from '../model/underlay.ts';
 import type { UplinkAddress } from '../system/uplinkDial.ts';
 import { planFactoryUplinks } from '../wan/factory.ts';
 
@@ -40,6 +48,22 @@ export function rankUplinks(
         a.order - b.order,
     )
     .map(({ ifname, address, dns, alive }) => ({ ifname, address, dns, alive }));
+}
+
+/** The links that such a connection goes by, there or not: of each uplink its port, a VLAN and a session on that. */
+export function linksOfUplinks(
+  spec: DesiredSpec | undefined,
+  facts: Facts,
+  network?: BootstrapNetwork,
+): ReadonlySet<string> {
+  const uplinks = spec?.uplinks ?? planFactoryUplinks(facts, network);
+  return new Set(
+    uplinks.flatMap((uplink) =>
+      [portIfname(uplink.port, facts), carrierIfname(uplink, facts), uplinkIfname(uplink, facts)].filter(
+        (ifname) => ifname !== undefined,
+      ),
+    ),
+  );
 }
 
 type Candidate = Omit<RankedUplink, 'alive'> & {

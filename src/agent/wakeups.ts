@@ -12,6 +12,7 @@ import type { EngineSocket } from './engineSocket.ts';
 import type { FactsGatherer } from './facts.ts';
 import type { Holding } from './holding.ts';
 import type { InstallerSocket } from './installerSocket.ts';
+import { linksNamed } from './kernelEvents.ts';
 import type { MoveTurn } from './moveTurn.ts';
 import type { IdentityReader } from './ownIdentity.ts';
 import { type AgentPaths, leasesDirectory } from './paths.ts';
@@ -26,7 +27,8 @@ const RESTART_MS = 2000;
 type FollowedEngine = Pick<Engine, 'version' | 'follow'>;
 
 interface Wakeups {
-  readonly onKernel: () => void;
+  /** A line of `ip monitor`; without one, events were lost. */
+  readonly onKernel: (line?: string) => void;
   readonly onLease: () => void;
   readonly onIdentity: () => void;
   readonly onEngine: () => void;
@@ -43,6 +45,8 @@ export function wakeupsOf(parts: {
   readonly bootstrap: Pick<BootstrapLook, 'changed'>;
   readonly moves: Pick<ReturnType<typeof createStatusMoves>, 'onIdentity'>;
   readonly link: Pick<ControllerLink, 'wake'>;
+  /** Names of the links that the controller may be reached by, there or not. */
+  readonly uplinkLinks: () => ReadonlySet<string>;
   readonly uplinkTests: Pick<UplinkTests, 'wake'>;
   readonly installer: Pick<InstallerSocket, 'closeOnceOwned'>;
   readonly log: Logger;
@@ -54,9 +58,13 @@ export function wakeupsOf(parts: {
     parts.reporting.changed();
   };
   return {
-    onKernel() {
+    onKernel(line) {
       lookAnew();
-      link.wake();
+      // A wake cuts the pause before the next dial short. A link that is no way to the controller is no reason to: a
+      // tenant's port that flaps would have a box dial without end.
+      const named = line === undefined ? [] : linksNamed(line);
+      const ways = parts.uplinkLinks();
+      if (named.length === 0 || named.some((name) => ways.has(name))) link.wake();
     },
     onLease() {
       void facts
@@ -118,7 +126,11 @@ export function followWakeups(
     engineWasThere = false;
   };
   const kernel = ['-o', 'monitor', 'link', 'address', 'route', 'rule'];
-  void keep('ip monitor', () => runner.follow('ip', kernel, wakeups.onKernel, signal), wakeups.onKernel);
+  void keep(
+    'ip monitor',
+    () => runner.follow('ip', kernel, wakeups.onKernel, signal),
+    () => wakeups.onKernel(),
+  );
   void keep('engine', () => followEngine(parts, engineCame, signal), engineGone);
   watchLeases(files, wakeups.onLease, signal, leasesDirectory(paths));
   files.watch(paths.identity, wakeups.onIdentity, signal);

@@ -5,10 +5,11 @@
 import { describe, expect, it } from 'vitest';
 import { explainItem, listItems } from '../../../src/agent/explain.ts';
 import { eventsOf } from '../../../src/agent/statusEvents.ts';
-import { rankUplinks } from '../../../src/agent/uplinkChoice.ts';
+import { linksOfUplinks, rankUplinks } from '../../../src/agent/uplinkChoice.ts';
 import { describe as describeExplanation } from '../../../src/cli/explain.ts';
 import { BranchboxError } from '../../../src/model/errors.ts';
 import { type Facts, KERNEL_FEATURES } from '../../../src/model/facts.ts';
+import { pppoeOf, vlanOf } from '../../../src/model/ids.ts';
 import { Explanation } from '../../../src/model/localStatus.ts';
 import { leaseGate } from '../../../src/net/itemIds.ts';
 import { trialProblems, troubledBefore } from '../../../src/reconcile/trial.ts';
@@ -53,6 +54,20 @@ describe('choice of uplink for the box itself', () => {
     ]);
     const swapped = uplinks.map((uplink) => ({ ...uplink, metered: uplink.name === 'internet' }));
     expect(order([], { ...base, uplinks: swapped })).toEqual(['wan2', 'wan1']);
+  });
+
+  it('goes by a port, what is on that, and no other link, be anything there or not', () => {
+    const noPorts = { ...facts, ports: [], leases: [] };
+    const lines = [
+      internet,
+      { ...internet, name: 'lte', port: 'wan2', vlan: 7, addressing: { kind: 'pppoe' as const } },
+    ];
+    expect(linksOfUplinks({ ...base, uplinks: lines }, facts)).toEqual(
+      new Set(['wan1', 'wan2', vlanOf('wan2', 7), pppoeOf('wan2')]),
+    );
+    expect(linksOfUplinks({ ...base, uplinks }, noPorts)).toEqual(new Set(['wan1', 'wan2']));
+    // Of the factory: each WAN port.
+    expect(linksOfUplinks(undefined, facts)).toEqual(new Set(['wan1', 'wan2']));
   });
 
   it('takes IPv6 where there is no IPv4, and after every IPv4 where there is', () => {

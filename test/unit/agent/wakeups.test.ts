@@ -33,6 +33,7 @@ it('what the identity process wrote has bootstrap and status looked at anew, als
     bootstrap: { changed: () => void woken.push('bootstrap') },
     moves: { onIdentity: () => void woken.push('LEDs') },
     link: { wake() {} },
+    uplinkLinks: () => new Set(),
     uplinkTests: { wake() {} },
     installer: { closeOnceOwned() {} },
     log,
@@ -55,6 +56,7 @@ it('a lease whose facts cannot be read wakes whom it is for all the same', async
     bootstrap: { changed() {} },
     moves: { onIdentity() {} },
     link: { wake: () => void woken.push('link') },
+    uplinkLinks: () => new Set(),
     uplinkTests: { wake: () => void woken.push('tests') },
     installer: { closeOnceOwned() {} },
     log,
@@ -63,6 +65,55 @@ it('a lease whose facts cannot be read wakes whom it is for all the same', async
   wakeups.onLease();
   await expect.poll(() => woken).toEqual(['lanes', 'status', 'link', 'tests']);
   expect(warned).toEqual(['the facts of this box cannot be read']);
+});
+
+it('an event of a link that is no way to the controller leaves its pause before the next dial alone', () => {
+  let dials = 0;
+  let looks = 0;
+  const wakeups = wakeupsOf({
+    turn: { look: () => Promise.resolve() },
+    facts: { gather: () => new Promise(() => {}), forgetEngine() {} },
+    identity: { read: () => new Promise(() => {}) },
+    wanted: { look: () => Promise.resolve(false) },
+    holding: { wakeAll: () => void (looks += 1) },
+    reporting: { changed() {} },
+    bootstrap: { changed() {} },
+    moves: { onIdentity() {} },
+    link: { wake: () => void (dials += 1) },
+    uplinkLinks: () => new Set(['wan1', 'wan2', 'wan2.7']),
+    uplinkTests: { wake() {} },
+    installer: { closeOnceOwned() {} },
+    log,
+    signal,
+  });
+  const dialsAfter = (line?: string): boolean => {
+    const before = dials;
+    wakeups.onKernel(line);
+    return dials > before;
+  };
+  const others = [
+    '7: lan1@if6: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN group default',
+    'Deleted 9: wan11: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN group default',
+    '12: wg-lte-hub-lte    inet 10.254.4.2/30 scope global proto 98 wg-lte-hub-lte',
+    '10.255.0.1 via 10.254.4.1 dev wg-lte-hub-lte proto static metric 20',
+    'Deleted 10.20.0.0/16 proto bgp metric 20 \\\tnexthop via 10.254.4.1 dev wg-a weight 1 \\\tnexthop via 10.254.8.1 dev wg-b weight 1',
+    'unreachable 10.255.0.0/16 dev lo proto 98 metric 1',
+  ];
+  expect(others.filter(dialsAfter)).toEqual([]);
+  const own = [
+    '5: wan1@if4: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default',
+    'Deleted 5: wan1    inet 198.51.100.7/24 brd 198.51.100.255 scope global dynamic wan1',
+    '8: wan2.7@wan2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default',
+    'default via 198.51.100.1 dev wan1 table 101 proto 98 src 198.51.100.7 metric 10',
+    'default proto 98 metric 10 \\\tnexthop via 10.254.4.1 dev wg-a weight 1 \\\tnexthop via 100.64.0.1 dev wan2 weight 1',
+    // Nobody's: it may be what sends an uplink's packets its way.
+    '1101:\tfrom 198.51.100.7 lookup 101 proto 98',
+    'unreachable 198.51.0.0/16 proto 98 metric 1',
+    // Events were lost.
+    undefined,
+  ];
+  expect(own.map(dialsAfter)).toEqual(own.map(() => true));
+  expect(looks).toBe(others.length + own.length);
 });
 
 it('an agent starts, and reads what machine it is on, where nothing can be kept for this boot', async () => {
