@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { release } from 'node:os';
 import { z } from 'zod';
 import type { EngineVersion } from '../containers/engine.ts';
+import { engineErrorWords } from '../containers/engineWords.ts';
 import { tryDecode } from '../model/decode.ts';
 import { type Facts, HardwareFact, KERNEL_FEATURES, type Lease, type Lease6 } from '../model/facts.ts';
 import type { HardwareModel } from '../model/hardware.ts';
@@ -41,6 +42,8 @@ export interface FactsGatherer {
   gather(signal: AbortSignal): Promise<Facts>;
   /** The engine came, went, or did something. */
   forgetEngine(): void;
+  /** Why facts have no engine although there is one, in its words, when it was last asked. */
+  engineProblem(): string | undefined;
   /** The last gathered. */
   latest(): Facts;
   /** Another WireGuard key; facts have its public half, which it resolves to, from then on. */
@@ -97,11 +100,18 @@ export async function createFactsGatherer(parts: {
   const readEngine = async (signal: AbortSignal): Promise<EngineVersion | undefined> => {
     if (engineKnown !== undefined && clock.monotonicMs() < engineKnown.untilMs) return engineKnown.version;
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
-    const version = await parts.engineVersion(limit).catch(() => undefined);
+    let problem: string | undefined;
+    const version = await parts.engineVersion(limit).catch((thrown: unknown) => {
+      problem = engineErrorWords(thrown);
+      return undefined;
+    });
+    // Whoever gave up asking learnt nothing.
+    if (!signal.aborted) engineProblem = problem;
     engineKnown =
       version === undefined ? undefined : { version, untilMs: clock.monotonicMs() + ENGINE_KNOWN_MS };
     return version;
   };
+  let engineProblem: string | undefined;
   let engineKnown: { readonly version: EngineVersion; readonly untilMs: number } | undefined;
   let latest = await gather(parts.signal);
 
@@ -115,6 +125,7 @@ export async function createFactsGatherer(parts: {
     forgetEngine() {
       engineKnown = undefined;
     },
+    engineProblem: () => engineProblem,
     async renewWireguardKey() {
       wireguardPublicKey = await makeWireguardKey(files, wireguardKeyPath(paths));
       latest = { ...latest, wireguardPublicKey };

@@ -3,6 +3,7 @@
  */
 import { readAppStates } from '../containers/appStates.ts';
 import type { Engine } from '../containers/engine.ts';
+import { engineGate } from '../containers/items.ts';
 import type { BootstrapStanding, Quarantine } from '../model/bootstrap.ts';
 import { CRASHES_DIRECTORY } from '../model/crash.ts';
 import type { DesiredSpec } from '../model/desired.ts';
@@ -19,6 +20,7 @@ import type { Vty } from '../telemetry/vty.ts';
 import type { LinkState } from './controllerLink.ts';
 import { readCrashes } from './crashes.ts';
 import type { DesiredSnapshot } from './desiredState.ts';
+import type { FactsGatherer } from './facts.ts';
 import type { LaneState } from './holding.ts';
 import type { StatusBody } from './reporting.ts';
 import type { TunnelClock } from './tunnelClock.ts';
@@ -42,7 +44,8 @@ const READ_TIMEOUT_MS = 10_000;
 
 export function createStatusSource(parts: {
   readonly system: System;
-  readonly engine: Engine;
+  readonly engine: Pick<Engine, 'listContainers' | 'inspectContainer'>;
+  readonly facts: Pick<FactsGatherer, 'engineProblem'>;
   readonly vty: Vty;
   readonly eventsDropped: () => number;
   readonly keys: TpmReadiness['holding'];
@@ -53,7 +56,13 @@ export function createStatusSource(parts: {
     system: parts.system,
     vty: parts.vty,
     apps: (signal) => readAppStates(parts.engine, signal),
-    gateSentence: missingGateSentence,
+    gateSentence(id) {
+      const sentence = missingGateSentence(id);
+      const problem = id === engineGate ? parts.facts.engineProblem() : undefined;
+      return sentence === undefined || problem === undefined
+        ? sentence
+        : `${sentence} When asked: ${problem}.`;
+    },
     onHandshakes: parts.tunnelClock.heard,
   });
   return {

@@ -2,6 +2,7 @@
  * Owns what state the engine says each app is in, for status. Does not own what the box says of it (telemetry).
  */
 import type { Engine } from './engine.ts';
+import { engineErrorWords, engineWords } from './engineWords.ts';
 import { LABEL_APP, LABEL_ROLE } from './items.ts';
 
 export interface AppObservation {
@@ -12,11 +13,14 @@ export interface AppObservation {
   readonly reason: string | undefined;
 }
 
-/** undefined where no engine answers. One list, and one look at each app. */
+/** All apps; or why the engine does not tell them. */
+export type AppsReading = { readonly apps: readonly AppObservation[] } | { readonly untold: string };
+
+/** One list, and one look at each app. */
 export async function readAppStates(
-  engine: Engine,
+  engine: Pick<Engine, 'listContainers' | 'inspectContainer'>,
   signal: AbortSignal,
-): Promise<readonly AppObservation[] | undefined> {
+): Promise<AppsReading> {
   try {
     const containers = await engine.listContainers(LABEL_APP, signal);
     const states: AppObservation[] = [];
@@ -30,9 +34,9 @@ export async function readAppStates(
         reason: reasonOf(details),
       });
     }
-    return states;
-  } catch {
-    return undefined;
+    return { apps: states };
+  } catch (thrown) {
+    return { untold: engineErrorWords(thrown) };
   }
 }
 
@@ -46,6 +50,6 @@ function stateOf(state: string, exitCode: number): AppObservation['state'] {
 
 function reasonOf(details: { outOfMemory: boolean; error: string; exitCode: number; running: boolean }) {
   if (details.outOfMemory) return 'it was killed for using more memory than its limit';
-  if (details.error !== '') return details.error.slice(0, 300);
+  if (details.error !== '') return engineWords(details.error);
   return details.running ? undefined : `it ended with exit code ${details.exitCode}`;
 }

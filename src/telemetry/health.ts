@@ -9,7 +9,7 @@ import type { ItemId } from '../model/ids.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import { finding, type Finding } from './finding.ts';
 import { clockFindings, type OwnCondition, softwareFindings, trustFindings } from './ownFindings.ts';
-import { appItems, type Undone } from './status.ts';
+import { appItems, observedApp, type Undone } from './status.ts';
 import { type TrafficCondition, trafficFindings } from './trafficFindings.ts';
 
 export interface HealthInput extends OwnCondition, TrafficCondition {
@@ -121,16 +121,15 @@ function itemFindings({ undone, gateSentence }: HealthInput): Finding[] {
 
 function appFindings({ spec, body, box, undone }: HealthInput): Finding[] {
   if (spec === undefined || spec.apps.length === 0) return [];
-  if (box.apps === undefined) {
-    const sentence =
-      'The container engine does not answer: running apps run on, but none can be started or changed. `systemctl status docker.service` says why.';
+  if ('untold' in box.apps) {
+    const sentence = `The container engine does not say how its apps are (${box.apps.untold}): running ones run on, but none can be started or changed. \`systemctl status docker.service\` says more.`;
     return [finding('engine-unreachable', 'warning', 'engine', sentence)];
   }
   return body.apps
     .filter(({ state }) => state !== 'running' && state !== 'starting')
     .map(({ name, state }) => {
       const failure = appItems(name).flatMap((id) => undone.failures.get(id)?.message ?? [])[0];
-      const reason = box.apps?.find((one) => one.app === name)?.reason ?? failure ?? 'see its items';
+      const reason = observedApp(box.apps, name)?.reason ?? failure ?? 'see its items';
       return finding(
         'app-down',
         'warning',

@@ -20,7 +20,7 @@ import {
 } from './frrState.ts';
 import { conditionsOf, healthState, type HealthInput, judge } from './health.ts';
 import type { DataRoom } from './ownFindings.ts';
-import { type AppObservation, type StatusBody, statusOf, type Undone } from './status.ts';
+import { type AppsReading, type StatusBody, statusOf, type Undone } from './status.ts';
 import type { Vty } from './vty.ts';
 
 export interface StatusReading
@@ -49,8 +49,7 @@ export interface StatusReader {
 export interface StatusReaderParts {
   readonly system: Pick<System, 'runner' | 'files' | 'clock'>;
   readonly vty: Vty;
-  /** undefined where no engine answers. */
-  readonly apps: (signal: AbortSignal) => Promise<readonly AppObservation[] | undefined>;
+  readonly apps: (signal: AbortSignal) => Promise<AppsReading>;
   readonly gateSentence: (id: ItemId) => string | undefined;
   /** By interface and peer, in seconds since 1970; after each look. */
   readonly onHandshakes: (found: ReadonlyMap<string, number>) => void;
@@ -94,7 +93,7 @@ export function createStatusReader(parts: StatusReaderParts): StatusReader {
       const [frr, links, appStates] = await Promise.all([
         readFrr(vty, spec, signal),
         files.list('/sys/class/net'),
-        (spec?.apps.length ?? 0) > 0 ? apps(signal) : [],
+        (spec?.apps.length ?? 0) > 0 ? apps(signal) : { apps: [] },
       ]);
       if (spec !== undefined) await readHandshakes(spec, frr, signal);
       const nowS = Math.floor(clock.nowMs() / 1000);

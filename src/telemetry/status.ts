@@ -17,6 +17,12 @@ export interface AppObservation {
   readonly reason: string | undefined;
 }
 
+/** Of all apps; or why it does not say. */
+export type AppsReading = { readonly apps: readonly AppObservation[] } | { readonly untold: string };
+
+export const observedApp = (reading: AppsReading, name: string): AppObservation | undefined =>
+  'apps' in reading ? reading.apps.find(({ app }) => app === name) : undefined;
+
 /** What was read of the box, at one moment. */
 export interface BoxReading {
   readonly frr: FrrState;
@@ -24,8 +30,7 @@ export interface BoxReading {
   readonly handshakeAgeS: (ifname: string, publicKey: string) => number | undefined;
   /** Interfaces that exist. */
   readonly links: ReadonlySet<string>;
-  /** undefined where no engine answers. */
-  readonly apps: readonly AppObservation[] | undefined;
+  readonly apps: AppsReading;
 }
 
 /** What the last reconcile left undone. */
@@ -52,7 +57,7 @@ export function statusOf(
     paths,
     segments: segmentsOf(spec, facts, box, undone),
     apps: spec.apps.map((app) => {
-      const found = box.apps?.find((one) => one.app === app.name);
+      const found = observedApp(box.apps, app.name);
       return {
         name: app.name,
         tenant: app.tenant,

@@ -226,8 +226,10 @@ describe('health', () => {
     }
   });
 
-  test('an engine that is away is one condition, not one an app', () => {
-    expect(verdict({ ...well, apps: undefined }).map(({ code }) => code)).toEqual(['engine-unreachable']);
+  test('an engine that is away is one condition, not one an app, and says why', () => {
+    const found = verdict({ ...well, apps: { untold: 'the container engine refused GET /x: disk full' } });
+    expect(found.map(({ code }) => code)).toEqual(['engine-unreachable']);
+    expect(found[0]?.sentence).toContain('the container engine refused GET /x: disk full');
   });
 
   test('what an item waits for is said in the words of its gate', () => {

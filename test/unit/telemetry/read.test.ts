@@ -54,7 +54,7 @@ function oneLine() {
           ? [{ multihop: false, peer: '10.254.1.1', interface: IFNAME, status: box.bfd }]
           : undefined,
     },
-    apps: async () => [],
+    apps: async () => ({ apps: [] }),
     gateSentence: () => undefined,
     onHandshakes: () => undefined,
   });

@@ -75,7 +75,7 @@ export const boxOf = (liveness: unknown, routes: unknown, more: Partial<BoxReadi
   },
   handshakeAgeS: () => 7,
   links: new Set(['br-10010', 'vx-10010', 'br-10020', 'vx-10020']),
-  apps: [{ app: 'red-app', state: 'running', restarts: 0, reason: undefined }],
+  apps: { apps: [{ app: 'red-app', state: 'running', restarts: 0, reason: undefined }] },
   ...more,
 });
 export const well = boxOf(bfd('up', 'up'), route('10.254.1.1', wireguardOf('internet-hub')));
