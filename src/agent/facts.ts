@@ -7,7 +7,7 @@ import { release } from 'node:os';
 import { z } from 'zod';
 import type { EngineVersion } from '../containers/engine.ts';
 import { engineErrorWords } from '../containers/engineWords.ts';
-import { tryDecode } from '../model/decode.ts';
+import { tryDecode, tryJson } from '../model/decode.ts';
 import { type Facts, HardwareFact, KERNEL_FEATURES, type Lease, type Lease6 } from '../model/facts.ts';
 import type { HardwareModel } from '../model/hardware.ts';
 import { readLeases6 } from '../system/leases6.ts';
@@ -150,7 +150,7 @@ const readPorts = async (system: System, model: HardwareModel) =>
 
 async function readFindings(system: System, paths: AgentPaths, signal: AbortSignal): Promise<BootFindings> {
   const text = await system.files.readText(bootFindingsPath(paths));
-  const known = text === undefined ? undefined : tryDecode(BootFindings, parseOrUndefined(text));
+  const known = text === undefined ? undefined : tryDecode(BootFindings, tryJson(text));
   if (known?.ok === true && known.value.kernelRelease === release()) return known.value;
   const features = await probeKernel(system.runner, signal);
   const findings = { bootId: randomUUID(), kernelRelease: release(), features };
@@ -167,12 +167,4 @@ async function writeFindings(
   await files.writeDurable(bootFindingsPath(paths), JSON.stringify(findings)).catch((error: unknown) => {
     log.warn('what was found in this boot cannot be kept', { error });
   });
-}
-
-function parseOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

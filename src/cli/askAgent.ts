@@ -4,7 +4,7 @@
 import type { z } from 'zod';
 import { decodeJson } from '../model/decode.ts';
 import { ErrorReadout } from '../model/errorReadout.ts';
-import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
+import { BranchboxError, isErrorCode } from '../model/errors.ts';
 import { askSocket } from '../system/askSocket.ts';
 
 const SOCKET = '/run/branchbox/agent.sock';
@@ -34,9 +34,8 @@ export async function askAgent<S extends z.ZodType>(
   const what = `the agent's answer to ${path}`;
   if (status === 200) return decodeJson(schema, text, what, MAX_ANSWER_BYTES);
   const { error } = decodeJson(ErrorReadout, text, what);
-  const isCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
   const { code, message, mend, problems } = error;
-  throw new BranchboxError(isCode(code) ? code : 'internal', {
+  throw new BranchboxError(isErrorCode(code) ? code : 'internal', {
     message,
     problems,
     ...(mend === undefined ? {} : { mend }),

@@ -9,7 +9,8 @@ import { request } from 'node:https';
 import { pipeline } from 'node:stream';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
+import { tryJson } from '../model/decode.ts';
+import { BranchboxError, isErrorCode } from '../model/errors.ts';
 import { Secret } from '../model/secret.ts';
 import { readCapped } from '../system/readCapped.ts';
 import { print, spelledOut } from './terminal.ts';
@@ -216,7 +217,7 @@ export async function readInput(path: string): Promise<string> {
 }
 
 function errorOf(status: number, text: string): BranchboxError {
-  const parsed = ErrorBody.safeParse(parseJson(text));
+  const parsed = ErrorBody.safeParse(tryJson(text));
   if (!parsed.success) {
     return new BranchboxError('controller/refused', { message: `the controller answered ${status}` });
   }
@@ -226,16 +227,4 @@ function errorOf(status: number, text: string): BranchboxError {
     problems,
     ...(mend === undefined ? {} : { mend }),
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code);
 }

@@ -3,6 +3,7 @@
  * Does not own the namespace (anchors, attachments) nor the image (images).
  */
 import { z } from 'zod';
+import { tryJson } from '../model/decode.ts';
 import { BranchboxError } from '../model/errors.ts';
 import { eachInTurn } from '../net/outcome.ts';
 import type { Driver } from '../reconcile/driver.ts';
@@ -139,13 +140,7 @@ export function observedApp(found: OwnContainer, inventory: Pick<Inventory, 'anc
 }
 
 function readLabel(label: string | undefined): z.output<typeof Made> {
-  let value: unknown;
-  try {
-    value = JSON.parse(label ?? '');
-  } catch {
-    value = undefined;
-  }
-  const decoded = Made.safeParse(value);
+  const decoded = Made.safeParse(tryJson(label ?? ''));
   return decoded.success
     ? decoded.data
     : {

@@ -4,7 +4,7 @@
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BranchboxError, ERROR_CODES, type ErrorCode } from '../model/errors.ts';
+import { BranchboxError, isErrorCode } from '../model/errors.ts';
 import type { Fleet } from '../model/fleet.ts';
 import type { Clock, Files, Runner } from '../system/ports.ts';
 import { buildAppImage } from './appImage.ts';
@@ -114,8 +114,7 @@ export function createControllerNode(deps: ControllerNodeDeps): ControllerNode {
     const said = ended.stderr.trim().slice(-600);
     // The command's own code says more than ours: `branchbox: CODE: sentence`.
     const code = /^branchbox: ([a-z/-]+): /.exec(said)?.[1] ?? '';
-    const isCode = (word: string): word is ErrorCode => Object.hasOwn(ERROR_CODES, word);
-    throw new BranchboxError(isCode(code) ? code : 'lab/not-ready', {
+    throw new BranchboxError(isErrorCode(code) ? code : 'lab/not-ready', {
       message: `branchbox ${words.slice(0, 2).join(' ')} at ${node}: ${said}`,
     });
   };

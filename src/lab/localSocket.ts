@@ -2,6 +2,7 @@
  * Owns asking a node's processes over their unix sockets from the host. Of a node in namespaces the files are in sight
  * below /proc/PID/root, and a socket works from there, so a question costs no process; into a machine a stream leads.
  */
+import { tryJson } from '../model/decode.ts';
 import { askSocket } from '../system/askSocket.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -16,13 +17,5 @@ export async function askNode(
   const answer = await askSocket(where, { path, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES }).catch(
     () => undefined,
   );
-  return answer?.status === 200 ? parseJson(answer.text) : undefined;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return answer?.status === 200 ? tryJson(answer.text) : undefined;
 }

@@ -137,6 +137,15 @@ export function decodeNewerJson<S extends z.ZodType>(
   return decode(schema, withoutUnknown(schema, parseJson(text, what, maxBytes, 'model/invalid')), what);
 }
 
+/** undefined where it is no JSON: for what a schema judges next, and what may be cut off or somebody else's. */
+export function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Far deeper than any schema here: what copies or prints a document by recursion must not run out of stack. */
 const MAX_DEPTH = 64;
 

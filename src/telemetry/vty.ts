@@ -6,6 +6,7 @@
  */
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { tryJson } from '../model/decode.ts';
 
 export type FrrDaemon = 'zebra' | 'bfdd' | 'bgpd' | 'staticd';
 
@@ -37,13 +38,7 @@ export function createVty(options: {
   return {
     async show(daemon, command, signal) {
       const text = await lineOf(daemon).ask(command, signal);
-      if (text === undefined) return undefined;
-      try {
-        const answer: unknown = JSON.parse(text);
-        return answer;
-      } catch {
-        return undefined;
-      }
+      return text === undefined ? undefined : tryJson(text);
     },
   };
 }

@@ -5,7 +5,8 @@
 import { type Agent, request as httpRequest, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { z } from 'zod';
-import { BranchboxError, ERROR_CODES, type ErrorCode } from '../../model/errors.ts';
+import { tryJson } from '../../model/decode.ts';
+import { BranchboxError, isErrorCode } from '../../model/errors.ts';
 
 export interface Call {
   readonly method: 'GET' | 'POST';
@@ -61,7 +62,7 @@ export async function callJson<S extends z.ZodType>(
   schema: S,
 ): Promise<z.output<S>> {
   const body = await call(options, what);
-  const result = schema.safeParse(parseJson(body));
+  const result = schema.safeParse(tryJson(body.toString('utf8')));
   if (result.success) return result.data;
   throw new BranchboxError('model/invalid', {
     message: `The answer of the ${options.peer} is not understood`,
@@ -118,7 +119,7 @@ function exchange(options: CallOptions, what: Call): Promise<{ status: number; b
 }
 
 function errorOf(peer: string, status: number, body: Buffer): BranchboxError {
-  const document = ErrorDocument.safeParse(parseJson(body));
+  const document = ErrorDocument.safeParse(tryJson(body.toString('utf8')));
   if (!document.success) {
     return new BranchboxError('controller/unreachable', {
       message: `The ${peer} answered with status ${status}`,
@@ -130,14 +131,4 @@ function errorOf(peer: string, status: number, body: Buffer): BranchboxError {
     ...details,
     ...(mend === undefined ? {} : { mend }),
   });
-}
-
-const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code);
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

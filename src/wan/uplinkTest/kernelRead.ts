@@ -4,7 +4,7 @@
  * nothing. Does not own what follows.
  */
 import { z } from 'zod';
-import { tryDecode } from '../../model/decode.ts';
+import { tryDecode, tryJson } from '../../model/decode.ts';
 import type { Family } from '../../model/underlay.ts';
 import type { Files, Runner } from '../../system/ports.ts';
 
@@ -86,7 +86,7 @@ export function parseNeighbour(text: string): 'answers' | 'doubted' | 'silent' {
   const Neighbours = z.array(
     z.object({ lladdr: z.string().optional(), state: z.array(z.string()).default([]) }),
   );
-  const decoded = tryDecode(Neighbours, jsonOf(text));
+  const decoded = tryDecode(Neighbours, tryJson(text));
   if (!decoded.ok) return 'silent';
   const known = decoded.value.filter(
     ({ lladdr, state }) => lladdr !== undefined && !state.includes('FAILED'),
@@ -100,7 +100,7 @@ export function parseNeighbour(text: string): 'answers' | 'doubted' | 'silent' {
 export function parseRouteMtu(text: string): number | undefined {
   const Metrics = z.array(z.object({ mtu: z.int().positive().optional() }));
   const Routes = z.array(z.object({ metrics: Metrics.optional() }));
-  const decoded = tryDecode(Routes, jsonOf(text));
+  const decoded = tryDecode(Routes, tryJson(text));
   if (!decoded.ok) return undefined;
   return decoded.value.flatMap(({ metrics = [] }) => metrics.flatMap(({ mtu }) => mtu ?? []))[0];
 }
@@ -124,12 +124,4 @@ export function parsePing(text: string, count: number): readonly (number | undef
     if (index >= 0 && index < count) samples[index] ??= Number(match[2]);
   }
   return samples;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

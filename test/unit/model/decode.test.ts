@@ -1,11 +1,18 @@
 /** Problems of a document whose names or values are as long as somebody liked. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { decode, renderPath, tryDecode } from '../../../src/model/decode.ts';
+import { decode, renderPath, tryDecode, tryJson } from '../../../src/model/decode.ts';
 import { asBranchboxError } from '../../../src/model/errors.ts';
 
 /** Of the text of an error, which goes into logs and to a person. */
 const MAX_CHARS = 16 * 1024;
+
+it('a text that is no JSON is nothing, and any that is its value', () => {
+  expect(['', '{', '{"a":1', 'no', '\u0000'].map(tryJson)).toEqual(
+    Array.from({ length: 5 }, () => undefined),
+  );
+  expect(['{"a":1}', 'null', '0', '""'].map(tryJson)).toEqual([{ a: 1 }, null, 0, '']);
+});
 
 describe('a problem', () => {
   it('is named by the path that a person would look up', () => {

@@ -1,7 +1,13 @@
 /** The table of errors, held against docs/errors.md; secrets, held against every way to print one. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { asBranchboxError, BranchboxError, ERROR_CODES, renderError } from '../../../src/model/errors.ts';
+import {
+  asBranchboxError,
+  BranchboxError,
+  ERROR_CODES,
+  isErrorCode,
+  renderError,
+} from '../../../src/model/errors.ts';
 import { Secret } from '../../../src/model/secret.ts';
 
 describe('the table of errors', () => {
@@ -26,6 +32,12 @@ describe('the table of errors', () => {
       'model/invalid: the desired state has 1 problem\n  at $.spec.vtep: is outside the range\n  mend: correct it',
     );
     expect(error.retry).toBe('never');
+  });
+
+  it('knows its own codes, and no word that any object answers to', () => {
+    expect(['frr/rejected', 'frr/of-tomorrow', 'toString', '__proto__', ''].filter(isErrorCode)).toEqual([
+      'frr/rejected',
+    ]);
   });
 
   it('keeps a foreign error as the cause', () => {
