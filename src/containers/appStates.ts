@@ -1,20 +1,10 @@
 /**
  * Owns what state the engine says each app is in, for status. Does not own what the box says of it (telemetry).
  */
+import type { AppObservation, AppsReading } from '../model/observedApps.ts';
 import type { Engine } from './engine.ts';
 import { engineErrorWords, engineWords } from './engineWords.ts';
 import { LABEL_APP, LABEL_ROLE } from './items.ts';
-
-export interface AppObservation {
-  readonly app: string;
-  readonly state: 'running' | 'starting' | 'stopped' | 'failed';
-  readonly restarts: number;
-  /** Why it does not run, where the engine knows. */
-  readonly reason: string | undefined;
-}
-
-/** All apps; or why the engine does not tell them. */
-export type AppsReading = { readonly apps: readonly AppObservation[] } | { readonly untold: string };
 
 /** One list, and one look at each app. */
 export async function readAppStates(

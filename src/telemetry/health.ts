@@ -6,10 +6,11 @@
  * input gives the same conditions, and a condition keeps the time since which it holds.
  */
 import type { ItemId } from '../model/ids.ts';
+import { observedApp } from '../model/observedApps.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import { finding, type Finding } from './finding.ts';
 import { clockFindings, type OwnCondition, softwareFindings, trustFindings } from './ownFindings.ts';
-import { appItems, observedApp, type Undone } from './status.ts';
+import { appItems, type Undone } from './status.ts';
 import { type TrafficCondition, trafficFindings } from './trafficFindings.ts';
 
 export interface HealthInput extends OwnCondition, TrafficCondition {

@@ -7,6 +7,7 @@ import { statfs } from 'node:fs/promises';
 import type { DesiredSpec } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { type ItemId, wireguardOf } from '../model/ids.ts';
+import type { AppsReading } from '../model/observedApps.ts';
 import type { Condition, GatewayStatus } from '../model/status.ts';
 import type { System } from '../system/ports.ts';
 import {
@@ -20,7 +21,7 @@ import {
 } from './frrState.ts';
 import { conditionsOf, healthState, type HealthInput, judge } from './health.ts';
 import type { DataRoom } from './ownFindings.ts';
-import { type AppsReading, type StatusBody, statusOf, type Undone } from './status.ts';
+import { type StatusBody, statusOf, type Undone } from './status.ts';
 import type { Vty } from './vty.ts';
 
 export interface StatusReading

@@ -5,23 +5,10 @@
 import type { DesiredSpec, TunnelPeer } from '../model/desired.ts';
 import type { Facts } from '../model/facts.ts';
 import { bridgeItem, type ItemId, itemId, linkItem, vxlanOf, wireguardOf } from '../model/ids.ts';
+import { type AppObservation, type AppsReading, observedApp } from '../model/observedApps.ts';
 import type { GatewayStatus } from '../model/status.ts';
 import { attachmentOf, portIfname, uplinkIfname } from '../model/underlay.ts';
 import { type FrrState, pathKey } from './frrState.ts';
-
-/** What the engine says of one app. */
-export interface AppObservation {
-  readonly app: string;
-  readonly state: 'running' | 'starting' | 'stopped' | 'failed';
-  readonly restarts: number;
-  readonly reason: string | undefined;
-}
-
-/** Of all apps; or why it does not say. */
-export type AppsReading = { readonly apps: readonly AppObservation[] } | { readonly untold: string };
-
-export const observedApp = (reading: AppsReading, name: string): AppObservation | undefined =>
-  'apps' in reading ? reading.apps.find(({ app }) => app === name) : undefined;
 
 /** What was read of the box, at one moment. */
 export interface BoxReading {

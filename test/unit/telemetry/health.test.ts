@@ -232,6 +232,14 @@ describe('health', () => {
     expect(found[0]?.sentence).toContain('the container engine refused GET /x: disk full');
   });
 
+  test('an app that ended is told with its own reason, and not with that of another', () => {
+    const ended = (app: string, reason: string) => ({ app, state: 'failed' as const, restarts: 1, reason });
+    const apps = [ended('other-app', 'theirs'), ended('red-app', 'it ended with exit code 7')];
+    const found = verdict({ ...well, apps: { apps } });
+    expect(found.map(({ code, subject }) => `${code} ${subject}`)).toEqual(['app-down red-app']);
+    expect(found[0]?.sentence).toMatch(/^App red-app is failed: it ended with exit code 7\./);
+  });
+
   test('what an item waits for is said in the words of its gate', () => {
     const blocked = new Map<ItemId, ItemId[]>([[itemId('x', 'y'), [itemId('external', 'engine')]]]);
     const [found] = verdict(well, { ...nothing, blocked }, { gateSentence: () => 'Plug it in.' });
