@@ -3,7 +3,7 @@
  * runs is committed or given up. Cut anywhere, the next start goes on.
  * Does not own the rules (trial.ts), nor how the box came into the trial and comes out of it (trialRun.ts).
  */
-import type { Problem } from '../model/errors.ts';
+import { BranchboxError, type Problem } from '../model/errors.ts';
 import type { GatewayEvent } from '../model/status.ts';
 import type { Clock, Logger } from '../system/ports.ts';
 import type { BaselineParts } from './baseline.ts';
@@ -44,6 +44,15 @@ export function createTrialWatch(parts: TrialWatchParts): TrialWatch {
 
   const finishCommit = async (trial: TrialRecord | undefined, signal: AbortSignal): Promise<void> => {
     const { entries } = await disk.observe(signal);
+    // One that a file system lost. Without it, what goes here may be the last that any start could take.
+    if (
+      !entries.some(({ rootHash, triesLeft }) => rootHash === running.rootHash && triesLeft === undefined)
+    ) {
+      throw new BranchboxError('firmware/disk', {
+        message: `the boot entry of ${running.version}, which runs, is gone from the ESP: nothing is committed`,
+        mend: 'A restart takes the version before, where that is still there. Look at the health of the disk (SMART, kernel log).',
+      });
+    }
     // After a downgrade the loader would take the newer one at the next start.
     const newer = entries.filter(
       ({ rootHash, version }) =>

@@ -139,7 +139,8 @@ export function createUpdater(parts: UpdaterParts): Updater {
         if (signal.aborted) return;
         const error = asBranchboxError(thrown);
         log.error('the firmware of this box cannot be looked at', { error });
-        say({ state: 'idle', sentence: `The firmware slots cannot be looked at: ${error.message}` });
+        const mend = error.mend === undefined ? '' : `. ${error.mend}`;
+        say({ state: 'idle', sentence: `The firmware slots cannot be looked at: ${error.message}${mend}` });
         await clock.sleep(delayMs, signal).catch(() => undefined);
       }
     }

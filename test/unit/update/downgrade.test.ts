@@ -115,3 +115,19 @@ it('a committed version that the loader does not start is given up, as any', asy
   expect(restarts).toBe(2);
   expect(told).toEqual([expect.stringMatching(/^firmware-rolled-back 0\.9\.0: never-started/)]);
 });
+
+it('one whose own boot entry is lost is not committed, and takes away no other', async () => {
+  const fake = await onTrial();
+  await fake.disk.removeEntries(['branchbox_0.9.0+1-1.efi'], new AbortController().signal);
+  const one = box({ disk: fake, running: OLDER, wanted, bootId: 'trial' });
+  await expect
+    .poll(() => one.updater.status().sentence)
+    .toMatch(
+      /the boot entry of 0\.9\.0, which runs, is gone from the ESP: nothing is committed\. A restart /,
+    );
+  one.stop.abort();
+  await one.ended;
+  expect(one.events).toEqual([]);
+  expect(fake.entries()).toContain('branchbox_1.0.0.efi');
+  expect(fake.faults()).toEqual([]);
+});
