@@ -137,7 +137,8 @@ if [ "$1" = remove ] && [ "$(readlink /etc/resolv.conf || :)" = /run/branchbox/r
   mv -T /etc/resolv.conf.before-branchbox /etc/resolv.conf 2>/dev/null || :
 fi
 [ "$1" = purge ] || exit 0
-rm -rf /var/lib/branchbox /var/cache/branchbox
+# The mark of a reset that was cut too: another installation would go on with it, over what the engine of others has by then.
+rm -rf /var/lib/branchbox /var/cache/branchbox /var/lib/branchbox-factory-reset
 userdel branchbox-look || :
 SCRIPT
 chmod -R u=rwX,go=rX $root

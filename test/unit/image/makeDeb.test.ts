@@ -73,3 +73,23 @@ it('calls it Debian’s where the version has a revision, and says a version as 
   expect(gunzipSync(packed).toString()).toMatch(/^branchbox \(1\.0\+git1-2\) /);
   expect(readFileSync(join(root, 'DEBIAN/control'), 'utf8')).toContain('\nVersion: 1.0+git1-2\n');
 });
+
+it('takes its state with it when it is purged, the mark of a reset that was cut too', () => {
+  const script = readFileSync(join(pack('1.0'), 'DEBIAN/postrm'), 'utf8')
+    .replaceAll('/var/', `${directory}/`)
+    .replaceAll('/etc/', `${directory}/etc/`);
+  const bin = join(directory, 'bin');
+  mkdirSync(bin);
+  for (const name of ['userdel', 'systemctl']) writeFileSync(join(bin, name), '#!/bin/sh\n', { mode: 0o755 });
+  for (const place of ['lib/branchbox/identity', 'cache/branchbox', 'lib/others'])
+    mkdirSync(join(directory, place), { recursive: true });
+  writeFileSync(join(directory, 'lib/branchbox-factory-reset'), 'controller 1750000000\n');
+  const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
+  execFileSync('sh', ['-c', script, 'postrm', 'remove'], { env });
+  expect(readdirSync(join(directory, 'lib'))).toHaveLength(3);
+  execFileSync('sh', ['-c', script, 'postrm', 'purge'], { env });
+  expect([readdirSync(join(directory, 'lib')), readdirSync(join(directory, 'cache'))]).toEqual([
+    ['others'],
+    [],
+  ]);
+});
