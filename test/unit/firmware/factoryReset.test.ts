@@ -91,7 +91,8 @@ describe('a reset where the data is a directory', () => {
       empty_directories() { echo emptied >>"$CALLS"; }
       clear_directories`
         .replaceAll('/run/docker.sock', join(directory, 'docker.sock'))
-        .replaceAll('/run/containerd', join(directory, 'containerd'));
+        .replaceAll('/run/containerd', join(directory, 'containerd'))
+        .replaceAll('/proc/', `${join(directory, 'proc')}/`);
     const calls = join(directory, 'calls');
     const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
       encoding: 'utf8',
@@ -106,10 +107,18 @@ describe('a reset where the data is a directory', () => {
   const ID = 'a1'.repeat(32);
   const BUNDLES = 'containerd/io.containerd.runtime.v2.task/moby';
   /** As containerd's shim notes it, without an end of the line. */
-  const runContainer = (pid: number): void => {
+  const noteContainer = (pid: number): void => {
     const bundle = join(directory, BUNDLES, ID);
     mkdirSync(bundle, { recursive: true });
     writeFileSync(join(bundle, 'init.pid'), String(pid));
+  };
+  const runProcess = (pid: number, cgroup: string): void => {
+    mkdirSync(join(directory, 'proc', String(pid)), { recursive: true });
+    writeFileSync(join(directory, 'proc', String(pid), 'cgroup'), `0::${cgroup}\n`);
+  };
+  const runContainer = (): void => {
+    noteContainer(4711);
+    runProcess(4711, `/system.slice/docker-${ID}.scope`);
   };
   /** An engine that answers, and whose containers end when they are removed. */
   const removes = (): void =>
@@ -132,7 +141,7 @@ describe('a reset where the data is a directory', () => {
 
   it('removes the containers that the engine names, before that is stopped', async () => {
     await startEngine();
-    runContainer(process.pid);
+    runContainer();
     removes();
     expect(clear()).toEqual({
       status: 0,
@@ -177,14 +186,16 @@ describe('a reset where the data is a directory', () => {
   });
 
   it('says nothing of an engine where there is none, nor of a container that has ended', () => {
-    // No process has the number.
-    runContainer(2 ** 30);
+    noteContainer(4711);
+    expect(clear()).toMatchObject({ status: 0, said: '' });
+    // Its number is somebody else's by now.
+    runProcess(4711, '/system.slice/chrony.service');
     expect(clear()).toMatchObject({ status: 0, said: '' });
   });
 
   it('starts an engine that is down while its containers run on, and has it remove them', async () => {
     await startEngine('docker.sock.later');
-    runContainer(process.pid);
+    runContainer();
     removes();
     const later = join(directory, 'docker.sock.later');
     program(
@@ -214,7 +225,7 @@ describe('a reset where the data is a directory', () => {
     ],
   ])('restarts with its mark where a container runs on: %s', async (_why, curl, told) => {
     await startEngine();
-    runContainer(process.pid);
+    runContainer();
     program('curl', curl);
     program(
       'systemctl',
@@ -227,7 +238,7 @@ describe('a reset where the data is a directory', () => {
   });
 
   it('goes on, and has somebody restart it, where that cannot be done from here', () => {
-    runContainer(process.pid);
+    runContainer();
     program('systemctl', 'echo "$1 $2" >>"$CALLS"; case $1$2 in reboot* | startdocker*) exit 1 ;; esac');
     const { status, calls, said } = clear();
     expect([status, calls.slice(-2)]).toEqual([0, ['emptied', 'start gateway.target']]);
