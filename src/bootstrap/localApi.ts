@@ -11,7 +11,7 @@ import { asBranchboxError } from '../model/errors.ts';
 import { ActivationOffer } from '../model/installer.ts';
 import type { MoveAnswer } from '../model/move.ts';
 import { BROKER_TELLING_MAX_BYTES, type BrokerProblem, BrokerTelling } from '../model/obstacle.ts';
-import type { Files } from '../system/ports.ts';
+import type { Files, Logger } from '../system/ports.ts';
 import { renderProblem } from './renderStatus.ts';
 import { readCapped } from '../system/readCapped.ts';
 
@@ -35,12 +35,13 @@ export interface LocalApiOptions {
   readonly move?: (jws: string) => Promise<string>;
   /** A factory reset begins: resolves once that is told wherever it can be; false where there is no mark of one. */
   readonly wipe?: () => Promise<boolean>;
+  readonly log: Logger;
   readonly signal: AbortSignal;
 }
 
 /** Until the signal aborts. A socket that an earlier process left is taken over. */
 export async function serveLocalApi(options: LocalApiOptions): Promise<Server> {
-  const { files, socketPath, signal } = options;
+  const { files, socketPath, log, signal } = options;
   const routes = routesOf(options);
   const server = createServer((request, response) => {
     const send = ({ status, body }: Answer): void => {
@@ -53,6 +54,8 @@ export async function serveLocalApi(options: LocalApiOptions): Promise<Server> {
     else void route(request).then(send);
   });
   server.maxConnections = MAX_CONNECTIONS;
+  // accept(2) failed, for want of descriptors or memory: the next one need not.
+  server.on('error', (error) => log.error('a socket of the identity process took no connection', { error }));
   await mkdir(dirname(socketPath), { recursive: true });
   if (options.offer !== undefined) await chmod(dirname(socketPath), 0o755);
   await files.remove(socketPath);

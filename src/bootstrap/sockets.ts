@@ -49,6 +49,7 @@ export async function serveSockets(
       log.warn('factory reset told', { by: asked.by });
       return true;
     },
+    log,
     signal,
   });
   await serveLocalApi({
@@ -57,6 +58,7 @@ export async function serveSockets(
     // For a process that listens to a LAN: how far the box is, and nothing of how it came there.
     status: async () => ({ ...(await status.read()), history: [] }),
     offer: (offer) => isBeforeEnrolment(journal.current().state) && activation.offer(offer),
+    log,
     signal,
   });
 }

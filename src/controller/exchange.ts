@@ -116,6 +116,8 @@ export function createExchangeServer(options: {
   });
   heedExpectations(server);
   gate.guard(server);
+  // accept(2) failed, for want of descriptors or memory: the next one need not.
+  server.on('error', (error) => log.error('a server took no connection', { error }));
   // Scanners and boxes that hang up in a handshake are no event.
   server.on('tlsClientError', (error) => log.debug('a TLS handshake failed', { error: error.message }));
   const clientErrors = createClientErrors(refusal);

@@ -47,6 +47,8 @@ export async function openDnsRelay(server: string, port = DNS_PORT): Promise<Dns
       stream.pipe(other);
     }
   });
+  // A question by TCP that could not be accepted, for want of descriptors: it is asked again.
+  streams.on('error', () => undefined);
   const questions = createSocket('udp4');
   questions.on('message', (question, asker) => {
     if (open.size >= MAX_QUESTIONS) return;

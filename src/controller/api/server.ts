@@ -72,6 +72,8 @@ export async function createApi(options: {
   });
   clientErrors.watch(server.server);
   heedExpectations(server.server);
+  // accept(2) failed, for want of descriptors or memory: the next one need not.
+  server.server.on('error', (error) => options.log.error('the REST API took no connection', { error }));
   const api: Api = server.withTypeProvider<ZodTypeProvider>();
   const resourceOf = watchResources(api);
   api.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (input: unknown) => {

@@ -76,9 +76,12 @@ export async function serveManufacturer(options: {
   );
   server.on('tlsClientError', (cause) => log.warn('a TLS handshake failed', { reason: cause.message }));
   await new Promise<void>((resolve, reject) => {
-    server.on('error', reject);
+    server.once('error', reject);
     server.on('close', resolve);
     server.listen({ host, port }, () => {
+      server.off('error', reject);
+      // accept(2) failed, for want of descriptors or memory: the next one need not.
+      server.on('error', (error) => log.error('the manufacturer took no connection', { error }));
       const bound = portOf(server.address());
       log.info('manufacturer is listening', { host, port: bound });
       options.onListening?.(bound);

@@ -57,11 +57,14 @@ export async function serveSigner(options: {
   await mkdir(dirname(socketPath), { recursive: true });
   await removeStale(socketPath);
   await new Promise<void>((resolve, reject) => {
-    server.on('error', reject);
+    server.once('error', reject);
     server.on('close', resolve);
     // The mask is in force while listen() binds, within the same turn: no moment with another mode.
     const before = process.umask(0o177);
     server.listen({ path: socketPath }, () => {
+      server.off('error', reject);
+      // accept(2) failed, for want of descriptors or memory: the next one need not.
+      server.on('error', (error) => log.error('the signer took no connection', { error }));
       log.info('signer is listening', { socketPath, domainCa: keys.domainCa.certificate.fingerprintSha256 });
       options.onListening?.();
     });

@@ -45,16 +45,18 @@ function main(target: string): void {
     onProblem: (text) => event({ problem: text }),
   });
   setInterval(boundLogs, LOG_CHECK_MS).unref();
-  serve(manager);
+  serve(manager, (error) => event({ problem: `a call was not taken: ${error.message}` }));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => void shutDown(manager, target));
   }
   manager.start(target).catch((error: unknown) => event({ problem: String(error) }));
 }
 
-function serve(manager: Manager): void {
+function serve(manager: Manager, onProblem: (error: Error) => void): void {
   rmSync(SOCKET_PATH, { force: true });
-  createServer({ allowHalfOpen: true }, (socket) => answer(manager, socket)).listen(SOCKET_PATH);
+  const server = createServer({ allowHalfOpen: true }, (socket) => answer(manager, socket));
+  // One that does not listen ends the supervisor; one that could not accept a call goes on.
+  server.listen(SOCKET_PATH, () => server.on('error', onProblem));
 }
 
 /** Request: the words, NUL between them, up to the end of input. Answer: `EXIT BYTES\n`, stdout, stderr. */

@@ -85,6 +85,8 @@ export function createPageServer(parts: PageParts): Server {
     });
   });
   server.on('clientError', (_error, socket) => socket.destroy());
+  // accept(2) failed, for want of descriptors or memory: the next one need not.
+  server.on('error', (error) => parts.log.error('the page took no connection', { error }));
   return server;
 }
 

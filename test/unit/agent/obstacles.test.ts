@@ -135,6 +135,7 @@ it('is told to the identity process until it is over, and nothing else is taken 
   await serveLocalApi({
     files: createFiles(),
     socketPath,
+    log,
     status: async () => statusIn('STRICT', heard.at(-1)),
     broker: (problem) => {
       heard.push(problem);

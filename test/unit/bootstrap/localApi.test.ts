@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { serveLocalApi } from '../../../src/bootstrap/localApi.ts';
 import { askSocket } from '../../../src/system/askSocket.ts';
+import { silentLog } from '../../fakes/silentLog.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 
 describe('the socket of the identity process', () => {
@@ -28,6 +29,7 @@ describe('the socket of the identity process', () => {
       socketPath,
       status: () => Promise.reject(new Error('not asked')),
       offer: () => true,
+      log: silentLog,
       signal: ending.current.signal,
     });
 
@@ -39,6 +41,14 @@ describe('the socket of the identity process', () => {
     idle.write('GET /bootstrap HTTP/1.1\r\nHost:');
     ending.current.abort();
     await once(server, 'close');
+  });
+
+  it('goes on where it could not accept a connection, however often', async () => {
+    const server = await serve();
+    const failed = Object.assign(new Error('accept ENOMEM'), { code: 'ENOMEM', syscall: 'accept' });
+    for (let time = 0; time < 2; time += 1) server.emit('error', failed);
+    const ask = { path: '/nowhere', timeoutMs: 5_000, maxAnswerBytes: 1_000 };
+    expect((await askSocket({ socketPath }, ask)).status).toBe(404);
   });
 
   it('gives nobody more connections than it can bear', async () => {

@@ -12,6 +12,7 @@ import { BOOTSTRAP_PATHS, journalPath } from '../../../src/bootstrap/paths.ts';
 import { readStatus } from '../../../src/bootstrap/statusByFiles.ts';
 import { tellBootstrap } from '../../../src/cli/bootstrap.ts';
 import { type BootstrapState, BootstrapStatus } from '../../../src/model/bootstrap.ts';
+import { silentLog } from '../../fakes/silentLog.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 
 let directory: string;
@@ -27,6 +28,7 @@ async function startProcess(): Promise<void> {
   const server = await serveLocalApi({
     files,
     socketPath: paths.socket,
+    log: silentLog,
     status: async () => {
       if (!canSay) throw new Error('the disk does not answer');
       return renderStatus({

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { failAccept } from '../../fakes/failedAccept.ts';
 import { ApiError } from '../../../src/controller/api/errors.ts';
 import { imageArchive } from '../../fakes/imageArchive.ts';
 import { listenTo, type RunningApi, useApi, WIRE } from './apiWorld.ts';
@@ -42,6 +43,12 @@ describe('a method', () => {
       expect(ApiError.parse(JSON.parse(answer.text)).code).toBe('controller/not-found');
     },
   );
+
+  it('is answered after a connection that could not be accepted', async () => {
+    const asked = () => speak(port, head('GET /api/v1/nowhere'));
+    await failAccept(asked);
+    expect((await asked()).status).toBe(404);
+  });
 
   it('at a path that there is not is 404, whichever it is', async () => {
     expect((await speak(port, head('PROPFIND /api/v1/nowhere'))).status).toBe(404);

@@ -1,6 +1,7 @@
 /** The servers that boxes and foreign clients speak to, on real connections: methods, what is no HTTP, refused bodies. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { RestconfErrors, SZTP_GET_PATH } from '../../../src/model/sztp.ts';
+import { failAccept } from '../../fakes/failedAccept.ts';
 import { createExchangeServers, ENROL, head } from './exchangeServers.ts';
 import { speak, speakExpecting } from './wire.ts';
 
@@ -58,6 +59,17 @@ describe('SZTP', () => {
     const [error] = RestconfErrors.parse(JSON.parse(method.text))['ietf-restconf:errors'].error;
     expect([method.status, error?.['error-tag']]).toEqual([501, 'operation-not-supported']);
   });
+});
+
+it.each([
+  ['EST', est],
+  ['SZTP', sztp],
+  ['the device API', device],
+])('%s goes on where it could not accept a connection', async (_, server) => {
+  const port = await server();
+  const ask = () => speak(port, head('GET /nowhere'));
+  await failAccept(ask);
+  expect((await ask()).status).toBeGreaterThan(400);
 });
 
 it.each([

@@ -21,6 +21,7 @@ import { verifyVoucher } from '../../../src/pki/voucher.ts';
 import { createClock } from '../../../src/system/linux/clock.ts';
 import { createFiles } from '../../../src/system/linux/files.ts';
 import { createLogger } from '../../../src/system/linux/logger.ts';
+import { failAccept } from '../../fakes/failedAccept.ts';
 import { DAY_MS, issue, makeCa, refusal } from '../pki/domain.ts';
 
 const files = createFiles();
@@ -75,6 +76,12 @@ function customer(commonName: string, issuer = keys.serviceCa): ManufacturerClie
   });
 }
 const wish = (serialNumber: string) => ({ serialNumber, nonce, pinnedDomainCert: domain.certificate });
+
+it('goes on where it could not accept a connection', async () => {
+  const { ping } = customer('controller');
+  await failAccept(ping);
+  await ping();
+});
 
 it('makes an identity whose voucher the box accepts', async () => {
   await identity('BB-1');

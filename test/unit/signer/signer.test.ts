@@ -10,6 +10,7 @@ import { verifyJws } from '../../../src/pki/jws.ts';
 import { sameKey } from '../../../src/pki/keys.ts';
 import { OID } from '../../../src/pki/oids.ts';
 import { toPemBlock } from '../../../src/pki/pem.ts';
+import { failAccept } from '../../fakes/failedAccept.ts';
 import { openssl, refusal } from '../pki/domain.ts';
 import { csr, DESIRED, pair, useSigner } from './signerWorld.ts';
 
@@ -18,6 +19,11 @@ const signer = useSigner();
 it('keeps its socket and its keys to its own user', async () => {
   expect((await stat(signer.socketPath)).mode & 0o777).toBe(0o600);
   expect((await stat(join(signer.state, 'domain-ca.pem'))).mode & 0o777).toBe(0o600);
+});
+
+it('goes on where it could not accept a connection', async () => {
+  await failAccept(() => signer.client().anchors());
+  expect((await signer.client().anchors()).offered).toEqual([]);
 });
 
 it('assigns the name of an LDevID, whatever the request asks', async () => {

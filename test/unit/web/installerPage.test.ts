@@ -7,6 +7,7 @@ import { createFormTokens } from '../../../src/web/installer/formToken.ts';
 import type { Progress } from '../../../src/web/installer/page.ts';
 import { isBeforeEnrolment, sentencesOf } from '../../../src/model/bootstrap.ts';
 import { createPageServer, type Offered } from '../../../src/web/installer/server.ts';
+import { failAccept } from '../../fakes/failedAccept.ts';
 import { silentLog as log } from '../../fakes/silentLog.ts';
 
 const OWN = '127.0.0.1';
@@ -99,6 +100,11 @@ describe('the page', () => {
   afterEach(() => {
     server.closeAllConnections();
     server.close();
+  });
+
+  it('goes on where it could not accept a connection', async () => {
+    await failAccept(() => ask('/'));
+    expect((await ask('/')).status).toBe(200);
   });
 
   it('says in a line what the last test of the uplinks found', async () => {
