@@ -132,6 +132,20 @@ describe('an identity', () => {
   );
 });
 
+describe('a factory partition that takes no identity', () => {
+  it('is told, with why: the instance would look like one that was given none', () =>
+    bench.within(async (world) => {
+      await serve(world, CLOUDS['EC2 (IMDSv1)'] ?? (() => {}));
+      // Whatever is in the way of a file.
+      world.put(`${FACTORY}/chain.pem/chain.pem/x`, '');
+      expect(await start(world)).toMatch(
+        /cloud-identity: the identity cannot be written to \S+factory \(install: .*chain\.pem.*\): start the instance again/,
+      );
+      expect(world.read(`${FACTORY}/serial`)).toBeUndefined();
+      expect(world.read('run/branchbox/cloud-identity')).toContain('cannot be written');
+    }));
+});
+
 describe('a power cut', () => {
   const service = CLOUDS['EC2 (IMDSv1)'] ?? (() => {});
 
