@@ -85,6 +85,8 @@ export interface Certificate {
   readonly criticalExtensions: readonly string[];
   /** DER of those that speak of certificate policies, by object identifier; policies.ts reads them where one is required. */
   readonly policyExtensions: ReadonlyMap<string, Uint8Array>;
+  /** Which names it may give, as a CA; nameConstraints.ts reads it. */
+  readonly nameConstraintsDer: Uint8Array | undefined;
 }
 
 /** One certificate from DER, or from PEM that holds exactly one. Throws pki/malformed. */
@@ -181,6 +183,7 @@ type FromExtensions = Pick<
   | 'authorityKeyId'
   | 'criticalExtensions'
   | 'policyExtensions'
+  | 'nameConstraintsDer'
 > &
   AlternativeNames;
 
@@ -209,6 +212,7 @@ function fromExtensions(node: DerNode | undefined): FromExtensions {
     subjectKeyId: get(OID.subjectKeyIdentifier, (value) => readOctets(value, 'Subject key identifier')),
     authorityKeyId: get(OID.authorityKeyIdentifier, readAuthorityKeyId),
     criticalExtensions: found.filter(({ isCritical }) => isCritical).map(({ id }) => id),
+    nameConstraintsDer: found.find(({ id }) => id === OID.nameConstraints)?.value,
     policyExtensions: new Map(found.filter(({ id }) => POLICIES.has(id)).map(({ id, value }) => [id, value])),
   };
 }

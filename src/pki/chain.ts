@@ -2,14 +2,14 @@
  * Owns the decision whether a certificate chains to an anchor (RFC 5280 6), at a time that the caller names.
  * Does not own revocation, nor reading certificates.
  *
- * Two opinions must agree. Here: bounded path building, signatures, CA bits, path length, usages, policies, dates.
- * pkijs: the same again over the one path found, plus name constraints. Its own path building is not used: two CAs that
- * certify each other send it round in circles, it never looks at path lengths, and its
- * verdict on policies is wrong both ways.
+ * Two opinions must agree. Here: bounded path building, signatures, CA bits, path length, usages, names, policies, dates.
+ * pkijs: the same again over the one path found. Its own path building is not used: two CAs that certify each other send it
+ * round in circles, it never looks at path lengths, and its verdict on policies is wrong both ways.
  */
 import { X509Certificate } from 'node:crypto';
-import { asBranchboxError, BranchboxError } from '../model/errors.ts';
+import { BranchboxError } from '../model/errors.ts';
 import { type Certificate, isSelfIssued, type KeyUsage, sameCertificate } from './certificate.ts';
+import { findMisnamed } from './nameConstraints.ts';
 import { OID } from './oids.ts';
 import { toPkijs } from './pkijsCertificate.ts';
 import { policyProblem } from './policies.ts';
@@ -143,9 +143,13 @@ function problemOf(path: readonly Certificate[], wanted: WantedUsage): string | 
     if (problem !== undefined) return problem;
   }
   try {
+    const misnamed = findMisnamed(path);
+    if (misnamed !== undefined)
+      return `${describe(misnamed)} has a name that a CA above it may not give (name constraints, RFC 5280 4.2.1.10)`;
     return policyProblem(path);
   } catch (thrown) {
-    return asBranchboxError(thrown).message;
+    if (!(thrown instanceof BranchboxError)) throw thrown;
+    return thrown.message;
   }
 }
 
