@@ -32,11 +32,12 @@ interface Constraints {
 }
 
 /**
- * Which certificate has a name that a CA above it may not give; undefined where none. Leaf first, anchor last: what an anchor says
- * itself is no part of the path. Each CA is asked alone: one below another can only narrow what that may give. Throws pki/malformed.
+ * Which certificate has a name that a CA above it may not give; undefined where none. Leaf first, anchor last. Each CA is
+ * asked alone: one below another can only narrow what that may give. So is the anchor, which RFC 5280 6.1.1 leaves open:
+ * whoever wrote limits into it meant them, and openssl keeps them. Throws pki/malformed.
  */
 export function findMisnamed(path: readonly Certificate[]): Certificate | undefined {
-  for (const [depth, { nameConstraintsDer }] of path.slice(0, -1).entries()) {
+  for (const [depth, { nameConstraintsDer }] of path.entries()) {
     if (nameConstraintsDer === undefined) continue;
     const constraints = readConstraints(decode(nameConstraintsDer));
     const found = path

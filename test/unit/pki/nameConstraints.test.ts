@@ -112,11 +112,20 @@ it.each<[string, readonly Level[], string]>([
     'pki/untrusted',
   ],
 ])('%s', async (_, levels, verdict) => {
-  const { problem, judged } = judgePath(levels, [], SECTIONS);
+  const { problem, judged } = judgePath(levels, { sections: SECTIONS });
   expect(await refusal(judged)).toBe(verdict);
   if (verdict === 'accepted') expect(problem).toBeUndefined();
   else {
     expect(problem).toMatch(/subtree violation|constraint|name syntax/);
     await expect(judged).rejects.toThrow('has a name that a CA above it may not give');
   }
+});
+
+it('what the anchor says of itself', async () => {
+  const root = [only('DNS:example.com')];
+  const within = judgePath([level(san('DNS:a.example.com'))], { root });
+  expect([within.problem, await refusal(within.judged)]).toEqual([undefined, 'accepted']);
+  const beyond = judgePath([level(san('DNS:a.example.net'))], { root });
+  expect(beyond.problem).toMatch('subtree violation');
+  expect(await refusal(beyond.judged)).toBe('pki/untrusted');
 });

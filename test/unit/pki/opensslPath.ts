@@ -21,8 +21,18 @@ export interface JudgedPath {
   readonly judged: Promise<readonly Certificate[]>;
 }
 
-/** `sections`: of the configuration, that an extension speaks of. */
-export function judgePath(levels: readonly Level[], how: readonly string[] = [], sections = ''): JudgedPath {
+interface JudgeOptions {
+  readonly how?: readonly string[];
+  readonly sections?: string;
+  /** Extensions of the anchor. */
+  readonly root?: readonly string[];
+}
+
+/** `how`: options of `openssl verify`. `sections`: of the configuration, that an extension speaks of. */
+export function judgePath(
+  levels: readonly Level[],
+  { how = [], sections = '', root = [] }: JudgeOptions = {},
+): JudgedPath {
   using tool = openssl();
   tool.write('config', `[req]\ndistinguished_name=dn\n[dn]\n${sections}`);
   const issue = (
@@ -37,7 +47,7 @@ export function judgePath(levels: readonly Level[], how: readonly string[] = [],
     tool.run('req', '-x509', '-config', 'config', '-subj', subject, ...key, ...by, ...added, '-out', name);
     return parseCertificate(tool.read(name).toString());
   };
-  const anchor = issue('root', '/CN=Root', undefined, CA);
+  const anchor = issue('root', '/CN=Root', undefined, [...CA, ...root]);
   const path = levels.map(({ extensions, subject }, index) => {
     const usages = index === levels.length - 1 ? LEAF : CA;
     const issuer = index === 0 ? 'root' : `level${index - 1}`;

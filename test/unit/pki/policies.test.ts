@@ -58,7 +58,7 @@ it.each<[string, readonly Level[], string]>([
     'pki/untrusted',
   ],
 ])('%s', async (_, levels, verdict) => {
-  const { problem, judged } = judgePath(levels, ['-policy_check', '-policy', '2.5.29.32.0']);
+  const { problem, judged } = judgePath(levels, { how: ['-policy_check', '-policy', '2.5.29.32.0'] });
   expect(await refusal(judged)).toBe(verdict);
   if (verdict === 'accepted') expect(problem).toBeUndefined();
   else {
