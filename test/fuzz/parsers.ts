@@ -8,6 +8,7 @@ import { boxParsers } from './parsersBox.ts';
 import { controllerParsers } from './parsersController.ts';
 import { estParsers } from './parsersEst.ts';
 import { networkParsers } from './parsersNetwork.ts';
+import { pathParsers } from './parsersPath.ts';
 import { pkiParsers } from './parsersPki.ts';
 import { scriptParsers } from './parsersScripts.ts';
 import { readSamples } from './samples.ts';
@@ -16,6 +17,7 @@ export function createParsers(): readonly FuzzParser[] {
   const samples = readSamples();
   return [
     ...pkiParsers(samples),
+    ...pathParsers(samples),
     ...bootstrapParsers(samples),
     ...estParsers(samples),
     ...networkParsers(),

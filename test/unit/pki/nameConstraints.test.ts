@@ -129,3 +129,10 @@ it('what the anchor says of itself', async () => {
   expect(beyond.problem).toMatch('subtree violation');
   expect(await refusal(beyond.judged)).toBe('pki/untrusted');
 });
+
+it('no path whose names and limits are too many to compare', () => {
+  const many = Array.from({ length: 300 }, (_, index) => `DNS:h${index}.example.com`);
+  const ca = [`nameConstraints=critical,${many.map((name) => `permitted;${name}`).join(',')}`];
+  const { judged } = judgePath([level(...ca), level(san(...many))]);
+  return expect(judged).rejects.toThrow('301 names under 300 name constraints are too many to compare');
+});
