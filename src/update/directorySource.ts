@@ -40,6 +40,13 @@ export async function openDirectory(directory: string): Promise<FirmwareDirector
   const chunks: Uint8Array[] = [];
   const handle = await openPlain(join(directory, name));
   try {
+    // A stick that was pulled out before all was on it often has the name alone.
+    const { size } = await handle.stat();
+    if (size === 0 || size > MANIFEST_MAX_BYTES) {
+      const how =
+        size === 0 ? 'is empty' : `has ${size} bytes, where a manifest has ${MANIFEST_MAX_BYTES} at most`;
+      throw missing(`${name} in ${directory} ${how}: copy the version there again`);
+    }
     for await (const chunk of bytesFrom(handle, 0, MANIFEST_MAX_BYTES)) chunks.push(chunk);
   } finally {
     await handle.close();

@@ -60,3 +60,14 @@ it.each<[string, Uint8Array, RegExp]>([
   expect(thrown).toMatchObject({ message: expect.stringMatching(words) });
   expect([isWrong(thrown), durable]).toEqual([true, STOOD]);
 });
+
+it.each([
+  ['is empty', 0],
+  ['has 65537 bytes, where a manifest has 65536 at most', 65_537],
+])('a manifest that %s is told as that, and not as one that nobody signed', async (how, sizeBytes) => {
+  writeFileSync(join(directory, 'x.update.jws'), 'x'.repeat(sizeBytes));
+  await expect(openDirectory(directory)).rejects.toMatchObject({
+    code: 'firmware/source',
+    message: `x.update.jws in ${directory} ${how}: copy the version there again`,
+  });
+});
