@@ -5,11 +5,15 @@
  */
 import { connect, createServer, type Socket } from 'node:net';
 import { BranchboxError } from '../model/errors.ts';
+import { oneLineOf } from '../model/foreignText.ts';
 import type { LabPaths } from './paths.ts';
 
 export interface Lock {
   release(): Promise<void>;
 }
+
+/** An abstract name has no owner: anybody on the machine may hold it, and say what they like. */
+const MAX_HOLDER_CHARACTERS = 400;
 
 /** Abstract names have 107 bytes; a path of a lab fits. */
 export const lockName = (path: string): string => `\0branchbox-lock:${path}`;
@@ -56,12 +60,14 @@ export async function waitForLock(
 function untilReleased(name: string, onWait: (holder: string) => void): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(name);
-    let said = '';
+    let said: string | undefined = '';
     socket.setEncoding('utf8');
     socket.on('data', (text: string) => {
-      const isToldBefore = said.includes('\n');
+      if (said === undefined) return;
       said += text;
-      if (!isToldBefore && said.includes('\n')) onWait(said.split('\n')[0] ?? '');
+      if (!said.includes('\n') && said.length < MAX_HOLDER_CHARACTERS) return;
+      onWait(oneLineOf(said.split('\n', 1)[0] ?? '', MAX_HOLDER_CHARACTERS));
+      said = undefined;
     });
     // Gone in the meantime, or killed.
     socket.on('error', () => {});
