@@ -17,7 +17,7 @@ export async function compareBuilds(
   second: string,
   toolbox: Toolbox,
 ): Promise<readonly string[]> {
-  // A note of where the inputs lay (assemble.ts), which is another place for each build.
+  // A note of where the inputs lay (madeBefore.ts), which is another place for each build.
   const note = `branchbox-${version}.inputs`;
   const published = async (directory: string): Promise<string[]> =>
     (await readdir(directory)).filter((name) => name !== note).sort();

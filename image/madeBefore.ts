@@ -6,6 +6,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { z } from 'zod';
+import { tryJson } from '../src/model/decode.ts';
 
 const Note = z.strictObject({
   /** Digest. */
@@ -37,20 +38,12 @@ export async function madeBefore(
   inputs: string,
   parts: readonly string[],
 ): Promise<string | undefined> {
-  const note = parseNote(await readFile(path, 'utf8').catch(() => ''));
+  // One of an earlier build of Branchbox, or half a one, is none.
+  const note = Note.safeParse(tryJson(await readFile(path, 'utf8').catch(() => ''))).data;
   if (note?.inputs !== inputs) return undefined;
   for (const part of parts) {
     const found = await stat(part).catch(() => undefined);
     if (found?.isFile() !== true || found.size !== note.sizes[basename(part)]) return undefined;
   }
   return note.rootHash;
-}
-
-/** One of an earlier build of Branchbox, or half a one, is none. */
-function parseNote(text: string): Note | undefined {
-  try {
-    return Note.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
 }

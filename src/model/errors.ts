@@ -135,10 +135,10 @@ export class BranchboxError extends Error {
   }
 }
 
-/** Whatever was thrown, as our type; a foreign error becomes `internal` with its cause kept. */
 /** Whether a word that came from elsewhere is a code of this version. */
 export const isErrorCode = (word: string): word is ErrorCode => Object.hasOwn(ERROR_CODES, word);
 
+/** Whatever was thrown, as our type; a foreign error becomes `internal` with its cause kept. */
 export function asBranchboxError(thrown: unknown): BranchboxError {
   if (thrown instanceof BranchboxError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
