@@ -8,6 +8,6 @@ import { oneLineOf } from '../model/foreignText.ts';
 const MAX_CHARACTERS = 300;
 
 export const engineWords = (said: string): string =>
-  oneLineOf(said.replaceAll(/:\/\/[^\s/@"]*@/g, '://'), MAX_CHARACTERS).replace(/\.$/, '');
+  oneLineOf(said.replaceAll(/:\/\/[^\s/"]*@/g, '://'), MAX_CHARACTERS).replace(/\.$/, '');
 
 export const engineErrorWords = (thrown: unknown): string => engineWords(asBranchboxError(thrown).message);

@@ -48,6 +48,11 @@ test.each([
     'proxyconnect tcp: dial "http://proxy.example:3128": refused, then //10.0.0.1/x@y',
   ],
   [
+    'nor does a part of one that has an @ in it',
+    'Get "https://me:s3c@ret@registry.example/v2/": EOF, as was https://registry.example/app@sha256:00',
+    'Get "https://registry.example/v2/": EOF, as was https://registry.example/app@sha256:00',
+  ],
+  [
     'lines become one',
     'OCI runtime create failed:\r\n\tno such\u001b[31m file\n',
     'OCI runtime create failed: no such [31m file',
