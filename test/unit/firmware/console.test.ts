@@ -280,30 +280,6 @@ describe('the local console', () => {
     expect(text).toContain('Agent       does not answer; traffic and failover go on');
   });
 
-  it('is drawn on where the time of day is set back by years, as where a hardware clock was ahead', async () => {
-    put(
-      'SetBack.pm',
-      'package SetBack; my $asked; BEGIN { *CORE::GLOBAL::time = sub { CORE::time() - ($asked++ ? 400_000_000 : 0) } } 1;',
-    );
-    put('etc/branchbox/factory/serial', 'SN-1\n');
-    const child = spawn('perl', [`-I${root}`, '-MSetBack', CONSOLE], {
-      env: env(),
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    try {
-      let said = '';
-      child.stdout.setEncoding('utf8');
-      child.stdout.on('data', (text: string) => {
-        said += text;
-      });
-      await expect.poll(() => said).toContain('serial SN-1 ');
-      put('etc/branchbox/factory/serial', 'SN-2\n');
-      await expect.poll(() => said).toContain('serial SN-2 ');
-    } finally {
-      child.kill('SIGKILL');
-    }
-  });
-
   it('resets for whoever types the serial, and for nobody else', async () => {
     const menu = 'factory reset';
     expect(await type([menu, 'r'], ['SN-1', 'SN-2'], ['Nothing was erased', ''])).toBe('');
