@@ -83,7 +83,7 @@ export interface Certificate {
   readonly authorityKeyId: Uint8Array | undefined;
   /** Object identifiers of the extensions that must be understood. */
   readonly criticalExtensions: readonly string[];
-  /** DER of those that speak of certificate policies, by object identifier; policies.ts reads them where one is required. */
+  /** DER of those that speak of certificate policies, by object identifier, for policies.ts. */
   readonly policyExtensions: ReadonlyMap<string, Uint8Array>;
   /** Which names it may give, as a CA; nameConstraints.ts reads it. */
   readonly nameConstraintsDer: Uint8Array | undefined;
