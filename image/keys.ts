@@ -3,7 +3,7 @@
  * Does not own signing (make-uki.sh, make-disk.sh, signing.ts).
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BranchboxError, type Problem } from '../src/model/errors.ts';
 import { parseCertificates, toPem } from '../src/pki/certificate.ts';
@@ -111,7 +111,9 @@ export async function ensureKeys(
   say(`making test keys in ${directory}: for trying, not for boxes of yours (docs/image.md)`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Beside where they belong until all are there: a build that was stopped half way must not leave keys that are not whole.
-  const making = await mkdtemp(join(directory, 'making-'));
+  const making = join(directory, 'test-keys.part');
+  await rm(making, { recursive: true, force: true });
+  await mkdir(making, { mode: 0o700 });
   try {
     await makeDbKey(join(making, 'db'), toolbox);
     await makeReleaseKey(join(making, 'release'), join(making, ANCHORS));

@@ -177,6 +177,10 @@ describe('test keys', () => {
   it('are made by the next build where one was stopped while it made them', async () => {
     await expect(make(true)).rejects.toThrow('stopped');
     expect(readdirSync(directory)).toEqual([]);
+    // By a signal, it cleans nothing up.
+    mkdirSync(join(directory, 'test-keys.part'));
+    writeFileSync(join(directory, 'test-keys.part/db.key'), 'half a key');
+    writeFileSync(join(directory, 'test-keys.part/release.key'), 'of nobody');
     const made = await make(false);
     expect(readdirSync(directory).toSorted()).toEqual([
       'db.crt',
