@@ -9,6 +9,7 @@
 import type { Certificate } from '../pki/certificate.ts';
 import { isSelfIssued, sameCertificate } from '../pki/certificate.ts';
 import { CERTIFICATION, validateChain } from '../pki/chain.ts';
+import { OID } from '../pki/oids.ts';
 
 /**
  * None is dropped: what an old CA signed (the committed desired state) is judged at the time when it was taken, and one
@@ -46,15 +47,22 @@ const sameKeyAs = (left: Certificate, right: Certificate): boolean => sameBytes(
 const isRoot = (certificate: Certificate): boolean => certificate.isCa && isSelfIssued(certificate);
 
 /**
- * A CA below another one must not become a root by signing itself. It has a limit on its path or is no CA for this, and never
- * its issuer's own name: a link with that is by the same CA (RFC 5280 3.2), which may have a limit as roots have one.
+ * A CA below another one must not become a root by signing itself. It has a limit on its path, its names or its policies, or is no
+ * CA for this, and never its issuer's own name: a link with that is by the same CA (RFC 5280 3.2), which may have a limit as roots
+ * have one.
  */
 const isLinkTo = (link: Certificate, next: Certificate): boolean =>
   !sameCertificate(link, next) &&
   link.isCa &&
   (link.pathLength === undefined || (isSelfIssued(link) && isWithin(next, link.pathLength))) &&
+  (isSelfIssued(link) || !isNarrowed(link)) &&
   sameKeyAs(link, next) &&
   sameBytes(link.subjectDer, next.subjectDer);
+
+/** What an anchor says of that itself binds nobody (RFC 5280 6.1.1 d). */
+const isNarrowed = ({ nameConstraintsDer, policyExtensions }: Certificate): boolean =>
+  nameConstraintsDer !== undefined || NARROWING.some((id) => policyExtensions.has(id));
+const NARROWING = [OID.policyConstraints, OID.policyMappings, OID.inhibitAnyPolicy];
 
 /** Not for more than what was certified. */
 const isWithin = ({ pathLength }: Certificate, certified: number): boolean =>

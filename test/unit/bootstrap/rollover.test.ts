@@ -104,6 +104,16 @@ describe('the next CA', () => {
     expect(await after(offered)).toEqual(prints(old));
   });
 
+  it.each<[string, Partial<Certificate>]>([
+    ['its names', { nameConstraintsDer: Uint8Array.from([0x30, 0]) }],
+    ['its policies', { policyExtensions: new Map([['2.5.29.36', Uint8Array.from([0x30, 0])]]) }],
+  ])('that has a limit on %s is a CA below the present one, unless it bears its name', async (_, limit) => {
+    expect(await after([next.certificate, { ...certified(next, old), ...limit }])).toEqual(prints(old));
+    const [before, same] = [authority('Flat CA'), authority('Flat CA')];
+    const link = { ...certified(same, before), ...limit };
+    expect(await after([same.certificate, link], [before.certificate])).toEqual(prints(before, same));
+  });
+
   it('of a next one is not taken in the same answer, and never more than four', async () => {
     const third = authority('Test Domain CA, third');
     const chain = [next.certificate, certified(next, old), third.certificate, certified(third, next)];
