@@ -54,7 +54,16 @@ export default defineConfig({
           expect: { poll: { timeout: 15_000 } },
         },
       },
-      { test: { name: 'faults', include: LONG, testTimeout: 60_000, expect: { poll: { timeout: 15_000 } } } },
+      {
+        test: {
+          name: 'faults',
+          include: LONG,
+          testTimeout: 60_000,
+          // A box is brought into service before each test of some: as long as one may take.
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 15_000 } },
+        },
+      },
       {
         test: {
           name: 'lab',
