@@ -113,8 +113,12 @@ function matcherOf({ form, node }: Name): ((constraint: Name) => boolean) | unde
   switch (form) {
     case FORM.email:
       return ({ node: base }) => isEmailWithin(textOf(node), textOf(base));
-    case FORM.dns:
-      return ({ node: base }) => isHostWithin(textOf(node), textOf(base));
+    case FORM.dns: {
+      const host = textOf(node);
+      // No preferred name syntax (RFC 5280 4.2.1.6), and whoever compares hosts takes the dot away: it would pass an
+      // excluded one.
+      return host.endsWith('.') ? undefined : ({ node: base }) => isHostWithin(host, textOf(base));
+    }
     case FORM.directory:
       return ({ node: base }) => isBelow(rdnsOf(node), rdnsOf(base));
     case FORM.uri: {

@@ -136,3 +136,9 @@ it('no path whose names and limits are too many to compare', () => {
   const { judged } = judgePath([level(...ca), level(san(...many))]);
   return expect(judged).rejects.toThrow('301 names under 300 name constraints are too many to compare');
 });
+
+// openssl takes it, and compares no host with it; node takes the dot away first.
+it('no excluded host with a dot behind it', async () => {
+  const { judged } = judgePath([level(never('DNS:example.com')), level(san('DNS:a.example.com.'))]);
+  expect(await refusal(judged)).toBe('pki/untrusted');
+});
