@@ -129,19 +129,33 @@ interface Backoff {
   note(failures: ReadonlyMap<ItemId, BranchboxError>, held: ReadonlyMap<ItemId, BranchboxError>): void;
   noteDefect(): void;
   forget(): void;
-  /** Until the next item may be tried. */
+  /** Until the next item may be tried, or is to be looked for. */
   nextMs(): number;
 }
 
+interface Pause {
+  readonly delayMs: number;
+  readonly untilMs: number;
+}
+
+interface Wait extends Pause {
+  readonly error: BranchboxError;
+  /** Of one that failed and by now only waits for something else: until the next look whether that is there. */
+  readonly look?: Pause;
+}
+
 function createBackoff(clock: Clock): Backoff {
-  const waits = new Map<
-    ItemId,
-    { readonly delayMs: number; readonly untilMs: number; readonly error: BranchboxError }
-  >();
-  let defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
-  const later = (delayMs: number) => {
+  const waits = new Map<ItemId, Wait>();
+  let defect: Pause = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
+  const later = (delayMs: number): Pause => {
     const nextDelayMs = delayMs === 0 ? BACKOFF_FIRST_MS : Math.min(delayMs * 2, BACKOFF_MAX_MS);
     return { delayMs: nextDelayMs, untilMs: clock.monotonicMs() + nextDelayMs };
+  };
+  /** What it waits for may come without an event: at once the first time, then ever later; looks in between change nothing. */
+  const nextLook = (look: Pause | undefined): Pause => {
+    const nowMs = clock.monotonicMs();
+    if (look === undefined) return { delayMs: 0, untilMs: nowMs };
+    return look.untilMs > nowMs ? look : later(look.delayMs);
   };
   return {
     held() {
@@ -153,9 +167,11 @@ function createBackoff(clock: Clock): Backoff {
       defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
       for (const id of waits.keys()) if (!failures.has(id)) waits.delete(id);
       for (const [id, error] of failures) {
-        // What only waits for another's failure is tried together with that.
-        if (held.has(id) || error.code === 'reconcile/blocked') continue;
-        waits.set(id, { ...later(waits.get(id)?.delayMs ?? 0), error });
+        if (held.has(id)) continue;
+        const wait = waits.get(id);
+        if (error.code !== 'reconcile/blocked') waits.set(id, { ...later(wait?.delayMs ?? 0), error });
+        // What only waits for another is tried together with that.
+        else if (wait !== undefined) waits.set(id, { ...wait, look: nextLook(wait.look) });
       }
     },
     noteDefect() {
@@ -166,7 +182,10 @@ function createBackoff(clock: Clock): Backoff {
       defect = { delayMs: 0, untilMs: Number.POSITIVE_INFINITY };
     },
     nextMs() {
-      const untilMs = Math.min(defect.untilMs, ...[...waits.values()].map((one) => one.untilMs));
+      const untilMs = Math.min(
+        defect.untilMs,
+        ...[...waits.values()].map((one) => (one.look ?? one).untilMs),
+      );
       return Math.max(1, untilMs - clock.monotonicMs());
     },
   };

@@ -116,6 +116,46 @@ describe('the loop', () => {
     one.end();
   });
 
+  /** Fails by itself where `fails` says so, and otherwise waits for something that does not come. */
+  function waiting() {
+    const blocked = new BranchboxError('reconcile/blocked', { message: 'waits' });
+    const item = { fails: true };
+    const one = started(async () => {
+      const failures = item.fails ? report([broken]).failures : new Map([[broken, blocked]]);
+      item.fails = false;
+      return { ...report(), failures };
+    });
+    return { one, item };
+  }
+
+  it('looks ever later for an item that failed and by now only waits for something; the first time at once', async () => {
+    const { one } = waiting();
+    await vi.advanceTimersByTimeAsync(220_000);
+    const gaps = one.runs.slice(1).map((at, index) => Math.round(at - (one.runs[index] ?? 0)));
+    // Its own wait, the look at once, and from there on those that double.
+    expect(gaps).toEqual([1, 1, 1, 2, 4, 8, 16, 32, 60, 60]);
+    one.end();
+  });
+
+  it('looks for it no later because of the runs for others in between, and soon again where it failed anew', async () => {
+    const { one, item } = waiting();
+    for (let s = 0; s < 30; s += 1) {
+      one.loop.wake();
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    const woken = one.runs.length;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(one.runs.length - woken).toBe(1);
+    item.fails = true;
+    one.loop.wake();
+    await vi.advanceTimersByTimeAsync(1000);
+    const failed = one.runs.length;
+    // The wait of a second failure, 2 s; then the look at once, and one a second behind that.
+    await vi.advanceTimersByTimeAsync(4500);
+    expect(one.runs.length - failed).toBe(3);
+    one.end();
+  });
+
   it('stops the run under way and forgets back-offs where something else is wanted', async () => {
     const one = started((held, signal) =>
       held.size > 0 || one.runs.length > 2
