@@ -12,7 +12,7 @@ const LONG = [
   // Programs that are run: the scripts of firmware/, openssl, the launcher, a supervisor's children.
   'test/unit/{firmware/**,supply/launch,lab/{supervisor,vm/channel}}.test.ts',
   'test/unit/{image/{assemble,keys,words},agent/hardwareBoot,cli/{bootstrapFollow,closedPipe},system/{imageArchive,longLived}}.test.ts',
-  'test/unit/pki/{certificate,certsOnly,cms,cmsOpenssl,crl,deviceSerial,enveloped,rsaPss,tlsPeer}.test.ts',
+  'test/unit/pki/{certificate,certsOnly,cms,cmsOpenssl,crl,deviceSerial,enveloped,nameConstraints,policies,rsaPss,tlsPeer}.test.ts',
   // Whole journeys of a box, sessions with a broker of the test's, a signer's keys without end.
   'test/unit/{bootstrap/{busy,comeBack,demands,strangersBodies,wipe,xmlServer},agent/mqttSession,signer/**}.test.ts',
   // Real connections, one after the other.
