@@ -51,6 +51,7 @@ interface Artefacts {
   readonly ownerCertificate: Uint8Array;
   readonly voucher: Uint8Array;
 }
+type FoundFiles = { readonly [Name in keyof Artefacts]: Uint8Array | undefined };
 interface Found {
   readonly where: string;
   readonly artefacts: Artefacts;
@@ -104,18 +105,27 @@ export function createMediumDesk(options: {
     log.warn('bootstrap medium refused', { where, code: problem.code, problem: message });
   }
 
+  async function readArtefacts(where: string): Promise<FoundFiles> {
+    const read = (file: string) => files.readBytes(`${where}/${file}`, MEDIUM_FILE_MAX_BYTES);
+    return {
+      conveyed: await read(MEDIUM_FILES.conveyed),
+      ownerCertificate: await read(MEDIUM_FILES.ownerCertificate),
+      voucher: await read(MEDIUM_FILES.voucher),
+    };
+  }
+
   /** undefined where it went away meanwhile: it is read again when it is back. */
   async function readMedium(name: string): Promise<Found | undefined> {
     const where = `${mediaDirectory}/${name}`;
-    const read = (file: string) => files.readBytes(`${where}/${file}`, MEDIUM_FILE_MAX_BYTES);
     try {
-      const conveyed = await read(MEDIUM_FILES.conveyed);
-      const ownerCertificate = await read(MEDIUM_FILES.ownerCertificate);
-      const voucher = await read(MEDIUM_FILES.voucher);
+      // A part of them may be of one that went, or was read anew, meanwhile: a second look finds all or none then.
+      const first = await readArtefacts(where);
+      const artefacts = isPart(first) ? await readArtefacts(where) : first;
+      const { conveyed, ownerCertificate, voucher } = artefacts;
       if (conveyed !== undefined && ownerCertificate !== undefined && voucher !== undefined) {
         return found(where, { conveyed, ownerCertificate, voucher });
       }
-      if (conveyed === undefined && ownerCertificate === undefined && voucher === undefined) {
+      if (!isPart(artefacts)) {
         const why = refusalOf(
           name,
           await files.readText(`${where}/${MEDIUM_REFUSAL_FILE}`, MAX_REFUSAL_BYTES),
@@ -223,6 +233,9 @@ export function createMediumDesk(options: {
     forget: () => files.remove(keptMediumPath(paths)),
   };
 }
+
+const isPart = (found: FoundFiles): boolean =>
+  new Set(Object.values(found).map((bytes) => bytes === undefined)).size > 1;
 
 function found(where: string, artefacts: Artefacts): Found {
   const hash = createHash('sha256');

@@ -60,7 +60,7 @@ it('knows its owner with no WAN at all, and goes on by itself when there is one'
   await process.said(/bootstrap state entered.*OWNED/);
   // Pulled out, and the box does not need it any more.
   await rm(stick, { recursive: true });
-  await rm(join(box, 'root/run/branchbox/media'), { recursive: true });
+  await rename(join(box, 'root/run/branchbox/media'), join(box, 'media-before'));
   const waiting = await statusOf(box);
   expect(waiting).toMatchObject({ state: 'OWNED', gatewayId: 'bbt-u1', medium: { state: 'taken' } });
   expect(waiting.mend).toContain('plug in a WAN cable');

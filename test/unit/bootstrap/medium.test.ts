@@ -1,9 +1,9 @@
 /**
  * A bootstrap medium: what is taken from it, and that the box goes on from it alone. How one is refused: faults/medium.test.ts.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Journal } from '../../../src/model/bootstrap.ts';
-import { BootstrapNetwork } from '../../../src/model/medium.ts';
+import { BootstrapNetwork, MEDIUM_FILES } from '../../../src/model/medium.ts';
 import { DAY_MS, GATEWAY, NOW_MS } from './authorities.ts';
 import { createFaultBench, failed } from './faultBench.ts';
 import { goodStick, plugIn, pullOut, STATIC_NETWORK, stickVoucher } from './stick.ts';
@@ -39,6 +39,24 @@ describe('a box with a medium', () => {
     expect(bench.controller.asked.join()).not.toContain('bootstrapping-data');
     expect(await read('medium.json')).toBeUndefined();
     expect(await read('network.json')).toBeDefined();
+  });
+
+  it('that is pulled out while it is read hears nothing of files that it lacks', async () => {
+    const { box } = bench;
+    await plugIn(bench, goodStick(bench));
+    const readBytes = box.files.readBytes.bind(box.files);
+    let isPulled = false;
+    vi.spyOn(box.files, 'readBytes').mockImplementation(async (path, maxBytes) => {
+      const bytes = await readBytes(path, maxBytes);
+      if (!isPulled && path.endsWith(`/sdb1/${MEDIUM_FILES.conveyed}`)) {
+        isPulled = true;
+        await pullOut(bench);
+      }
+      return bytes;
+    });
+    await run('OPERATIONAL');
+    expect(isPulled).toBe(true);
+    expect(box.log.filter(({ message }) => message.startsWith('bootstrap medium'))).toEqual([]);
   });
 
   it('tells what that says of the line until the box comes out by it', async () => {
