@@ -23,6 +23,20 @@ const at = (name: string): string => join(directory, name);
 const begin = (by: FirstFiles = files) => beginRollover({ files: by, clock, directory });
 const sign = () => signByNext({ files, directory });
 
+type Turn = PromiseWithResolvers<void>;
+/** Who has looked for the next CA's certificate with these waits there until the other has its turn. */
+const heldAfterLook = (looked: Turn, other: Turn): typeof files => ({
+  ...files,
+  async readText(path, maxBytes) {
+    const text = await files.readText(path, maxBytes);
+    if (path === at(`${NEXT_CA}.pem`)) {
+      looked.resolve();
+      await other.promise;
+    }
+    return text;
+  },
+});
+
 it('two at once end with one CA, the same for both, by which the signer starts', async () => {
   const otherLooked = Promise.withResolvers<void>();
   const oneMadeKey = Promise.withResolvers<void>();
@@ -41,17 +55,7 @@ it('two at once end with one CA, the same for both, by which the signer starts',
       await files.writeDurable(path, content, mode);
     },
   });
-  const other = begin({
-    ...files,
-    async readText(path, maxBytes) {
-      const text = await files.readText(path, maxBytes);
-      if (path === at(`${NEXT_CA}.pem`)) {
-        otherLooked.resolve();
-        await oneMadeKey.promise;
-      }
-      return text;
-    },
-  });
+  const other = begin(heldAfterLook(otherLooked, oneMadeKey));
   const made = await other;
   otherEnded.resolve();
   expect((await one).map(({ pem }) => pem)[0]).toBe(made[0]?.pem);
@@ -63,17 +67,7 @@ it('two at once end with one CA, the same for both, by which the signer starts',
 it('what one of two said of the next CA holds, whenever the other looked', async () => {
   const looked = Promise.withResolvers<void>();
   const said = Promise.withResolvers<void>();
-  const late = begin({
-    ...files,
-    async readText(path, maxBytes) {
-      const text = await files.readText(path, maxBytes);
-      if (path === at(`${NEXT_CA}.pem`)) {
-        looked.resolve();
-        await said.promise;
-      }
-      return text;
-    },
-  });
+  const late = begin(heldAfterLook(looked, said));
   await looked.promise;
   const [printed] = await begin();
   said.resolve();
